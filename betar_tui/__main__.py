@@ -1,0 +1,7 @@
+"""`python -m betar_tui` is `betar-tui`."""
+
+import sys
+
+from betar_tui.cli import main
+
+sys.exit(main())

@@ -1,0 +1,192 @@
+"""The command line (the contract is `betar-tui --help`): what the arguments mean, and what each command does.
+
+The only place that reads argv and the environment. Results go to stdout, everything else to stderr; a person's or a
+peer's mistake is one line, never a traceback. Textual is imported for the interface alone, libp2p by the node alone.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import trio
+
+from betar_tui import __version__, commands, logs
+from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir
+from betar_tui.errors import BetarError, UsageError
+from betar_tui.output import complain
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_PREFIX = "BETAR_TUI_"
+_STOP_TIME = 4.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run betar-tui; the exit code."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    try:
+        config = read_config(arguments, os.environ)
+        if arguments.command:
+            logs.configure("warning", config.log_format, config.log_file)
+            return _run(lambda: arguments.run(config, arguments))
+        prepare_data_dir(config.data_dir)
+        if arguments.serve:
+            logs.configure(config.log_level, config.log_format, config.log_file)
+            return _run(lambda: _serve(config))
+        logs.configure(config.log_level, config.log_format, config.log_file or config.data_dir / "betar-tui.log")
+        return _run(lambda: _interface(config))
+    except UsageError as error:
+        complain(str(error))
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(work: Callable[[], Awaitable[int | None]]) -> int:
+    """Run a trio coroutine to its end; a `BetarError` in it is a message and an exit code."""
+    try:
+        return trio.run(work) or DONE
+    except BetarError as error:
+        return _explained(error)
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt):
+            raise KeyboardInterrupt from group
+        expected, other = group.split(BetarError)
+        if other is not None or expected is None:
+            raise
+        return _explained(_first(expected))
+
+
+def _explained(error: BaseException) -> int:
+    complain(str(error))
+    return USAGE if isinstance(error, UsageError) else FAILED
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+async def _serve(config: Config) -> int:
+    """The peer alone, until SIGINT or SIGTERM."""
+    from betar_tui.control import serve_control
+    from betar_tui.node import open_node
+
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def until_signal() -> None:
+                async for _ in signals:
+                    nursery.cancel_scope.cancel()
+                    # A peer that does not go in time is ended: nothing acknowledged is lost by that.
+                    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                    signal.setitimer(signal.ITIMER_REAL, _STOP_TIME)
+
+            nursery.start_soon(until_signal)
+            async with open_node(config, network=True) as node:
+                await nursery.start(serve_control, node, config.control_socket)
+                await node.online.ready.wait()
+                address = (node.online.addrs or ("",))[0]
+                sys.stdout.write(f"ready peer_id={node.peer_id} addr={address} control={config.control_socket}\n")
+                sys.stdout.flush()
+                await trio.sleep_forever()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return DONE
+
+
+async def _interface(config: Config) -> int:
+    """The interface, with a peer of its own or attached to the one that runs."""
+    from betar_tui.control import ControlClient, serve_control
+    from betar_tui.tui.options import TuiOptions
+    from betar_tui.tui.run import run_app
+
+    client = ControlClient(config.control_socket)
+    if await client.running():
+        await run_app(client, options=TuiOptions())
+        return DONE
+    from betar_tui.node import open_node
+
+    async with open_node(config, network=True) as node, trio.open_nursery() as nursery:
+        await nursery.start(serve_control, node, config.control_socket)
+        await run_app(node, options=TuiOptions())
+        nursery.cancel_scope.cancel()
+    return DONE
+
+
+def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:
+    """The settings: command line over environment over config.toml. Raises ConfigError."""
+    given: dict[str, object] = {}
+    for name in _SETTINGS:
+        value = getattr(arguments, name, None)
+        if value is None:
+            value = environment.get(_PREFIX + name.upper())
+        if value is not None:
+            given[name] = value
+    data_dir = getattr(arguments, "data_dir", None) or environment.get(_PREFIX + "DATA_DIR") or _default_data_dir()
+    return load_config(Path(data_dir).expanduser(), given)
+
+
+def _default_data_dir() -> str:
+    import platformdirs
+
+    return platformdirs.user_data_dir("betar-tui", appauthor=False)
+
+
+_SETTINGS = (
+    "listen",
+    "bootstrap",
+    "announce_interval",
+    "refresh_interval",
+    "listing_dialect",
+    "log_level",
+    "log_format",
+    "log_file",
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line. Options may stand before or after the command."""
+    options = _options()
+    parser = argparse.ArgumentParser(
+        prog="betar-tui",
+        parents=[options],
+        description="A terminal browser for a decentralised marketplace of AI agents, and a full peer of it. Without a"
+        " command: the interface.",
+    )
+    parser.add_argument("--version", action="version", version=f"betar-tui {__version__}")
+    parser.add_argument("--serve", action="store_true", help="run the peer alone, until SIGINT or SIGTERM")
+    parser.set_defaults(command=None)
+    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    for name, add in commands.COMMANDS.items():
+        sub = subparsers.add_parser(name, parents=[options], help=add.help, description=add.help)
+        add.arguments(sub)
+        sub.set_defaults(run=add.run)
+    return parser
+
+
+def _options() -> argparse.ArgumentParser:
+    """The options that every command takes. Unset ones leave no trace, so that both places can be used."""
+    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = parser.add_argument_group("options")
+    group.add_argument("--data-dir", metavar="PATH", help="where the peer lives (default: the user's data directory)")
+    group.add_argument(
+        "--listen", action="append", metavar="MULTIADDR", help="listen here (default /ip4/0.0.0.0/tcp/4001); repeat"
+    )
+    group.add_argument(
+        "--bootstrap", action="append", metavar="MULTIADDR", help="dial this peer, ends in /p2p/<peer id>; repeat"
+    )
+    group.add_argument("--announce-interval", metavar="D", help="how often to announce (default 30s, at least 5s)")
+    group.add_argument("--refresh-interval", metavar="D", help="how old an own listing may get (default 1h)")
+    group.add_argument("--listing-dialect", choices=DIALECTS, help="how own listings are written (default auto)")
+    group.add_argument("--log-level", choices=LOG_LEVELS, help="default info")
+    group.add_argument("--log-format", choices=("text", "json"), help="default text")
+    group.add_argument("--log-file", metavar="PATH", help="default stderr; with the interface, in the data directory")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

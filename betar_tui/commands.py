@@ -1,0 +1,340 @@
+"""The commands: each opens a marketplace, the running peer's or the store itself, asks it, and prints the answer."""
+
+import argparse
+import json
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from betar_tui.config import Config
+from betar_tui.control import ControlClient
+from betar_tui.errors import ControlError, ListingError, UsageError
+from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed
+from betar_tui.output import complain, listing_json, print_fields, print_json, print_table, say
+
+Arguments = argparse.Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: what help says, its arguments, and what it does; `run` returns nothing or an exit code."""
+
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], object]
+    run: Callable[[Config, Arguments], Awaitable[int | None]]
+
+
+@asynccontextmanager
+async def open_marketplace(config: Config, *, need_peer: bool = False) -> AsyncIterator[Marketplace]:
+    """The running peer of the data directory, else its store. With `need_peer` only the former will do."""
+    client = ControlClient(config.control_socket)
+    if need_peer or await client.running():
+        yield client
+        return
+    from betar_tui.node import open_node
+
+    async with open_node(config, network=False) as node:
+        yield node
+
+
+async def list_(config: Config, arguments: Arguments) -> None:
+    """Print the listings that match."""
+    async with open_marketplace(config) as market:
+        page = await market.listings(arguments.filter, arguments.sort, arguments.limit)
+    if arguments.json:
+        print_json([listing_json(each) for each in page.listings])
+        return
+    rows = ((e.name, f"{e.price:g}", e.provenance, "mine" if e.mine else "", e.seller_id, e.id) for e in page.listings)
+    print_table(("NAME", "PRICE", "STATE", "", "SELLER", "ID"), rows)
+    hidden = f", {page.invalid} with a wrong signature hidden" if page.invalid else ""
+    say(f"{len(page.listings)} of {page.total} listings{hidden}")
+
+
+async def show(config: Config, arguments: Arguments) -> None:
+    """Print one listing with its history."""
+    async with open_marketplace(config) as market:
+        detail = await market.show(arguments.id)
+    result = {
+        **listing_json(detail.listing),
+        "raw": detail.raw,
+        "history": [asdict(each) for each in detail.history],
+        "document": detail.document,
+    }
+    if arguments.json:
+        print_json(result)
+        return
+    history = [f"{each.height} {each.cid} {'removed' if each.value is None else 'put'}" for each in detail.history]
+    print_fields({**result, "description": detail.listing.description, "history": history})
+
+
+async def publish(config: Config, arguments: Arguments) -> None:
+    """Publish one listing from options, or many from a file."""
+    drafts = _drafts_of(arguments)
+    async with open_marketplace(config) as market:
+        receipts = await market.publish(drafts)
+    if arguments.json:
+        shown = [asdict(each) for each in receipts]
+        print_json(shown if arguments.file else shown[0])
+        return
+    for each in receipts:
+        say(f"published {each.id} in {each.cid} at height {each.height}, {_sent(each.sent_to)}")
+
+
+async def update(config: Config, arguments: Arguments) -> None:
+    """Change an own listing."""
+    patch = ListingPatch(
+        name=arguments.name,
+        price=arguments.price,
+        description=arguments.description,
+        metadata=_metadata(arguments.meta) if arguments.meta else None,
+        addrs=tuple(arguments.addr) if arguments.addr else None,
+        protocols=tuple(arguments.protocol) if arguments.protocol else None,
+        token_id=arguments.token_id,
+    )
+    async with open_marketplace(config) as market:
+        receipt = await market.update(arguments.id, patch)
+    if arguments.json:
+        print_json(asdict(receipt))
+    else:
+        say(f"updated {receipt.id} in {receipt.cid} at height {receipt.height}, {_sent(receipt.sent_to)}")
+
+
+async def delist(config: Config, arguments: Arguments) -> None:
+    """Remove an own listing."""
+    async with open_marketplace(config) as market:
+        receipt = await market.delist(arguments.id)
+    if arguments.json:
+        print_json(asdict(receipt))
+    else:
+        say(f"delisted {receipt.id} in {receipt.cid} at height {receipt.height}, {_sent(receipt.sent_to)}")
+
+
+async def watch(config: Config, arguments: Arguments) -> None:
+    """Print changes as they are applied, until interrupted."""
+    async with open_marketplace(config, need_peer=True) as market, market.events() as events:
+        async for event in events:
+            if isinstance(event, Missed):
+                complain(f"{event.count} events came too fast and were left out; run betar-tui list for the state")
+            if not isinstance(event, Change) or (event.kind is ChangeKind.REFRESH and not arguments.all):
+                continue
+            shown = {"event": event.kind, "id": event.id, "cid": event.cid, "height": event.height}
+            if arguments.json:
+                print_json({**shown, "via": event.via, "at": event.at})
+            else:
+                say(f"{event.kind:7} {event.id} via {event.via} at height {event.height}")
+    raise ControlError("the peer has stopped; start it again with betar-tui --serve")
+
+
+async def status(config: Config, arguments: Arguments) -> None:
+    """Print the peer and its replica in numbers."""
+    async with open_marketplace(config) as market:
+        fields = asdict(await market.status())
+    if arguments.json:
+        print_json(fields)
+    else:
+        print_fields(fields)
+
+
+async def peers(config: Config, arguments: Arguments) -> None:
+    """Print the connected peers."""
+    async with open_marketplace(config, need_peer=True) as market:
+        connected = await market.peers()
+    if arguments.json:
+        print_json([asdict(each) for each in connected])
+        return
+    rows = (
+        (p.peer_id, p.direction, "-" if p.latency_ms is None else f"{p.latency_ms:.1f} ms", p.agent, p.on_topic)
+        for p in connected
+    )
+    print_table(("PEER", "DIRECTION", "LATENCY", "AGENT", "ON TOPIC"), rows)
+
+
+async def connect(config: Config, arguments: Arguments) -> None:
+    """Dial a peer now and remember it."""
+    async with open_marketplace(config, need_peer=True) as market:
+        peer = await market.connect(arguments.multiaddr)
+    if arguments.json:
+        print_json(asdict(peer))
+    else:
+        say(f"connected to {peer.peer_id} ({peer.agent or 'agent unknown'})")
+
+
+async def heads(config: Config, arguments: Arguments) -> None:
+    """Print the heads of the Merkle-DAG."""
+    async with open_marketplace(config) as market:
+        found = await market.heads()
+    if arguments.json:
+        print_json([asdict(each) for each in found])
+    else:
+        print_table(("HEIGHT", "CID"), ((each.height, each.cid) for each in found))
+
+
+async def log(config: Config, arguments: Arguments) -> None:
+    """Print the deltas applied last."""
+    async with open_marketplace(config) as market:
+        deltas = await market.log(arguments.limit)
+    if arguments.json:
+        print_json([asdict(each) for each in deltas])
+        return
+    rows = ((d.height, f"+{d.elements} -{d.tombstones}", d.bytes, d.via, d.cid, " ".join(d.ids)) for d in deltas)
+    print_table(("HEIGHT", "CHANGES", "BYTES", "VIA", "CID", "LISTINGS"), rows)
+
+
+async def locate(config: Config, arguments: Arguments) -> None:
+    """Print where things are kept."""
+    paths = {
+        "data_dir": config.data_dir,
+        "database": config.database,
+        "identity": config.key_file,
+        "settings": config.settings_file,
+        "control": config.control_socket,
+    }
+    shown = {name: str(path) for name, path in paths.items()}
+    if arguments.json:
+        print_json(shown)
+    else:
+        print_fields(shown)
+
+
+def _sent(peers_count: int) -> str:
+    return f"sent to {peers_count} peers" if peers_count else "it goes out when a peer is there"
+
+
+def _drafts_of(arguments: Arguments) -> tuple[ListingDraft, ...]:
+    if arguments.file:
+        if arguments.name is not None or arguments.price is not None:
+            raise UsageError("--file brings its own names and prices; leave out --name and --price")
+        return _drafts_in(arguments.file)
+    if arguments.name is None or arguments.price is None:
+        raise UsageError("a listing needs --name and --price, or --file with both")
+    return (
+        ListingDraft(
+            name=arguments.name,
+            price=arguments.price,
+            description=arguments.description or "",
+            metadata=_metadata(arguments.meta or []),
+            addrs=tuple(arguments.addr or ()),
+            protocols=tuple(arguments.protocol or ()),
+            token_id=arguments.token_id,
+        ),
+    )
+
+
+def _drafts_in(path: Path) -> tuple[ListingDraft, ...]:
+    """The listings of a JSON file: an object or an array of objects with the names of the options."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ListingError(f"cannot read listings from {path}: {error}") from error
+    drafts = []
+    for i, entry in enumerate(content if isinstance(content, list) else [content]):
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            raise ListingError(f"listing {i} in {path} is not an object with a name and a price")
+        metadata = entry.get("metadata", {})
+        if not isinstance(metadata, dict):
+            raise ListingError(f"the metadata of {entry['name']!r} in {path} is not an object", "metadata")
+        price = entry.get("price")
+        if isinstance(price, bool) or not isinstance(price, int | float):
+            raise ListingError(f"the price of {entry['name']!r} in {path} is not a number", "price")
+        drafts.append(
+            ListingDraft(
+                name=entry["name"],
+                price=price,
+                description=str(entry.get("description", metadata.get("description", ""))),
+                metadata=metadata,
+                addrs=tuple(map(str, entry.get("addrs", ()))),
+                protocols=tuple(map(str, entry.get("protocols", ()))),
+                token_id=entry.get("token_id"),
+            )
+        )
+    return tuple(drafts)
+
+
+def _metadata(pairs: list[str]) -> dict[str, object]:
+    result: dict[str, object] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise UsageError(f"--meta {pair!r} is not of the form NAME=VALUE")
+        result[name] = value
+    return result
+
+
+def _price(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
+
+
+_price.__name__ = "price"  # argparse names it in its message
+
+
+def _only_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+
+
+def _with_id(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("id", metavar="ID", help="the listing's id, as list prints it")
+
+
+def _list_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="such as: ocr price<0.5 state:verified")
+    parser.add_argument("--sort", default="", metavar="COLUMN", help="name price seller seen state; -price descends")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N")
+
+
+def _listing_fields(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", metavar="N")
+    parser.add_argument("--price", type=_price, metavar="P")
+    parser.add_argument("--description", metavar="T")
+    parser.add_argument("--meta", action="append", metavar="K=V", help="further metadata; repeat")
+    parser.add_argument("--addr", action="append", metavar="MULTIADDR", help="where the agent is reached; repeat")
+    parser.add_argument("--protocol", action="append", metavar="ID", help="what the agent speaks; repeat")
+    parser.add_argument("--token-id", metavar="T")
+
+
+def _publish_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    _listing_fields(parser)
+    parser.add_argument("--file", type=Path, metavar="F.json", help="one listing, or an array of them")
+
+
+def _update_arguments(parser: argparse.ArgumentParser) -> None:
+    _with_id(parser)
+    _listing_fields(parser)
+
+
+def _watch_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("--all", action="store_true", help="refreshes too, which change only the timestamp")
+
+
+def _connect_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("multiaddr", metavar="MULTIADDR", help="ends in /p2p/<peer id>")
+
+
+def _log_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="default 50")
+
+
+COMMANDS: Mapping[str, Command] = {
+    "list": Command("the listings, filtered and sorted", _list_arguments, list_),
+    "show": Command("one listing with its history", _with_id, show),
+    "publish": Command("publish a listing", _publish_arguments, publish),
+    "update": Command("change a listing of yours", _update_arguments, update),
+    "delist": Command("remove a listing of yours", _with_id, delist),
+    "watch": Command("changes as they are applied", _watch_arguments, watch),
+    "status": Command("the peer and its replica in numbers", _only_json, status),
+    "peers": Command("the connected peers", _only_json, peers),
+    "connect": Command("dial a peer and remember it", _connect_arguments, connect),
+    "heads": Command("the heads of the Merkle-DAG", _only_json, heads),
+    "log": Command("the deltas applied last", _log_arguments, log),
+    "locate": Command("where things are kept", _only_json, locate),
+}

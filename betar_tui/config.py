@@ -1,0 +1,219 @@
+"""Where a peer lives and how it is set up: data directory, settings, identity key.
+
+Settings come from the command line, the environment and `config.toml`, in this order of precedence; `cli` reads the
+first two and hands them over as strings. Nothing here reads argv or the environment.
+"""
+
+import hashlib
+import math
+import os
+import re
+import secrets
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from betar_tui.errors import ConfigError
+
+DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
+MIN_ANNOUNCE = 5.0
+MAX_SOCKET_PATH = 100
+DIALECTS = ("auto", "documents", "betar-go")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One peer's settings. Intervals are in seconds. `listen_explicit` says that somebody chose `listen`."""
+
+    data_dir: Path
+    listen: tuple[str, ...] = (DEFAULT_LISTEN,)
+    listen_explicit: bool = False
+    bootstrap: tuple[str, ...] = ()
+    mdns: bool = True
+    dht: bool = True
+    announce_interval: float = 30.0
+    refresh_interval: float = 3600.0
+    listing_dialect: str = "auto"
+    log_level: str = "info"
+    log_format: str = "text"
+    log_file: Path | None = None
+    metrics: str | None = None
+
+    @property
+    def database(self) -> Path:
+        """The replica's database."""
+        return self.data_dir / "replica.db"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the running peer of this data directory listens for commands. The kernel takes no long names for
+        sockets: a deep data directory gets one in a private folder of the system's temporary directory."""
+        path = self.data_dir.absolute() / "control.sock"
+        if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
+            return path
+        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:24]
+        return Path(tempfile.gettempdir()) / f"betar-tui-{os.getuid()}" / f"{name}.sock"
+
+    @property
+    def key_file(self) -> Path:
+        """The identity key's file."""
+        return self.data_dir / "identity.key"
+
+    @property
+    def settings_file(self) -> Path:
+        """The settings file."""
+        return self.data_dir / "config.toml"
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "500ms", "30s" or "1m30s". Raises ConfigError."""
+    if not _DURATION.fullmatch(text.strip()):
+        raise ConfigError(f"{text!r} is not a duration; write it like 500ms, 30s or 1m30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+
+
+def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
+    """The settings of a data directory: `given` (from command line and environment, by option name without dashes)
+    over its config.toml over the defaults. Raises ConfigError, naming the option."""
+    values = {**_read_settings(data_dir / "config.toml"), **given}
+    unknown = values.keys() - _READERS.keys()
+    if unknown:
+        raise ConfigError(f"unknown setting {sorted(unknown)[0]!r} in {data_dir / 'config.toml'}; remove it")
+    read = {}
+    for name, value in values.items():
+        try:
+            read[name] = _READERS[name](value)
+        except ConfigError as error:
+            raise ConfigError(f"--{name.replace('_', '-')}: {error}") from error
+    return Config(data_dir=data_dir, listen_explicit="listen" in read, **read)
+
+
+def prepare_data_dir(path: Path) -> None:
+    """Create the data directory for its owner only. Raises ConfigError."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot create {path}: {error.strerror}; choose another --data-dir") from error
+
+
+def load_identity(path: Path) -> bytes:
+    """The 32-byte Ed25519 seed in `path`, made at the first call and readable by its owner only. Raises ConfigError."""
+    try:
+        seed = path.read_bytes()
+    except FileNotFoundError:
+        return _create_identity(path)
+    except OSError as error:
+        raise ConfigError(f"cannot read the identity key {path}: {error.strerror}") from error
+    if len(seed) != 32:
+        raise ConfigError(
+            f"the identity key {path} has {len(seed)} bytes instead of 32; restore it from a backup, or remove it to"
+            " become a new peer"
+        )
+    return seed
+
+
+def _create_identity(path: Path) -> bytes:
+    seed = secrets.token_bytes(32)
+    part = path.with_suffix(".new")
+    try:
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(seed)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(part, path)
+    except OSError as error:
+        raise ConfigError(f"cannot write the identity key {path}: {error.strerror}") from error
+    return seed
+
+
+def _read_settings(path: Path) -> dict[str, object]:
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    return {name.replace("-", "_"): value for name, value in table.items()}
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{value!r} is not a text")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(part for part in re.split(r"[\s,]+", value) if part)
+    if not isinstance(value, Sequence):
+        raise ConfigError(f"{value!r} is not a list of texts")
+    return tuple(_text(each) for each in value)
+
+
+def _bootstrap(value: object) -> tuple[str, ...]:
+    for address in _texts(value):
+        if not re.search(r"/p2p/[^/]+$", address):
+            raise ConfigError(f"{address!r} does not end in /p2p/<peer id>")
+    return _texts(value)
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        return value.lower() in ("1", "true", "yes", "on")
+    raise ConfigError(f"{value!r} is neither true nor false")
+
+
+def _seconds(value: object) -> float:
+    seconds = parse_duration(value) if isinstance(value, str) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
+        raise ConfigError(f"{value!r} is not a duration; write it like 500ms, 30s or 1m30s")
+    return float(seconds)
+
+
+def _announce(value: object) -> float:
+    seconds = _seconds(value)
+    if seconds < MIN_ANNOUNCE:
+        raise ConfigError(f"{value} is shorter than the least interval of {MIN_ANNOUNCE:g}s")
+    return seconds
+
+
+def _one_of(*choices: str):  # type: ignore[no-untyped-def]
+    def read(value: object) -> str:
+        if value not in choices:
+            raise ConfigError(f"{value!r} is not one of {', '.join(choices)}")
+        return str(value)
+
+    return read
+
+
+def _path(value: object) -> Path:
+    return Path(_text(value)).expanduser()
+
+
+_READERS = {
+    "listen": _texts,
+    "bootstrap": _bootstrap,
+    "mdns": _flag,
+    "dht": _flag,
+    "announce_interval": _announce,
+    "refresh_interval": _seconds,
+    "listing_dialect": _one_of(*DIALECTS),
+    "log_level": _one_of(*LOG_LEVELS),
+    "log_format": _one_of("text", "json"),
+    "log_file": _path,
+    "metrics": _text,
+}

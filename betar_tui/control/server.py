@@ -1,0 +1,102 @@
+"""The server's side of the control socket: a `Marketplace` offered to the owner's other processes."""
+
+import logging
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from betar_tui.control.methods import METHODS
+from betar_tui.control.wire import error_to_plain, line, lines, plain, typed
+from betar_tui.errors import BetarError, ControlError
+from betar_tui.market.marketplace import Marketplace
+
+if TYPE_CHECKING:
+    from trio import TaskStatus
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 64
+
+
+async def serve_control(
+    marketplace: Marketplace, path: Path, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Answer calls on the socket at `path` until cancelled. The caller holds the data directory's lock, so an old
+    socket there is nobody's. Raises ControlError when the socket cannot be made."""
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(_listen(path)))
+    try:
+        async with listener, trio.open_nursery() as nursery:
+            await nursery.start(trio.serve_listeners, lambda stream: _serve(stream, marketplace), [listener])
+            task_status.started()
+    finally:
+        await trio.Path(path).unlink(missing_ok=True)
+
+
+def _listen(path: Path) -> socket.socket:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = path.parent.stat()
+        if owner.st_uid != os.getuid() or stat.S_IMODE(owner.st_mode) & 0o022:
+            raise ControlError(f"{path.parent} can be written by others; make it private: chmod go-w {path.parent}")
+        path.unlink(missing_ok=True)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        old = os.umask(0o177)
+        try:
+            sock.bind(os.fspath(path))
+        finally:
+            os.umask(old)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        raise ControlError(f"cannot listen on {path}: {error.strerror}; commands would not reach this peer") from error
+    return sock
+
+
+async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
+    """One connection: its calls, one after the other."""
+    try:
+        async for request in lines(stream):
+            if request.get("method") == "events":
+                await _stream_events(stream, marketplace)
+                return
+            await stream.send_all(line(await _answer(request, marketplace)))
+    except ControlError as error:
+        log.warning("control: %s", error)
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        log.debug("control: a client left")
+
+
+async def _answer(request: dict[str, Any], marketplace: Marketplace) -> dict[str, object]:
+    """The response to one call. A defect of ours is logged and answered, and ends nothing."""
+    head: dict[str, object] = {"jsonrpc": "2.0", "id": request.get("id")}
+    try:
+        name = str(request.get("method"))
+        method = METHODS.get(name)
+        given = request.get("params") or {}
+        if method is None or not isinstance(given, dict) or given.keys() - method.parameters.keys():
+            raise ControlError(f"the running peer knows no call {name} of this form; is it another version?")
+        arguments = {key: typed(method.parameters[key], value) for key, value in given.items()}
+        return {**head, "result": plain(await getattr(marketplace, name)(**arguments))}
+    except BetarError as error:
+        return {**head, "error": error_to_plain(error)}
+    except Exception as error:
+        log.exception("control: %s failed", request.get("method"))
+        failure = ControlError(f"the running peer failed: {type(error).__name__}: {error}; its log has more")
+        return {**head, "error": error_to_plain(failure)}
+
+
+async def _stream_events(stream: trio.SocketStream, marketplace: Marketplace) -> None:
+    """Send events until the client leaves, which only its end of the stream tells."""
+    async with trio.open_nursery() as nursery, marketplace.events() as events:
+        await stream.send_all(line({"jsonrpc": "2.0", "result": "subscribed"}))
+
+        async def watch_for_leaving() -> None:
+            await stream.receive_some(1)
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(watch_for_leaving)
+        async for event in events:
+            await stream.send_all(line({"event": type(event).__name__, "data": plain(event)}))

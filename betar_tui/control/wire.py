@@ -1,0 +1,128 @@
+"""The marketplace's dataclasses as JSON and back, by their own type hints. No sockets."""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import AsyncIterator, Mapping, Sequence
+from enum import StrEnum
+from functools import cache
+from typing import Any, Union, get_args, get_origin
+
+import trio
+
+from betar_tui import errors
+from betar_tui.errors import BetarError, ControlError
+from betar_tui.market import marketplace
+
+MAX_LINE = 64 << 20
+"""The longest line that is read, in bytes: a hundred thousand listings fit."""
+
+EVENTS: Mapping[str, type] = {
+    each.__name__: each
+    for each in (marketplace.Change, marketplace.StatusChanged, marketplace.Notice, marketplace.Missed)
+}
+_ERRORS: Mapping[str, type[BetarError]] = {
+    name: each for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, BetarError)
+}
+
+
+def plain(value: object) -> Any:
+    """A dataclass, or a sequence of them, as plain JSON values."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+def typed(hint: Any, value: Any) -> Any:
+    """The value that `plain` made, as what `hint` says. Raises ControlError where it does not fit."""
+    origin = get_origin(hint)
+    if hint in (Any, object) or value is None:
+        return value
+    if origin in (Union, types.UnionType):
+        return _one_of(get_args(hint), value)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, Mapping) or value.keys() - _hints(hint).keys():
+            raise ControlError(f"{value!r} is no {hint.__name__}; do both sides run the same version?")
+        try:
+            return hint(**{name: typed(_hints(hint)[name], each) for name, each in value.items()})
+        except TypeError as error:
+            raise ControlError(f"{hint.__name__}: {error}; do both sides run the same version?") from error
+    if origin in (tuple, Sequence) and isinstance(value, list):
+        return tuple(typed(get_args(hint)[0], each) for each in value)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    expected = Mapping if origin in (Mapping, dict) else hint
+    if not isinstance(value, expected):
+        raise ControlError(f"{value!r} is no {getattr(hint, '__name__', hint)}; do both sides run the same version?")
+    return value
+
+
+def error_to_plain(error: BetarError) -> dict[str, object]:
+    """An error as it travels, with what its class needs to be raised again."""
+    data: dict[str, object] = {"type": type(error).__name__}
+    data.update((name, getattr(error, name)) for name in ("field", "position", "pid") if hasattr(error, name))
+    return {"code": -32000, "message": str(error), "data": data}
+
+
+def raise_plain(error: Mapping[str, Any]) -> typing.NoReturn:
+    """Raise the error that travelled."""
+    data = dict(error.get("data") or {})
+    kind = _ERRORS.get(str(data.pop("type", "")), ControlError)
+    raise kind(str(error.get("message", "the peer did not say why")), **data)
+
+
+def line(message: Mapping[str, object]) -> bytes:
+    """One message as it goes over the socket."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+async def lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[dict[str, Any]]:
+    """The messages of a stream until it ends. Raises ControlError for what is none."""
+    buffer = bytearray()
+    searched = 0
+    while True:
+        end = buffer.find(b"\n", searched)
+        if end >= 0:
+            raw = bytes(buffer[:end])
+            del buffer[: end + 1]
+            searched = 0
+            yield _message(raw)
+            continue
+        searched = len(buffer)
+        if searched > MAX_LINE:
+            raise ControlError(f"a message on the control socket exceeds {MAX_LINE} bytes")
+        chunk = await stream.receive_some(65536)
+        if not chunk:
+            return
+        buffer += chunk
+
+
+def _message(raw: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ControlError(f"a message on the control socket is not JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise ControlError("a message on the control socket is no object")
+    return message
+
+
+def _one_of(hints: Sequence[Any], value: Any) -> Any:
+    for hint in hints:
+        try:
+            return typed(hint, value)
+        except (ControlError, ValueError):
+            continue
+    raise ControlError(f"{value!r} has none of the expected types; do both sides run the same version?")
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)

@@ -1,0 +1,159 @@
+"""The market as one replica holds it: every key's value read as a listing, or counted as none.
+
+Fed with the effects of merges, it answers with the changes that people and scripts are told of. Pure.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from betar_tui.errors import ListingError
+from betar_tui.market.index import ListingIndex
+from betar_tui.market.listing import decode, description_of, same_but_for_time
+from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingPage, Provenance
+from betar_tui.p2p.writer import Applied
+from betar_tui.replica import Effect, keys
+from betar_tui.replica import cid as cids
+from betar_tui.store.facts import Winner
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A changed key, read: `now` is its listing, why its value is none, or None without a value. `removed_by` is the
+    (CID, height) of a delta that removed versions of it."""
+
+    key: str
+    via: str
+    at: float
+    now: Listing | str | None
+    refresh: bool
+    removed_by: tuple[bytes, int] | None
+
+
+class Book:
+    """All listings, the hidden ones apart. `own_peer_id` tells which are mine."""
+
+    def __init__(self, own_peer_id: str) -> None:
+        self._own = own_peer_id
+        self._shown: dict[str, Listing] = {}
+        self._invalid: dict[str, Listing] = {}
+        self._unreadable: dict[str, str] = {}
+        self._documents: dict[str, Mapping[str, object]] = {}
+
+    def __len__(self) -> int:
+        return len(self._shown)
+
+    @property
+    def invalid(self) -> int:
+        """How many listings carry a signature that is not their seller's."""
+        return len(self._invalid)
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Keys under /agents whose value is no listing, with the reason."""
+        return self._unreadable
+
+    def get(self, listing_id: str) -> Listing | None:
+        """A listing, hidden or not."""
+        key = keys.of_agent(listing_id)
+        return self._shown.get(key) or self._invalid.get(key)
+
+    def fill(self, values: Iterable[tuple[str, Winner, float]]) -> None:
+        """Take over what a store holds, without telling anybody. Each is (key, value, applied at)."""
+        for key, winner, at in values:
+            if keys.agent_id(key) is not None:
+                self._place(key, self._decode(key, winner, at))
+
+    def read(self, applied: Applied) -> list[Reading]:
+        """What the changed keys hold now. Costs a signature check a listing; any thread may call."""
+        causes = {key: (n.cid, n.delta.priority) for n in applied.nodes for key, _ in n.delta.tombstones}
+        return [
+            Reading(
+                effect.key,
+                applied.via or "local",
+                applied.at,
+                self._decode(effect.key, effect.after, applied.at),
+                _is_refresh(effect),
+                causes.get(effect.key),
+            )
+            for effect in applied.effects
+            if keys.agent_id(effect.key) is not None
+        ]
+
+    def take(self, readings: Iterable[Reading]) -> list[Change]:
+        """Take over what was read, in order; the changes to tell of."""
+        changes = []
+        for reading in readings:
+            old = self._shown.get(reading.key)
+            self._place(reading.key, reading.now)
+            new = self._shown.get(reading.key)
+            if new is not None:
+                kind = ChangeKind.PUT if old is None else ChangeKind.REFRESH if reading.refresh else ChangeKind.UPDATE
+                changes.append(Change(kind, new.id, new.cid, new.height, reading.via, reading.at, new))
+            elif old is not None:
+                name, height = reading.removed_by or (b"", old.height)
+                cid = cids.to_str(name) if name else old.cid
+                changes.append(Change(ChangeKind.DELIST, old.id, cid, height, reading.via, reading.at, None))
+        return changes
+
+    def describe(self, metadata_cid: str, content: bytes) -> tuple[Listing, ...]:
+        """Take in the metadata file that listings point at; those whose description it gives. Raises ListingError."""
+        try:
+            document = json.loads(content.decode())
+        except (ValueError, RecursionError) as error:
+            raise ListingError(f"the metadata file {metadata_cid} is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise ListingError(f"the metadata file {metadata_cid} is JSON but not an object")
+        self._documents[metadata_cid] = document
+        described = []
+        for key, listing in self._shown.items():
+            if listing.metadata == metadata_cid:
+                self._shown[key] = replace(listing, description=description_of(document))
+                described.append(self._shown[key])
+        return tuple(described)
+
+    def document(self, listing: Listing) -> Mapping[str, object] | None:
+        """The fetched metadata file of a listing, where its metadata is a CID and the file is here."""
+        return self._documents.get(listing.metadata) if isinstance(listing.metadata, str) else None
+
+    def undescribed(self) -> set[str]:
+        """Metadata CIDs of shown listings whose file is not here."""
+        named = {each.metadata for each in self._shown.values() if isinstance(each.metadata, str) and each.metadata}
+        return named - self._documents.keys()
+
+    def page(self, query: str, sort: str, limit: int, clock_now: float) -> ListingPage:
+        """The shown listings that match, in order. Raises FilterError."""
+        index = ListingIndex(lambda: clock_now)
+        index.replace(self._shown.values())
+        index.set_filter(query)
+        column = sort.removeprefix("-")
+        if column:
+            index.set_sort(column, sort.startswith("-"))
+        ids = index.rows[:limit] if limit > 0 else index.rows
+        return ListingPage(
+            tuple(index[each] for each in ids), len(self._shown), len(self._invalid), len(self._unreadable)
+        )
+
+    def _decode(self, key: str, winner: Winner | None, at: float) -> Listing | str | None:
+        """The listing, why the value is none, or None without a value."""
+        if winner is None:
+            return None
+        try:
+            return decode(key, winner, at, self._own)
+        except ListingError as error:
+            return str(error)
+
+    def _place(self, key: str, now: Listing | str | None) -> None:
+        for each in (self._shown, self._invalid, self._unreadable):
+            each.pop(key, None)
+        if isinstance(now, str):
+            self._unreadable[key] = now
+        elif now is not None:
+            if document := self.document(now):
+                now = replace(now, description=description_of(document))
+            (self._invalid if now.provenance is Provenance.INVALID else self._shown)[key] = now
+
+
+def _is_refresh(effect: Effect) -> bool:
+    before, after = effect.before, effect.after
+    return before is not None and after is not None and same_but_for_time(before.value, after.value)

@@ -1,0 +1,191 @@
+"""The filter grammar: `ocr price<0.5 seller:12D3 !beta`.
+
+A filter is words and terms separated by spaces; a listing must meet all of them, letter case does not matter.
+
+    word                      is in the name, the description or the seller
+    "two words"               the same, with a space inside
+    !word                     is in none of them; `!` turns any other term around too
+    price<0.5  price>=1       also <=, >, =, !=
+    seller:12D3               the seller's id begins with it, or contains it after an ellipsis "…"
+    proto:x402                one of the protocols contains it
+    state:new                 verified, unsigned, mine, new, stale
+
+Pure: it knows listings and the time it is given. `Filter.narrows` tells the index when the last result is enough.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from betar_tui.errors import FilterError
+from betar_tui.market.marketplace import Listing, Provenance
+
+NEW_FOR = 5 * 60.0
+"""A listing counts as new this long after this peer first saw it, in seconds."""
+
+STALE_AFTER = 2 * 60 * 60.0
+"""A listing counts as stale when its seller has not renewed it for this long: two missed refreshes of an hour."""
+
+STATES = ("verified", "unsigned", "mine", "new", "stale")
+FIELDS = ("seller", "proto", "state")
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+_TOKEN = re.compile(r'(?P<start>\S*?)"(?P<quoted>[^"]*)(?P<end>"?)|(?P<plain>\S+)')
+_PRICE = re.compile(r"price\s*(?P<op><=|>=|!=|==|<|>|=|:)(?P<value>.*)\Z", re.IGNORECASE)
+_FIELD = re.compile(r"(?P<field>[a-z_]+):(?P<value>.*)\Z", re.IGNORECASE)
+
+
+def haystack(listing: Listing) -> str:
+    """What words are looked for in. Cache it: lower-casing is most of a search's cost."""
+    return f"{listing.name}\n{listing.description}\n{listing.seller_id}".lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One condition. `kind` is word, price, seller, proto or state; `op` is set for prices only."""
+
+    kind: str
+    value: str
+    negated: bool = False
+    op: str = ""
+    number: float = 0.0
+
+    def holds(self, listing: Listing, hay: str, now: float, first_seen: float) -> bool:
+        """Whether the listing meets this term."""
+        return self._plain(listing, hay, now, first_seen) is not self.negated
+
+    def _plain(self, listing: Listing, hay: str, now: float, first_seen: float) -> bool:
+        if self.kind == "word":
+            return self.value in hay
+        if self.kind == "price":
+            return _COMPARE[self.op](listing.price, self.number)
+        if self.kind == "seller":
+            seller = listing.seller_id.lower()
+            start, ellipsis, end = self.value.partition("…")
+            return seller.startswith(start) and seller.endswith(end) if ellipsis else self.value in seller
+        if self.kind == "proto":
+            return any(self.value in protocol.lower() for protocol in listing.protocols)
+        return _in_state(self.value, listing, now, first_seen)
+
+    def implies(self, other: Term) -> bool:
+        """Whether every listing that meets this term surely meets `other`."""
+        if self == other:
+            return True
+        if self.negated or other.negated or self.kind != other.kind:
+            # "!cat" leaves listings in that "!catalogue" had put out, never the other way round.
+            return self.negated and other.negated and self.kind == other.kind == "word" and self.value in other.value
+        return self.kind in ("word", "proto") and other.value in self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A parsed filter; the empty one matches everything."""
+
+    text: str = ""
+    terms: tuple[Term, ...] = ()
+
+    @property
+    def timed(self) -> bool:
+        """Whether the result changes as time passes."""
+        return any(term.kind == "state" and term.value in ("new", "stale") for term in self.terms)
+
+    def matches(self, listing: Listing, now: float, first_seen: float | None = None) -> bool:
+        """Whether the listing meets every term; `first_seen` is when it first appeared, by default `seen_at`."""
+        return self.matches_cached(listing, haystack(listing), now, first_seen)
+
+    def matches_cached(self, listing: Listing, hay: str, now: float, first_seen: float | None = None) -> bool:
+        """The same with the listing's haystack at hand."""
+        seen = listing.seen_at if first_seen is None else first_seen
+        return all(term.holds(listing, hay, now, seen) for term in self.terms)
+
+    def narrows(self, other: Filter) -> bool:
+        """Whether all that this filter shows is in `other`'s result, so that it is enough to search there."""
+        return not other.timed and all(any(mine.implies(term) for mine in self.terms) for term in other.terms)
+
+
+def parse(text: str) -> Filter:
+    """Understand a filter. Raises FilterError with the position of what is wrong."""
+    terms: list[Term] = []
+    for match in _TOKEN.finditer(text):
+        if match["plain"] is not None:
+            term = _parse_term(match["plain"], match.start())
+        else:
+            if not match["end"]:
+                position = match.start() + len(match["start"])
+                raise FilterError('the quotation mark is not closed: end the words with "', position)
+            term = _parse_term(match["start"] + match["quoted"], match.start(), quoted=match["start"] in ("", "!"))
+        if term is not None:
+            terms.append(term)
+    return Filter(text.strip(), tuple(terms))
+
+
+def _parse_term(token: str, position: int, *, quoted: bool = False) -> Term | None:
+    negated = token.startswith("!")
+    body = token[1:] if negated else token
+    position += negated
+    if negated and not body:
+        raise FilterError("! needs a word after it: !beta leaves out what mentions beta", position - 1)
+    if not body:
+        return None
+    if not quoted:
+        if price := _PRICE.match(body):
+            return _price_term(price, position, negated)
+        if field := _FIELD.match(body):
+            return _field_term(field, position, negated)
+    return Term("word", body.lower(), negated)
+
+
+def _price_term(match: re.Match[str], position: int, negated: bool) -> Term:
+    op = "=" if match["op"] in (":", "==") else match["op"]
+    value = match["value"].strip()
+    at = position + match.start("value")
+    if not value:
+        raise FilterError(f"price{match['op']} needs a number, such as price{match['op']}0.5", at)
+    try:
+        number = float(value.replace("_", "x"))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise FilterError(f"{value!r} is not a price: write a number, such as price{match['op']}0.5", at)
+    return Term("price", "", negated, op, number)
+
+
+def _field_term(match: re.Match[str], position: int, negated: bool) -> Term | None:
+    field, value = match["field"].lower(), match["value"].lower()
+    if field not in FIELDS:
+        if field in ("http", "https", "did") or value.startswith("/"):
+            # Ids and addresses have colons of their own: "did:key:z6Mk" is a word.
+            return Term("word", match.group().lower(), negated)
+        known = ", ".join(f"{name}:" for name in FIELDS)
+        raise FilterError(f'there is no {field}: field; use {known} or price, or quote it: "{field}:…"', position)
+    at = position + match.start("value")
+    if not value:
+        example = {"seller": "12D3", "proto": "x402", "state": "new"}[field]
+        raise FilterError(f"{field}: needs something after it, such as {field}:{example}", at)
+    if field == "state" and value not in STATES:
+        raise FilterError(f"{value!r} is not a state: use {', '.join(STATES)}", at)
+    return Term(field, value, negated)
+
+
+def _in_state(state: str, listing: Listing, now: float, first_seen: float) -> bool:
+    if state == "verified":
+        return listing.provenance is Provenance.VERIFIED
+    if state == "unsigned":
+        return listing.provenance is Provenance.UNSIGNED
+    if state == "mine":
+        return listing.mine
+    if state == "new":
+        return now - first_seen < NEW_FOR
+    return now - listing.timestamp > STALE_AFTER

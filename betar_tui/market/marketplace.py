@@ -1,0 +1,290 @@
+"""`Marketplace`: the one door between the interface and the machinery.
+
+The embedded node, the control socket's client and the tests' fake implement it; nobody above can tell them apart.
+Everything that passes through is a frozen dataclass of plain values: strings for peer ids and CIDs, seconds for times.
+All methods are trio coroutines. This file knows nothing of libp2p, SQLite or Textual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import trio
+
+
+class Provenance(StrEnum):
+    """What the signature inside a listing shows (PROTOCOL 7)."""
+
+    VERIFIED = "verified"
+    UNSIGNED = "unsigned"
+    INVALID = "invalid"
+
+
+class ChangeKind(StrEnum):
+    """What an applied delta did to one listing. A refresh changed only the timestamp."""
+
+    PUT = "put"
+    UPDATE = "update"
+    REFRESH = "refresh"
+    DELIST = "delist"
+
+
+class Connectivity(StrEnum):
+    """How far the peer's network is: still starting, alone, with peers, or stopped by an error."""
+
+    STARTING = "starting"
+    ALONE = "alone"
+    ONLINE = "online"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One agent on offer, as the replica has it now.
+
+    `metadata` is an object in the documents' dialect and a CID string in Go betar's; `description` is taken from the
+    metadata where it is known. `timestamp` is the seller's, in Unix seconds; `seen_at` is when this peer applied it.
+    `extra` holds the fields this version does not know. `cid` is the block that carries the value, `height` its
+    priority. Text fields are as received: neutralise them (`market.text.neutralise`) before showing them.
+    """
+
+    id: str
+    name: str
+    price: float
+    metadata: Mapping[str, object] | str | None
+    seller_id: str
+    addrs: tuple[str, ...]
+    protocols: tuple[str, ...]
+    timestamp: int
+    token_id: str | None
+    provenance: Provenance
+    mine: bool
+    cid: str
+    height: int
+    description: str = ""
+    seen_at: float = 0.0
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ListingDraft:
+    """What a person enters to publish. Empty `addrs` or `protocols` take this peer's defaults."""
+
+    name: str
+    price: float
+    description: str = ""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    addrs: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    token_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListingPatch:
+    """Fields to change in an own listing; None leaves a field as it is. `metadata` is merged key by key."""
+
+    name: str | None = None
+    price: float | None = None
+    description: str | None = None
+    metadata: Mapping[str, object] | None = None
+    addrs: tuple[str, ...] | None = None
+    protocols: tuple[str, ...] | None = None
+    token_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A stored publish or update. `sent_to` counts the peers the head was sent to; 0 means it goes out later."""
+
+    id: str
+    cid: str
+    height: int
+    sent_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class DelistReceipt:
+    """A stored removal. `tombstones` counts the versions it named."""
+
+    id: str
+    cid: str
+    height: int
+    tombstones: int
+    sent_to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One past state of a listing: the raw JSON text, or None where a delta removed it."""
+
+    cid: str
+    height: int
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListingDetail:
+    """One listing with its stored value, its versions (newest first) and, where metadata is a CID, the fetched file."""
+
+    listing: Listing
+    raw: str
+    history: tuple[Version, ...]
+    document: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListingPage:
+    """The result of a query. `total` counts all shown listings before the filter; the others are never shown as
+    listings: `invalid` carry a bad signature, `unreadable` are no listings at all."""
+
+    listings: tuple[Listing, ...]
+    total: int
+    invalid: int = 0
+    unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerInfo:
+    """One connected peer. `latency_ms` is None before the first ping; `connected_since` is in Unix seconds."""
+
+    peer_id: str
+    addrs: tuple[str, ...]
+    direction: str
+    latency_ms: float | None
+    agent: str
+    protocols: tuple[str, ...]
+    on_topic: bool
+    connected_since: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeadInfo:
+    """A head of the Merkle-DAG."""
+
+    cid: str
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaInfo:
+    """One applied delta. `via` is the peer it came through, or "local". `ids` are the listings it touched."""
+
+    cid: str
+    height: int
+    bytes: int
+    at: float
+    via: str
+    elements: int
+    tombstones: int
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The peer and its replica in numbers. `pending` counts blocks still wanted; `troubles` names background services
+    that are being restarted, in words for a person."""
+
+    version: str
+    running: bool
+    peer_id: str
+    addrs: tuple[str, ...]
+    peers: int
+    topic_peers: int
+    listings: int
+    heads: int
+    height: int
+    blocks: int
+    bytes: int
+    pending: int
+    tombstones: int
+    uptime: float
+    connectivity: Connectivity = Connectivity.STOPPED
+    invalid: int = 0
+    unreadable: int = 0
+    dialect: str = "documents"
+    troubles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One listing changed, as it was applied. `at` is in Unix seconds. `listing` is the new state, None if delisted."""
+
+    kind: ChangeKind
+    id: str
+    cid: str
+    height: int
+    via: str
+    at: float
+    listing: Listing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    """Something that `status()` or `peers()` shows is different now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know: a healed listing, a dialect switch, a service that failed. `level` is info,
+    warning or error."""
+
+    level: str
+    text: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """The subscriber was too slow and `count` events were left out: load the state again."""
+
+    count: int
+
+
+Event = Change | StatusChanged | Notice | Missed
+
+
+class Marketplace(Protocol):
+    """One peer of the market, wherever it runs.
+
+    Every method raises a `BetarError` with a message for a person; nothing else is expected to be raised.
+    """
+
+    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
+        """The shown listings that match `query` (the filter grammar), ordered by `sort`, a field's name with "-" before
+        it for descending; `limit` 0 is all. Raises FilterError."""
+
+    async def show(self, listing_id: str) -> ListingDetail:
+        """One listing with its history. Raises UnknownListingError."""
+
+    async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
+        """Store and announce listings of ours; durable when it returns. Raises ListingError, nothing is stored then."""
+
+    async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
+        """Change a listing of ours. Raises UnknownListingError, NotOwnerError, ListingError."""
+
+    async def delist(self, listing_id: str) -> DelistReceipt:
+        """Remove a listing of ours. Raises UnknownListingError, NotOwnerError."""
+
+    async def status(self) -> Status:
+        """The peer in numbers."""
+
+    async def peers(self) -> tuple[PeerInfo, ...]:
+        """The connected peers. Raises NoRunningPeerError where no network runs."""
+
+    async def connect(self, address: str) -> PeerInfo:
+        """Dial a multiaddr that ends in /p2p/<peer id> and remember it. Raises NetworkError."""
+
+    async def heads(self) -> tuple[HeadInfo, ...]:
+        """The heads, highest first."""
+
+    async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
+        """Recently applied deltas, newest first."""
+
+    def events(self) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:
+        """A stream of what happens from now on; it never blocks the peer, a slow reader gets `Missed`."""

@@ -1,0 +1,234 @@
+"""`Node`: the `Marketplace` of a peer that runs in this process."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import trio
+
+from betar_tui import __version__
+from betar_tui.config import Config, load_identity, prepare_data_dir
+from betar_tui.errors import NoRunningPeerError, StoreLockedError, UnknownListingError
+from betar_tui.market.book import Book, Reading
+from betar_tui.market.hub import EventHub
+from betar_tui.market.marketplace import (
+    Connectivity,
+    DelistReceipt,
+    DeltaInfo,
+    Event,
+    HeadInfo,
+    ListingDetail,
+    ListingDraft,
+    ListingPage,
+    ListingPatch,
+    Notice,
+    PeerInfo,
+    Receipt,
+    Status,
+    StatusChanged,
+    Version,
+)
+from betar_tui.market.provenance import Signer
+from betar_tui.market.seller import Seller
+from betar_tui.node.online import Online
+from betar_tui.p2p.writer import Applied, ReplicaWriter
+from betar_tui.replica import Replica, Written, cid, decode_node, keys
+from betar_tui.store.database import Store, open_store
+from betar_tui.store.facts import Element, LogRow
+from betar_tui.store.lock import DirectoryLock
+
+LOCK_PATIENCE = 2.0
+
+
+@asynccontextmanager
+async def open_node(config: Config, *, network: bool, clock: Callable[[], float] = time.time) -> AsyncIterator["Node"]:
+    """A peer on a data directory, which it locks. Raises ConfigError, StoreError, StoreLockedError."""
+    prepare_data_dir(config.data_dir)
+    lock = DirectoryLock(config.data_dir)
+    await _acquire(lock, patient=not network)
+    try:
+        seed = load_identity(config.key_file)
+        store = await trio.to_thread.run_sync(open_store, config.database)
+        try:
+            node = await trio.to_thread.run_sync(Node, config, seed, store, clock)
+            async with trio.open_nursery() as nursery:
+                if network:
+                    nursery.start_soon(node.online.run)
+                try:
+                    yield node
+                finally:
+                    nursery.cancel_scope.cancel()
+        finally:
+            store.close()
+    finally:
+        lock.release()
+
+
+async def _acquire(lock: DirectoryLock, patient: bool) -> None:
+    """Take the lock; a command waits a moment for another command to finish."""
+    deadline = trio.current_time() + (LOCK_PATIENCE if patient else 0.0)
+    while True:
+        try:
+            return lock.acquire()
+        except StoreLockedError:
+            if trio.current_time() >= deadline:
+                raise
+            await trio.sleep(0.05)
+
+
+class Node:
+    """One peer. Made by `open_node`; blocking work goes to worker threads."""
+
+    def __init__(self, config: Config, seed: bytes, store: Store, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._started = clock()
+        self._hub = EventHub()
+        signer = Signer(seed)
+        self.peer_id = signer.peer_id
+        self._writer = ReplicaWriter(Replica(store), clock)
+        self._book = Book(self.peer_id)
+        self._book.fill(store.values(keys.span(keys.AGENTS)))
+        self._writer.listen(self._read, self._take)
+        self._seller = Seller(
+            store,
+            self._writer,
+            signer,
+            self._book,
+            dialect=config.listing_dialect,
+            refresh_interval=config.refresh_interval,
+            clock=clock,
+            default_addrs=self._default_addrs,
+        )
+        self.online = Online(
+            config, seed, store, self._writer, self._book, self._seller, emit=self._hub.emit, clock=clock
+        )
+
+    def _default_addrs(self) -> tuple[str, ...]:
+        return self.online.dialable_addrs()
+
+    def _read(self, applied: Applied) -> list[Reading]:
+        return self._book.read(applied)
+
+    def _take(self, readings: list[Reading]) -> None:
+        self._hub.emit((*self._book.take(readings), StatusChanged()))
+
+    # Marketplace
+
+    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
+        """See `Marketplace`."""
+        return self._book.page(query, sort, limit, self._clock())
+
+    async def show(self, listing_id: str) -> ListingDetail:
+        """See `Marketplace`."""
+        listing = self._book.get(listing_id)
+        if listing is None:
+            raise UnknownListingError(f"no listing has the id {listing_id!r}; betar-tui list shows them")
+        elements = await trio.to_thread.run_sync(self._store.elements, keys.of_agent(listing_id))
+        shown = next((e.value for e in elements if not e.dead and cid.to_str(e.cid) == listing.cid), b"")
+        return ListingDetail(listing, shown.decode(errors="replace"), _history(elements), self._book.document(listing))
+
+    async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
+        """See `Marketplace`."""
+        written = await self._seller.publish(drafts)
+        sent = await self._send([each for _, each in written])
+        return tuple(_receipt(listing_id, each, sent) for listing_id, each in written)
+
+    async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
+        """See `Marketplace`."""
+        written = await self._seller.update(listing_id, patch)
+        return _receipt(listing_id, written, await self._send([written]))
+
+    async def delist(self, listing_id: str) -> DelistReceipt:
+        """See `Marketplace`."""
+        written = await self._seller.delist(listing_id)
+        sent = await self._send([written])
+        name, height = cid.to_str(written.node.cid), written.node.delta.priority
+        return DelistReceipt(listing_id, name, height, written.tombstones, sent)
+
+    async def status(self) -> Status:
+        """See `Marketplace`."""
+        totals = await trio.to_thread.run_sync(self._store.totals)
+        replica, online = self._writer.replica, self.online
+        return Status(
+            version=__version__,
+            running=online.state is not Connectivity.STOPPED,
+            peer_id=self.peer_id,
+            addrs=online.addrs,
+            peers=len(online.connections()),
+            topic_peers=online.topic_peers,
+            listings=len(self._book),
+            heads=len(replica.heads),
+            height=replica.height,
+            blocks=totals.blocks,
+            bytes=totals.bytes,
+            pending=online.pending,
+            tombstones=totals.tombstones,
+            uptime=self._clock() - self._started,
+            connectivity=online.state,
+            invalid=self._book.invalid,
+            unreadable=len(self._book.unreadable),
+            dialect=self._seller.dialect,
+            troubles=online.troubles(),
+        )
+
+    async def peers(self) -> tuple[PeerInfo, ...]:
+        """See `Marketplace`."""
+        if self.online.state is Connectivity.STOPPED:
+            raise NoRunningPeerError("no peer runs on this data directory; start one with betar-tui --serve")
+        return self.online.connections()
+
+    async def connect(self, address: str) -> PeerInfo:
+        """See `Marketplace`."""
+        return await self.online.connect(address)
+
+    async def heads(self) -> tuple[HeadInfo, ...]:
+        """See `Marketplace`."""
+        heads = sorted(self._writer.replica.heads.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(HeadInfo(cid.to_str(name), height) for name, height in heads)
+
+    async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
+        """See `Marketplace`."""
+        rows = await trio.to_thread.run_sync(self._store.log, max(0, min(limit, 10_000)))
+        return tuple(_delta_info(row) for row in rows)
+
+    def events(self) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:
+        """See `Marketplace`."""
+        return self._hub.watch()
+
+    def notice(self, level: str, text: str) -> None:
+        """Tell everybody who watches."""
+        self._hub.emit([Notice(level, text, self._clock())])
+
+    async def _send(self, written: Collection[Written]) -> int:
+        """Announce deltas of ours; the number of peers they went to."""
+        return await self.online.announce([each.node.cid for each in written])
+
+
+def _receipt(listing_id: str, written: Written, sent: int) -> Receipt:
+    return Receipt(listing_id, cid.to_str(written.node.cid), written.node.delta.priority, sent)
+
+
+def _history(elements: Sequence[Element]) -> tuple[Version, ...]:
+    """The versions of a key, newest first; a removed one is shown without its value."""
+    return tuple(
+        Version(cid.to_str(e.cid), e.height, None if e.dead else e.value.decode(errors="replace")) for e in elements
+    )
+
+
+def _delta_info(row: LogRow) -> DeltaInfo:
+    delta = decode_node(row.cid, row.data).delta
+    touched: Mapping[str, None] = dict.fromkeys(
+        [span.key for span in delta.elements] + [key for key, _ in delta.tombstones]
+    )
+    ids = tuple(each for each in map(keys.agent_id, touched) if each is not None)
+    return DeltaInfo(
+        cid.to_str(row.cid),
+        row.height,
+        row.size,
+        row.at,
+        row.via or "local",
+        len(delta.elements),
+        len(delta.tombstones),
+        ids,
+    )

@@ -1,0 +1,281 @@
+"""A node's network: opened beside it, kept up, and asked for what only a network knows.
+
+Libp2p is imported in a worker thread, so that an interface can paint meanwhile. When the network fails as a whole it is
+opened again with a growing pause; what it was doing shows as a trouble. Services inside it are supervised one by one.
+"""
+
+import importlib
+import logging
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+import trio
+
+from betar_tui import __version__
+from betar_tui.config import Config
+from betar_tui.errors import DecodeError, ListingError, NetworkError, NoRunningPeerError
+from betar_tui.market import unixfs
+from betar_tui.market.book import Book
+from betar_tui.market.listing import BETAR_PROTOCOL
+from betar_tui.market.marketplace import Change, ChangeKind, Connectivity, Event, Notice, PeerInfo, StatusChanged
+from betar_tui.market.seller import Seller
+from betar_tui.p2p.replication import Replication
+from betar_tui.p2p.supervise import Supervisor
+from betar_tui.p2p.types import (
+    Connection,
+    Fault,
+    NetworkConfig,
+    NetworkEvent,
+    PeerConnected,
+    PeerDisconnected,
+    PeerJoined,
+    PeerLeft,
+    ReceivedBlock,
+)
+from betar_tui.p2p.writer import ReplicaWriter
+from betar_tui.store.database import Store
+from betar_tui.store.facts import PeerRow
+
+if TYPE_CHECKING:
+    from betar_tui.p2p.network import Network
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+MAX_FILES_WANTED = 256
+KNOWN_PEERS_DIALLED = 16
+
+
+class Online:
+    """The network of one node. Every method answers, sensibly, before it is up and after it is down."""
+
+    def __init__(
+        self,
+        config: Config,
+        seed: bytes,
+        store: Store,
+        writer: ReplicaWriter,
+        book: Book,
+        seller: Seller,
+        *,
+        emit: Callable[[Iterable[Event]], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._config = config
+        self._seed = seed
+        self._store = store
+        self._writer = writer
+        self._book = book
+        self._seller = seller
+        self._emit = emit
+        self._clock = clock
+        self._network: Network | None = None
+        self._replication: Replication | None = None
+        self._supervisor: Supervisor | None = None
+        self._failure = ""
+        self._files: dict[bytes, str] = {}
+        self._rounds = trio.Event()
+        self.state = Connectivity.STOPPED
+        self.ready = trio.Event()
+
+    async def run(self) -> None:
+        """Keep the network open until cancelled. An address that cannot be listened on ends it the first time."""
+        self._set_state(Connectivity.STARTING)
+        pause = FIRST_PAUSE
+        try:
+            while True:
+                try:
+                    await self._session()
+                    return
+                except NetworkError:
+                    if not self.ready.is_set():
+                        raise
+                    log.exception("the network failed")
+                except Exception as error:
+                    log.exception("the network failed")
+                    self._failure = f"the network failed ({type(error).__name__}: {error}), it is opened again"
+                self._set_state(Connectivity.FAILED)
+                await trio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+        finally:
+            self._set_state(Connectivity.STOPPED)
+
+    # What a network knows.
+
+    @property
+    def addrs(self) -> tuple[str, ...]:
+        """Own multiaddrs, each with /p2p."""
+        return self._network.addrs if self._network else ()
+
+    def dialable_addrs(self) -> tuple[str, ...]:
+        """Own multiaddrs for a listing: without loopback unless there is no other."""
+        public = tuple(each for each in self.addrs if not each.startswith(("/ip4/127.", "/ip6/::1/")))
+        return public or self.addrs
+
+    @property
+    def topic_peers(self) -> int:
+        """How many connected peers are on the topic."""
+        return len(self._network.topic_peers()) if self._network else 0
+
+    @property
+    def pending(self) -> int:
+        """How many blocks are wanted and not here."""
+        return self._replication.pending if self._replication else len(self._writer.replica.wants)
+
+    def troubles(self) -> tuple[str, ...]:
+        """What does not work at the moment, in words."""
+        own = self._supervisor.troubles() if self._supervisor else ()
+        theirs = self._network.troubles() if self._network else ()
+        return (*((self._failure,) if self._failure else ()), *own, *theirs)
+
+    def connections(self) -> tuple[PeerInfo, ...]:
+        """The connected peers."""
+        return tuple(_peer_info(each) for each in self._network.connections()) if self._network else ()
+
+    async def connect(self, address: str) -> PeerInfo:
+        """Dial a peer. Raises NetworkError, NoRunningPeerError."""
+        if self._network is None:
+            raise NoRunningPeerError("the network is not up; start a peer with betar-tui --serve")
+        return _peer_info(await self._network.connect(address))
+
+    async def announce(self, heads: Sequence[bytes]) -> int:
+        """Broadcast heads; the number of peers they went to, 0 without a network."""
+        return await self._replication.announce(heads) if self._replication else 0
+
+    # How it runs.
+
+    async def _session(self) -> None:
+        # Importing libp2p takes a second and must not hold up the first frame.
+        module = await trio.to_thread.run_sync(importlib.import_module, "betar_tui.p2p.network")
+        known = await trio.to_thread.run_sync(self._store.peers)
+        config = NetworkConfig(
+            seed=self._seed,
+            listen=self._config.listen,
+            listen_explicit=self._config.listen_explicit,
+            bootstrap=self._config.bootstrap,
+            known_peers=tuple((peer.peer_id, peer.addrs) for peer in known[:KNOWN_PEERS_DIALLED]),
+            agent_version=f"betar-tui/{__version__}",
+        )
+        async with module.open_network(config, _Blocks(self._store)) as network:
+            self._network = cast("Network", network)
+            self._replication = Replication(self._network, self._writer, self._config.announce_interval)
+            try:
+                await self._serve(self._network, self._replication)
+            finally:
+                self._network = self._replication = self._supervisor = None
+
+    async def _serve(self, network: "Network", replication: Replication) -> None:
+        async with trio.open_nursery() as nursery:
+            supervisor = self._supervisor = Supervisor(nursery)
+            self._failure = ""
+            supervisor.start("events", lambda: self._events(network, replication))
+            supervisor.start("blocks", lambda: self._blocks(network, replication))
+            supervisor.start("merging", replication.run_merges)
+            supervisor.start("announcing", replication.run_rounds)
+            supervisor.start("own listings", lambda: self._own_rounds(replication))
+            self._set_state(Connectivity.ALONE)
+            self.ready.set()
+            self._want_files()
+
+    async def _events(self, network: "Network", replication: Replication) -> None:
+        async for event in network.events:
+            await replication.handle(event)
+            await self._note(network, event)
+
+    async def _blocks(self, network: "Network", replication: Replication) -> None:
+        replication.resume()
+        async for block in network.blocks:
+            if block.cid in self._files:
+                await self._take_file(network, block)
+            else:
+                await replication.give(block)
+
+    async def _note(self, network: "Network", event: NetworkEvent) -> None:
+        """What the node itself makes of an event."""
+        if isinstance(event, PeerConnected) and event.addrs:
+            row = PeerRow(event.peer, event.addrs, self._clock())
+            await trio.to_thread.run_sync(self._store.put_peer, row)
+        if isinstance(event, Fault):
+            self._emit([Notice("warning", f"{event.peer}: {event.what}", self._clock())])
+        if isinstance(event, PeerConnected | PeerJoined):
+            await self._look_for_betar(network, event.peer)
+        if isinstance(event, PeerConnected | PeerDisconnected | PeerJoined | PeerLeft):
+            online = bool(network.connections())
+            self._set_state(Connectivity.ONLINE if online else Connectivity.ALONE)
+
+    async def _look_for_betar(self, network: "Network", peer: str) -> None:
+        if peer not in network.topic_peers() or not network.supports(peer, BETAR_PROTOCOL):
+            return
+        if await self._seller.speak_betar_go():
+            text = f"a Go betar ({peer}) is on the topic: own listings are now written so that it can read them"
+            self._emit([Notice("info", text, self._clock())])
+            self._rounds.set()
+
+    async def _own_rounds(self, replication: Replication) -> None:
+        """Keep own listings up: each interval, and at once when something asks for it."""
+        while True:
+            repairs = await self._seller.round()
+            if repairs:
+                await replication.announce(self._writer.replica.heads)
+            for repair in repairs:
+                level = "warning" if repair.why.healing else "info"
+                self._emit([Notice(level, f"{repair.name}: {repair.why}; put again", self._clock())])
+            with trio.move_on_after(self._config.announce_interval * random.uniform(0.7, 1.3)):
+                await self._rounds.wait()
+            self._rounds = trio.Event()
+            self._want_files()
+
+    def _want_files(self) -> None:
+        """Ask for the metadata files that listings point at, a few at a time."""
+        if self._network is None or len(self._files) >= MAX_FILES_WANTED:
+            return
+        for text in sorted(self._book.undescribed())[: MAX_FILES_WANTED - len(self._files)]:
+            name = unixfs.parse_cid(text)
+            if name is not None and name not in self._files:
+                self._files[name] = text
+                self._network.want([name])
+
+    async def _take_file(self, network: "Network", block: ReceivedBlock) -> None:
+        text = self._files.pop(block.cid)
+        network.cancel([block.cid])
+        try:
+            content = unixfs.decode_file(block.cid, block.data)
+            described = self._book.describe(text, content)
+        except (DecodeError, ListingError) as error:
+            log.warning("metadata file from %s: %s", block.peer, error)
+            return
+        await trio.to_thread.run_sync(self._store.put_files, {block.cid: block.data})
+        now = self._clock()
+        self._emit(
+            Change(ChangeKind.REFRESH, each.id, each.cid, each.height, block.peer, now, each) for each in described
+        )
+
+    def _set_state(self, state: Connectivity) -> None:
+        if state is not self.state:
+            self.state = state
+            self._emit([StatusChanged()])
+
+
+class _Blocks:
+    """Serves the store's blocks to Bitswap."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def blocks(self, cids: Collection[bytes]) -> Mapping[bytes, bytes]:
+        """Of the CIDs asked for, those held."""
+        return await trio.to_thread.run_sync(self._store.blocks, cids)
+
+
+def _peer_info(connection: Connection) -> PeerInfo:
+    return PeerInfo(
+        connection.peer_id,
+        connection.addrs,
+        connection.direction,
+        connection.latency_ms,
+        connection.agent,
+        connection.protocols,
+        connection.on_topic,
+        connection.connected_since,
+    )

@@ -1,0 +1,69 @@
+"""What commands print: JSON documents, tables for people, and complaints. Text from the network is made safe first."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+from betar_tui.market.marketplace import Listing
+from betar_tui.market.text import neutralise
+
+_LISTING_FIELDS = (
+    "id",
+    "name",
+    "price",
+    "metadata",
+    "seller_id",
+    "addrs",
+    "protocols",
+    "timestamp",
+    "token_id",
+    "provenance",
+    "mine",
+    "cid",
+    "height",
+)
+
+
+def print_json(value: object, *, pretty: bool = False) -> None:
+    """One JSON document. Half characters, which a terminal cannot show, stay escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2 if pretty else None)
+    _write(text.encode("utf-8", "surrogatepass").decode("utf-8", "backslashreplace") + "\n")
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Columns as wide as their content, the last one whole, so that an id in it can be copied."""
+    last = len(head) - 1
+    safe = (tuple(neutralise(str(cell), 0 if i == last else 60) for i, cell in enumerate(row)) for row in rows)
+    lines = [tuple(head), *safe]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    for line in lines:
+        _write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """One "name: value" a line."""
+    for name, value in fields.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        _write(f"{name}: {neutralise(shown)}\n")
+
+
+def say(text: str) -> None:
+    """One line for a person."""
+    _write(neutralise(text) + "\n")
+
+
+def complain(text: str) -> None:
+    """One line on stderr: what, why, what to try."""
+    sys.stderr.write(f"betar-tui: {neutralise(text)}\n")
+    sys.stderr.flush()
+
+
+def listing_json(listing: Listing) -> dict[str, object]:
+    """A listing with the keys that scripts rely on."""
+    values = {name: getattr(listing, name) for name in _LISTING_FIELDS}
+    return {name: list(each) if isinstance(each, tuple) else each for name, each in values.items()}
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

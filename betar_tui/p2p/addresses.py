@@ -1,0 +1,116 @@
+"""Multiaddrs: taking them apart, choosing which to dial, and saying where we can be reached.
+
+Text in, text out; the only file that knows which addresses this peer can dial (TCP over IPv4, IPv6 or a DNS name).
+Anything a remote peer sent may be passed in: what cannot be used is left out, never raised.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from libp2p.peer.id import ID
+from libp2p.utils.address_validation import get_available_interfaces
+from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+
+from betar_tui.errors import NetworkError
+
+MAX_ADDRS_PER_PEER = 16
+_HOSTS = ("ip4", "ip6", "dns", "dns4", "dns6", "dnsaddr")
+
+
+def split_peer(address: str) -> tuple[str, str]:
+    """(peer id in base58, the address with its /p2p part) of a dialable multiaddr. Raises NetworkError."""
+    text = address.strip()
+    try:
+        parsed = Multiaddr(text)
+        peer = parsed.value_for_protocol("p2p")
+    except Exception as error:
+        raise NetworkError(
+            f"Not an address that can be dialled: {text!r} ({error}). "
+            "Use a multiaddr such as /ip4/203.0.113.5/tcp/4001/p2p/<peer id>."
+        ) from None
+    if not peer:
+        raise NetworkError(f"The address {text!r} does not name a peer: it must end in /p2p/<peer id>.")
+    if not is_dialable(text):
+        raise NetworkError(f"The address {text!r} cannot be dialled: only TCP addresses without relays are supported.")
+    return str(peer), text
+
+
+def peer_id(base58: str) -> ID:
+    """The library's peer id. Raises NetworkError."""
+    try:
+        peer = ID.from_base58(base58)
+        if len(peer.to_bytes()) < 34:
+            raise ValueError("too short")
+    except Exception:
+        raise NetworkError(f"Not a peer id: {base58!r}.") from None
+    return peer
+
+
+def is_dialable(address: str) -> bool:
+    """Whether this peer has a transport for the address: plain TCP to a host, a real port, and no relay."""
+    try:
+        protocols = [protocol.name for protocol in Multiaddr(address).protocols()]
+    except Exception:
+        return False
+    without_peer = protocols[:-1] if protocols[-1:] == ["p2p"] else protocols
+    if without_peer == ["dnsaddr"]:
+        return True
+    if len(without_peer) != 2 or without_peer[0] not in _HOSTS or without_peer[1] != "tcp":
+        return False
+    return address.split("/")[4] != "0" and address.split("/")[2] not in ("0.0.0.0", "::")
+
+
+def with_peer(addresses: Iterable[str], peer: str) -> tuple[str, ...]:
+    """The dialable ones of `addresses`, each ending in /p2p/<peer>, without repetition, at most MAX_ADDRS_PER_PEER."""
+    result: dict[str, None] = {}
+    for address in addresses:
+        bare, _, named = address.partition("/p2p/")
+        if named and named != peer:
+            continue
+        if is_dialable(bare):
+            result[f"{bare}/p2p/{peer}"] = None
+        if len(result) == MAX_ADDRS_PER_PEER:
+            break
+    return tuple(result)
+
+
+def dial_order(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Addresses in the order worth trying: public first, then names, private networks, loopback; IPv4 before IPv6.
+
+    Only the order among different kinds changes: addresses of one kind keep the order they came in.
+    """
+    return tuple(sorted(dict.fromkeys(addresses), key=_rank))
+
+
+def _rank(address: str) -> int:
+    _, kind, host, *_ = address.split("/")
+    if kind not in ("ip4", "ip6"):
+        return 1
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return 9
+    v6 = 1 if kind == "ip6" else 0
+    if ip.is_loopback:
+        return 6 + v6
+    if ip.is_private or ip.is_link_local:
+        return 4 + v6
+    return 0 if not v6 else 2
+
+
+def reachable(bound: Iterable[Multiaddr]) -> tuple[str, ...]:
+    """Listen addresses as others would dial them: wildcards expanded to the interfaces, loopback included."""
+    result: dict[str, None] = {}
+    for address in bound:
+        text = str(address)
+        _, kind, host, transport, port, *_ = text.split("/")
+        if host not in ("0.0.0.0", "::"):
+            result[text] = None
+            continue
+        for candidate in get_available_interfaces(int(port), transport):
+            if str(candidate).startswith(f"/{kind}/"):
+                result[str(candidate)] = None
+        result[f"/{kind}/{'127.0.0.1' if kind == 'ip4' else '::1'}/{transport}/{port}"] = None
+    return tuple(result)

@@ -1,0 +1,164 @@
+"""Dialling: one address after the other, and again when a peer is lost.
+
+Everything that opens a connection goes through here, from the room's own peer book; the library's dialling is switched
+off (see `host.PeerSwarm.dial_peer`). Addresses of a peer are tried in order, each a short stagger after the one before,
+and the first that works ends the others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import trio
+from libp2p.abc import INetConn
+from libp2p.network.swarm import Swarm
+from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+
+from betar_tui.errors import NetworkError
+from betar_tui.p2p import addresses
+from betar_tui.p2p.guard import has_ended
+from betar_tui.p2p.liveness import close_dead
+from betar_tui.p2p.peerbook import PeerBook
+from betar_tui.p2p.types import Timing
+
+log = logging.getLogger(__name__)
+
+PARALLEL = 8
+
+
+class Dialer:
+    """Dials on demand, and keeps dialling everybody in the book who is not connected."""
+
+    def __init__(
+        self,
+        swarm: Swarm,
+        own: str,
+        book: PeerBook,
+        timing: Timing,
+        nursery: trio.Nursery,
+        barred: Callable[[str], bool],
+    ) -> None:
+        self._swarm = swarm
+        self._own = own
+        self._timing = timing
+        self._nursery = nursery
+        self._barred = barred
+        self._dialling: set[str] = set()
+        self._woken = trio.Event()
+        self.book = book
+
+    def connected(self, peer: str) -> bool:
+        """Whether a connection that is not closed is listed; it may still be dead."""
+        return any(not each.is_closed for each in self._swarm.get_connections(addresses.peer_id(peer)))
+
+    def wake(self) -> None:
+        """The book or a connection changed."""
+        self._woken.set()
+
+    async def dial(self, peer: str, addrs: tuple[str, ...]) -> INetConn:
+        """A live connection to `peer`, dialled if there is none. Raises NetworkError saying why not.
+
+        py-libp2p 0.8.1: its `connect` returns at once for any listed connection, dead or not; here the listed ones are
+        probed first.
+        """
+        if peer == self._own:
+            raise NetworkError("That is this peer's own address.")
+        if alive := await self._living(peer):
+            return alive
+        self._dialling.add(peer)
+        try:
+            return await self._race(peer, addrs)
+        finally:
+            self._dialling.discard(peer)
+
+    async def run(self) -> None:
+        """A service: dials who is due."""
+        limit = trio.CapacityLimiter(PARALLEL)
+        while True:
+            self._woken = trio.Event()
+            for peer in self.book.due(trio.current_time(), self._busy):
+                self._dialling.add(peer)
+                self._nursery.start_soon(self._redial, peer, limit)
+            with trio.move_on_at(self.book.next_due(self._busy)):
+                await self._woken.wait()
+
+    def _busy(self, peer: str) -> bool:
+        return peer in self._dialling or self.connected(peer)
+
+    async def _redial(self, peer: str, limit: trio.CapacityLimiter) -> None:
+        try:
+            async with limit:
+                if self._barred(peer):
+                    raise NetworkError("it is barred for now")
+                await self._race(peer, self.book.addrs(peer))
+        except Exception as error:
+            if not isinstance(error, NetworkError):
+                log.warning("dialling %s: %r", peer, error)
+            log.debug("%s cannot be reached: %s", peer, error)
+            self.book.failed(peer, trio.current_time())
+        else:
+            self.book.succeeded(peer)
+        finally:
+            self._dialling.discard(peer)
+            self.wake()
+
+    async def _living(self, peer: str) -> INetConn | None:
+        listed = self._swarm.get_connections(addresses.peer_id(peer))
+        if listed and await close_dead(listed, self._timing.probe_timeout):
+            for connection in self._swarm.get_connections(addresses.peer_id(peer)):
+                if not connection.is_closed and not connection.muxed_conn.is_closed:
+                    return connection
+        return None
+
+    async def _race(self, peer: str, addrs: tuple[str, ...]) -> INetConn:
+        """Dial the addresses, each `dial_stagger` after the one before or when that one failed; the first wins."""
+        if not addrs:
+            raise NetworkError(f"No address of {peer} is known that this peer can dial.")
+        winner: list[INetConn] = []
+        errors: list[str] = []
+
+        async def attempt(address: str, failed: trio.Event) -> None:
+            try:
+                connection = await self._dial_one(peer, address)
+            except NetworkError as error:
+                errors.append(str(error))
+                failed.set()
+            else:
+                winner.append(connection)
+                nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            for address in addrs:
+                failed = trio.Event()
+                nursery.start_soon(attempt, address, failed)
+                with trio.move_on_after(self._timing.dial_stagger):
+                    await failed.wait()
+        if winner:
+            return winner[0]
+        raise NetworkError(f"Cannot connect to {peer}: " + "; ".join(errors))
+
+    async def _dial_one(self, peer: str, address: str) -> INetConn:
+        where = address.partition("/p2p/")[0]
+        try:
+            # A frozen peer still completes the TCP handshake: the limit covers the secure one as well.
+            with trio.fail_after(self._timing.dial_timeout):
+                return await self._swarm.dial_addr(Multiaddr(address), addresses.peer_id(peer))
+        except trio.TooSlowError:
+            raise NetworkError(f"{where} did not answer within {self._timing.dial_timeout:g} s") from None
+        except Exception as error:
+            if not has_ended(error):
+                log.debug("dialling %s: %r", address, error)
+            raise NetworkError(f"{where}: {_reason(error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, in words."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = str(error) or type(error).__name__
+    if "Connection refused" in text or "refused" in text:
+        return "nobody listens there (connection refused)"
+    if "Peer ID mismatch" in text or "mismatch" in text.lower():
+        return "another peer answers there"
+    return text

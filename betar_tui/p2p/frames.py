@@ -1,0 +1,90 @@
+"""Length-prefixed messages over a stream: an unsigned varint, then that many bytes.
+
+One reader for gossip, Bitswap and identify. It reads ahead in large pieces (the library reads a prefix byte by byte, a
+lock and a task switch each) and refuses a message by its announced length, before memory is spent on it.
+"""
+
+from __future__ import annotations
+
+from libp2p.abc import INetStream
+from libp2p.network.stream.exceptions import StreamEOF
+
+from betar_tui.errors import DecodeError
+
+READ_SIZE = 256 * 1024
+MAX_PREFIX = 10
+
+
+def encode_varint(value: int) -> bytes:
+    """`value` as an unsigned LEB128 varint."""
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def decode_varint(data: bytes | bytearray | memoryview, at: int) -> tuple[int, int]:
+    """(value, position behind it) of the varint at `at`. Raises DecodeError when it is cut off or beyond 64 bits."""
+    value = shift = 0
+    for position in range(at, min(len(data), at + MAX_PREFIX)):
+        byte = data[position]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if value >= 1 << 64:
+                break
+            return value, position + 1
+        shift += 7
+    raise DecodeError("a varint is cut off or too long")
+
+
+def frame(message: bytes) -> bytes:
+    """`message` with its length before it."""
+    return encode_varint(len(message)) + message
+
+
+class FrameReader:
+    """Reads the frames of one stream, in order."""
+
+    def __init__(self, stream: INetStream, limit: int) -> None:
+        self._stream = stream
+        self._limit = limit
+        self._buffer = bytearray()
+
+    async def next(self) -> bytes | None:
+        """The next message, or None when the stream ended between messages.
+
+        Raises DecodeError for a length beyond the limit or an end inside a message, and the stream's own errors.
+        """
+        while True:
+            message = self._take()
+            if message is not None:
+                return message
+            try:
+                data = await self._stream.read(READ_SIZE)
+            except StreamEOF:
+                data = b""
+            if not data:
+                if self._buffer:
+                    raise DecodeError("the stream ended inside a message")
+                return None
+            self._buffer += data
+
+    def _take(self) -> bytes | None:
+        buffer = self._buffer
+        for index in range(min(len(buffer), MAX_PREFIX)):
+            if buffer[index] < 0x80:
+                break
+        else:
+            if len(buffer) >= MAX_PREFIX:
+                raise DecodeError("the length of a message is not a varint")
+            return None
+        length, start = decode_varint(buffer, 0)
+        if length > self._limit:
+            raise DecodeError(f"a message of {length} bytes is announced; {self._limit} are allowed")
+        if len(buffer) - start < length:
+            return None
+        message = bytes(memoryview(buffer)[start : start + length])
+        del buffer[: start + length]
+        return message

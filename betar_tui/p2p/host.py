@@ -1,0 +1,190 @@
+"""The libp2p host: identity, transports, and every adaptation of the swarm itself.
+
+Built part by part instead of with the library's `new_host`.
+py-libp2p 0.8.1: `new_host` also offers the plaintext and secio "security" protocols, so that anybody may claim any peer
+id; here it is noise over TCP, with yamux, and nothing else. It also runs a connector that dials whatever the peerstore
+has heard of; here only `dialer.py` dials.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any
+
+import trio
+from libp2p import generate_peer_id_from
+from libp2p.abc import INetConn, INetStream, IRawConnection
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
+from libp2p.custom_types import TProtocol
+from libp2p.host.basic_host import BasicHost
+from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.network.exceptions import SwarmException
+from libp2p.network.swarm import Swarm
+from libp2p.peer.id import ID
+from libp2p.peer.peerstore import PeerStore
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.security.noise.transport import Transport as NoiseTransport
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import Yamux
+from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+
+from betar_tui.errors import NetworkError
+from betar_tui.p2p.addresses import reachable
+from betar_tui.p2p.guard import Charge, guarded, quiet_reset
+from betar_tui.p2p.liveness import Upgrader
+from betar_tui.p2p.transport import Transport
+from betar_tui.p2p.types import NetworkConfig
+
+log = logging.getLogger(__name__)
+
+NEGOTIATE_TIMEOUT = 10.0
+
+
+class PeerSwarm(Swarm):
+    """The swarm with its inbound slots freed and its own dialling switched off."""
+
+    async def dial_peer(self, peer_id: ID) -> list[INetConn]:
+        """Never dials: only returns live connections. Raises SwarmException when there is none.
+
+        py-libp2p 0.8.1: opening a stream to a peer that has just gone dials it, with a 250 ms head start, at most two of
+        its addresses, loopback left out, and a 60 s ban after a failure.
+        """
+        alive = [connection for connection in self.get_connections(peer_id) if not connection.is_closed]
+        if not alive:
+            raise SwarmException(f"not connected to {peer_id}")
+        return alive
+
+    async def upgrade_inbound_raw_conn(self, raw_conn: IRawConnection, maddr: Multiaddr) -> Any:
+        """Upgrade, then stay until the connection ends.
+
+        py-libp2p 0.8.1: the slot of an accepted connection is given back only when the whole host stops; after
+        `max_connections` connections in its life a peer accepts no more. Raising when it ends gives the slot back.
+        """
+        muxed = await super().upgrade_inbound_raw_conn(raw_conn, maddr)
+        if isinstance(muxed, Yamux):
+            await muxed.event_closed.wait()
+            raise SwarmException("the connection has ended")
+        return muxed
+
+
+class PeerHost(BasicHost):
+    """The host with its stream handlers contained and its own identify switched off (`identify.py` does it)."""
+
+    transport: Transport
+
+    def contain(self, charge: Charge, max_streams_per_peer: int) -> None:
+        """Put the guard around every inbound stream, from protocol negotiation on."""
+        self._streams: dict[ID, int] = {}
+        self._max_streams = max_streams_per_peer
+        self._charge = charge
+        handler: Callable[[INetStream], Awaitable[None]] = guarded(self._swarm_stream_handler, charge)
+
+        async def counted(stream: INetStream) -> None:
+            peer = stream.muxed_conn.peer_id
+            if self._streams.get(peer, 0) >= self._max_streams:
+                charge(str(peer), "too many open streams")
+                await quiet_reset(stream)
+                return
+            self._streams[peer] = self._streams.get(peer, 0) + 1
+            try:
+                await handler(stream)
+            finally:
+                self._streams[peer] -= 1
+                if not self._streams[peer]:
+                    del self._streams[peer]
+
+        self.get_network().set_stream_handler(counted)
+
+    def _schedule_identify(self, peer_id: ID, *, reason: str) -> None:
+        return
+
+
+def build_host(config: NetworkConfig) -> PeerHost:
+    """A host that does not run yet. The same seed gives the same peer id."""
+    key_pair = create_new_key_pair(config.seed)
+    upgrader = Upgrader(
+        {NOISE: NoiseTransport(key_pair, noise_privkey=create_noise_key_pair().private_key)},
+        {TProtocol(YAMUX): Yamux},
+    )
+    upgrader.timing = config.timing
+    transport = Transport()
+    peerstore = PeerStore()
+    own_id = generate_peer_id_from(key_pair)
+    peerstore.add_key_pair(own_id, key_pair)
+    swarm = PeerSwarm(
+        own_id,
+        peerstore,
+        upgrader,
+        transports=[transport],
+        retry_config=RetryConfig(max_retries=0),
+        connection_config=ConnectionConfig(
+            max_connections=config.max_connections,
+            min_connections=0,
+            low_watermark=0,
+            high_watermark=config.max_connections,
+            outbound_upgrade_timeout=config.timing.dial_timeout,
+            auto_connect_interval=3600.0,
+        ),
+    )
+    host = PeerHost(swarm, addrs_factory=_advertised, disable_identify_address_discovery=True)
+    host.transport = transport
+    return host
+
+
+def _advertised(bound: list[Multiaddr]) -> list[Multiaddr]:
+    return list(_expanded(tuple(str(address) for address in bound)))
+
+
+@lru_cache(maxsize=64)
+def _expanded(bound: tuple[str, ...]) -> tuple[Multiaddr, ...]:
+    # The library asks for the addresses with every message; looking at the interfaces takes milliseconds.
+    return tuple(Multiaddr(address) for address in reachable(Multiaddr(each) for each in bound))
+
+
+async def listen(host: PeerHost, addresses: tuple[str, ...], explicit: bool) -> str:
+    """Listen on every address. Returns "" or a sentence about a port that was taken and replaced by a free one.
+
+    Raises NetworkError when an address cannot be had, and no other port may be taken instead.
+    """
+    moved = ""
+    for address in addresses:
+        refusal = await _try_listen(host, address)
+        if not refusal:
+            continue
+        if not explicit:
+            parts = address.split("/")
+            free = "/".join([*parts[:4], "0", *parts[5:]])
+            if not await _try_listen(host, free):
+                moved = f"{address} is in use ({refusal}); a free port was taken instead"
+                log.warning("%s", moved)
+                continue
+        raise NetworkError(
+            f"Cannot listen on {address}: {refusal}. Stop what uses it, or choose another address "
+            "(port 0 takes any free port)."
+        )
+    return moved
+
+
+async def _try_listen(host: PeerHost, address: str) -> str:
+    swarm: Any = host.get_network()
+    transport: Transport = host.transport
+    transport.refusal = ""
+    try:
+        parsed = Multiaddr(address)
+        if await swarm.listen(parsed):
+            return ""
+    except Exception as error:
+        return f"not an address to listen on ({error})"
+    return transport.refusal or "only TCP addresses are supported"
+
+
+async def open_stream(host: PeerHost, peer: ID, protocols: list[str], timeout: float = NEGOTIATE_TIMEOUT) -> INetStream:
+    """A new stream to a connected peer that speaks the first possible of `protocols`.
+
+    Raises TooSlowError, or the library's errors, of which `guard.ENDED` and StreamFailure say that it cannot be had.
+    """
+    with trio.fail_after(timeout):
+        return await host.new_stream(peer, [TProtocol(protocol) for protocol in protocols])

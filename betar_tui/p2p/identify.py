@@ -1,0 +1,124 @@
+"""Who is at the other end: the identify protocol, both ways.
+
+We ask every new connection's peer once and keep what it says (agent, protocols, listen addresses) as an `Introduction`;
+a peer may push a new one later. What we say about ourselves is built by the library, with our own agent name in it.
+
+py-libp2p 0.8.1: the peer's agent is thrown away, a peer that was known before is not asked again after it came back with
+other addresses, and our agent is always the library's. Hence our own asking and answering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+from libp2p.abc import IHost, INetStream
+from libp2p.identity.identify.identify import (
+    ID as IDENTIFY,
+)
+from libp2p.identity.identify.identify import (
+    _mk_identify_protobuf,
+    _remote_address_to_multiaddr,
+)
+from libp2p.identity.identify.pb.identify_pb2 import Identify
+from libp2p.identity.identify_push.identify_push import ID_PUSH as PUSH
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+
+from betar_tui.errors import DecodeError
+from betar_tui.p2p.addresses import with_peer
+from betar_tui.p2p.frames import FrameReader, frame
+
+MAX_MESSAGE = 64 * 1024
+MAX_PROTOCOLS = 256
+MAX_TEXT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a peer says about itself. `addrs` are dialable multiaddrs ending in /p2p/<peer id>."""
+
+    agent: str = ""
+    protocols: tuple[str, ...] = ()
+    addrs: tuple[str, ...] = ()
+
+
+class Identifier:
+    """Asks, answers, and hands every introduction to `learned(peer, introduction)`."""
+
+    def __init__(self, host: IHost, agent: str, learned: Callable[[str, Introduction], None]) -> None:
+        self._host = host
+        self._agent = agent
+        self._learned = learned
+        self.handlers = {IDENTIFY: self._answer, PUSH: self._receive_push}
+
+    async def ask(self, peer: ID, timeout: float) -> Introduction:
+        """Ask a connected peer. Raises DecodeError, TooSlowError or the stream's errors."""
+        with trio.fail_after(timeout):
+            stream = await self._host.new_stream(peer, [IDENTIFY])
+            try:
+                message = await FrameReader(stream, MAX_MESSAGE).next()
+            finally:
+                with trio.CancelScope(shield=True), trio.move_on_after(0.5):
+                    await _close(stream)
+        if message is None:
+            raise DecodeError("the peer ended identify without a message")
+        introduction = parse(message, str(peer))
+        self._learned(str(peer), introduction)
+        return introduction
+
+    async def push(self, peer: ID, timeout: float) -> None:
+        """Tell a connected peer that something about us changed."""
+        with trio.move_on_after(timeout):
+            stream = await self._host.new_stream(peer, [PUSH])
+            try:
+                await stream.write(frame(self._message(stream)))
+            finally:
+                with trio.CancelScope(shield=True), trio.move_on_after(0.5):
+                    await _close(stream)
+
+    async def _answer(self, stream: INetStream) -> None:
+        try:
+            await stream.write(frame(self._message(stream)))
+        finally:
+            await _close(stream)
+
+    async def _receive_push(self, stream: INetStream) -> None:
+        with trio.fail_after(10):
+            message = await FrameReader(stream, MAX_MESSAGE).next()
+        await _close(stream)
+        if message is not None:
+            peer = str(stream.muxed_conn.peer_id)
+            self._learned(peer, parse(message, peer))
+
+    def _message(self, stream: INetStream) -> bytes:
+        observed = _remote_address_to_multiaddr(stream.get_remote_address())
+        message = _mk_identify_protobuf(self._host, observed)
+        message.agent_version = self._agent
+        return message.SerializeToString()
+
+
+def parse(message: bytes, peer: str) -> Introduction:
+    """An identify message as an `Introduction`; parts that make no sense are left out. Raises DecodeError."""
+    decoded: Any = Identify()
+    try:
+        decoded.ParseFromString(message)
+    except Exception as error:
+        raise DecodeError(f"not an identify message: {error}") from None
+    addresses = []
+    for raw in decoded.listen_addrs[:MAX_PROTOCOLS]:
+        try:
+            addresses.append(str(Multiaddr(raw)))
+        except Exception:
+            continue
+    protocols = tuple(str(protocol)[:MAX_TEXT] for protocol in decoded.protocols[:MAX_PROTOCOLS])
+    return Introduction(str(decoded.agent_version)[:MAX_TEXT], protocols, with_peer(addresses, peer))
+
+
+async def _close(stream: INetStream) -> None:
+    try:
+        await stream.close()
+    except Exception:
+        return

@@ -1,0 +1,146 @@
+"""Is the other end still there? Everything that finds and closes connections whose far end has gone silent.
+
+Theory: TCP alone never tells that a peer froze or that its machine vanished. Each yamux connection pings its other end
+every few seconds; two misses close its socket, which the rest of the room sees as an ordinary disconnect. When a second
+connection to the same peer appears the older ones are probed at once, so that a peer that came back after a crash is
+not hidden behind its dead predecessor. What gossip and dialling must do then is theirs (`gossip.py`, `dialer.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Iterable
+from typing import Any, cast
+
+import trio
+from libp2p.abc import IMuxedConn, INetConn, ISecureConn
+from libp2p.peer.id import ID
+from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, TYPE_PING, YAMUX_HEADER_FORMAT, Yamux
+from libp2p.transport.upgrader import TransportUpgrader
+
+from betar_tui.p2p.types import Timing
+
+log = logging.getLogger(__name__)
+
+FIRST_PING = 0.2
+CLOSE_SOCKET = 1.0
+
+
+class _Pongs:
+    """Stands in for yamux's one-shot ping event: counts answers and wakes everybody who waits for one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        self.count += 1
+        self._event.set()
+        self._event = trio.Event()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+class LiveYamux(Yamux):
+    """A yamux connection that notices when nobody answers.
+
+    py-libp2p 0.8.1: it pings every 30 s, but only to learn the round trip, and ignores a missing answer.
+    """
+
+    def __init__(self, secured_conn: ISecureConn, peer_id: ID, timing: Timing) -> None:
+        super().__init__(secured_conn, peer_id, is_initiator=secured_conn.is_initiator)
+        self._timing = timing
+        self._pongs = _Pongs()
+        self._ping_event = cast(trio.Event, self._pongs)  # the library only calls set() on it
+        self.latency: float | None = None  # seconds, of the last answered ping
+
+    async def probe(self, timeout: float) -> bool:
+        """Ping once; whether an answer came within `timeout` seconds."""
+        seen = self._pongs.count
+        with trio.move_on_after(timeout):
+            try:
+                self._ping_id += 1
+                self._ping_sent_time = sent = trio.current_time()
+                await self._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_PING, FLAG_SYN, 0, self._ping_id))
+                while self._pongs.count == seen:
+                    await self._pongs.wait()
+            except Exception as error:
+                log.debug("ping of %s failed: %r", self.peer_id, error)
+                return False
+            self.latency = trio.current_time() - sent
+        return self._pongs.count != seen
+
+    async def kill(self) -> None:
+        """Close the socket under the connection: polite goodbyes can block for ever on a full pipe."""
+        with trio.move_on_after(CLOSE_SOCKET):
+            try:
+                await self.secured_conn.close()
+            except Exception as error:
+                log.debug("closing the socket to %s: %r", self.peer_id, error)
+
+    async def _measure_rtt_loop(self) -> None:
+        """Replaces the library's loop; runs in the connection's own nursery."""
+        timing = self._timing
+        await trio.sleep(min(FIRST_PING, timing.ping_interval))
+        while not self.event_shutting_down.is_set():
+            # The second try excuses a stall of our own process.
+            if not (await self.probe(timing.ping_timeout) or await self.probe(timing.ping_timeout)):
+                log.info("%s answers no ping: its connection is closed", self.peer_id)
+                await self.kill()
+                return
+            with trio.move_on_after(timing.ping_interval):
+                await self.event_shutting_down.wait()
+
+
+class Upgrader(TransportUpgrader):
+    """Makes every connection a `LiveYamux`."""
+
+    timing: Timing
+
+    async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
+        """Negotiate yamux over a secured connection.
+
+        py-libp2p 0.8.1: the muxer's class is hard-wired where yamux is negotiated, whatever options are given.
+        """
+        muxer: Any = self.muxer_multistream
+        protocol, _ = await muxer._selector.select(conn, conn.is_initiator, muxer.negotiate_timeout)
+        connection = LiveYamux(conn, peer_id, self.timing)
+        return cast(IMuxedConn, muxer._annotate_connection(connection, conn, protocol))
+
+
+def latency_ms(connection: INetConn) -> float | None:
+    """Milliseconds of the connection's last answered ping, or None."""
+    latency = getattr(connection.muxed_conn, "latency", None)
+    return None if latency is None else float(latency) * 1000
+
+
+async def close_connection(connection: INetConn, timeout: float) -> None:
+    """Close politely, or by the socket when that takes longer than `timeout` seconds."""
+    with trio.move_on_after(timeout) as scope:
+        try:
+            await connection.close()
+        except Exception as error:
+            log.debug("closing a connection: %r", error)
+    if scope.cancelled_caught and isinstance(connection.muxed_conn, LiveYamux):
+        await connection.muxed_conn.kill()
+
+
+async def close_dead(connections: Iterable[INetConn], timeout: float) -> int:
+    """Probe each connection and close those that do not answer within `timeout` seconds. Returns how many live."""
+    alive = 0
+
+    async def check(muxed: LiveYamux) -> None:
+        nonlocal alive
+        if await muxed.probe(timeout):
+            alive += 1
+        else:
+            log.info("an older connection to %s does not answer: closed", muxed.peer_id)
+            await muxed.kill()
+
+    async with trio.open_nursery() as nursery:
+        for connection in connections:
+            if isinstance(connection.muxed_conn, LiveYamux) and not connection.muxed_conn.is_closed:
+                nursery.start_soon(check, connection.muxed_conn)
+    return alive

@@ -1,0 +1,331 @@
+"""The door of the room: `open_network`, and the `Network` it gives.
+
+This file only puts the parts together and decides what a connection, a disconnection or a fault means for each of them;
+how things are done is in the parts. Order of shutdown: our own tasks, then every connection (politely, or by its socket),
+then the library's services, all within `timing.close_timeout`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+from libp2p.abc import INetConn, INetStream
+from libp2p.custom_types import TProtocol
+
+from betar_tui.errors import NetworkError
+from betar_tui.p2p import addresses
+from betar_tui.p2p.bitswap.engine import Bitswap
+from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
+from betar_tui.p2p.dialer import Dialer
+from betar_tui.p2p.faults import FaultBook
+from betar_tui.p2p.gossip import MAX_PAYLOAD, Gossip
+from betar_tui.p2p.guard import start_service
+from betar_tui.p2p.host import PeerSwarm, build_host, listen, open_stream
+from betar_tui.p2p.identify import Identifier, Introduction
+from betar_tui.p2p.liveness import close_connection, close_dead
+from betar_tui.p2p.outbox import Outbox
+from betar_tui.p2p.peerbook import PeerBook
+from betar_tui.p2p.peers import PeerRecord, PeerTable
+from betar_tui.p2p.supervise import Supervisor
+from betar_tui.p2p.types import (
+    BlockSource,
+    Connection,
+    Fault,
+    NetworkConfig,
+    NetworkEvent,
+    PeerConnected,
+    PeerDisconnected,
+    PeerJoined,
+    PeerLeft,
+    ReceivedBlock,
+    ReceivedBroadcast,
+)
+
+log = logging.getLogger(__name__)
+
+BLOCKS_WAITING = 1024
+GOODBYE = 0.4
+INTRODUCTION_TRIES = 3
+
+
+@asynccontextmanager
+async def open_network(config: NetworkConfig, source: BlockSource) -> AsyncIterator[Network]:
+    """Listen, join the topic, start dialling; leave all of it at the end of the block.
+
+    Raises NetworkError when a listen address, a bootstrap address or the seed cannot be used. Nothing a remote peer does
+    is ever raised from here.
+    """
+    quiet_library()
+    failure: Exception | None = None
+    async with trio.open_nursery() as services, trio.open_nursery() as tasks:
+        # An exception of the caller's block must come out as it is, not wrapped into a nursery's group.
+        try:
+            network = Network(config, source, services, tasks)
+            try:
+                await network._start()
+                yield network
+            finally:
+                with trio.CancelScope(shield=True), trio.move_on_after(config.timing.close_timeout):
+                    await network._stop()
+        except Exception as error:
+            failure = error
+        services.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+def quiet_library() -> None:
+    """Keep libp2p's log lines away from the terminal unless the application installs a handler.
+
+    py-libp2p 0.8.1: some of its files log with `logging.warning(...)`, which puts a handler for stderr on the root logger
+    when there is none, and lost connections are logged as errors with a traceback.
+    """
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())
+    for name in ("libp2p", "multiaddr"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.CRITICAL)
+
+
+class Network:
+    """One peer's network, while `open_network` is open.
+
+    `events` and `blocks` are each for one reader. Events never hold up the network (see `outbox`); blocks do: what was
+    wanted is not read from peers faster than it is taken from `blocks`.
+    """
+
+    def __init__(
+        self, config: NetworkConfig, source: BlockSource, services: trio.Nursery, tasks: trio.Nursery
+    ) -> None:
+        if len(config.seed) != 32:
+            raise NetworkError("The seed of the peer key must be 32 bytes.")
+        self._config = config
+        self._timing = config.timing
+        self._services = services
+        self._tasks = tasks
+        self._supervisor = Supervisor(tasks)
+        self._outbox = Outbox()
+        self._faults = FaultBook(config.fault_budget, config.fault_window, config.timing.bar, trio.current_time)
+        self._host = build_host(config)
+        self._swarm: PeerSwarm = self._host.get_network()  # type: ignore[assignment]
+        self.peer_id = str(self._host.get_id())
+        self.events: trio.MemoryReceiveChannel[NetworkEvent] = self._outbox.receive
+        self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](BLOCKS_WAITING)
+        self._table = PeerTable(self._swarm, self._opened, self._ended)
+        self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.charge)
+        self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.charge)
+        self._bitswap.on_source_error = lambda error: self._supervisor.report("blocks", f"cannot be read: {error}")
+        self._identifier = Identifier(self._host, config.agent_version, self._learned)
+        book = PeerBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
+        self._dialer = Dialer(self._swarm, self.peer_id, book, self._timing, tasks, self._faults.barred)
+        self.listen_notice = ""
+
+    # Facts
+
+    @property
+    def addrs(self) -> tuple[str, ...]:
+        """Where this peer can be dialled: multiaddrs ending in /p2p/<own id>, wildcards expanded, loopback included."""
+        return tuple(str(address) for address in self._host.get_addrs())
+
+    @property
+    def missed_broadcasts(self) -> int:
+        """Broadcasts left out because `events` was read too slowly."""
+        return self._outbox.dropped
+
+    def connections(self) -> tuple[Connection, ...]:
+        """Every connected peer."""
+        members = set(self._gossip.members())
+        return self._table.all(members.__contains__)
+
+    def topic_peers(self) -> tuple[str, ...]:
+        """Connected peers that are subscribed to the topic."""
+        return self._gossip.members()
+
+    def supports(self, peer: str, protocol: str) -> bool | None:
+        """Whether a peer speaks a protocol; None while it is not connected or has not introduced itself."""
+        record = self._table.get(peer)
+        if record is None or record.introduction is None:
+            return None
+        return protocol in record.introduction.protocols
+
+    def wants(self) -> int:
+        """How many blocks are wanted and have not come."""
+        return self._bitswap.wants()
+
+    def faults(self) -> Mapping[str, int]:
+        """Misbehaviours per peer since the start."""
+        return self._faults.totals()
+
+    def troubles(self) -> tuple[str, ...]:
+        """What does not work at the moment, in words for a person."""
+        return self._supervisor.troubles()
+
+    # Gossip and blocks
+
+    async def broadcast(self, payload: bytes) -> int:
+        """Publish on the topic; returns to how many peers it was sent. Raises NetworkError when it is too large."""
+        if len(payload) > MAX_PAYLOAD:
+            raise NetworkError(f"A broadcast of {len(payload)} bytes is too large; {MAX_PAYLOAD} are allowed.")
+        return await self._gossip.publish(payload)
+
+    def want(self, cids: Iterable[bytes], ask: str | None = None) -> None:
+        """Want blocks by binary CID until they come through `blocks` or are cancelled; `ask` is the peer to ask first.
+        Raises DecodeError for a CID that is not sha2-256 of dag-pb or raw."""
+        self._bitswap.want(cids, ask)
+
+    def cancel(self, cids: Iterable[bytes]) -> None:
+        """Want blocks no longer."""
+        self._bitswap.cancel(cids)
+
+    def announce_block(self, cid: bytes) -> None:
+        """A block is held from now on: peers that want it get it."""
+        self._bitswap.announce(cid)
+
+    # Connections
+
+    async def connect(self, multiaddr: str) -> Connection:
+        """Dial now, or find the peer connected; it is remembered and dialled again when it is lost. Raises NetworkError
+        with what went wrong at which address."""
+        peer, address = addresses.split_peer(multiaddr)
+        addresses.peer_id(peer)
+        self._faults.pardon(peer)
+        await self._dialer.dial(peer, (address,))
+        self._dialer.book.add(peer, (address,))
+        with trio.move_on_after(self._timing.identify_timeout):
+            while (record := self._table.get(peer)) is not None and not record.reported:
+                await trio.sleep(0.005)
+        record = self._table.get(peer)
+        if record is None:
+            raise NetworkError(f"{peer} closed the connection at once.")
+        return self._table.describe(record, peer in self.topic_peers())
+
+    async def disconnect(self, peer: str) -> None:
+        """Close every connection to a peer and do not dial it again."""
+        self._dialer.book.remove(peer)
+        await self._close(self._table.connections(peer))
+
+    def remember(self, peer: str, addrs: Iterable[str]) -> bool:
+        """Keep dialling a peer found elsewhere (discovery, the store). Whether there was something to dial."""
+        added = self._dialer.book.add(peer, addrs)
+        self._dialer.wake()
+        return added
+
+    def charge(self, peer: str, what: str) -> None:
+        """A peer misbehaved. Beyond the budget of its window its connections are closed and it is barred for a while."""
+        log.info("fault of %s: %s", peer, what)
+        self._outbox.put(Fault(peer, what))
+        if self._faults.charge(peer):
+            log.warning("%s broke too many rules: it is put out", peer)
+            self._tasks.start_soon(self._close, self._table.connections(peer))
+
+    # Other protocols
+
+    def set_protocol_handler(self, protocol: str, handler: Callable[[INetStream], Awaitable[None]]) -> None:
+        """Serve a protocol. A handler that raises ends its stream only and is charged to the peer; connected peers are
+        told of the new protocol."""
+        self._host.set_stream_handler(TProtocol(protocol), handler)
+        for connection in self.connections():
+            peer = addresses.peer_id(connection.peer_id)
+            push = partial(self._identifier.push, peer, self._timing.identify_timeout)
+            self._supervisor.start_once(f"identify push to {peer}", push)
+
+    async def open_stream(self, peer: str, protocol: str) -> INetStream:
+        """A new stream to a connected peer. Raises NetworkError."""
+        try:
+            return await open_stream(self._host, addresses.peer_id(peer), [protocol])
+        except NetworkError:
+            raise
+        except Exception as error:
+            raise NetworkError(f"{peer} offers no stream of {protocol}: {error}") from None
+
+    # Start and stop
+
+    async def _start(self) -> None:
+        self._host.contain(self.charge, self._config.max_streams_per_peer)
+        handlers = {**self._identifier.handlers, **{TProtocol(each): self._bitswap.handle for each in BITSWAP}}
+        for protocol, handler in handlers.items():
+            self._host.set_stream_handler(protocol, handler)
+        known = [addresses.split_peer(address) for address in self._config.bootstrap]
+        await start_service(self._services, self._swarm, self._report)
+        await self._gossip.start(self._services, self._report)
+        self.listen_notice = await listen(self._host, self._config.listen, self._config.listen_explicit)
+        for peer, address in known:
+            self._dialer.book.add(peer, (address,))
+        for peer, addrs in self._config.known_peers:
+            self._dialer.book.add(peer, addrs)
+        self._supervisor.start("events", self._outbox.pump)
+        self._supervisor.start("wants", self._bitswap.run_timers)
+        self._supervisor.start("hello", self._gossip.keep_saying_hello)
+        self._supervisor.start("dialling", self._dialer.run)
+
+    async def _stop(self) -> None:
+        self._tasks.cancel_scope.cancel()
+        # py-libp2p 0.8.1: peers that are not told keep the connection in their tables, and a peer that starts again
+        # with the same key is then not taken into the mesh.
+        await self._close(self._swarm.get_connections())
+        await self._host.close()
+        await self._gossip.stop()
+        self._outbox.close()
+        self._blocks.close()
+
+    async def _close(self, connections: Iterable[INetConn]) -> None:
+        async with trio.open_nursery() as nursery:
+            for connection in connections:
+                nursery.start_soon(close_connection, connection, GOODBYE)
+
+    # What happens
+
+    def _report(self, what: str, error: BaseException) -> None:
+        log.warning("a task of the network failed: %s", what, exc_info=error)
+
+    def _delivered(self, peer: str, author: str, payload: bytes) -> None:
+        self._outbox.put(ReceivedBroadcast(peer, author, payload))
+
+    def _joined(self, peer: str, on_topic: bool) -> None:
+        self._outbox.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
+
+    async def _opened(self, record: PeerRecord, connection: INetConn) -> None:
+        if self._faults.barred(record.peer):
+            self._tasks.start_soon(self._close, [connection])
+            return
+        older = [each for each in self._table.connections(record.peer) if each is not connection]
+        if older:
+            self._tasks.start_soon(close_dead, older, self._timing.probe_timeout)
+        self._tasks.start_soon(self._introduce, record)
+
+    async def _introduce(self, record: PeerRecord) -> None:
+        for attempt in range(INTRODUCTION_TRIES):
+            try:
+                await self._identifier.ask(addresses.peer_id(record.peer), self._timing.identify_timeout)
+                return
+            except Exception as error:
+                log.debug("identify of %s, attempt %d: %r", record.peer, attempt + 1, error)
+            await trio.sleep(0.1 * (attempt + 1))
+        self._learned(record.peer, record.introduction or Introduction())
+
+    def _learned(self, peer: str, introduction: Introduction) -> None:
+        record = self._table.get(peer)
+        if record is None:
+            return
+        record.introduction = introduction
+        if record.direction == "out":
+            self._dialer.book.add(peer, record.addrs())
+        self._dialer.book.replace(peer, record.addrs())
+        self._dialer.book.succeeded(peer)
+        if not record.reported:
+            record.reported = True
+            self._outbox.put(PeerConnected(peer, record.addrs()))
+        self._bitswap.peer_up(peer, introduction.protocols)
+
+    def _ended(self, record: PeerRecord) -> None:
+        self._bitswap.peer_down(record.peer)
+        if record.reported:
+            self._outbox.put(PeerDisconnected(record.peer))
+        self._dialer.book.lost(record.peer, trio.current_time())
+        self._dialer.wake()

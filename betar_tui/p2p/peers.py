@@ -1,0 +1,123 @@
+"""Who is connected: one record per peer, made when its first connection opens and dropped when its last one ends.
+
+The table follows the swarm's notifications but believes only its list of connections.
+py-libp2p 0.8.1: the notification of an old connection's end may come after that of the new connection's start.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from libp2p.abc import INetConn, INetStream, INetwork, INotifee
+from libp2p.network.swarm import Swarm
+from libp2p.rcmgr import Direction
+from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+
+from betar_tui.p2p import addresses
+from betar_tui.p2p.identify import Introduction
+from betar_tui.p2p.liveness import latency_ms
+from betar_tui.p2p.types import Connection
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class PeerRecord:
+    """What is known about a connected peer. `reached` is the address we dialled it at, if we did."""
+
+    peer: str
+    since: float
+    direction: str
+    remote: tuple[str, ...]
+    introduction: Introduction | None = None
+    reported: bool = False
+
+    def addrs(self) -> tuple[str, ...]:
+        """Dialable addresses: the one that worked, then those the peer listens on."""
+        reached = self.remote if self.direction == "out" else ()
+        said = self.introduction.addrs if self.introduction is not None else ()
+        return addresses.with_peer(reached + said, self.peer)
+
+
+class PeerTable(INotifee):
+    """The connected peers, and who to call when one opens, or ends its last, connection."""
+
+    def __init__(
+        self,
+        swarm: Swarm,
+        opened: Callable[[PeerRecord, INetConn], Awaitable[None]],
+        ended: Callable[[PeerRecord], None],
+    ) -> None:
+        self._swarm = swarm
+        self._opened = opened
+        self._ended = ended
+        self._records: dict[str, PeerRecord] = {}
+        swarm.register_notifee(self)
+
+    def get(self, peer: str) -> PeerRecord | None:
+        """The record of a connected peer."""
+        return self._records.get(peer)
+
+    def connections(self, peer: str) -> list[INetConn]:
+        """The open connections to a peer, as the swarm lists them."""
+        return [each for each in self._swarm.get_connections(addresses.peer_id(peer)) if not each.is_closed]
+
+    def all(self, on_topic: Callable[[str], bool]) -> tuple[Connection, ...]:
+        """Every connected peer, longest connected first."""
+        return tuple(self.describe(record, on_topic(record.peer)) for record in self._records.values())
+
+    def describe(self, record: PeerRecord, on_topic: bool) -> Connection:
+        """A record as the door's dataclass."""
+        latencies = [latency for each in self.connections(record.peer) if (latency := latency_ms(each)) is not None]
+        introduction = record.introduction or Introduction()
+        return Connection(
+            peer_id=record.peer,
+            addrs=record.addrs() or record.remote,
+            direction=record.direction,
+            latency_ms=min(latencies, default=None),
+            agent=introduction.agent,
+            protocols=introduction.protocols,
+            on_topic=on_topic,
+            connected_since=record.since,
+        )
+
+    # INotifee
+
+    async def connected(self, network: INetwork, conn: INetConn) -> None:
+        peer = str(conn.muxed_conn.peer_id)
+        record = self._records.get(peer)
+        if record is None:
+            direction = "out" if getattr(conn, "direction", None) == Direction.OUTBOUND else "in"
+            record = PeerRecord(peer, time.time(), direction, _remote(conn, peer))
+            self._records[peer] = record
+        await self._opened(record, conn)
+
+    async def disconnected(self, network: INetwork, conn: INetConn) -> None:
+        peer = str(conn.muxed_conn.peer_id)
+        record = self._records.get(peer)
+        if record is not None and not self.connections(peer):
+            del self._records[peer]
+            self._ended(record)
+
+    async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
+        return
+
+    async def closed_stream(self, network: INetwork, stream: INetStream) -> None:
+        return
+
+    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None:
+        return
+
+    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
+        return
+
+
+def _remote(conn: INetConn, peer: str) -> tuple[str, ...]:
+    try:
+        return addresses.with_peer((str(each) for each in conn.get_transport_addresses()), peer)
+    except Exception as error:
+        log.debug("no remote address of %s: %r", peer, error)
+        return ()

@@ -1,0 +1,182 @@
+"""Keeping one replica in step with the topic.
+
+Heads come in by gossip, with their block from peers of ours; what is missing is wanted from the peer that spoke of it;
+each block is merged as soon as it is here, newest first, and what it links to is wanted next. Nothing waits for a merge:
+heads and blocks gather while one runs and are merged together after it. Our heads go out when we write, when a peer
+joins the topic, and in rounds, then only those that nobody else announced (PROTOCOL 1, 4, 8).
+"""
+
+import logging
+import random
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import trio
+
+from betar_tui.errors import DecodeError
+from betar_tui.p2p.types import NetworkEvent, PeerJoined, ReceivedBlock, ReceivedBroadcast
+from betar_tui.p2p.writer import Applied, RawBlock, ReplicaWriter
+from betar_tui.replica import Head, cid, decode_broadcast, encode_broadcast
+
+if TYPE_CHECKING:
+    from betar_tui.p2p.network import Network
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 1024
+MAX_BATCH_BYTES = 4 << 20
+MAX_ROOTS_PER_PEER = 512
+MAX_BAD = 4096
+MAX_WANTED = 8192
+MAX_INLINE_TOTAL = 64 << 10
+
+
+class Replication:
+    """Drives a replica from a network. `announce_interval` is in seconds and jittered by 30 %."""
+
+    def __init__(self, network: "Network", writer: ReplicaWriter, announce_interval: float) -> None:
+        self._network = network
+        self._writer = writer
+        self._interval = announce_interval
+        self._inbox, self._incoming = trio.open_memory_channel[RawBlock](MAX_BATCH)
+        self._roots: OrderedDict[bytes, str] = OrderedDict()
+        self._bad: OrderedDict[bytes, None] = OrderedDict()
+        self._wanted: set[bytes] = set()
+        self._announced: set[bytes] = set()
+        self._recent: OrderedDict[bytes, bytes] = OrderedDict()
+        writer.listen(lambda applied: applied, self._remember)
+
+    @property
+    def pending(self) -> int:
+        """How many blocks are known of and not here."""
+        return len(self._wanted | self._writer.replica.wants)
+
+    def resume(self) -> None:
+        """Ask for what earlier runs left wanted."""
+        self._top_up("")
+
+    async def give(self, block: ReceivedBlock) -> None:
+        """A block that the network fetched."""
+        await self._inbox.send(RawBlock(block.cid, block.data, block.peer))
+
+    async def run_merges(self) -> None:
+        """Merge what has come in, as much at a time as is there."""
+        async for first in self._incoming:
+            batch = [first]
+            size = len(first.data)
+            while len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES:
+                try:
+                    batch.append(self._incoming.receive_nowait())
+                except trio.WouldBlock:
+                    break
+                size += len(batch[-1].data)
+            await self._merge(batch)
+
+    async def run_rounds(self) -> None:
+        """Announce, each interval, the heads that nobody else announced since the last round."""
+        while True:
+            await trio.sleep(self._interval * random.uniform(0.7, 1.3))
+            heads = self._writer.replica.heads
+            quiet = [name for name in heads if name not in self._announced]
+            self._announced.clear()
+            if quiet:
+                await self.announce(quiet)
+
+    async def handle(self, event: NetworkEvent) -> None:
+        """React to one event of the network."""
+        if isinstance(event, ReceivedBroadcast):
+            await self._heads(event)
+        elif isinstance(event, PeerJoined):
+            heads = self._writer.replica.heads
+            if heads:
+                await self.announce(heads)
+
+    async def announce(self, heads: Iterable[bytes]) -> int:
+        """Broadcast these heads, with their blocks as far as they fit; the number of peers it went to."""
+        room = MAX_INLINE_TOTAL
+        named = []
+        for name in heads:
+            block = self._recent.get(name)
+            if block is not None and len(block) <= room:
+                room -= len(block)
+                named.append(Head(name, block))
+            else:
+                named.append(Head(name))
+        return await self._network.broadcast(encode_broadcast(named))
+
+    async def _heads(self, event: ReceivedBroadcast) -> None:
+        try:
+            heads = decode_broadcast(event.payload)
+        except DecodeError as error:
+            self._network.charge(event.peer, f"broadcast: {error}")
+            return
+        self._announced.update(head.cid for head in heads)
+        unknown = await self._writer.missing(head.cid for head in heads)
+        inline = {head.cid: head.block for head in heads if head.block is not None}
+        fetch = []
+        for name in unknown:
+            if name in self._bad:
+                continue
+            block = inline.get(name)
+            if block is None:
+                fetch.append(name)
+            elif cid.of(block) != name:
+                self._network.charge(event.peer, f"broadcast: the block with head {cid.to_str(name)} is another")
+                fetch.append(name)
+            else:
+                await self._inbox.send(RawBlock(name, block, event.peer))
+        self._want_roots(fetch, event.peer)
+
+    def _want_roots(self, names: list[bytes], peer: str) -> None:
+        """Want heads that were announced, of one peer only so many: anybody can name blocks that nobody has."""
+        for name in names:
+            self._roots.pop(name, None)
+            self._roots[name] = peer
+        mine = [name for name, source in self._roots.items() if source == peer]
+        dropped = mine[:-MAX_ROOTS_PER_PEER] if len(mine) > MAX_ROOTS_PER_PEER else []
+        for name in dropped:
+            del self._roots[name]
+        self._unwant(dropped)
+        self._want([name for name in names if name in self._roots], peer)
+
+    async def _merge(self, batch: list[RawBlock]) -> None:
+        outcome = await self._writer.merge(batch)
+        arrived = [block.cid for block in batch]
+        for name in arrived:
+            self._roots.pop(name, None)
+        self._unwant(arrived)
+        for block, reason in outcome.bad:
+            self._network.charge(block.peer, f"block {cid.to_str(block.cid)}: {reason}")
+            self._bad[block.cid] = None
+            while len(self._bad) > MAX_BAD:
+                self._bad.popitem(last=False)
+        for peer, names in outcome.wants.items():
+            self._want([name for name in names if name not in self._bad], peer)
+        self._top_up(batch[-1].peer)
+
+    def _want(self, names: list[bytes], peer: str) -> None:
+        fresh = [name for name in names if name not in self._wanted]
+        room = MAX_WANTED - len(self._wanted)
+        if fresh and room > 0:
+            self._wanted.update(fresh[:room])
+            self._network.want(fresh[:room], ask=peer or None)
+
+    def _unwant(self, names: Iterable[bytes]) -> None:
+        gone = [name for name in names if name in self._wanted]
+        self._wanted.difference_update(gone)
+        if gone:
+            self._network.cancel(gone)
+
+    def _top_up(self, peer: str) -> None:
+        """Ask for what earlier merges left wanted, at the start or when there was no room."""
+        waiting = self._writer.replica.wants
+        if len(self._wanted) < MAX_WANTED // 2 and len(waiting) > len(self._wanted):
+            self._want([name for name in waiting if name not in self._bad], peer)
+
+    def _remember(self, applied: Applied) -> None:
+        """Keep the newest blocks at hand to send along with their heads."""
+        for node in applied.nodes[-64:]:
+            self._recent[node.cid] = node.data
+        while len(self._recent) > 64:
+            self._recent.popitem(last=False)

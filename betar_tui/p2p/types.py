@@ -1,0 +1,146 @@
+"""The values that pass through the door of this room: configuration, events and facts about connections.
+
+Nothing here imports libp2p or does anything: callers may use it before, or without ever, going online.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+MARKET_TOPIC = "betar/marketplace/crdt"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Every interval the room works with, in seconds; tests shorten them.
+
+    A connection that answers no ping twice for `ping_timeout` is closed. `probe_timeout` bounds the quick check of an
+    older connection when a new one to the same peer appears. `stall` is how long a peer may leave a wanted block
+    unanswered before others are asked.
+    """
+
+    ping_interval: float = 5.0
+    ping_timeout: float = 12.0
+    probe_timeout: float = 2.0
+    hello_interval: float = 5.0
+    heartbeat: float = 1.0
+    dial_timeout: float = 5.0
+    dial_stagger: float = 0.25
+    redial_min: float = 1.0
+    redial_max: float = 60.0
+    identify_timeout: float = 5.0
+    stall: float = 1.0
+    retry_min: float = 2.0
+    retry_max: float = 30.0
+    close_timeout: float = 1.5
+    bar: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """How to open the network.
+
+    `seed` is the 32-byte Ed25519 seed of the peer key. `listen` are multiaddrs to listen on. When one of them is taken,
+    `listen_explicit` decides: True refuses to start, False takes a free port instead. `bootstrap` are multiaddrs that end
+    in /p2p/<peer id>; `known_peers` pairs a peer id with its multiaddrs. Both are dialled at start and redialled when lost.
+    `fault_budget` misbehaviours within `fault_window` seconds end a peer's connections for `timing.bar` seconds.
+    """
+
+    seed: bytes
+    listen: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/4001",)
+    listen_explicit: bool = False
+    bootstrap: tuple[str, ...] = ()
+    known_peers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    topic: str = MARKET_TOPIC
+    agent_version: str = "betar-tui/0.1.0"
+    timing: Timing = field(default_factory=Timing)
+    fault_budget: int = 20
+    fault_window: float = 60.0
+    max_connections: int = 256
+    max_streams_per_peer: int = 128
+
+
+class BlockSource(Protocol):
+    """Where Bitswap finds the blocks it serves."""
+
+    async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Of the binary CIDs asked for, those held, each with its block."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedBlock:
+    """A block that was wanted, verified against its binary CID; `peer` sent it."""
+
+    cid: bytes
+    data: bytes
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedBroadcast:
+    """A signed message on the topic. `peer` is the neighbour it came from, `author` the peer that signed it."""
+
+    peer: str
+    author: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerJoined:
+    """A connected peer subscribed to the topic."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLeft:
+    """A peer is no longer on the topic: it unsubscribed or its connection ended."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConnected:
+    """A peer is connected and has introduced itself. `addrs` are the multiaddrs it says it listens on, each ending in
+    /p2p/<peer id>, the address we reached it at first; empty when it can only dial us."""
+
+    peer: str
+    addrs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDisconnected:
+    """The last connection to a peer ended."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A peer broke a rule; `what` says which, for a log."""
+
+    peer: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connected peer.
+
+    `addrs` as in `PeerConnected`, or the remote address where the peer has not said. `direction` is "in" or "out".
+    `latency_ms` is the round trip of the last ping, None before the first. `connected_since` is in Unix seconds.
+    """
+
+    peer_id: str
+    addrs: tuple[str, ...]
+    direction: str
+    latency_ms: float | None
+    agent: str
+    protocols: tuple[str, ...]
+    on_topic: bool
+    connected_since: float
+
+
+NetworkEvent = ReceivedBroadcast | PeerJoined | PeerLeft | PeerConnected | PeerDisconnected | Fault

@@ -1,0 +1,114 @@
+"""The replica behind one lock and off the event loop.
+
+Every merge and every write goes through here, one at a time, in a worker thread; whoever listens is told in the loop's
+own thread, in the order in which the replica changed. A cancelled caller does not stop what has begun: the change is
+then remembered and told of all the same.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import trio
+
+from betar_tui.errors import DecodeError
+from betar_tui.replica import Effect, Node, Replica, Written, decode_node
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What changed the replica: `via` is the peer it came through, "" for our own; `at` Unix seconds."""
+
+    nodes: tuple[Node, ...]
+    effects: tuple[Effect, ...]
+    heads_changed: bool
+    via: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RawBlock:
+    """A block as it came, not yet decoded."""
+
+    cid: bytes
+    data: bytes
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A merged batch: blocks that are no deltas, with the reason, and what is newly wanted, with the peer to ask."""
+
+    bad: tuple[tuple[RawBlock, str], ...]
+    wants: Mapping[str, tuple[bytes, ...]]
+    merged: int
+
+
+class ReplicaWriter:
+    """Serialises the use of a replica."""
+
+    def __init__(self, replica: Replica, clock: Callable[[], float]) -> None:
+        self.replica = replica
+        self._clock = clock
+        self._lock = trio.Lock()
+        self._listeners: list[tuple[Callable[[Applied], Any], Callable[[Any], None]]] = []
+
+    def listen(self, prepare: Callable[[Applied], T], deliver: Callable[[T], None]) -> None:
+        """Be told of every change from now on: `prepare` does the work in the worker thread, `deliver` gets its result
+        in the loop's thread. Neither may raise."""
+        self._listeners.append((prepare, deliver))
+
+    async def merge(self, blocks: Sequence[RawBlock]) -> Outcome:
+        """Decode and merge verified blocks. Raises StoreError."""
+        return await self._alone(lambda: self._merge(blocks))
+
+    async def write(self, puts: Mapping[str, bytes], deletes: Iterable[str] = ()) -> tuple[Written, ...]:
+        """Put and delete keys, durably. Raises StoreError, BetarError."""
+        at = self._clock()
+        wanted = tuple(deletes)
+
+        def work() -> tuple[list[Applied], tuple[Written, ...]]:
+            written = self.replica.write(puts, wanted, at)
+            return [Applied((each.node,), each.effects, True, "", at) for each in written], written
+
+        return await self._alone(work)
+
+    async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
+        """Those of the blocks that are not held."""
+        asked = tuple(cids)
+        async with self._lock:
+            return await trio.to_thread.run_sync(self.replica.missing, asked)
+
+    async def _alone(self, work: Callable[[], tuple[list[Applied], T]]) -> T:
+        def run() -> tuple[list[tuple[Callable[[Any], None], Any]], T]:
+            applied, result = work()
+            told = [(deliver, prepare(each)) for each in applied for prepare, deliver in self._listeners]
+            return told, result
+
+        async with self._lock:
+            with trio.CancelScope(shield=True):
+                told, result = await trio.to_thread.run_sync(run)
+            for deliver, prepared in told:
+                deliver(prepared)
+            return result
+
+    def _merge(self, blocks: Sequence[RawBlock]) -> tuple[list[Applied], Outcome]:
+        at = self._clock()
+        bad: list[tuple[RawBlock, str]] = []
+        by_peer: dict[str, list[Node]] = {}
+        for block in blocks:
+            try:
+                by_peer.setdefault(block.peer, []).append(decode_node(block.cid, block.data))
+            except DecodeError as error:
+                bad.append((block, str(error)))
+        applied: list[Applied] = []
+        wants: dict[str, tuple[bytes, ...]] = {}
+        for peer, nodes in by_peer.items():
+            merged = self.replica.merge(nodes, peer, at)
+            if merged.nodes:
+                applied.append(Applied(merged.nodes, merged.effects, merged.heads_changed, peer, at))
+            if merged.wants:
+                wants[peer] = tuple(merged.wants)
+        return applied, Outcome(tuple(bad), wants, sum(len(each.nodes) for each in applied))

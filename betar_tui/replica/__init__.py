@@ -1,0 +1,27 @@
+"""The Merkle-CRDT: its wire forms, its rules, its heads. No I/O, no clock, no async.
+
+Bytes and facts come in, facts go out, in the manner of h11. Everything the network can say about the replicated state
+passes through `decode_node` or `decode_broadcast` once. What must be remembered is reached through `Port`, which the
+caller supplies: the SQLite store in a peer, dictionaries in a test. Imports nothing but `betar_tui.errors` and the
+plain data of `store.facts`.
+
+Doors: `Replica` (merge, write), `Node`, `decode_node`, `Head`, `decode_broadcast`, `encode_broadcast`, `cid`, `keys`.
+"""
+
+from betar_tui.replica.broadcast import Head, decode_broadcast, encode_broadcast
+from betar_tui.replica.node import Node, decode_node
+from betar_tui.replica.port import Port
+from betar_tui.replica.replica import Effect, Merged, Replica, Written
+
+__all__ = [
+    "Effect",
+    "Head",
+    "Merged",
+    "Node",
+    "Port",
+    "Replica",
+    "Written",
+    "decode_broadcast",
+    "decode_node",
+    "encode_broadcast",
+]

@@ -1,0 +1,64 @@
+"""What peers say on the topic: the heads of their DAG (PROTOCOL 1).
+
+    CRDTBroadcast { repeated Head heads = 1; }    Head { bytes cid = 1; string dag_name = 2; bytes block = 15; }
+
+Go takes any unknown top-level field for an old raw-CID message, so nothing is ever added there; unknown fields inside
+`Head` it passes over, which is where our own peers carry the head's block.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from betar_tui.errors import DecodeError
+from betar_tui.replica import cid
+from betar_tui.replica.protobuf import BYTES, fields, write_bytes
+
+MAX_INLINE = 16 << 10
+"""The largest block that travels inside a broadcast, in bytes."""
+MAX_HEADS = 4096
+
+_HEADS, _CID, _BLOCK = 1, 1, 15
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An announced head: its 36-byte CID and, from a peer of ours, its block, not yet verified."""
+
+    cid: bytes
+    block: bytes | None = None
+
+
+def decode_broadcast(payload: bytes) -> tuple[Head, ...]:
+    """The heads of a broadcast, or the one of the old raw-CID form. Raises DecodeError; one bad CID spoils it all."""
+    heads: list[Head] = []
+    legacy = False
+    for number, kind, a, b in fields(payload, 0, len(payload)):
+        if number != _HEADS or kind != BYTES:
+            legacy = True
+        elif len(heads) >= MAX_HEADS:
+            raise DecodeError(f"a broadcast names more than {MAX_HEADS} heads")
+        else:
+            heads.append(_head(payload, a, b))
+    return (Head(cid.normalise(payload)),) if legacy else tuple(heads)
+
+
+def encode_broadcast(heads: Iterable[Head]) -> bytes:
+    """The broadcast of these heads, each with its block where it has one and it is small enough to travel along."""
+    out = []
+    for head in heads:
+        body = write_bytes(_CID, head.cid)
+        if head.block is not None and len(head.block) <= MAX_INLINE:
+            body += write_bytes(_BLOCK, head.block)
+        out.append(write_bytes(_HEADS, body))
+    return b"".join(out)
+
+
+def _head(payload: bytes, start: int, end: int) -> Head:
+    target = b""
+    block: bytes | None = None
+    for number, kind, a, b in fields(payload, start, end):
+        if number == _CID and kind == BYTES:
+            target = payload[a:b]
+        elif number == _BLOCK and kind == BYTES and b - a <= MAX_INLINE:
+            block = payload[a:b]
+    return Head(cid.normalise(target), block)

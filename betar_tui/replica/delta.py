@@ -1,0 +1,81 @@
+"""One delta of the set: elements that are added, tombstones that name what is removed, and a priority (PROTOCOL 2).
+
+    Delta   { repeated Element elements = 1; repeated Element tombstones = 2; uint64 priority = 3; }
+    Element { string key = 1; string id = 2; bytes value = 3; }
+
+Decoding follows Go's protobuf library: unknown fields (`dag_name` = 4 among them) and known fields of another wire
+type are passed over, the last of a repeated scalar counts, a string must be UTF-8. An element is described by where its
+value lies in the block, so that a store need not copy it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from betar_tui.errors import DecodeError
+from betar_tui.replica import cid, keys
+from betar_tui.replica.protobuf import BYTES, VARINT, fields, write_bytes, write_varint
+from betar_tui.store.facts import Span
+
+MAX_PRIORITY = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A decoded delta. `elements` has each key once, with its greatest value; `tombstones` are (key, 36-byte CID of the
+    block whose element is removed). Tombstones whose id no block can have are left out: they remove nothing."""
+
+    elements: tuple[Span, ...]
+    tombstones: tuple[tuple[str, bytes], ...]
+    priority: int
+
+
+def decode(buf: bytes, start: int, end: int) -> Delta:
+    """The delta in `buf[start:end]`. Raises DecodeError."""
+    elements: dict[str, Span] = {}
+    tombstones: list[tuple[str, bytes]] = []
+    priority = 0
+    for number, kind, a, b in fields(buf, start, end):
+        if number == 1 and kind == BYTES:
+            key, _, value = _element(buf, a, b)
+            span = Span(key, *value)
+            if key not in elements or _value(buf, elements[key]) < _value(buf, span):
+                elements[key] = span
+        elif number == 2 and kind == BYTES:
+            key, element_id, _ = _element(buf, a, b)
+            block = cid.from_element_id(element_id)
+            if block is not None:
+                tombstones.append((key, block))
+        elif number == 3 and kind == VARINT:
+            priority = a
+    return Delta(tuple(elements.values()), tuple(dict.fromkeys(tombstones)), priority)
+
+
+def encode(puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, bytes]], priority: int) -> bytes:
+    """The delta of these (key, value) pairs and (key, CID) tombstones, the latter in the order of their id bytes."""
+    named = sorted((cid.element_id(block), key) for key, block in tombstones)
+    out = [write_bytes(1, write_bytes(1, key.encode()) + write_bytes(3, value)) for key, value in puts]
+    out += [write_bytes(2, write_bytes(1, key.encode()) + write_bytes(2, name.encode())) for name, key in named]
+    return b"".join(out) + b"\x18" + write_varint(priority)
+
+
+def _element(buf: bytes, start: int, end: int) -> tuple[str, str, tuple[int, int]]:
+    """Key, id and the (start, length) of the value of the element in `buf[start:end]`."""
+    key = element_id = ""
+    value = (start, 0)
+    try:
+        for number, kind, a, b in fields(buf, start, end):
+            if kind != BYTES:
+                continue
+            if number == 1:
+                key = buf[a:b].decode()
+            elif number == 2:
+                element_id = buf[a:b].decode()
+            elif number == 3:
+                value = (a, b - a)
+    except UnicodeDecodeError as error:
+        raise DecodeError(f"a key or id in a delta is not UTF-8: {error}") from error
+    return keys.clean(key), element_id, value
+
+
+def _value(buf: bytes, span: Span) -> bytes:
+    return buf[span.start : span.start + span.length]

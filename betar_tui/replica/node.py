@@ -1,0 +1,103 @@
+"""Nodes of the Merkle-DAG: dag-pb blocks whose Data is a delta and whose Links are the heads it was built on.
+
+    PBNode { repeated PBLink Links = 2; optional bytes Data = 1; }
+    PBLink { bytes Hash = 1; string Name = 2; uint64 Tsize = 3; }
+
+Decoding accepts what Go's go-codec-dagpb accepts: Links and Data in either order but each in one piece, no unknown
+field, no wrong wire type, a link's fields in order and its Hash present. A link must be the CID of a dag-pb block under
+sha2-256, since nothing else can be a delta. Received bytes are kept as they are; only our own nodes are ever encoded,
+in the canonical form: Links first, Name and Tsize always written, links in the order of their CID bytes (PROTOCOL 2).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from betar_tui.errors import DecodeError
+from betar_tui.replica import cid, delta
+from betar_tui.replica.delta import Delta
+from betar_tui.replica.protobuf import BYTES, VARINT, fields, write_bytes
+
+MAX_BLOCK = 2 << 20
+"""The largest block that is accepted, in bytes."""
+MAX_EMITTED = 1 << 20
+"""The largest block that is written, in bytes."""
+MAX_LINKS = 4096
+
+_HASH, _NAME, _TSIZE = 1, 2, 3
+_LINK_WIRE_TYPE = {_HASH: BYTES, _NAME: BYTES, _TSIZE: VARINT}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A verified, decoded block. `links` are distinct 36-byte CIDs."""
+
+    cid: bytes
+    data: bytes
+    links: tuple[bytes, ...]
+    delta: Delta
+
+
+def decode_node(name: bytes, block: bytes) -> Node:
+    """Verify that `block` hashes to the CID `name` and decode it. Raises DecodeError."""
+    if len(block) > MAX_BLOCK:
+        raise DecodeError(f"a block of {len(block)} bytes exceeds the limit of {MAX_BLOCK}")
+    if cid.of(block) != name:
+        raise DecodeError(f"a block does not hash to its CID {cid.to_str(name)}")
+    links, start, end = _sections(block)
+    return Node(name, block, links, delta.decode(block, start, end))
+
+
+def links_of(block: bytes) -> tuple[bytes, ...]:
+    """The links of a block that was verified before. Raises DecodeError."""
+    return _sections(block)[0]
+
+
+def encode_node(links: Iterable[bytes], data: bytes) -> bytes:
+    """The canonical dag-pb block of these links (36-byte CIDs) around an encoded delta."""
+    parts = [write_bytes(2, write_bytes(_HASH, link) + b"\x12\x00\x18\x00") for link in sorted(links)]
+    return b"".join(parts) + write_bytes(1, data)
+
+
+def _sections(block: bytes) -> tuple[tuple[bytes, ...], int, int]:
+    """The links and the (start, end) of Data; Data that is absent counts as empty, as in Go."""
+    links: dict[bytes, None] = {}
+    data: tuple[int, int] | None = None
+    in_links = links_closed = False
+    count = 0
+    for number, kind, a, b in fields(block, 0, len(block)):
+        if kind != BYTES:
+            raise DecodeError(f"field {number} of a dag-pb node has wire type {kind}")
+        if number == 1:
+            if data is not None:
+                raise DecodeError("a dag-pb node has two Data sections")
+            data = (a, b)
+            links_closed = in_links
+        elif number == 2:
+            if links_closed:
+                raise DecodeError("a dag-pb node has its Links in two pieces")
+            in_links = True
+            count += 1
+            if count > MAX_LINKS:
+                raise DecodeError(f"a dag-pb node has more than {MAX_LINKS} links")
+            links[_link(block, a, b)] = None
+        else:
+            raise DecodeError(f"a dag-pb node has an unknown field {number}")
+    start, end = data or (0, 0)
+    return tuple(links), start, end
+
+
+def _link(block: bytes, start: int, end: int) -> bytes:
+    """The CID of the link in `block[start:end]`."""
+    target: bytes | None = None
+    last = 0
+    for number, kind, a, b in fields(block, start, end):
+        if _LINK_WIRE_TYPE.get(number) != kind:
+            raise DecodeError(f"field {number} of a dag-pb link is unknown or has wire type {kind}")
+        if number <= last:
+            raise DecodeError("the fields of a dag-pb link are repeated or out of order")
+        last = number
+        if number == _HASH:
+            target = cid.leading(block[a:b])
+    if target is None:
+        raise DecodeError("a dag-pb link has no Hash")
+    return target

@@ -1,0 +1,109 @@
+"""The protobuf wire form: varints, tags and length-prefixed fields, and nothing of any message.
+
+The rules are those of Go's protowire, since what a Go peer accepts we must accept too: a varint may be longer than it
+needs to be but not exceed 64 bits, a field number lies in 1 .. 2^29-1, groups can be skipped.
+"""
+
+from collections.abc import Iterator
+
+from betar_tui.errors import DecodeError
+
+VARINT, FIXED64, BYTES, START_GROUP, END_GROUP, FIXED32 = range(6)
+MAX_FIELD = (1 << 29) - 1
+MAX_GROUP_FIELD = (1 << 31) - 1
+"""Inside a group protowire is laxer than outside."""
+MAX_GROUP_DEPTH = 10_001
+
+
+def read_varint(buf: bytes, pos: int, end: int) -> tuple[int, int]:
+    """A varint at `pos` and the position behind it. Raises DecodeError."""
+    result = shift = 0
+    while pos < end:
+        byte = buf[pos]
+        pos += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if result >> 64:
+                raise DecodeError("a varint exceeds 64 bits")
+            return result, pos
+        shift += 7
+        if shift > 63:
+            raise DecodeError("a varint is longer than ten bytes")
+    raise DecodeError("the bytes end inside a varint")
+
+
+def write_varint(value: int) -> bytes:
+    """The shortest varint of a number that is not negative."""
+    if value < 0x80:
+        return bytes((value,))
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def write_bytes(field: int, value: bytes) -> bytes:
+    """One length-prefixed field."""
+    return write_varint(field << 3 | BYTES) + write_varint(len(value)) + value
+
+
+def fields(buf: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Each field of a message in `buf[pos:end]`, in order, as (number, wire type, a, b).
+
+    For a varint `a` is the number and `b` is 0; for every other type `buf[a:b]` is the content.
+    Raises DecodeError where the bytes are not a message.
+    """
+    while pos < end:
+        tag = buf[pos]
+        if tag < 0x80:
+            pos += 1
+        else:
+            tag, pos = read_varint(buf, pos, end)
+        number, kind = tag >> 3, tag & 7
+        if not 0 < number <= MAX_FIELD:
+            raise DecodeError(f"field number {number} is out of range")
+        if kind == BYTES:
+            if pos < end and buf[pos] < 0x80:
+                size = buf[pos]
+                pos += 1
+            else:
+                size, pos = read_varint(buf, pos, end)
+            start, pos = pos, pos + size
+            if pos > end:
+                raise DecodeError(f"field {number} says {size} bytes, only {end - start} follow")
+            yield number, kind, start, pos
+        elif kind == VARINT:
+            value, pos = read_varint(buf, pos, end)
+            yield number, kind, value, 0
+        else:
+            start, pos = pos, _skip(buf, pos, end, number, kind)
+            yield number, kind, start, pos
+
+
+def _skip(buf: bytes, pos: int, end: int, number: int, kind: int) -> int:
+    """The position behind a fixed-size field or a group that starts at `pos`."""
+    groups: list[int] = []
+    while True:
+        if kind == START_GROUP and len(groups) < MAX_GROUP_DEPTH:
+            groups.append(number)
+        elif kind == END_GROUP and groups and number == groups[-1]:
+            groups.pop()
+        elif kind == VARINT:
+            _, pos = read_varint(buf, pos, end)
+        elif kind == BYTES:
+            size, pos = read_varint(buf, pos, end)
+            pos += size
+        elif kind in (FIXED32, FIXED64):
+            pos += 4 if kind == FIXED32 else 8
+        else:
+            raise DecodeError(f"field {number} has wire type {kind}")
+        if pos > end:
+            raise DecodeError(f"the bytes end inside field {number}")
+        if not groups:
+            return pos
+        tag, pos = read_varint(buf, pos, end)
+        number, kind = tag >> 3, tag & 7
+        if not 0 < number <= MAX_GROUP_FIELD:
+            raise DecodeError(f"field number {number} is out of range")

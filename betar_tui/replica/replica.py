@@ -1,0 +1,186 @@
+"""`Replica`: the state machine that a peer feeds with blocks and that writes deltas.
+
+It decides, the port remembers, and its own memory follows only after the port has. A merge that fails leaves both as
+they were; a crash leaves what the port's transaction left. Not thread-safe: one caller at a time.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+
+from betar_tui.errors import BetarError
+from betar_tui.replica import cid, delta, keys
+from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS, Node, decode_node, encode_node, links_of
+from betar_tui.replica.port import Port
+from betar_tui.replica.rules import Ancestry, Facts, Growth, values_after
+from betar_tui.store.facts import BlockRow, Changes, Winner
+
+_DELTA_OVERHEAD = 64
+_LINK_SIZE = 46
+_TOMBSTONE_SIZE = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a merge did to one key; at least one side is not None and they differ."""
+
+    key: str
+    before: Winner | None
+    after: Winner | None
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The outcome of a merge: the nodes that were new, the keys whose value changed, the heads before and after when
+    they differ, and what is newly wanted."""
+
+    nodes: tuple[Node, ...]
+    effects: tuple[Effect, ...]
+    heads_changed: bool
+    wants: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One delta of ours, stored: its node, and how many versions its tombstones named."""
+
+    node: Node
+    tombstones: int
+    effects: tuple[Effect, ...]
+
+
+class Replica:
+    """One replica of the map. `port` is where it is remembered."""
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        snapshot = port.load()
+        incomplete = {name: (height, links_of(data)) for name, (height, data) in snapshot.incomplete.items()}
+        self._ancestry = Ancestry(snapshot.heads, incomplete, snapshot.wants)
+
+    @property
+    def heads(self) -> Mapping[bytes, int]:
+        """The heads and their heights."""
+        return dict(self._ancestry.heads)
+
+    @property
+    def height(self) -> int:
+        """The greatest height of a head."""
+        return self._ancestry.height
+
+    @property
+    def wants(self) -> frozenset[bytes]:
+        """Blocks that merged blocks link to and that are not held."""
+        return frozenset(self._ancestry.wants)
+
+    @property
+    def incomplete(self) -> int:
+        """How many merged blocks have a hole below them."""
+        return self._ancestry.incomplete()
+
+    def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
+        """Those of the blocks that are not held, in the order given."""
+        asked = tuple(dict.fromkeys(cids))
+        stored = self._port.stored(asked)
+        return tuple(name for name in asked if name not in stored)
+
+    def merge(self, nodes: Sequence[Node], via: str, at: float) -> Merged:
+        """Apply verified nodes in one transaction; those already held change nothing. Raises StoreError."""
+        return self._merge(nodes, via, at, durable=False)
+
+    def write(self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float) -> tuple[Written, ...]:
+        """Put and delete keys in as few deltas as fit in 1 MiB each, durably; deletes of absent keys make none.
+
+        Raises BetarError for an empty value or one that fits in no delta, StoreError; what was written before the error
+        stays written.
+        """
+        puts = {keys.clean(key): value for key, value in puts.items()}
+        deletes = tuple(dict.fromkeys(map(keys.clean, deletes)))
+        for key, value in (*puts.items(), *((key, b"-") for key in deletes)):
+            if not value:
+                raise BetarError(f"the value of {key} is empty, which Go peers do not replicate; give it content")
+            if len(key.encode()) + len(value) + _DELTA_OVERHEAD > MAX_EMITTED // 2:
+                raise BetarError(
+                    f"{key[:80]} and its value of {len(value)} bytes are more than a delta may carry; shorten them"
+                )
+        tombstones = [(key, each.cid) for key in deletes for each in self._port.live(key)]
+        room = MAX_EMITTED - _DELTA_OVERHEAD - _LINK_SIZE * max(1, min(len(self._ancestry.heads), MAX_LINKS))
+        return tuple(self._write_one(p, t, at) for p, t in _batches(puts, tombstones, room))
+
+    def _write_one(
+        self, puts: Sequence[tuple[str, bytes]], tombstones: Sequence[tuple[str, bytes]], at: float
+    ) -> Written:
+        # A head at the greatest height leaves nothing above it: the value then decides.
+        priority = min(self._ancestry.height + 1, delta.MAX_PRIORITY)
+        heads = self._ancestry.heads
+        # Those that find no room stay heads, for the next delta.
+        links = heads if len(heads) <= MAX_LINKS else nlargest(MAX_LINKS, heads, key=lambda name: (heads[name], name))
+        block = encode_node(links, delta.encode(puts, tombstones, priority))
+        node = decode_node(cid.of(block), block)
+        merged = self._merge([node], "", at, durable=True)
+        return Written(node, len(tombstones), merged.effects)
+
+    def _merge(self, nodes: Sequence[Node], via: str, at: float, durable: bool) -> Merged:
+        unique = {node.cid: node for node in nodes}
+        links = {link for node in unique.values() for link in node.links}
+        stored = self._port.stored(unique.keys() | links)
+        fresh = tuple(node for name, node in unique.items() if name not in stored)
+        if not fresh:
+            return Merged((), (), False, frozenset())
+        growth = self._ancestry.grow(fresh, stored)
+        before, after = self._values(fresh)
+        self._port.apply(self._changes(fresh, growth, after, via, at), durable)
+        self._ancestry.commit(fresh, growth)
+        effects = tuple(
+            Effect(key, before.get(key), winner) for key, winner in after.items() if before.get(key) != winner
+        )
+        return Merged(fresh, effects, bool(growth.heads_added or growth.heads_removed), growth.wants_added)
+
+    def _values(self, nodes: Sequence[Node]) -> tuple[Mapping[str, Winner], Mapping[str, Winner | None]]:
+        keys = {span.key for node in nodes for span in node.delta.elements}
+        keys.update(key for node in nodes for key, _ in node.delta.tombstones)
+        pairs = [(span.key, node.cid) for node in nodes for span in node.delta.elements]
+        before = self._port.winners(keys)
+        facts = Facts(before, self._port.tombstoned(pairs), self._port.live)
+        return before, values_after(nodes, facts)
+
+    @staticmethod
+    def _changes(
+        nodes: Sequence[Node], growth: Growth, after: Mapping[str, Winner | None], via: str, at: float
+    ) -> Changes:
+        return Changes(
+            blocks=tuple(
+                BlockRow(n.cid, n.data, n.delta.priority, n.cid in growth.complete, n.delta.elements) for n in nodes
+            ),
+            tombstones=tuple(pair for node in nodes for pair in node.delta.tombstones),
+            winners={key: winner.cid if winner else None for key, winner in after.items()},
+            completed=growth.completed,
+            heads_added=growth.heads_added,
+            heads_removed=growth.heads_removed,
+            wants_added=growth.wants_added,
+            wants_removed=growth.wants_removed,
+            via=via,
+            at=at,
+        )
+
+
+def _batches(
+    puts: Mapping[str, bytes], tombstones: Sequence[tuple[str, bytes]], room: int
+) -> Iterable[tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]]:
+    """Puts and tombstones cut into deltas of at most `room` bytes."""
+    some_puts: list[tuple[str, bytes]] = []
+    some_tombstones: list[tuple[str, bytes]] = []
+    left = room
+    sized = [(_TOMBSTONE_SIZE + len(key.encode()), some_tombstones, (key, block)) for key, block in tombstones]
+    for key, value in puts.items():
+        sized.append((len(key.encode()) + len(value) + 16, some_puts, (key, value)))
+    for size, target, item in sized:
+        if size > left and (some_puts or some_tombstones):
+            yield list(some_puts), list(some_tombstones)
+            some_puts.clear()
+            some_tombstones.clear()
+            left = room
+        target.append(item)
+        left -= size
+    if some_puts or some_tombstones:
+        yield some_puts, some_tombstones

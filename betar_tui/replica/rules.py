@@ -1,0 +1,163 @@
+"""The merge rules, each in one place and pure (PROTOCOL 4).
+
+Values: an add-wins observed-remove set in which, among a key's elements that no tombstone names, the greatest by
+(height, value) is the value. It is a function of the *set* of blocks: nothing here asks in which order they came.
+
+Heads: a block is *complete* when all its links are; a head is a complete block that no complete block links to. Blocks
+are merged as they come, newest first, so most of a history is incomplete until its root arrives; `Ancestry` holds just
+that part in memory and says what each new block completes.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from betar_tui.replica.node import Node
+from betar_tui.store.facts import Element, Winner
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was known of the keys that a merge touches, before it. `live` answers only for keys with tombstones."""
+
+    winners: Mapping[str, Winner]
+    tombstoned: Collection[tuple[str, bytes]]
+    live: Callable[[str], Collection[Element]]
+
+
+def values_after(nodes: Sequence[Node], facts: Facts) -> dict[str, Winner | None]:
+    """The value of each key that these new nodes touch, once they are merged; None for a key without one."""
+    added: dict[str, list[Winner]] = {}
+    killed: dict[str, set[bytes]] = {}
+    for node in nodes:
+        height, data = node.delta.priority, node.data
+        for span in node.delta.elements:
+            value = data[span.start : span.start + span.length]
+            added.setdefault(span.key, []).append(Winner(height, value, node.cid))
+        for key, block in node.delta.tombstones:
+            killed.setdefault(key, set()).add(block)
+    after: dict[str, Winner | None] = {}
+    for key in added.keys() | killed.keys():
+        dead = killed.get(key, set())
+        fresh = [
+            each for each in added.get(key, ()) if each.cid not in dead and (key, each.cid) not in facts.tombstoned
+        ]
+        current = facts.winners.get(key)
+        if current is not None and current.cid in dead:
+            rest = (Winner(e.height, e.value, e.cid) for e in facts.live(key) if e.cid not in dead)
+            current = max(rest, default=None)
+        if current is not None:
+            fresh.append(current)
+        after[key] = max(fresh, default=None)
+    return after
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What new nodes do to the DAG: which of them and of the older blocks become complete, the heads and the wants."""
+
+    complete: frozenset[bytes]
+    completed: tuple[bytes, ...]
+    heads_added: Mapping[bytes, int]
+    heads_removed: frozenset[bytes]
+    wants_added: frozenset[bytes]
+    wants_removed: frozenset[bytes]
+
+
+class Ancestry:
+    """Heads, wants and the incomplete blocks of a DAG. `grow` asks, `commit` changes; nothing else does."""
+
+    def __init__(
+        self,
+        heads: Mapping[bytes, int],
+        incomplete: Mapping[bytes, tuple[int, tuple[bytes, ...]]],
+        wants: Iterable[bytes],
+    ) -> None:
+        self.heads = dict(heads)
+        self.wants = set(wants)
+        self._incomplete = dict(incomplete)
+        self._parents: dict[bytes, list[bytes]] = {}
+        for parent, (_, links) in incomplete.items():
+            self._adopt(parent, links)
+
+    @property
+    def height(self) -> int:
+        """The greatest height of a head, 0 without one."""
+        return max(self.heads.values(), default=0)
+
+    def incomplete(self) -> int:
+        """How many blocks are merged but not complete."""
+        return len(self._incomplete)
+
+    def grow(self, nodes: Sequence[Node], stored: Mapping[bytes, bool]) -> Growth:
+        """What merging `nodes`, none of which is held, would do; `stored` tells of those of their links that are."""
+        new = {node.cid: node for node in nodes}
+        missing = {link for node in nodes for link in node.links if link not in stored and link not in new}
+        complete = self._completed_by(new, stored)
+        gone: set[bytes] = set()
+        for name in complete:
+            gone.update(new[name].links if name in new else self._incomplete[name][1])
+        added = {
+            name: new[name].delta.priority if name in new else self._incomplete[name][0]
+            for name in complete
+            if name not in gone
+        }
+        return Growth(
+            complete=frozenset(name for name in complete if name in new),
+            completed=tuple(name for name in complete if name not in new),
+            heads_added=added,
+            heads_removed=frozenset(gone & self.heads.keys()),
+            wants_added=frozenset(missing - self.wants),
+            wants_removed=frozenset(new.keys() & self.wants),
+        )
+
+    def commit(self, nodes: Sequence[Node], growth: Growth) -> None:
+        """Take over a growth that has been remembered."""
+        for name in growth.completed:
+            self._parents_of(name, remove=True)
+            for link in self._incomplete.pop(name)[1]:  # some were complete when their parent came
+                self._parents_of(link, remove=True)
+        for node in nodes:
+            if node.cid in growth.complete:
+                self._parents_of(node.cid, remove=True)
+            else:
+                self._incomplete[node.cid] = (node.delta.priority, node.links)
+                self._adopt(node.cid, node.links)
+        for name in growth.heads_removed:
+            del self.heads[name]
+        self.heads.update(growth.heads_added)
+        self.wants -= growth.wants_removed
+        self.wants |= growth.wants_added
+
+    def _adopt(self, parent: bytes, links: Iterable[bytes]) -> None:
+        for link in links:
+            self._parents.setdefault(link, []).append(parent)
+
+    def _parents_of(self, name: bytes, remove: bool = False) -> list[bytes]:
+        return self._parents.pop(name, []) if remove else self._parents.get(name, [])
+
+    def _completed_by(self, new: Mapping[bytes, Node], stored: Mapping[bytes, bool]) -> dict[bytes, None]:
+        """New and older blocks that become complete, in an order in which links come first."""
+        parents: dict[bytes, list[bytes]] = {}
+        lacking: dict[bytes, int] = {}
+        for node in new.values():
+            for link in node.links:
+                if not stored.get(link, False):
+                    lacking[node.cid] = lacking.get(node.cid, 0) + 1
+                    parents.setdefault(link, []).append(node.cid)
+        ready = [name for name in new if name not in lacking]
+        complete: dict[bytes, None] = {}
+        while ready:
+            name = ready.pop()
+            complete[name] = None
+            for parent in (*parents.get(name, ()), *self._parents_of(name)):
+                if parent not in lacking:
+                    links = self._incomplete[parent][1]
+                    lacking[parent] = sum(1 for link in links if self._lacks(link))
+                lacking[parent] -= 1
+                if lacking[parent] == 0:
+                    ready.append(parent)
+        return complete
+
+    def _lacks(self, link: bytes) -> bool:
+        """Whether an older block's link was not complete before this growth."""
+        return link in self._incomplete or link in self.wants

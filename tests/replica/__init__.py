@@ -1,0 +1,1 @@
+"""Wire forms and merge rules of the replica, without a network or a disk."""

@@ -1,0 +1,1 @@
+"""Whole networks of replicas in virtual time, judged by a naive oracle."""

@@ -1,0 +1,138 @@
+"""A replica's memory in dictionaries, which insists on changes that make sense, and a common view of every port."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from betar_tui.replica import Port
+from betar_tui.store.database import Store
+from betar_tui.store.facts import Changes, Element, Snapshot, Span, Winner
+
+from .oracle import Truth, judge
+
+EVERYTHING = ("", "\U0010ffff")
+
+
+class Crash(BaseException):
+    """The process dies here. Not an Exception: nothing may handle it."""
+
+
+@dataclass
+class MemoryPort:
+    """Answers `replica.Port`. `crash` is "before" or "after" to die at the next `apply`."""
+
+    data: dict[bytes, bytes] = field(default_factory=dict)
+    heights: dict[bytes, int] = field(default_factory=dict)
+    complete: set[bytes] = field(default_factory=set)
+    spans: dict[str, dict[bytes, Span]] = field(default_factory=dict)
+    buried: set[tuple[str, bytes]] = field(default_factory=set)
+    chosen: dict[str, bytes] = field(default_factory=dict)
+    heads: dict[bytes, int] = field(default_factory=dict)
+    wants: set[bytes] = field(default_factory=set)
+    crash: str = ""
+    durable: int = 0
+
+    def load(self) -> Snapshot:
+        rows = {cid: (self.heights[cid], data) for cid, data in self.data.items() if cid not in self.complete}
+        return Snapshot(dict(self.heads), rows, frozenset(self.wants))
+
+    def stored(self, cids: Collection[bytes]) -> Mapping[bytes, bool]:
+        return {cid: cid in self.complete for cid in cids if cid in self.data}
+
+    def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
+        return {key: self._winner(key, self.chosen[key]) for key in keys if key in self.chosen}
+
+    def tombstoned(self, pairs: Collection[tuple[str, bytes]]) -> Collection[tuple[str, bytes]]:
+        return self.buried.intersection(pairs)
+
+    def live(self, key: str) -> Collection[Element]:
+        mine = (self._winner(key, cid) for cid in self.spans.get(key, ()) if (key, cid) not in self.buried)
+        return [Element(each.cid, each.height, each.value) for each in mine]
+
+    def apply(self, changes: Changes, durable: bool) -> None:
+        if self.crash == "before":
+            raise Crash
+        self._accept(changes)
+        self.durable += durable
+        if self.crash == "after":
+            raise Crash
+
+    def _accept(self, changes: Changes) -> None:
+        new = {row.cid for row in changes.blocks}
+        assert len(new) == len(changes.blocks)
+        assert not new & self.data.keys()
+        assert changes.wants_removed == new & self.wants
+        assert not changes.wants_added & (self.wants | self.data.keys() | new)
+        assert self.data.keys() - self.complete >= set(changes.completed)
+        assert changes.heads_removed <= self.heads.keys()
+        assert not changes.heads_added.keys() & self.heads.keys()
+        for row in changes.blocks:
+            self.data[row.cid], self.heights[row.cid] = row.data, row.height
+            for span in row.elements:
+                assert row.cid not in self.spans.get(span.key, ())
+                self.spans.setdefault(span.key, {})[row.cid] = span
+        self.complete.update(changes.completed, (row.cid for row in changes.blocks if row.complete))
+        self.buried.update(changes.tombstones)
+        for key, cid in changes.winners.items():
+            if cid is None:
+                self.chosen.pop(key, None)
+            else:
+                assert (key, cid) not in self.buried
+                self.chosen[key] = cid
+        for cid in changes.heads_removed:
+            del self.heads[cid]
+        self.heads.update(changes.heads_added)
+        self.wants = self.wants - changes.wants_removed | changes.wants_added
+
+    def _winner(self, key: str, cid: bytes) -> Winner:
+        span = self.spans[key][cid]
+        return Winner(self.heights[cid], self.data[cid][span.start : span.start + span.length], cid)
+
+
+def blocks_of(port: Port) -> dict[bytes, bytes]:
+    """Every delta that a port holds."""
+    if isinstance(port, MemoryPort):
+        return dict(port.data)
+    assert isinstance(port, Store)
+    return {b"\x01\x70\x12\x20" + digest: data for digest, data in port._db.execute("SELECT digest, data FROM blocks")}
+
+
+def values_of(port: Port) -> dict[str, tuple[int, bytes]]:
+    """The map, with heights."""
+    if isinstance(port, MemoryPort):
+        winners = port.winners(port.chosen.keys())
+    else:
+        assert isinstance(port, Store)
+        winners = {key: winner for key, winner, _ in port.values(EVERYTHING)}
+    return {key: (winner.height, winner.value) for key, winner in winners.items()}
+
+
+def truth_of(port: Port) -> Truth:
+    """What a port says of itself, in the oracle's words."""
+    snapshot = port.load()
+    if isinstance(port, MemoryPort):
+        every = {(key, cid) for key, spans in port.spans.items() for cid in spans}
+        dead = every & port.buried
+    else:
+        assert isinstance(port, Store)
+        keys = [key for (key,) in port._db.execute("SELECT key FROM keys")]
+        versions = [(key, element) for key in keys for element in port.elements(key)]
+        every = {(key, element.cid) for key, element in versions}
+        dead = {(key, element.cid) for key, element in versions if element.dead}
+        assert len(every) == len(versions)
+    return Truth(
+        values=values_of(port),
+        heads=dict(snapshot.heads),
+        wants=snapshot.wants,
+        incomplete=frozenset(snapshot.incomplete),
+        live=frozenset(every - dead),
+        dead=frozenset(dead),
+    )
+
+
+def assert_sound(port: Port, blocks: Iterable[bytes] | None = None) -> Truth:
+    """A port says of itself what its blocks (or these) mean."""
+    expected = judge(blocks_of(port).values() if blocks is None else blocks)
+    assert truth_of(port) == expected
+    return expected

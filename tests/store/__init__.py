@@ -1,0 +1,1 @@
+"""The database: crashes, full disks, locks and versions."""
