@@ -1,11 +1,12 @@
 """The server's side of the control socket: a `Marketplace` offered to the owner's other processes."""
 
+import contextlib
 import logging
 import os
 import socket
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
@@ -14,17 +15,12 @@ from betar_tui.control.wire import error_to_plain, line, lines, plain, typed
 from betar_tui.errors import BetarError, ControlError
 from betar_tui.market.marketplace import Marketplace
 
-if TYPE_CHECKING:
-    from trio import TaskStatus
-
 log = logging.getLogger(__name__)
 
 BACKLOG = 64
 
 
-async def serve_control(
-    marketplace: Marketplace, path: Path, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED
-) -> None:
+async def serve_control(marketplace: Marketplace, path: Path, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
     """Answer calls on the socket at `path` until cancelled. The caller holds the data directory's lock, so an old
     socket there is nobody's. Raises ControlError when the socket cannot be made."""
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(_listen(path)))
@@ -33,7 +29,8 @@ async def serve_control(
             await nursery.start(trio.serve_listeners, lambda stream: _serve(stream, marketplace), [listener])
             task_status.started()
     finally:
-        await trio.Path(path).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError), trio.CancelScope(shield=True):
+            await trio.Path(path).unlink()
 
 
 def _listen(path: Path) -> socket.socket:

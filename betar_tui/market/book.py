@@ -39,6 +39,7 @@ class Book:
         self._invalid: dict[str, Listing] = {}
         self._unreadable: dict[str, str] = {}
         self._documents: dict[str, Mapping[str, object]] = {}
+        self._pointing: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
         return len(self._shown)
@@ -106,11 +107,14 @@ class Book:
             raise ListingError(f"the metadata file {metadata_cid} is JSON but not an object")
         self._documents[metadata_cid] = document
         described = []
-        for key, listing in self._shown.items():
-            if listing.metadata == metadata_cid:
-                self._shown[key] = replace(listing, description=description_of(document))
-                described.append(self._shown[key])
+        for key in self._pointing.get(metadata_cid, ()):
+            self._shown[key] = replace(self._shown[key], description=description_of(document))
+            described.append(self._shown[key])
         return tuple(described)
+
+    def give_up(self, metadata_cid: str) -> None:
+        """This CID names no metadata file: do not look for it again."""
+        self._documents[metadata_cid] = {}
 
     def document(self, listing: Listing) -> Mapping[str, object] | None:
         """The fetched metadata file of a listing, where its metadata is a CID and the file is here."""
@@ -118,8 +122,7 @@ class Book:
 
     def undescribed(self) -> set[str]:
         """Metadata CIDs of shown listings whose file is not here."""
-        named = {each.metadata for each in self._shown.values() if isinstance(each.metadata, str) and each.metadata}
-        return named - self._documents.keys()
+        return self._pointing.keys() - self._documents.keys()
 
     def page(self, query: str, sort: str, limit: int, clock_now: float) -> ListingPage:
         """The shown listings that match, in order. Raises FilterError."""
@@ -144,14 +147,32 @@ class Book:
             return str(error)
 
     def _place(self, key: str, now: Listing | str | None) -> None:
-        for each in (self._shown, self._invalid, self._unreadable):
-            each.pop(key, None)
+        old = self._shown.pop(key, None)
+        self._invalid.pop(key, None)
+        self._unreadable.pop(key, None)
         if isinstance(now, str):
             self._unreadable[key] = now
+        elif now is not None and now.provenance is Provenance.INVALID:
+            self._invalid[key] = now
         elif now is not None:
+            if isinstance(now.metadata, str) and now.metadata:
+                self._pointing.setdefault(now.metadata, set()).add(key)
             if document := self.document(now):
                 now = replace(now, description=description_of(document))
-            (self._invalid if now.provenance is Provenance.INVALID else self._shown)[key] = now
+            self._shown[key] = now
+        if old is not None and isinstance(old.metadata, str):
+            self._unpoint(key, old.metadata)
+
+    def _unpoint(self, key: str, metadata_cid: str) -> None:
+        """Drop a metadata file once no listing points at it."""
+        now = self._shown.get(key)
+        keys_pointing = self._pointing.get(metadata_cid)
+        if keys_pointing is None or (now is not None and now.metadata == metadata_cid):
+            return
+        keys_pointing.discard(key)
+        if not keys_pointing:
+            del self._pointing[metadata_cid]
+            self._documents.pop(metadata_cid, None)
 
 
 def _is_refresh(effect: Effect) -> bool:

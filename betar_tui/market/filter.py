@@ -124,11 +124,27 @@ def parse(text: str) -> Filter:
         else:
             if not match["end"]:
                 position = match.start() + len(match["start"])
-                raise FilterError('the quotation mark is not closed: end the words with "', position)
+                raise FilterError('a quotation mark is missing: end with "', position)
             term = _parse_term(match["start"] + match["quoted"], match.start(), quoted=match["start"] in ("", "!"))
         if term is not None:
             terms.append(term)
     return Filter(text.strip(), tuple(terms))
+
+
+def unfinished(text: str) -> tuple[str, str]:
+    """Where the last word may be the beginning of a field: the text without it, and what it may become; else "", "".
+
+    Somebody who types `ocr price<0.5` passes through `ocr pri`, and hardly looks for that word.
+    """
+    start = len(text.rstrip())
+    while start and not text[start - 1].isspace():
+        start -= 1
+    word = text[start:].removeprefix("!").lower()
+    if len(word) < 2 or text[-1:].isspace():
+        return "", ""
+    examples = ("price<0.5", "seller:12D3", "proto:x402", "state:new")
+    found = next((example for example in examples if example.lower().startswith(word)), "")
+    return (text[:start], found) if found else ("", "")
 
 
 def _parse_term(token: str, position: int, *, quoted: bool = False) -> Term | None:
@@ -136,7 +152,7 @@ def _parse_term(token: str, position: int, *, quoted: bool = False) -> Term | No
     body = token[1:] if negated else token
     position += negated
     if negated and not body:
-        raise FilterError("! needs a word after it: !beta leaves out what mentions beta", position - 1)
+        raise FilterError("! needs a word after it: !beta", position - 1)
     if not body:
         return None
     if not quoted:
@@ -152,13 +168,13 @@ def _price_term(match: re.Match[str], position: int, negated: bool) -> Term:
     value = match["value"].strip()
     at = position + match.start("value")
     if not value:
-        raise FilterError(f"price{match['op']} needs a number, such as price{match['op']}0.5", at)
+        raise FilterError(f"price{match['op']} needs a number: price{match['op']}0.5", at)
     try:
         number = float(value.replace("_", "x"))
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise FilterError(f"{value!r} is not a price: write a number, such as price{match['op']}0.5", at)
+        raise FilterError(f"{value[:12]!r} is not a number: price{match['op']}0.5", at)
     return Term("price", "", negated, op, number)
 
 
@@ -168,14 +184,14 @@ def _field_term(match: re.Match[str], position: int, negated: bool) -> Term | No
         if field in ("http", "https", "did") or value.startswith("/"):
             # Ids and addresses have colons of their own: "did:key:z6Mk" is a word.
             return Term("word", match.group().lower(), negated)
-        known = ", ".join(f"{name}:" for name in FIELDS)
-        raise FilterError(f'there is no {field}: field; use {known} or price, or quote it: "{field}:…"', position)
+        known = " ".join(f"{name}:" for name in FIELDS)
+        raise FilterError(f"no field {field[:12]}: (there are {known})", position)
     at = position + match.start("value")
     if not value:
         example = {"seller": "12D3", "proto": "x402", "state": "new"}[field]
-        raise FilterError(f"{field}: needs something after it, such as {field}:{example}", at)
+        raise FilterError(f"{field}: needs a value: {field}:{example}", at)
     if field == "state" and value not in STATES:
-        raise FilterError(f"{value!r} is not a state: use {', '.join(STATES)}", at)
+        raise FilterError(f"no state {value[:10]!r}: {' '.join(STATES)}", at)
     return Term(field, value, negated)
 
 

@@ -112,6 +112,7 @@ class Node:
 
     def _take(self, readings: list[Reading]) -> None:
         self._hub.emit((*self._book.take(readings), StatusChanged()))
+        self.online.want_files()
 
     # Marketplace
 

@@ -76,6 +76,7 @@ class Online:
         self._failure = ""
         self._files: dict[bytes, str] = {}
         self._rounds = trio.Event()
+        self._listings_changed = trio.Event()
         self.state = Connectivity.STOPPED
         self.ready = trio.Event()
 
@@ -173,10 +174,11 @@ class Online:
             supervisor.start("blocks", lambda: self._blocks(network, replication))
             supervisor.start("merging", replication.run_merges)
             supervisor.start("announcing", replication.run_rounds)
+            supervisor.start("announcing again", replication.run_echoes)
+            supervisor.start("metadata files", lambda: self._find_files(network))
             supervisor.start("own listings", lambda: self._own_rounds(replication))
             self._set_state(Connectivity.ALONE)
             self.ready.set()
-            self._want_files()
 
     async def _events(self, network: "Network", replication: Replication) -> None:
         async for event in network.events:
@@ -224,32 +226,45 @@ class Online:
             with trio.move_on_after(self._config.announce_interval * random.uniform(0.7, 1.3)):
                 await self._rounds.wait()
             self._rounds = trio.Event()
-            self._want_files()
 
-    def _want_files(self) -> None:
-        """Ask for the metadata files that listings point at, a few at a time."""
-        if self._network is None or len(self._files) >= MAX_FILES_WANTED:
-            return
-        for text in sorted(self._book.undescribed())[: MAX_FILES_WANTED - len(self._files)]:
-            name = unixfs.parse_cid(text)
-            if name is not None and name not in self._files:
-                self._files[name] = text
-                self._network.want([name])
+    def want_files(self) -> None:
+        """Listings changed: look for the metadata files that they point at."""
+        self._listings_changed.set()
+
+    async def _find_files(self, network: "Network") -> None:
+        """Find the metadata files of listings, here or at a peer, a few at a time."""
+        while True:
+            self._listings_changed = trio.Event()
+            named = ((unixfs.parse_cid(text), text) for text in sorted(self._book.undescribed()))
+            wanted = {name: text for name, text in named if name is not None and name not in self._files}
+            held = await trio.to_thread.run_sync(self._store.blocks, wanted.keys())
+            for name, block in held.items():
+                self._describe(name, wanted.pop(name), block, "local")
+            room = MAX_FILES_WANTED - len(self._files)
+            asked = dict(list(wanted.items())[:room])
+            self._files.update(asked)
+            if asked:
+                network.want(asked)
+            await self._listings_changed.wait()
 
     async def _take_file(self, network: "Network", block: ReceivedBlock) -> None:
         text = self._files.pop(block.cid)
         network.cancel([block.cid])
+        if self._describe(block.cid, text, block.data, block.peer):
+            await trio.to_thread.run_sync(self._store.put_files, {block.cid: block.data})
+        self.want_files()
+
+    def _describe(self, name: bytes, text: str, block: bytes, via: str) -> bool:
+        """Give listings the description in their metadata file; False when the file is none."""
         try:
-            content = unixfs.decode_file(block.cid, block.data)
-            described = self._book.describe(text, content)
+            described = self._book.describe(text, unixfs.decode_file(name, block))
         except (DecodeError, ListingError) as error:
-            log.warning("metadata file from %s: %s", block.peer, error)
-            return
-        await trio.to_thread.run_sync(self._store.put_files, {block.cid: block.data})
+            log.warning("metadata file %s from %s: %s", text, via, error)
+            self._book.give_up(text)
+            return False
         now = self._clock()
-        self._emit(
-            Change(ChangeKind.REFRESH, each.id, each.cid, each.height, block.peer, now, each) for each in described
-        )
+        self._emit(Change(ChangeKind.REFRESH, e.id, e.cid, e.height, via, now, e) for e in described)
+        return True
 
     def _set_state(self, state: Connectivity) -> None:
         if state is not self.state:

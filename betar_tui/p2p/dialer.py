@@ -154,11 +154,16 @@ class Dialer:
 
 def _reason(error: BaseException) -> str:
     """The innermost cause, in words."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = str(error) or type(error).__name__
-    if "Connection refused" in text or "refused" in text:
+    while True:
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        elif error.__cause__ is not None:
+            error = error.__cause__
+        else:
+            break
+    if isinstance(error, ConnectionRefusedError):
         return "nobody listens there (connection refused)"
-    if "Peer ID mismatch" in text or "mismatch" in text.lower():
+    text = str(error) or type(error).__name__
+    if "Peer ID mismatch" in text or "peer id does not correspond" in text:
         return "another peer answers there"
     return text

@@ -301,7 +301,9 @@ def _fault_of(msg: rpc_pb2.Message) -> str:
 class Gossip:
     """The topic, for the rest of the room."""
 
-    def __init__(self, host: IHost, config: NetworkConfig, deliver: Deliver, joined: Membership, charge: Charge) -> None:
+    def __init__(
+        self, host: IHost, config: NetworkConfig, deliver: Deliver, joined: Membership, charge: Charge
+    ) -> None:
         self._topic = config.topic
         self._hello_interval = config.timing.hello_interval
         self._router = TopicRouter(config.timing.heartbeat)

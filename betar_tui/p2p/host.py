@@ -20,6 +20,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.host.basic_host import BasicHost
+from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.swarm import Swarm
@@ -41,6 +42,13 @@ from betar_tui.p2p.types import NetworkConfig
 log = logging.getLogger(__name__)
 
 NEGOTIATE_TIMEOUT = 10.0
+
+
+class _NoConnector(AutoConnector):
+    """Connects to nobody; see the module."""
+
+    async def maybe_connect(self) -> None:
+        return
 
 
 class PeerSwarm(Swarm):
@@ -126,9 +134,9 @@ def build_host(config: NetworkConfig) -> PeerHost:
             low_watermark=0,
             high_watermark=config.max_connections,
             outbound_upgrade_timeout=config.timing.dial_timeout,
-            auto_connect_interval=3600.0,
         ),
     )
+    swarm.auto_connector = _NoConnector(swarm)
     host = PeerHost(swarm, addrs_factory=_advertised, disable_identify_address_discovery=True)
     host.transport = transport
     return host

@@ -79,18 +79,18 @@ async def open_network(config: NetworkConfig, source: BlockSource) -> AsyncItera
 
 
 def quiet_library() -> None:
-    """Keep libp2p's log lines away from the terminal unless the application installs a handler.
+    """Keep libp2p's log lines away from the terminal; its logger "libp2p" stays an ordinary one, at level CRITICAL.
 
-    py-libp2p 0.8.1: some of its files log with `logging.warning(...)`, which puts a handler for stderr on the root logger
-    when there is none, and lost connections are logged as errors with a traceback.
+    py-libp2p 0.8.1: lost connections are logged as errors, by a logger that is cut off from the application's handlers
+    and so prints to stderr; and some files log with `logging.warning(...)`, which puts such a handler on the root logger.
     """
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.NullHandler())
-    for name in ("libp2p", "multiaddr"):
-        logger = logging.getLogger(name)
-        if logger.level == logging.NOTSET:
-            logger.setLevel(logging.CRITICAL)
+    library = logging.getLogger("libp2p")
+    if not library.propagate and not library.handlers:
+        library.propagate = True
+        library.setLevel(logging.CRITICAL)
 
 
 class Network:
@@ -100,9 +100,7 @@ class Network:
     wanted is not read from peers faster than it is taken from `blocks`.
     """
 
-    def __init__(
-        self, config: NetworkConfig, source: BlockSource, services: trio.Nursery, tasks: trio.Nursery
-    ) -> None:
+    def __init__(self, config: NetworkConfig, source: BlockSource, services: trio.Nursery, tasks: trio.Nursery) -> None:
         if len(config.seed) != 32:
             raise NetworkError("The seed of the peer key must be 32 bytes.")
         self._config = config
@@ -197,9 +195,10 @@ class Network:
         self._faults.pardon(peer)
         await self._dialer.dial(peer, (address,))
         self._dialer.book.add(peer, (address,))
-        with trio.move_on_after(self._timing.identify_timeout):
-            while (record := self._table.get(peer)) is not None and not record.reported:
-                await trio.sleep(0.005)
+        record = self._table.get(peer)
+        if record is not None:
+            with trio.move_on_after(self._timing.identify_timeout):
+                await record.reported.wait()
         record = self._table.get(peer)
         if record is None:
             raise NetworkError(f"{peer} closed the connection at once.")
@@ -318,14 +317,15 @@ class Network:
             self._dialer.book.add(peer, record.addrs())
         self._dialer.book.replace(peer, record.addrs())
         self._dialer.book.succeeded(peer)
-        if not record.reported:
-            record.reported = True
+        if not record.reported.is_set():
+            record.reported.set()
             self._outbox.put(PeerConnected(peer, record.addrs()))
         self._bitswap.peer_up(peer, introduction.protocols)
 
     def _ended(self, record: PeerRecord) -> None:
         self._bitswap.peer_down(record.peer)
-        if record.reported:
+        if record.reported.is_set():
             self._outbox.put(PeerDisconnected(record.peer))
+        record.reported.set()  # nobody waits for a peer that is gone
         self._dialer.book.lost(record.peer, trio.current_time())
         self._dialer.wake()

@@ -49,7 +49,11 @@ class Outbox:
             while self._waiting:
                 event = self._waiting.popleft()
                 self._waiting_broadcasts -= isinstance(event, ReceivedBroadcast)
-                await self._send.send(event)
+                try:
+                    await self._send.send(event)
+                except trio.BrokenResourceError:  # the reader closed its end: nobody wants to know
+                    self._waiting.clear()
+                    self._waiting_broadcasts = 0
 
     def close(self) -> None:
         """No more events: the reader's loop ends."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import trio
 from libp2p.abc import INetConn, INetStream, INetwork, INotifee
 from libp2p.network.swarm import Swarm
 from libp2p.rcmgr import Direction
@@ -33,7 +34,7 @@ class PeerRecord:
     direction: str
     remote: tuple[str, ...]
     introduction: Introduction | None = None
-    reported: bool = False
+    reported: trio.Event = field(default_factory=trio.Event)  # the peer introduced itself, or will not
 
     def addrs(self) -> tuple[str, ...]:
         """Dialable addresses: the one that worked, then those the peer listens on."""

@@ -30,6 +30,9 @@ MAX_ROOTS_PER_PEER = 512
 MAX_BAD = 4096
 MAX_WANTED = 8192
 MAX_INLINE_TOTAL = 64 << 10
+ECHOES = (1.0, 4.0)
+"""After a burst of our own writes the heads go out again when it has been quiet for so many seconds, then again after
+so many more: a Go peer drops broadcasts while it walks, and would wait for a whole round."""
 
 
 class Replication:
@@ -45,6 +48,7 @@ class Replication:
         self._wanted: set[bytes] = set()
         self._announced: set[bytes] = set()
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
+        self._written = trio.Event()
         writer.listen(lambda applied: applied, self._remember)
 
     @property
@@ -77,11 +81,20 @@ class Replication:
         """Announce, each interval, the heads that nobody else announced since the last round."""
         while True:
             await trio.sleep(self._interval * random.uniform(0.7, 1.3))
-            heads = self._writer.replica.heads
-            quiet = [name for name in heads if name not in self._announced]
+            await self._announce_quiet()
             self._announced.clear()
-            if quiet:
-                await self.announce(quiet)
+
+    async def run_echoes(self) -> None:
+        """Announce our heads again soon after we wrote, for those that could not listen."""
+        while True:
+            await self._written.wait()
+            for pause in ECHOES:
+                self._written = trio.Event()
+                with trio.move_on_after(pause):
+                    await self._written.wait()
+                if self._written.is_set():
+                    break
+                await self._announce_quiet()
 
     async def handle(self, event: NetworkEvent) -> None:
         """React to one event of the network."""
@@ -104,6 +117,12 @@ class Replication:
             else:
                 named.append(Head(name))
         return await self._network.broadcast(encode_broadcast(named))
+
+    async def _announce_quiet(self) -> None:
+        """Announce the heads that nobody else announced lately."""
+        quiet = [name for name in self._writer.replica.heads if name not in self._announced]
+        if quiet:
+            await self.announce(quiet)
 
     async def _heads(self, event: ReceivedBroadcast) -> None:
         try:
@@ -176,6 +195,8 @@ class Replication:
 
     def _remember(self, applied: Applied) -> None:
         """Keep the newest blocks at hand to send along with their heads."""
+        if not applied.via:
+            self._written.set()
         for node in applied.nodes[-64:]:
             self._recent[node.cid] = node.data
         while len(self._recent) > 64:

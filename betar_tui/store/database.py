@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -242,8 +242,9 @@ class Store:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # closed meanwhile, or rolled back by SQLite itself
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
                     raise StoreError(f"writing {self._path} failed: {error}; nothing was changed") from error
                 raise

@@ -1,0 +1,312 @@
+"""Bitswap over streams: moves what `wants` and `ledger` decide, and verifies blocks.
+
+Theory of operation. Each peer has a `_Link`: one outgoing stream, kept open, written by one task as soon as there is
+something to write (what piles up meanwhile goes into the next message), and one task that looks up blocks the peer asked
+for. Peers may open any number of streams to us; each is read until it ends. Answers go out on our own stream, because Go
+never reads the one it sent its wants on; answers that a peer writes on our stream, as py-libp2p does, are read as well.
+
+A block counts only if its recomputed CID is wanted. A block that nobody wanted lately is a fault of its sender.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import trio
+from libp2p.abc import INetStream
+
+from betar_tui.errors import DecodeError
+from betar_tui.p2p import addresses
+from betar_tui.p2p.bitswap.cids import aliases, cid_of, is_supported
+from betar_tui.p2p.bitswap.ledger import Ledgers
+from betar_tui.p2p.bitswap.messages import (
+    MAX_MESSAGE,
+    PROTOCOLS,
+    V12,
+    Block,
+    Entry,
+    Message,
+    Presence,
+    decode,
+    encode,
+)
+from betar_tui.p2p.bitswap.wants import Wants
+from betar_tui.p2p.frames import FrameReader, frame
+from betar_tui.p2p.guard import Charge, guarded, quiet_reset
+from betar_tui.p2p.host import PeerHost, open_stream
+from betar_tui.p2p.types import BlockSource, ReceivedBlock, Timing
+
+log = logging.getLogger(__name__)
+
+MESSAGE_BYTES = 1 << 20  # a message is filled up to here; a single block may exceed it
+OUTSTANDING_BYTES = 4 << 20  # blocks read for a peer and not yet written to it
+LOOKUP_BATCH = 32
+PRESENCES_PER_MESSAGE = 2048
+STREAMS_PER_PEER = 32
+REOPEN_PAUSE = 0.25
+
+
+class _Signal:
+    """An event that can be waited for again and again."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+        self._event = trio.Event()
+
+
+class _Link:
+    """What is under way to one peer."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.scope = trio.CancelScope()
+        self.write = _Signal()
+        self.lookup = _Signal()
+        self.room = _Signal()
+        self.blocks: deque[Block] = deque()
+        self.presences: deque[Presence] = deque()
+        self.bytes = 0
+        self.stream: INetStream | None = None
+        self.incoming = 0
+
+    def push(self, blocks: Iterable[Block], presences: Iterable[Presence]) -> None:
+        """Queue answers."""
+        for block in blocks:
+            self.blocks.append(block)
+            self.bytes += len(block.data)
+        self.presences.extend(presences)
+        if self.blocks or self.presences:
+            self.write.set()
+
+    def fill(self, entries: list[Entry]) -> Message | None:
+        """The next message: `entries` and as many queued answers as fit; None when there is nothing to send."""
+        blocks: list[Block] = []
+        size = 0
+        while self.blocks and (not blocks or size + len(self.blocks[0].data) <= MESSAGE_BYTES):
+            block = self.blocks.popleft()
+            size += len(block.data)
+            blocks.append(block)
+        presences = [self.presences.popleft() for _ in range(min(len(self.presences), PRESENCES_PER_MESSAGE))]
+        if not (entries or blocks or presences):
+            return None
+        return Message(entries, False, blocks, presences)
+
+
+class Bitswap:
+    """Fetches what is wanted and serves what `source` holds. `run_timers` must be running."""
+
+    def __init__(
+        self,
+        host: PeerHost,
+        source: BlockSource,
+        timing: Timing,
+        nursery: trio.Nursery,
+        received: trio.MemorySendChannel[ReceivedBlock],
+        charge: Charge,
+    ) -> None:
+        self._host = host
+        self._source = source
+        self._nursery = nursery
+        self._received = received
+        self._charge = charge
+        self._wants = Wants(timing.stall, timing.retry_min, timing.retry_max)
+        self._ledgers = Ledgers()
+        self._links: dict[str, _Link] = {}
+        self._retimed = _Signal()
+        self._asleep_until = float("inf")
+        self.on_source_error: Callable[[BaseException], None] = lambda error: None
+
+    # For the network
+
+    def want(self, cids: Iterable[bytes], ask: str | None) -> None:
+        """Want blocks; CIDs that could not be verified are refused. Raises DecodeError for those."""
+        wanted = tuple(cids)
+        for cid in wanted:
+            if not is_supported(cid):
+                raise DecodeError(
+                    f"blocks of the CID {cid[:40].hex()} cannot be fetched: not sha2-256 of dag-pb or raw"
+                )
+        self._wants.want(wanted, ask, trio.current_time())
+        self._flush()
+
+    def cancel(self, cids: Iterable[bytes]) -> None:
+        """Want blocks no longer."""
+        self._wants.cancel(cids)
+        self._flush()
+
+    def wants(self) -> int:
+        """How many blocks are wanted."""
+        return len(self._wants)
+
+    def announce(self, cid: bytes) -> None:
+        """A block is held now: peers that asked for it get it."""
+        for peer in self._ledgers.arrived(cid):
+            self._link(peer).lookup.set()
+
+    def peer_up(self, peer: str, protocols: Iterable[str]) -> None:
+        """A connected peer said what it speaks."""
+        spoken = set(protocols) & set(PROTOCOLS)
+        if spoken:
+            self._link(peer)
+            self._wants.peer_up(peer, V12 in spoken, trio.current_time())
+            self._flush()
+
+    def peer_down(self, peer: str) -> None:
+        """The last connection to a peer ended."""
+        link = self._links.pop(peer, None)
+        if link is not None:
+            link.scope.cancel()
+        self._ledgers.forget(peer)
+        self._wants.peer_down(peer, trio.current_time())
+        self._flush()
+
+    async def run_timers(self) -> None:
+        """A service: moves wants on when a peer stalls or a pause is over."""
+        while True:
+            self._asleep_until = self._wants.next_deadline()
+            with trio.move_on_at(self._asleep_until):
+                await self._retimed.wait()
+            self._wants.tick(trio.current_time())
+            self._flush()
+
+    async def handle(self, stream: INetStream) -> None:
+        """Read one stream that a peer opened, until it ends. Raises DecodeError: the guard charges and resets."""
+        peer = str(stream.muxed_conn.peer_id)
+        link = self._link(peer)
+        if link.incoming >= STREAMS_PER_PEER:
+            raise DecodeError("too many Bitswap streams")
+        link.incoming += 1
+        try:
+            await self._read(peer, stream)
+        finally:
+            link.incoming -= 1
+
+    # Receiving
+
+    async def _read(self, peer: str, stream: INetStream) -> None:
+        frames = FrameReader(stream, MAX_MESSAGE)
+        while (raw := await frames.next()) is not None:
+            await self._take_in(peer, decode(raw))
+
+    async def _take_in(self, peer: str, message: Message) -> None:
+        now = trio.current_time()
+        if (message.entries or message.full) and self._ledgers.receive(peer, message.entries, message.full):
+            self._link(peer).lookup.set()
+        for presence in message.presences:
+            (self._wants.have if presence.have else self._wants.dont_have)(peer, presence.cid, now)
+        verified = self._verify(peer, message.blocks)
+        for block in verified:
+            self._wants.received(peer, block.cid, now)
+        self._flush()
+        for block in verified:
+            await self._received.send(block)
+
+    def _verify(self, peer: str, blocks: Iterable[Block]) -> list[ReceivedBlock]:
+        verified: dict[bytes, ReceivedBlock] = {}
+        fault = ""
+        for block in blocks:
+            try:
+                names = aliases(cid_of(block.prefix, block.data))
+            except DecodeError as error:
+                fault = str(error)
+                continue
+            wanted = [cid for cid in names if cid in self._wants]
+            for cid in wanted:
+                verified[cid] = ReceivedBlock(cid, block.data, peer)
+            if not wanted and not any(self._wants.was_wanted(cid) for cid in names):
+                fault = f"a block that was not asked for, or whose bytes are not those of its CID: {names[0].hex()}"
+        if fault:
+            self._charge(peer, f"bitswap: {fault}")
+        return list(verified.values())
+
+    # Sending
+
+    def _flush(self) -> None:
+        for peer in self._wants.dirty():
+            link = self._links.get(peer)
+            if link is not None:
+                link.write.set()
+        if self._wants.next_deadline() < self._asleep_until:
+            self._retimed.set()
+
+    def _link(self, peer: str) -> _Link:
+        link = self._links.get(peer)
+        if link is None:
+            link = self._links[peer] = _Link(peer)
+            self._nursery.start_soon(self._serve, link, name=f"bitswap with {peer}")
+        return link
+
+    async def _serve(self, link: _Link) -> None:
+        """Run a link until its peer is gone; an error of ours ends this link only."""
+        try:
+            with link.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._look_up, link)
+                    await self._write(link, nursery)
+        except Exception:
+            log.exception("bitswap with %s failed", link.peer)
+        finally:
+            if self._links.get(link.peer) is link:
+                self.peer_down(link.peer)
+
+    async def _write(self, link: _Link, nursery: trio.Nursery) -> None:
+        while True:
+            await link.write.wait()
+            while (message := link.fill(self._wants.take(link.peer))) is not None:
+                await self._send(link, message, nursery)
+                link.bytes -= sum(len(block.data) for block in message.blocks)
+                link.room.set()
+
+    async def _send(self, link: _Link, message: Message, nursery: trio.Nursery) -> None:
+        """Write one message, over a new stream if the old one is gone."""
+        while True:
+            stream = link.stream
+            try:
+                if stream is None:
+                    peer = addresses.peer_id(link.peer)
+                    stream = link.stream = await open_stream(self._host, peer, list(PROTOCOLS))
+                    nursery.start_soon(self._read_answers, link, stream)
+                await stream.write(frame(encode(message, str(stream.get_protocol()))))
+                return
+            except Exception as error:
+                log.debug("bitswap to %s: %r", link.peer, error)
+                if stream is not None and link.stream is stream:
+                    await self._lost(link, stream)
+            await trio.sleep(REOPEN_PAUSE)
+            if message.entries:  # they count as sent, so the planner has queued them again
+                message = Message(self._wants.take(link.peer), False, message.blocks, message.presences)
+
+    async def _read_answers(self, link: _Link, stream: INetStream) -> None:
+        """Read what comes back on our own stream; notice when it ends."""
+        await guarded(lambda stream: self._read(link.peer, stream), self._charge)(stream)
+        if link.stream is stream:
+            await self._lost(link, stream)
+
+    async def _lost(self, link: _Link, stream: INetStream) -> None:
+        link.stream = None
+        self._wants.resend(link.peer)
+        self._flush()
+        await quiet_reset(stream)
+
+    async def _look_up(self, link: _Link) -> None:
+        while True:
+            await link.lookup.wait()
+            while asked := self._ledgers.take_lookups(link.peer, LOOKUP_BATCH):
+                while link.bytes > OUTSTANDING_BYTES:
+                    await link.room.wait()
+                try:
+                    held = await self._source.blocks(tuple(asked))
+                except Exception as error:
+                    log.exception("blocks could not be read")
+                    self.on_source_error(error)
+                    held = {}
+                link.push(*self._ledgers.answer(link.peer, asked, held))
+                await trio.lowlevel.checkpoint()

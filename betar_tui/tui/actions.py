@@ -1,0 +1,109 @@
+"""Everything a person can do, in one table; bindings, footer, help and command palette follow from it.
+
+A key is bound where its scope says: "app" everywhere, "main" in the main screen, "table" and "log" while that list
+has the focus, "detail", "form" and "peers" there. `order` in the table is the order in footer and help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do. `name` is the Textual action; the first of `keys` (separated by commas) is the one shown."""
+
+    name: str
+    keys: str
+    label: str
+    help: str
+    scope: str
+    footer: bool = False
+    shown_key: str = ""
+    palette: bool = False
+
+    @property
+    def key_text(self) -> str:
+        """The keys as the help shows them."""
+        names = {"question_mark": "?", "slash": "/", "escape": "Esc", "enter": "⏎", "tab": "Tab", "space": "Space"}
+        pretty = []
+        for key in self.keys.split(","):
+            key = names.get(key, key.replace("shift+tab", "⇧Tab").replace("ctrl+", "^"))
+            pretty.append({"up": "↑", "down": "↓", "pageup": "PgUp", "pagedown": "PgDn"}.get(key, key))
+        return " ".join(pretty).replace("f5", "F5").replace("f2", "F2")
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("app.help", "question_mark,f1", "Help", "This help", "app", True, "?", True),
+    Action("filter", "slash", "Filter", "Type a filter; Enter or Esc goes back to the table", "main", True, "/", True),
+    Action("open", "enter", "Open", "Show the listing with its history", "table", True, "⏎"),
+    Action("open", "enter", "Open", "Go to the listing of this line", "log", True, "⏎"),
+    Action("open", "enter", "Open", "Filter the market by this peer", "peers", True, "⏎"),
+    Action("publish", "n", "Publish", "Publish a listing of yours", "main", True, "", True),
+    Action("edit", "e", "Edit", "Change this listing, if it is yours", "main", True, "", True),
+    Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "main", True, "", True),
+    Action("connect", "a", "Add peer", "Connect to a peer by its multiaddr", "main", False, "", True),
+    Action("next_pane", "tab", "Pane", "Next pane", "main", True, "Tab"),
+    Action("previous_pane", "shift+tab", "Previous pane", "Previous pane", "main"),
+    Action("pane('listings')", "1", "Market", "The market", "main", False, "", True),
+    Action("pane('peers')", "2", "Peers", "The peers", "main", False, "", True),
+    Action("pane('activity')", "3", "Activity", "The activity", "main", False, "", True),
+    Action("show_new", "f5", "Show new", "Take in new rows and order the table now", "main", False, "F5", True),
+    Action("sort", "s", "Sort", "Sort by the next column; a click on a header does too", "main", False, "", True),
+    Action("reverse", "S,R", "Reverse", "Turn the order around", "main", False, "", True),
+    Action("pause", "p", "Pause", "Hold the activity still, or let it go on", "main", False, "", True),
+    Action("copy('id')", "y", "Copy id", "Copy the listing's id", "main", False, "", True),
+    Action("copy('cid')", "c", "Copy CID", "Copy the CID of the block that carries it", "main", False, "", True),
+    Action("retry", "r", "Retry", "Load again", "main", False, "", True),
+    Action("leave", "escape", "Back", "Leave the filter, or take it away", "main"),
+    Action("back", "escape,q", "Back", "Back to the table", "detail", True, "Esc"),
+    Action("edit", "e", "Edit", "Change this listing, if it is yours", "detail", True),
+    Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "detail", True),
+    Action("copy('id')", "y", "Copy id", "Copy the listing's id", "detail", True),
+    Action("copy('cid')", "c", "Copy CID", "Copy the CID of the block that carries it", "detail"),
+    Action("submit", "f2", "Send", "Check and send the form", "form", True, "F2"),
+    Action("leave", "escape", "Back", "Leave; the draft is kept", "form", True, "Esc"),
+    Action("app.quit", "q,ctrl+q", "Quit", "Quit", "app", False, "q", True),
+)
+
+MOVES: tuple[Action, ...] = (
+    Action("move(-1)", "up,k", "Up", "One line up", "lines"),
+    Action("move(1)", "down,j", "Down", "One line down", "lines"),
+    Action("page(-1)", "pageup", "Page up", "One page up", "lines"),
+    Action("page(1)", "pagedown,space", "Page down", "One page down", "lines"),
+    Action("edge(-1)", "home,g", "Top", "To the first line", "lines"),
+    Action("edge(1)", "end,G", "Bottom", "To the last line", "lines"),
+)
+
+SCOPE_TITLES = {
+    "app": "Everywhere",
+    "main": "Main screen",
+    "table": "Listings",
+    "lines": "Moving in lists",
+    "log": "Activity",
+    "peers": "Peers",
+    "detail": "One listing",
+    "form": "Publish and edit",
+}
+
+
+def bindings(scope: str) -> list[Binding]:
+    """The bindings of one scope."""
+    result = []
+    for action in (*ACTIONS, *MOVES):
+        if action.scope != scope:
+            continue
+        for position, key in enumerate(action.keys.split(",")):
+            result.append(
+                Binding(
+                    key,
+                    action.name,
+                    action.label,
+                    show=action.footer and position == 0,
+                    key_display=action.shown_key or None,
+                    tooltip=action.help,
+                )
+            )
+    return result

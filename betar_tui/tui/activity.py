@@ -1,0 +1,111 @@
+"""What happened, as lines of a log. Pure.
+
+A refresh is no news: Go peers renew each listing every half minute. The refreshes of one listing are folded into a
+single entry that counts them and stays where it is, so that a put or a delist is not pushed out of sight.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from betar_tui.market.marketplace import Change, ChangeKind
+
+KEPT = 2000
+"""Entries kept; older ones are dropped."""
+
+SIGNS = {"put": "+", "update": "~", "refresh": "·", "delist": "×", "info": "i", "warning": "!", "error": "✗"}
+
+
+@dataclass(slots=True)
+class Entry:
+    """One line: a change of a listing or a notice (then `listing_id` is empty). `count` folds repeated refreshes."""
+
+    at: float
+    kind: str
+    text: str
+    listing_id: str = ""
+    seller: str = ""
+    via: str = ""
+    cid: str = ""
+    height: int = 0
+    note: str = ""
+    count: int = 1
+
+    @property
+    def sign(self) -> str:
+        """The sign in front: the kind must be readable without colour."""
+        return SIGNS.get(self.kind, "i")
+
+
+class ActivityLog:
+    """The entries, oldest first, with a pause that holds newcomers back."""
+
+    def __init__(self, keep: int = KEPT) -> None:
+        self.entries: deque[Entry] = deque(maxlen=keep)
+        self._refreshes: dict[str, Entry] = {}
+        self._held: list[Callable[[], None]] = []
+        self.paused = False
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def held(self) -> int:
+        """How many changes wait for the pause to end."""
+        return len(self._held)
+
+    def latest(self) -> Entry | None:
+        """The youngest entry that is news."""
+        return next((entry for entry in reversed(self.entries) if entry.kind != "refresh"), None)
+
+    def change(self, change: Change, name: str, seller: str, note: str = "") -> None:
+        """Take in a change of a listing."""
+        entry = Entry(
+            at=change.at,
+            kind=change.kind.value,
+            text=name,
+            listing_id=change.id,
+            seller=seller,
+            via=change.via,
+            cid=change.cid,
+            height=change.height,
+            note=note,
+        )
+        self._take(lambda: self._fold(entry) if change.kind is ChangeKind.REFRESH else self._append(entry))
+
+    def notice(self, level: str, text: str, at: float) -> None:
+        """Take in a message for the person."""
+        self._take(lambda: self._append(Entry(at=at, kind=level, text=text)))
+
+    def toggle_pause(self) -> bool:
+        """Hold the log still, or let in what came meanwhile; returns whether it is paused now."""
+        self.paused = not self.paused
+        if not self.paused:
+            waiting, self._held = self._held, []
+            for take in waiting:
+                take()
+        return self.paused
+
+    def _take(self, action: Callable[[], None]) -> None:
+        if not self.paused:
+            action()
+        elif len(self._held) < KEPT:
+            self._held.append(action)
+
+    def _fold(self, entry: Entry) -> None:
+        known = self._refreshes.get(entry.listing_id)
+        if known is None:
+            self._refreshes[entry.listing_id] = entry
+            self._append(entry)
+        else:
+            known.count += 1
+            known.at, known.via, known.height, known.cid = entry.at, entry.via, entry.height, entry.cid
+
+    def _append(self, entry: Entry) -> None:
+        if len(self.entries) == self.entries.maxlen:
+            dropped = self.entries[0]
+            if self._refreshes.get(dropped.listing_id) is dropped:
+                del self._refreshes[dropped.listing_id]
+        self.entries.append(entry)

@@ -1,0 +1,240 @@
+"""The app: it owns model, bridge and screens, follows the marketplace and tells the screen on top.
+
+Workers never touch widgets: they post the messages below, which are handled here in the app's own turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.css.query import QueryError
+from textual.message import Message
+from textual.screen import Screen
+
+from betar_tui.errors import BetarError
+from betar_tui.market.marketplace import Event, ListingPage, PeerInfo, Status
+from betar_tui.market.text import neutralise
+from betar_tui.tui.actions import ACTIONS, bindings
+from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.deeds import Deeds
+from betar_tui.tui.model import MarketModel, News
+from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.screens.help import HelpScreen
+from betar_tui.tui.screens.main import MainScreen
+from betar_tui.tui.themes import THEMES
+from betar_tui.tui.workers import start
+
+STATUS_EVERY = 5.0
+"""Seconds between two questions for status and peers when no event asks for one."""
+
+RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Arrived(Message):
+    """A batch of events."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        super().__init__()
+        self.events = events
+
+
+class Loaded(Message):
+    """All listings, or why they could not be had."""
+
+    def __init__(self, page: ListingPage | None, error: str = "") -> None:
+        super().__init__()
+        self.page, self.error = page, error
+
+
+class Told(Message):
+    """Status and peers; `peers` is None where they could not be had."""
+
+    def __init__(self, status: Status | None, peers: tuple[PeerInfo, ...] | None, error: str = "") -> None:
+        super().__init__()
+        self.status, self.peers, self.error = status, peers, error
+
+
+class Linked(Message):
+    """The stream of events runs, or was lost for a reason."""
+
+    def __init__(self, error: str = "") -> None:
+        super().__init__()
+        self.error = error
+
+
+class BetarApp(App[None]):
+    """The terminal interface of one peer."""
+
+    TITLE = "betar-tui"
+    CSS_PATH = "betar.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
+
+    def __init__(self, bridge: Bridge, options: TuiOptions | None = None) -> None:
+        super().__init__()
+        self.options = options or TuiOptions()
+        self.bridge = bridge
+        self.model = MarketModel(self.options.clock)
+        self.deeds = Deeds(self, self.model, bridge, self.options)
+        self._status_due = False
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self.options.theme
+        if not self.options.animate:
+            self.animation_level = "none"
+
+    def get_default_screen(self) -> Screen[None]:
+        """The main screen is there from the first frame."""
+        return MainScreen(self.model, self.deeds, self.options)
+
+    def on_mount(self) -> None:
+        """Paint first, then ask."""
+        self.call_after_refresh(self.start_session)
+        self.set_interval(1.0, self._tick)
+        self.set_interval(STATUS_EVERY, self.ask_status)
+
+    # Asking the marketplace
+
+    def start_session(self) -> None:
+        """Follow the events, and load everything as soon as they run."""
+        start(self, self._follow, group="follow")
+
+    def load(self) -> None:
+        """Load all listings again."""
+        start(self, self._load, group="load")
+
+    def ask_status(self) -> None:
+        """Ask for status and peers, if nobody is asking already; else once more after that."""
+        if any(worker.group == "status" and worker.is_running for worker in self.workers):
+            self._status_due = True
+        else:
+            self._status_due = False
+            start(self, self._ask_status, group="status")
+
+    async def _follow(self) -> None:
+        attempt = 0
+
+        def opened() -> None:
+            nonlocal attempt
+            attempt = 0
+            self.post_message(Linked())
+
+        def arrived(events: Sequence[Event]) -> None:
+            self.post_message(Arrived(events))
+
+        while True:
+            try:
+                await self.bridge.follow(arrived, opened)
+                error = "the peer has stopped"
+            except BetarError as lost:
+                error = str(lost)
+            self.post_message(Linked(error or "the connection to the peer is lost"))
+            await asyncio.sleep(RETRY_DELAYS[min(attempt, len(RETRY_DELAYS) - 1)])
+            attempt += 1
+
+    async def _load(self) -> None:
+        try:
+            self.post_message(Loaded(await self.bridge.listings()))
+        except BetarError as error:
+            self.post_message(Loaded(None, str(error)))
+
+    async def _ask_status(self) -> None:
+        try:
+            status = await self.bridge.status()
+        except BetarError as error:
+            self.post_message(Told(None, None, str(error)))
+            return
+        try:
+            self.post_message(Told(status, await self.bridge.peers()))
+        except BetarError as error:
+            self.post_message(Told(status, None, str(error)))
+        # A burst of events asks once more at its end, not once each.
+        await asyncio.sleep(self.options.interval * 3)
+
+    # What comes back
+
+    def on_linked(self, message: Linked) -> None:
+        """The stream is up: load what may have been missed. Or it is down: say so."""
+        known = self.model.link_error
+        self.model.link_error = message.error
+        if message.error:
+            if not known:
+                self.model.activity.notice("error", f"Lost the peer: {message.error}", self.model.clock())
+            self._sync(News(listings=True, status=True, activity=True))
+            return
+        if known:
+            self.model.activity.notice("info", "The peer is back", self.model.clock())
+        self.load()
+        self.ask_status()
+
+    def on_arrived(self, message: Arrived) -> None:
+        """Follow a batch of events."""
+        news = self.model.apply(message.events)
+        if news.stale:
+            self.load()
+        if news.ask_status:
+            self.ask_status()
+        self._sync(news)
+
+    def on_loaded(self, message: Loaded) -> None:
+        """Take a load of listings."""
+        if message.page is not None:
+            self._sync(self.model.loaded(message.page))
+            return
+        news = self.model.load_failed(message.error)
+        if len(self.model.index):
+            self.deeds.say(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
+        self._sync(news)
+
+    def on_told(self, message: Told) -> None:
+        """Take the peer's numbers."""
+        if message.status is not None:
+            self._sync(self.model.told_status(message.status, message.peers, message.error))
+        else:
+            self._sync(self.model.status_failed(message.error))
+        if self._status_due:
+            self.set_timer(self.options.interval * 4, self.ask_status)
+
+    def _sync(self, news: News) -> None:
+        for screen in self.screen_stack:
+            sync = getattr(screen, "sync", None)
+            if sync is not None and screen.is_mounted:
+                try:
+                    sync(news)
+                except QueryError:
+                    # The screen is on its way in or out; it reads the model when it is there.
+                    continue
+
+    def _tick(self) -> None:
+        self.model.index.reconsider()
+        if tick := getattr(self.screen, "tick", None):
+            tick()
+
+    # Actions
+
+    def action_help(self) -> None:
+        """Show the help, beginning with where the person is."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "main")))
+
+    def on_main_screen_retry(self) -> None:
+        """Connect and load again."""
+        self.start_session()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The command palette: our actions by name, then Textual's own (themes)."""
+        for action in ACTIONS:
+            if action.palette and action.scope in ("app", "main"):
+                yield SystemCommand(action.label, action.help, self._runner(action.name))
+        for command in super().get_system_commands(screen):
+            if command.title in ("Theme", "Screenshot"):
+                yield command
+
+    def _runner(self, action: str) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            await self.screen.run_action(action)
+
+        return run

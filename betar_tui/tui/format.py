@@ -1,0 +1,83 @@
+"""Small words and numbers for people: ids, prices, ages, sizes. Pure; every text of a peer is neutralised here."""
+
+from __future__ import annotations
+
+import time
+
+from betar_tui.market.text import neutralise
+
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def short_id(peer_id: str, own: str = "") -> str:
+    """A peer id in nine letters, or "you"."""
+    if own and peer_id == own:
+        return "you"
+    safe = neutralise(peer_id, 120)
+    return safe if len(safe) <= 10 else f"{safe[:4]}…{safe[-4:]}"
+
+
+def short_cid(cid: str) -> str:
+    """A CID in twelve letters: its end tells CIDs apart."""
+    safe = neutralise(cid, 120)
+    return safe if len(safe) <= 12 else f"{safe[:4]}…{safe[-7:]}"
+
+
+def price(value: float) -> str:
+    """A price without noise: 0.05, 12, 1,250.5."""
+    if value != 0 and (abs(value) < 0.0001 or abs(value) >= 1e9):
+        return f"{value:.3g}"
+    text = f"{value:,.4f}".rstrip("0").rstrip(".")
+    whole, point, decimals = text.partition(".")
+    return f"{whole}.{decimals.ljust(2, '0')}" if point else text
+
+
+def age(seconds: float) -> str:
+    """How long ago, in four letters at most: now, 4s, 12m, 3h, 8d, 2y."""
+    if seconds < 1:
+        return "now"
+    for unit, size in (("s", 60), ("m", 60), ("h", 24), ("d", 365)):
+        if seconds < size:
+            return f"{int(seconds)}{unit}"
+        seconds /= size
+    return f"{int(seconds)}y"
+
+
+def ago(seconds: float) -> str:
+    """The same as words: "just now", "4s ago"."""
+    return "just now" if seconds < 1 else f"{age(seconds)} ago"
+
+
+def clock(at: float) -> str:
+    """The time of day."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def size(count: int) -> str:
+    """Bytes in three digits."""
+    amount = float(count)
+    for unit in ("B", "KB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """ "1 peer", "2 peers"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def spark(values: list[int]) -> str:
+    """A sparkline; nothing happening is drawn as a flat line of the lowest block."""
+    top = max(values, default=0)
+    if top == 0:
+        return SPARKS[0] * len(values)
+    return "".join(SPARKS[min(len(SPARKS) - 1, value * (len(SPARKS) - 1) // top)] for value in values)
+
+
+def sent(name: str, sent_to: int) -> str:
+    """What a receipt says."""
+    if sent_to:
+        return f"{name} is stored, sent to {plural(sent_to, 'peer')}"
+    return f"{name} is stored. No peer is connected: it is pending and goes out when one is"

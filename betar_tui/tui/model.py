@@ -1,0 +1,253 @@
+"""What the interface knows of the market: the view model. Pure, apart from the clock it is given.
+
+The app feeds it with loads and events; widgets read it. Each feed returns `News`, which says what must be redrawn.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from betar_tui.market.index import ListingIndex
+from betar_tui.market.marketplace import (
+    Change,
+    ChangeKind,
+    Connectivity,
+    Event,
+    Listing,
+    ListingPage,
+    Missed,
+    Notice,
+    PeerInfo,
+    Status,
+    StatusChanged,
+)
+from betar_tui.tui.activity import ActivityLog
+
+MARK_FOR = 30.0
+"""How long a new or changed row carries its sign, in seconds."""
+
+FLASH_FOR = 3.0
+"""How long changed cells are drawn to stand out."""
+
+
+ONLY_SELLER = "only its seller can"
+
+
+class Load(StrEnum):
+    """How far a pane's data is."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Why a row stands out: sign, since when, and which columns changed. `arrow` is the price's direction."""
+
+    sign: str
+    at: float
+    columns: frozenset[str] = frozenset()
+    arrow: str = ""
+
+
+@dataclass(slots=True)
+class News:
+    """What a feed changed."""
+
+    listings: bool = False
+    replaced: bool = False
+    status: bool = False
+    activity: bool = False
+    stale: bool = False
+    ask_status: bool = False
+    ids: set[str] = field(default_factory=set)
+    added: set[str] = field(default_factory=set)
+
+
+class RateMeter:
+    """Deltas in each of the last seconds."""
+
+    def __init__(self, clock: Callable[[], float], seconds: int = 8) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._bins: deque[tuple[int, int]] = deque(maxlen=seconds + 1)
+
+    def add(self, count: int) -> None:
+        """Count deltas that were applied now."""
+        now = int(self._clock())
+        if self._bins and self._bins[-1][0] == now:
+            count += self._bins.pop()[1]
+        self._bins.append((now, count))
+
+    def history(self) -> list[int]:
+        """Counts of the last seconds, oldest first, the running one included."""
+        now = int(self._clock())
+        bins = dict(self._bins)
+        return [bins.get(second, 0) for second in range(now - self._seconds + 1, now + 1)]
+
+    def rate(self) -> float:
+        """Deltas a second, over the last three full seconds or what has just begun."""
+        recent = self.history()[-4:]
+        return max(sum(recent[:-1]) / 3, recent[-1] / 3)
+
+
+class MarketModel:
+    """Listings, marks, activity, status and peers, as last heard."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.index = ListingIndex(clock)
+        self.activity = ActivityLog()
+        self.rate = RateMeter(clock)
+        self.marks: dict[str, Mark] = {}
+        self.gone: dict[str, Listing] = {}
+        self.status: Status | None = None
+        self.peers: tuple[PeerInfo, ...] = ()
+        self.listings_load, self.listings_error = Load.LOADING, ""
+        self.peers_load, self.peers_error = Load.LOADING, ""
+        self.link_error = ""
+        self.waiting: set[str] = set()
+
+    # Reading
+
+    @property
+    def own_id(self) -> str:
+        """This peer's id, or nothing while it is unknown."""
+        return self.status.peer_id if self.status else ""
+
+    @property
+    def connectivity(self) -> Connectivity:
+        """How far the network is; unknown counts as starting."""
+        if self.link_error:
+            return Connectivity.FAILED
+        return self.status.connectivity if self.status else Connectivity.STARTING
+
+    def listing(self, listing_id: str) -> Listing | None:
+        """A listing by id, also one that was removed while it was on the screen."""
+        return self.index.get(listing_id) or self.gone.get(listing_id)
+
+    def mark(self, listing_id: str) -> Mark | None:
+        """The mark of a row, while it lasts."""
+        mark = self.marks.get(listing_id)
+        if mark and mark.sign != "×" and self.clock() - mark.at >= MARK_FOR:
+            del self.marks[listing_id]
+            return None
+        return mark
+
+    def why_not_own(self, listing: Listing | None) -> str:
+        """Why a listing cannot be edited or removed here; empty if it can."""
+        if listing is None:
+            return "no listing is chosen"
+        if listing.id not in self.index:
+            return "it is no longer listed"
+        return "" if listing.mine else ONLY_SELLER
+
+    # Feeding
+
+    def loaded(self, page: ListingPage) -> News:
+        """Take a fresh load of all listings."""
+        self.index.replace(page.listings)
+        self.listings_load, self.listings_error = Load.READY, ""
+        self.gone.clear()
+        self.marks = {key: mark for key, mark in self.marks.items() if key in self.index}
+        return News(listings=True, replaced=True)
+
+    def load_failed(self, message: str) -> News:
+        """The listings could not be had; what is shown stays."""
+        self.listings_load, self.listings_error = Load.FAILED, message
+        return News(listings=True, status=True)
+
+    def told_status(self, status: Status, peers: tuple[PeerInfo, ...] | None, peers_error: str = "") -> News:
+        """Take the peer's numbers."""
+        self.status = status
+        if peers is None:
+            self.peers, self.peers_load, self.peers_error = (), Load.FAILED, peers_error
+        else:
+            self.peers, self.peers_load, self.peers_error = peers, Load.READY, ""
+        news = News(status=True, listings=True)
+        if self.waiting and status.topic_peers:
+            count = len(self.waiting)
+            self.waiting.clear()
+            what = "1 pending listing goes" if count == 1 else f"{count} pending listings go"
+            self.activity.notice("info", f"A peer is here: {what} out", self.clock())
+            news.activity = True
+        return news
+
+    def status_failed(self, message: str) -> News:
+        """The peer's numbers could not be had; the last ones stay."""
+        if not self.peers:
+            self.peers_load, self.peers_error = Load.FAILED, message
+        return News(status=True)
+
+    def apply(self, events: Sequence[Event]) -> News:
+        """Follow a batch of events."""
+        news = News()
+        for event in events:
+            if isinstance(event, Change):
+                self._change(event, news)
+            elif isinstance(event, Notice):
+                self.activity.notice(event.level, event.text, event.at)
+                news.activity = True
+            elif isinstance(event, Missed):
+                news.stale = True
+            elif isinstance(event, StatusChanged):
+                news.ask_status = True
+        if news.ids:
+            self.rate.add(sum(isinstance(event, Change) for event in events))
+            news.listings = news.activity = news.status = news.ask_status = True
+        return news
+
+    def forget_gone(self, keep: str = "") -> None:
+        """Drop removed listings that no row shows any more, but `keep`."""
+        for listing_id in [listing_id for listing_id in self.gone if listing_id != keep]:
+            del self.gone[listing_id]
+            self.marks.pop(listing_id, None)
+
+    def _change(self, change: Change, news: News) -> None:
+        old = self.index.get(change.id)
+        if change.kind is ChangeKind.DELIST or change.listing is None:
+            if old is not None:
+                self.gone[change.id] = old
+                self.marks[change.id] = Mark("×", self.clock())
+                self.waiting.discard(change.id)
+        else:
+            self.gone.pop(change.id, None)
+            self._mark(old, change.listing)
+            if old is None:
+                news.added.add(change.id)
+        self.index.apply(change)
+        news.ids.add(change.id)
+        shown = change.listing or old
+        name = shown.name if shown else change.id
+        self.activity.change(change, name, shown.seller_id if shown else "", _note(old, change.listing))
+
+    def _mark(self, old: Listing | None, new: Listing) -> None:
+        now = self.clock()
+        if old is None:
+            self.marks[new.id] = Mark("+", now)
+            return
+        columns = frozenset(
+            column
+            for column, before, after in (
+                ("name", old.name, new.name),
+                ("price", old.price, new.price),
+                ("seller", old.seller_id, new.seller_id),
+                ("state", old.provenance, new.provenance),
+            )
+            if before != after
+        )
+        rest = ("description", "metadata", "addrs", "protocols", "token_id")
+        if not columns and all(getattr(old, name) == getattr(new, name) for name in rest):
+            return
+        arrow = "" if old.price == new.price else "↑" if new.price > old.price else "↓"
+        self.marks[new.id] = Mark("~", now, columns, arrow)
+
+
+def _note(old: Listing | None, new: Listing | None) -> str:
+    if old is None or new is None or old.price == new.price:
+        return ""
+    return f"price {old.price:g} → {new.price:g}"

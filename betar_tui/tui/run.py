@@ -1,0 +1,21 @@
+"""The door of the interface: run the app to its end, from trio."""
+
+from __future__ import annotations
+
+import trio_asyncio
+
+from betar_tui.market.marketplace import Marketplace
+from betar_tui.tui.app import BetarApp
+from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.options import TuiOptions
+
+
+async def run_app(marketplace: Marketplace, *, options: TuiOptions | None = None) -> None:
+    """Show the marketplace until the person quits.
+
+    The marketplace may still be starting: the app paints at once, shows what is stored and follows its events.
+    """
+    chosen = options or TuiOptions()
+    async with trio_asyncio.open_loop():
+        app = BetarApp(Bridge(marketplace, interval=chosen.interval), chosen)
+        await trio_asyncio.aio_as_trio(app.run_async)()

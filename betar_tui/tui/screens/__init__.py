@@ -1,0 +1,1 @@
+"""The screens: the market, one listing, the form, and the small dialogues."""

@@ -1,0 +1,80 @@
+"""One listing on a screen of its own, where there is no room for a pane beside the table."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from betar_tui.tui.actions import bindings
+from betar_tui.tui.deeds import Deeds
+from betar_tui.tui.model import MarketModel, News
+from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.widgets.detail import DetailView
+from betar_tui.tui.widgets.keyline import KeyLine
+from betar_tui.tui.widgets.status import StatusBar
+
+
+class DetailScreen(Screen[None]):
+    """Status, the listing, keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail")]
+    SCOPE = "detail"
+
+    def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions, listing_id: str) -> None:
+        super().__init__()
+        self._model, self._deeds, self._options = model, deeds, options
+        self.listing_id = listing_id
+
+    def compose(self) -> ComposeResult:
+        """The parts."""
+        yield StatusBar(self._model, self._options.title)
+        yield DetailView(self._model)
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Show it."""
+        view = self.query_one(DetailView)
+        view.focus()
+        view.show(self.listing_id)
+
+    def sync(self, news: News) -> None:
+        """Follow the model."""
+        self.query_one(StatusBar).refresh()
+        if news.replaced or self.listing_id in news.ids:
+            self.query_one(DetailView).show(self.listing_id)
+            self.query_one(KeyLine).refresh()
+
+    def tick(self) -> None:
+        """A second has passed."""
+        self.query_one(StatusBar).refresh()
+
+    def why_not(self, action: str) -> str:
+        """Why an action is not allowed now; empty if it is."""
+        return self._deeds.why_not(action, self.listing_id)
+
+    def on_detail_view_wanted(self, event: DetailView.Wanted) -> None:
+        """Fetch the history."""
+        self._deeds.fetch(event.view, event.listing_id)
+
+    def action_back(self) -> None:
+        """Back to the table."""
+        self.dismiss(None)
+
+    def action_edit(self) -> None:
+        """Edit this listing."""
+        self._deeds.edit(self.listing_id)
+
+    def action_delist(self) -> None:
+        """Remove this listing."""
+        self._deeds.delist(self.listing_id)
+
+    def action_copy(self, what: str) -> None:
+        """Copy id or CID."""
+        self._deeds.copy(what, self.listing_id)
+
+    def action_retry(self) -> None:
+        """Ask for the history again."""
+        self.query_one(DetailView).show(self.listing_id)

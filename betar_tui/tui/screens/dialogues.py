@@ -1,0 +1,112 @@
+"""Small dialogues: a yes or no, and the address of a peer."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from betar_tui.errors import BetarError
+from betar_tui.market.marketplace import PeerInfo
+from betar_tui.market.text import neutralise
+from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.workers import start
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """One question that names what it is about. The safe answer has the focus."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Yes", show=False),
+        Binding("n,escape,q", "answer(False)", "No", show=False),
+        Binding("left,right", "app.focus_next", "Other", show=False),
+    ]
+
+    def __init__(self, question: str, consequence: str, yes: str) -> None:
+        super().__init__()
+        self._question, self._consequence, self._yes = question, consequence, yes
+
+    def compose(self) -> ComposeResult:
+        """Question and two buttons."""
+        with Vertical(classes="dialogue"):
+            yield Static(Content.assemble((self._question, "bold"), "\n\n", (self._consequence, "dim")))
+            with Horizontal(classes="dialogue-buttons"):
+                yield Button(Content(f"{self._yes} (y)"), variant="error", id="yes", compact=True)
+                yield Button("Keep it (n)", id="no", compact=True)
+
+    def on_mount(self) -> None:
+        """Enter by mistake must not remove anything."""
+        self.query_one("#no").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer by button."""
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, yes: bool) -> None:
+        """Answer by key."""
+        self.dismiss(yes)
+
+
+class ConnectScreen(ModalScreen[PeerInfo | None]):
+    """Dial a peer; errors stay in the dialogue, with the address."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Back", show=False)]
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+
+    def compose(self) -> ComposeResult:
+        """Address, verdict, buttons."""
+        with Vertical(classes="dialogue"):
+            hint = ("  its address ends in /p2p/<peer id>", "dim")
+            yield Static(Content.assemble(("Add a peer", "bold"), hint))
+            yield Input(placeholder="/ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…", compact=True, id="address")
+            yield Static("", id="verdict")
+            with Horizontal(classes="dialogue-buttons"):
+                yield Button("Connect (⏎)", variant="primary", id="go", compact=True)
+                yield Button("Back (Esc)", id="cancel", compact=True)
+
+    def on_input_submitted(self) -> None:
+        """Enter connects."""
+        self._go()
+
+    def on_input_changed(self) -> None:
+        """A new address has no verdict yet."""
+        self._tell("")
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Connect or leave."""
+        if event.button.id == "go":
+            self._go()
+        else:
+            self.dismiss(None)
+
+    def action_cancel(self) -> None:
+        """Leave."""
+        self.dismiss(None)
+
+    def _go(self) -> None:
+        address = self.query_one(Input).value.strip()
+        if not address.startswith("/"):
+            self._tell("a multiaddr begins with /, such as /ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…", "$text-error")
+        elif "/p2p/" not in address:
+            self._tell("it must end in /p2p/<peer id>: without the id nobody can tell who answers", "$text-error")
+        else:
+            self._tell("◌ connecting…", "dim")
+            start(self, partial(self._connect, address))
+
+    async def _connect(self, address: str) -> None:
+        try:
+            self.dismiss(await self._bridge.connect(address))
+        except BetarError as error:
+            self._tell(f"✗ {neutralise(str(error), 300)}", "$text-error")
+
+    def _tell(self, text: str, style: str = "") -> None:
+        self.query_one("#verdict", Static).update(Content.assemble((text, style)))

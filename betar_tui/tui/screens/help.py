@@ -1,0 +1,83 @@
+"""The help, generated from the table of actions."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from betar_tui.tui.actions import ACTIONS, MOVES, SCOPE_TITLES
+
+FILTER_HELP = (
+    ("ocr pdf", "both words, in name, description or seller"),
+    ('"two words"', "the words together"),
+    ("!beta", "leaves out what mentions it; ! turns any term around"),
+    ("price<0.5", "also <=  >  >=  =  !="),
+    ("seller:12D3", "the seller's id contains it"),
+    ("proto:x402", "one of the protocols contains it"),
+    ("state:new", "verified, unsigned, mine, new, stale"),
+)
+SIGN_HELP = (
+    ("+ ~ ×", "new, changed, delisted row"),
+    ("↑ ↓", "after a price: it went up, down"),
+    ("✓ · ✗", "signed by its seller, unsigned, bad signature"),
+    ("● ○ ◌ □ ✗", "online, no peers, starting, offline, failed"),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Keys by place, the filter's grammar, the signs."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q,f1", "close", "Close", show=False),
+        Binding("down,j", "scroll(1)", "Down", show=False),
+        Binding("up,k", "scroll(-1)", "Up", show=False),
+    ]
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self._scope = scope
+
+    def compose(self) -> ComposeResult:
+        """The text, and a button for the mouse."""
+        with Vertical(classes="dialogue", id="help"):
+            with VerticalScroll(can_focus=True):
+                yield Static(help_text(self._scope))
+            yield Button("Close (Esc)", compact=True)
+
+    def on_button_pressed(self) -> None:
+        """Close."""
+        self.dismiss(None)
+
+    def action_close(self) -> None:
+        """Close."""
+        self.dismiss(None)
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+
+
+def help_text(scope: str) -> Content:
+    """All keys, those of the place where the person is first."""
+    scopes = sorted(SCOPE_TITLES, key=lambda name: name != scope)
+    parts: list[Content | tuple[str, str]] = []
+    for name in scopes:
+        parts.append((f"{SCOPE_TITLES[name]}\n", "bold $accent"))
+        for action in (*ACTIONS, *MOVES):
+            if action.scope == name:
+                parts += [(f"  {action.key_text:<12}", "bold"), Content(f" {action.help}\n")]
+        if name == "app":
+            parts += [(f"  {'^p':<12}", "bold"), Content(" Command palette: everything by name, themes too\n")]
+        parts.append(Content("\n"))
+    for title, lines in (("Filter", FILTER_HELP), ("Signs", SIGN_HELP)):
+        parts.append((f"{title}\n", "bold $accent"))
+        for example, meaning in lines:
+            parts += [(f"  {example:<12}", "bold"), Content(f" {meaning}\n")]
+        parts.append(Content("\n"))
+    return Content.assemble(*parts[:-1])

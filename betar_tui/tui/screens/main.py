@@ -1,0 +1,342 @@
+"""The main screen: market, detail, peers and activity; one pane at a time where there is no room for all."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Input
+
+from betar_tui.errors import FilterError
+from betar_tui.market.filter import unfinished
+from betar_tui.market.index import SORT_COLUMNS
+from betar_tui.tui import states
+from betar_tui.tui.actions import bindings
+from betar_tui.tui.deeds import Deeds
+from betar_tui.tui.model import MarketModel, News
+from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.screens.detail import DetailScreen
+from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
+from betar_tui.tui.widgets.detail import DetailView
+from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
+from betar_tui.tui.widgets.keyline import KeyLine
+from betar_tui.tui.widgets.lines import LineList
+from betar_tui.tui.widgets.listings import ListingRows, ListingTable, TableHeader
+from betar_tui.tui.widgets.pane import Pane
+from betar_tui.tui.widgets.panetabs import PaneTabs
+from betar_tui.tui.widgets.peers import PeerTable
+from betar_tui.tui.widgets.status import StatusBar
+
+WIDE = 120
+
+
+class MainScreen(Screen[None]):
+    """Everything of the market at a glance, or a key away."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("main")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
+    SCOPE = "main"
+
+    class Retry(Message):
+        """Load everything again."""
+
+    def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions) -> None:
+        super().__init__()
+        self._model, self._deeds, self._options = model, deeds, options
+        self._filter_error = ""
+        self._filter_hint = ""
+        self._pane = "listings"
+        self._own_shown: bool | None = None
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        model = self._model
+        yield StatusBar(model, self._options.title)
+        yield PaneTabs()
+        yield FilterBar(id="filter-bar")
+        with Horizontal(id="body"):
+            yield Pane("listings", "Market", [ListingTable(model)])
+            with Vertical(id="side"):
+                yield Pane("detail", "Listing", [DetailView(model)])
+                yield Pane("peers", "Peers", [PeerTable(model)])
+        yield Pane("activity", "Activity", [ActivityLines(model)])
+        yield LatestChange(model)
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Show what is known, which may be nothing yet."""
+        self.set_class(True, "-pane-listings")
+        self.sync(News(listings=True, status=True, activity=True, replaced=True))
+        self._rows.focus()
+
+    # Parts
+
+    @property
+    def _rows(self) -> ListingRows:
+        return self.query_one(ListingRows)
+
+    @property
+    def _wide(self) -> bool:
+        return self.app.size.width >= WIDE
+
+    def _find(self, name: str) -> Pane:
+        return self.query_one(f"#pane-{name}", Pane)
+
+    @property
+    def current(self) -> str:
+        """The id of the chosen listing, or nothing."""
+        return self._rows.current
+
+    # Following the model
+
+    def sync(self, news: News) -> None:
+        """Redraw what the news concern."""
+        if news.listings:
+            self._rows.take(news, self._options.settle)
+            self._tell_filter()
+            if news.replaced or self.current in news.ids:
+                self._show_detail()
+        if news.status or news.listings:
+            self.query_one(StatusBar).refresh()
+            self.query_one(PeerTable).take()
+            self._show_states()
+        if news.activity:
+            self.query_one(ActivityLines).take()
+            self.query_one(LatestChange).refresh()
+            self._show_states()
+
+    def tick(self) -> None:
+        """A second has passed: ages, marks and the rate are older, and resting rows may move."""
+        if not self.is_current and self.app.screen is not self:
+            return
+        rows = self._rows
+        if rows.idle_for() >= self._options.settle:
+            rows.settle()
+            self._tell_filter()
+        else:
+            rows.refresh()
+        self.query_one(StatusBar).refresh()
+
+    def _tell_filter(self) -> None:
+        index = self._model.index
+        bar = self.query_one(FilterBar)
+        bar.tell(len(index.rows), len(index), self._filter_error, self._filter_hint, self._rows.new_count)
+
+    def _show_states(self) -> None:
+        model = self._model
+        self._find("listings").show(states.listings(model, self._rows.count))
+        self._find("peers").show(states.peers(model))
+        self._find("activity").show(states.activity(model))
+        self._find("detail").show(states.detail(model, self.current))
+
+    def _show_detail(self) -> None:
+        if self._wide:
+            self.query_one(DetailView).show(self.current)
+            self._find("detail").show(states.detail(self._model, self.current))
+        own = not self.why_not("edit")
+        if own != self._own_shown:
+            self._own_shown = own
+            self.query_one(KeyLine).refresh()
+
+    def on_resize(self) -> None:
+        """The side pane may have come up."""
+        self.call_after_refresh(self._show_detail)
+
+    def why_not(self, action: str) -> str:
+        """Why an action is not allowed now; empty if it is."""
+        if action in ("edit", "delist") and not self._wide and self._pane != "listings":
+            # Nothing may happen to a listing that is not in sight.
+            return "go to the market first (1)"
+        return self._deeds.why_not(action, self.current)
+
+    # Messages
+
+    def on_line_list_moved(self, event: LineList.Moved) -> None:
+        """Another listing is under the cursor."""
+        if isinstance(event.lines, ListingRows):
+            if event.by_person:
+                event.lines.touch()
+            self._show_detail()
+
+    def on_line_list_opened(self, event: LineList.Opened) -> None:
+        """A listing, or a line of the activity, was chosen."""
+        if isinstance(event.lines, ListingRows):
+            self._open()
+        elif isinstance(event.lines, ActivityLines):
+            entry = event.lines.current
+            if entry is None or not entry.listing_id:
+                return
+            if self._model.index.get(entry.listing_id) is None:
+                self._deeds.say("It is no longer listed", "warning")
+                return
+            if not self._model.index.shows(entry.listing_id):
+                self.query_one(FilterBar).input.value = ""
+                self._apply_filter("")
+            self.action_pane("listings")
+            self._rows.go_to(entry.listing_id)
+
+    def on_data_table_row_selected(self, event: PeerTable.RowSelected) -> None:
+        """Show the listings of a peer."""
+        peer = self.query_one(PeerTable).current
+        if peer:
+            self.query_one(FilterBar).input.value = f"seller:{peer}"
+            self.action_pane("listings")
+
+    def on_table_header_sort(self, event: TableHeader.Sort) -> None:
+        """A header was clicked: sort by it, or the other way round."""
+        column, descending = self._model.index.sort
+        self._sort(event.column, not descending if column == event.column else False)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The filter is applied as it is typed."""
+        if isinstance(event.input, FilterInput):
+            self._apply_filter(event.value, typing=True)
+
+    def on_filter_input_done(self) -> None:
+        """Back to the table; what was typed is meant as it is now."""
+        self._apply_filter(self.query_one(FilterBar).input.value)
+        self.action_pane("listings")
+
+    def on_pane_current(self, event: Pane.Current) -> None:
+        """The focus is in this pane."""
+        self._mark_pane(event.pane.key)
+
+    def on_pane_tabs_chosen(self, event: PaneTabs.Chosen) -> None:
+        """A pane was clicked at the top."""
+        self.action_pane(event.pane)
+
+    def on_detail_view_wanted(self, event: DetailView.Wanted) -> None:
+        """The history of the listing beside the table: not for every row the cursor runs past."""
+        listing_id = event.listing_id
+
+        def ask() -> None:
+            if self.current == listing_id:
+                self._deeds.fetch(event.view, listing_id)
+
+        self.set_timer(0.12, ask)
+
+    # Actions
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.action_pane("listings")
+        self.query_one(FilterBar).input.focus()
+
+    def action_leave(self) -> None:
+        """Take the filter away, or come back to the market."""
+        if self._pane == "listings" and self._model.index.filter.terms:
+            self.query_one(FilterBar).input.value = ""
+        self.action_pane("listings")
+
+    def action_publish(self) -> None:
+        """Publish a listing."""
+        self._deeds.publish()
+
+    def action_edit(self) -> None:
+        """Edit the chosen listing."""
+        if reason := self.why_not("edit"):
+            self._deeds.refuse("edit", self.current, reason)
+            return
+        self._deeds.edit(self.current)
+
+    def action_delist(self) -> None:
+        """Delist the chosen listing."""
+        if reason := self.why_not("delist"):
+            self._deeds.refuse("delist", self.current, reason)
+            return
+        self._deeds.delist(self.current)
+
+    def action_copy(self, what: str) -> None:
+        """Copy id or CID."""
+        self._deeds.copy(what, self.current)
+
+    def action_connect(self) -> None:
+        """Add a peer."""
+        self._deeds.connect()
+
+    def action_next_pane(self, by: int = 1) -> None:
+        """Go to the next pane."""
+        panes = ["listings", "detail", "peers", "activity"] if self._wide else ["listings", "peers", "activity"]
+        at = panes.index(self._pane) if self._pane in panes else 0
+        self.action_pane(panes[(at + by) % len(panes)])
+
+    def action_previous_pane(self) -> None:
+        """Go to the pane before."""
+        self.action_next_pane(-1)
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane."""
+        self._mark_pane(name)
+        self._find(name).focus_inside()
+
+    def action_show_new(self) -> None:
+        """Take over what waits."""
+        self._rows.settle()
+        self._tell_filter()
+        self._show_states()
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        column, _ = self._model.index.sort
+        self._sort(SORT_COLUMNS[(SORT_COLUMNS.index(column) + 1) % len(SORT_COLUMNS)], False)
+
+    def action_reverse(self) -> None:
+        """Turn the order around."""
+        column, descending = self._model.index.sort
+        self._sort(column, not descending)
+
+    def action_pause(self) -> None:
+        """Hold the activity."""
+        paused = self._model.activity.toggle_pause()
+        self._find("activity").border_title = "Activity, paused (p goes on)" if paused else "Activity"
+        self._deeds.say("Activity is paused: p goes on" if paused else "Activity goes on")
+        self.sync(News(activity=True))
+
+    def action_retry(self) -> None:
+        """Load again."""
+        self.query_one(DetailView).show(self.current)
+        self.post_message(self.Retry())
+
+    def _open(self) -> None:
+        if not self.current:
+            return
+        if self._wide:
+            self.action_pane("detail")
+        else:
+            self.app.push_screen(DetailScreen(self._model, self._deeds, self._options, self.current))
+
+    def _mark_pane(self, name: str) -> None:
+        self._pane = name
+        for pane in ("listings", "detail", "peers", "activity"):
+            self.set_class(pane == name, f"-pane-{pane}")
+            self._find(pane).set_class(pane == name, "-current")
+        self.query_one(PaneTabs).tell(name)
+
+    def _sort(self, column: str, descending: bool) -> None:
+        self._model.index.set_sort(column, descending)
+        self._rows.settle(top=True)
+        self.query_one(TableHeader).refresh()
+
+    def _apply_filter(self, text: str, *, typing: bool = False) -> None:
+        index = self._model.index
+        self._filter_hint = ""
+        try:
+            index.set_filter(text)
+            rest, hint = unfinished(text)
+            if typing and hint and not index.rows:
+                # On the way to a field the word matches nothing; the table must not vanish for that.
+                index.set_filter(rest)
+                self._filter_hint = hint
+        except FilterError as error:
+            # The last good result stays: half a term is no reason to empty the table.
+            self._filter_error = str(error)
+        else:
+            self._filter_error = ""
+            self._rows.settle()
+        self._tell_filter()
+        self._show_states()
+        self._show_detail()

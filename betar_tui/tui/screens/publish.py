@@ -1,0 +1,255 @@
+"""The form for a new listing, and for changing an own one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from functools import partial
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Button, Input, Static, TextArea
+
+from betar_tui.errors import BetarError, ListingError
+from betar_tui.market.marketplace import Listing, Receipt
+from betar_tui.market.text import neutralise
+from betar_tui.tui import form
+from betar_tui.tui.actions import bindings
+from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.form import FIELD_SPECS, FieldSpec, FormValues
+from betar_tui.tui.model import MarketModel, News
+from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.widgets.keyline import KeyLine
+from betar_tui.tui.widgets.status import StatusBar
+from betar_tui.tui.workers import start
+
+
+class FieldText(TextArea):
+    """A field of several lines. Tab goes on to the next field: a form is walked through with one key."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        super().__init__(id=f"field-{spec.name}", compact=True, tab_behavior="focus", placeholder=spec.hint)
+        self.styles.height = spec.lines
+
+
+class FormScreen(Screen[Receipt | None]):
+    """Fields with their problems under them; the first send shows all, from then on they follow the typing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("form")]
+    SCOPE = "form"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
+
+    def __init__(
+        self,
+        model: MarketModel,
+        bridge: Bridge,
+        options: TuiOptions,
+        drafts: dict[str, FormValues],
+        listing: Listing | None = None,
+    ) -> None:
+        super().__init__()
+        self._model, self._bridge, self._options = model, bridge, options
+        self._drafts = drafts
+        self._listing = listing
+        self._key = listing.id if listing else ""
+        self._prefilled = form.of_listing(listing) if listing else form.blank(model.status)
+        self._checked: set[str] = set()
+        self._objections: dict[str, tuple[str, str]] = {}
+        self._sending = False
+
+    @property
+    def sent_name(self) -> str:
+        """The name in the form, for the receipt."""
+        return neutralise(self.values().name.strip(), 60)
+
+    def compose(self) -> ComposeResult:
+        """Status, fields, buttons, keys."""
+        start = self._drafts.get(self._key, self._prefilled)
+        yield StatusBar(self._model, self._options.title)
+        with VerticalScroll(id="form", can_focus=False):
+            yield Static(self._headline(self._key in self._drafts), id="form-title")
+            for spec in FIELD_SPECS:
+                with Horizontal(classes="field"):
+                    yield Static(spec.label, classes="field-label")
+                    with Vertical(classes="field-body"):
+                        yield self._widget(spec, asdict(start)[spec.name])
+                        yield Static("", classes="field-problem", id=f"problem-{spec.name}")
+        with Horizontal(id="form-buttons"):
+            yield Button("Save (F2)" if self._listing else "Publish (F2)", variant="primary", id="send", compact=True)
+            yield Button("Keep as draft (Esc)", id="leave", compact=True)
+            yield Button("Start over", id="reset", compact=True)
+        yield Static("", id="form-verdict")
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Begin with the first field."""
+        for spec in FIELD_SPECS:
+            self.query_one(f"#problem-{spec.name}").display = False
+        self._tell("")
+        self.query_one("#field-name").focus()
+
+    # The fields
+
+    def values(self) -> FormValues:
+        """What is in the fields."""
+        texts = {}
+        for spec in FIELD_SPECS:
+            widget = self.query_one(f"#field-{spec.name}")
+            texts[spec.name] = widget.text if isinstance(widget, TextArea) else self._input(spec.name).value
+        return FormValues(**texts)
+
+    def _input(self, name: str) -> Input:
+        return self.query_one(f"#field-{name}", Input)
+
+    def _widget(self, spec: FieldSpec, text: str) -> Input | FieldText:
+        if spec.lines == 1:
+            return Input(text, placeholder=spec.hint, compact=True, id=f"field-{spec.name}", select_on_focus=False)
+        area = FieldText(spec)
+        area.load_text(text)
+        return area
+
+    def _headline(self, restored: bool) -> Content:
+        title = f"Edit {neutralise(self._listing.name, 60)}" if self._listing else "Publish a listing"
+        return Content.assemble((title, "bold"), ("  your draft is back" if restored else "", "$text-accent"))
+
+    def _fill(self, values: FormValues) -> None:
+        for name, text in asdict(values).items():
+            widget = self.query_one(f"#field-{name}")
+            if isinstance(widget, TextArea):
+                widget.load_text(text)
+            else:
+                self._input(name).value = text
+
+    # Checking
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _edited(self) -> None:
+        self._show_problems()
+
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        """A field that was left is checked from then on, unless nothing was typed into it."""
+        name = (event.widget.id or "").removeprefix("field-")
+        if name in form.FIELD_NAMES and asdict(self.values())[name].strip():
+            self._checked.add(name)
+            self._show_problems()
+
+    def _show_problems(self) -> dict[str, str]:
+        values = asdict(self.values())
+        problems = form.problems(self.values())
+        for name, (text, objection) in self._objections.items():
+            if values[name] == text:
+                problems.setdefault(name, objection)
+        for spec in FIELD_SPECS:
+            label = self.query_one(f"#problem-{spec.name}", Static)
+            problem = problems.get(spec.name, "") if spec.name in self._checked else ""
+            label.update(Content(f"✗ {problem}" if problem else ""))
+            label.display = bool(problem)
+        shown = [name for name in problems if name in self._checked]
+        if not shown and not self._sending:
+            self._tell("")
+        return problems
+
+    # Sending
+
+    def action_submit(self) -> None:
+        """Check all, then send."""
+        if self._sending:
+            return
+        self._checked = set(form.FIELD_NAMES)
+        self._objections.clear()
+        problems = self._show_problems()
+        if problems:
+            first = next(spec.name for spec in FIELD_SPECS if spec.name in problems)
+            self.query_one(f"#field-{first}").focus()
+            self._tell(f"✗ {len(problems)} to correct", "$text-error")
+            return
+        self._sending = True
+        self._tell("◌ storing…", "dim")
+        start(self, partial(self._send, self.values()))
+
+    async def _send(self, values: FormValues) -> None:
+        try:
+            if self._listing is None:
+                receipt = await self._bridge.publish(form.draft(values, self._prefilled))
+            else:
+                patch = form.patch(values, self._prefilled)
+                if kept := form.removed_keys(values, self._prefilled):
+                    self._problem("metadata", f"{kept[0]} cannot be taken out, only changed: keep the line")
+                    return
+                if patch is None:
+                    self._tell("nothing is changed", "$text-warning")
+                    return
+                receipt = await self._bridge.update(self._listing.id, patch)
+        except ListingError as error:
+            self._problem(error.field, str(error))
+        except BetarError as error:
+            self._tell(f"✗ {neutralise(str(error), 200)}", "$text-error")
+        else:
+            self._drafts.pop(self._key, None)
+            self.dismiss(receipt)
+        finally:
+            self._sending = False
+
+    def _problem(self, field: str, message: str) -> None:
+        """Show what the peer objects to at its field."""
+        names = {"description": "description", "seller_id": "", "id": "name"}
+        name = names.get(field, field)
+        text = neutralise(message, 200)
+        if name in form.FIELD_NAMES:
+            # It stands until the field is changed: only the peer knows when it is right.
+            self._objections[name] = (asdict(self.values())[name], text)
+            self._show_problems()
+            self.query_one(f"#field-{name}").focus()
+            self._tell("✗ 1 to correct", "$text-error")
+        else:
+            self._tell(f"✗ {text}", "$text-error")
+
+    def _tell(self, text: str, style: str = "") -> None:
+        verdict = self.query_one("#form-verdict", Static)
+        verdict.update(Content.assemble((text, style)))
+        verdict.display = bool(text)
+
+    # Leaving
+
+    def action_leave(self) -> None:
+        """Leave; what was typed is kept for the next time."""
+        values = self.values()
+        if replace(values) == self._prefilled:
+            self._drafts.pop(self._key, None)
+        else:
+            self._drafts[self._key] = values
+        self.dismiss(None)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Send, leave or start over."""
+        if event.button.id == "send":
+            self.action_submit()
+        elif event.button.id == "leave":
+            self.action_leave()
+        else:
+            self._drafts.pop(self._key, None)
+            self._checked.clear()
+            self._objections.clear()
+            self._fill(self._prefilled)
+            self.query_one("#form-title", Static).update(self._headline(False))
+            self.query_one("#field-name").focus()
+
+    @on(Input.Submitted)
+    def _next_field(self) -> None:
+        self.focus_next()
+
+    # Following the model
+
+    def sync(self, news: News) -> None:
+        """The status line goes on."""
+        if news.status:
+            self.query_one(StatusBar).refresh()
+
+    def tick(self) -> None:
+        """A second has passed."""
+        self.query_one(StatusBar).refresh()

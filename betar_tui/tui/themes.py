@@ -1,0 +1,36 @@
+"""Our themes. Textual's own, the ANSI ones among them, can be chosen in the command palette."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+THEMES: tuple[Theme, ...] = (
+    Theme(
+        name="betar-dark",
+        primary="#5fb3b3",
+        secondary="#8aa4c8",
+        accent="#e6b450",
+        warning="#e6b450",
+        error="#f07178",
+        success="#8fcf7f",
+        foreground="#d8dee4",
+        background="#11151a",
+        surface="#161b21",
+        panel="#1e252d",
+        dark=True,
+    ),
+    Theme(
+        name="betar-light",
+        primary="#1a6f78",
+        secondary="#4a6590",
+        accent="#8a5a00",
+        warning="#8a5a00",
+        error="#b3261e",
+        success="#22692b",
+        foreground="#1d242b",
+        background="#fbfaf7",
+        surface="#f3f1ec",
+        panel="#e7e4dc",
+        dark=False,
+    ),
+)

@@ -1,0 +1,114 @@
+"""The activity as lines: what happened last stands at the bottom and stays in sight unless the person looks back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.content import Content
+from textual.widget import Widget
+
+from betar_tui.market.text import neutralise
+from betar_tui.tui import format as fmt
+from betar_tui.tui.actions import bindings
+from betar_tui.tui.activity import Entry
+from betar_tui.tui.model import MarketModel
+from betar_tui.tui.widgets.columns import fit
+from betar_tui.tui.widgets.lines import LineList, Span
+
+STYLES = {
+    "put": "good",
+    "update": "accent",
+    "refresh": "dim",
+    "delist": "bad",
+    "warning": "warn",
+    "error": "bad",
+}
+
+
+def entry_spans(entry: Entry, own: str, *, wide: bool = True) -> list[Span]:
+    """One entry in pieces."""
+    dim = entry.kind == "refresh"
+    head: list[Span] = [
+        (f"{fmt.clock(entry.at)} ", "dim"),
+        (f"{entry.sign} ", STYLES.get(entry.kind, "")),
+    ]
+    if not entry.listing_id:
+        return [*head, (neutralise(entry.text, 400), STYLES.get(entry.kind, ""))]
+    verb = "refreshed" if dim else entry.kind
+    count = f" ×{entry.count}" if entry.count > 1 else ""
+    body: list[Span] = [
+        (fit(verb + count, 9 + len(count)) + " ", "dim" if dim else STYLES.get(entry.kind, "")),
+        (neutralise(entry.text, 60), "dim" if dim else "strong"),
+        (f"  by {fmt.short_id(entry.seller, own)}", "dim"),
+    ]
+    if entry.note:
+        body.append((f"  {entry.note}", ""))
+    via = "here" if entry.via == "local" else f"via {fmt.short_id(entry.via)}"
+    if wide:
+        body.append((f"  {via}  {fmt.short_cid(entry.cid)}  height {entry.height:,}", "dim"))
+    return head + body
+
+
+class ActivityLines(LineList):
+    """The log. The cursor follows the end while it stands there."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("log")]
+
+    def __init__(self, model: MarketModel) -> None:
+        super().__init__(id="log")
+        self._model = model
+        self._seen = 0
+
+    @property
+    def count(self) -> int:
+        """How many entries."""
+        return len(self._model.activity)
+
+    @property
+    def current(self) -> Entry | None:
+        """The entry under the cursor."""
+        entries = self._model.activity.entries
+        return entries[self.cursor] if self.cursor < len(entries) else None
+
+    def spans(self, row: int, width: int) -> Sequence[Span]:
+        """One entry."""
+        return [(" ", ""), *entry_spans(self._model.activity.entries[row], self._model.own_id)]
+
+    def take(self) -> None:
+        """Show what came; keep to the end if the cursor is there."""
+        at_end = self.cursor >= self._seen - 1
+        self._seen = self.count
+        self.recount()
+        if at_end:
+            self.cursor = self.count - 1
+            self.show_cursor()
+
+
+class LatestChange(Widget):
+    """One line under the table: the latest news, where the log itself is not in sight."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self, model: MarketModel) -> None:
+        super().__init__(id="latest")
+        self._model = model
+
+    async def on_click(self) -> None:
+        """To the whole log."""
+        await self.screen.run_action("pane('activity')")
+
+    def render(self) -> Content:
+        """The latest entry, cut to the line."""
+        entry = self._model.activity.latest()
+        if entry is None:
+            return Content.assemble((" Δ nothing has changed yet", "dim"))
+        pieces = entry_spans(entry, self._model.own_id, wide=False)
+        paused = " (paused)" if self._model.activity.paused else ""
+        return Content.assemble(" Δ ", *((text, _style(names)) for text, names in pieces), paused)
+
+
+def _style(names: str) -> str:
+    colours = {"dim": "dim", "good": "$text-success", "accent": "$text-accent", "warn": "$text-warning"}
+    return {**colours, "bad": "$text-error", "strong": "bold"}.get(names, "")

@@ -1,0 +1,246 @@
+"""One listing in full: facts, what can be done with it, description, metadata, history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from rich.cells import cell_len, set_cell_size
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Markdown, Static
+
+from betar_tui.market.marketplace import Listing, ListingDetail, Provenance
+from betar_tui.market.text import neutralise, neutralise_lines
+from betar_tui.tui import format as fmt
+from betar_tui.tui.history import steps
+from betar_tui.tui.model import MarketModel
+
+SHOWN_DESCRIPTION = 6000
+"""Longer descriptions are cut: laying out Markdown of megabytes would stop the interface."""
+
+SHOWN_VERSIONS = 30
+
+LABEL = 11
+"""Cells of the labels' column."""
+
+PROVENANCE = {
+    Provenance.VERIFIED: ("✓ signed by its seller", "$text-success"),
+    Provenance.UNSIGNED: ("· unsigned: anybody may have written it", "dim"),
+    Provenance.INVALID: ("✗ the signature is not the seller's", "$text-error"),
+}
+
+
+class DetailView(VerticalScroll, can_focus=True):
+    """Shows `Listing`s from the model at once and what the peer tells of them as it comes."""
+
+    class Wanted(Message):
+        """The history of this listing is not known yet."""
+
+        def __init__(self, view: DetailView, listing_id: str) -> None:
+            super().__init__()
+            self.view = view
+            self.listing_id = listing_id
+
+    def __init__(self, model: MarketModel) -> None:
+        super().__init__(classes="detail")
+        self._model = model
+        self.listing_id = ""
+        self._detail: ListingDetail | None = None
+        self._error = ""
+        self._last: Listing | None = None
+        self._described: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """The parts, from the most to the least important."""
+        yield Static("", classes="detail-title")
+        with Horizontal(classes="detail-buttons"):
+            yield Button("Edit", compact=True, classes="edit")
+            yield Button("Delist", compact=True, classes="delist")
+            yield Button("Copy id", compact=True, classes="copy")
+        yield Static("", classes="detail-why")
+        yield Static("", classes="detail-facts")
+        with Vertical(classes="detail-description"):
+            yield Markdown("", open_links=False)
+        yield Static("", classes="detail-more")
+        yield Static("", classes="detail-metadata")
+        yield Static("", classes="detail-history")
+
+    def show(self, listing_id: str) -> None:
+        """Turn to a listing, or draw the same one again after news of it."""
+        if listing_id != self.listing_id:
+            self._detail, self._error, self._last = None, "", None
+            self.scroll_home(animate=False)
+        self.listing_id = listing_id
+        self.draw()
+        listing = self._model.index.get(listing_id)
+        if listing is None:
+            return
+        if self._detail is None or self._detail.listing.cid != listing.cid:
+            self.post_message(self.Wanted(self, listing_id))
+
+    def told(self, detail: ListingDetail) -> None:
+        """Take what the peer tells."""
+        if detail.listing.id == self.listing_id:
+            self._detail, self._error = detail, ""
+            self.draw()
+
+    def failed(self, listing_id: str, message: str) -> None:
+        """The peer could not tell; what is known from the table stays."""
+        if listing_id == self.listing_id:
+            self._error = message
+            self.draw()
+
+    def on_resize(self) -> None:
+        """Values are folded to the width."""
+        self.draw()
+
+    def draw(self) -> None:
+        """Fill in all parts."""
+        # A listing that was removed stays in sight as it was last.
+        listing = self._last = self._model.listing(self.listing_id) or self._last
+        for widget in self.children:
+            widget.display = listing is not None
+        if listing is None:
+            return
+        gone = listing.id not in self._model.index
+        width = self.scrollable_content_region.width or 60
+        title = neutralise(listing.name, 200) or "(no name)"
+        self._static("title").update(
+            Content.assemble((title, "bold"), ("  × no longer listed", "bold $text-error") if gone else "")
+        )
+        self._draw_buttons(listing)
+        self._static("facts").update(_facts(listing, self._model, width))
+        self._draw_description(listing)
+        self._static("more").update(_more(listing, width))
+        self._static("metadata").update(_metadata(listing, self._detail, width))
+        self._static("history").update(_history(self._detail, self._error, gone))
+
+    def _static(self, part: str) -> Static:
+        return self.query_one(f".detail-{part}", Static)
+
+    def _draw_buttons(self, listing: Listing) -> None:
+        reason = self._model.why_not_own(listing)
+        for name in ("edit", "delist"):
+            self.query_one(f".{name}", Button).disabled = bool(reason)
+        self._static("why").update(Content(f"(Edit and delist: {reason})"))
+        self._static("why").display = bool(reason)
+
+    def _draw_description(self, listing: Listing) -> None:
+        text = listing.description
+        if self._detail and self._detail.document and not text:
+            text = str(self._detail.document.get("description", ""))
+        safe = neutralise_lines(text[:SHOWN_DESCRIPTION]) or "*No description.*"
+        if len(text) > SHOWN_DESCRIPTION:
+            safe += f"\n\n*… {len(text) - SHOWN_DESCRIPTION:,} more letters*"
+        if safe != self._described:
+            self._described = safe
+            self.query_one(Markdown).update(safe)
+
+    async def on_button_pressed(self, event: Button.Pressed) -> None:
+        """The buttons do what the keys do."""
+        event.stop()
+        for name, action in (("edit", "edit"), ("delist", "delist"), ("copy", "copy('id')")):
+            if event.button.has_class(name):
+                await self.screen.run_action(action)
+
+    def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
+        """A link from the network is shown, never followed."""
+        event.stop()
+        self.app.notify(neutralise(event.href, 200), title="Link in the description", markup=False)
+
+
+class _Rows:
+    """Labels and values, the values folded so that they stay in their column."""
+
+    def __init__(self, width: int) -> None:
+        self._width = max(20, width - LABEL)
+        self.parts: list[tuple[str, str]] = []
+
+    def add(self, label: str, value: str, style: str = "") -> None:
+        """One row; a long value takes several lines."""
+        lines = list(_folded(value, self._width)) or [""]
+        for position, line in enumerate(lines):
+            name = label if position == 0 else ""
+            self.parts += [(f"{name:<{LABEL}}", "dim"), (line + "\n", style)]
+
+
+def _folded(text: str, width: int) -> Iterator[str]:
+    while cell_len(text) > width:
+        line = set_cell_size(text, width).rstrip() or text[:1]
+        # Between words where that wastes little; ids and addresses have none and are cut.
+        space = line.rfind(" ") if text[len(line) : len(line) + 1] != " " else -1
+        if space > width * 2 // 3:
+            line = line[:space]
+        yield line
+        text = text[len(line) :].lstrip()
+    if text:
+        yield text
+
+
+def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
+    now = model.clock()
+    words, colour = PROVENANCE[listing.provenance]
+    seller = "you, " if listing.mine else ""
+    rows = _Rows(width)
+    rows.add("Price", fmt.price(listing.price), "bold")
+    rows.add("Seller", seller + neutralise(listing.seller_id, 100))
+    rows.add("Provenance", words, colour)
+    renewed, seen = now - listing.timestamp, now - listing.seen_at
+    rows.add("Renewed", f"{fmt.ago(renewed)} by its seller, seen here {fmt.ago(seen)}")
+    return Content.assemble(*rows.parts)
+
+
+def _more(listing: Listing, width: int) -> Content:
+    rows = _Rows(width)
+    for label, values in (("Protocols", listing.protocols), ("Addresses", listing.addrs)):
+        for position, value in enumerate(values[:8]):
+            rows.add(label if position == 0 else "", neutralise(value, 200))
+        if len(values) > 8:
+            rows.add("", f"… and {len(values) - 8} more")
+        if not values:
+            rows.add(label, "none", "dim")
+    if listing.token_id:
+        rows.add("Token", neutralise(listing.token_id, 100))
+    rows.add("Id", neutralise(listing.id, 200))
+    rows.add("Block", neutralise(listing.cid, 120), "dim")
+    return Content.assemble(*rows.parts)
+
+
+def _metadata(listing: Listing, detail: ListingDetail | None, width: int) -> Content:
+    pairs: dict[str, object] = {}
+    rows = _Rows(width)
+    if isinstance(listing.metadata, Mapping):
+        pairs.update(listing.metadata)
+    elif listing.metadata:
+        rows.add("File", neutralise(listing.metadata, 120))
+        if detail and detail.document:
+            pairs.update(detail.document)
+        elif detail:
+            rows.add("", "not fetched yet", "dim")
+    pairs.update(listing.extra)
+    for key in ("description", "signature"):
+        pairs.pop(key, None)
+    for key, value in list(pairs.items())[:40]:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        rows.add(neutralise(str(key), 24), neutralise(text, 300))
+    return Content.assemble(("Metadata\n", "bold $accent"), *rows.parts) if rows.parts else Content("")
+
+
+def _history(detail: ListingDetail | None, error: str, gone: bool) -> Content:
+    head = ("History\n", "bold $accent")
+    if error:
+        return Content.assemble(head, (f"✗ {error}", "$text-error"), ("  (r tries again)", "dim"))
+    if detail is None:
+        return Content("") if gone else Content.assemble(head, ("◌ asking the peer…", "dim"))
+    rows: list[tuple[str, str]] = []
+    for step in steps(detail.history[: SHOWN_VERSIONS + 1])[:SHOWN_VERSIONS]:
+        rows += [(f"{step.height:>6,}  ", "dim"), (step.what, "bold")]
+        rows += [(f"  {fmt.short_cid(step.cid)}\n", "dim")]
+        for line in step.lines:
+            rows.append((f"        {line}\n", ""))
+    if len(detail.history) > SHOWN_VERSIONS:
+        rows.append((f"… and {len(detail.history) - SHOWN_VERSIONS:,} older versions\n", "dim"))
+    return Content.assemble(head, *rows)

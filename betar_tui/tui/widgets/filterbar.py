@@ -1,0 +1,62 @@
+"""The filter line: what is typed, what is wrong with it, how many rows it leaves."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+
+class FilterInput(Input):
+    """An input that gives the keyboard back to the table."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "done", "Back to the table", key_display="⏎"),
+        Binding("escape,down", "done", "Back to the table", show=False),
+    ]
+
+    class Done(Message):
+        """The person is through with typing."""
+
+    def action_done(self) -> None:
+        """Back to the table; the filter stays."""
+        self.post_message(self.Done())
+
+
+class FilterBar(Horizontal):
+    """The filter with its verdict at the right."""
+
+    def compose(self) -> ComposeResult:
+        """Slash, input, verdict."""
+        yield Static(" /", id="slash")
+        yield FilterInput(
+            placeholder="filter: words  price<0.5  seller:12D3  state:new  !word",
+            compact=True,
+            id="filter",
+            select_on_focus=False,
+        )
+        yield Static("", id="verdict")
+
+    @property
+    def input(self) -> Input:
+        """The input."""
+        return self.query_one("#filter", Input)
+
+    def tell(self, shown: int, total: int, error: str, hint: str, new: int) -> None:
+        """Show the result, or what is wrong."""
+        verdict = self.query_one("#verdict", Static)
+        self.set_class(bool(error), "-wrong")
+        if error:
+            verdict.update(Content(f"! {error} "))
+            return
+        if hint:
+            verdict.update(Content.assemble((f"… {hint} ", "dim")))
+            return
+        count = f"{shown:,} of {total:,} " if self.input.value.strip() else f"{total:,} "
+        waiting = f"↑ {new} new (F5)  " if new else ""
+        verdict.update(Content.assemble((waiting, "bold $text-accent"), count))

@@ -1,0 +1,205 @@
+"""`LineList`: a list of any length drawn line by line (Textual's Line API), with a cursor, keys and mouse.
+
+Only visible lines are ever drawn, so its cost does not depend on how many there are. Subclasses say how many lines
+there are and what each shows; what a line means is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.cells import set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from betar_tui.tui.actions import bindings
+
+Span = tuple[str, str]
+"""A piece of a line: text, and the names of its component classes without "lines--", separated by spaces."""
+
+
+class LineList(ScrollView, can_focus=True):
+    """The base of the listings table and the activity log."""
+
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("lines")]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"lines--{name}"
+        for name in ("cursor", "dim", "good", "warn", "bad", "accent", "strong", "flash", "gone", "bar")
+    }
+
+    cursor = reactive(0)
+
+    class Moved(Message):
+        """The cursor stands on another line, or was moved by the person."""
+
+        def __init__(self, lines: LineList, by_person: bool) -> None:
+            super().__init__()
+            self.lines = lines
+            self.by_person = by_person
+
+        @property
+        def control(self) -> LineList:
+            return self.lines
+
+    class Opened(Message):
+        """The line under the cursor was chosen."""
+
+        def __init__(self, lines: LineList) -> None:
+            super().__init__()
+            self.lines = lines
+
+        @property
+        def control(self) -> LineList:
+            return self.lines
+
+    # For subclasses
+
+    @property
+    def count(self) -> int:
+        """How many lines there are."""
+        raise NotImplementedError
+
+    def spans(self, row: int, width: int) -> Sequence[Span]:
+        """What line `row` shows; the base cuts or fills it to the width."""
+        raise NotImplementedError
+
+    # Drawing
+
+    def recount(self) -> None:
+        """To be called when the number of lines may have changed."""
+        size = Size(self.scrollable_content_region.width or self.size.width, self.count)
+        if size.height != self.virtual_size.height:
+            self.virtual_size = size
+        self.refresh()
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """As wide as there is room."""
+        return container.width
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the widget."""
+        width = self.scrollable_content_region.width
+        row = y + self.scroll_offset.y
+        base = self.rich_style
+        if row >= self.count:
+            return Strip.blank(width, base)
+        selected = row == self.cursor
+        if selected:
+            base += self._part("cursor")
+            if self.has_focus:
+                base += Style(bold=True)
+        bar = ("▌" if self.has_focus else "▏") if selected else " "
+        segments = [Segment(bar, base + self._part("bar") if selected else base)]
+        left = width - 1
+        for text, names in self.spans(row, left):
+            if left <= 0:
+                break
+            piece = Segment(text, base + self._part(names) if names else base)
+            cells = piece.cell_length
+            if cells > left:
+                piece, cells = Segment(set_cell_size(text, left), piece.style), left
+            segments.append(piece)
+            left -= cells
+        if left > 0:
+            segments.append(Segment(" " * left, base))
+        return Strip(segments, width)
+
+    def _part(self, names: str) -> Style:
+        style = Style.null()
+        for name in names.split():
+            # The full style has its colours mixed with what lies below, the partial one tells which were asked for.
+            full = self.get_component_rich_style(f"lines--{name}")
+            asked = self.get_component_rich_style(f"lines--{name}", partial=True)
+            colours = Style(color=asked.color and full.color, bgcolor=asked.bgcolor and full.bgcolor)
+            style += Style(bold=asked.bold, strike=asked.strike, reverse=asked.reverse) + colours
+        return style
+
+    # Moving
+
+    def validate_cursor(self, cursor: int) -> int:
+        """Keep the cursor on a line."""
+        return max(0, min(cursor, self.count - 1))
+
+    def watch_cursor(self, old: int, new: int) -> None:
+        """Redraw the two lines concerned."""
+        self.refresh_line(old)
+        self.refresh_line(new)
+        self._moved(False)
+
+    def show_cursor(self) -> None:
+        """Scroll so that the cursor is in sight."""
+        height = self.scrollable_content_region.height
+        top = round(self.scroll_target_y)
+        if height <= 0:
+            return
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False)
+        elif self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False)
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor by lines."""
+        self.cursor += by
+        self.show_cursor()
+        self._moved(True)
+
+    def action_page(self, by: int) -> None:
+        """Move the cursor by pages."""
+        self.action_move(by * max(1, self.scrollable_content_region.height - 1))
+
+    def action_edge(self, which: int) -> None:
+        """Move the cursor to the first (-1) or the last line."""
+        self.action_move(-self.count if which < 0 else self.count)
+
+    def action_open(self) -> None:
+        """Choose the line under the cursor."""
+        if self.count:
+            self.post_message(self.Opened(self))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor; one on the cursor's own line chooses it."""
+        row = event.y + self.scroll_offset.y
+        if not 0 <= row < self.count:
+            return
+        # A first click that only brings the focus here must not open what happens to be under the cursor.
+        again = row == self.cursor and self._was_focused
+        self.cursor = row
+        self._moved(True)
+        if again or event.chain >= 2:
+            self.action_open()
+
+    _was_focused = False
+
+    def on_mouse_down(self) -> None:
+        """Remember whether the list had the focus before this click."""
+        self._was_focused = self.has_focus and self._clicked
+        self._clicked = True
+
+    _clicked = False
+
+    def on_blur(self) -> None:
+        """Forget the last click."""
+        self._clicked = False
+        self.refresh()
+
+    def on_focus(self) -> None:
+        """Draw the cursor as active."""
+        self.refresh()
+
+    def on_mouse_scroll_down(self) -> None:
+        """Scrolling is moving: the table keeps still for a while."""
+        self._moved(True)
+
+    on_mouse_scroll_up = on_mouse_scroll_down
+
+    def _moved(self, by_person: bool) -> None:
+        self.post_message(self.Moved(self, by_person))

@@ -1,0 +1,106 @@
+"""A pane with a title and its designed states: loading, empty, error and offline take the place of the content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Center, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Button, Static
+
+SIGNS = {"loading": "◌", "empty": "○", "error": "✗", "offline": "□"}
+
+
+@dataclass(frozen=True, slots=True)
+class PaneState:
+    """Why there is no content: kind, what, why, and what to do, with the action of the button and its label."""
+
+    kind: str
+    what: str
+    why: str = ""
+    action: str = ""
+    label: str = ""
+
+
+class StateView(Vertical):
+    """A state, in words, with a button for what to do next."""
+
+    def __init__(self) -> None:
+        super().__init__(classes="state")
+        self._action = ""
+        self._shown: PaneState | None = None
+
+    def compose(self) -> ComposeResult:
+        """Text and button."""
+        yield Static("", classes="state-text")
+        with Center():
+            yield Button("", compact=True, classes="state-button")
+
+    def tell(self, state: PaneState) -> None:
+        """Show a state."""
+        if state == self._shown:
+            return
+        self._shown = state
+        self._action = state.action
+        style = {"error": "$text-error", "offline": "$text-warning"}.get(state.kind, "dim")
+        self.query_one(Static).update(
+            Content.assemble((f"{SIGNS[state.kind]} {state.what}", f"bold {style}"), "\n", (state.why, "dim"))
+        )
+        button = self.query_one(Button)
+        button.display = bool(state.action)
+        button.label = Content(state.label)
+
+    async def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Do what the button says, as its key would."""
+        event.stop()
+        await self.screen.run_action(self._action)
+
+
+class Pane(Vertical):
+    """One part of the main screen."""
+
+    class Current(Message):
+        """The focus came into this pane."""
+
+        def __init__(self, pane: Pane) -> None:
+            super().__init__()
+            self.pane = pane
+
+    def __init__(self, name: str, title: str, content: Iterable[Widget]) -> None:
+        super().__init__(id=f"pane-{name}", classes="pane")
+        self.key = name
+        self.border_title = Content(title)
+        self._content = list(content)
+
+    def compose(self) -> ComposeResult:
+        """The content, and the state that may take its place."""
+        yield StateView()
+        yield from self._content
+
+    def on_mount(self) -> None:
+        """Begin with the content; the screen says otherwise at once."""
+        self.show(None)
+
+    def show(self, state: PaneState | None) -> None:
+        """Show a state, or the content where it is None."""
+        view = self.query_one(StateView)
+        view.display = state is not None
+        for widget in self._content:
+            widget.display = state is None
+        if state is not None:
+            view.tell(state)
+
+    def focus_inside(self) -> None:
+        """Give the focus to what can take it."""
+        for widget in self.query("*"):
+            if widget.focusable and widget.display and all(node.display for node in widget.ancestors_with_self[:-1]):
+                widget.focus()
+                return
+
+    def on_descendant_focus(self) -> None:
+        """Tell the screen which pane is the current one."""
+        self.post_message(self.Current(self))

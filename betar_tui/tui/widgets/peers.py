@@ -1,0 +1,81 @@
+"""The connected peers, in a stock table: there are tens of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+
+from betar_tui.market.marketplace import PeerInfo
+from betar_tui.market.text import neutralise
+from betar_tui.tui import format as fmt
+from betar_tui.tui.actions import bindings
+from betar_tui.tui.model import MarketModel
+
+COLUMNS = ("PEER", "DIR", "MS", "TOPIC", "LISTINGS", "SINCE", "AGENT", "ADDRESS")
+
+
+class PeerTable(DataTable[Text]):
+    """One row a peer; the cursor stays on its peer when the list changes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("peers"),
+        Binding("home,g", "scroll_top", "Top", show=False),
+        Binding("end,G", "scroll_bottom", "Bottom", show=False),
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+    ]
+
+    def __init__(self, model: MarketModel) -> None:
+        super().__init__(id="peer-table", cursor_type="row", zebra_stripes=False, cell_padding=1)
+        self._model = model
+        self._shown: list[tuple[str, ...]] = []
+
+    def on_mount(self) -> None:
+        """The columns."""
+        for title in COLUMNS:
+            self.add_column(title, key=title)
+
+    @property
+    def current(self) -> str:
+        """The id of the peer under the cursor, or nothing."""
+        peers = self._sorted()
+        return peers[self.cursor_row].peer_id if 0 <= self.cursor_row < len(peers) else ""
+
+    def action_open(self) -> None:
+        """As a click: choose the row."""
+        self.action_select_cursor()
+
+    def take(self) -> None:
+        """Show the peers as they are now."""
+        counts = Counter(listing.seller_id for listing in self._model.index)
+        rows = [self._texts(peer, counts[peer.peer_id]) for peer in self._sorted()]
+        if rows == self._shown:
+            return
+        at = self._shown[self.cursor_row][0] if 0 <= self.cursor_row < len(self._shown) else ""
+        self._shown = rows
+        self.clear()
+        for row in rows:
+            self.add_row(*(Text(text) for text in row[1:]), key=row[0])
+        keys = [row[0] for row in rows]
+        if at in keys:
+            self.move_cursor(row=keys.index(at))
+
+    def _sorted(self) -> list[PeerInfo]:
+        return sorted(self._model.peers, key=lambda peer: (peer.connected_since, peer.peer_id))
+
+    def _texts(self, peer: PeerInfo, listings: int) -> tuple[str, ...]:
+        return (
+            peer.peer_id,
+            fmt.short_id(peer.peer_id),
+            {"inbound": "← in", "outbound": "→ out"}.get(peer.direction, neutralise(peer.direction, 8)),
+            "…" if peer.latency_ms is None else f"{peer.latency_ms:.0f}",
+            "✓" if peer.on_topic else "·",
+            str(listings),
+            fmt.age(max(0.0, self._model.clock() - peer.connected_since)),
+            neutralise(peer.agent, 24) or "…",
+            neutralise(peer.addrs[0], 80) if peer.addrs else "",
+        )

@@ -1,0 +1,68 @@
+"""The status line, pinned at the top: is the network up, how large is the market, what is going on."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widget import Widget
+
+from betar_tui.market.marketplace import Connectivity
+from betar_tui.tui import format as fmt
+from betar_tui.tui.model import MarketModel
+
+# Sign, word, colour: the sign and the word alone tell the state.
+SIGNS: dict[Connectivity, tuple[str, str, str]] = {
+    Connectivity.STARTING: ("◌", "starting", "dim"),
+    Connectivity.ALONE: ("○", "no peers", "$text-warning"),
+    Connectivity.ONLINE: ("●", "online", "$text-success"),
+    Connectivity.FAILED: ("✗", "failed", "$text-error"),
+    Connectivity.STOPPED: ("□", "offline", "$text-warning"),
+}
+
+
+class StatusBar(Widget):
+    """One line of the model's numbers."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self, model: MarketModel, title: str) -> None:
+        super().__init__(id="status")
+        self._model = model
+        self._title = title
+
+    def render(self) -> Content:
+        """What fits: the first parts are the most important ones."""
+        parts = [(f" {self._title} ", "bold"), self._connectivity(), *self._numbers()]
+        shown: list[Content] = []
+        left = self.size.width
+        for text, style in parts:
+            piece = Content.assemble((text, style), "  " if shown else " ")
+            if piece.cell_length > left + 2:
+                break
+            left -= piece.cell_length
+            shown.append(piece)
+        return Content.assemble(*shown)
+
+    def _connectivity(self) -> tuple[str, str]:
+        sign, word, colour = SIGNS[self._model.connectivity]
+        if self._model.link_error:
+            word = "lost the peer"
+        return f"{sign} {word}", colour
+
+    def _numbers(self) -> list[tuple[str, str]]:
+        model, status = self._model, self._model.status
+        parts = [(f"listings {len(model.index):,}", "")]
+        history = model.rate.history()
+        rate = f"Δ {model.rate.rate():.0f}/s {fmt.spark(history[-6:])}"
+        if status is None:
+            return [*parts, (rate, "dim")]
+        parts.insert(0, (f"peers {status.peers}", ""))
+        parts += [(rate, "dim" if not any(history) else ""), (f"heads {status.heads}", "")]
+        if status.pending:
+            parts.append((f"↓ {status.pending:,} wanted", "$text-warning"))
+        elif model.waiting:
+            parts.append((f"↑ {len(model.waiting)} pending", "$text-warning"))
+        elif model.connectivity is Connectivity.ONLINE:
+            parts.append(("synced", "$text-success"))
+        if status.troubles:
+            parts.append((f"! {fmt.plural(len(status.troubles), 'trouble')}", "$text-error"))
+        return parts

@@ -1,0 +1,191 @@
+"""An unmodified Go peer and ours in one market: whoever starts first, whoever was away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from betar_tui.market.marketplace import ListingDraft, Provenance
+from betar_tui.node import Node
+from betar_tui.replica import keys
+
+from ..peers.harness import eventually, peer, values
+from .driver import GoPeer, open_gopeer
+
+GO_LISTING = {
+    "id": "did:key:z6MkgoSeller",
+    "name": "Hagga",
+    "price": 0.5,
+    "metadata": "",
+    "sellerId": "12D3KooWGoSeller",
+    "addrs": ["/ip4/192.0.2.1/tcp/4101"],
+    "protocols": ["/x402/libp2p/1.0.0"],
+    "timestamp": 1795390401,
+}
+
+
+@asynccontextmanager
+async def pair(
+    tmp_path: Path, binary: Path, first: str, betar: bool = False, **settings: object
+) -> AsyncIterator[tuple[Node, GoPeer]]:
+    """Ours and a Go peer on one topic; `first` ("ours" or "go") is started before the other and is dialled by it."""
+    async with trio.open_nursery() as nursery:
+        if first == "go":
+            async with (
+                open_gopeer(nursery, binary=binary, betar=betar) as go,
+                peer(tmp_path / "ours", bootstrap=(go.address,), **settings) as ours,
+            ):
+                await acquainted(ours, go)
+                yield ours, go
+        else:
+            async with (
+                peer(tmp_path / "ours", **settings) as ours,
+                open_gopeer(nursery, binary=binary, betar=betar) as go,
+            ):
+                await go.connect(ours.online.addrs[0])
+                await acquainted(ours, go)
+                yield ours, go
+
+
+async def acquainted(ours: Node, go: GoPeer) -> None:
+    await go.topic_peers(wait_for=ours.peer_id)
+    await eventually(lambda: ours.online.topic_peers, what="Go on the topic")
+
+
+async def same_map(tmp_path: Path, go: GoPeer) -> bool:
+    return values(tmp_path / "ours") == await go.list()
+
+
+@pytest.mark.parametrize("first", ["ours", "go"])
+async def test_concurrent_writes_on_both_sides_end_in_equal_maps(tmp_path, gopeer_binary, first):
+    async with pair(tmp_path, gopeer_binary, first) as (ours, go):
+
+        async def write_ours() -> None:
+            ids = [(await ours.publish([ListingDraft(f"n{n}", n)]))[0].id for n in range(50)]
+            for each in ids[:20]:
+                await ours.delist(each)
+
+        async def write_go() -> None:
+            for n in range(50):
+                await go.put(f"/agents/g{n}", b"%d" % n)
+            for n in range(20):
+                await go.delete(f"/agents/g{n}")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write_ours)
+            nursery.start_soon(write_go)
+        await eventually(lambda: same_map(tmp_path, go), what="equal maps")
+        assert len(values(tmp_path / "ours")) == 60
+        # Both go on from there: what either writes now reaches the other.
+        await go.put("/agents/after", b"go")
+        await ours.publish([ListingDraft("after", 1)])
+        await eventually(lambda: same_map(tmp_path, go), what="equal maps again")
+
+
+@pytest.mark.parametrize("first", ["ours", "go"])
+async def test_a_go_listing_shows_with_name_price_and_seller(tmp_path, gopeer_binary, first):
+    async with pair(tmp_path, gopeer_binary, first) as (ours, go):
+        metadata = {"type": "agent", "name": "Hagga", "description": "sings", "active": True}
+        file = await go.add_file(json.dumps(metadata).encode())
+        await go.put(keys.of_agent(GO_LISTING["id"]), json.dumps({**GO_LISTING, "metadata": file}).encode())
+        (shown,) = await eventually(lambda: listed(ours), what="the listing")
+        assert (shown.name, shown.price, shown.seller_id) == ("Hagga", 0.5, "12D3KooWGoSeller")
+        assert shown.provenance is Provenance.UNSIGNED
+        await eventually(lambda: described(ours, "sings"), what="the description from the metadata file")
+        assert (await ours.show(shown.id)).document == metadata
+
+
+async def test_our_listings_in_the_dialect_of_go_are_read_by_go(tmp_path, gopeer_binary):
+    async with pair(tmp_path, gopeer_binary, "go", listing_dialect="betar-go") as (ours, go):
+        await ours.publish([ListingDraft("swift-ocr", 0.05, "reads scans")])
+        shown = await eventually(lambda: shown_by(go), what="the listing in Go's types")
+        (listing,) = shown.values()
+        assert (listing["name"], listing["price"], listing["sellerId"]) == ("swift-ocr", 0.05, ours.peer_id)
+        content = json.loads(await go.get_file(listing["metadata"]))
+        assert content["description"] == "reads scans"
+
+
+async def test_documents_are_hidden_by_go_until_auto_meets_a_go_betar(tmp_path, gopeer_binary):
+    async with pair(tmp_path, gopeer_binary, "go", betar=False) as (ours, go):
+        await ours.publish([ListingDraft("swift-ocr", 0.05, "reads scans")])
+        await eventually(lambda: hidden_by(go), what="the listing, hidden")
+        async with trio.open_nursery() as nursery, open_gopeer(nursery, binary=gopeer_binary, betar=True) as betar:
+            async with ours.events() as events:
+                await ours.connect(betar.address)
+                with trio.fail_after(20):
+                    async for event in events:
+                        if "Go betar" in getattr(event, "text", ""):
+                            break
+            await eventually(lambda: shown_by(betar), what="the rewritten listing")
+            await eventually(lambda: shown_by(go), what="the rewritten listing at the first too")
+        assert (await ours.status()).dialect == "betar-go"
+        height = (await ours.status()).height
+    async with peer(tmp_path / "ours") as ours:
+        status = await ours.status()
+        assert (status.dialect, status.height) == ("betar-go", height), "remembered, and rewritten once only"
+
+
+async def test_an_empty_go_peer_gets_everything_from_ours_alone(tmp_path, gopeer_binary):
+    async with peer(tmp_path / "ours") as ours:
+        for n in range(60):
+            await ours.publish([ListingDraft(f"n{n}", n)])
+        async with trio.open_nursery() as nursery, open_gopeer(nursery, binary=gopeer_binary) as go:
+            await ours.connect(go.address)
+            await eventually(lambda: same_map(tmp_path, go), what="Go has all")
+            assert len(await go.list()) == 60
+
+
+async def test_ours_starting_empty_gets_everything_from_go_alone(tmp_path, gopeer_binary):
+    async with trio.open_nursery() as nursery, open_gopeer(nursery, binary=gopeer_binary, rebroadcast="500ms") as go:
+        for n in range(60):
+            await go.put(f"/agents/g{n}", b"%d" % n)
+        async with peer(tmp_path / "ours", bootstrap=(go.address,)) as ours:
+            await eventually(lambda: same_map(tmp_path, go), what="ours has all")
+            assert len(values(tmp_path / "ours")) == 60
+            await eventually(lambda: no_pending(ours), what="nothing is wanted any more")
+            assert [head.height for head in await ours.heads()] == [60]
+
+
+async def test_what_was_missed_while_away_comes_after_both_restart(tmp_path, gopeer_binary):
+    data, key = tmp_path / "go", tmp_path / "go.key"
+    async with trio.open_nursery() as nursery:
+        async with open_gopeer(nursery, binary=gopeer_binary, data=data, key=key) as go:
+            async with peer(tmp_path / "ours") as ours:
+                await ours.connect(go.address)
+                await acquainted(ours, go)
+                await ours.publish([ListingDraft("together", 1)])
+                await eventually(lambda: same_map(tmp_path, go), what="equal maps")
+            for n in range(10):
+                await go.put(f"/agents/alone{n}", b"x")
+        async with peer(tmp_path / "ours") as ours:
+            for n in range(10):
+                await ours.publish([ListingDraft(f"alone{n}", n)])
+            async with open_gopeer(nursery, binary=gopeer_binary, data=data, key=key, rebroadcast="500ms") as go:
+                await go.connect(ours.online.addrs[0])
+                await eventually(lambda: same_map(tmp_path, go), what="equal maps after both were away")
+                assert len(await go.list()) == 21
+
+
+async def listed(ours: Node):
+    return (await ours.listings()).listings
+
+
+async def described(ours: Node, text: str) -> bool:
+    return any(each.description == text for each in await listed(ours))
+
+
+async def shown_by(go: GoPeer):
+    return (await go.listings()).shown
+
+
+async def hidden_by(go: GoPeer):
+    return (await go.listings()).hidden
+
+
+async def no_pending(ours: Node) -> bool:
+    return (await ours.status()).pending == 0

@@ -1,0 +1,87 @@
+import json
+
+import pytest
+
+from betar_tui.errors import DecodeError, ListingError
+from betar_tui.market import unixfs
+from betar_tui.market.compose import new_document, patched, render
+from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, DOCUMENTS
+from betar_tui.market.marketplace import ListingDraft, ListingPatch
+from betar_tui.replica import cid
+
+from .values import NOW, SIGNER, document
+
+
+def test_a_draft_without_addresses_takes_the_peers_own():
+    made = new_document(ListingDraft("a", 1), SIGNER.peer_id, ("/ip4/192.0.2.7/tcp/4001",))
+    assert made["addrs"] == ["/ip4/192.0.2.7/tcp/4001"]
+    assert made["protocols"] == list(DEFAULT_PROTOCOLS)
+    assert made["id"] == f"{SIGNER.peer_id}/a"
+
+
+@pytest.mark.parametrize(
+    ("draft", "field"),
+    [
+        (ListingDraft("", 1), "name"),
+        (ListingDraft("a/b", 1), "name"),
+        (ListingDraft("a\x1bb", 1), "name"),
+        (ListingDraft("x" * 200, 1), "name"),
+        (ListingDraft("a", -1), "price"),
+        (ListingDraft("a", float("nan")), "price"),
+        (ListingDraft("a", float("inf")), "price"),
+        (ListingDraft("a", 1, addrs=("192.0.2.7",)), "addrs"),
+        (ListingDraft("a", 1, protocols=("x402",)), "protocols"),
+        (ListingDraft("a", 1, description="x" * 20_000), "description"),
+        (ListingDraft("a", 1, metadata={"x": "y" * 70_000}), "metadata"),
+        (ListingDraft("a", 1, metadata={"x": float("nan")}), "metadata"),
+    ],
+)
+def test_a_bad_field_is_named(draft, field):
+    with pytest.raises(ListingError) as error:
+        new_document(draft, SIGNER.peer_id, ())
+    assert error.value.field == field
+
+
+def test_a_patch_changes_what_it_names_and_keeps_the_rest():
+    before = document(colour="red")
+    after = patched(before, ListingPatch(price=9, metadata={"lang": "en"}))
+    assert after["price"] == 9
+    assert after["metadata"] == {"description": "reads scans", "lang": "en"}
+    assert after["colour"] == "red"
+    assert after["id"] == before["id"]
+    assert patched(before, ListingPatch()) == before
+
+
+def test_the_metadata_file_of_the_go_dialect_holds_the_description():
+    rendered = render(document(), BETAR_GO, SIGNER, NOW)
+    assert rendered.file is not None
+    name, block = rendered.file
+    assert json.loads(rendered.value)["metadata"] == cid.to_str(name)
+    assert cid.of(block) == name
+    content = json.loads(unixfs.decode_file(name, block))
+    assert (content["name"], content["description"]) == ("swift-ocr", "reads scans")
+    assert render(document(), DOCUMENTS, SIGNER, NOW).file is None
+
+
+def test_unixfs_files_come_back_and_larger_ones_are_refused():
+    for content in (b"", b"x", b"y" * unixfs.MAX_FILE):
+        assert unixfs.decode_file(*unixfs.encode_file(content)) == content
+    with pytest.raises(DecodeError):
+        unixfs.encode_file(b"x" * (unixfs.MAX_FILE + 1))
+    assert unixfs.decode_file(cid.of_raw(b"leaf"), b"leaf") == b"leaf"
+
+
+@pytest.mark.parametrize("block", [b"", b"\x0a\x02\x08\x01", b"\x12\x02\x08\x01", b"\x08\x01", b"\xff"])
+def test_what_is_no_small_unixfs_file_is_refused(block):
+    with pytest.raises(DecodeError):
+        unixfs.decode_file(cid.of(block), block)
+
+
+def test_metadata_cids_are_read_in_any_base():
+    name, _ = unixfs.encode_file(b"x")
+    assert unixfs.parse_cid(cid.to_str(name)) == name
+    import base58
+
+    assert unixfs.parse_cid(base58.b58encode(name[2:]).decode()) == name, "CIDv0"
+    for bad in ("", "Qm", "bafy", "not a cid", "b" * 500, "bafkqaaa"):
+        assert unixfs.parse_cid(bad) is None

@@ -1,0 +1,29 @@
+"""Listings to test with."""
+
+from betar_tui.market.compose import Document, new_document, render
+from betar_tui.market.listing import DOCUMENTS
+from betar_tui.market.marketplace import ListingDraft
+from betar_tui.market.provenance import Signer
+from betar_tui.replica import cid, keys
+from betar_tui.store.facts import Winner
+
+SEED = bytes(range(32))
+SIGNER = Signer(SEED)
+NOW = 1_795_390_401
+
+
+def document(name: str = "swift-ocr", price: float = 0.05, **fields: object) -> Document:
+    draft = ListingDraft(name=name, price=price, description="reads scans")
+    return {**new_document(draft, SIGNER.peer_id, ("/ip4/192.0.2.7/tcp/4001",)), **fields}
+
+
+def value(name: str = "swift-ocr", dialect: str = DOCUMENTS, timestamp: int = NOW, **fields: object) -> bytes:
+    return render(document(name, **fields), dialect, SIGNER, timestamp).value
+
+
+def key(name: str = "swift-ocr") -> str:
+    return keys.of_agent(f"{SIGNER.peer_id}/{name}")
+
+
+def winner(content: bytes, height: int = 1) -> Winner:
+    return Winner(height, content, cid.of(content))

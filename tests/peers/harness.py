@@ -1,0 +1,140 @@
+"""Real peers for tests: in this process (`peer`) or as `betar-tui --serve` (`served`). Loopback only."""
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from betar_tui.config import Config
+from betar_tui.control import ControlClient
+from betar_tui.node import Node, open_node
+from betar_tui.store.database import open_store
+
+T = TypeVar("T")
+
+LISTEN = ("/ip4/127.0.0.1/tcp/0",)
+PATIENCE = 30.0
+
+
+async def eventually(check: Callable[[], Awaitable[T] | T], *, within: float = PATIENCE, what: str = "") -> T:
+    """The first truthy result of `check`, asked every few milliseconds; fails after `within` seconds."""
+    result: object = None
+    with trio.move_on_after(within):
+        while True:
+            result = check()
+            if isinstance(result, Awaitable):
+                result = await result
+            if result:
+                return result  # type: ignore[return-value]
+            await trio.sleep(0.01)
+    raise AssertionError(f"{what or check} did not come true within {within:g} s; last: {result!r}")
+
+
+def config(directory: Path, **settings: object) -> Config:
+    """Settings of a peer on loopback."""
+    defaults: dict[str, object] = {"listen": LISTEN, "listen_explicit": True}
+    return Config(data_dir=directory, **{**defaults, **settings})  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def peer(directory: Path, **settings: object) -> AsyncIterator[Node]:
+    """A peer in this process whose network is up."""
+    async with open_node(config(directory, **settings), network=True) as node:
+        await eventually(node.online.ready.is_set, what="the network")
+        yield node
+
+
+async def meet(one: Node, other: Node) -> None:
+    """Connect two peers and wait until each sees the other on the topic."""
+    await one.connect(other.online.addrs[0])
+    await eventually(lambda: one.online.topic_peers and other.online.topic_peers, what="both on the topic")
+
+
+def values(directory: Path) -> dict[str, bytes]:
+    """The whole map that a data directory holds, by key."""
+    store = open_store(directory / "replica.db")
+    try:
+        return {key: winner.value for key, winner, _ in store.values(("/", "0"))}
+    finally:
+        store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A `betar-tui --serve` process. `address` ends in /p2p/<peer id>."""
+
+    process: trio.Process
+    directory: Path
+    peer_id: str
+    address: str
+    control: Path
+    log: Path
+
+    @property
+    def market(self) -> ControlClient:
+        """The peer's marketplace through its control socket."""
+        return ControlClient(self.control)
+
+    async def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+        """Run a command on this peer's data directory."""
+        return await command("--data-dir", str(self.directory), *arguments, check=check)
+
+
+async def command(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    """Run `betar-tui` with these arguments."""
+    return await trio.run_process(
+        [sys.executable, "-m", "betar_tui", *arguments],
+        capture_stdout=True,
+        capture_stderr=True,
+        check=check,
+        env=clean_environment(),
+    )
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without settings for betar-tui."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("BETAR_TUI_")}
+
+
+@asynccontextmanager
+async def served(directory: Path, *options: str) -> AsyncIterator[Served]:
+    """A `betar-tui --serve` process, ended by SIGKILL at the latest when the block ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / "stderr.log"
+    with log.open("ab") as errors:
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-m", "betar_tui", "--serve", "--data-dir", str(directory), "--listen", *LISTEN, *options],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=clean_environment(),
+        )
+    try:
+        with trio.fail_after(PATIENCE):
+            line = await _first_line(process)
+        assert line.startswith("ready "), f"{line!r}; {log.read_text()}"
+        fields = dict(part.split("=", 1) for part in line.split()[1:])
+        yield Served(process, directory, fields["peer_id"], fields["addr"], Path(fields["control"]), log)
+    finally:
+        with trio.CancelScope(shield=True):
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            if process.stdout is not None:
+                await process.stdout.aclose()
+
+
+async def _first_line(process: trio.Process) -> str:
+    assert process.stdout is not None
+    buffer = b""
+    while b"\n" not in buffer:
+        chunk = await process.stdout.receive_some(4096)
+        if not chunk:
+            break
+        buffer += chunk
+    return buffer.split(b"\n")[0].decode()

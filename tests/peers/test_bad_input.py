@@ -1,0 +1,125 @@
+"""What strangers may send: each is logged, nothing is shown, nothing stops, and others are still heard."""
+
+import json
+
+import trio
+
+from betar_tui.market.marketplace import ListingDraft
+from betar_tui.p2p.writer import RawBlock
+from betar_tui.replica import Head, cid, decode_node, delta, encode_broadcast, keys
+from betar_tui.replica.node import MAX_LINKS, encode_node
+
+from .harness import eventually, meet, peer
+
+
+async def test_values_that_are_no_listings_are_counted_and_not_shown(tmp_path):
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        await meet(a, b)
+        good = {"id": "x", "name": "x", "price": 1, "seller_id": "s"}
+        bad = {
+            keys.of_agent("not-json"): b"\xff\x00{",
+            keys.of_agent("array"): b"[1]",
+            keys.of_agent("nan"): b'{"id":"nan","name":"n","price":NaN}',
+            keys.of_agent("text-price"): json.dumps({**good, "id": "text-price", "price": "1"}).encode(),
+            keys.of_agent("huge"): b" " * 70_000,
+            keys.of_agent("other-key"): json.dumps(good).encode(),
+        }
+        await a._send(await a._writer.write(bad))
+        await eventually(lambda: unreadable(b, len(bad)), what="all of them counted")
+        assert (await b.listings()).listings == ()
+        await a.publish([ListingDraft("good", 1)])
+        await eventually(lambda: shown(b), what="a good listing after them")
+
+
+async def test_a_tampered_listing_is_hidden_and_counted(tmp_path):
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        await meet(a, b)
+        receipt = (await a.publish([ListingDraft("mine", 1)]))[0]
+        await eventually(lambda: shown(b), what="the listing")
+        fields = json.loads((await b.show(receipt.id)).raw)
+        tampered = json.dumps({**fields, "price": 0.0001}).encode()
+        await b._writer.write({keys.of_agent(receipt.id): tampered})
+        page = await b.listings()
+        assert (page.listings, page.invalid) == ((), 1)
+
+
+async def test_a_head_whose_inline_block_is_another_is_charged_and_fetched(tmp_path):
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        await meet(a, b)
+        other = encode_node([], delta.encode([("/agents/YQ", b"lie")], [], 1))
+        written = (await a._writer.write({keys.of_agent("real"): b"{}"}))[0]
+        payload = encode_broadcast([Head(written.node.cid, other)])
+        assert await a.online._network.broadcast(payload) == 1
+        await eventually(lambda: unreadable(b, 1), what="the real block, fetched")
+        assert b.online._network.faults() == {a.peer_id: 1}
+        assert b._store.winners(["/agents/YQ"]) == {}
+
+
+async def test_broadcasts_that_are_none_are_charged_to_their_sender(tmp_path):
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        await meet(a, b)
+        for payload in (b"\xff\xff", b"\x0a\x02\x0a\x00", b"junk"):
+            await a.online._network.broadcast(payload)
+        await eventually(lambda: b.online._network.faults().get(a.peer_id), what="a charge")
+        await a.publish([ListingDraft("good", 1)])
+        await eventually(lambda: shown(b), what="a good listing after them")
+
+
+async def test_a_block_that_is_no_delta_is_charged_and_not_asked_for_again(tmp_path):
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        await meet(a, b)
+        wide = encode_node([cid.of(b"%d" % n) for n in range(MAX_LINKS + 1)], delta.encode([], [], 1))
+        for block in (b"no dag-pb", wide):
+            a._store.put_files({cid.of(block): block})
+            await a.online._network.broadcast(encode_broadcast([Head(cid.of(block))]))
+        await eventually(lambda: len(b.online._replication._bad) == 2, what="both refused")
+        assert (await b.status()).pending == 0
+        await a.publish([ListingDraft("good", 1)])
+        await eventually(lambda: shown(b), what="a good listing after them")
+
+
+async def test_a_thousand_heads_that_nobody_has_keep_nobody_from_being_heard(tmp_path):
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b, peer(tmp_path / "c") as c:
+        await meet(a, b)
+        await meet(c, b)
+        invented = [Head(cid.of(b"invented %d" % n)) for n in range(1000)]
+        await a.online._network.broadcast(encode_broadcast(invented))
+        await eventually(lambda: b.online._replication.pending > 0, what="they are wanted")
+        await c.publish([ListingDraft("good", 1)])
+        await eventually(lambda: shown(b), within=5, what="another peer's listing")
+        assert b.online._replication.pending <= 512
+
+
+async def test_a_chain_whose_parent_is_missing_everywhere_shows_what_is_there(tmp_path):
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        await meet(a, b)
+        value = json.dumps({"id": "orphan", "name": "orphan", "price": 1}).encode()
+        block = encode_node([cid.of(b"lost")], delta.encode([(keys.of_agent("orphan"), value)], [], 9))
+        node = decode_node(cid.of(block), block)
+        await a._writer.merge([RawBlock(node.cid, block, "")])
+        await a.online._network.broadcast(encode_broadcast([Head(node.cid, block)]))
+        await eventually(lambda: shown(b), what="the listing above the hole")
+        assert await b.heads() == (), "a block above a hole is no head"
+        assert (await b.status()).pending == 1
+        receipt = (await b.publish([ListingDraft("mine", 1)]))[0]
+        assert receipt.height == 1
+        assert len(await b.heads()) == 1
+
+
+async def test_garbage_on_the_tcp_port_stops_nothing(tmp_path):
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        port = int(b.online.addrs[0].split("/")[4])
+        for garbage in (b"", b"GET / HTTP/1.0\r\n\r\n", b"\xff" * 5000, b"\x13/multistream/1.0.0\n" + b"\x00" * 200):
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                await stream.send_all(garbage)
+        await meet(a, b)
+        await a.publish([ListingDraft("good", 1)])
+        await eventually(lambda: shown(b), what="a listing after the garbage")
+
+
+async def shown(node):
+    return (await node.listings()).listings
+
+
+async def unreadable(node, count):
+    return (await node.listings()).unreadable == count

@@ -1,0 +1,132 @@
+"""Two of our peers over loopback."""
+
+import trio
+
+from betar_tui.market.marketplace import ChangeKind, ListingDraft, ListingPatch, Provenance
+
+from .harness import eventually, meet, peer, values
+
+
+async def test_what_one_publishes_the_other_shows_and_what_it_removes_is_gone(tmp_path):
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        await meet(a, b)
+        async with b.events() as events:
+            receipt = (await a.publish([ListingDraft("swift-ocr", 0.05, "reads scans")]))[0]
+            assert receipt.sent_to == 1
+            change = await _next_change(events)
+            assert (change.kind, change.id, change.cid, change.via) == (
+                ChangeKind.PUT,
+                receipt.id,
+                receipt.cid,
+                a.peer_id,
+            )
+            (shown,) = (await b.listings("ocr")).listings
+            assert shown.provenance is Provenance.VERIFIED
+            assert not shown.mine
+            await a.update(receipt.id, ListingPatch(price=0.07))
+            assert (await _next_change(events)).kind is ChangeKind.UPDATE
+            assert (await b.show(receipt.id)).listing.price == 0.07
+            removal = await a.delist(receipt.id)
+            assert removal.tombstones == 2
+            gone = await _next_change(events)
+            assert (gone.kind, gone.id, gone.cid) == (ChangeKind.DELIST, receipt.id, removal.cid)
+        assert (await b.listings()).listings == ()
+        assert await a.heads() == await b.heads()
+
+
+async def test_both_publish_at_once_and_converge(tmp_path):
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        await meet(a, b)
+        async with trio.open_nursery() as nursery:
+            for node in (a, b):
+                nursery.start_soon(_publish_and_delist, node, 30, 10)
+        await eventually(lambda: values(tmp_path / "a") == values(tmp_path / "b"), what="equal maps")
+        assert len(values(tmp_path / "a")) == 40
+        await eventually(lambda: _same_heads(a, b), what="equal heads")
+
+
+async def test_a_peer_that_was_away_gets_everything(tmp_path):
+    async with peer(tmp_path / "a") as a:
+        async with peer(tmp_path / "b") as b:
+            await meet(a, b)
+            await a.publish([ListingDraft("first", 1)])
+            await eventually(lambda: _count(b, 1), what="the first listing")
+        for n in range(20):
+            await a.publish([ListingDraft(f"while-away-{n}", n)])
+        async with peer(tmp_path / "b") as b:
+            await meet(b, a)
+            await eventually(lambda: _count(b, 21), what="what was missed")
+            await eventually(lambda: _same_heads(a, b), what="equal heads")
+            assert (await b.status()).pending == 0
+
+
+async def test_known_peers_are_dialled_at_the_next_start(tmp_path):
+    async with peer(tmp_path / "a", listen=("/ip4/127.0.0.1/tcp/0",)) as a:
+        async with peer(tmp_path / "b") as b:
+            await meet(b, a)
+            await eventually(b._store.peers, what="the peer is remembered")
+        await eventually(lambda: a.online.topic_peers == 0, what="b is gone")
+        async with peer(tmp_path / "b") as b:
+            await eventually(lambda: a.online.topic_peers and b.online.topic_peers, what="b came back by itself")
+
+
+async def test_a_third_peer_gets_it_from_whoever_has_it(tmp_path):
+    async with peer(tmp_path / "b") as b:
+        async with peer(tmp_path / "a") as a:
+            await meet(a, b)
+            for n in range(5):
+                await a.publish([ListingDraft(f"n{n}", n)])
+            await eventually(lambda: _count(b, 5), what="b has all")
+        async with peer(tmp_path / "c") as c:
+            await meet(c, b)
+            await eventually(lambda: _count(c, 5), what="c has all though a is gone")
+
+
+async def test_published_without_peers_goes_out_later(tmp_path):
+    async with peer(tmp_path / "a") as a:
+        receipt = (await a.publish([ListingDraft("alone", 1)]))[0]
+        assert receipt.sent_to == 0
+        async with peer(tmp_path / "b") as b:
+            await meet(b, a)
+            await eventually(lambda: _count(b, 1), what="the listing")
+
+
+async def test_an_own_listing_that_another_removes_is_put_back_and_said(tmp_path):
+    async with peer(tmp_path / "a", announce_interval=0.2) as a, peer(tmp_path / "b") as b:
+        await meet(a, b)
+        receipt = (await a.publish([ListingDraft("mine", 1)]))[0]
+        await eventually(lambda: _count(b, 1), what="the listing")
+        async with a.events() as events:
+            key = next(iter(values(tmp_path / "b")))
+            written = await b._writer.write({}, [key])
+            await b._send(written)
+            with trio.fail_after(20):
+                async for event in events:
+                    if getattr(event, "text", "").startswith("mine: removed by another peer"):
+                        break
+        await eventually(lambda: _count(b, 1), what="it is back on the other peer too")
+        assert (await a.listings()).listings[0].id == receipt.id
+
+
+async def _publish_and_delist(node, publishes, delists):
+    ids = []
+    for n in range(publishes):
+        ids.append((await node.publish([ListingDraft(f"n{n}", n)]))[0].id)
+    for each in ids[:delists]:
+        await node.delist(each)
+
+
+async def _count(node, n):
+    return len((await node.listings()).listings) == n
+
+
+async def _same_heads(a, b):
+    return await a.heads() == await b.heads()
+
+
+async def _next_change(events):
+    with trio.fail_after(20):
+        async for event in events:
+            if hasattr(event, "kind"):
+                return event
+    raise AssertionError("the events ended")
