@@ -20,7 +20,6 @@ from betar_tui.market.book import Book
 from betar_tui.market.listing import BETAR_PROTOCOL
 from betar_tui.market.marketplace import Change, ChangeKind, Connectivity, Event, Notice, PeerInfo, StatusChanged
 from betar_tui.market.seller import Seller
-from betar_tui.p2p.replication import Replication
 from betar_tui.p2p.supervise import Supervisor
 from betar_tui.p2p.types import (
     Connection,
@@ -38,7 +37,7 @@ from betar_tui.store.database import Store
 from betar_tui.store.facts import PeerRow
 
 if TYPE_CHECKING:
-    from betar_tui.p2p.network import Network
+    from betar_tui.p2p.service import Network, Replication
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +147,7 @@ class Online:
 
     async def _session(self) -> None:
         # Importing libp2p takes a second and must not hold up the first frame.
-        module = await trio.to_thread.run_sync(importlib.import_module, "betar_tui.p2p.network")
+        p2p = await trio.to_thread.run_sync(importlib.import_module, "betar_tui.p2p.service")
         known = await trio.to_thread.run_sync(self._store.peers)
         config = NetworkConfig(
             seed=self._seed,
@@ -158,21 +157,26 @@ class Online:
             known_peers=tuple((peer.peer_id, peer.addrs) for peer in known[:KNOWN_PEERS_DIALLED]),
             agent_version=f"betar-tui/{__version__}",
         )
-        async with module.open_network(config, _Blocks(self._store)) as network:
+        async with p2p.open_network(config, _Blocks(self._store)) as network:
             self._network = cast("Network", network)
-            self._replication = Replication(self._network, self._writer, self._config.announce_interval)
+            self._replication = cast(
+                "Replication", p2p.Replication(self._network, self._writer, self._config.announce_interval)
+            )
+            server = p2p.DagSyncServer(self._store.blocks, self._network.charge)
+            self._network.set_protocol_handler(p2p.DAGSYNC_PROTOCOL, server.handle)
             try:
                 await self._serve(self._network, self._replication)
             finally:
                 self._network = self._replication = self._supervisor = None
 
-    async def _serve(self, network: "Network", replication: Replication) -> None:
+    async def _serve(self, network: "Network", replication: "Replication") -> None:
         async with trio.open_nursery() as nursery:
             supervisor = self._supervisor = Supervisor(nursery)
             self._failure = ""
             supervisor.start("events", lambda: self._events(network, replication))
             supervisor.start("blocks", lambda: self._blocks(network, replication))
             supervisor.start("merging", replication.run_merges)
+            supervisor.start("fetching", replication.fetcher.run)
             supervisor.start("announcing", replication.run_rounds)
             supervisor.start("announcing again", replication.run_echoes)
             supervisor.start("metadata files", lambda: self._find_files(network))
@@ -180,12 +184,12 @@ class Online:
             self._set_state(Connectivity.ALONE)
             self.ready.set()
 
-    async def _events(self, network: "Network", replication: Replication) -> None:
+    async def _events(self, network: "Network", replication: "Replication") -> None:
         async for event in network.events:
             await replication.handle(event)
             await self._note(network, event)
 
-    async def _blocks(self, network: "Network", replication: Replication) -> None:
+    async def _blocks(self, network: "Network", replication: "Replication") -> None:
         replication.resume()
         async for block in network.blocks:
             if block.cid in self._files:
@@ -214,7 +218,7 @@ class Online:
             self._emit([Notice("info", text, self._clock())])
             self._rounds.set()
 
-    async def _own_rounds(self, replication: Replication) -> None:
+    async def _own_rounds(self, replication: "Replication") -> None:
         """Keep own listings up: each interval, and at once when something asks for it."""
         while True:
             repairs = await self._seller.round()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from betar_tui.errors import DecodeError
-from betar_tui.p2p.types import NetworkEvent, PeerJoined, ReceivedBlock, ReceivedBroadcast
+from betar_tui.p2p.fetching import Fetcher
+from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, ReceivedBlock, ReceivedBroadcast
 from betar_tui.p2p.writer import Applied, RawBlock, ReplicaWriter
 from betar_tui.replica import Head, cid, decode_broadcast, encode_broadcast
 
@@ -28,7 +29,6 @@ MAX_BATCH = 1024
 MAX_BATCH_BYTES = 4 << 20
 MAX_ROOTS_PER_PEER = 512
 MAX_BAD = 4096
-MAX_WANTED = 8192
 MAX_INLINE_TOTAL = 64 << 10
 ECHOES = (1.0, 4.0)
 """After a burst of our own writes the heads go out again when it has been quiet for so many seconds, then again after
@@ -45,7 +45,7 @@ class Replication:
         self._inbox, self._incoming = trio.open_memory_channel[RawBlock](MAX_BATCH)
         self._roots: OrderedDict[bytes, str] = OrderedDict()
         self._bad: OrderedDict[bytes, None] = OrderedDict()
-        self._wanted: set[bytes] = set()
+        self.fetcher = Fetcher(network, writer)
         self._announced: set[bytes] = set()
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._written = trio.Event()
@@ -54,11 +54,11 @@ class Replication:
     @property
     def pending(self) -> int:
         """How many blocks are known of and not here."""
-        return len(self._wanted | self._writer.replica.wants)
+        return len(self.fetcher.wanted | self._writer.replica.wants)
 
     def resume(self) -> None:
         """Ask for what earlier runs left wanted."""
-        self._top_up("")
+        self.fetcher.top_up(self._writer.replica.wants)
 
     async def give(self, block: ReceivedBlock) -> None:
         """A block that the network fetched."""
@@ -100,6 +100,8 @@ class Replication:
         """React to one event of the network."""
         if isinstance(event, ReceivedBroadcast):
             await self._heads(event)
+        elif isinstance(event, PeerDisconnected):
+            self.fetcher.left(event.peer)
         elif isinstance(event, PeerJoined):
             heads = self._writer.replica.heads
             if heads:
@@ -156,42 +158,25 @@ class Replication:
         dropped = mine[:-MAX_ROOTS_PER_PEER] if len(mine) > MAX_ROOTS_PER_PEER else []
         for name in dropped:
             del self._roots[name]
-        self._unwant(dropped)
-        self._want([name for name in names if name in self._roots], peer)
+        self.fetcher.arrived(dropped)
+        self.fetcher.want([name for name in names if name in self._roots], peer)
 
     async def _merge(self, batch: list[RawBlock]) -> None:
         outcome = await self._writer.merge(batch)
         arrived = [block.cid for block in batch]
         for name in arrived:
             self._roots.pop(name, None)
-        self._unwant(arrived)
+        self.fetcher.arrived(arrived)
         for block, reason in outcome.bad:
             self._network.charge(block.peer, f"block {cid.to_str(block.cid)}: {reason}")
             self._bad[block.cid] = None
             while len(self._bad) > MAX_BAD:
                 self._bad.popitem(last=False)
         for peer, names in outcome.wants.items():
-            self._want([name for name in names if name not in self._bad], peer)
-        self._top_up(batch[-1].peer)
-
-    def _want(self, names: list[bytes], peer: str) -> None:
-        fresh = [name for name in names if name not in self._wanted]
-        room = MAX_WANTED - len(self._wanted)
-        if fresh and room > 0:
-            self._wanted.update(fresh[:room])
-            self._network.want(fresh[:room], ask=peer or None)
-
-    def _unwant(self, names: Iterable[bytes]) -> None:
-        gone = [name for name in names if name in self._wanted]
-        self._wanted.difference_update(gone)
-        if gone:
-            self._network.cancel(gone)
-
-    def _top_up(self, peer: str) -> None:
-        """Ask for what earlier merges left wanted, at the start or when there was no room."""
+            self.fetcher.want([name for name in names if name not in self._bad], peer)
         waiting = self._writer.replica.wants
-        if len(self._wanted) < MAX_WANTED // 2 and len(waiting) > len(self._wanted):
-            self._want([name for name in waiting if name not in self._bad], peer)
+        if len(waiting) > len(self.fetcher.wanted):
+            self.fetcher.top_up(name for name in waiting if name not in self._bad)
 
     def _remember(self, applied: Applied) -> None:
         """Keep the newest blocks at hand to send along with their heads."""

@@ -64,6 +64,15 @@ class ReplicaWriter:
         """Decode and merge verified blocks. Raises StoreError."""
         return await self._alone(lambda: self._merge(blocks))
 
+    async def merge_nodes(self, nodes: Sequence[Node], peer: str) -> Outcome:
+        """Merge nodes that are verified and decoded. Raises StoreError."""
+
+        def work() -> tuple[list[Applied], Outcome]:
+            applied, wants = self._apply(peer, nodes, self._clock())
+            return applied, Outcome((), wants, sum(len(each.nodes) for each in applied))
+
+        return await self._alone(work)
+
     async def write(self, puts: Mapping[str, bytes], deletes: Iterable[str] = ()) -> tuple[Written, ...]:
         """Put and delete keys, durably. Raises StoreError, BetarError."""
         at = self._clock()
@@ -106,9 +115,14 @@ class ReplicaWriter:
         applied: list[Applied] = []
         wants: dict[str, tuple[bytes, ...]] = {}
         for peer, nodes in by_peer.items():
-            merged = self.replica.merge(nodes, peer, at)
-            if merged.nodes:
-                applied.append(Applied(merged.nodes, merged.effects, merged.heads_changed, peer, at))
-            if merged.wants:
-                wants[peer] = tuple(merged.wants)
+            changes, wanted = self._apply(peer, nodes, at)
+            applied += changes
+            wants.update(wanted)
         return applied, Outcome(tuple(bad), wants, sum(len(each.nodes) for each in applied))
+
+    def _apply(self, peer: str, nodes: Sequence[Node], at: float) -> tuple[list[Applied], dict[str, tuple[bytes, ...]]]:
+        merged = self.replica.merge(nodes, peer, at)
+        wants = {peer: tuple(merged.wants)} if merged.wants else {}
+        if not merged.nodes:
+            return [], wants
+        return [Applied(merged.nodes, merged.effects, merged.heads_changed, peer, at)], wants

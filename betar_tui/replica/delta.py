@@ -50,6 +50,15 @@ def decode(buf: bytes, start: int, end: int) -> Delta:
     return Delta(tuple(elements.values()), tuple(dict.fromkeys(tombstones)), priority)
 
 
+def priority_of(buf: bytes, start: int, end: int) -> int:
+    """The priority of the delta in `buf[start:end]` alone. Raises DecodeError."""
+    priority = 0
+    for number, kind, value, _ in fields(buf, start, end):
+        if number == 3 and kind == VARINT:
+            priority = value
+    return priority
+
+
 def encode(puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, bytes]], priority: int) -> bytes:
     """The delta of these (key, value) pairs and (key, CID) tombstones, the latter in the order of their id bytes."""
     named = sorted((cid.element_id(block), key) for key, block in tombstones)

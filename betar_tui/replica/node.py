@@ -52,6 +52,12 @@ def links_of(block: bytes) -> tuple[bytes, ...]:
     return _sections(block)[0]
 
 
+def outline(block: bytes) -> tuple[tuple[bytes, ...], int]:
+    """The links and the height of a block that was verified before. Raises DecodeError."""
+    links, start, end = _sections(block)
+    return links, delta.priority_of(block, start, end)
+
+
 def encode_node(links: Iterable[bytes], data: bytes) -> bytes:
     """The canonical dag-pb block of these links (36-byte CIDs) around an encoded delta."""
     parts = [write_bytes(2, write_bytes(_HASH, link) + b"\x12\x00\x18\x00") for link in sorted(links)]

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
-from textual.css.query import QueryError
 from textual.message import Message
 from textual.screen import Screen
 
@@ -24,6 +23,7 @@ from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.help import HelpScreen
+from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.workers import start
@@ -78,7 +78,7 @@ class BetarApp(App[None]):
         self.options = options or TuiOptions()
         self.bridge = bridge
         self.model = MarketModel(self.options.clock)
-        self.deeds = Deeds(self, self.model, bridge, self.options)
+        self.deeds = Deeds(self, self.model, bridge, self.options, self._sync)
         self._status_due = False
         for theme in THEMES:
             self.register_theme(theme)
@@ -200,18 +200,13 @@ class BetarApp(App[None]):
 
     def _sync(self, news: News) -> None:
         for screen in self.screen_stack:
-            sync = getattr(screen, "sync", None)
-            if sync is not None and screen.is_mounted:
-                try:
-                    sync(news)
-                except QueryError:
-                    # The screen is on its way in or out; it reads the model when it is there.
-                    continue
+            if isinstance(screen, LiveScreen):
+                screen.hear(lambda screen=screen: screen.sync(news))  # type: ignore[misc]
 
     def _tick(self) -> None:
         self.model.index.reconsider()
-        if tick := getattr(self.screen, "tick", None):
-            tick()
+        if isinstance(self.screen, LiveScreen):
+            self.screen.hear(self.screen.tick)
 
     # Actions
 

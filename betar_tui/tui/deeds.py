@@ -6,6 +6,7 @@ as an event like anybody else's change.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -30,8 +31,11 @@ OWN_ACTIONS = {"edit": "edited", "delist": "delisted"}
 class Deeds:
     """The actions on listings, for all screens."""
 
-    def __init__(self, app: App[None], model: MarketModel, bridge: Bridge, options: TuiOptions) -> None:
+    def __init__(
+        self, app: App[None], model: MarketModel, bridge: Bridge, options: TuiOptions, tell: Callable[[News], None]
+    ) -> None:
         self._app, self._model, self._bridge, self._options = app, model, bridge, options
+        self._tell = tell
         self._drafts: dict[str, FormValues] = {}
 
     def why_not(self, action: str, listing_id: str) -> str:
@@ -126,9 +130,9 @@ class Deeds:
 
     async def _fetch(self, view: DetailView, listing_id: str) -> None:
         try:
-            view.told(await self._bridge.show(listing_id))
+            view.post_message(DetailView.Told(listing_id, await self._bridge.show(listing_id)))
         except BetarError as error:
-            view.failed(listing_id, neutralise(str(error), 200))
+            view.post_message(DetailView.Told(listing_id, None, neutralise(str(error), 200)))
 
     def _connected(self, peer: PeerInfo | None) -> None:
         if peer is not None:
@@ -139,6 +143,4 @@ class Deeds:
         """Say it now, and keep it in the activity."""
         self.say(text)
         self._model.activity.notice("info", text, self._model.clock())
-        for screen in self._app.screen_stack:
-            if sync := getattr(screen, "sync", None):
-                sync(News(activity=True, status=True))
+        self._tell(News(activity=True, status=True))

@@ -6,18 +6,18 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.screen import Screen
 
 from betar_tui.tui.actions import bindings
 from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
 
 
-class DetailScreen(Screen[None]):
+class DetailScreen(LiveScreen[None]):
     """Status, the listing, keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail")]

@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Input
 
 from betar_tui.errors import FilterError
@@ -20,6 +19,7 @@ from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.detail import DetailScreen
+from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
@@ -34,7 +34,7 @@ from betar_tui.tui.widgets.status import StatusBar
 WIDE = 120
 
 
-class MainScreen(Screen[None]):
+class MainScreen(LiveScreen[None]):
     """Everything of the market at a glance, or a key away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("main")]

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Button, Input, Static, TextArea
 
 from betar_tui.errors import BetarError, ListingError
@@ -23,6 +22,7 @@ from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.form import FIELD_SPECS, FieldSpec, FormValues
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
 from betar_tui.tui.workers import start
@@ -36,7 +36,7 @@ class FieldText(TextArea):
         self.styles.height = spec.lines
 
 
-class FormScreen(Screen[Receipt | None]):
+class FormScreen(LiveScreen[Receipt | None]):
     """Fields with their problems under them; the first send shows all, from then on they follow the typing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("form")]
@@ -218,6 +218,9 @@ class FormScreen(Screen[Receipt | None]):
 
     def action_leave(self) -> None:
         """Leave; what was typed is kept for the next time."""
+        if self._sending:
+            # Leaving now would end the worker that stores it, and nobody would know whether it is stored.
+            return
         values = self.values()
         if replace(values) == self._prefilled:
             self._drafts.pop(self._key, None)

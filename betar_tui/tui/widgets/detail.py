@@ -44,6 +44,13 @@ class DetailView(VerticalScroll, can_focus=True):
             self.view = view
             self.listing_id = listing_id
 
+    class Told(Message):
+        """What the peer tells of a listing, or why it cannot."""
+
+        def __init__(self, listing_id: str, detail: ListingDetail | None, error: str = "") -> None:
+            super().__init__()
+            self.listing_id, self.detail, self.error = listing_id, detail, error
+
     def __init__(self, model: MarketModel) -> None:
         super().__init__(classes="detail")
         self._model = model
@@ -81,16 +88,11 @@ class DetailView(VerticalScroll, can_focus=True):
         if self._detail is None or self._detail.listing.cid != listing.cid:
             self.post_message(self.Wanted(self, listing_id))
 
-    def told(self, detail: ListingDetail) -> None:
-        """Take what the peer tells."""
-        if detail.listing.id == self.listing_id:
-            self._detail, self._error = detail, ""
-            self.draw()
-
-    def failed(self, listing_id: str, message: str) -> None:
-        """The peer could not tell; what is known from the table stays."""
-        if listing_id == self.listing_id:
-            self._error = message
+    def on_detail_view_told(self, event: Told) -> None:
+        """Take what the peer tells; where it cannot, what is known from the table stays."""
+        event.stop()
+        if event.listing_id == self.listing_id:
+            self._detail, self._error = event.detail or self._detail, event.error
             self.draw()
 
     def on_resize(self) -> None:

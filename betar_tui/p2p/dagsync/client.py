@@ -1,0 +1,145 @@
+"""The asking side of dagsync: one stream a peer, kept open, and one request on it at a time.
+
+Every block must be one that was asked for or that a block received before links to, and must hash to its CID; else the
+stream ends and the peer is charged. What is done with the blocks is the caller's business.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import trio
+from libp2p.abc import INetStream
+from libp2p.network.stream.exceptions import StreamError
+
+from betar_tui.errors import DecodeError, NetworkError
+from betar_tui.p2p.dagsync.messages import (
+    MAX_BLOCKS,
+    MAX_BYTES,
+    MAX_TRAILER,
+    MAX_WANTS,
+    PROTOCOL,
+    Request,
+    Trailer,
+    decode_trailer,
+    encode_request,
+)
+from betar_tui.replica import Node, decode_node
+from betar_tui.replica.car import CarReader
+from betar_tui.replica.protobuf import read_varint
+
+READ_SIZE = 1 << 18
+STALL = 10.0
+"""A peer that completes no block for so many seconds is left."""
+
+OpenStream = Callable[[str, str], Awaitable[INetStream]]
+
+
+class DagSyncClient:
+    """Asks peers for DAGs. `open_stream(peer, protocol)` raises NetworkError."""
+
+    def __init__(self, open_stream: OpenStream) -> None:
+        self._open_stream = open_stream
+        self._streams: dict[str, INetStream] = {}
+
+    def forget(self, peer: str) -> None:
+        """The peer is gone, and its stream with it."""
+        self._streams.pop(peer, None)
+
+    async def fetch(self, peer: str, wants: Sequence[bytes], haves: Sequence[bytes]) -> AsyncGenerator["Piece", None]:
+        """What the peer has below `wants`, in pieces as they arrive; the last piece has the trailer.
+
+        Raises NetworkError when the peer cannot be asked or stalls, DecodeError when it breaks a rule. Leaving the
+        iteration early ends the stream.
+        """
+        stream = self._streams.pop(peer, None) or await self._open_stream(peer, PROTOCOL)
+        clean = False
+        try:
+            request = Request(tuple(wants[:MAX_WANTS]), tuple(haves))
+            with _stalling(peer):
+                await stream.write(encode_request(request))
+            answer = _Answer(request)
+            while answer.trailer is None:
+                yield await self._next(peer, stream, answer)
+            clean = True
+        except StreamError as error:
+            raise NetworkError(f"{peer} ended its dagsync stream: {error}") from error
+        finally:
+            if clean:
+                self._streams[peer] = stream
+            else:
+                with trio.CancelScope(deadline=trio.current_time() + 1, shield=True):
+                    await stream.reset()
+
+    @staticmethod
+    async def _next(peer: str, stream: INetStream, answer: "_Answer") -> "Piece":
+        """Read until at least one block or the trailer is complete."""
+        with _stalling(peer):
+            while True:
+                data = await stream.read(READ_SIZE)
+                if not data:
+                    raise NetworkError(f"{peer} ended its dagsync stream early")
+                # Hashing and decoding a quarter of a megabyte takes milliseconds: not in the loop's thread.
+                nodes = await trio.to_thread.run_sync(answer.feed, data)
+                if nodes or answer.trailer is not None:
+                    return Piece(nodes, answer.trailer)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some verified nodes, newest first, and at the end what the peer says of the whole."""
+
+    nodes: tuple[Node, ...]
+    trailer: Trailer | None
+
+
+class _Answer:
+    """One response as it comes in."""
+
+    def __init__(self, request: Request) -> None:
+        self._car = CarReader(stop_at_end=True)
+        self._expected = set(request.wants)
+        self._received: set[bytes] = set()
+        self._blocks = self._bytes = 0
+        self.trailer: Trailer | None = None
+
+    def feed(self, data: bytes) -> tuple[Node, ...]:
+        """The nodes that these bytes complete. Raises DecodeError."""
+        nodes = []
+        for section in self._car.feed(data):
+            if section.cid not in self._expected:
+                raise DecodeError("dagsync: a block that nobody asked for")
+            self._blocks += 1
+            self._bytes += len(section.data)
+            if self._blocks > MAX_BLOCKS or self._bytes > MAX_BYTES:
+                raise DecodeError("dagsync: the stream is longer than its limit")
+            node = decode_node(section.cid, section.data)
+            self._expected.discard(node.cid)
+            self._received.add(node.cid)
+            self._expected.update(link for link in node.links if link not in self._received)
+            nodes.append(node)
+        if self._car.ended:
+            self._end(self._car.rest)
+        return tuple(nodes)
+
+    def _end(self, rest: bytes) -> None:
+        if len(rest) > MAX_TRAILER:
+            raise DecodeError("dagsync: the trailer is too long")
+        try:
+            size, start = read_varint(rest, 0, len(rest))
+        except DecodeError:
+            return  # not all there yet
+        if len(rest) < start + size:
+            return
+        if len(rest) > start + size:
+            raise DecodeError("dagsync: something follows the trailer")
+        self.trailer = decode_trailer(rest[start:])
+
+
+@contextmanager
+def _stalling(peer: str) -> Iterator[None]:
+    """Turns a time without progress into a NetworkError that names the peer."""
+    with trio.move_on_after(STALL) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise NetworkError(f"{peer} stalled for {STALL:g} s on its dagsync stream")
