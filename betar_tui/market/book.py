@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from betar_tui.errors import ListingError
-from betar_tui.market.index import ListingIndex
+from betar_tui.errors import FilterError, ListingError
+from betar_tui.market.index import SORT_COLUMNS, ListingIndex
 from betar_tui.market.listing import decode, description_of, same_but_for_time
 from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingPage, Provenance
 from betar_tui.p2p.writer import Applied
@@ -130,6 +130,8 @@ class Book:
         index.replace(self._shown.values())
         index.set_filter(query)
         column = sort.removeprefix("-")
+        if column and column not in SORT_COLUMNS:
+            raise FilterError(f"listings cannot be sorted by {column!r}, only by {', '.join(SORT_COLUMNS)}")
         if column:
             index.set_sort(column, sort.startswith("-"))
         ids = index.rows[:limit] if limit > 0 else index.rows

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from betar_tui.market.filter import Filter, haystack, parse
@@ -42,6 +43,7 @@ class ListingIndex:
         self._listings: dict[str, Listing] = {}
         self._hay: dict[str, str] = {}
         self._first_seen: dict[str, float] = {}
+        self._by_seller: Counter[str] = Counter()
         self._column = "name"
         self._descending = False
         self._filter = Filter()
@@ -71,6 +73,10 @@ class ListingIndex:
     def first_seen(self, listing_id: str) -> float:
         """When the listing first appeared here, as far as this index knows; 0 where it is unknown."""
         return self._first_seen.get(listing_id, 0.0)
+
+    def listings_of(self, seller_id: str) -> int:
+        """How many listings this seller has."""
+        return self._by_seller[seller_id]
 
     @property
     def rows(self) -> Sequence[str]:
@@ -115,6 +121,7 @@ class ListingIndex:
         self._first_seen = {
             listing_id: known.get(listing_id, listing.seen_at) for listing_id, listing in self._listings.items()
         }
+        self._by_seller = Counter(listing.seller_id for listing in self._listings.values())
         self._rebuild()
 
     def apply(self, change: Change) -> None:
@@ -127,12 +134,14 @@ class ListingIndex:
             if self._shown is not self._order:
                 self._drop(self._shown, row)
             self._hay.pop(change.id, None)
+            self._by_seller[old.seller_id] -= 1
         if new is None:
             self._listings.pop(change.id, None)
             self._first_seen.pop(change.id, None)
         else:
             self._first_seen.setdefault(change.id, change.at)
             self._listings[change.id] = new
+            self._by_seller[new.seller_id] += 1
             row = self._row(new)
             insort(self._order, row)
             if self._shown is not self._order and self._passes(new, self._clock()):

@@ -48,6 +48,15 @@ def peer_id(base58: str) -> ID:
     return peer
 
 
+def is_peer_id(base58: str) -> bool:
+    """Whether the text is a peer id."""
+    try:
+        peer_id(base58)
+    except NetworkError:
+        return False
+    return True
+
+
 def is_dialable(address: str) -> bool:
     """Whether this peer has a transport for the address: plain TCP to a host, a real port, and no relay."""
     try:
@@ -63,7 +72,8 @@ def is_dialable(address: str) -> bool:
 
 
 def with_peer(addresses: Iterable[str], peer: str) -> tuple[str, ...]:
-    """The dialable ones of `addresses`, each ending in /p2p/<peer>, without repetition, at most MAX_ADDRS_PER_PEER."""
+    """The dialable ones of `addresses`, each ending in /p2p/<peer>, without repetition, at most
+    MAX_ADDRS_PER_PEER."""
     result: dict[str, None] = {}
     for address in addresses:
         bare, _, named = address.partition("/p2p/")

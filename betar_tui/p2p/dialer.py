@@ -1,8 +1,8 @@
 """Dialling: one address after the other, and again when a peer is lost.
 
-Everything that opens a connection goes through here, from the room's own peer book; the library's dialling is switched
-off (see `host.PeerSwarm.dial_peer`). Addresses of a peer are tried in order, each a short stagger after the one before,
-and the first that works ends the others.
+Everything that opens a connection goes through here, from the room's own peer book; the library's dialling is
+switched off (see `host.PeerSwarm.dial_peer`). Addresses of a peer are tried in order, each a short stagger after the
+one before, and the first that works ends the others.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Dialer:
     async def dial(self, peer: str, addrs: tuple[str, ...]) -> INetConn:
         """A live connection to `peer`, dialled if there is none. Raises NetworkError saying why not.
 
-        py-libp2p 0.8.1: its `connect` returns at once for any listed connection, dead or not; here the listed ones are
-        probed first.
+        py-libp2p 0.8.1: its `connect` returns at once for any listed connection, dead or not; here the listed ones
+        are probed first.
         """
         if peer == self._own:
             raise NetworkError("That is this peer's own address.")

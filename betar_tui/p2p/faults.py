@@ -1,8 +1,8 @@
 """Who misbehaved, how often, and when it is enough.
 
-Everything that counts a peer's broken rules goes through `FaultBook.charge`; nothing else decides that a peer is put out.
-The clock is injected, so the rule can be tested without waiting: more than `budget` faults within `window` seconds
-bar the peer for `bar` seconds. Pure: the caller closes the connections.
+Everything that counts a peer's broken rules goes through `FaultBook.charge`; nothing else decides that a peer is put
+out. The clock is injected, so the rule can be tested without waiting: more than `budget` faults within `window`
+seconds bar the peer for `bar` seconds. Pure: the caller closes the connections.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Length-prefixed messages over a stream: an unsigned varint, then that many bytes.
 
-One reader for gossip, Bitswap and identify. It reads ahead in large pieces (the library reads a prefix byte by byte, a
-lock and a task switch each) and refuses a message by its announced length, before memory is spent on it.
+One reader for gossip, Bitswap and identify. It reads ahead in large pieces (the library reads a prefix byte by byte,
+a lock and a task switch each) and refuses a message by its announced length, before memory is spent on it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Gossip on one topic: py-libp2p's GossipSub, made to survive hostile input and to deliver everything.
 
 Theory: `Pubsub` reads a peer's RPCs and keeps who subscribed; `GossipSub` decides whom to forward to. `TopicPubsub`
-replaces the reading and the acceptance of messages (that is where a peer could end the process), keeps subscriptions per
-stream, and hands each new message to `deliver` at once, in order, without a queue. `TopicRouter` keeps what grows bounded.
-`Gossip` puts both together and is what the rest of the room uses.
+replaces the reading and the acceptance of messages (that is where a peer could end the process), keeps subscriptions
+per stream, and hands each new message to `deliver` at once, in order, without a queue. `TopicRouter` keeps what grows
+bounded. `Gossip` puts both together and is what the rest of the room uses.
 """
 
 from __future__ import annotations
@@ -151,8 +151,8 @@ class TopicPubsub(Pubsub):
     async def continuously_read_stream(self, stream: INetStream) -> None:
         """Read a peer's RPCs until its stream ends.
 
-        py-libp2p 0.8.1: a malformed RPC raises out of the handler, which ends the process; each message is handled in a
-        task of its own, so that messages overtake each other and a burst has no back pressure.
+        py-libp2p 0.8.1: a malformed RPC raises out of the handler, which ends the process; each message is handled in
+        a task of its own, so that messages overtake each other and a burst has no back pressure.
         """
         peer = stream.muxed_conn.peer_id
         _stream.set(stream)
@@ -185,8 +185,9 @@ class TopicPubsub(Pubsub):
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
         """Take in one message, from a neighbour or from us: check, deliver, forward.
 
-        py-libp2p 0.8.1: a garbage key in a message raises out of the signature check; a validator that raises ends the
-        process and one that awaits lets a message through twice. Here nothing raises and nothing awaits in between.
+        py-libp2p 0.8.1: a garbage key in a message raises out of the signature check; a validator that raises ends
+        the process and one that awaits lets a message through twice. Here nothing raises and nothing awaits in
+        between.
         """
         if list(msg.topicIDs) != [self._topic]:
             return

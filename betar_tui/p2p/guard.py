@@ -1,7 +1,7 @@
 """Nothing a peer sends may end more than its own stream.
 
-Two guards, used by every other file of the room. `GuardedManager` runs the library's services; `guarded` wraps a stream
-handler. Both let cancellation through and turn any other exception into a log line and a report.
+Two guards, used by every other file of the room. `GuardedManager` runs the library's services; `guarded` wraps a
+stream handler. Both let cancellation through and turn any other exception into a log line and a report.
 """
 
 from __future__ import annotations

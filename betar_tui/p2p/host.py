@@ -1,9 +1,8 @@
 """The libp2p host: identity, transports, and every adaptation of the swarm itself.
 
-Built part by part instead of with the library's `new_host`.
-py-libp2p 0.8.1: `new_host` also offers the plaintext and secio "security" protocols, so that anybody may claim any peer
-id; here it is noise over TCP, with yamux, and nothing else. It also runs a connector that dials whatever the peerstore
-has heard of; here only `dialer.py` dials.
+Built part by part instead of with the library's `new_host`. py-libp2p 0.8.1: `new_host` also offers the plaintext and
+secio "security" protocols, so that anybody may claim any peer id; here it is noise over TCP, with yamux, and nothing
+else. It also runs a connector that dials whatever the peerstore has heard of; here only `dialer.py` dials.
 """
 
 from __future__ import annotations
@@ -57,8 +56,8 @@ class PeerSwarm(Swarm):
     async def dial_peer(self, peer_id: ID) -> list[INetConn]:
         """Never dials: only returns live connections. Raises SwarmException when there is none.
 
-        py-libp2p 0.8.1: opening a stream to a peer that has just gone dials it, with a 250 ms head start, at most two of
-        its addresses, loopback left out, and a 60 s ban after a failure.
+        py-libp2p 0.8.1: opening a stream to a peer that has just gone dials it, with a 250 ms head start, at most two
+        of its addresses, loopback left out, and a 60 s ban after a failure.
         """
         alive = [connection for connection in self.get_connections(peer_id) if not connection.is_closed]
         if not alive:

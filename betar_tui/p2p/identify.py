@@ -1,10 +1,11 @@
 """Who is at the other end: the identify protocol, both ways.
 
-We ask every new connection's peer once and keep what it says (agent, protocols, listen addresses) as an `Introduction`;
-a peer may push a new one later. What we say about ourselves is built by the library, with our own agent name in it.
+We ask every new connection's peer once and keep what it says (agent, protocols, listen addresses) as an
+`Introduction`; a peer may push a new one later. What we say about ourselves is built by the library, with our own
+agent name in it.
 
-py-libp2p 0.8.1: the peer's agent is thrown away, a peer that was known before is not asked again after it came back with
-other addresses, and our agent is always the library's. Hence our own asking and answering.
+py-libp2p 0.8.1: the peer's agent is thrown away, a peer that was known before is not asked again after it came back
+with other addresses, and our agent is always the library's. Hence our own asking and answering.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Is the other end still there? Everything that finds and closes connections whose far end has gone silent.
 
-Theory: TCP alone never tells that a peer froze or that its machine vanished. Each yamux connection pings its other end
-every few seconds; two misses close its socket, which the rest of the room sees as an ordinary disconnect. When a second
-connection to the same peer appears the older ones are probed at once, so that a peer that came back after a crash is
-not hidden behind its dead predecessor. What gossip and dialling must do then is theirs (`gossip.py`, `dialer.py`).
+Theory: TCP alone never tells that a peer froze or that its machine vanished. Each yamux connection pings its other
+end every few seconds; two misses close its socket, which the rest of the room sees as an ordinary disconnect. When a
+second connection to the same peer appears the older ones are probed at once, so that a peer that came back after a
+crash is not hidden behind its dead predecessor. What gossip and dialling must do then is theirs (`gossip.py`,
+`dialer.py`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The door of the room: `open_network`, and the `Network` it gives.
 
-This file only puts the parts together and decides what a connection, a disconnection or a fault means for each of them;
-how things are done is in the parts. Order of shutdown: our own tasks, then every connection (politely, or by its socket),
-then the library's services, all within `timing.close_timeout`.
+This file only puts the parts together and decides what a connection, a disconnection or a fault means for each of
+them; how things are done is in the parts. Order of shutdown: our own tasks, then every connection (politely, or by
+its socket), then the library's services, all within `timing.close_timeout`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ INTRODUCTION_TRIES = 3
 async def open_network(config: NetworkConfig, source: BlockSource) -> AsyncIterator[Network]:
     """Listen, join the topic, start dialling; leave all of it at the end of the block.
 
-    Raises NetworkError when a listen address, a bootstrap address or the seed cannot be used. Nothing a remote peer does
-    is ever raised from here.
+    Raises NetworkError when a listen address, a bootstrap address or the seed cannot be used. Nothing a remote peer
+    does is ever raised from here.
     """
     quiet_library()
     failure: Exception | None = None
@@ -81,8 +81,9 @@ async def open_network(config: NetworkConfig, source: BlockSource) -> AsyncItera
 def quiet_library() -> None:
     """Keep libp2p's log lines away from the terminal; its logger "libp2p" stays an ordinary one, at level CRITICAL.
 
-    py-libp2p 0.8.1: lost connections are logged as errors, by a logger that is cut off from the application's handlers
-    and so prints to stderr; and some files log with `logging.warning(...)`, which puts such a handler on the root logger.
+    py-libp2p 0.8.1: lost connections are logged as errors, by a logger that is cut off from the application's
+    handlers and so prints to stderr; and some files log with `logging.warning(...)`, which puts such a handler on the
+    root logger.
     """
     root = logging.getLogger()
     if not root.handlers:
@@ -96,8 +97,8 @@ def quiet_library() -> None:
 class Network:
     """One peer's network, while `open_network` is open.
 
-    `events` and `blocks` are each for one reader. Events never hold up the network (see `outbox`); blocks do: what was
-    wanted is not read from peers faster than it is taken from `blocks`.
+    `events` and `blocks` are each for one reader. Events never hold up the network (see `outbox`); blocks do: what
+    was wanted is not read from peers faster than it is taken from `blocks`.
     """
 
     def __init__(self, config: NetworkConfig, source: BlockSource, services: trio.Nursery, tasks: trio.Nursery) -> None:
@@ -128,7 +129,8 @@ class Network:
 
     @property
     def addrs(self) -> tuple[str, ...]:
-        """Where this peer can be dialled: multiaddrs ending in /p2p/<own id>, wildcards expanded, loopback included."""
+        """Where this peer can be dialled: multiaddrs ending in /p2p/<own id>, wildcards expanded, loopback
+        included."""
         return tuple(str(address) for address in self._host.get_addrs())
 
     @property
@@ -173,8 +175,8 @@ class Network:
         return await self._gossip.publish(payload)
 
     def want(self, cids: Iterable[bytes], ask: str | None = None) -> None:
-        """Want blocks by binary CID until they come through `blocks` or are cancelled; `ask` is the peer to ask first.
-        Raises DecodeError for a CID that is not sha2-256 of dag-pb or raw."""
+        """Want blocks by binary CID until they come through `blocks` or are cancelled; `ask` is the peer to ask
+        first. Raises DecodeError for a CID that is not sha2-256 of dag-pb or raw."""
         self._bitswap.want(cids, ask)
 
     def cancel(self, cids: Iterable[bytes]) -> None:
@@ -188,8 +190,8 @@ class Network:
     # Connections
 
     async def connect(self, multiaddr: str) -> Connection:
-        """Dial now, or find the peer connected; it is remembered and dialled again when it is lost. Raises NetworkError
-        with what went wrong at which address."""
+        """Dial now, or find the peer connected; it is remembered and dialled again when it is lost. Raises
+        NetworkError with what went wrong at which address."""
         peer, address = addresses.split_peer(multiaddr)
         addresses.peer_id(peer)
         self._faults.pardon(peer)
@@ -216,7 +218,8 @@ class Network:
         return added
 
     def charge(self, peer: str, what: str) -> None:
-        """A peer misbehaved. Beyond the budget of its window its connections are closed and it is barred for a while."""
+        """A peer misbehaved. Beyond the budget of its window its connections are closed and it is barred for a
+        while."""
         log.info("fault of %s: %s", peer, what)
         self._outbox.put(Fault(peer, what))
         if self._faults.charge(peer):
@@ -226,8 +229,8 @@ class Network:
     # Other protocols
 
     def set_protocol_handler(self, protocol: str, handler: Callable[[INetStream], Awaitable[None]]) -> None:
-        """Serve a protocol. A handler that raises ends its stream only and is charged to the peer; connected peers are
-        told of the new protocol."""
+        """Serve a protocol. A handler that raises ends its stream only and is charged to the peer; connected peers
+        are told of the new protocol."""
         self._host.set_stream_handler(TProtocol(protocol), handler)
         for connection in self.connections():
             peer = addresses.peer_id(connection.peer_id)

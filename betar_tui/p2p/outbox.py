@@ -1,7 +1,7 @@
 """The event stream: whoever reports an event never waits for whoever reads it.
 
-Events wait here until the reader takes them. When it is slow the oldest broadcast gives way to the newest (a later one
-names newer heads) and is counted; news about peers is kept, at most `LIMIT` of everything.
+Events wait here until the reader takes them. When it is slow the oldest broadcast gives way to the newest (a later
+one names newer heads) and is counted; news about peers is kept, at most `LIMIT` of everything.
 """
 
 from __future__ import annotations

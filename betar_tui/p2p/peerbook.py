@@ -1,8 +1,8 @@
 """Whom to dial and when: addresses of peers, and the pauses after failures. Pure; `dialer.py` does the dialling.
 
-An entry is either lasting (bootstrap peers, known peers, peers a person connected to) or not kept at all. After a failure a
-peer is left alone for a pause that doubles up to a limit, with jitter so that peers that lost the same neighbour do not
-all return in the same moment; a success resets it.
+An entry is either lasting (bootstrap peers, known peers, peers a person connected to) or not kept at all. After a
+failure a peer is left alone for a pause that doubles up to a limit, with jitter so that peers that lost the same
+neighbour do not all return in the same moment; a success resets it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from betar_tui.p2p.addresses import MAX_ADDRS_PER_PEER, dial_order, with_peer
+from betar_tui.p2p.addresses import MAX_ADDRS_PER_PEER, dial_order, is_peer_id, with_peer
 
 MAX_PEERS = 1024
 JITTER = 0.3
@@ -40,7 +40,7 @@ class PeerBook:
         """Remember addresses, the newest first; our own are ignored. Whether the peer is in the book now."""
         new = with_peer(addrs, peer)
         page = self._pages.get(peer)
-        if peer == self._own or (page is None and (not new or len(self._pages) >= MAX_PEERS)):
+        if peer == self._own or (page is None and (not new or len(self._pages) >= MAX_PEERS or not is_peer_id(peer))):
             return False
         old = page.addrs if page is not None else ()
         merged = dial_order(new + old)[:MAX_ADDRS_PER_PEER]

@@ -10,6 +10,7 @@ import logging
 import random
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -18,7 +19,7 @@ from betar_tui.errors import DecodeError
 from betar_tui.p2p.fetching import Fetcher
 from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, ReceivedBlock, ReceivedBroadcast
 from betar_tui.p2p.writer import Applied, RawBlock, ReplicaWriter
-from betar_tui.replica import Head, cid, decode_broadcast, encode_broadcast
+from betar_tui.replica import Head, cid, decode_broadcast, encode_broadcast, outline
 
 if TYPE_CHECKING:
     from betar_tui.p2p.network import Network
@@ -61,7 +62,11 @@ class Replication:
         self.fetcher.top_up(self._writer.replica.wants)
 
     async def give(self, block: ReceivedBlock) -> None:
-        """A block that the network fetched."""
+        """A block that the network fetched. What it links to is asked for before it is merged: in a long chain every
+        block waits for the one above it. At worst this fetches one block that is here already."""
+        with suppress(DecodeError):
+            links, _ = outline(block.data)
+            self.fetcher.want([name for name in links if self._writer.replica.may_lack(name)], block.peer)
         await self._inbox.send(RawBlock(block.cid, block.data, block.peer))
 
     async def run_merges(self) -> None:

@@ -1,8 +1,8 @@
 """Background services that outlive their own mistakes.
 
-A service is an async function that normally never returns. When it raises, the error is logged, the service is started
-again after a growing pause, and meanwhile `troubles()` says so in words for a person. Cancellation passes through
-untouched. This file knows nothing of the network.
+A service is an async function that normally never returns. When it raises, the error is logged, the service is
+started again after a growing pause, and meanwhile `troubles()` says so in words for a person. Cancellation passes
+through untouched. This file knows nothing of the network.
 """
 
 from __future__ import annotations

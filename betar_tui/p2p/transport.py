@@ -1,8 +1,8 @@
 """TCP for the host: a listener that owns its port, and the library's dialler.
 
-py-libp2p 0.8.1: its TCP listener sets SO_REUSEPORT, so that a second peer on the same port starts without an error and
-the kernel deals connections to either of them; and it serves from a system task outside every nursery. This listener
-binds the port for itself and serves from the swarm's own nursery.
+py-libp2p 0.8.1: its TCP listener sets SO_REUSEPORT, so that a second peer on the same port starts without an error
+and the kernel deals connections to either of them; and it serves from a system task outside every nursery. This
+listener binds the port for itself and serves from the swarm's own nursery.
 """
 
 from __future__ import annotations

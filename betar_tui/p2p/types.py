@@ -42,10 +42,11 @@ class Timing:
 class NetworkConfig:
     """How to open the network.
 
-    `seed` is the 32-byte Ed25519 seed of the peer key. `listen` are multiaddrs to listen on. When one of them is taken,
-    `listen_explicit` decides: True refuses to start, False takes a free port instead. `bootstrap` are multiaddrs that end
-    in /p2p/<peer id>; `known_peers` pairs a peer id with its multiaddrs. Both are dialled at start and redialled when lost.
-    `fault_budget` misbehaviours within `fault_window` seconds end a peer's connections for `timing.bar` seconds.
+    `seed` is the 32-byte Ed25519 seed of the peer key. `listen` are multiaddrs to listen on. When one of them is
+    taken, `listen_explicit` decides: True refuses to start, False takes a free port instead. `bootstrap` are
+    multiaddrs that end in /p2p/<peer id>; `known_peers` pairs a peer id with its multiaddrs. Both are dialled at
+    start and redialled when lost. `fault_budget` misbehaviours within `fault_window` seconds end a peer's connections
+    for `timing.bar` seconds.
     """
 
     seed: bytes

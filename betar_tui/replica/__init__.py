@@ -9,7 +9,7 @@ Doors: `Replica` (merge, write), `Node`, `decode_node`, `Head`, `decode_broadcas
 """
 
 from betar_tui.replica.broadcast import Head, decode_broadcast, encode_broadcast
-from betar_tui.replica.node import Node, decode_node
+from betar_tui.replica.node import Node, decode_node, outline
 from betar_tui.replica.port import Port
 from betar_tui.replica.replica import Effect, Merged, Replica, Written
 
@@ -24,4 +24,5 @@ __all__ = [
     "decode_broadcast",
     "decode_node",
     "encode_broadcast",
+    "outline",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 
-from betar_tui.errors import BetarError
+from betar_tui.errors import BetarError, DecodeError, StoreError
 from betar_tui.replica import cid, delta, keys
 from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS, Node, decode_node, encode_node, links_of
 from betar_tui.replica.port import Port
@@ -50,12 +50,15 @@ class Written:
 
 
 class Replica:
-    """One replica of the map. `port` is where it is remembered."""
+    """One replica of the map. `port` is where it is remembered. Raises StoreError when that is damaged."""
 
     def __init__(self, port: Port) -> None:
         self._port = port
         snapshot = port.load()
-        incomplete = {name: (height, links_of(data)) for name, (height, data) in snapshot.incomplete.items()}
+        try:
+            incomplete = {name: (height, links_of(data)) for name, (height, data) in snapshot.incomplete.items()}
+        except DecodeError as error:
+            raise StoreError(f"a block in the database is damaged: {error}; run betar-tui doctor") from error
         self._ancestry = Ancestry(snapshot.heads, incomplete, snapshot.wants)
 
     @property
@@ -77,6 +80,11 @@ class Replica:
     def incomplete(self) -> int:
         """How many merged blocks have a hole below them."""
         return self._ancestry.incomplete()
+
+    def may_lack(self, name: bytes) -> bool:
+        """Whether a block may be missing, told without asking the port: right about heads and what lies above a hole.
+        May be called while a merge runs."""
+        return not self._ancestry.knows(name)
 
     def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         """Those of the blocks that are not held, in the order given."""

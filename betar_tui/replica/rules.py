@@ -84,6 +84,10 @@ class Ancestry:
         """The greatest height of a head, 0 without one."""
         return max(self.heads.values(), default=0)
 
+    def knows(self, name: bytes) -> bool:
+        """Whether the block is held for certain; a complete block that is no head is not remembered here."""
+        return name in self.heads or name in self._incomplete
+
     def incomplete(self) -> int:
         """How many blocks are merged but not complete."""
         return len(self._incomplete)

@@ -1,7 +1,7 @@
 """Binary CIDs as Bitswap needs them: which are accepted, and the CID of received bytes.
 
-Accepted are CIDv1 of dag-pb or raw with sha2-256 (36 bytes) and CIDv0 (34 bytes, a bare sha2-256 multihash of dag-pb).
-Everything stays bytes; no library is used.
+Accepted are CIDv1 of dag-pb or raw with sha2-256 (36 bytes) and CIDv0 (34 bytes, a bare sha2-256 multihash of
+dag-pb). Everything stays bytes; no library is used.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Bitswap over streams: moves what `wants` and `ledger` decide, and verifies blocks.
 
 Theory of operation. Each peer has a `_Link`: one outgoing stream, kept open, written by one task as soon as there is
-something to write (what piles up meanwhile goes into the next message), and one task that looks up blocks the peer asked
-for. Peers may open any number of streams to us; each is read until it ends. Answers go out on our own stream, because Go
-never reads the one it sent its wants on; answers that a peer writes on our stream, as py-libp2p does, are read as well.
+something to write (what piles up meanwhile goes into the next message), and one task that looks up blocks the peer
+asked for. Peers may open any number of streams to us; each is read until it ends. Answers go out on our own stream,
+because Go never reads the one it sent its wants on; answers that a peer writes on our stream, as py-libp2p does, are
+read as well.
 
 A block counts only if its recomputed CID is wanted. A block that nobody wanted lately is a fault of its sender.
 """

@@ -1,10 +1,10 @@
 """What peers want of us, and what they get: the server's half of Bitswap, without I/O.
 
-Each peer has a ledger: the entries of its wantlist that we could not answer with a block yet (at most `MAX_WANTS`, the
-excess is dropped and counted), and those to be looked up next. The engine takes a batch of look-ups, reads the blocks,
-and gives them back to `answer`, which says what to send. A block that arrives later is looked up again for everybody who
-still wants it. As in boxo: a block settles its entry, a HAVE settles an entry that only asked for one, and a small block
-is sent instead of a HAVE.
+Each peer has a ledger: the entries of its wantlist that we could not answer with a block yet (at most `MAX_WANTS`,
+the excess is dropped and counted), and those to be looked up next. The engine takes a batch of look-ups, reads the
+blocks, and gives them back to `answer`, which says what to send. A block that arrives later is looked up again for
+everybody who still wants it. As in boxo: a block settles its entry, a HAVE settles an entry that only asked for one,
+and a small block is sent instead of a HAVE.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Ledgers:
         self.dropped = 0
 
     def receive(self, peer: str, entries: Sequence[Entry], full: bool) -> bool:
-        """Take in (part of) a peer's wantlist; `full` replaces what it wanted before. Whether it must be looked at."""
+        """Take in (part of) a peer's wantlist; `full` replaces what it wanted before. Whether it must be looked
+        at."""
         ledger = self._ledgers.setdefault(peer, _Ledger())
         if full:
             for cid in tuple(ledger.wants):

@@ -1,8 +1,8 @@
 """Bitswap messages (1.0.0 to 1.2.0), encoded and decoded by hand.
 
-By hand because of limits: the library's protobuf would first build a million empty entries and then let us count them.
-Decoding is strict about structure and wire types and skips unknown fields; what exceeds a cap is dropped and counted in
-`dropped`, what makes no sense raises DecodeError. The message (specs.ipfs.tech/bitswap-protocol):
+By hand because of limits: the library's protobuf would first build a million empty entries and then let us count
+them. Decoding is strict about structure and wire types and skips unknown fields; what exceeds a cap is dropped and
+counted in `dropped`, what makes no sense raises DecodeError. The message (specs.ipfs.tech/bitswap-protocol):
 
     Message  { Wantlist wantlist = 1; bytes blocks = 2 (1.0.0); Block payload = 3; BlockPresence presences = 4;
                int32 pendingBytes = 5 }

@@ -1,14 +1,14 @@
 """Which peer is asked for which block, and when the next one is: the client's half of Bitswap, without I/O.
 
-Theory of operation. A want is at any time in one of two states. Either it counts on a *provider*, a peer that was asked for
-the block itself (the peer that announced it, if known), until that one answers, says it has not got it, goes away, or
-stalls. Or it *searches*: every other peer was asked whether it has the block, the first to say so becomes the provider at
-once, and if nobody does all are asked again after a growing pause, for as long as the block is wanted. A stalled peer's
-request is left standing: a late block is as good as any.
+Theory of operation. A want is at any time in one of two states. Either it counts on a *provider*, a peer that was
+asked for the block itself (the peer that announced it, if known), until that one answers, says it has not got it,
+goes away, or stalls. Or it *searches*: every other peer was asked whether it has the block, the first to say so
+becomes the provider at once, and if nobody does all are asked again after a growing pause, for as long as the block
+is wanted. A stalled peer's request is left standing: a late block is as good as any.
 
-Facts come in through methods that take `now` (seconds of any clock that does not go back); what must be sent is fetched
-with `take(peer)` for the peers named by `dirty()`. Each peer has at most `per_peer` unanswered entries, the rest waits in
-its `ready`. Nothing here verifies blocks, and nothing here knows of streams.
+Facts come in through methods that take `now` (seconds of any clock that does not go back); what must be sent is
+fetched with `take(peer)` for the peers named by `dirty()`. Each peer has at most `per_peer` unanswered entries, the
+rest waits in its `ready`. Nothing here verifies blocks, and nothing here knows of streams.
 """
 
 from __future__ import annotations
@@ -150,7 +150,9 @@ class Wants:
     def received(self, peer: str, cid: bytes, now: float) -> bool:
         """The verified block of `cid` came from `peer`. Whether it was wanted; if so it is now done."""
         self._answered(peer, cid, now)
-        self._favourite = peer if peer in self._peers else self._favourite
+        if (state := self._peers.get(peer)) is not None:
+            self._favourite = peer
+            state.cancels.pop(cid, None)  # sending it has settled the entry at its end
         return self._finish(cid, peer)
 
     def resend(self, peer: str) -> None:
@@ -248,7 +250,9 @@ class Wants:
     def _ask(self, want: _Want, peer: str, have: bool) -> None:
         state = self._peers[peer]
         state.open.pop(want.cid, None)
-        state.cancels.pop(want.cid, None)
+        if want.cid in state.cancels:  # wanted again before the cancel went out: the peer still has the old entry
+            del state.cancels[want.cid]
+            want.told.add(peer)
         state.ready[want.cid] = have and state.presences
         self._dirty[peer] = None
 

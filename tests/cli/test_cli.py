@@ -1,0 +1,177 @@
+"""The command line as scripts rely on it, without a running peer."""
+
+import json
+import stat
+
+import pytest
+
+from betar_tui.cli import build_parser, main, read_config
+from betar_tui.config import load_config, load_identity, parse_duration
+from betar_tui.errors import ConfigError, UsageError
+
+LISTING_KEYS = {
+    "id", "name", "price", "metadata", "seller_id", "addrs", "protocols", "timestamp", "token_id", "provenance", "mine",
+    "cid", "height",
+}  # fmt: skip
+STATUS_KEYS = {
+    "version", "running", "peer_id", "addrs", "peers", "topic_peers", "listings", "heads", "height", "blocks", "bytes",
+    "pending", "tombstones", "uptime",
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Runs a command in its own data directory; gives (exit code, stdout, stderr)."""
+    monkeypatch.setenv("BETAR_TUI_DATA_DIR", str(tmp_path / "data"))
+
+    def call(*arguments: str):
+        try:
+            code = main(arguments)
+        except SystemExit as exit_:
+            code = exit_.code
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return call
+
+
+def publish(run, name="swift-ocr", *more):
+    code, out, err = run("publish", "--name", name, "--price", "0.05", "--json", *more)
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def test_a_listing_lives_and_goes(run):
+    receipt = publish(run, "swift-ocr", "--description", "reads scans", "--meta", "lang=en", "--token-id", "7")
+    assert receipt.keys() == {"id", "cid", "height", "sent_to"}
+    (listing,) = json.loads(run("list", "--json")[1])
+    assert listing.keys() == LISTING_KEYS
+    assert listing["metadata"] == {"description": "reads scans", "lang": "en"}
+    assert (listing["mine"], listing["provenance"], listing["token_id"]) == (True, "verified", "7")
+    assert json.loads(run("update", receipt["id"], "--price", "2", "--json")[1])["height"] == 2
+    shown = json.loads(run("show", receipt["id"], "--json")[1])
+    assert shown.keys() == LISTING_KEYS | {"raw", "history", "document"}
+    assert [version["height"] for version in shown["history"]] == [2, 1]
+    assert json.loads(shown["raw"])["price"] == 2
+    removal = json.loads(run("delist", receipt["id"], "--json")[1])
+    assert removal["tombstones"] == 2
+    assert json.loads(run("list", "--json")[1]) == []
+    assert [each["height"] for each in json.loads(run("log", "--json")[1])] == [3, 2, 1]
+    assert json.loads(run("heads", "--json")[1]) == [{"cid": removal["cid"], "height": 3}]
+
+
+def test_status_has_its_keys_and_says_that_no_peer_runs(run):
+    status = json.loads(run("status", "--json")[1])
+    assert status.keys() >= STATUS_KEYS
+    assert status["running"] is False
+
+
+def test_filter_sort_and_limit(run):
+    for name, price in (("a-ocr", 3), ("b-ocr", 1), ("c-tts", 2)):
+        run("publish", "--name", name, "--price", str(price))
+    names = [each["name"] for each in json.loads(run("list", "ocr", "--sort", "price", "--json")[1])]
+    assert names == ["b-ocr", "a-ocr"]
+    names = [each["name"] for each in json.loads(run("list", "--sort=-price", "--limit", "2", "--json")[1])]
+    assert names == ["a-ocr", "c-tts"]
+
+
+def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
+    file = tmp_path / "many.json"
+    file.write_text(json.dumps([{"name": f"n{n}", "price": n, "description": "x" * 300} for n in range(300)]))
+    receipts = json.loads(run("publish", "--file", str(file), "--json")[1])
+    assert len(receipts) == 300
+    assert len({each["cid"] for each in receipts}) == 1
+    assert len(json.loads(run("list", "--json")[1])) == 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["show", "nobody"], 1, "no listing has the id"),
+        (["delist", "nobody"], 1, "no listing has the id"),
+        (["peers"], 1, "--serve"),
+        (["watch"], 1, "--serve"),
+        (["connect", "/ip4/127.0.0.1/tcp/1/p2p/x"], 1, "--serve"),
+        (["publish", "--name", "x"], 2, "--price"),
+        (["publish", "--name", "x", "--price", "cheap"], 2, "price"),
+        (["publish", "--name", "x", "--price", "1", "--meta", "nope"], 2, "NAME=VALUE"),
+        (["publish", "--name", "x/y", "--price", "1"], 1, "slashes"),
+        (["publish", "--name", "x", "--price", "-1"], 1, "negative"),
+        (["publish", "--file", "/nowhere.json"], 1, "cannot read"),
+        (["list", "price<"], 1, "price"),
+        (["list", "--sort", "colour"], 1, "colour"),
+        (["nonsense"], 2, "invalid choice"),
+        (["--announce-interval", "1s", "status"], 2, "--announce-interval"),
+        (["--announce-interval", "soon", "status"], 2, "30s"),
+        (["--bootstrap", "/ip4/127.0.0.1/tcp/1", "status"], 2, "/p2p/"),
+        (["--listing-dialect", "french", "status"], 2, "invalid choice"),
+    ],
+)
+def test_mistakes_are_said_without_a_traceback(run, arguments, code, says):
+    result, _, err = run(*arguments)
+    assert result == code
+    assert says in err
+    assert "Traceback" not in err
+
+
+def test_publishing_a_name_twice_is_refused(run):
+    publish(run)
+    code, _, err = run("publish", "--name", "swift-ocr", "--price", "1")
+    assert code == 1
+    assert "update it instead" in err
+
+
+def test_options_stand_before_or_after_the_command(run, tmp_path):
+    for arguments in (["--data-dir", str(tmp_path / "x"), "locate", "--json"],
+                      ["locate", "--json", "--data-dir", str(tmp_path / "x")]):  # fmt: skip
+        assert json.loads(run(*arguments)[1])["data_dir"] == str(tmp_path / "x")
+
+
+def test_command_line_over_environment_over_file(tmp_path):
+    (tmp_path / "config.toml").write_text('announce-interval = "10s"\nrefresh-interval = "2h"\nlog-level = "debug"\n')
+    environment = {"BETAR_TUI_DATA_DIR": str(tmp_path), "BETAR_TUI_ANNOUNCE_INTERVAL": "20s",
+                   "BETAR_TUI_LISTEN": "/ip4/127.0.0.1/tcp/0"}  # fmt: skip
+    parsed = read_config(build_parser().parse_args(["--announce-interval", "1m30s"]), environment)
+    assert (parsed.announce_interval, parsed.refresh_interval, parsed.log_level) == (90.0, 7200.0, "debug")
+    assert (parsed.listen, parsed.listen_explicit) == (("/ip4/127.0.0.1/tcp/0",), True)
+    assert read_config(build_parser().parse_args([]), environment).announce_interval == 20.0
+
+
+@pytest.mark.parametrize("text", ["x = 1", "listen = 7", 'mdns = "perhaps"', "announce_interval = -1", "= broken"])
+def test_a_bad_settings_file_is_named(tmp_path, text):
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(ConfigError):
+        load_config(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), ("30s", 30), ("1m30s", 90), ("1.5h", 5400), ("2d", 172800)]
+)
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "s", "1 s", "-1s", "1x", "1s1"])
+def test_what_is_no_duration(text):
+    with pytest.raises(UsageError):
+        parse_duration(text)
+
+
+def test_the_identity_is_made_once_and_is_private(tmp_path):
+    file = tmp_path / "identity.key"
+    seed = load_identity(file)
+    assert load_identity(file) == seed
+    assert len(seed) == 32
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.write_bytes(b"short")
+    with pytest.raises(ConfigError, match="5 bytes"):
+        load_identity(file)
+
+
+def test_text_from_the_network_is_made_safe(run):
+    publish(run, "plain", "--description", "\x1b[31mred\u202e")
+    assert "\x1b" not in run("list")[1]
+    identifier = json.loads(run("list", "--json")[1])[0]["id"]
+    shown = run("show", identifier)[1]
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown

@@ -1,0 +1,182 @@
+"""Requests, walks and archives, without a network."""
+
+import random
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from betar_tui.errors import DecodeError
+from betar_tui.p2p.dagsync.messages import (
+    MAX_BLOCKS,
+    MAX_WANTS,
+    Request,
+    Trailer,
+    decode_request,
+    decode_trailer,
+    encode_request,
+    encode_trailer,
+)
+from betar_tui.p2p.dagsync.walk import Walk
+from betar_tui.replica import car, cid, delta
+from betar_tui.replica.node import encode_node
+from betar_tui.replica.protobuf import read_varint
+
+names = st.binary(min_size=32, max_size=32).map(lambda digest: cid.DAG_PB + digest)
+
+
+def body(framed: bytes) -> bytes:
+    size, start = read_varint(framed, 0, len(framed))
+    assert len(framed) == start + size
+    return framed[start:]
+
+
+@given(st.lists(names, unique=True, max_size=5), st.lists(names, unique=True, max_size=5), st.integers(0, 50_000))
+def test_a_request_comes_back(wants, haves, blocks):
+    request = Request(tuple(wants), tuple(haves), max_blocks=blocks)
+    assert decode_request(body(encode_request(request))) == request
+
+
+@given(st.integers(0, 1 << 40), st.integers(0, 1 << 40), st.booleans())
+def test_a_trailer_comes_back(blocks, size, complete):
+    assert decode_trailer(body(encode_trailer(Trailer(blocks, size, complete)))) == Trailer(blocks, size, complete)
+
+
+@given(st.binary(max_size=100))
+def test_arbitrary_bytes_raise_nothing_but_a_decode_error(raw):
+    for decode in (decode_request, decode_trailer):
+        with pytest.raises(DecodeError):
+            decode(raw)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"v": 2},
+        {"wants": "x"},
+        {"wants": [b"x"]},
+        {"wants": [cbor2.CBORTag(42, cid.of(b"x"))]},
+        {"wants": [cbor2.CBORTag(43, b"\x00" + cid.of(b"x"))]},
+        {"wants": [car.link(cid.of(b"%d" % n)) for n in range(MAX_WANTS + 1)]},
+        {"max_bytes": -1},
+        {"max_bytes": True},
+        {"max_blocks": "1"},
+    ],
+)
+def test_a_bad_request_is_refused(fields):
+    good = {"v": 1, "wants": [], "haves": [], "max_bytes": 1, "max_blocks": 1}
+    assert decode_request(cbor2.dumps(good)).max_blocks == 1
+    with pytest.raises(DecodeError):
+        decode_request(cbor2.dumps({**good, **fields}))
+
+
+def test_a_request_cannot_raise_the_limits():
+    raw = cbor2.dumps({"v": 1, "wants": [], "haves": [], "max_bytes": 1 << 60, "max_blocks": 1 << 60})
+    assert decode_request(raw).max_blocks == MAX_BLOCKS
+
+
+def random_dag(seed: int, size: int) -> dict[bytes, tuple[bytes, tuple[bytes, ...], int]]:
+    """Blocks by CID as (block, links, height), in the order in which they were made."""
+    chance = random.Random(seed)
+    dag: dict[bytes, tuple[bytes, tuple[bytes, ...], int]] = {}
+    for n in range(size):
+        links = tuple(chance.sample(list(dag), min(len(dag), chance.choice((0, 1, 1, 1, 2, 3)))))
+        height = max((dag[link][2] for link in links), default=0) + 1
+        block = encode_node(links, delta.encode([(f"/agents/{n}", b"v")], [], height))
+        dag[cid.of(block)] = (block, links, height)
+    return dag
+
+
+def below(dag, names) -> set[bytes]:
+    found: set[bytes] = set()
+    queue = list(names)
+    while queue:
+        name = queue.pop()
+        if name not in found and name in dag:
+            found.add(name)
+            queue += dag[name][1]
+    return found
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.data())
+def test_a_walk_sends_what_is_below_the_wants_and_not_below_the_haves(seed, size, data):
+    dag = random_dag(seed, size)
+    some = st.lists(st.sampled_from(list(dag)), max_size=4, unique=True)
+    wants, haves = data.draw(some), data.draw(some)
+
+    def lookup(asked):
+        return {name: dag[name][0] for name in asked if name in dag}
+
+    sent = [name for name, block in Walk(wants, haves, lookup) if dag[name][0] == block]
+    assert set(sent) == below(dag, wants) - below(dag, haves)
+    assert len(sent) == len(set(sent))
+    heights = [dag[name][2] for name in sent]
+    assert heights == sorted(heights, reverse=True), "newest first"
+    allowed = set(wants)
+    for name in sent:
+        assert name in allowed, "a block before the one that links to it"
+        allowed.update(dag[name][1])
+
+
+def test_a_walk_looks_no_further_than_the_haves():
+    dag = random_dag(3, 1)
+    chain = list(dag)
+    for n in range(500):
+        block = encode_node([chain[-1]], delta.encode([("/agents/a", b"%d" % n)], [], n + 2))
+        dag[cid.of(block)] = (block, (chain[-1],), n + 2)
+        chain.append(cid.of(block))
+    looked = []
+
+    def lookup(asked):
+        looked.extend(asked)
+        return {name: dag[name][0] for name in asked}
+
+    assert len(list(Walk([chain[-1]], [chain[-4]], lookup))) == 3
+    assert len(looked) < 10
+
+
+def test_unknown_wants_and_files_are_passed_over():
+    file = b"\x12\x02\x08\x01"
+    assert list(Walk([cid.of(b"unknown"), cid.of(file)], [], lambda asked: {cid.of(file): file})) == []
+
+
+@given(st.lists(st.binary(max_size=300), max_size=8), st.lists(st.integers(1, 50), min_size=1, max_size=30))
+def test_an_archive_cut_anywhere_reads_the_same(blocks, cuts):
+    raw = car.encode_header([cid.of(b) for b in blocks]) + b"".join(car.encode_section(cid.of(b), b) for b in blocks)
+    reader = car.CarReader(stop_at_end=True)
+    found = []
+    pos = turn = 0
+    raw += car.END + b"rest"
+    while pos < len(raw):
+        step = cuts[turn % len(cuts)]
+        found += reader.feed(raw[pos : pos + step])
+        pos, turn = pos + step, turn + 1
+    assert [section.data for section in found] == blocks
+    assert reader.roots == tuple(cid.of(b) for b in blocks)
+    assert reader.ended
+    assert reader.rest == b"rest"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x05hello",
+        b"\xff\xff\xff\x7f",
+        car.encode_header([])[:1] + b"\xa0" * 30,
+        car.encode_header([]) + b"\x25" + b"\x01\x71\x12\x20" + b"x" * 33,
+        car.encode_header([]) + b"\x05" + cid.DAG_PB + b"x",
+        car.encode_header([]) + b"\xff\xff\xff\xff\x0f",
+        car.encode_header([]) + b"\xff" * 11,
+    ],
+)
+def test_what_is_no_archive_of_ours_is_refused(raw):
+    with pytest.raises(DecodeError):
+        list(car.CarReader(stop_at_end=False).feed(raw))
+
+
+def test_padding_in_a_file_is_passed_over():
+    block = b"block"
+    reader = car.CarReader(stop_at_end=False)
+    raw = car.encode_header([]) + car.END + car.encode_section(cid.of(block), block) + car.END
+    assert [section.data for section in reader.feed(raw)] == [block]
