@@ -182,6 +182,28 @@ async def log(config: Config, arguments: Arguments) -> None:
     print_table(("HEIGHT", "CHANGES", "BYTES", "VIA", "CID", "LISTINGS"), rows)
 
 
+async def export(config: Config, arguments: Arguments) -> None:
+    """Write the replica's DAG as a CARv1 file."""
+    async with open_marketplace(config) as market:
+        exported = await market.export_car(str(arguments.file.absolute()), arguments.heads)
+    if arguments.json:
+        print_json(asdict(exported))
+    else:
+        say(f"wrote {exported.blocks} blocks, {exported.bytes} bytes, to {exported.path}")
+
+
+async def import_(config: Config, arguments: Arguments) -> None:
+    """Merge a CARv1 file."""
+    async with open_marketplace(config) as market:
+        imported = await market.import_car(str(arguments.file.absolute()))
+    if arguments.json:
+        print_json(asdict(imported))
+        return
+    say(f"merged {imported.new} new deltas of {imported.path}; {imported.known} were known, {imported.files} are files")
+    if imported.missing:
+        say(f"{imported.missing} blocks below them are missing and will be fetched from peers")
+
+
 async def locate(config: Config, arguments: Arguments) -> None:
     """Print where things are kept."""
     paths = {
@@ -284,7 +306,9 @@ def _with_id(parser: argparse.ArgumentParser) -> None:
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
     parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="such as: ocr price<0.5 state:verified")
-    parser.add_argument("--sort", default="", metavar="COLUMN", help="name price seller seen state; --sort=-price descends")
+    parser.add_argument(
+        "--sort", default="", metavar="COLUMN", help="name price seller seen state; --sort=-price descends"
+    )
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N")
 
 
@@ -324,6 +348,17 @@ def _log_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="default 50")
 
 
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("file", type=Path, metavar="F.car")
+    parser.add_argument("--heads", nargs="+", default=[], metavar="CID", help="what to export (default: all heads)")
+
+
+def _import_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("file", type=Path, metavar="F.car")
+
+
 COMMANDS: Mapping[str, Command] = {
     "list": Command("the listings, filtered and sorted", _list_arguments, list_),
     "show": Command("one listing with its history", _with_id, show),
@@ -336,5 +371,7 @@ COMMANDS: Mapping[str, Command] = {
     "connect": Command("dial a peer and remember it", _connect_arguments, connect),
     "heads": Command("the heads of the Merkle-DAG", _only_json, heads),
     "log": Command("the deltas applied last", _log_arguments, log),
+    "export": Command("write the replica's DAG as a CARv1 file", _export_arguments, export),
+    "import": Command("merge a CARv1 file", _import_arguments, import_),
     "locate": Command("where things are kept", _only_json, locate),
 }

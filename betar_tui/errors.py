@@ -57,6 +57,10 @@ class FilterError(BetarError):
         self.position = position
 
 
+class ArchiveError(BetarError):
+    """A CAR file cannot be written, read or merged."""
+
+
 class NetworkError(BetarError):
     """A peer cannot be reached or does not speak with us."""
 

@@ -14,7 +14,9 @@ from betar_tui.market.marketplace import (
     DelistReceipt,
     DeltaInfo,
     Event,
+    Exported,
     HeadInfo,
+    Imported,
     ListingDetail,
     ListingDraft,
     ListingPage,
@@ -84,6 +86,14 @@ class ControlClient:
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         """See `Marketplace`."""
         return await self._call("log", limit=limit)  # type: ignore[no-any-return]
+
+    async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
+        """See `Marketplace`."""
+        return await self._call("export_car", path=path, heads=tuple(heads))  # type: ignore[no-any-return]
+
+    async def import_car(self, path: str) -> Imported:
+        """See `Marketplace`."""
+        return await self._call("import_car", path=path)  # type: ignore[no-any-return]
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:

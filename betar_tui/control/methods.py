@@ -7,7 +7,9 @@ from typing import Any
 from betar_tui.market.marketplace import (
     DelistReceipt,
     DeltaInfo,
+    Exported,
     HeadInfo,
+    Imported,
     ListingDetail,
     ListingDraft,
     ListingPage,
@@ -36,5 +38,7 @@ METHODS: Mapping[str, Method] = {
     "peers": Method({}, tuple[PeerInfo, ...]),
     "connect": Method({"address": str}, PeerInfo),
     "heads": Method({}, tuple[HeadInfo, ...]),
+    "export_car": Method({"path": str, "heads": tuple[str, ...]}, Exported),
+    "import_car": Method({"path": str}, Imported),
     "log": Method({"limit": int}, tuple[DeltaInfo, ...]),
 }

@@ -225,6 +225,28 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Exported:
+    """An archive that was written: its path, its roots as CIDs, and how much is in it."""
+
+    path: str
+    roots: tuple[str, ...]
+    blocks: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """An archive that was merged. `new` deltas were not here before, `known` were, `files` are blocks of metadata
+    files; `missing` counts blocks that are still wanted after it."""
+
+    path: str
+    new: int
+    known: int
+    files: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
 class StatusChanged:
     """Something that `status()` or `peers()` shows is different now."""
 
@@ -285,6 +307,13 @@ class Marketplace(Protocol):
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         """Recently applied deltas, newest first."""
+
+    async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
+        """Write the DAG below `heads` (all of ours without any) as CARv1 to a file of this machine. Raises ArchiveError."""
+
+    async def import_car(self, path: str) -> Imported:
+        """Merge a CARv1 file of this machine as if a peer had sent it. Raises ArchiveError; what came before the
+        trouble stays merged."""
 
     def events(self) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:
         """A stream of what happens from now on; it never blocks the peer, a slow reader gets `Missed`."""

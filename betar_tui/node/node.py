@@ -3,12 +3,13 @@
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import trio
 
 from betar_tui import __version__
 from betar_tui.config import Config, load_identity, prepare_data_dir
-from betar_tui.errors import NoRunningPeerError, StoreLockedError, UnknownListingError
+from betar_tui.errors import ArchiveError, DecodeError, NoRunningPeerError, StoreLockedError, UnknownListingError
 from betar_tui.market.book import Book, Reading
 from betar_tui.market.hub import EventHub
 from betar_tui.market.marketplace import (
@@ -16,7 +17,9 @@ from betar_tui.market.marketplace import (
     DelistReceipt,
     DeltaInfo,
     Event,
+    Exported,
     HeadInfo,
+    Imported,
     ListingDetail,
     ListingDraft,
     ListingPage,
@@ -30,6 +33,7 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.market.provenance import Signer
 from betar_tui.market.seller import Seller
+from betar_tui.node import archive
 from betar_tui.node.online import Online
 from betar_tui.p2p.writer import Applied, ReplicaWriter
 from betar_tui.replica import Replica, Written, cid, decode_node, keys
@@ -193,6 +197,18 @@ class Node:
         rows = await trio.to_thread.run_sync(self._store.log, max(0, min(limit, 10_000)))
         return tuple(_delta_info(row) for row in rows)
 
+    async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
+        """See `Marketplace`."""
+        chosen = [self._held(text) for text in heads] or sorted(self._writer.replica.heads)
+        return await archive.export_car(self._store, chosen, Path(path))
+
+    async def import_car(self, path: str) -> Imported:
+        """See `Marketplace`."""
+        before = self._writer.replica.heads
+        imported = await archive.import_car(self._store, self._writer, Path(path))
+        await self.online.announce([name for name in self._writer.replica.heads if name not in before])
+        return imported
+
     def events(self) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:
         """See `Marketplace`."""
         return self._hub.watch()
@@ -200,6 +216,15 @@ class Node:
     def notice(self, level: str, text: str) -> None:
         """Tell everybody who watches."""
         self._hub.emit([Notice(level, text, self._clock())])
+
+    def _held(self, text: str) -> bytes:
+        try:
+            name = cid.from_str(text)
+        except DecodeError as error:
+            raise ArchiveError(str(error)) from error
+        if self._writer.replica.missing([name]):
+            raise ArchiveError(f"the block {text} is not here; betar-tui heads shows what is")
+        return name
 
     async def _send(self, written: Collection[Written]) -> int:
         """Announce deltas of ours; the number of peers they went to."""

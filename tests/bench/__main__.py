@@ -2,9 +2,9 @@
 
 import sys
 
-from . import latency
+from . import latency, sync
 
-BENCHMARKS = {"latency": latency.main}
+BENCHMARKS = {"latency": latency.main, "sync": sync.main}
 
 
 def main() -> int:
