@@ -1,0 +1,125 @@
+"""Real networks over loopback for the tests of this folder, and conditions to wait for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import trio
+
+from betar_tui.p2p.network import Network, open_network
+from betar_tui.p2p.types import NetworkConfig, NetworkEvent, Timing
+
+LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
+SECONDS = 10.0  # longest wait for a condition; none of them takes more than one when things are right
+QUICK = Timing(
+    ping_interval=0.2,
+    ping_timeout=0.5,
+    probe_timeout=0.4,
+    hello_interval=0.3,
+    heartbeat=0.3,
+    dial_timeout=2.0,
+    redial_min=0.1,
+    redial_max=0.5,
+    stall=0.3,
+    retry_min=0.3,
+    retry_max=1.0,
+)
+
+T = TypeVar("T")
+
+
+def cid_for(data: bytes, codec: int = 0x70) -> bytes:
+    """The binary CIDv1 of `data`."""
+    return bytes((1, codec, 0x12, 0x20)) + sha256(data).digest()
+
+
+class Shelf:
+    """A block source in memory."""
+
+    def __init__(self) -> None:
+        self.held: dict[bytes, bytes] = {}
+        self.asked: list[bytes] = []
+
+    def put(self, data: bytes) -> bytes:
+        """Hold `data`; its CID."""
+        cid = cid_for(data)
+        self.held[cid] = data
+        return cid
+
+    async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        self.asked.extend(cids)
+        return {cid: self.held[cid] for cid in cids if cid in self.held}
+
+
+class Peer:
+    """A network, its shelf, and everything it has reported so far."""
+
+    def __init__(self, network: Network, shelf: Shelf) -> None:
+        self.network = network
+        self.shelf = shelf
+        self.seen: list[NetworkEvent] = []
+
+    @property
+    def id(self) -> str:
+        return self.network.peer_id
+
+    async def follow(self) -> None:
+        async for event in self.network.events:
+            self.seen.append(event)
+
+    def of(self, kind: type[T]) -> list[T]:
+        """The events of one kind, in order."""
+        return [event for event in self.seen if isinstance(event, kind)]
+
+    async def fetch(self, cids: Sequence[bytes], ask: str | None = None) -> dict[bytes, bytes]:
+        """Want blocks and wait for all of them."""
+        self.network.want(cids, ask)
+        got: dict[bytes, bytes] = {}
+        with trio.fail_after(SECONDS):
+            while len(got) < len(set(cids)):
+                block = await self.network.blocks.receive()
+                got[block.cid] = block.data
+        return got
+
+
+def config(name: str, **changes: Any) -> NetworkConfig:
+    """The configuration of the test peer `name`: the same name has the same key."""
+    plain = NetworkConfig(seed=sha256(name.encode()).digest(), listen=LOOPBACK, timing=QUICK)
+    return replace(plain, **changes)
+
+
+@asynccontextmanager
+async def peer(name: str, follow: bool = True, **changes: Any) -> AsyncIterator[Peer]:
+    """One running peer whose events are followed, unless nobody shall read them."""
+    shelf = Shelf()
+    async with open_network(config(name, **changes), shelf) as network, trio.open_nursery() as nursery:
+        one = Peer(network, shelf)
+        if follow:
+            nursery.start_soon(one.follow)
+        yield one
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def pair(**changes: Any) -> AsyncIterator[tuple[Peer, Peer]]:
+    """Two peers that are connected and see each other on the topic."""
+    async with peer("alice", **changes) as alice, peer("bob", **changes) as bob:
+        await meet(alice, bob)
+        yield alice, bob
+
+
+async def meet(one: Peer, other: Peer) -> None:
+    """Connect two peers and wait until each sees the other on the topic."""
+    await one.network.connect(other.network.addrs[0])
+    await until(lambda: other.id in one.network.topic_peers() and one.id in other.network.topic_peers())
+
+
+async def until(condition: Callable[[], object], seconds: float = SECONDS) -> None:
+    """Wait until `condition` holds; fails after `seconds`."""
+    with trio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110  # conditions are about state that nobody signals
+            await trio.sleep(0.01)

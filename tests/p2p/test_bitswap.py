@@ -1,0 +1,196 @@
+"""Blocks between our own peers: whom they come from, and what happens when somebody has not got them, or is
+silent."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+
+import pytest
+import trio
+from libp2p.abc import INetStream
+
+from betar_tui.errors import DecodeError
+from betar_tui.p2p.bitswap.messages import PROTOCOLS, V10, V11, V12, Block, Entry, Message, decode, encode
+from betar_tui.p2p.frames import FrameReader, frame
+from betar_tui.p2p.types import Fault
+from tests.p2p.peers import QUICK, cid_for, meet, pair, peer, until
+
+
+async def test_sixty_blocks_from_the_announcer() -> None:
+    async with pair() as (alice, bob):
+        cids = [alice.shelf.put(os.urandom(600)) for _ in range(60)]
+        assert await bob.fetch(cids, alice.id) == alice.shelf.held
+        assert bob.network.wants() == 0
+        start = time.perf_counter()
+        for _ in range(20):
+            cid = alice.shelf.put(os.urandom(600))
+            await bob.fetch([cid], alice.id)
+        # 15 ms of debounce and answers on a second's tick are what the library's client costs.
+        assert (time.perf_counter() - start) / 20 < 0.015
+
+
+async def test_thousands_of_wants_go_out_in_few_messages() -> None:
+    async with pair() as (alice, bob):
+        cids = [alice.shelf.put(b"%d" % number) for number in range(3000)]
+        assert len(await bob.fetch(cids, alice.id)) == 3000
+
+
+async def test_large_blocks() -> None:
+    async with pair() as (alice, bob):
+        cids = [alice.shelf.put(os.urandom(1 << 20)) for _ in range(6)]
+        assert await bob.fetch(cids, alice.id) == alice.shelf.held
+
+
+async def test_a_third_peer_helps_when_the_announcer_has_not_got_it() -> None:
+    async with pair() as (alice, bob), peer("carol") as carol:
+        await meet(carol, bob)
+        cid = carol.shelf.put(b"only carol has it" * 100)
+        start = time.perf_counter()
+        assert await bob.fetch([cid], alice.id)
+        assert time.perf_counter() - start < bob.network._timing.retry_min  # found by asking, not by retrying
+        assert bob.of(Fault) == []
+
+
+async def test_a_peer_that_connects_later_is_asked() -> None:
+    async with pair() as (alice, bob), peer("carol") as carol:
+        cid = carol.shelf.put(b"late")
+        bob.network.want([cid], alice.id)
+        await until(lambda: cid in alice.shelf.asked)
+        await meet(carol, bob)
+        with trio.fail_after(5):
+            block = await bob.network.blocks.receive()
+        assert (block.cid, block.data, block.peer) == (cid, b"late", carol.id)
+
+
+async def test_a_block_that_arrives_at_the_announcer_later_is_sent() -> None:
+    async with pair(timing=replace(QUICK, retry_min=30.0, retry_max=30.0)) as (alice, bob):
+        data = b"comes later" * 200
+        cid = cid_for(data)
+        bob.network.want([cid], alice.id)
+        await until(lambda: cid in alice.shelf.asked)
+        alice.shelf.put(data)
+        alice.network.announce_block(cid)
+        with trio.fail_after(5):
+            assert (await bob.network.blocks.receive()).data == data
+
+
+async def test_a_stalling_announcer_is_passed_over() -> None:
+    async with pair() as (alice, bob), peer("carol") as carol:
+        await meet(carol, bob)
+
+        async def swallow(stream: INetStream) -> None:
+            await trio.sleep_forever()
+
+        for protocol in PROTOCOLS:
+            alice.network._host.set_stream_handler(protocol, swallow)  # type: ignore[arg-type]
+        cid = carol.shelf.put(b"from carol")
+        start = time.perf_counter()
+        assert await bob.fetch([cid], alice.id)
+        assert bob.network._timing.stall * 0.9 < time.perf_counter() - start < 3
+
+
+async def test_a_cancelled_want_is_neither_delivered_nor_a_fault() -> None:
+    async with pair() as (alice, bob):
+        cid = cid_for(b"cancelled")
+        bob.network.want([cid], alice.id)
+        await until(lambda: cid in alice.shelf.asked)
+        bob.network.cancel([cid])
+        assert bob.network.wants() == 0
+        late = Message(blocks=[Block(cid[:4], b"cancelled")])
+        stream = await alice.network.open_stream(bob.id, V12)
+        await stream.write(frame(encode(late)))
+        other = alice.shelf.put(b"another")
+        await bob.fetch([other], alice.id)
+        assert bob.of(Fault) == []
+        await until(lambda: alice.network._bitswap._ledgers.wanted_by(bob.id) == 0)
+
+
+async def test_a_cid_that_cannot_be_verified_is_refused() -> None:
+    async with peer("alice") as alice:
+        with pytest.raises(DecodeError):
+            alice.network.want([b"\x01\x71\x12\x20" + bytes(32)])
+        with pytest.raises(DecodeError):
+            alice.network.want([b""])
+
+
+@pytest.mark.parametrize("protocol", [V10, V11, V12])
+async def test_old_protocol_versions_are_served_on_our_own_stream(protocol: str) -> None:
+    """A peer that speaks only `protocol` asks, and gets its block on a stream that we open (item 9)."""
+    async with pair() as (alice, bob):
+        got: list[Message] = []
+
+        async def collect(stream: INetStream) -> None:
+            frames = FrameReader(stream, 1 << 22)
+            while (raw := await frames.next()) is not None:
+                got.append(decode(raw))
+
+        mux = alice.network._host.get_mux()
+        for each in PROTOCOLS:
+            mux.handlers.pop(each, None)  # type: ignore[call-overload]
+        alice.network._host.set_stream_handler(protocol, collect)  # type: ignore[arg-type]
+        cid = bob.shelf.put(b"for an old peer")
+        stream = await alice.network.open_stream(bob.id, protocol)
+        await stream.write(frame(encode(Message([Entry(cid)]), protocol)))
+        await until(lambda: got)
+        assert bytes(got[0].blocks[0].data) == b"for an old peer"
+        answer = Message(blocks=[Block(cid[:4], b"for an old peer")])
+        assert encode(answer, protocol) == encode(got[0], protocol)
+
+
+async def test_answers_on_our_own_stream_are_read() -> None:
+    """py-libp2p as shipped answers on the stream the wants came on."""
+    async with pair() as (alice, bob):
+        data = b"answered where it was asked"
+
+        async def answer(stream: INetStream) -> None:
+            await FrameReader(stream, 1 << 22).next()
+            await stream.write(frame(encode(Message(blocks=[Block(cid_for(data)[:4], data)]))))
+            await trio.sleep_forever()
+
+        for protocol in PROTOCOLS:
+            alice.network._host.set_stream_handler(protocol, answer)  # type: ignore[arg-type]
+        assert await bob.fetch([cid_for(data)], alice.id)
+
+
+async def test_wants_survive_a_broken_stream() -> None:
+    async with pair() as (alice, bob):
+        first = alice.shelf.put(b"first")
+        await bob.fetch([first], alice.id)
+        link = bob.network._bitswap._links[alice.id]
+        assert link.stream is not None
+        await link.stream.reset()
+        second = alice.shelf.put(b"second")
+        await bob.fetch([second], alice.id)
+
+
+async def test_a_want_list_without_end_is_cut() -> None:
+    async with pair() as (alice, bob):
+        stream = await alice.network.open_stream(bob.id, V12)
+        for part in range(3):
+            entries = [Entry(cid_for(b"%d/%d" % (part, number))) for number in range(4000)]
+            await stream.write(frame(encode(Message(entries))))
+        ledgers = bob.network._bitswap._ledgers
+        await until(lambda: ledgers.dropped == 3 * 4000 - 4096)
+        assert ledgers.wanted_by(alice.id) == 4096
+        cid = bob.shelf.put(b"others are served all the same")
+        async with peer("carol") as carol:
+            await meet(carol, bob)
+            await carol.fetch([cid], bob.id)
+
+
+async def test_a_source_that_fails_is_reported_and_does_not_end_the_link() -> None:
+    async with pair() as (alice, bob):
+        cid = alice.shelf.put(b"x")
+        working = alice.shelf.blocks
+
+        async def failing(cids: object) -> dict[bytes, bytes]:
+            raise OSError("disk on fire")
+
+        alice.shelf.blocks = failing  # type: ignore[method-assign]
+        bob.network.want([cid], alice.id)
+        await until(alice.network.troubles)
+        alice.shelf.blocks = working  # type: ignore[method-assign]
+        with trio.fail_after(5):
+            assert (await bob.network.blocks.receive()).cid == cid

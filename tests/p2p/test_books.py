@@ -1,0 +1,136 @@
+"""The pure parts: faults, the peer book, the event queue, addresses."""
+
+from __future__ import annotations
+
+import trio
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
+
+from betar_tui.p2p.addresses import dial_order, is_dialable, reachable, with_peer
+from betar_tui.p2p.faults import MAX_REMEMBERED, FaultBook
+from betar_tui.p2p.identify import Introduction, parse
+from betar_tui.p2p.outbox import Outbox
+from betar_tui.p2p.peerbook import PeerBook
+from betar_tui.p2p.types import NetworkEvent, PeerJoined, ReceivedBroadcast
+
+ALICE = "12D3KooWRkZhiRhsqmrQ28rt73K7V3aCBpqKrLGSXmZ99PTcTZby"
+BOB = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
+PUBLIC, LAN, LOOP = "/ip4/93.184.216.34/tcp/4001", "/ip4/192.168.1.5/tcp/4001", "/ip4/127.0.0.1/tcp/4001"
+NAME, SIX = "/dns4/example.org/tcp/4001", "/ip6/2606:2800::1/tcp/4001"
+
+
+def test_faults_beyond_the_budget_of_a_window_bar_for_a_while() -> None:
+    now = 0.0
+    book = FaultBook(budget=2, window=10, bar=60, clock=lambda: now)
+    assert [book.charge(BOB) for _ in range(3)] == [False, False, True]
+    assert book.barred(BOB)
+    assert not book.charge(BOB)  # it is out already
+    now = 60.0
+    assert not book.barred(BOB)
+    assert [book.charge(BOB), book.charge(BOB)] == [False, False]
+    now = 75.0
+    assert not book.charge(BOB)  # the window has moved on
+    assert book.totals() == {BOB: 7}
+    assert [book.charge(ALICE) for _ in range(3)][-1]
+    book.pardon(ALICE)
+    assert not book.barred(ALICE)
+
+
+def test_faults_of_countless_peers_are_forgotten() -> None:
+    book = FaultBook(budget=2, window=10, bar=60, clock=lambda: 0.0)
+    for number in range(MAX_REMEMBERED * 2):
+        book.charge(str(number))
+    assert len(book.totals()) <= MAX_REMEMBERED + 1
+
+
+def test_pauses_grow_with_jitter_and_a_success_resets_them() -> None:
+    book = PeerBook(ALICE, 1.0, 8.0, jitter=lambda: 0.5)
+    assert book.add(BOB, [PUBLIC])
+    nobody = {}.__contains__
+    assert book.due(0.0, nobody) == (BOB,)
+    dues = []
+    for _ in range(5):
+        book.failed(BOB, 100.0)
+        dues.append(book.next_due(nobody) - 100.0)
+    assert dues == [1.0, 2.0, 4.0, 8.0, 8.0]
+    assert book.due(107.0, nobody) == ()
+    assert book.due(108.0, nobody) == (BOB,)
+    assert book.due(108.0, lambda peer: True) == ()
+    book.succeeded(BOB)
+    assert book.due(0.0, nobody) == (BOB,)
+    low, high = PeerBook(ALICE, 1.0, 8.0, jitter=lambda: 0.0), PeerBook(ALICE, 1.0, 8.0, jitter=lambda: 1.0)
+    for each in (low, high):
+        each.add(BOB, [PUBLIC])
+        each.failed(BOB, 0.0)
+    assert low.next_due(nobody) < 1.0 < high.next_due(nobody)
+
+
+def test_the_book_keeps_what_can_be_dialled_and_never_ourselves() -> None:
+    book = PeerBook(ALICE, 1.0, 8.0)
+    assert not book.add(ALICE, [PUBLIC])
+    assert not book.add(BOB, ["/ip4/1.2.3.4/udp/4001/quic-v1", "garbage", f"{PUBLIC}/p2p/{ALICE}"])
+    assert not book.add("no peer id", [PUBLIC])
+    assert not book.add("", [PUBLIC])
+    assert book.add(BOB, [LOOP, PUBLIC])
+    assert book.addrs(BOB) == (f"{PUBLIC}/p2p/{BOB}", f"{LOOP}/p2p/{BOB}")
+    book.replace(BOB, [LAN])
+    assert book.addrs(BOB) == (f"{LAN}/p2p/{BOB}",)
+    book.replace(BOB, [])
+    assert book.addrs(BOB)
+    book.add(BOB, [f"/ip4/10.0.0.{n}/tcp/1" for n in range(100)])
+    assert len(book.addrs(BOB)) == 16
+    book.remove(BOB)
+    assert book.peers() == ()
+
+
+def test_the_order_to_dial_in() -> None:
+    assert dial_order([LOOP, SIX, LAN, NAME, PUBLIC, LOOP]) == (PUBLIC, NAME, SIX, LAN, LOOP)
+
+
+def test_what_can_be_dialled() -> None:
+    for good in (PUBLIC, LAN, LOOP, NAME, SIX, f"{PUBLIC}/p2p/{BOB}", f"/dnsaddr/example.org/p2p/{BOB}"):
+        assert is_dialable(good), good
+    bad = [
+        "",
+        "x",
+        "/ip4/1.2.3.4",
+        "/ip4/1.2.3.4/tcp/0",
+        "/ip4/0.0.0.0/tcp/1",
+        "/ip4/1.2.3.4/tcp/1/ws",
+        f"{PUBLIC}/p2p/{ALICE}/p2p-circuit/p2p/{BOB}",
+        "/ip4/1.2.3.4/udp/1/quic-v1",
+    ]
+    for each in bad:
+        assert not is_dialable(each), each
+    assert with_peer([PUBLIC, f"{PUBLIC}/p2p/{BOB}", LOOP, *bad], BOB) == (f"{PUBLIC}/p2p/{BOB}", f"{LOOP}/p2p/{BOB}")
+    assert reachable([Multiaddr(LOOP)]) == (LOOP,)
+
+
+def test_an_introduction_of_garbage_is_cut_to_size() -> None:
+    from libp2p.identity.identify.pb.identify_pb2 import Identify
+
+    message = Identify(agent_version="a" * 10_000, protocols=["p" * 1000] * 1000)
+    message.listen_addrs.extend([b"\xff\xff", Multiaddr(PUBLIC).to_bytes(), b""] * 100)
+    introduction = parse(message.SerializeToString(), BOB)
+    assert len(introduction.agent) == 256
+    assert len(introduction.protocols) == 256
+    assert introduction.addrs == (f"{PUBLIC}/p2p/{BOB}",)
+    assert parse(b"", BOB) == Introduction()
+
+
+async def test_the_event_queue_drops_the_oldest_broadcasts_and_keeps_news_of_peers() -> None:
+    outbox = Outbox(broadcasts=3, limit=5)
+    outbox.put(PeerJoined("p"))
+    for number in range(10):
+        outbox.put(ReceivedBroadcast("p", "p", b"%d" % number))
+    assert outbox.dropped == 7
+    got: list[NetworkEvent] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(outbox.pump)
+        for _ in range(4):
+            got.append(await outbox.receive.receive())
+        nursery.cancel_scope.cancel()
+    assert got[0] == PeerJoined("p")
+    assert [event.payload for event in got if isinstance(event, ReceivedBroadcast)] == [b"7", b"8", b"9"]
+    for number in range(20):
+        outbox.put(PeerJoined(str(number)))
+    assert outbox.dropped == 7 + 15

@@ -1,0 +1,209 @@
+"""Broadcasts between two of our peers: delivery, order, bursts, membership."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import trio
+from libp2p.pubsub.pb import rpc_pb2
+
+from betar_tui.errors import NetworkError
+from betar_tui.p2p.frames import frame
+from betar_tui.p2p.gossip import DELIVERIES_KEPT, SeenMessages
+from betar_tui.p2p.types import PeerConnected, PeerDisconnected, PeerJoined, PeerLeft, ReceivedBroadcast
+from tests.p2p.peers import QUICK, Peer, meet, pair, peer, until
+
+
+async def test_broadcasts_arrive_both_ways() -> None:
+    async with pair() as (alice, bob):
+        assert await alice.network.broadcast(b"from alice") == 1
+        await bob.network.broadcast(b"from bob")
+        await until(lambda: alice.of(ReceivedBroadcast) and bob.of(ReceivedBroadcast))
+        assert bob.of(ReceivedBroadcast) == [ReceivedBroadcast(alice.id, alice.id, b"from alice")]
+        assert alice.of(ReceivedBroadcast) == [ReceivedBroadcast(bob.id, bob.id, b"from bob")]
+
+
+async def test_a_broadcast_is_forwarded_and_names_forwarder_and_author() -> None:
+    async with peer("alice") as alice, peer("bob") as bob, peer("carol") as carol:
+        await meet(alice, bob)
+        await meet(bob, carol)
+        await alice.network.broadcast(b"over two hops")
+        await until(lambda: carol.of(ReceivedBroadcast))
+        assert carol.of(ReceivedBroadcast) == [ReceivedBroadcast(bob.id, alice.id, b"over two hops")]
+
+
+async def test_a_burst_arrives_whole_and_in_order() -> None:
+    """Items 5: rate limit, outgoing queue and subscription channel would each drop most of it."""
+    async with pair() as (alice, bob):
+        for number in range(500):
+            await alice.network.broadcast(b"%d" % number)
+        await until(lambda: len(bob.of(ReceivedBroadcast)) >= 500)
+        assert [int(event.payload) for event in bob.of(ReceivedBroadcast)] == list(range(500))
+
+
+async def test_a_reader_that_stands_still_holds_nobody_up() -> None:
+    async with peer("alice") as alice, peer("bob", follow=False) as bob:
+        await meet(alice, bob)
+        bob.network._outbox._broadcasts = 10
+        for number in range(50):
+            await alice.network.broadcast(b"%d" % number)
+        await until(lambda: bob.network.missed_broadcasts >= 39)
+        cid = alice.shelf.put(b"x" * 100)
+        assert await bob.fetch([cid], alice.id)
+        payloads: list[bytes] = []
+        with trio.fail_after(5):
+            while b"49" not in payloads:
+                event = await bob.network.events.receive()
+                if isinstance(event, ReceivedBroadcast):
+                    payloads.append(event.payload)
+        assert payloads[-10:] == [b"%d" % number for number in range(40, 50)]
+
+
+async def test_a_broadcast_that_is_too_large_is_refused() -> None:
+    async with peer("alice") as alice:
+        with pytest.raises(NetworkError):
+            await alice.network.broadcast(b"x" * (1 << 20))
+
+
+async def test_joining_leaving_and_connections_are_reported_once() -> None:
+    async with peer("alice") as alice:
+        async with peer("bob") as bob:
+            await meet(alice, bob)
+            bob_id = bob.id
+            bob_addrs = bob.network.addrs
+        await until(lambda: alice.of(PeerDisconnected))
+        assert alice.of(PeerConnected) == [PeerConnected(bob_id, bob_addrs)]
+        assert alice.of(PeerJoined) == [PeerJoined(bob_id)]
+        assert alice.of(PeerLeft) == [PeerLeft(bob_id)]
+        assert alice.of(PeerDisconnected) == [PeerDisconnected(bob_id)]
+        assert alice.network.connections() == ()
+
+
+def heard(one: Peer, number: int) -> bool:
+    return len(one.of(ReceivedBroadcast)) == number
+
+
+async def test_a_restarted_peer_with_the_same_key_is_heard_at_once() -> None:
+    """Items 4 and 7: numbers that start again, and connections that nobody closed, would make it mute."""
+    async with peer("alice") as alice:
+        for life in range(3):
+            async with peer("bob") as bob:
+                await meet(bob, alice)
+                for number in range(7):
+                    await bob.network.broadcast(b"%d/%d" % (life, number))
+                await until(partial(heard, alice, 7 * (life + 1)))
+                await alice.network.broadcast(b"welcome %d" % life)
+                await until(lambda: bob.of(ReceivedBroadcast))
+
+
+async def test_numbers_never_repeat_after_a_restart_within_a_second() -> None:
+    async with peer("alice") as first:
+        before = first.network._gossip.pubsub.counter
+    async with peer("alice") as second:
+        assert second.network._gossip.pubsub.counter > before + 1_000_000  # nanoseconds, not seconds
+        assert abs(second.network._gossip.pubsub.counter - time.time_ns()) < 60e9
+
+
+async def test_what_the_router_remembers_is_bounded() -> None:
+    async with pair() as (alice, bob):
+        for number in range(DELIVERIES_KEPT * 2):
+            await alice.network.broadcast(b"%d" % number)
+        await until(lambda: len(bob.of(ReceivedBroadcast)) == DELIVERIES_KEPT * 2)
+        router = bob.network._gossip._router
+        assert len(router.recent_message_deliveries["betar/marketplace/crdt"]) == DELIVERIES_KEPT
+        assert router.heartbeat_interval == bob.network._timing.heartbeat
+
+
+async def test_the_messages_of_one_rpc_keep_their_order() -> None:
+    """As shipped each message is handled in a task of its own, and tasks overtake each other."""
+    async with pair() as (alice, bob):
+        router = alice.network._gossip._router
+        signed: list[rpc_pb2.Message] = []
+
+        async def keep(forwarder: object, message: rpc_pb2.Message) -> None:
+            signed.append(message)
+
+        router.publish = keep  # type: ignore[method-assign,assignment]
+        for number in range(100):
+            await alice.network.broadcast(b"%d" % number)
+        stream = await alice.network.open_stream(bob.id, "/meshsub/1.1.0")
+        await stream.write(frame(rpc_pb2.RPC(publish=signed).SerializeToString()))
+        await until(lambda: len(bob.of(ReceivedBroadcast)) == 100)
+        assert [int(event.payload) for event in bob.of(ReceivedBroadcast)] == list(range(100))
+
+
+async def test_subscriptions_of_living_streams_survive_the_end_of_another() -> None:
+    """As shipped the end of an old connection forgets what the new one announced, for good."""
+    quiet = replace(QUICK, hello_interval=60.0)
+    async with pair(timing=quiet) as (alice, bob):
+        pubsub = alice.network._gossip.pubsub
+        pubsub._handle_dead_peer(next(iter(pubsub.peers)))
+        await until(lambda: alice.network.topic_peers() == (bob.id,))
+
+
+async def test_leaving_is_noticed_at_once_without_pings() -> None:
+    """Item 7: connections that nobody closes stay in the tables of the others."""
+    slow = replace(QUICK, ping_interval=60.0)
+    async with peer("alice", timing=slow) as alice:
+        async with peer("bob", timing=slow) as bob:
+            await meet(alice, bob)
+            kept = bob.network._swarm.get_connections()
+        await until(lambda: alice.of(PeerDisconnected), 2)
+        assert all(each.is_closed for each in kept)
+
+
+async def test_no_peer_record_travels_with_messages() -> None:
+    async with pair() as (alice, bob):
+        queue = alice.network._gossip.pubsub.peer_queues[next(iter(alice.network._gossip.pubsub.peers))]
+        pushed: list[rpc_pb2.RPC] = []
+        push = queue.push
+
+        def spy(rpc: rpc_pb2.RPC, priority: bool = False) -> bool:
+            pushed.append(rpc)
+            return push(rpc, priority)
+
+        queue.push = spy  # type: ignore[method-assign]
+        await alice.network.broadcast(b"light")
+        await until(lambda: bob.of(ReceivedBroadcast))
+        assert pushed
+        assert not any(rpc.HasField("senderRecord") for rpc in pushed)
+
+
+async def test_a_forgotten_subscription_comes_back_with_the_next_hello() -> None:
+    """A remote py-libp2p as shipped can forget us when an old connection ends; our hello is repeated."""
+    async with pair() as (alice, bob):
+        pubsub = alice.network._gossip.pubsub
+        theirs = next(iter(pubsub.peer_topics["betar/marketplace/crdt"]))
+        pubsub.peer_topics.clear()
+        pubsub._peer_subscription_count.clear()
+        assert alice.network.topic_peers() == ()
+        await until(lambda: alice.network.topic_peers() == (str(theirs),))
+
+
+async def test_subscriptions_to_other_topics_are_not_kept() -> None:
+    async with pair() as (alice, bob):
+        stream = await alice.network.open_stream(bob.id, "/meshsub/1.1.0")
+        subscriptions = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=f"spam {n}") for n in range(50)]
+        await stream.write(frame(rpc_pb2.RPC(subscriptions=subscriptions).SerializeToString()))
+        await alice.network.broadcast(b"after")
+        await until(lambda: bob.of(ReceivedBroadcast))
+        assert set(bob.network._gossip.pubsub.peer_topics) == {"betar/marketplace/crdt"}
+
+
+def test_seen_messages_are_forgotten_by_age_and_by_number() -> None:
+    now = 0.0
+    seen = SeenMessages(10, 3, lambda: now)
+    assert seen.add(b"a")
+    assert not seen.add(b"a")
+    now = 5.0
+    assert seen.add(b"b")
+    now = 11.0
+    assert not seen.has(b"a")
+    assert seen.has(b"b")
+    for key in (b"c", b"d", b"e"):
+        seen.add(key)
+    assert len(seen) == 3
+    assert not seen.has(b"b")

@@ -1,0 +1,159 @@
+"""Containment: services that fail, library tasks that fail, and the library's habits that only show inside."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from libp2p.network.stream.exceptions import StreamReset
+from libp2p.pubsub.pb import rpc_pb2
+
+from betar_tui.p2p import supervise
+from betar_tui.p2p.gossip import PROTOCOLS
+from betar_tui.p2p.guard import guarded, has_ended
+from betar_tui.p2p.supervise import Supervisor
+from betar_tui.p2p.types import Fault, ReceivedBroadcast
+from tests.p2p.peers import QUICK, meet, pair, peer, until
+
+
+async def test_a_library_task_that_fails_ends_alone_and_a_daemon_starts_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with peer("alice") as alice:
+        runs = []
+
+        async def fails() -> None:
+            runs.append(trio.current_time())
+            raise RuntimeError("as if a defect of the library")
+
+        for service in (alice.network._swarm, alice.network._gossip.pubsub):
+            service.manager.run_task(fails)
+            service.manager.run_daemon_task(fails)
+        await trio.sleep(5)
+        assert len(runs) > 6
+        assert alice.network._swarm.manager.is_running
+        assert alice.network._gossip.pubsub.manager.is_running
+
+
+async def test_a_service_that_fails_is_started_again_and_shows(autojump_clock: trio.testing.MockClock) -> None:
+    starts = []
+
+    async def service() -> None:
+        starts.append(trio.current_time())
+        if len(starts) < 4:
+            raise OSError("no luck")
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        supervisor = Supervisor(nursery)
+        supervisor.start("luck", service)
+        await trio.sleep(10)
+        assert [round(b - a, 1) for a, b in zip(starts, starts[1:], strict=False)] == [0.5, 1.0, 2.0]
+        assert supervisor.troubles() == ("luck: failed (OSError: no luck); started again",)
+        await trio.sleep(supervise.CALM)
+        assert supervisor.troubles() == ()
+        nursery.cancel_scope.cancel()
+
+
+def test_what_only_says_that_a_stream_is_over_is_nobodys_fault() -> None:
+    assert has_ended(StreamReset())
+    assert has_ended(ExceptionGroup("both", [StreamReset(), ExceptionGroup("in", [OSError()])]))
+    assert not has_ended(ExceptionGroup("both", [StreamReset(), KeyError()]))
+    assert not has_ended(KeyError())
+
+
+async def test_cancellation_passes_through_the_guard() -> None:
+    charges: list[Any] = []
+
+    async def forever(stream: Any) -> None:
+        await trio.sleep_forever()
+
+    with trio.move_on_after(0.01) as scope:
+        await guarded(forever, lambda *charge: charges.append(charge))(None)  # type: ignore[arg-type]
+    assert scope.cancelled_caught
+    assert charges == []
+
+
+async def test_no_thread_is_left_behind() -> None:
+    before = threading.active_count()
+    async with pair():
+        assert threading.active_count() <= before + 1  # trio may keep one for blocking calls
+    assert threading.active_count() <= before + 1
+
+
+async def test_two_writers_never_mix_their_messages() -> None:
+    """A replay for a new peer and its queue write on one stream; yamux sends what the window allows, piece by
+    piece."""
+    async with pair() as (alice, bob):
+        pubsub = alice.network._gossip.pubsub
+        stream = next(iter(pubsub.peers.values()))
+        pieces: list[int] = []
+
+        async def slow_write(data: bytes) -> None:
+            for _ in range(3):
+                pieces.append(data[-1])
+                await trio.sleep(0.01)
+
+        stream.write = slow_write  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            for letter in (b"a", b"b"):
+                message = rpc_pb2.Message(topicIDs=[], data=b"", key=letter)
+                nursery.start_soon(pubsub.write_msg, stream, rpc_pb2.RPC(publish=[message]))
+        own = [piece for piece in pieces if piece in b"ab"]
+        assert own in ([97, 97, 97, 98, 98, 98], [98, 98, 98, 97, 97, 97])
+
+
+async def test_a_peer_that_offers_gossip_a_little_late_is_taken_in() -> None:
+    """As shipped a gossip stream whose negotiation failed is not tried again."""
+    async with peer("alice") as alice, peer("bob") as bob:
+        handlers: dict[Any, Any] = bob.network._host.get_mux().handlers
+        kept = {protocol: handlers.pop(protocol) for protocol in PROTOCOLS}
+        await alice.network.connect(bob.network.addrs[0])
+        await trio.sleep(0.3)
+        handlers.update(kept)
+        await until(lambda: alice.network.topic_peers() and bob.network.topic_peers())
+
+
+async def test_a_peer_record_in_a_message_is_not_looked_at() -> None:
+    async with pair() as (alice, bob):
+        stream = await alice.network.open_stream(bob.id, PROTOCOLS[0])
+        hello = alice.network._gossip.pubsub.get_hello_packet()
+        hello.senderRecord = b"garbage"
+        raw = hello.SerializeToString()
+        assert len(raw) < 128
+        await stream.write(bytes((len(raw),)) + raw)
+        await alice.network.broadcast(b"fine")
+        await until(lambda: bob.of(ReceivedBroadcast))
+        assert bob.of(Fault) == []
+
+
+async def test_charges_of_the_decoder_reach_the_events() -> None:
+    async with pair() as (alice, bob):
+        bob.network.charge(alice.id, "a delta that makes no sense")
+        await until(lambda: bob.of(Fault) == [Fault(alice.id, "a delta that makes no sense")])
+
+
+@pytest.mark.parametrize("seed", [b"", b"x" * 31])
+async def test_a_seed_of_the_wrong_length_is_refused(seed: bytes) -> None:
+    from betar_tui.errors import NetworkError
+
+    with pytest.raises(NetworkError, match="32 bytes"):
+        async with peer("x", seed=seed):
+            pass
+
+
+async def test_connecting_from_both_sides_at_once_works() -> None:
+    timing = replace(QUICK, ping_interval=5.0)
+    async with peer("alice", timing=timing) as alice, peer("bob", timing=timing) as bob:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(alice.network.connect, bob.network.addrs[0])
+            nursery.start_soon(bob.network.connect, alice.network.addrs[0])
+        await until(lambda: alice.network.topic_peers() and bob.network.topic_peers())
+        await meet(alice, bob)
+        await alice.network.broadcast(b"once")
+        await bob.network.broadcast(b"once")
+        await until(lambda: alice.of(ReceivedBroadcast) and bob.of(ReceivedBroadcast))

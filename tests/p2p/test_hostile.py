@@ -1,0 +1,191 @@
+"""Whatever a peer sends, it harms only itself: the others still get through."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+import pytest
+import trio
+from libp2p.abc import INetStream
+from libp2p.peer.id import ID
+from libp2p.pubsub.pb import rpc_pb2
+
+from betar_tui.errors import NetworkError
+from betar_tui.p2p.bitswap.messages import V12, Block, Message, encode
+from betar_tui.p2p.frames import frame
+from betar_tui.p2p.types import Fault, PeerDisconnected, ReceivedBroadcast
+from tests.p2p.peers import Peer, meet, pair, peer, until
+
+MESHSUB = "/meshsub/1.1.0"
+TOPIC = "betar/marketplace/crdt"
+
+
+async def say(sender: Peer, receiver: Peer, protocol: str, data: bytes) -> INetStream:
+    """Write raw bytes on a new stream."""
+    stream = await sender.network.open_stream(receiver.id, protocol)
+    await stream.write(data)
+    return stream
+
+
+async def still_fine(bob: Peer) -> None:
+    """A good peer gets through to bob, both by gossip and by Bitswap."""
+    async with peer("carol") as carol:
+        await meet(carol, bob)
+        before = len(bob.of(ReceivedBroadcast))
+        await carol.network.broadcast(b"all is well")
+        await until(lambda: len(bob.of(ReceivedBroadcast)) > before)
+        cid = bob.shelf.put(b"still served")
+        assert (await carol.fetch([cid], bob.id))[cid] == b"still served"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(b"\xff\xff\xff\xff"),
+        frame(b"\x0a\xff\xff\xff\x7fx"),
+        b"\xff" * 20,
+        frame(b"x" * 100)[:50],
+        b"\x80\x80\x80\x80\x20",  # announces 8 GiB
+    ],
+    ids=["no protobuf", "cut field", "endless length", "cut frame", "huge length"],
+)
+@pytest.mark.parametrize("protocol", [MESHSUB, "/ipfs/bitswap/1.2.0"])
+async def test_malformed_messages_end_their_stream_only(data: bytes, protocol: str) -> None:
+    """Item 1: one malformed RPC ended the whole run."""
+    async with pair() as (alice, bob):
+        stream = await say(alice, bob, protocol, data)
+        await stream.close()
+        await until(lambda: bob.of(Fault))
+        assert bob.of(Fault)[0].peer == alice.id
+        await still_fine(bob)
+
+
+def signed(sender: Peer, **fields: object) -> rpc_pb2.RPC:
+    message = rpc_pb2.Message(
+        topicIDs=[TOPIC], data=b"evil", seqno=b"12345678", from_id=ID.from_base58(sender.id).to_bytes()
+    )
+    for name, value in fields.items():
+        setattr(message, name, value)
+    return rpc_pb2.RPC(publish=[message])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"from_id": b"\x12\x20" + b"\x01" * 32, "key": b"garbage", "signature": b"s" * 64},
+        {"from_id": b"\x12\x20" + b"\x01" * 32, "key": b"\x08\x01\x12\x20" + b"\xff" * 32, "signature": b"s" * 64},
+        {"from_id": b"\x00\x24\x08\x01\x12\x20" + b"\x02" * 32, "signature": b"s" * 64},
+        {"from_id": b"", "signature": b"s"},
+        {"from_id": b"x" * 400, "key": b"\x00", "signature": b"s"},
+        {"signature": b""},
+        {"seqno": b"", "signature": b"s" * 64},
+    ],
+    ids=["garbage key", "not a point", "wrong signature", "no author", "long author", "unsigned", "no number"],
+)
+async def test_forged_messages_are_dropped_and_charged(fields: dict[str, object]) -> None:
+    """Item 2: a garbage key, without any valid signature, killed the process."""
+    async with pair() as (alice, bob):
+        stream = await say(alice, bob, MESHSUB, frame(signed(alice, **fields).SerializeToString()))
+        await until(lambda: bob.of(Fault))
+        # An honest neighbour may have passed it on: its stream goes on.
+        await stream.write(frame(signed(alice, **fields).SerializeToString()))
+        await until(lambda: len(bob.of(Fault)) == 2)
+        assert bob.of(ReceivedBroadcast) == []
+        await still_fine(bob)
+
+
+async def test_messages_that_claim_to_be_ours_are_ignored() -> None:
+    async with pair() as (alice, bob):
+        rpc = signed(bob, signature=b"s" * 64)
+        await say(alice, bob, MESHSUB, frame(rpc.SerializeToString()))
+        await alice.network.broadcast(b"honest")
+        await until(lambda: bob.of(ReceivedBroadcast))
+        assert [event.payload for event in bob.of(ReceivedBroadcast)] == [b"honest"]
+
+
+async def test_a_handler_that_raises_is_contained() -> None:
+    async with pair() as (alice, bob):
+
+        async def broken(stream: INetStream) -> None:
+            await stream.read(1)
+            raise RuntimeError("a defect of ours")
+
+        bob.network.set_protocol_handler("/test/broken/1.0.0", broken)
+        await until(lambda: alice.network.supports(bob.id, "/test/broken/1.0.0"))
+        await say(alice, bob, "/test/broken/1.0.0", b"x")
+        await until(lambda: bob.of(Fault))
+        assert "a defect of ours" in bob.of(Fault)[0].what
+        await still_fine(bob)
+
+
+async def test_garbage_on_the_port_stops_nothing() -> None:
+    async with peer("bob") as bob:
+        port = int(bob.network.addrs[0].split("/")[4])
+        for data in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 1000, b"\x13/multistream/1.0.0\n" + b"\xff" * 500):
+            tcp = await trio.open_tcp_stream("127.0.0.1", port)
+            await tcp.send_all(data) if data else None
+            await tcp.aclose()
+        silent = [await trio.open_tcp_stream("127.0.0.1", port) for _ in range(20)]
+        await still_fine(bob)
+        for tcp in silent:
+            await tcp.aclose()
+
+
+async def test_too_many_faults_put_a_peer_out_for_a_while() -> None:
+    async with pair(fault_budget=3) as (alice, bob):
+        for number in range(4):
+            bob.network.charge(alice.id, f"reason {number}")
+        await until(lambda: bob.of(PeerDisconnected))
+        assert bob.network.faults()[alice.id] == 4
+        await until(lambda: not alice.network.connections())
+        with suppress(NetworkError):  # refused, or closed at once
+            await alice.network.connect(bob.network.addrs[0])
+        await until(lambda: not alice.network.connections())
+        assert not bob.network.connections()
+        await still_fine(bob)
+
+
+async def test_unsolicited_and_wrong_blocks_are_dropped_and_charged() -> None:
+    """Item 12: the library's client stores both."""
+    async with pair() as (alice, bob):
+        cid = alice.shelf.put(b"wanted, but never sent rightly")
+        alice.shelf.held[cid] = b"other bytes under that name"
+        bob.network.want([cid], alice.id)
+        await until(lambda: bob.of(Fault))
+        assert bob.network.wants() == 1
+        unsolicited = Message(blocks=[Block(cid[:4], b"nobody asked")])
+        await say(alice, bob, V12, frame(encode(unsolicited)))
+        await until(lambda: len(bob.of(Fault)) >= 2)
+        strange = Message(blocks=[Block(b"\x01\x55\x16\x20", b"sha3")])
+        await say(alice, bob, V12, frame(encode(strange)))
+        await until(lambda: len(bob.of(Fault)) >= 3)
+        with pytest.raises(trio.WouldBlock):
+            bob.network.blocks.receive_nowait()
+        await still_fine(bob)
+
+
+async def test_streams_beyond_the_limit_are_reset() -> None:
+    async with pair(max_streams_per_peer=16) as (alice, bob):
+        for _ in range(20):
+            try:
+                await say(alice, bob, MESHSUB, b"")
+            except NetworkError:
+                continue
+        await until(lambda: bob.of(Fault))
+        await still_fine(bob)
+
+
+async def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    """Library logs stay away from the terminal, above all tracebacks."""
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    try:
+        async with pair() as (alice, bob):
+            await say(alice, bob, MESHSUB, frame(b"\xff\xff"))
+            await until(lambda: bob.of(Fault))
+            with pytest.raises(NetworkError):
+                await alice.network.open_stream(bob.id, "/nobody/speaks/this")
+    finally:
+        root.handlers = handlers
+    assert capfd.readouterr().err == ""

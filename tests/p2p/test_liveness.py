@@ -1,0 +1,148 @@
+"""Peers that freeze, crash and come back: the cases of PY_LIBP2P.md's table of zombie connections."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+
+import pytest
+import trio
+from multiaddr import Multiaddr  # type: ignore[import-untyped]
+
+from betar_tui.errors import NetworkError
+from betar_tui.p2p.addresses import peer_id
+from betar_tui.p2p.liveness import LiveYamux
+from betar_tui.p2p.types import PeerDisconnected, PeerJoined, ReceivedBroadcast
+from tests.p2p.peers import QUICK, Peer, pair, peer, until
+from tests.p2p.remote import Remote, remote
+
+needs_signals = pytest.mark.skipif(os.name != "posix", reason="freezing a process needs SIGSTOP")
+
+
+async def both_ways(one: Peer, other: Remote, word: str) -> float:
+    """Wait until a fresh message went each way; seconds it took."""
+    start = time.perf_counter()
+    heard = len(one.of(ReceivedBroadcast))
+    with trio.fail_after(15):
+        while not (len(one.of(ReceivedBroadcast)) > heard and any(word in each for each in other.heard)):
+            await one.network.broadcast(word.encode())
+            await trio.sleep(0.05)
+    return time.perf_counter() - start
+
+
+@needs_signals
+async def test_a_frozen_peer_is_noticed_and_found_again() -> None:
+    async with peer("alice") as alice, remote("bob") as bob:
+        await alice.network.connect(bob.address)
+        await both_ways(alice, bob, "before")
+        bob.freeze()
+        start = time.perf_counter()
+        await until(lambda: alice.of(PeerDisconnected))
+        assert time.perf_counter() - start < 3
+        assert alice.network.topic_peers() == ()
+        bob.thaw()
+        print(f"frozen, then continued: {await both_ways(alice, bob, 'after'):.2f} s")
+
+
+@needs_signals
+async def test_a_frozen_peer_does_not_hide_its_successor() -> None:
+    """Frozen, and a new process with the same key dials us: as shipped neither direction ever works again."""
+    slow = replace(QUICK, ping_interval=30.0, ping_timeout=12.0)  # the pings alone would need half a minute
+    async with peer("alice", timing=slow) as alice, remote("bob", dial=alice.network.addrs[0]) as old:
+        await both_ways(alice, old, "before")
+        old.freeze()
+        async with remote("bob", dial=alice.network.addrs[0]) as new:
+            print(f"frozen, replaced, dials us: {await both_ways(alice, new, 'after'):.2f} s")
+            await until(lambda: len(alice.network._table.connections(new.peer)) == 1)
+
+
+@needs_signals
+async def test_a_frozen_peer_that_listens_elsewhere_can_be_dialled() -> None:
+    """`host.connect` returns at once for a dead connection; ours probes it first."""
+    slow = replace(QUICK, ping_interval=30.0, ping_timeout=12.0)
+    async with peer("alice", timing=slow) as alice, remote("bob") as old:
+        await alice.network.connect(old.address)
+        await both_ways(alice, old, "before")
+        old.freeze()
+        async with remote("bob") as new:
+            await alice.network.connect(new.address)
+            print(f"frozen, listens elsewhere: {await both_ways(alice, new, 'after'):.2f} s")
+
+
+@needs_signals
+async def test_a_killed_peer_comes_back_with_the_same_key() -> None:
+    async with peer("alice") as alice:
+        async with remote("bob", dial=alice.network.addrs[0]) as old:
+            await both_ways(alice, old, "before")
+            await old.kill()
+        async with remote("bob", dial=alice.network.addrs[0]) as new:
+            print(f"killed and restarted: {await both_ways(alice, new, 'after'):.2f} s")
+        assert [event.peer for event in alice.of(PeerJoined)] == [old.peer, old.peer]
+
+
+@needs_signals
+async def test_leaving_does_not_wait_for_a_frozen_peer() -> None:
+    async with remote("bob") as bob:
+        async with peer("alice") as alice:
+            await alice.network.connect(bob.address)
+            await both_ways(alice, bob, "before")
+            bob.freeze()
+            start = time.perf_counter()
+        assert time.perf_counter() - start < 2
+
+
+async def test_pings_give_the_latency() -> None:
+    async with pair() as (alice, bob):
+        await until(lambda: alice.network.connections()[0].latency_ms is not None)
+        latency = alice.network.connections()[0].latency_ms
+        assert latency is not None
+        assert 0 < latency < 200
+        assert {each.direction for each in alice.network.connections() + bob.network.connections()} == {"in", "out"}
+
+
+async def test_a_second_connection_does_not_end_membership() -> None:
+    """Both dial at once; when the first of two connections ends the peer stays on the topic, and is heard."""
+    async with pair() as (alice, bob):
+        first = alice.network._table.connections(bob.id)[0]
+        await alice.network._dialer._race(bob.id, bob.network.addrs)
+        await until(lambda: len(bob.network._table.connections(alice.id)) == 2)
+        assert isinstance(first.muxed_conn, LiveYamux)
+        await first.muxed_conn.kill()
+        await until(lambda: len(alice.network._table.connections(bob.id)) == 1)
+
+        async def through() -> None:
+            while not (alice.of(ReceivedBroadcast) and bob.of(ReceivedBroadcast)):
+                await alice.network.broadcast(b"a")
+                await bob.network.broadcast(b"b")
+                await trio.sleep(0.05)
+
+        with trio.fail_after(5):
+            await through()
+        await trio.sleep(0.4)  # the library reports the end of a connection 100 ms late
+        assert alice.of(PeerDisconnected) == bob.of(PeerDisconnected) == []
+        cid = bob.shelf.put(b"and blocks come over the other connection")
+        await alice.fetch([cid], bob.id)
+
+
+async def test_every_accepted_connection_gives_its_slot_back() -> None:
+    """As shipped a peer accepts `max_connections` connections in its whole life."""
+    async with peer("alice", max_connections=4) as alice, peer("bob") as bob:
+        for _ in range(8):
+            await bob.network.connect(alice.network.addrs[0])
+            await bob.network.disconnect(alice.id)
+            await until(lambda: not alice.network.connections())
+        limiter = alice.network._swarm._inbound_limiter
+        await until(lambda: limiter.borrowed_tokens == 0)
+
+
+async def test_a_stream_to_somebody_who_left_does_not_dial() -> None:
+    async with pair() as (alice, bob):
+        addrs = bob.network.addrs
+        await alice.network.disconnect(bob.id)
+        await until(lambda: not alice.network.connections())
+        target = peer_id(bob.id)
+        alice.network._host.get_peerstore().add_addrs(target, [Multiaddr(addrs[0].partition("/p2p/")[0])], 60)
+        with pytest.raises(NetworkError):
+            await alice.network.open_stream(bob.id, "/ipfs/ping/1.0.0")
+        assert not alice.network.connections()

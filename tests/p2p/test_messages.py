@@ -1,0 +1,157 @@
+"""Bitswap messages and frames as pure functions: what is encoded decodes, what is garbage is refused, nothing
+else."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from libp2p.bitswap.pb import bitswap_pb2
+
+from betar_tui.errors import DecodeError
+from betar_tui.p2p.bitswap import messages
+from betar_tui.p2p.bitswap.cids import aliases, cid_of, is_supported, prefix_of
+from betar_tui.p2p.bitswap.messages import V10, V11, Block, Entry, Message, Presence, decode, encode
+from betar_tui.p2p.frames import decode_varint, encode_varint
+
+CIDS = st.binary(min_size=1, max_size=64)
+ENTRIES = st.builds(
+    Entry,
+    cid=CIDS,
+    priority=st.integers(-(2**31), 2**31 - 1),
+    cancel=st.booleans(),
+    have=st.booleans(),
+    send_dont_have=st.booleans(),
+)
+BLOCKS = st.builds(Block, prefix=st.binary(max_size=16), data=st.binary(max_size=200))
+MESSAGES = st.builds(
+    Message,
+    entries=st.lists(ENTRIES, max_size=5),
+    full=st.booleans(),
+    blocks=st.lists(BLOCKS, max_size=5),
+    presences=st.lists(st.builds(Presence, cid=CIDS, have=st.booleans()), max_size=5),
+    pending_bytes=st.integers(-(2**31), 2**31 - 1),
+)
+
+
+@given(MESSAGES)
+def test_what_is_encoded_decodes_to_itself(message: Message) -> None:
+    assert decode(encode(message)) == message
+
+
+@given(MESSAGES)
+def test_the_library_reads_what_we_write(message: Message) -> None:
+    theirs = bitswap_pb2.Message()
+    theirs.ParseFromString(encode(message))
+    assert [entry.block for entry in theirs.wantlist.entries] == [entry.cid for entry in message.entries]
+    assert [entry.priority for entry in theirs.wantlist.entries] == [entry.priority for entry in message.entries]
+    assert [bool(entry.wantType) for entry in theirs.wantlist.entries] == [entry.have for entry in message.entries]
+    assert theirs.wantlist.full == message.full
+    assert [(block.prefix, block.data) for block in theirs.payload] == [(b.prefix, b.data) for b in message.blocks]
+    assert [(each.cid, each.type == 0) for each in theirs.blockPresences] == [
+        (p.cid, p.have) for p in message.presences
+    ]
+
+
+@given(MESSAGES)
+def test_we_read_what_the_library_writes(message: Message) -> None:
+    theirs = bitswap_pb2.Message()
+    theirs.ParseFromString(encode(message))
+    assert decode(theirs.SerializeToString()) == message
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_refused_and_nothing_else_is_raised(raw: bytes) -> None:
+    try:
+        decode(raw)
+    except DecodeError:
+        return
+
+
+@given(MESSAGES, st.data())
+def test_damaged_messages_are_refused_or_read(message: Message, data: st.DataObject) -> None:
+    raw = bytearray(encode(message))
+    if raw:
+        position = data.draw(st.integers(0, len(raw) - 1))
+        raw[position] ^= data.draw(st.integers(1, 255))
+    try:
+        decode(bytes(raw))
+    except DecodeError:
+        return
+
+
+@given(MESSAGES)
+def test_older_versions_get_only_what_they_know(message: Message) -> None:
+    eleven = decode(encode(message, V11))
+    assert list(eleven.blocks) == list(message.blocks)
+    assert not eleven.presences
+    assert not any(entry.have or entry.send_dont_have for entry in eleven.entries)
+    ten = decode(encode(message, V10))
+    assert [block.data for block in ten.blocks] == [block.data for block in message.blocks]
+    assert all(block.prefix == b"\x12\x20" for block in ten.blocks)
+
+
+def test_unknown_fields_are_skipped() -> None:
+    extra = b"\x7a\x03abc" + b"\x80\x01\x05" + b"\x91\x01" + b"x" * 8
+    assert decode(encode(Message(full=True)) + extra) == Message(entries=[], full=True, blocks=[], presences=[])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x08\x01",  # a wantlist that is a number
+        b"\x0a\x02\x0a\x00",  # an entry without a CID
+        b"\x0a\x04\x0a\x02\x0a\x00",  # an entry with an empty CID
+        b"\x0a\x45\x0a\x43\x0a\x41" + b"c" * 65,  # a CID of 65 bytes
+        b"\x22\x02\x10\x01",  # a presence without a CID
+        b"\x1a\x02\x08\x01",  # a block with a number for a prefix
+        b"\x0b",  # a group
+        b"\x00\x00",  # field number 0
+        b"\x0a\x05\x0a",  # cut off
+        b"\x0a" + b"\xff" * 10,  # an endless length
+        b"\x10" + b"\xff" * 9 + b"\x7f",  # beyond 64 bits
+    ],
+)
+def test_what_makes_no_sense_is_refused(raw: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode(raw)
+
+
+def test_caps() -> None:
+    entries = [Entry(b"%d" % number) for number in range(messages.MAX_ENTRIES + 10)]
+    decoded = decode(encode(Message(entries)))
+    assert len(decoded.entries) == messages.MAX_ENTRIES
+    assert decoded.dropped == 10
+    with pytest.raises(DecodeError):
+        decode(bytes(messages.MAX_MESSAGE + 1))
+    with pytest.raises(DecodeError):
+        decode(encode(Message(blocks=[Block(b"", bytes(messages.MAX_BLOCK + 1))])))
+    decode(encode(Message(blocks=[Block(b"", bytes(messages.MAX_BLOCK))])))
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_varints(value: int) -> None:
+    encoded = encode_varint(value)
+    assert decode_varint(encoded, 0) == (value, len(encoded))
+    assert decode_varint(b"\xff" + encoded, 1) == (value, len(encoded) + 1)
+    with pytest.raises(DecodeError):
+        decode_varint(encoded[:-1], 0)
+
+
+def test_cids() -> None:
+    data = b"some data"
+    digest = sha256(data).digest()
+    pb, raw, v0 = b"\x01\x70\x12\x20" + digest, b"\x01\x55\x12\x20" + digest, b"\x12\x20" + digest
+    for cid in (pb, raw, v0):
+        assert is_supported(cid)
+        assert cid_of(prefix_of(cid), data) == cid
+    assert set(aliases(v0)) == {pb, raw, v0}
+    assert set(aliases(pb)) == {pb, v0}
+    assert aliases(raw) == (raw,)
+    for bad in (b"", pb[:-1], b"\x01\x71\x12\x20" + digest, b"\x01\x70\x00\x20" + digest, b"\x02\x70\x12\x20" + digest):
+        assert not is_supported(bad)
+    for prefix in (b"", b"\x01\x70\x00\x20", b"\x01\x70\x12\x10", b"\x01\x71\x12\x20"):
+        with pytest.raises(DecodeError):
+            cid_of(prefix, data)

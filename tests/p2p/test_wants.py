@@ -1,0 +1,301 @@
+"""The planner of wants, driven by a clock of our own: examples of its policy, and properties under any sequence."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from betar_tui.p2p.bitswap.ledger import Ledgers
+from betar_tui.p2p.bitswap.messages import Entry
+from betar_tui.p2p.bitswap.wants import Wants
+
+A, B, C = "alice", "bob", "carol"
+X, Y = b"x", b"y"
+
+
+def wants(*peers: str, per_peer: int = 512) -> Wants:
+    planner = Wants(stall=1.0, retry_min=2.0, retry_max=8.0, per_peer=per_peer)
+    for peer in peers:
+        planner.peer_up(peer, True, 0.0)
+    return planner
+
+
+def block(cid: bytes) -> Entry:
+    return Entry(cid, have=False, send_dont_have=True)
+
+
+def have(cid: bytes) -> Entry:
+    return Entry(cid, have=True, send_dont_have=True)
+
+
+def cancel(cid: bytes) -> Entry:
+    return Entry(cid, cancel=True)
+
+
+def test_the_announcer_alone_is_asked_for_the_block() -> None:
+    planner = wants(A, B, C)
+    planner.want([X], B, 0.0)
+    assert planner.dirty() == (B,)
+    assert planner.take(B) == [block(X)]
+    assert planner.take(A) == planner.take(C) == []
+    assert planner.received(B, X, 0.1)
+    assert len(planner) == 0
+    assert planner.take(B) == []
+
+
+def test_when_it_has_not_got_it_the_others_are_asked_and_a_have_is_used_at_once() -> None:
+    planner = wants(A, B, C)
+    planner.want([X], B, 0.0)
+    planner.take(B)
+    planner.dont_have(B, X, 0.1)
+    assert planner.take(A) == planner.take(C) == [have(X)]
+    assert planner.take(B) == []
+    planner.have(C, X, 0.2)
+    assert planner.take(C) == [block(X)]
+    planner.have(A, X, 0.3)
+    assert planner.take(A) == []
+    planner.dont_have(C, X, 0.4)
+    assert planner.take(A) == [block(X)]
+    assert planner.received(A, X, 0.5)
+    assert planner.take(B) == [cancel(X)]
+    assert planner.take(C) == [cancel(X)]
+
+
+def test_a_stalled_announcer_is_passed_over_but_may_still_deliver() -> None:
+    planner = wants(A, B)
+    planner.want([X], A, 0.0)
+    planner.take(A)
+    assert planner.next_deadline() == 1.0
+    planner.tick(0.9)
+    assert planner.take(B) == []
+    planner.tick(1.0)
+    assert planner.take(B) == [have(X)]
+    assert planner.received(A, X, 1.1)
+    assert planner.take(B) == [cancel(X)]
+    assert planner.next_deadline() == float("inf")
+
+
+def test_a_peer_that_delivers_other_blocks_is_given_time() -> None:
+    planner = wants(A, B)
+    planner.want([X, Y], A, 0.0)
+    planner.take(A)
+    planner.received(A, Y, 0.8)
+    planner.tick(1.0)
+    assert planner.take(B) == []
+    assert planner.next_deadline() == 1.8
+    planner.tick(1.8)
+    assert planner.take(B) == [have(X)]
+
+
+def test_a_peer_that_goes_is_replaced() -> None:
+    planner = wants(A, B)
+    planner.want([X], A, 0.0)
+    planner.take(A)
+    planner.peer_down(A, 0.1)
+    assert planner.take(B) in ([have(X)], [block(X)])
+
+
+def test_a_peer_that_comes_is_asked_and_the_announcer_for_the_block() -> None:
+    planner = wants()
+    planner.want([X], C, 0.0)
+    planner.peer_up(A, True, 0.1)
+    assert planner.take(A) == [block(X)]  # the only one
+    planner.dont_have(A, X, 0.2)
+    planner.peer_up(B, True, 0.3)
+    assert planner.take(B) == [have(X)]
+    planner.peer_up(C, True, 0.4)
+    assert planner.take(C) == [block(X)]
+
+
+def test_nobody_has_it_so_all_are_asked_again_and_again_with_growing_pauses() -> None:
+    planner = wants(A, B)
+    planner.want([X], A, 0.0)
+    now, pauses = 0.0, []
+    for _ in range(5):
+        for peer in (A, B):
+            for _entry in planner.take(peer):
+                planner.dont_have(peer, X, now)
+        for peer in (A, B):
+            for _entry in planner.take(peer):
+                planner.dont_have(peer, X, now)
+        pauses.append(planner.next_deadline() - now)
+        now = planner.next_deadline()
+        planner.tick(now)
+    assert pauses == [2.0, 4.0, 8.0, 8.0, 8.0]
+    assert X in planner
+
+
+def test_old_peers_are_asked_for_blocks_only() -> None:
+    planner = wants(A)
+    planner.peer_up(B, False, 0.0)
+    planner.want([X], A, 0.0)
+    planner.take(A)
+    planner.dont_have(A, X, 0.1)
+    assert planner.take(B) == [block(X)]
+
+
+def test_entries_in_flight_are_bounded_and_follow_as_answers_come() -> None:
+    planner = wants(A, per_peer=3)
+    cids = [b"%d" % number for number in range(10)]
+    planner.want(cids, A, 0.0)
+    assert [entry.cid for entry in planner.take(A)] == cids[:3]
+    assert planner.take(A) == []
+    planner.dirty()
+    planner.received(A, cids[0], 0.1)
+    assert planner.dirty() == (A,)
+    assert [entry.cid for entry in planner.take(A)] == [cids[3]]
+
+
+def test_a_lost_stream_sends_what_was_not_answered_again() -> None:
+    planner = wants(A)
+    planner.want([X, Y], A, 0.0)
+    planner.take(A)
+    planner.received(A, X, 0.1)
+    planner.resend(A)
+    assert planner.take(A) == [block(Y)]
+
+
+def test_a_new_announcer_helps_a_want_that_searches() -> None:
+    planner = wants(A, B, C)
+    planner.want([X], A, 0.0)
+    planner.take(A)
+    planner.dont_have(A, X, 0.1)
+    planner.take(B)
+    planner.want([X], B, 0.2)
+    assert planner.take(B) == [block(X)]
+
+
+def test_cancelled_wants_are_cancelled_where_they_were_told_only() -> None:
+    planner = wants(A, B)
+    planner.want([X], A, 0.0)
+    planner.take(A)
+    planner.want([Y], A, 0.0)
+    planner.cancel([X, Y, b"never"])
+    assert planner.take(A) == [cancel(X)]
+    assert planner.take(B) == []
+    assert planner.was_wanted(X)
+    assert not planner.was_wanted(b"never")
+    assert not planner.received(A, X, 0.1)
+
+
+PEERS = st.sampled_from([A, B, C, "dave"])
+KEYS = st.sampled_from([b"%d" % number for number in range(8)])
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever happens in whatever order: limits hold, cancels follow, and a want with peers is never forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.planner = Wants(stall=1.0, retry_min=2.0, retry_max=8.0, per_peer=3)
+        self.up: set[str] = set()
+        self.lists: dict[str, dict[bytes, bool]] = {}
+        self.wanted: set[bytes] = set()
+
+    @rule(peer=PEERS, presences=st.booleans())
+    def comes(self, peer: str, presences: bool) -> None:
+        self.planner.peer_up(peer, presences, self.now)
+        self.up.add(peer)
+        self.lists.setdefault(peer, {})
+
+    @rule(peer=PEERS)
+    def goes(self, peer: str) -> None:
+        self.planner.peer_down(peer, self.now)
+        self.up.discard(peer)
+        self.lists.pop(peer, None)
+
+    @rule(cid=KEYS, first=st.one_of(st.none(), PEERS))
+    def want(self, cid: bytes, first: str | None) -> None:
+        self.planner.want([cid], first, self.now)
+        self.wanted.add(cid)
+
+    @rule(cid=KEYS)
+    def cancel(self, cid: bytes) -> None:
+        self.planner.cancel([cid])
+        self.wanted.discard(cid)
+
+    @rule(peer=PEERS, cid=KEYS, answer=st.sampled_from(["have", "dont_have", "received"]))
+    def answers(self, peer: str, cid: bytes, answer: str) -> None:
+        result = getattr(self.planner, answer)(peer, cid, self.now)
+        if answer == "received":
+            assert result == (cid in self.wanted)
+            self.wanted.discard(cid)
+            if peer in self.lists:
+                self.lists[peer].pop(cid, None)
+
+    @rule(peer=PEERS)
+    def breaks(self, peer: str) -> None:
+        self.planner.resend(peer)
+
+    @rule(seconds=st.floats(0.0, 20.0))
+    def waits(self, seconds: float) -> None:
+        self.now += seconds
+        self.planner.tick(self.now)
+        assert self.planner.next_deadline() > self.now
+
+    @rule()
+    def sends(self) -> None:
+        self.planner.dirty()
+        for peer in self.up:
+            for entry in self.planner.take(peer):
+                if entry.cancel:
+                    assert entry.cid in self.lists[peer]
+                    del self.lists[peer][entry.cid]
+                else:
+                    self.lists[peer][entry.cid] = entry.have
+
+    @invariant()
+    def consistent(self) -> None:
+        assert len(self.planner) == len(self.wanted)
+        if self.wanted:
+            assert self.planner.next_deadline() < float("inf")
+        for state in self.planner._peers.values():
+            assert len(state.open) <= 3
+            assert set(state.open) | set(state.ready) <= self.wanted
+        for peer, told in self.lists.items():
+            # An entry in a peer's list is still wanted, or its cancel waits to be sent.
+            waiting = self.planner._peers[peer].cancels
+            assert all(cid in self.wanted or cid in waiting for cid in told)
+
+
+AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+test_any_order = AnyOrder.TestCase
+
+
+def test_a_ledger_answers_as_boxo_does() -> None:
+    ledgers = Ledgers(max_wants=3)
+    small, large = b"s" * 10, b"l" * 5000
+    cid = {name: b"\x01\x70\x12\x20" + name.encode().ljust(32, b"_") for name in ("small", "large", "none", "quiet")}
+    entries = [
+        Entry(cid["small"], have=True, send_dont_have=True),
+        Entry(cid["large"], have=True),
+        Entry(cid["none"], send_dont_have=True),
+        Entry(cid["quiet"]),
+    ]
+    assert ledgers.receive(A, entries, False)
+    assert ledgers.dropped == 1
+    asked = ledgers.take_lookups(A, 10)
+    blocks, presences = ledgers.answer(A, asked, {cid["small"]: small, cid["large"]: large})
+    assert [bytes(each.data) for each in blocks] == [small]
+    assert [(each.cid, each.have) for each in presences] == [(cid["large"], True), (cid["none"], False)]
+    assert ledgers.wanted_by(A) == 1  # what it has not got may come later
+    assert ledgers.arrived(cid["none"]) == (A,)
+    blocks, presences = ledgers.answer(A, ledgers.take_lookups(A, 10), {cid["none"]: small})
+    assert len(blocks) == 1
+    assert ledgers.arrived(cid["none"]) == ()
+
+
+def test_a_full_wantlist_replaces_and_a_cancel_removes() -> None:
+    ledgers = Ledgers()
+    ledgers.receive(A, [Entry(X), Entry(Y)], False)
+    ledgers.receive(A, [Entry(Y)], True)
+    assert ledgers.arrived(X) == ()
+    assert ledgers.arrived(Y) == (A,)
+    ledgers.receive(A, [Entry(Y, cancel=True)], False)
+    assert ledgers.wanted_by(A) == 0
+    assert ledgers.take_lookups(A, 10) == {}
+    ledgers.receive(A, [Entry(X)], False)
+    ledgers.forget(A)
+    assert ledgers.arrived(X) == ()
