@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import trio
 from libp2p.abc import INetConn, INetStream
@@ -61,7 +62,8 @@ async def open_network(config: NetworkConfig, source: BlockSource) -> AsyncItera
     """
     quiet_library()
     failure: Exception | None = None
-    async with trio.open_nursery() as services, trio.open_nursery() as tasks:
+    async with trio.open_nursery() as holder, trio.open_nursery() as tasks:
+        services = await holder.start(_hold_services)
         # An exception of the caller's block must come out as it is, not wrapped into a nursery's group.
         try:
             network = Network(config, source, services, tasks)
@@ -73,9 +75,19 @@ async def open_network(config: NetworkConfig, source: BlockSource) -> AsyncItera
                     await network._stop()
         except Exception as error:
             failure = error
-        services.cancel_scope.cancel()
+        finally:
+            services.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def _hold_services(*, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+    """A nursery that only its own scope can cancel: when the caller is cancelled, the library's services must live on
+    until peers have been told."""
+    with trio.CancelScope(shield=True):
+        async with trio.open_nursery() as services:
+            task_status.started(services)
+            await trio.sleep_forever()
 
 
 def quiet_library() -> None:

@@ -65,7 +65,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("copy('cid')", "c", "Copy CID", "Copy the CID of the block that carries it", "detail"),
     Action("submit", "f2", "Send", "Check and send the form", "form", True, "F2"),
     Action("leave", "escape", "Back", "Leave; the draft is kept", "form", True, "Esc"),
-    Action("app.quit", "q,ctrl+q", "Quit", "Quit", "app", False, "q", True),
+    Action("app.quit", "q", "Quit", "Quit", "main"),
+    Action("app.quit", "ctrl+q", "Quit", "Quit, from everywhere", "app", False, "", True),
 )
 
 MOVES: tuple[Action, ...] = (
@@ -89,8 +90,13 @@ SCOPE_TITLES = {
 }
 
 
-def bindings(scope: str) -> list[Binding]:
-    """The bindings of one scope."""
+def bindings(scope: str, *, first: bool = False) -> list[Binding]:
+    """The bindings of one scope.
+
+    `first` takes the keys before the focused widget does. Without it Textual puts each key into the queue of what has
+    the focus now, also those typed ahead: the letters of a name, typed right after the key that opens the form, would
+    be taken for commands.
+    """
     result = []
     for action in (*ACTIONS, *MOVES):
         if action.scope != scope:
@@ -104,6 +110,7 @@ def bindings(scope: str) -> list[Binding]:
                     show=action.footer and position == 0,
                     key_display=action.shown_key or None,
                     tooltip=action.help,
+                    priority=first,
                 )
             )
     return result

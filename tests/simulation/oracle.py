@@ -15,18 +15,16 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 _Field = descriptor_pb2.FieldDescriptorProto
-_MESSAGES: dict[str, list[tuple[int, str, int, str]]] = {
-    "Element": [(1, "key", _Field.TYPE_STRING, ""), (2, "id", _Field.TYPE_STRING, ""), (3, "value", _Field.TYPE_BYTES, "")],
-    "Delta": [
-        (1, "elements", _Field.TYPE_MESSAGE, "Element"),
-        (2, "tombstones", _Field.TYPE_MESSAGE, "Element"),
-        (3, "priority", _Field.TYPE_UINT64, ""),
-    ],
-    "PBLink": [(1, "Hash", _Field.TYPE_BYTES, ""), (2, "Name", _Field.TYPE_BYTES, ""), (3, "Tsize", _Field.TYPE_UINT64, "")],
-    "PBNode": [(2, "Links", _Field.TYPE_MESSAGE, "PBLink"), (1, "Data", _Field.TYPE_BYTES, "")],
-    "Head": [(1, "cid", _Field.TYPE_BYTES, ""), (15, "block", _Field.TYPE_BYTES, "")],
-    "CRDTBroadcast": [(1, "heads", _Field.TYPE_MESSAGE, "Head")],
-}  # fmt: skip
+_TEXT, _BYTES, _NUMBER = _Field.TYPE_STRING, _Field.TYPE_BYTES, _Field.TYPE_UINT64
+_MESSAGES: dict[str, list[tuple[int, str, Any]]] = {
+    "Element": [(1, "key", _TEXT), (2, "id", _TEXT), (3, "value", _BYTES)],
+    "Delta": [(1, "elements", "Element"), (2, "tombstones", "Element"), (3, "priority", _NUMBER)],
+    "PBLink": [(1, "Hash", _BYTES), (2, "Name", _BYTES), (3, "Tsize", _NUMBER)],
+    "PBNode": [(2, "Links", "PBLink"), (1, "Data", _BYTES)],
+    "Head": [(1, "cid", _BYTES), (15, "block", _BYTES)],
+    "CRDTBroadcast": [(1, "heads", "Head")],
+}
+"""Field number, name, and type: a message's name is a repeated message."""
 
 
 def _build() -> dict[str, Any]:
@@ -34,12 +32,12 @@ def _build() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(name="oracle.proto", package="oracle", syntax="proto3")
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
-        for number, label, kind, of in fields:
-            field = message.field.add(name=label, number=number, type=kind)
-            repeated = kind == _Field.TYPE_MESSAGE
-            field.label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-            if repeated:
-                field.type_name = f".oracle.{of}"
+        for number, label, kind in fields:
+            field = message.field.add(name=label, number=number, label=_Field.LABEL_OPTIONAL)
+            if isinstance(kind, str):
+                field.type, field.type_name, field.label = _Field.TYPE_MESSAGE, f".oracle.{kind}", _Field.LABEL_REPEATED
+            else:
+                field.type = kind
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"oracle.{name}")) for name in _MESSAGES}

@@ -20,7 +20,7 @@ from betar_tui.tui.widgets.status import StatusBar
 class DetailScreen(LiveScreen[None]):
     """Status, the listing, keys."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail", first=True)]
     SCOPE = "detail"
 
     def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions, listing_id: str) -> None:

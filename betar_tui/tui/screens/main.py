@@ -33,11 +33,14 @@ from betar_tui.tui.widgets.status import StatusBar
 
 WIDE = 120
 
+# What keys do on this screen, unless a filter is being typed; Tab works there as well.
+OWN_ACTIONS = {binding.action.split("(")[0] for binding in bindings("main")} - {"next_pane", "previous_pane"}
+
 
 class MainScreen(LiveScreen[None]):
     """Everything of the market at a glance, or a key away."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("main")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("main", first=True)]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     SCOPE = "main"
 
@@ -153,6 +156,11 @@ class MainScreen(LiveScreen[None]):
             return "go to the market first (1)"
         return self._deeds.why_not(action, self.current)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While somebody types, letters are letters."""
+        typing = isinstance(self.focused, Input)
+        return not typing or action not in OWN_ACTIONS
+
     # Messages
 
     def on_line_list_moved(self, event: LineList.Moved) -> None:
@@ -196,11 +204,6 @@ class MainScreen(LiveScreen[None]):
         if isinstance(event.input, FilterInput):
             self._apply_filter(event.value, typing=True)
 
-    def on_filter_input_done(self) -> None:
-        """Back to the table; what was typed is meant as it is now."""
-        self._apply_filter(self.query_one(FilterBar).input.value)
-        self.action_pane("listings")
-
     def on_pane_current(self, event: Pane.Current) -> None:
         """The focus is in this pane."""
         self._mark_pane(event.pane.key)
@@ -224,7 +227,12 @@ class MainScreen(LiveScreen[None]):
     def action_filter(self) -> None:
         """Type a filter."""
         self.action_pane("listings")
-        self.query_one(FilterBar).input.focus()
+        self.set_focus(self.query_one(FilterBar).input)
+
+    def action_filter_done(self) -> None:
+        """Back to the table; what was typed is meant as it is now."""
+        self._apply_filter(self.query_one(FilterBar).input.value)
+        self.action_pane("listings")
 
     def action_leave(self) -> None:
         """Take the filter away, or come back to the market."""
@@ -336,7 +344,7 @@ class MainScreen(LiveScreen[None]):
             self._filter_error = str(error)
         else:
             self._filter_error = ""
-            self._rows.settle()
+            self._rows.settle(other=True)
         self._tell_filter()
         self._show_states()
         self._show_detail()

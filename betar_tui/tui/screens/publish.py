@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Static, TextArea
@@ -39,7 +40,11 @@ class FieldText(TextArea):
 class FormScreen(LiveScreen[Receipt | None]):
     """Fields with their problems under them; the first send shows all, from then on they follow the typing."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("form")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("form", first=True),
+        Binding("tab", "app.focus_next", "Next field", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", "Previous field", show=False, priority=True),
+    ]
     SCOPE = "form"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
 
@@ -157,8 +162,23 @@ class FormScreen(LiveScreen[Receipt | None]):
     # Sending
 
     def action_submit(self) -> None:
-        """Check all, then send."""
-        if self._sending:
+        """Check all, then send, with all that was typed ahead."""
+        self._when_typed(self._submit)
+
+    def _when_typed(self, then: Callable[[], None]) -> None:
+        # Keys wait in the queue of the field that had the focus; a call at the end of each queue comes after them.
+        waiting = {spec.name for spec in FIELD_SPECS}
+
+        def drained(name: str) -> None:
+            waiting.discard(name)
+            if not waiting:
+                self.call_later(then)
+
+        for name in list(waiting):
+            self.query_one(f"#field-{name}").call_later(drained, name)
+
+    def _submit(self) -> None:
+        if self._sending or not self.is_current:
             return
         self._checked = set(form.FIELD_NAMES)
         self._objections.clear()
@@ -220,6 +240,11 @@ class FormScreen(LiveScreen[Receipt | None]):
         """Leave; what was typed is kept for the next time."""
         if self._sending:
             # Leaving now would end the worker that stores it, and nobody would know whether it is stored.
+            return
+        self._when_typed(self._leave)
+
+    def _leave(self) -> None:
+        if self._sending or not self.is_current:
             return
         values = self.values()
         if replace(values) == self._prefilled:

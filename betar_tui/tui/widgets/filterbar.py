@@ -8,24 +8,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import Input, Static
 
 
 class FilterInput(Input):
     """An input that gives the keyboard back to the table."""
 
+    # Not before the input itself: what was typed ahead of Enter must be in the filter when it is applied.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "done", "Back to the table", key_display="⏎"),
-        Binding("escape,down", "done", "Back to the table", show=False),
+        Binding("enter", "screen.filter_done", "Back to the table", key_display="⏎"),
+        Binding("escape,down", "screen.filter_done", "Back to the table", show=False),
     ]
-
-    class Done(Message):
-        """The person is through with typing."""
-
-    def action_done(self) -> None:
-        """Back to the table; the filter stays."""
-        self.post_message(self.Done())
 
 
 class FilterBar(Horizontal):

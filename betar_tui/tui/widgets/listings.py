@@ -119,8 +119,9 @@ class ListingRows(LineList):
                 self._new.discard(listing_id)
         self.refresh()
 
-    def settle(self, *, top: bool = False) -> None:
-        """Take over the index's order; `top` puts the cursor on the first row."""
+    def settle(self, *, top: bool = False, other: bool = False) -> None:
+        """Take over the index's order. `top` puts the cursor on the first row; `other` says that these are other rows,
+        so that a cursor whose listing is gone begins anew."""
         self._new.clear()
         generation = self._model.index.generation
         if generation == self._generation and not top:
@@ -133,7 +134,8 @@ class ListingRows(LineList):
         self._held = list(self._model.index.rows)
         self._known = set(self._held)
         self._model.forget_gone(self.current)
-        position = self._held.index(current) if current in self._known else 0 if top or not current else self.cursor
+        lost = 0 if top or other or not current else self.cursor
+        position = self._held.index(current) if current in self._known else lost
         self.recount()
         height = self.scrollable_content_region.height
         self.cursor = position

@@ -98,7 +98,8 @@ class Pane(Vertical):
         """Give the focus to what can take it."""
         for widget in self.query("*"):
             if widget.focusable and widget.display and all(node.display for node in widget.ancestors_with_self[:-1]):
-                widget.focus()
+                # Not `widget.focus()`, which comes later: keys typed ahead would go to where the focus was.
+                self.screen.set_focus(widget)
                 return
 
     def on_descendant_focus(self) -> None:

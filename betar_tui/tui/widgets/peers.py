@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import ClassVar
 
 from rich.text import Text
@@ -51,8 +50,7 @@ class PeerTable(DataTable[Text]):
 
     def take(self) -> None:
         """Show the peers as they are now."""
-        counts = Counter(listing.seller_id for listing in self._model.index)
-        rows = [self._texts(peer, counts[peer.peer_id]) for peer in self._sorted()]
+        rows = [self._texts(peer, self._model.index.listings_of(peer.peer_id)) for peer in self._sorted()]
         if rows == self._shown:
             return
         at = self._shown[self.cursor_row][0] if 0 <= self.cursor_row < len(self._shown) else ""

@@ -1,0 +1,182 @@
+"""The filter grammar."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from betar_tui.errors import FilterError
+from betar_tui.market.filter import NEW_FOR, STALE_AFTER, parse, unfinished
+from betar_tui.market.marketplace import Listing, Provenance
+
+NOW = 1_000_000.0
+
+
+def listing(**fields):
+    values = {
+        "id": "12D3KooWabc/swift-ocr",
+        "name": "Swift-OCR",
+        "price": 0.5,
+        "metadata": {},
+        "seller_id": "12D3KooWabcdefXYZ9",
+        "addrs": (),
+        "protocols": ("/x402/libp2p/1.0.0",),
+        "timestamp": int(NOW - 10),
+        "token_id": None,
+        "provenance": Provenance.VERIFIED,
+        "mine": False,
+        "cid": "bafy",
+        "height": 1,
+        "description": "Reads scanned pages",
+        "seen_at": NOW - 10,
+    }
+    return Listing(**{**values, **fields})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  ",
+        "ocr",
+        "OCR",
+        "scanned",
+        "12d3koowabc",
+        "ocr scanned",
+        '"scanned pages"',
+        "!beta",
+        '!"scanned photos"',
+        "price<0.6",
+        "price<=0.5",
+        "price>=0.5",
+        "price=0.5",
+        "price:0.5",
+        "price!=1",
+        "PRICE>0.4",
+        "price<1e3",
+        "!price>1",
+        "seller:12D3KooW",
+        "seller:xyz9",
+        "seller:12D3…XYZ9",
+        "proto:x402",
+        "!proto:mcp",
+        "state:verified",
+        "state:new",
+        "!state:stale",
+        "!state:mine",
+        "ocr price<1 state:verified !beta",
+    ],
+)
+def test_matches(text):
+    assert parse(text).matches(listing(), NOW)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "zebra",
+        "ocr zebra",
+        '"pages scanned"',
+        "!ocr",
+        "price<0.5",
+        "price>0.5",
+        "!price<1",
+        "seller:12D3…XYZ8",
+        "proto:mcp",
+        "state:unsigned",
+        "state:mine",
+        "state:stale",
+    ],
+)
+def test_does_not_match(text):
+    assert not parse(text).matches(listing(), NOW)
+
+
+def test_states():
+    assert parse("state:mine").matches(listing(mine=True), NOW)
+    assert parse("state:unsigned").matches(listing(provenance=Provenance.UNSIGNED), NOW)
+    assert parse("state:stale").matches(listing(timestamp=int(NOW - STALE_AFTER - 1)), NOW)
+    assert not parse("state:new").matches(listing(seen_at=NOW - NEW_FOR - 1), NOW)
+
+
+def test_a_refresh_does_not_make_a_listing_new():
+    assert not parse("state:new").matches(listing(seen_at=NOW), NOW, first_seen=NOW - NEW_FOR - 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "message"),
+    [
+        ("ocr price<", 10, "price< needs a number"),
+        ("price<cheap", 6, "'cheap' is not a number"),
+        ("price<nan", 6, "is not a number"),
+        ("price<1_0", 6, "is not a number"),
+        ("ocr state:fresh", 10, "no state 'fresh': verified"),
+        ("seller:", 7, "seller: needs a value"),
+        ("colour:red", 0, "no field colour:"),
+        ("ocr !", 4, "! needs a word"),
+        ('ocr "two words', 4, "quotation mark"),
+    ],
+)
+def test_what_is_wrong_and_where(text, position, message):
+    with pytest.raises(FilterError, match=message) as caught:
+        parse(text)
+    assert caught.value.position == position
+
+
+def test_ids_with_colons_are_words():
+    assert parse("did:key:z6Mk").terms[0].kind == "word"
+
+
+TEXTS = st.text(st.sampled_from('ab!":<>=. price seller:state:new…'), max_size=30)
+
+
+@given(TEXTS)
+def test_any_text_is_a_filter_or_a_filter_error(text):
+    try:
+        parsed = parse(text)
+    except FilterError as error:
+        assert 0 <= error.position <= len(text)
+        assert str(error)
+    else:
+        parsed.matches(listing(), NOW)
+
+
+TERMS = ["a", "ab", "abc", "!a", "!ab", "!abc", "price<1", "proto:x", "proto:x4", "state:mine"]
+WORDS = st.lists(st.sampled_from(TERMS), max_size=4)
+LISTINGS = st.builds(
+    lambda name, price, mine, proto: listing(name=name, description="", price=price, mine=mine, protocols=(proto,)),
+    st.sampled_from(["a", "ab", "abc", "b", "zz"]),
+    st.sampled_from([0.5, 2.0]),
+    st.booleans(),
+    st.sampled_from(["x", "x4", "y"]),
+)
+
+
+@given(WORDS, WORDS, st.lists(LISTINGS, max_size=20))
+def test_narrowing_never_loses_a_listing(old, new, items):
+    before, after = parse(" ".join(old)), parse(" ".join(new))
+    if after.narrows(before):
+        assert all(before.matches(item, NOW) for item in items if after.matches(item, NOW))
+
+
+def test_typing_on_narrows():
+    assert parse("ocr price<0.5").narrows(parse("oc price<0.5"))
+    assert not parse("oc").narrows(parse("ocr"))
+    assert not parse("price<0.7").narrows(parse("price<0.5"))
+    assert not parse("!ab").narrows(parse("!abc x"))
+    assert not parse("a state:new").narrows(parse("state:new"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ocr pri", ("ocr ", "price<0.5")),
+        ("ocr !sell", ("ocr ", "seller:12D3")),
+        ("ocr", ("", "")),
+        ("ocr price ", ("", "")),
+        ("p", ("", "")),
+        ("price<0.5", ("", "price<0.5")),
+        ("", ("", "")),
+    ],
+)
+def test_unfinished(text, expected):
+    assert unfinished(text) == expected

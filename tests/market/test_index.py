@@ -1,0 +1,130 @@
+"""The index against the plain way: filter all, sort all."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from betar_tui.errors import FilterError
+from betar_tui.market.filter import parse
+from betar_tui.market.index import _KEYS, SORT_COLUMNS, ListingIndex
+from betar_tui.market.marketplace import Change, ChangeKind
+from tests.market.test_filter import NOW, listing
+
+NAMES = [f"{word}-{number}" for word in ("ocr", "chat", "geo") for number in range(4)]
+FILTERS = ["", "o", "oc", "ocr", "!ocr", "!oc", "price<1", "price<1 ocr", "state:mine", "chat price>=0.5", "state:new"]
+
+
+def item(name, price=0.5, mine=False, seen=NOW - 1000):
+    return listing(id=f"x/{name}", name=name, price=price, mine=mine, seen_at=seen, description="")
+
+
+ITEMS = st.builds(item, st.sampled_from(NAMES), st.sampled_from([0.1, 0.5, 2.0]), st.booleans())
+
+
+def change(new, kind=ChangeKind.UPDATE, at=NOW):
+    return Change(kind, new.id, new.cid, 1, "local", at, None if kind is ChangeKind.DELIST else new)
+
+
+class IndexMachine(RuleBasedStateMachine):
+    @initialize(items=st.lists(ITEMS, max_size=10))
+    def start(self, items):
+        self.index = ListingIndex(lambda: NOW)
+        self.plain = {one.id: one for one in items}
+        self.index.replace(self.plain.values())
+        self.filter, self.column, self.descending = "", "name", False
+
+    @rule(new=ITEMS, seen=st.floats(NOW - 500, NOW))
+    def put(self, new, seen):
+        new = replace(new, seen_at=seen)
+        self.plain[new.id] = new
+        self.index.apply(change(new, at=seen))
+
+    @rule(name=st.sampled_from(NAMES))
+    def delist(self, name):
+        self.plain.pop(f"x/{name}", None)
+        self.index.apply(change(item(name), ChangeKind.DELIST))
+
+    @rule(text=st.sampled_from(FILTERS))
+    def set_filter(self, text):
+        self.index.set_filter(text)
+        self.filter = text
+
+    @rule(text=st.sampled_from(["price<", "state:x", '"']))
+    def bad_filter(self, text):
+        with pytest.raises(FilterError):
+            self.index.set_filter(text)
+
+    @rule(column=st.sampled_from(SORT_COLUMNS), descending=st.booleans())
+    def set_sort(self, column, descending):
+        self.index.set_sort(column, descending)
+        self.column, self.descending = column, descending
+
+    @rule()
+    def reload(self):
+        self.index.replace(self.plain.values())
+
+    @invariant()
+    def agrees_with_the_plain_way(self):
+        parsed = parse(self.filter)
+        shown = [
+            one for one in self.plain.values() if parsed.matches(one, NOW, self.index.first_seen(one.id))
+        ]
+        shown.sort(key=lambda one: (_KEYS[self.column](one), one.id), reverse=self.descending)
+        assert list(self.index.rows) == [one.id for one in shown]
+        assert len(self.index) == len(self.plain)
+        for one in self.plain.values():
+            assert self.index[one.id] == one
+            assert self.index.shows(one.id) is (one in shown)
+        seller = item("x").seller_id
+        assert self.index.listings_of(seller) == len(self.plain)
+
+
+TestIndex = IndexMachine.TestCase
+TestIndex.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_generation_changes_with_the_rows():
+    index = ListingIndex(lambda: NOW)
+    seen = {index.generation}
+    index.replace([item("ocr-1"), item("geo-1")])
+    seen.add(index.generation)
+    index.set_filter("ocr")
+    seen.add(index.generation)
+    index.apply(change(item("ocr-2"), ChangeKind.PUT))
+    seen.add(index.generation)
+    index.set_sort("price", True)
+    seen.add(index.generation)
+    assert len(seen) == 5
+    before = index.generation
+    index.set_filter("ocr ")
+    index.set_sort("price", True)
+    assert index.generation == before
+
+
+def test_new_listings_grow_old():
+    now = NOW
+    index = ListingIndex(lambda: now)
+    index.apply(change(item("ocr-1", seen=NOW), ChangeKind.PUT))
+    index.set_filter("state:new")
+    assert list(index.rows) == ["x/ocr-1"]
+    index.apply(change(item("ocr-1", seen=NOW + 290), ChangeKind.REFRESH, at=NOW + 290))
+    now = NOW + 301
+    index.reconsider()
+    assert list(index.rows) == []
+
+
+def test_unknown_column():
+    with pytest.raises(ValueError, match="no column 'colour'"):
+        ListingIndex().set_sort("colour", False)
+
+
+@given(st.lists(ITEMS, max_size=30))
+def test_get(items):
+    index = ListingIndex(lambda: NOW)
+    index.replace(items)
+    assert index.get("nothing") is None
+    for one in items:
+        assert index.get(one.id) is not None

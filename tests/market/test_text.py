@@ -1,0 +1,72 @@
+"""Text from the network cannot act on the terminal, whatever it is."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from betar_tui.market.text import neutralise, neutralise_lines
+
+SPECIAL = "\x1b\x9b\x00\x7f\r\n\t\u202e\u2066\u200b\u200d\ufeff\ud800\ue000\u0301\ufe0f☺"
+NASTY = st.text(st.one_of(st.characters(), st.sampled_from(SPECIAL)))
+UNSAFE = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
+
+
+@given(NASTY)
+def test_nothing_unsafe_is_left(text):
+    safe = neutralise(text)
+    assert not [char for char in safe if unicodedata.category(char) in UNSAFE]
+    safe.encode()
+
+
+@given(NASTY)
+def test_doing_it_twice_changes_nothing(text):
+    assert neutralise(neutralise(text)) == neutralise(text)
+
+
+@given(NASTY, st.integers(1, 40))
+def test_limit(text, limit):
+    safe = neutralise(text, limit)
+    assert len(safe) <= limit
+    assert safe == neutralise(text) or safe.endswith("…")
+
+
+@given(NASTY)
+def test_lines_are_safe_each(text):
+    for line in neutralise_lines(text).split("\n"):
+        assert neutralise(line) == line
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+def test_plain_text_stays(text):
+    assert neutralise(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred", "␛[31mred"),
+        ("a\x9b2Jb", "a\\x9b2Jb"),
+        ("exe.\u202etxt", "exe.\\u202etxt"),
+        ("a\u200bb", "a\\u200bb"),
+        ("two\r\nlines\tand a tab", "two lines and a tab"),
+        ("\ud800", "\\ud800"),
+        ("\ue000", "\\ue000"),
+        ("\U000e0041", "\\U000e0041"),
+        ("[red]markup[/red]", "[red]markup[/red]"),
+        ("naïve café 漢字 Ω", "naïve café 漢字 Ω"),
+        ("e\u0301", "e\u0301"),
+        ("\u0301start", "\\u0301start"),
+        ("z" + "\u0335" * 9, "z" + "\u0335" * 3 + "\\u0335" * 6),
+        ("☺\ufe0f", "☺"),
+        ("a\ufe0f", "a\\ufe0f"),
+        ("a\u00a0b\u3000c", "a b c"),
+    ],
+)
+def test_examples(text, shown):
+    assert neutralise(text) == shown
+
+
+def test_lines_stay_lines():
+    assert neutralise_lines("a\r\nb\n\x1bc") == "a\nb\n␛c"

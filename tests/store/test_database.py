@@ -1,0 +1,197 @@
+"""The store beside its merges: blocks for peers, small things, numbers, errors."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from betar_tui.errors import StoreError
+from betar_tui.replica import Replica, cid, keys
+from betar_tui.store.database import Store, open_store
+from betar_tui.store.facts import PeerRow
+from tests.simulation.lab import node
+from tests.simulation.memory import assert_sound
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(tmp_path / "db")
+
+
+def test_blocks_by_any_cid_of_their_hash(store: Store) -> None:
+    put = node((), [("/k", b"v")])
+    Replica(store).merge([put], "peer", 0)
+    v1, v0, raw = put.cid, put.cid[2:], cid.RAW + put.cid[4:]
+    assert store.blocks([v1, v0, raw]) == {v1: put.data, v0: put.data, raw: put.data}
+    assert store.blocks([v0]) == {v0: put.data}
+    assert store.blocks([cid.of(b"absent"), cid.of(b"absent")[2:], b"", b"\x01"]) == {}
+    assert store.blocks([]) == {}
+
+
+def test_files_by_any_cid_of_their_hash(store: Store) -> None:
+    leaf, file = b"leaf", b"file"
+    store.put_files({cid.of_raw(leaf): leaf, cid.of(file): file})
+    store.put_files({cid.of_raw(leaf): leaf})
+    v1, v0, raw = cid.of(file), cid.of(file)[2:], cid.of_raw(file)
+    assert store.blocks([v1, v0, raw]) == {v1: file, v0: file, raw: file}
+    assert store.blocks([cid.of_raw(leaf), cid.of(leaf)]) == {cid.of_raw(leaf): leaf, cid.of(leaf): leaf}
+
+
+def test_a_file_is_no_delta(store: Store) -> None:
+    """A kept file says nothing of the DAG, even when it is some delta's block."""
+    put = node((), [("/k", b"v")])
+    store.put_files({put.cid: put.data})
+    replica = Replica(store)
+    assert replica.missing([put.cid]) == (put.cid,)
+    assert replica.merge([put], "peer", 0).nodes == (put,)
+    assert store.blocks([put.cid]) == {put.cid: put.data}
+
+
+def test_more_blocks_than_one_statement_may_name(store: Store) -> None:
+    nodes = [node((), [(f"/{i}", b"v")]) for i in range(1300)]
+    replica = Replica(store)
+    assert len(replica.merge(nodes, "peer", 0).effects) == 1300
+    names = [each.cid for each in nodes]
+    assert store.blocks(names) == {each.cid: each.data for each in nodes}
+    assert replica.missing([*names, cid.of(b"absent")]) == (cid.of(b"absent"),)
+    assert replica.merge(nodes, "peer", 0).nodes == ()
+    assert_sound(store)
+
+
+def test_values_below_a_prefix(store: Store) -> None:
+    replica = Replica(store)
+    names = ["/a", "/a/b", "/a/b/c", "/ab", "/a0", "/a.", "/a/é", "/b"]
+    for i, key in enumerate(names):
+        replica.write({key: b"%d" % i}, (), 1000.25 + i)
+    rows = store.values(keys.span("/a"))
+    assert [key for key, _, _ in rows] == ["/a/b", "/a/b/c", "/a/é"]
+    assert [(winner.height, winner.value, at) for _, winner, at in rows] == [
+        (2, b"1", 1001.25),
+        (3, b"2", 1002.25),
+        (7, b"6", 1006.25),
+    ]
+    assert len(store.values(keys.span("/"))) == len(names)
+    replica.write({}, ["/a/b"], 0)
+    assert [key for key, _, _ in store.values(keys.span("/a"))] == ["/a/b/c", "/a/é"]
+
+
+def test_hostile_keys(store: Store) -> None:
+    replica = Replica(store)
+    names = ["/nul\0l", "/nul", "/nul\0", "/'; DROP TABLE blocks", "/%", "/_", "/\U0010ffff", "/É", "/é"]
+    merged = replica.merge([node((), [(key, key.encode()) for key in names])], "peer", 0)
+    assert {each.key for each in merged.effects} == set(names)
+    assert {key: winner.value.decode() for key, winner in store.winners(names).items()} == {key: key for key in names}
+    replica.write({}, ["/nul\0"], 0)
+    assert store.winners(names).keys() == set(names) - {"/nul\0"}
+    assert_sound(store)
+
+
+def test_elements_highest_first(store: Store) -> None:
+    heights = [3, 1 << 63, 2, (1 << 64) - 1, (1 << 63) - 1, 0, 3]
+    versions = [node((), [("/k", b"%d" % i)], (), height) for i, height in enumerate(heights)]
+    dead = node((), (), [("/k", versions[0]), ("/k", versions[5])], 1)
+    Replica(store).merge([*versions, dead], "peer", 0)
+    found = store.elements("/k")
+    assert [each.height for each in found] == sorted(heights, reverse=True)
+    assert [(each.height, each.value, each.dead) for each in found][3:] == [
+        (3, b"6", False),
+        (3, b"0", True),
+        (2, b"2", False),
+        (0, b"5", True),
+    ]
+    assert [each.value for each in store.live("/k")] == [b"3", b"1", b"4", b"6", b"2"]
+    assert store.winners(["/k"])["/k"].height == (1 << 64) - 1
+    assert store.elements("/none") == []
+
+
+def test_the_log(store: Store) -> None:
+    replica = Replica(store)
+    first = node((), [("/k", b"v")], (), (1 << 64) - 1)
+    replica.merge([first], "12D3KooWPeer", 5.5)
+    replica.write({"/x": b"y"}, ["/k"], 7)
+    newest, oldest = store.log(10)
+    assert (oldest.cid, oldest.height, oldest.at, oldest.via) == (first.cid, (1 << 64) - 1, 5.5, "12D3KooWPeer")
+    assert (oldest.size, oldest.data) == (len(first.data), first.data)
+    assert (newest.at, newest.via) == (7.0, "")
+    assert store.log(1) == [newest]
+
+
+def test_totals_without_counting(store: Store, tmp_path: Path) -> None:
+    replica = Replica(store)
+    for i in range(5):
+        replica.write({"/k": b"%d" % i}, (), 0)
+    (deleted,) = replica.write({}, ["/k"], 0)
+    replica.merge([deleted.node], "peer", 0)
+    replica.merge([node((), (), [("/k", cid.of(b"absent"))]), node((), (), [("/k", cid.of(b"absent"))], 2)], "peer", 0)
+    totals = store.totals()
+    assert (totals.blocks, totals.tombstones) == (8, 6)
+    assert totals.bytes > 4096
+    store.close()
+    again = open_store(tmp_path / "db")
+    assert (again.totals().blocks, again.totals().tombstones) == (8, 6)
+    again.close()
+
+
+def test_peers(store: Store) -> None:
+    for i in range(5):
+        store.put_peer(PeerRow(f"peer{i}", (f"/ip4/10.0.0.{i}/tcp/1", "/dns4/é/tcp/2"), i + 0.5), keep=3)
+    store.put_peer(PeerRow("peer3", (), 9.0), keep=3)
+    assert store.peers() == [
+        PeerRow("peer3", (), 9.0),
+        PeerRow("peer4", ("/ip4/10.0.0.4/tcp/1", "/dns4/é/tcp/2"), 4.5),
+        PeerRow("peer2", ("/ip4/10.0.0.2/tcp/1", "/dns4/é/tcp/2"), 2.5),
+    ]
+
+
+def test_own_documents_and_settings(store: Store, tmp_path: Path) -> None:
+    store.put_own({"/b": "2", "/a": "1"})
+    store.put_own({"/a": "é"})
+    store.put_own({})
+    store.drop_own(["/b", "/none"])
+    store.put_setting("dialect", "documents")
+    store.put_setting("dialect", "betar-go")
+    assert store.setting("none") is None
+    store.close()
+    again = open_store(tmp_path / "db")
+    assert (dict(again.own()), again.setting("dialect")) == ({"/a": "é"}, "betar-go")
+    again.close()
+
+
+def test_a_closed_store_says_so(store: Store) -> None:
+    replica = Replica(store)
+    store.close()
+    for act in (store.load, store.check, store.peers, lambda: replica.write({"/k": b"v"}, (), 0)):
+        with pytest.raises(StoreError):
+            act()
+    with pytest.raises(StoreError):
+        store.put_setting("a", "b")
+
+
+def test_many_threads_may_read_while_one_writes(store: Store) -> None:
+    replica = Replica(store)
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def read() -> None:
+        try:
+            while not done.is_set():
+                values = store.values(keys.span("/"))
+                # One transaction per write: both or none.
+                assert len(values) % 2 == 0
+                assert store.totals().blocks >= 0
+        except BaseException as error:
+            errors.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for each in readers:
+        each.start()
+    try:
+        for i in range(100):
+            replica.write({f"/a{i}": b"v", f"/b{i}": b"v"}, (), 0)
+    finally:
+        done.set()
+        for each in readers:
+            each.join()
+    assert errors == []

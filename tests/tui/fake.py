@@ -1,0 +1,322 @@
+"""`FakeMarketplace`: the door in memory, with faults that tests switch on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import trio
+
+from betar_tui.errors import (
+    BetarError,
+    ListingError,
+    NetworkError,
+    NoRunningPeerError,
+    NotOwnerError,
+    UnknownListingError,
+)
+from betar_tui.market.marketplace import (
+    Change,
+    ChangeKind,
+    Connectivity,
+    DelistReceipt,
+    DeltaInfo,
+    Event,
+    HeadInfo,
+    Listing,
+    ListingDetail,
+    ListingDraft,
+    ListingPage,
+    ListingPatch,
+    Missed,
+    Notice,
+    PeerInfo,
+    Provenance,
+    Receipt,
+    Status,
+    StatusChanged,
+    Version,
+)
+
+NOW = 1_795_390_401.0
+OWN = "12D3KooWOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnMine"
+
+
+class Clock:
+    """A clock that stands still until it is told."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def peer_id(number: int) -> str:
+    """A plausible peer id."""
+    letters = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+    tail = "".join(letters[(number * 7 + i * 13) % len(letters)] for i in range(40))
+    return f"12D3KooW{tail}{number:04d}"
+
+
+def listing(
+    name: str,
+    price: float = 0.1,
+    seller: int = 1,
+    *,
+    mine: bool = False,
+    description: str = "",
+    provenance: Provenance = Provenance.VERIFIED,
+    seen: float = NOW - 600,
+    **fields: object,
+) -> Listing:
+    """A listing with defaults."""
+    seller_id = OWN if mine else peer_id(seller)
+    values: dict[str, object] = {
+        "id": f"{seller_id}/{name}",
+        "name": name,
+        "price": price,
+        "metadata": {"description": description} if description else {},
+        "seller_id": seller_id,
+        "addrs": ("/ip4/203.0.113.7/tcp/4001",),
+        "protocols": ("/betar/marketplace/1.0.0", "/x402/libp2p/1.0.0"),
+        "timestamp": int(seen),
+        "token_id": None,
+        "provenance": provenance,
+        "mine": mine,
+        "cid": _cid(name, price),
+        "height": 1,
+        "description": description,
+        "seen_at": seen,
+    }
+    values.update(fields)
+    return Listing(**values)  # type: ignore[arg-type]
+
+
+def _cid(*parts: object) -> str:
+    return "bafyrei" + hashlib.sha256(repr(parts).encode()).hexdigest()[:45]
+
+
+class FakeMarketplace:
+    """Everything in memory. `fail["name"]` makes a method raise; `gates["name"]` makes it wait for an event."""
+
+    def __init__(self, listings: Sequence[Listing] = (), *, peers: int = 3, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.store = {item.id: item for item in listings}
+        self.history: dict[str, list[Version]] = {item.id: [self._version(item)] for item in listings}
+        self.connected = tuple(self._peer(number) for number in range(1, peers + 1))
+        self.connectivity = Connectivity.ONLINE if peers else Connectivity.ALONE
+        self.fail: dict[str, BetarError] = {}
+        self.gates: dict[str, trio.Event] = {}
+        self.calls: list[tuple[str, object]] = []
+        self.height = 1
+        self._streams: set[trio.MemorySendChannel[Event]] = set()
+
+    # The door
+
+    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
+        await self._enter("listings", query)
+        return ListingPage(tuple(self.store.values()), len(self.store))
+
+    async def show(self, listing_id: str) -> ListingDetail:
+        await self._enter("show", listing_id)
+        item = self._get(listing_id)
+        return ListingDetail(item, self._raw(item), tuple(reversed(self.history[listing_id])))
+
+    async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
+        await self._enter("publish", tuple(drafts))
+        return tuple(self._publish(draft) for draft in drafts)
+
+    async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
+        await self._enter("update", (listing_id, patch))
+        old = self._own(listing_id)
+        changes = {
+            name: getattr(patch, name)
+            for name in ("name", "price", "description", "addrs", "protocols", "token_id")
+            if getattr(patch, name) is not None
+        }
+        if patch.metadata is not None:
+            changes["metadata"] = {**(old.metadata if isinstance(old.metadata, dict) else {}), **patch.metadata}
+        new = self.put(replace(old, **changes), via="local")
+        return Receipt(new.id, new.cid, new.height, len(self.connected))
+
+    async def delist(self, listing_id: str) -> DelistReceipt:
+        await self._enter("delist", listing_id)
+        self._own(listing_id)
+        cid, height = self.remove(listing_id, via="local")
+        return DelistReceipt(listing_id, cid, height, 1, len(self.connected))
+
+    async def status(self) -> Status:
+        await self._enter("status", None)
+        return Status(
+            version="0.1.0",
+            running=True,
+            peer_id=OWN,
+            addrs=("/ip4/192.168.1.20/tcp/4001", "/ip4/127.0.0.1/tcp/4001"),
+            peers=len(self.connected),
+            topic_peers=len(self.connected),
+            listings=len(self.store),
+            heads=2,
+            height=self.height,
+            blocks=len(self.store) * 2,
+            bytes=len(self.store) * 900,
+            pending=0,
+            tombstones=0,
+            uptime=12.0,
+            connectivity=self.connectivity,
+        )
+
+    async def peers(self) -> tuple[PeerInfo, ...]:
+        await self._enter("peers", None)
+        if self.connectivity is Connectivity.STOPPED:
+            raise NoRunningPeerError("no peer runs on this data directory: start one with betar-tui --serve")
+        return self.connected
+
+    async def connect(self, address: str) -> PeerInfo:
+        await self._enter("connect", address)
+        if "refuse" in address:
+            raise NetworkError(f"{address} does not answer: is the peer running?")
+        peer = replace(self._peer(9), addrs=(address,))
+        self.connected = (*self.connected, peer)
+        self.connectivity = Connectivity.ONLINE
+        self.emit(StatusChanged())
+        return peer
+
+    async def heads(self) -> tuple[HeadInfo, ...]:
+        return (HeadInfo(_cid("head"), self.height),)
+
+    async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
+        return ()
+
+    @asynccontextmanager
+    async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
+        await self._enter("events", None)
+        send, receive = trio.open_memory_channel[Event](1000)
+        self._streams.add(send)
+        try:
+            async with receive:
+                yield receive
+        finally:
+            self._streams.discard(send)
+
+    # What tests do to it
+
+    def emit(self, *events: Event) -> None:
+        """Send events to all streams."""
+        for stream in self._streams:
+            for event in events:
+                try:
+                    stream.send_nowait(event)
+                except trio.WouldBlock:
+                    stream.send_nowait(Missed(1))
+
+    def put(self, item: Listing, *, via: str = "", kind: ChangeKind | None = None, silent: bool = False) -> Listing:
+        """A listing arrives, or changes."""
+        self.height += 1
+        known = item.id in self.store
+        now = self.clock()
+        item = replace(item, height=self.height, cid=_cid(item.id, self.height), seen_at=now, timestamp=int(now))
+        self.store[item.id] = item
+        self.history.setdefault(item.id, []).append(self._version(item))
+        if not silent:
+            kind = kind or (ChangeKind.UPDATE if known else ChangeKind.PUT)
+            self.emit(Change(kind, item.id, item.cid, item.height, via or peer_id(2), now, item))
+        return item
+
+    def remove(self, listing_id: str, *, via: str = "") -> tuple[str, int]:
+        """A listing goes."""
+        self.height += 1
+        cid = _cid("removed", listing_id, self.height)
+        del self.store[listing_id]
+        self.history[listing_id].append(Version(cid, self.height, None))
+        self.emit(Change(ChangeKind.DELIST, listing_id, cid, self.height, via or peer_id(2), self.clock()))
+        return cid, self.height
+
+    def notice(self, text: str, level: str = "info") -> None:
+        """Something a person should know."""
+        self.emit(Notice(level, text, self.clock()))
+
+    def go(self, connectivity: Connectivity, peers: int = 0) -> None:
+        """The network changes."""
+        self.connectivity = connectivity
+        self.connected = tuple(self._peer(number) for number in range(1, peers + 1))
+        self.emit(StatusChanged())
+
+    def break_stream(self) -> None:
+        """The connection to the peer is lost."""
+        for stream in list(self._streams):
+            stream.close()
+        self._streams.clear()
+
+    # How
+
+    async def _enter(self, name: str, argument: object) -> None:
+        self.calls.append((name, argument))
+        await trio.lowlevel.checkpoint()
+        if gate := self.gates.get(name):
+            await gate.wait()
+        if error := self.fail.get(name):
+            raise error
+
+    def _publish(self, draft: ListingDraft) -> Receipt:
+        if draft.name == "taken":
+            raise ListingError("you already list an agent called taken: edit that one", "name")
+        item = self.put(
+            listing(
+                draft.name,
+                draft.price,
+                mine=True,
+                description=draft.description,
+                metadata={**draft.metadata, "description": draft.description},
+                token_id=draft.token_id,
+            ),
+            via="local",
+        )
+        return Receipt(item.id, item.cid, item.height, len(self.connected))
+
+    def _get(self, listing_id: str) -> Listing:
+        if listing_id not in self.store:
+            raise UnknownListingError(f"there is no listing {listing_id}")
+        return self.store[listing_id]
+
+    def _own(self, listing_id: str) -> Listing:
+        item = self._get(listing_id)
+        if not item.mine:
+            raise NotOwnerError(f"{listing_id} belongs to {item.seller_id}")
+        return item
+
+    def _raw(self, item: Listing) -> str:
+        return json.dumps(
+            {
+                "id": item.id,
+                "name": item.name,
+                "price": item.price,
+                "metadata": item.metadata,
+                "seller_id": item.seller_id,
+                "addrs": item.addrs,
+                "protocols": item.protocols,
+                "timestamp": item.timestamp,
+            },
+            default=str,
+        )
+
+    def _version(self, item: Listing) -> Version:
+        return Version(item.cid, item.height, self._raw(item))
+
+    def _peer(self, number: int) -> PeerInfo:
+        return PeerInfo(
+            peer_id=peer_id(number),
+            addrs=(f"/ip4/203.0.113.{number}/tcp/4001",),
+            direction="outbound" if number % 2 else "inbound",
+            latency_ms=12.4 * number if number != 3 else None,
+            agent="go-betar/0.3" if number % 2 else "betar-tui/0.1.0",
+            protocols=("/meshsub/1.1.0",),
+            on_topic=number != 3,
+            connected_since=NOW - 100 * number,
+        )

@@ -1,0 +1,166 @@
+"""The parts of the interface that need no terminal."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from betar_tui.market.marketplace import Change, ChangeKind, Notice, Version
+from betar_tui.tui import form
+from betar_tui.tui import format as fmt
+from betar_tui.tui.activity import ActivityLog
+from betar_tui.tui.form import FormValues
+from betar_tui.tui.history import steps
+from betar_tui.tui.model import MarketModel, RateMeter
+from betar_tui.tui.widgets import columns
+from tests.tui.fake import NOW, OWN, Clock, listing
+
+GOOD = FormValues(name="swift", price="0.5", metadata="a = b\n\nc=d=e", addrs="/ip4/1.2.3.4/tcp/1", protocols="/x/1")
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "problem"),
+    [
+        ("name", " ", "needs a name"),
+        ("name", "a/b", "separates"),
+        ("name", "x" * 200, "128 are allowed"),
+        ("name", "a\u202eb", "invisible"),
+        ("price", "", "needs a price"),
+        ("price", "nan", "finite"),
+        ("price", "-1", "negative"),
+        ("price", "1,5", "not a number"),
+        ("metadata", "just words", "line 1: write key = value"),
+        ("metadata", "a=1\na=2", "line 2: a is there twice"),
+        ("metadata", "description = x", "its own field"),
+        ("addrs", "1.2.3.4:4001", "not a multiaddr"),
+        ("protocols", "x402", "not a protocol"),
+        ("token_id", "two words", "without spaces"),
+        ("description", "x" * 40_000, "allowed"),
+    ],
+)
+def test_form_problems(field, text, problem):
+    found = form.problems(replace(GOOD, **{field: text}))
+    assert list(found) == [field]
+    assert problem in found[field]
+
+
+def test_draft():
+    assert form.problems(GOOD) == {}
+    draft = form.draft(GOOD, FormValues(protocols="/x/1"))
+    assert (draft.name, draft.price, draft.metadata) == ("swift", 0.5, {"a": "b", "c": "d=e"})
+    assert draft.addrs == ("/ip4/1.2.3.4/tcp/1",)
+    assert draft.protocols == ()
+    assert draft.token_id is None
+
+
+def test_patch_holds_only_what_changed():
+    item = listing("swift", 0.5, mine=True, description="d", metadata={"description": "d", "a": "b", "n": 3})
+    before = form.of_listing(item)
+    assert before.metadata == "a = b"
+    assert form.patch(before, before) is None
+    patch = form.patch(replace(before, metadata="a = c\nz = 1", price="0.50", description="e"), before)
+    assert patch is not None
+    assert (patch.metadata, patch.price, patch.description, patch.name) == ({"a": "c", "z": "1"}, None, "e", None)
+    assert form.removed_keys(replace(before, metadata=""), before) == ["a"]
+
+
+@given(st.builds(FormValues, *[st.text()] * 7))
+def test_any_form_is_a_draft_or_has_problems(values):
+    if not form.problems(values):
+        form.draft(values, FormValues())
+
+
+def test_history_tells_versions_apart():
+    old = '{"name": "a", "price": 1, "metadata": {"x": 1, "y": 2}, "timestamp": 1}'
+    new = '{"name": "a", "price": 2, "metadata": {"x": 1}, "timestamp": 2, "extra": "\\u001b"}'
+    same = new.replace('"timestamp": 2', '"timestamp": 3')
+    values = [None, same, new, old, "nonsense", "[]"]
+    told = steps([Version(f"c{n}", 9 - n, value) for n, value in enumerate(values)])
+    assert [step.what for step in told] == [
+        "removed",
+        "refreshed",
+        "changed",
+        "replaced an unreadable value",
+        "unreadable",
+        "unreadable",
+    ]
+    assert told[2].lines == ("~ price: 1 → 2", "+ extra: ␛", "- metadata.y: 2")
+
+
+def test_activity_keeps_a_bound_and_forgets_folded_refreshes_with_it():
+    log = ActivityLog(keep=3)
+    refresh = Change(ChangeKind.REFRESH, "x", "c", 1, "local", NOW)
+    log.change(refresh, "x", "s")
+    log.change(refresh, "x", "s")
+    assert [entry.count for entry in log.entries] == [2]
+    for number in range(3):
+        log.notice("info", str(number), NOW)
+    log.change(refresh, "x", "s")
+    assert [entry.kind for entry in log.entries] == ["info", "info", "refresh"]
+    assert log.entries[-1].count == 1
+    assert log.latest().text == "2"
+
+
+def test_rate():
+    clock = Clock(1000.0)
+    meter = RateMeter(clock)
+    assert meter.rate() == 0
+    meter.add(9)
+    clock.advance(1)
+    assert meter.rate() == 3
+    assert meter.history()[-2:] == [9, 0]
+    clock.advance(20)
+    assert not any(meter.history())
+
+
+def test_model_marks_only_real_changes():
+    clock = Clock()
+    model = MarketModel(clock)
+    item = listing("a", 1.0)
+    model.apply([Change(ChangeKind.PUT, item.id, "c", 1, "local", NOW, item)])
+    assert model.mark(item.id).sign == "+"
+    clock.advance(60)
+    assert model.mark(item.id) is None
+    model.apply([Change(ChangeKind.REFRESH, item.id, "c", 2, "local", NOW, replace(item, timestamp=5))])
+    assert model.mark(item.id) is None
+    dearer = replace(item, price=2.0)
+    model.apply([Change(ChangeKind.UPDATE, item.id, "c", 3, "local", NOW, dearer), Notice("info", "n", NOW)])
+    assert model.mark(item.id).arrow == "↑"
+    model.apply([Change(ChangeKind.DELIST, item.id, "c", 4, "local", NOW)])
+    assert model.listing(item.id) is not None
+    assert model.why_not_own(model.listing(item.id)) == "it is no longer listed"
+
+
+@given(st.integers(30, 200), st.sampled_from([None, "name", "price", "seen"]))
+def test_header_and_rows_have_the_same_columns(width, sort):
+    header = "".join(text for text, _ in columns.header(width, sort or "name", False))
+    row = "".join(text for text, _ in columns.cells(listing("漢字" * 30, 1e12), None, NOW, OWN, width - 1))
+    assert cell_len(header) == cell_len(row) + 1
+    for column, _ in columns.place(width):
+        start = header.find(column.title[:3])
+        assert columns.column_at(width, start) == column.key
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.5, "0.50"), (0.02, "0.02"), (12, "12"), (1250.5, "1,250.50"), (0.00001, "1e-05"), (0.1234, "0.1234")],
+)
+def test_price(value, text):
+    assert fmt.price(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "now"), (4, "4s"), (60, "1m"), (3600, "1h"), (90000, "1d"), (4e7, "1y")]
+)
+def test_age(seconds, text):
+    assert fmt.age(seconds) == text
+
+
+def test_words_and_numbers():
+    assert fmt.short_id("12D3KooWabcdefa91f") == "12D3…a91f"
+    assert fmt.short_id("me", "me") == "you"
+    assert fmt.size(937) == "937 B" and fmt.size(1_700) == "1.7 KB" and fmt.size(5_000_000_000) == "5.0 GB"
+    assert fmt.plural(1, "peer") == "1 peer" and fmt.plural(1200, "peer") == "1,200 peers"
+    assert fmt.spark([0, 0]) == "▁▁" and fmt.spark([0, 4]) == "▁█"
