@@ -110,9 +110,11 @@ async def _interface(config: Config) -> int:
         return DONE
     from betar_tui.node import open_node
 
-    async with open_node(config, network=True) as node, trio.open_nursery() as nursery:
+    # Importing libp2p keeps the interpreter busy for a second: the stored listings come first.
+    painted = trio.Event()
+    async with open_node(config, network=True, start=painted) as node, trio.open_nursery() as nursery:
         await nursery.start(serve_control, node, config.control_socket)
-        await run_app(node, options=TuiOptions())
+        await run_app(node, options=TuiOptions(painted=painted.set))
         nursery.cancel_scope.cancel()
     return DONE
 

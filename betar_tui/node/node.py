@@ -45,8 +45,13 @@ LOCK_PATIENCE = 2.0
 
 
 @asynccontextmanager
-async def open_node(config: Config, *, network: bool, clock: Callable[[], float] = time.time) -> AsyncIterator["Node"]:
-    """A peer on a data directory, which it locks. Raises ConfigError, StoreError, StoreLockedError."""
+async def open_node(
+    config: Config, *, network: bool, start: trio.Event | None = None, clock: Callable[[], float] = time.time
+) -> AsyncIterator["Node"]:
+    """A peer on a data directory, which it locks. With `start`, the network waits for that event.
+
+    Raises ConfigError, StoreError, StoreLockedError.
+    """
     prepare_data_dir(config.data_dir)
     lock = DirectoryLock(config.data_dir)
     await _acquire(lock, patient=not network)
@@ -57,7 +62,7 @@ async def open_node(config: Config, *, network: bool, clock: Callable[[], float]
             node = await trio.to_thread.run_sync(Node, config, seed, store, clock)
             async with trio.open_nursery() as nursery:
                 if network:
-                    nursery.start_soon(node.online.run)
+                    nursery.start_soon(node.online.run, start)
                 try:
                     yield node
                 finally:

@@ -79,9 +79,12 @@ class Online:
         self.state = Connectivity.STOPPED
         self.ready = trio.Event()
 
-    async def run(self) -> None:
-        """Keep the network open until cancelled. An address that cannot be listened on ends it the first time."""
+    async def run(self, start: trio.Event | None = None) -> None:
+        """Keep the network open, once `start` is set, until cancelled. Raises NetworkError if it cannot be opened even
+        once."""
         self._set_state(Connectivity.STARTING)
+        if start is not None:
+            await start.wait()
         pause = FIRST_PAUSE
         try:
             while True:

@@ -181,6 +181,7 @@ class BetarApp(App[None]):
 
     def on_loaded(self, message: Loaded) -> None:
         """Take a load of listings."""
+        self.call_after_refresh(self.options.painted)
         if message.page is not None:
             self._sync(self.model.loaded(message.page))
             return

@@ -13,7 +13,7 @@ class TuiOptions:
 
     `clock` tells Unix seconds; tests fix it. `settle` is how many seconds after the last move of the cursor the table
     takes in what arrived meanwhile. `interval` is the time between two batches of events. `title` stands at the left
-    of the status line.
+    of the status line. `painted` is called once, when the stored listings are on the screen.
     """
 
     clock: Callable[[], float] = time.time
@@ -22,3 +22,4 @@ class TuiOptions:
     theme: str = "betar-dark"
     title: str = "betar"
     animate: bool = True
+    painted: Callable[[], None] = lambda: None

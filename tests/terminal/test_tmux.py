@@ -1,0 +1,112 @@
+"""The real program in a real terminal of 80 by 24, used with the keyboard."""
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from ..peers.harness import clean_environment, eventually, served
+
+pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="no tmux on PATH: there is no terminal to use")
+
+
+class Terminal:
+    """A tmux server of our own with one window."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+
+    async def tmux(self, *arguments: str) -> str:
+        done = await trio.run_process(["tmux", "-S", self._socket, *arguments], capture_stdout=True)
+        return done.stdout.decode()
+
+    async def screen(self) -> str:
+        return await self.tmux("capture-pane", "-p", "-t", "market")
+
+    async def shows(self, *texts: str) -> str:
+        """Wait until all of these are on the screen."""
+
+        async def all_there() -> str:
+            screen = await self.screen()
+            return screen if all(text in screen for text in texts) else ""
+
+        try:
+            return await eventually(all_there, what=f"{texts} on the screen")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{await self.screen()}") from None
+
+    async def lacks(self, text: str) -> None:
+        async def gone() -> bool:
+            return text not in await self.screen()
+
+        await eventually(gone, what=f"{text} gone from the screen")
+
+    async def keys(self, *names: str) -> None:
+        await self.tmux("send-keys", "-t", "market", *names)
+
+    async def type(self, text: str) -> None:
+        await self.tmux("send-keys", "-t", "market", "-l", text)
+
+
+@asynccontextmanager
+async def terminal(directory, *arguments: str) -> AsyncIterator[Terminal]:
+    """`betar-tui` with these arguments in a terminal."""
+    window = Terminal(str(directory / "tmux.sock"))
+    command = shlex.join([sys.executable, "-m", "betar_tui", *arguments])
+    start = ["new-session", "-d", "-s", "market", "-x", "80", "-y", "24", command]
+    environment = {**clean_environment(), "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+    await trio.run_process(["tmux", "-S", window._socket, "-f", "/dev/null", *start], env=environment)
+    try:
+        yield window
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.run_process(["tmux", "-S", window._socket, "kill-server"], check=False, capture_stderr=True)
+
+
+async def test_a_listing_appears_and_one_is_published_and_delisted(tmp_path):
+    mine = tmp_path / "mine"
+    async with served(tmp_path / "other") as other:
+        arguments = ["--data-dir", str(mine), "--listen", "/ip4/127.0.0.1/tcp/0", "--bootstrap", other.address]
+        async with terminal(tmp_path, *arguments) as window:
+            await window.shows("No listings yet", "n Publish")
+            await window.shows("● online", "peers 1")
+            await other.run("publish", "--name", "lucid-ocr", "--price", "0.05")
+            await window.shows("lucid-ocr", "0.05", "verified")
+
+            await window.keys("n")
+            await window.shows("Publish", "Name", "Price")
+            await window.type("swift-tts")
+            await window.keys("Tab")
+            await window.type("0.25")
+            await window.shows("swift-tts", "0.25")
+            await window.keys("F2")
+            await window.shows("stored, sent to 1 peer")
+            await window.shows("lucid-ocr", "swift-tts")
+
+            async def at_the_other() -> bool:
+                listed = json.loads((await other.run("list", "--json")).stdout)
+                return {each["name"] for each in listed} == {"lucid-ocr", "swift-tts"}
+
+            await eventually(at_the_other, what="the listing at the other peer")
+
+            await window.keys("/")
+            await window.type("tts")
+            await window.lacks("lucid-ocr")
+            await window.keys("Enter")
+            await window.lacks("Back to the table")
+            await window.keys("d")
+            await window.shows("Delist", "swift-tts")
+            await window.keys("y")
+
+            async def gone_at_the_other() -> bool:
+                listed = json.loads((await other.run("list", "--json")).stdout)
+                return {each["name"] for each in listed} == {"lucid-ocr"}
+
+            await eventually(gone_at_the_other, what="the listing gone at the other peer")
+            await window.keys("Escape")
+            await window.shows("lucid-ocr")
