@@ -11,6 +11,7 @@ from betar_tui.control.methods import METHODS
 from betar_tui.control.wire import EVENTS, line, lines, plain, raise_plain, typed
 from betar_tui.errors import ControlError, NoRunningPeerError
 from betar_tui.market.marketplace import (
+    DagNode,
     DelistReceipt,
     DeltaInfo,
     Event,
@@ -82,6 +83,10 @@ class ControlClient:
     async def heads(self) -> tuple[HeadInfo, ...]:
         """See `Marketplace`."""
         return await self._call("heads")  # type: ignore[no-any-return]
+
+    async def dag(self, limit: int = 200) -> tuple[DagNode, ...]:
+        """See `Marketplace`."""
+        return await self._call("dag", limit=limit)  # type: ignore[no-any-return]
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         """See `Marketplace`."""

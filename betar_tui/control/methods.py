@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from betar_tui.market.marketplace import (
+    DagNode,
     DelistReceipt,
     DeltaInfo,
     Exported,
@@ -40,5 +41,6 @@ METHODS: Mapping[str, Method] = {
     "heads": Method({}, tuple[HeadInfo, ...]),
     "export_car": Method({"path": str, "heads": tuple[str, ...]}, Exported),
     "import_car": Method({"path": str}, Imported),
+    "dag": Method({"limit": int}, tuple[DagNode, ...]),
     "log": Method({"limit": int}, tuple[DeltaInfo, ...]),
 }

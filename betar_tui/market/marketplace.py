@@ -186,6 +186,30 @@ class DeltaInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class DagNode:
+    """A delta in the Merkle-DAG: what it links to, how many keys it puts and versions it removes."""
+
+    cid: str
+    height: int
+    links: tuple[str, ...]
+    bytes: int
+    elements: int
+    tombstones: int
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncProgress:
+    """A sync under way: deltas merged since it began, blocks known to be missing (more may turn up below them), deltas
+    a second, and the peer that sends them ("" when they come from several)."""
+
+    fetched: int
+    missing: int
+    rate: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The peer and its replica in numbers. `pending` counts blocks still wanted; `troubles` names background services
     that are being restarted, in words for a person."""
@@ -209,6 +233,7 @@ class Status:
     unreadable: int = 0
     dialect: str = "documents"
     troubles: tuple[str, ...] = ()
+    sync: SyncProgress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +329,9 @@ class Marketplace(Protocol):
 
     async def heads(self) -> tuple[HeadInfo, ...]:
         """The heads, highest first."""
+
+    async def dag(self, limit: int = 200) -> tuple[DagNode, ...]:
+        """The newest deltas below the heads, by falling height: each stands before what it links to."""
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         """Recently applied deltas, newest first."""

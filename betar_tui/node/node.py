@@ -1,8 +1,9 @@
 """`Node`: the `Marketplace` of a peer that runs in this process."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import islice
 from pathlib import Path
 
 import trio
@@ -14,6 +15,7 @@ from betar_tui.market.book import Book, Reading
 from betar_tui.market.hub import EventHub
 from betar_tui.market.marketplace import (
     Connectivity,
+    DagNode,
     DelistReceipt,
     DeltaInfo,
     Event,
@@ -35,8 +37,10 @@ from betar_tui.market.provenance import Signer
 from betar_tui.market.seller import Seller
 from betar_tui.node import archive
 from betar_tui.node.online import Online
+from betar_tui.p2p.dagsync.walk import Walk
 from betar_tui.p2p.writer import Applied, ReplicaWriter
 from betar_tui.replica import Replica, Written, cid, decode_node, keys
+from betar_tui.replica.delta import Delta
 from betar_tui.store.database import Store, open_store
 from betar_tui.store.facts import Element, LogRow
 from betar_tui.store.lock import DirectoryLock
@@ -180,6 +184,7 @@ class Node:
             unreadable=len(self._book.unreadable),
             dialect=self._seller.dialect,
             troubles=online.troubles(),
+            sync=online.sync,
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
@@ -196,6 +201,12 @@ class Node:
         """See `Marketplace`."""
         heads = sorted(self._writer.replica.heads.items(), key=lambda item: (-item[1], item[0]))
         return tuple(HeadInfo(cid.to_str(name), height) for name, height in heads)
+
+    async def dag(self, limit: int = 200) -> tuple[DagNode, ...]:
+        """See `Marketplace`."""
+        blocks = Walk(self._writer.replica.heads, (), self._store.blocks)
+        newest = await trio.to_thread.run_sync(lambda: list(islice(blocks, max(0, min(limit, 10_000)))))
+        return tuple(_dag_node(name, block) for name, block in newest)
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         """See `Marketplace`."""
@@ -247,12 +258,23 @@ def _history(elements: Sequence[Element]) -> tuple[Version, ...]:
     )
 
 
+def _dag_node(name: bytes, block: bytes) -> DagNode:
+    node = decode_node(name, block)
+    delta = node.delta
+    links = tuple(cid.to_str(link) for link in node.links)
+    return DagNode(
+        cid.to_str(name), delta.priority, links, len(block), len(delta.elements), len(delta.tombstones), _ids(delta)
+    )
+
+
+def _ids(delta: Delta) -> tuple[str, ...]:
+    """The listings that a delta touches."""
+    touched = dict.fromkeys([span.key for span in delta.elements] + [key for key, _ in delta.tombstones])
+    return tuple(each for each in map(keys.agent_id, touched) if each is not None)
+
+
 def _delta_info(row: LogRow) -> DeltaInfo:
     delta = decode_node(row.cid, row.data).delta
-    touched: Mapping[str, None] = dict.fromkeys(
-        [span.key for span in delta.elements] + [key for key, _ in delta.tombstones]
-    )
-    ids = tuple(each for each in map(keys.agent_id, touched) if each is not None)
     return DeltaInfo(
         cid.to_str(row.cid),
         row.height,
@@ -261,5 +283,5 @@ def _delta_info(row: LogRow) -> DeltaInfo:
         row.via or "local",
         len(delta.elements),
         len(delta.tombstones),
-        ids,
+        _ids(delta),
     )

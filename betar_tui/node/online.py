@@ -18,7 +18,16 @@ from betar_tui.errors import DecodeError, ListingError, NetworkError, NoRunningP
 from betar_tui.market import unixfs
 from betar_tui.market.book import Book
 from betar_tui.market.listing import BETAR_PROTOCOL
-from betar_tui.market.marketplace import Change, ChangeKind, Connectivity, Event, Notice, PeerInfo, StatusChanged
+from betar_tui.market.marketplace import (
+    Change,
+    ChangeKind,
+    Connectivity,
+    Event,
+    Notice,
+    PeerInfo,
+    StatusChanged,
+    SyncProgress,
+)
 from betar_tui.market.seller import Seller
 from betar_tui.p2p.supervise import Supervisor
 from betar_tui.p2p.types import (
@@ -125,6 +134,12 @@ class Online:
     def pending(self) -> int:
         """How many blocks are wanted and not here."""
         return self._replication.pending if self._replication else len(self._writer.replica.wants)
+
+    @property
+    def sync(self) -> SyncProgress | None:
+        """How a sync under way goes on."""
+        progress = self._replication.progress if self._replication else None
+        return SyncProgress(progress.fetched, progress.missing, progress.rate, progress.source) if progress else None
 
     def troubles(self) -> tuple[str, ...]:
         """What does not work at the moment, in words."""

@@ -17,6 +17,7 @@ import trio
 
 from betar_tui.errors import DecodeError
 from betar_tui.p2p.fetching import Fetcher
+from betar_tui.p2p.progress import Progress, ProgressMeter
 from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, ReceivedBlock, ReceivedBroadcast
 from betar_tui.p2p.writer import Applied, RawBlock, ReplicaWriter
 from betar_tui.replica import Head, cid, decode_broadcast, encode_broadcast, outline
@@ -50,12 +51,18 @@ class Replication:
         self._announced: set[bytes] = set()
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._written = trio.Event()
+        self._meter = ProgressMeter(trio.current_time)
         writer.listen(lambda applied: applied, self._remember)
 
     @property
     def pending(self) -> int:
         """How many blocks are known of and not here."""
         return len(self.fetcher.wanted | self._writer.replica.wants)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How the sync under way goes on, None when nothing is missing."""
+        return self._meter.now(self.pending, self.fetcher.source)
 
     def resume(self) -> None:
         """Ask for what earlier runs left wanted."""
@@ -185,7 +192,9 @@ class Replication:
 
     def _remember(self, applied: Applied) -> None:
         """Keep the newest blocks at hand to send along with their heads."""
-        if not applied.via:
+        if applied.via:
+            self._meter.merged(len(applied.nodes), self.pending)
+        else:
             self._written.set()
         for node in applied.nodes[-64:]:
             self._recent[node.cid] = node.data
