@@ -41,7 +41,7 @@ def test_the_other_dialect_is_rewritten():
 
 def test_repairs_that_do_not_last_come_less_often():
     made = announcer()
-    times = [t for t in range(0, 4000) if made.due(OWN, {}, DOCUMENTS, NOW + t)]
+    times = [t for t in range(4000) if made.due(OWN, {}, DOCUMENTS, NOW + t)]
     gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
     assert gaps == [5, 10, 20, 40, 80, 160, 320, 640, 1280]
 

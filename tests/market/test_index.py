@@ -69,9 +69,7 @@ class IndexMachine(RuleBasedStateMachine):
     @invariant()
     def agrees_with_the_plain_way(self):
         parsed = parse(self.filter)
-        shown = [
-            one for one in self.plain.values() if parsed.matches(one, NOW, self.index.first_seen(one.id))
-        ]
+        shown = [one for one in self.plain.values() if parsed.matches(one, NOW, self.index.first_seen(one.id))]
         shown.sort(key=lambda one: (_KEYS[self.column](one), one.id), reverse=self.descending)
         assert list(self.index.rows) == [one.id for one in shown]
         assert len(self.index) == len(self.plain)

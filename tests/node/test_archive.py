@@ -13,7 +13,6 @@ from betar_tui.node import open_node
 
 from ..peers.harness import config, values
 
-
 READER = "BETAR_TUI_CAR_READER"
 
 
