@@ -141,6 +141,8 @@ def _default_data_dir() -> str:
 _SETTINGS = (
     "listen",
     "bootstrap",
+    "mdns",
+    "dht",
     "announce_interval",
     "refresh_interval",
     "listing_dialect",
@@ -181,6 +183,8 @@ def _options() -> argparse.ArgumentParser:
     group.add_argument(
         "--bootstrap", action="append", metavar="MULTIADDR", help="dial this peer, ends in /p2p/<peer id>; repeat"
     )
+    for name in ("mdns", "dht"):
+        group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help="off: not in this version yet")
     group.add_argument("--announce-interval", metavar="D", help="how often to announce (default 30s, at least 5s)")
     group.add_argument("--refresh-interval", metavar="D", help="how old an own listing may get (default 1h)")
     group.add_argument("--listing-dialect", choices=DIALECTS, help="how own listings are written (default auto)")

@@ -36,15 +36,14 @@ class Config:
     listen: tuple[str, ...] = (DEFAULT_LISTEN,)
     listen_explicit: bool = False
     bootstrap: tuple[str, ...] = ()
-    mdns: bool = True
-    dht: bool = True
+    mdns: bool = False
+    dht: bool = False
     announce_interval: float = 30.0
     refresh_interval: float = 3600.0
     listing_dialect: str = "auto"
     log_level: str = "info"
     log_format: str = "text"
     log_file: Path | None = None
-    metrics: str | None = None
 
     @property
     def database(self) -> Path:
@@ -177,6 +176,13 @@ def _flag(value: object) -> bool:
     raise ConfigError(f"{value!r} is neither true nor false")
 
 
+def _absent(value: object) -> bool:
+    """A switch for what this version has not got: it may be off."""
+    if _flag(value):
+        raise ConfigError("this version cannot find peers by itself yet; name one with --bootstrap")
+    return False
+
+
 def _seconds(value: object) -> float:
     seconds = parse_duration(value) if isinstance(value, str) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
@@ -207,13 +213,12 @@ def _path(value: object) -> Path:
 _READERS = {
     "listen": _texts,
     "bootstrap": _bootstrap,
-    "mdns": _flag,
-    "dht": _flag,
+    "mdns": _absent,
+    "dht": _absent,
     "announce_interval": _announce,
     "refresh_interval": _seconds,
     "listing_dialect": _one_of(*DIALECTS),
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of("text", "json"),
     "log_file": _path,
-    "metrics": _text,
 }

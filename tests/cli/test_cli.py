@@ -104,6 +104,7 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
         (["--announce-interval", "1s", "status"], 2, "--announce-interval"),
         (["--announce-interval", "soon", "status"], 2, "30s"),
         (["--bootstrap", "/ip4/127.0.0.1/tcp/1", "status"], 2, "/p2p/"),
+        (["--mdns", "status"], 2, "--bootstrap"),
         (["--listing-dialect", "french", "status"], 2, "invalid choice"),
     ],
 )
@@ -125,6 +126,10 @@ def test_options_stand_before_or_after_the_command(run, tmp_path):
     for arguments in (["--data-dir", str(tmp_path / "x"), "locate", "--json"],
                       ["locate", "--json", "--data-dir", str(tmp_path / "x")]):  # fmt: skip
         assert json.loads(run(*arguments)[1])["data_dir"] == str(tmp_path / "x")
+
+
+def test_discovery_can_be_switched_off_though_it_is_not_there_yet(run):
+    assert run("--no-mdns", "status", "--no-dht")[0] == 0
 
 
 def test_command_line_over_environment_over_file(tmp_path):
