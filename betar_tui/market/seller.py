@@ -5,8 +5,8 @@ between ends in what the person asked for. Reads the replica's values and writes
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import trio
@@ -46,8 +46,32 @@ class Repair:
     why: Why
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A new listing of ours: the delta that carries it, and how many peers were told at once."""
+
+    listing_id: str
+    written: Written
+    sent_to: int
+
+
+@dataclass(slots=True)
+class _Job:
+    """One call of publish on its way."""
+
+    drafts: tuple[ListingDraft, ...]
+    documents: dict[str, Document] = field(default_factory=dict)
+    published: tuple[Published, ...] | None = None
+    error: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.published is not None or self.error is not None
+
+
 class Seller:
-    """Own listings of one peer. `default_addrs` are its dialable multiaddrs, asked for at each publish."""
+    """Own listings of one peer. `default_addrs` are its dialable multiaddrs, asked for at each publish; `announce`
+    tells peers of deltas and counts them."""
 
     def __init__(
         self,
@@ -60,6 +84,7 @@ class Seller:
         refresh_interval: float,
         clock: Callable[[], float],
         default_addrs: Callable[[], tuple[str, ...]],
+        announce: Callable[[Sequence[bytes]], Awaitable[int]],
     ) -> None:
         self._store = store
         self._writer = writer
@@ -68,6 +93,8 @@ class Seller:
         self._choice = dialect
         self._clock = clock
         self._default_addrs = default_addrs
+        self._announce = announce
+        self._jobs: list[_Job] = []
         self._announcer = Announcer(refresh_interval)
         self._documents: dict[str, Document] = {key: json.loads(text) for key, text in store.own().items()}
         remembered = store.setting(_DIALECT) == BETAR_GO
@@ -75,18 +102,54 @@ class Seller:
         # Writing and rounds both read a document and put its value: one at a time.
         self._turn = trio.Lock()
 
-    async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[tuple[str, Written], ...]:
-        """Store new listings; (id, delta) of each, in order. Raises ListingError and then stores nothing."""
+    async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Published, ...]:
+        """Store and announce new listings, in order. Raises ListingError and then stores nothing.
+
+        Calls that come while one is at work are written together after it: a burst makes few deltas.
+        """
+        job = _Job(tuple(drafts))
+        self._jobs.append(job)
         async with self._turn:
-            documents: dict[str, Document] = {}
-            for draft in drafts:
-                document = new_document(draft, self._signer.peer_id, self._default_addrs())
-                key = keys.of_agent(str(document["id"]))
-                if key in documents or key in self._documents or self._book.get(str(document["id"])):
-                    raise ListingError(f"you already list {draft.name!r}; update it instead", "name")
-                documents[key] = document
+            if not job.done:
+                jobs, self._jobs = self._jobs, []
+                # Others wait for this batch: whoever began it may leave, the batch may not.
+                with trio.CancelScope(shield=True):
+                    await self._publish_jobs(jobs)
+        if job.published is None:
+            raise job.error or ListingError("the listing was not written")
+        return job.published
+
+    async def _publish_jobs(self, jobs: Sequence["_Job"]) -> None:
+        documents: dict[str, Document] = {}
+        for job in jobs:
+            try:
+                job.documents = self._new_documents(job.drafts, documents)
+                documents.update(job.documents)
+            except ListingError as error:
+                job.error = error
+        try:
             written = await self._put(documents)
-            return tuple((str(document["id"]), written[key]) for key, document in documents.items())
+            sent = await self._announce([each.node.cid for each in _distinct(written.values())])
+        except BaseException as error:
+            for job in jobs:
+                job.error = job.error or error
+            return
+        for job in jobs:
+            if not job.done:
+                job.published = tuple(
+                    Published(str(document["id"]), written[key], sent) for key, document in job.documents.items()
+                )
+
+    def _new_documents(self, drafts: Sequence[ListingDraft], taken: Collection[str]) -> dict[str, Document]:
+        """The documents of new listings by key. Raises ListingError."""
+        documents: dict[str, Document] = {}
+        for draft in drafts:
+            document = new_document(draft, self._signer.peer_id, self._default_addrs())
+            key = keys.of_agent(str(document["id"]))
+            if key in documents or key in taken or key in self._documents or self._book.get(str(document["id"])):
+                raise ListingError(f"you already list {draft.name!r}; update it instead", "name")
+            documents[key] = document
+        return documents
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Written:
         """Change an own listing. Raises UnknownListingError, NotOwnerError, ListingError."""
@@ -166,6 +229,11 @@ class Seller:
                 f"{listing.name} belongs to {listing.seller_id or 'another peer'}, only they can change it"
             )
         return listing
+
+
+def _distinct(written: Iterable[Written]) -> list[Written]:
+    """Each delta once, though it may carry many listings."""
+    return list({each.node.cid: each for each in written}.values())
 
 
 def _document_of(listing: Listing) -> Document:

@@ -112,6 +112,7 @@ class Node:
             refresh_interval=config.refresh_interval,
             clock=clock,
             default_addrs=self._default_addrs,
+            announce=self._announce,
         )
         self.online = Online(
             config, seed, store, self._writer, self._book, self._seller, emit=self._hub.emit, clock=clock
@@ -119,6 +120,9 @@ class Node:
 
     def _default_addrs(self) -> tuple[str, ...]:
         return self.online.dialable_addrs()
+
+    async def _announce(self, heads: Sequence[bytes]) -> int:
+        return await self.online.announce(heads)
 
     def _read(self, applied: Applied) -> list[Reading]:
         return self._book.read(applied)
@@ -144,9 +148,8 @@ class Node:
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
         """See `Marketplace`."""
-        written = await self._seller.publish(drafts)
-        sent = await self._send([each for _, each in written])
-        return tuple(_receipt(listing_id, each, sent) for listing_id, each in written)
+        published = await self._seller.publish(drafts)
+        return tuple(_receipt(each.listing_id, each.written, each.sent_to) for each in published)
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
         """See `Marketplace`."""
@@ -244,7 +247,7 @@ class Node:
 
     async def _send(self, written: Collection[Written]) -> int:
         """Announce deltas of ours; the number of peers they went to."""
-        return await self.online.announce([each.node.cid for each in written])
+        return await self._announce([each.node.cid for each in written])
 
 
 def _receipt(listing_id: str, written: Written, sent: int) -> Receipt:

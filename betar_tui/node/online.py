@@ -259,15 +259,19 @@ class Online:
             self._listings_changed = trio.Event()
             named = ((unixfs.parse_cid(text), text) for text in sorted(self._book.undescribed()))
             wanted = {name: text for name, text in named if name is not None and name not in self._files}
-            held = await trio.to_thread.run_sync(self._store.blocks, wanted.keys())
-            for name, block in held.items():
-                self._describe(name, wanted.pop(name), block, "local")
-            room = MAX_FILES_WANTED - len(self._files)
-            asked = dict(list(wanted.items())[:room])
-            self._files.update(asked)
-            if asked:
-                network.want(asked)
+            if wanted:
+                await self._find(network, wanted)
             await self._listings_changed.wait()
+
+    async def _find(self, network: "Network", wanted: dict[bytes, str]) -> None:
+        held = await trio.to_thread.run_sync(self._store.blocks, tuple(wanted))
+        for name, block in held.items():
+            self._describe(name, wanted.pop(name), block, "local")
+        room = MAX_FILES_WANTED - len(self._files)
+        asked = dict(list(wanted.items())[:room])
+        self._files.update(asked)
+        if asked:
+            network.want(asked)
 
     async def _take_file(self, network: "Network", block: ReceivedBlock) -> None:
         text = self._files.pop(block.cid)

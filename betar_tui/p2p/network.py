@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 BLOCKS_WAITING = 1024
 GOODBYE = 0.4
 INTRODUCTION_TRIES = 3
+ADDRS_KEPT = 2.0
 
 
 @asynccontextmanager
@@ -119,6 +120,8 @@ class Network:
         self._config = config
         self._timing = config.timing
         self._services = services
+        self._addrs: tuple[str, ...] = ()
+        self._addrs_until = 0.0
         self._tasks = tasks
         self._supervisor = Supervisor(tasks)
         self._outbox = Outbox()
@@ -142,8 +145,12 @@ class Network:
     @property
     def addrs(self) -> tuple[str, ...]:
         """Where this peer can be dialled: multiaddrs ending in /p2p/<own id>, wildcards expanded, loopback
-        included."""
-        return tuple(str(address) for address in self._host.get_addrs())
+        included. Asking the system for its interfaces is slow, so an answer serves for a moment."""
+        now = trio.current_time()
+        if now >= self._addrs_until:
+            self._addrs = tuple(str(address) for address in self._host.get_addrs())
+            self._addrs_until = now + ADDRS_KEPT
+        return self._addrs
 
     @property
     def missed_broadcasts(self) -> int:
@@ -269,6 +276,7 @@ class Network:
         await start_service(self._services, self._swarm, self._report)
         await self._gossip.start(self._services, self._report)
         self.listen_notice = await listen(self._host, self._config.listen, self._config.listen_explicit)
+        self._addrs_until = 0.0
         for peer, address in known:
             self._dialer.book.add(peer, (address,))
         for peer, addrs in self._config.known_peers:

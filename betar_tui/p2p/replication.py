@@ -145,21 +145,20 @@ class Replication:
             self._network.charge(event.peer, f"broadcast: {error}")
             return
         self._announced.update(head.cid for head in heads)
-        unknown = await self._writer.missing(head.cid for head in heads)
-        inline = {head.cid: head.block for head in heads if head.block is not None}
-        fetch = []
-        for name in unknown:
-            if name in self._bad:
+        known = self._writer.replica.heads
+        bare = []
+        for head in heads:
+            if head.cid in known or head.cid in self._bad:
                 continue
-            block = inline.get(name)
-            if block is None:
-                fetch.append(name)
-            elif cid.of(block) != name:
-                self._network.charge(event.peer, f"broadcast: the block with head {cid.to_str(name)} is another")
-                fetch.append(name)
-            else:
-                await self._inbox.send(RawBlock(name, block, event.peer))
-        self._want_roots(fetch, event.peer)
+            if head.block is not None and cid.of(head.block) == head.cid:
+                # Merging what is held already changes nothing: no need to look first.
+                await self._inbox.send(RawBlock(head.cid, head.block, event.peer))
+                continue
+            if head.block is not None:
+                self._network.charge(event.peer, f"broadcast: the block with head {cid.to_str(head.cid)} is another")
+            bare.append(head.cid)
+        if bare:
+            self._want_roots(list(await self._writer.missing(bare)), event.peer)
 
     def _want_roots(self, names: list[bytes], peer: str) -> None:
         """Want heads that were announced, of one peer only so many: anybody can name blocks that nobody has."""
