@@ -5,9 +5,11 @@ peer's mistake is one line, never a traceback. Textual is imported for the inter
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import trio
 from betar_tui import __version__, commands, logs
 from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir
 from betar_tui.errors import BetarError, UsageError
-from betar_tui.output import complain
+from betar_tui.output import complain, hang_up
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _PREFIX = "BETAR_TUI_"
@@ -43,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # as in `betar-tui list | head`: the reader has what it wanted
+        hang_up()
+        return DONE
 
 
 def _run(work: Callable[[], Awaitable[int | None]]) -> int:
@@ -54,6 +59,8 @@ def _run(work: Callable[[], Awaitable[int | None]]) -> int:
     except BaseExceptionGroup as group:
         if group.subgroup(KeyboardInterrupt):
             raise KeyboardInterrupt from group
+        if group.subgroup(BrokenPipeError):
+            raise BrokenPipeError from group
         expected, other = group.split(BetarError)
         if other is not None or expected is None:
             raise
@@ -71,20 +78,28 @@ def _first(group: BaseException) -> BaseException:
     return group
 
 
+class _Late:
+    """Ends a peer that does not go in time once it was told to: nothing acknowledged is lost by that."""
+
+    def __init__(self) -> None:
+        self._timer = threading.Timer(_STOP_TIME, os._exit, (DONE,))
+        self._timer.daemon = True
+        self.start, self.close = self._timer.start, self._timer.cancel
+
+
 async def _serve(config: Config) -> int:
     """The peer alone, until SIGINT or SIGTERM."""
     from betar_tui.control import serve_control
     from betar_tui.node import open_node
 
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with contextlib.closing(_Late()) as late, trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
 
             async def until_signal() -> None:
                 async for _ in signals:
+                    late.start()
                     nursery.cancel_scope.cancel()
-                    # A peer that does not go in time is ended: nothing acknowledged is lost by that.
-                    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-                    signal.setitimer(signal.ITIMER_REAL, _STOP_TIME)
+                    return
 
             nursery.start_soon(until_signal)
             async with open_node(config, network=True) as node:
@@ -94,7 +109,6 @@ async def _serve(config: Config) -> int:
                 sys.stdout.write(f"ready peer_id={node.peer_id} addr={address} control={config.control_socket}\n")
                 sys.stdout.flush()
                 await trio.sleep_forever()
-    signal.setitimer(signal.ITIMER_REAL, 0)
     return DONE
 
 

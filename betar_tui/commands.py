@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from betar_tui.config import Config
 from betar_tui.control import ControlClient
@@ -184,6 +185,8 @@ async def log(config: Config, arguments: Arguments) -> None:
 
 async def export(config: Config, arguments: Arguments) -> None:
     """Write the replica's DAG as a CARv1 file."""
+    if arguments.file.name in ("", "..") or arguments.file.is_dir():
+        raise UsageError(f"{arguments.file} is not a file's name; write it like {arguments.file / 'market.car'}")
     async with open_marketplace(config) as market:
         exported = await market.export_car(str(arguments.file.absolute()), arguments.heads)
     if arguments.json:
@@ -202,6 +205,21 @@ async def import_(config: Config, arguments: Arguments) -> None:
     say(f"merged {imported.new} new deltas of {imported.path}; {imported.known} were known, {imported.files} are files")
     if imported.missing:
         say(f"{imported.missing} blocks below them are missing and will be fetched from peers")
+
+
+async def doctor(config: Config, arguments: Arguments) -> int:
+    """Check the data directory and its peer, and say what to do."""
+    from betar_tui.doctor import OK, WRONG, examine
+
+    findings = await examine(config)
+    healthy = all(each.state != WRONG for each in findings)
+    if arguments.json:
+        print_json({"ok": healthy, "checks": findings})
+        return 0 if healthy else 1
+    for each in findings:
+        advice = f" -> {each.advice}" if each.advice and each.state != OK else ""
+        say(f"{each.state:5} {each.check}: {each.says}{advice}")
+    return 0 if healthy else 1
 
 
 async def locate(config: Config, arguments: Arguments) -> None:
@@ -247,31 +265,51 @@ def _drafts_of(arguments: Arguments) -> tuple[ListingDraft, ...]:
 def _drafts_in(path: Path) -> tuple[ListingDraft, ...]:
     """The listings of a JSON file: an object or an array of objects with the names of the options."""
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ListingError(f"cannot read listings from {path}: {error}") from error
     drafts = []
     for i, entry in enumerate(content if isinstance(content, list) else [content]):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise ListingError(f"listing {i} in {path} is not an object with a name and a price")
-        metadata = entry.get("metadata", {})
+        metadata = _given(entry, "metadata", {})
         if not isinstance(metadata, dict):
             raise ListingError(f"the metadata of {entry['name']!r} in {path} is not an object", "metadata")
         price = entry.get("price")
-        if isinstance(price, bool) or not isinstance(price, int | float):
-            raise ListingError(f"the price of {entry['name']!r} in {path} is not a number", "price")
+        if isinstance(price, bool) or not isinstance(price, int | float) or not _is_finite(price):
+            raise ListingError(f"the price of {entry['name']!r} in {path} is not a number, or too large", "price")
         drafts.append(
             ListingDraft(
                 name=entry["name"],
                 price=price,
-                description=str(entry.get("description", metadata.get("description", ""))),
+                description=str(_given(entry, "description", metadata.get("description", ""))),
                 metadata=metadata,
-                addrs=tuple(map(str, entry.get("addrs", ()))),
-                protocols=tuple(map(str, entry.get("protocols", ()))),
-                token_id=entry.get("token_id"),
+                addrs=_texts(entry, "addrs"),
+                protocols=_texts(entry, "protocols"),
+                token_id=None if entry.get("token_id") is None else str(entry["token_id"]),
             )
         )
     return tuple(drafts)
+
+
+def _given(entry: Mapping[str, Any], name: str, default: object) -> Any:
+    """A field of a listing in a file; null is as good as leaving it out."""
+    value = entry.get(name)
+    return default if value is None else value
+
+
+def _texts(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    texts = _given(entry, name, [])
+    if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+        raise ListingError(f"{name} of {entry['name']!r} is not a list of texts", name)
+    return tuple(texts)
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def _metadata(pairs: list[str]) -> dict[str, object]:
@@ -373,5 +411,6 @@ COMMANDS: Mapping[str, Command] = {
     "log": Command("the deltas applied last", _log_arguments, log),
     "export": Command("write the replica's DAG as a CARv1 file", _export_arguments, export),
     "import": Command("merge a CARv1 file", _import_arguments, import_),
+    "doctor": Command("check store, key, port, clock and connectivity", _only_json, doctor),
     "locate": Command("where things are kept", _only_json, locate),
 }

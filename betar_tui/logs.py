@@ -23,13 +23,17 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return json.dumps(entry, ensure_ascii=True)
 
 
 def configure(level: str, form: str, file: Path | None) -> None:
     """Send this process's log to `file`, or to stderr. Raises ConfigError when the file cannot be written."""
     try:
-        handler = logging.FileHandler(file) if file else logging.StreamHandler(sys.stderr)
+        handler = (
+            logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+            if file
+            else logging.StreamHandler(sys.stderr)
+        )
     except OSError as error:
         raise ConfigError(f"cannot write the log {file}: {error.strerror}; choose another --log-file") from error
     text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,9 +1,11 @@
 """What commands print: JSON documents, tables for people, and complaints. Text from the network is made safe first."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
+from betar_tui.control.wire import plain
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
 
@@ -25,9 +27,8 @@ _LISTING_FIELDS = (
 
 
 def print_json(value: object, *, pretty: bool = False) -> None:
-    """One JSON document. Half characters, which a terminal cannot show, stay escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=2 if pretty else None)
-    _write(text.encode("utf-8", "surrogatepass").decode("utf-8", "backslashreplace") + "\n")
+    """One JSON document, in ASCII: whatever a peer wrote, it is valid, and a terminal that it ends up on only shows it."""
+    _write(json.dumps(plain(value), ensure_ascii=True, allow_nan=False, indent=2 if pretty else None) + "\n")
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -42,7 +43,7 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 def print_fields(fields: Mapping[str, object]) -> None:
     """One "name: value" a line."""
-    for name, value in fields.items():
+    for name, value in plain(fields).items():
         shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
         _write(f"{name}: {neutralise(shown)}\n")
 
@@ -62,6 +63,13 @@ def listing_json(listing: Listing) -> dict[str, object]:
     """A listing with the keys that scripts rely on."""
     values = {name: getattr(listing, name) for name in _LISTING_FIELDS}
     return {name: list(each) if isinstance(each, tuple) else each for name, each in values.items()}
+
+
+def hang_up() -> None:
+    """Whoever read stdout has left: what is still to be flushed goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _write(text: str) -> None:

@@ -1,13 +1,13 @@
 """The client's side of the control socket: a `Marketplace` that another process runs."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from betar_tui.control.methods import METHODS
+from betar_tui.control.methods import METHODS, joined
 from betar_tui.control.wire import EVENTS, line, lines, plain, raise_plain, typed
 from betar_tui.errors import ControlError, NoRunningPeerError
 from betar_tui.market.marketplace import (
@@ -114,18 +114,23 @@ class ControlClient:
             nursery.cancel_scope.cancel()
 
     async def _call(self, name: str, **arguments: object) -> Any:
-        request = {"jsonrpc": "2.0", "id": 1, "method": name, "params": plain(arguments)}
+        method = METHODS[name]
+        request = {"jsonrpc": "2.0", "id": 1, "method": name, "params": plain(arguments, strict=True)}
+        response = None
+        parts = []
         async with await self._connect() as stream:
-            try:
+            with suppress(trio.BrokenResourceError):
                 await stream.send_all(line(request))
-                response = await anext(lines(stream), None)
-            except trio.BrokenResourceError:
-                response = None
+                async for response in lines(stream):
+                    if "part" not in response:
+                        break
+                    parts.append(await trio.to_thread.run_sync(typed, method.part or method.result, response["part"]))
+                    response = None
         if response is None:
             raise ControlError(f"the peer left before it answered {name}; see its log, then start it again")
         if "error" in response:
             raise_plain(response["error"])
-        return typed(METHODS[name].result, response.get("result"))
+        return joined(parts, typed(method.result, response.get("result")))
 
     async def _connect(self) -> trio.SocketStream:
         try:

@@ -5,15 +5,17 @@ import logging
 import os
 import socket
 import stat
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from betar_tui.control.methods import METHODS
+from betar_tui.control.methods import METHODS, cut
 from betar_tui.control.wire import error_to_plain, line, lines, plain, typed
 from betar_tui.errors import BetarError, ControlError
-from betar_tui.market.marketplace import Marketplace
+from betar_tui.market.marketplace import Event, Marketplace, Missed
 
 log = logging.getLogger(__name__)
 
@@ -53,21 +55,29 @@ def _listen(path: Path) -> socket.socket:
 
 
 async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
-    """One connection: its calls, one after the other."""
+    """One connection: its calls, one after the other. Whatever happens in it ends this connection only."""
     try:
-        async for request in lines(stream):
-            if request.get("method") == "events":
-                await _stream_events(stream, marketplace)
-                return
-            await stream.send_all(line(await _answer(request, marketplace)))
-    except ControlError as error:
-        log.warning("control: %s", error)
-    except (trio.BrokenResourceError, trio.ClosedResourceError):
-        log.debug("control: a client left")
+        try:
+            async for request in lines(stream):
+                if request.get("method") == "events":
+                    await _stream_events(stream, marketplace)
+                    return
+                async with aclosing(_answer(request, marketplace)) as messages:
+                    async for message in messages:
+                        await stream.send_all(message)
+        except* (trio.BrokenResourceError, trio.ClosedResourceError):
+            log.debug("control: a client left")
+        except* ControlError as group:
+            log.warning("control: %s", group.exceptions[0])
+    except Exception:
+        log.exception("control: a connection failed")
 
 
-async def _answer(request: dict[str, Any], marketplace: Marketplace) -> dict[str, object]:
-    """The response to one call. A defect of ours is logged and answered, and ends nothing."""
+async def _answer(request: dict[str, Any], marketplace: Marketplace) -> AsyncGenerator[bytes, None]:
+    """The messages that answer one call. A defect of ours is logged and answered, and ends nothing.
+
+    Making the JSON of a hundred thousand listings takes seconds: it is done in parts, in a worker thread.
+    """
     head: dict[str, object] = {"jsonrpc": "2.0", "id": request.get("id")}
     try:
         name = str(request.get("method"))
@@ -76,13 +86,20 @@ async def _answer(request: dict[str, Any], marketplace: Marketplace) -> dict[str
         if method is None or not isinstance(given, dict) or given.keys() - method.parameters.keys():
             raise ControlError(f"the running peer knows no call {name} of this form; is it another version?")
         arguments = {key: typed(method.parameters[key], value) for key, value in given.items()}
-        return {**head, "result": plain(await getattr(marketplace, name)(**arguments))}
+        parts, rest = cut(await getattr(marketplace, name)(**arguments))
+        for part in parts:
+            yield await trio.to_thread.run_sync(_message, head, "part", part)
+        yield _message(head, "result", rest)
     except BetarError as error:
-        return {**head, "error": error_to_plain(error)}
+        yield line({**head, "error": error_to_plain(error)})
     except Exception as error:
         log.exception("control: %s failed", request.get("method"))
         failure = ControlError(f"the running peer failed: {type(error).__name__}: {error}; its log has more")
-        return {**head, "error": error_to_plain(failure)}
+        yield line({**head, "error": error_to_plain(failure)})
+
+
+def _message(head: dict[str, object], name: str, value: object) -> bytes:
+    return line({**head, name: plain(value)})
 
 
 async def _stream_events(stream: trio.SocketStream, marketplace: Marketplace) -> None:
@@ -96,4 +113,13 @@ async def _stream_events(stream: trio.SocketStream, marketplace: Marketplace) ->
 
         nursery.start_soon(watch_for_leaving)
         async for event in events:
-            await stream.send_all(line({"event": type(event).__name__, "data": plain(event)}))
+            await stream.send_all(_event(event))
+
+
+def _event(event: Event) -> bytes:
+    """An event's message; one that cannot be told counts as missed, so that the client loads the state again."""
+    try:
+        return line({"event": type(event).__name__, "data": plain(event)})
+    except Exception:
+        log.exception("control: an event cannot be told")
+        return line({"event": Missed.__name__, "data": plain(Missed(1))})

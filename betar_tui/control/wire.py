@@ -2,21 +2,28 @@
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import trio
 
 from betar_tui import errors
-from betar_tui.errors import BetarError, ControlError
+from betar_tui.errors import BetarError, ControlError, ListingError
 from betar_tui.market import marketplace
 
+T = TypeVar("T")
+
 MAX_LINE = 64 << 20
-"""The longest line that is read, in bytes: a hundred thousand listings fit."""
+"""The longest line that is read, in bytes. Answers come in parts of `methods.PART` things each; publishing a hundred
+thousand listings at once still fits."""
+
+MAX_DEPTH = 64
+"""How deep values may nest; what lies deeper, which no honest listing has, travels as "…"."""
 
 EVENTS: Mapping[str, type] = {
     each.__name__: each
@@ -27,15 +34,31 @@ _ERRORS: Mapping[str, type[BetarError]] = {
 }
 
 
-def plain(value: object) -> Any:
-    """A dataclass, or a sequence of them, as plain JSON values."""
+def plain(value: object, *, strict: bool = False, depth: int = 0) -> Any:
+    """A dataclass, or a sequence of them, as plain JSON values. What JSON has no form for, an infinite number, is None.
+
+    Where something would be lost, `strict` raises ListingError instead.
+    """
+    if isinstance(value, str):
+        return str(value) if isinstance(value, StrEnum) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return _lost(None, "has a number that is infinite or none", strict)
+    if depth == MAX_DEPTH and isinstance(value, Mapping | list | tuple):
+        return _lost("…", f"nests deeper than {MAX_DEPTH} levels", strict)
+    further: Any = {"strict": strict, "depth": depth + 1}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: plain(getattr(value, f.name), **further) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): plain(each, **further) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return str(value) if isinstance(value, StrEnum) else value
+        return [plain(each, **further) for each in value]
+    return value
+
+
+def _lost(left: T, why: str, strict: bool) -> T:
+    if strict:
+        raise ListingError(f"the listing {why}; people could not read that anyway", "metadata")
+    return left
 
 
 def typed(hint: Any, value: Any) -> Any:
@@ -79,8 +102,8 @@ def raise_plain(error: Mapping[str, Any]) -> typing.NoReturn:
 
 
 def line(message: Mapping[str, object]) -> bytes:
-    """One message as it goes over the socket."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    """One message as it goes over the socket. Text may hold half characters, which only survive as ASCII."""
+    return json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
 async def lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ Fed with the effects of merges, it answers with the changes that people and scri
 """
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,8 @@ from betar_tui.p2p.writer import Applied
 from betar_tui.replica import Effect, keys
 from betar_tui.replica import cid as cids
 from betar_tui.store.facts import Winner
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,10 @@ class Book:
             return decode(key, winner, at, self._own)
         except ListingError as error:
             return str(error)
+        except Exception as error:
+            # One value must never cost the others: whatever it did to us, it is no listing.
+            log.exception("the value of %s cannot be read", key)
+            return f"reading it failed: {type(error).__name__}"
 
     def _place(self, key: str, now: Listing | str | None) -> None:
         old = self._shown.pop(key, None)

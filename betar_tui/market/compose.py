@@ -17,6 +17,8 @@ from betar_tui.replica import cid as cids
 
 MAX_NAME = 128
 MAX_DESCRIPTION = 16 << 10
+MAX_DOCUMENT = 48 << 10
+"""Leaves room for addresses, signature and the fields of Go betar's metadata file, in bytes."""
 
 Document = dict[str, object]
 
@@ -39,7 +41,8 @@ def new_document(draft: ListingDraft, seller_id: str, default_addrs: tuple[str, 
         "price": _price(draft.price),
         "metadata": metadata,
         "seller_id": seller_id,
-        "addrs": _paths(draft.addrs or default_addrs, "addrs"),
+        # The peer's own addresses are filled in whenever the value is made: they change.
+        "addrs": [] if draft.addrs == default_addrs else _paths(draft.addrs, "addrs"),
         "protocols": _paths(draft.protocols or DEFAULT_PROTOCOLS, "protocols"),
     }
     if draft.token_id:
@@ -68,9 +71,12 @@ def patched(document: Mapping[str, object], patch: ListingPatch) -> Document:
     return _checked(changed)
 
 
-def render(document: Mapping[str, object], dialect: str, signer: Signer, timestamp: int) -> Rendered:
-    """The signed value of a document in a dialect. `timestamp` is in Unix seconds. Raises ListingError."""
-    fields = {**document, "timestamp": timestamp}
+def render(
+    document: Mapping[str, object], dialect: str, signer: Signer, timestamp: int, default_addrs: tuple[str, ...] = ()
+) -> Rendered:
+    """The signed value of a document in a dialect. `timestamp` is in Unix seconds; a document without addresses gets
+    `default_addrs`. Raises ListingError."""
+    fields = {**document, "addrs": document["addrs"] or list(default_addrs), "timestamp": timestamp}
     file = None
     if dialect == BETAR_GO:
         fields, file = _in_betar_go(fields)
@@ -115,7 +121,8 @@ def _checked(document: Document) -> Document:
     if not isinstance(document.get("token_id", ""), str):
         raise ListingError("the token id must be a text", "token_id")
     try:
-        encode(document)
+        if len(encode(document)) > MAX_DOCUMENT:
+            raise ListingError(f"the listing has more than {MAX_DOCUMENT} bytes; shorten its texts")
     except ListingError as error:
         raise ListingError(str(error), "metadata") from error
     except (TypeError, ValueError) as error:
@@ -135,9 +142,12 @@ def _name(name: str) -> str:
 
 
 def _price(price: float) -> float:
-    if isinstance(price, bool) or not isinstance(price, int | float) or not math.isfinite(price) or price < 0:
-        raise ListingError("the price must be a number that is not negative, such as 0.05", "price")
-    return price
+    try:
+        if not isinstance(price, bool) and math.isfinite(price) and price >= 0:
+            return price
+    except (OverflowError, TypeError):
+        pass
+    raise ListingError("the price must be a number that is not negative, such as 0.05", "price")
 
 
 def _paths(values: tuple[str, ...], field: str) -> list[str]:

@@ -18,8 +18,9 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from betar_tui.errors import FilterError
 from betar_tui.market.marketplace import Listing, Provenance
@@ -72,11 +73,9 @@ class Term:
         if self.kind == "price":
             return _COMPARE[self.op](listing.price, self.number)
         if self.kind == "seller":
-            seller = listing.seller_id.lower()
-            start, ellipsis, end = self.value.partition("…")
-            return seller.startswith(start) and seller.endswith(end) if ellipsis else self.value in seller
+            return _is_seller(self.value, listing.seller_id)
         if self.kind == "proto":
-            return any(self.value in protocol.lower() for protocol in listing.protocols)
+            return _speaks(self.value, listing.protocols)
         return _in_state(self.value, listing, now, first_seen)
 
     def implies(self, other: Term) -> bool:
@@ -113,6 +112,40 @@ class Filter:
     def narrows(self, other: Filter) -> bool:
         """Whether all that this filter shows is in `other`'s result, so that it is enough to search there."""
         return not other.timed and all(any(mine.implies(term) for mine in self.terms) for term in other.terms)
+
+
+class _Remembered(dict[Any, bool]):
+    """What a check says of a value, each asked once: few sellers have many listings."""
+
+    def __init__(self, check: Callable[[Any], bool]) -> None:
+        super().__init__()
+        self._check = check
+
+    def __missing__(self, value: Any) -> bool:
+        held = self[value] = self._check(value)
+        return held
+
+
+def screen(term: Term, listings: Sequence[Listing | None], seen: Sequence[float], now: float) -> list[bool]:
+    """Which of many listings meet a term that is no word, its negation aside. One loop for each kind: it is what a
+    filter costs in a large market. Places without a listing may say anything."""
+    if term.kind == "price":
+        compare, number = _COMPARE[term.op], term.number
+        return [each is not None and compare(each.price, number) for each in listings]
+    if term.kind == "seller":
+        known = _Remembered(lambda seller: _is_seller(term.value, seller))
+        return [each is not None and known[each.seller_id] for each in listings]
+    if term.kind == "proto":
+        known = _Remembered(lambda protocols: _speaks(term.value, protocols))
+        return [each is not None and known[each.protocols] for each in listings]
+    if term.value == "mine":
+        return [each is not None and each.mine for each in listings]
+    if term.value == "new":
+        return [now - first < NEW_FOR for first in seen]
+    if term.value == "stale":
+        return [each is not None and now - each.timestamp > STALE_AFTER for each in listings]
+    wanted = Provenance(term.value)
+    return [each is not None and each.provenance is wanted for each in listings]
 
 
 def parse(text: str) -> Filter:
@@ -193,6 +226,16 @@ def _field_term(match: re.Match[str], position: int, negated: bool) -> Term | No
     if field == "state" and value not in STATES:
         raise FilterError(f"no state {value[:10]!r}: {' '.join(STATES)}", at)
     return Term(field, value, negated)
+
+
+def _is_seller(wanted: str, seller_id: str) -> bool:
+    seller = seller_id.lower()
+    start, ellipsis, end = wanted.partition("…")
+    return seller.startswith(start) and seller.endswith(end) if ellipsis else wanted in seller
+
+
+def _speaks(wanted: str, protocols: Sequence[str]) -> bool:
+    return any(wanted in protocol.lower() for protocol in protocols)
 
 
 def _in_state(state: str, listing: Listing, now: float, first_seen: float) -> bool:

@@ -2,37 +2,52 @@
 
 Pure, no I/O. All that decides which rows a table shows, and in which order, lives here; what they look like does not.
 
-Two sorted lists of (key, id) are kept: `_order` holds every listing, `_shown` those that pass the filter (the same
-list while there is none). A change costs a bisection in each; a new filter costs a walk over `_order`, or over
-`_shown` when it only narrows the last one. Descending order is the same list read backwards.
+Every listing has a slot, a small number that stays its own until it is gone and `reclaim` is called. What a search or a
+comparison needs stands in lists by slot, and an order is a sorted list of slots. A column is sorted when it is first
+asked for and kept in order from then on: a change costs a bisection in each column whose key it changes. A new filter
+costs a plain loop over the order, or over the last result when it only narrows that. Descending is read backwards.
+
+`prepare` does the slow parts beforehand, in slices, for a table whose loop must go on: the texts that are searched and
+the orders of all columns. Without it each is done when it is first needed.
 """
 
 from __future__ import annotations
 
 import time
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice, pairwise
+from typing import Any
 
-from betar_tui.market.filter import Filter, haystack, parse
+from betar_tui.market.filter import Filter, Term, haystack, parse, screen
 from betar_tui.market.marketplace import Change, ChangeKind, Listing, Provenance
 
-SortKey = tuple[float | int | str, str]
-Row = tuple[SortKey, str]
+SortKey = tuple[Any, str, str]
+
+SLICE = 4_000
+"""Listings read, or made searchable, in one go: a few milliseconds."""
+
+SORT_SLICE = 12_500
+"""Listings sorted in one go, before all are merged."""
 
 _STATE_RANK = {Provenance.VERIFIED: 1, Provenance.UNSIGNED: 2, Provenance.INVALID: 3}
 
-# Each key ends with the name, so that equal prices read alphabetically; the id makes a row unique.
-_KEYS: dict[str, Callable[[Listing], SortKey]] = {
-    "name": lambda listing: (listing.name.casefold(), ""),
-    "price": lambda listing: (listing.price, listing.name.casefold()),
-    "seller": lambda listing: (listing.seller_id, listing.name.casefold()),
-    "seen": lambda listing: (-listing.seen_at, listing.name.casefold()),
-    "state": lambda listing: (0 if listing.mine else _STATE_RANK[listing.provenance], listing.name.casefold()),
+_KEYS: dict[str, Callable[[Listing], Any]] = {
+    "name": lambda listing: _folded(listing.name),
+    "price": lambda listing: listing.price,
+    "seller": lambda listing: listing.seller_id,
+    "seen": lambda listing: -listing.seen_at,
+    "state": lambda listing: 0 if listing.mine else _STATE_RANK[listing.provenance],
 }
 
 SORT_COLUMNS: tuple[str, ...] = tuple(_KEYS)
 """The columns `set_sort` takes. "seen" ascending is the youngest first: ages count up."""
+
+
+def sort_key(column: str, listing: Listing) -> SortKey:
+    """What a listing is ordered by: equal prices read alphabetically, and the id makes a row unique."""
+    return _KEYS[column](listing), _folded(listing.name), listing.id
 
 
 class ListingIndex:
@@ -40,39 +55,45 @@ class ListingIndex:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._listings: dict[str, Listing] = {}
-        self._hay: dict[str, str] = {}
-        self._first_seen: dict[str, float] = {}
+        self._slot: dict[str, int] = {}
+        self._listings: list[Listing | None] = []
+        self._hay: list[str | None] = []
+        self._first_seen: list[float] = []
+        self._free: list[int] = []
+        self._gone: dict[str, int] = {}
         self._by_seller: Counter[str] = Counter()
+        self._orders: dict[str, list[int]] = {}
+        self._touched: set[int] | None = None
         self._column = "name"
         self._descending = False
         self._filter = Filter()
-        self._order: list[Row] = []
-        self._shown: list[Row] = self._order
+        self._sifted: list[int] | None = None
         self._rows: list[str] | None = []
         self._generation = 0
 
     # What is there
 
     def __len__(self) -> int:
-        return len(self._listings)
+        return len(self._slot)
 
     def __contains__(self, listing_id: object) -> bool:
-        return listing_id in self._listings
+        return listing_id in self._slot
 
     def __iter__(self) -> Iterator[Listing]:
-        return iter(self._listings.values())
+        return (listing for listing in self._listings if listing is not None)
 
     def __getitem__(self, listing_id: str) -> Listing:
-        return self._listings[listing_id]
+        return self._at(self._slot[listing_id])
 
     def get(self, listing_id: str) -> Listing | None:
         """The listing, or None where there is none of that id."""
-        return self._listings.get(listing_id)
+        slot = self._slot.get(listing_id)
+        return None if slot is None else self._listings[slot]
 
     def first_seen(self, listing_id: str) -> float:
         """When the listing first appeared here, as far as this index knows; 0 where it is unknown."""
-        return self._first_seen.get(listing_id, 0.0)
+        slot = self._slot.get(listing_id)
+        return 0.0 if slot is None else self._first_seen[slot]
 
     def listings_of(self, seller_id: str) -> int:
         """How many listings this seller has."""
@@ -82,19 +103,32 @@ class ListingIndex:
     def rows(self) -> Sequence[str]:
         """The ids of the listings that pass the filter, in order. Not to be changed."""
         if self._rows is None:
-            self._rows = [listing_id for _, listing_id in self._shown]
+            self._rows = [self._at(slot).id for slot in self._shown()]
             if self._descending:
                 self._rows.reverse()
         return self._rows
 
+    @property
+    def count(self) -> int:
+        """How many listings pass the filter."""
+        return len(self._slot) if self._sifted is None else len(self._sifted)
+
+    def slots(self) -> list[int]:
+        """The slots of the listings that pass the filter, in order; a copy. This is what is cheap with many rows."""
+        return self._shown()[::-1] if self._descending else self._shown().copy()
+
+    def slot(self, listing_id: str) -> int | None:
+        """The slot of a listing, or None where there is none of that id."""
+        return self._slot.get(listing_id)
+
+    def at(self, slot: int) -> Listing | None:
+        """The listing of a slot, or None where it is gone."""
+        return self._listings[slot] if slot < len(self._listings) else None
+
     def shows(self, listing_id: str) -> bool:
         """Whether the listing passes the filter."""
-        listing = self._listings.get(listing_id)
-        if listing is None:
-            return False
-        row = self._row(listing)
-        at = bisect_left(self._shown, row)
-        return at < len(self._shown) and self._shown[at] == row
+        slot = self._slot.get(listing_id)
+        return slot is not None and (not self._filter.terms or _place(self._shown(), slot, self._key_of())[1])
 
     @property
     def generation(self) -> int:
@@ -115,38 +149,47 @@ class ListingIndex:
 
     def replace(self, listings: Iterable[Listing]) -> None:
         """Take these listings for all there are."""
-        known = self._first_seen
-        self._listings = {listing.id: listing for listing in listings}
-        self._hay = {}
-        self._first_seen = {
-            listing_id: known.get(listing_id, listing.seen_at) for listing_id, listing in self._listings.items()
-        }
-        self._by_seller = Counter(listing.seller_id for listing in self._listings.values())
-        self._rebuild()
+        for _ in self.replacing(listings):
+            pass
+
+    def replacing(self, listings: Iterable[Listing]) -> Iterator[None]:
+        """The same in slices. The index is to be left alone until it is through; the last slice takes over."""
+        known = {listing.id: self._first_seen[slot] for slot, listing in enumerate(self._listings) if listing}
+        slots: dict[str, int] = {}
+        held: list[Listing | None] = []
+        source = iter(listings)
+        while batch := list(islice(source, SLICE)):
+            for listing in batch:
+                slot = slots.setdefault(listing.id, len(held))
+                if slot == len(held):
+                    held.append(listing)
+                else:
+                    held[slot] = listing
+            yield
+        first = [known.get(each.id, each.seen_at) for each in held if each]
+        self._slot, self._listings, self._first_seen = slots, held, first
+        self._hay = [None] * len(held)
+        self._free, self._gone, self._orders, self._touched = [], {}, {}, None
+        self._by_seller = Counter([each.seller_id for each in held if each])
+        self._sift(None)
 
     def apply(self, change: Change) -> None:
         """Follow one change of the replica."""
-        old = self._listings.get(change.id)
         new = change.listing if change.kind is not ChangeKind.DELIST else None
-        if old is not None:
-            row = self._row(old)
-            self._drop(self._order, row)
-            if self._shown is not self._order:
-                self._drop(self._shown, row)
-            self._hay.pop(change.id, None)
-            self._by_seller[old.seller_id] -= 1
-        if new is None:
-            self._listings.pop(change.id, None)
-            self._first_seen.pop(change.id, None)
+        slot = self._slot.get(change.id)
+        if slot is None:
+            if new is not None:
+                self._insert(new, change.at)
+        elif new is None:
+            self._remove(slot)
         else:
-            self._first_seen.setdefault(change.id, change.at)
-            self._listings[change.id] = new
-            self._by_seller[new.seller_id] += 1
-            row = self._row(new)
-            insort(self._order, row)
-            if self._shown is not self._order and self._passes(new, self._clock()):
-                insort(self._shown, row)
+            self._change(slot, new)
         self._changed()
+
+    def reclaim(self) -> None:
+        """Slots of listings that are gone may be used for others: nobody holds them any more."""
+        self._free += self._gone.values()
+        self._gone.clear()
 
     def set_filter(self, text: str) -> None:
         """Show only what matches. Raises FilterError and keeps the last good filter."""
@@ -154,73 +197,241 @@ class ListingIndex:
         if new.terms == self._filter.terms:
             self._filter = new
             return
-        pool = self._shown if new.narrows(self._filter) else self._order
+        pool = self._sifted if new.narrows(self._filter) else None
         self._filter = new
         self._sift(pool)
 
     def reconsider(self) -> None:
         """Filter again where the filter depends on the time (`state:new`, `state:stale`)."""
         if self._filter.timed:
-            self._sift(self._order)
+            before, generation, rows = self._sifted, self._generation, self._rows
+            self._sift(None)
+            if self._sifted == before:
+                self._generation, self._rows = generation, rows
 
     def set_sort(self, column: str, descending: bool) -> None:
         """Order by one of SORT_COLUMNS. Raises ValueError for another."""
         if column not in _KEYS:
             raise ValueError(f"no column {column!r} to sort by: use one of {', '.join(_KEYS)}")
-        if column == self._column:
-            if descending != self._descending:
-                self._descending = descending
-                self._changed()
+        if (column, descending) == self.sort:
             return
-        self._column, self._descending = column, descending
-        self._rebuild()
+        if column != self._column:
+            self._column = column
+            if self._sifted is not None:
+                kept = set(self._sifted)
+                self._sifted = [slot for slot in self._order(column) if slot in kept]
+        self._descending = descending
+        self._changed()
+
+    def prepare(self) -> Iterator[None]:
+        """Do beforehand, in slices, what would be slow when it is first needed. Changes may come in between."""
+        yield from self._make_searchable()
+        for column in SORT_COLUMNS:
+            listings = self._listings
+            if column not in self._orders:
+                yield from self._sort_in_slices(column)
+            if listings is not self._listings:
+                return
 
     # How
 
-    def _row(self, listing: Listing) -> Row:
-        return _KEYS[self._column](listing), listing.id
+    def _at(self, slot: int) -> Listing:
+        listing = self._listings[slot]
+        assert listing is not None, f"slot {slot} is empty"
+        return listing
 
-    def _rebuild(self) -> None:
-        key = _KEYS[self._column]
-        self._order = sorted((key(listing), listing_id) for listing_id, listing in self._listings.items())
-        self._sift(self._order)
+    def _key_of(self, column: str = "") -> Callable[[int], SortKey]:
+        column = column or self._column
+        return lambda slot: sort_key(column, self._at(slot))
 
-    def _sift(self, pool: list[Row]) -> None:
-        words = [term for term in self._filter.terms if term.kind == "word"]
-        others = [term for term in self._filter.terms if term.kind != "word"]
-        if not self._filter.terms:
-            pool = self._order
-        elif words:
-            # Words first, in plain loops over cached text: this is what typing in a large market costs.
-            hay = self._haystacks()
-            for term in words:
-                value = term.value
-                if term.negated:
-                    pool = [row for row in pool if value not in hay[row[1]]]
-                else:
-                    pool = [row for row in pool if value in hay[row[1]]]
-        if others:
-            now, listings, seen = self._clock(), self._listings, self._first_seen
-            pool = [row for row in pool if all(term.holds(listings[row[1]], "", now, seen[row[1]]) for term in others)]
-        self._shown = pool
-        self._changed()
+    def _shown(self) -> list[int]:
+        return self._order(self._column) if self._sifted is None else self._sifted
 
-    def _haystacks(self) -> dict[str, str]:
-        hay = self._hay
-        if len(hay) != len(self._listings):
-            for listing_id, listing in self._listings.items():
-                if listing_id not in hay:
-                    hay[listing_id] = haystack(listing)
+    def _order(self, column: str) -> list[int]:
+        if column not in self._orders:
+            return self._sort_whole(column)
+        return self._orders[column]
+
+    def _sort_whole(self, column: str) -> list[int]:
+        for _ in self._sort_in_slices(column):
+            pass
+        return self._orders[column]
+
+    def _sort_in_slices(self, column: str) -> Iterator[None]:
+        listings, key = self._listings, _KEYS[column]
+        # Sorting is stable: equal ones stay as their names are ordered.
+        slots = list(self._slot.values()) if column == "name" else self._order("name").copy()
+        keys: list[Any] = [None] * len(listings)
+        # What changes meanwhile is left out, and put in at the end.
+        touched = self._touched = set[int]()
+        runs: list[list[int]] = []
+        for start in range(0, len(slots), SORT_SLICE):
+            part = [slot for slot in slots[start : start + SORT_SLICE] if slot not in touched]
+            for slot in part:
+                keys[slot] = key(listings[slot])  # type: ignore[arg-type]
+            part.sort(key=keys.__getitem__)
+            runs.append(part)
+            yield
+            if listings is not self._listings or column in self._orders:
+                return
+        while len(runs) > 1:
+            merged = []
+            for pair in zip(runs[::2], [*runs[1::2], []], strict=False):
+                # Python's sort finds the two runs and merges them.
+                merged.append(sorted(pair[0] + pair[1], key=keys.__getitem__))
+                yield
+            runs = merged
+        if listings is not self._listings or column in self._orders:
+            return
+        result = [slot for slot in runs[0] if slot not in touched] if runs else []
+        if column == "name":
+            _order_ties(result, keys, listings)
+        for slot in touched:
+            if slot < len(listings) and listings[slot] is not None:
+                _put(result, slot, self._key_of(column))
+        self._touched = None
+        self._orders[column] = result
+        yield
+
+    def _make_searchable(self) -> Iterator[None]:
+        hay, listings = self._hay, self._listings
+        for start in range(0, len(hay), SLICE):
+            for slot in range(start, min(start + SLICE, len(hay))):
+                listing = listings[slot]
+                if listing is not None and hay[slot] is None:
+                    hay[slot] = haystack(listing)
+            yield
+
+    def _haystacks(self) -> list[str]:
+        hay: list[Any] = self._hay
+        if None in hay:
+            for slot in [slot for slot, text in enumerate(hay) if text is None]:
+                listing = self._listings[slot]
+                hay[slot] = haystack(listing) if listing else ""
         return hay
 
-    def _passes(self, listing: Listing, now: float) -> bool:
-        return self._filter.matches(listing, now, self._first_seen[listing.id])
+    def _sift(self, pool: list[int] | None) -> None:
+        terms = self._filter.terms
+        if not terms:
+            self._sifted = None
+        else:
+            slots = self._order(self._column) if pool is None else pool
+            # Words first: they are the most telling, and looked for in cached text.
+            for term in sorted(terms, key=lambda term: term.kind != "word"):
+                slots = self._meeting(term, slots)
+            self._sifted = slots
+        self._changed()
 
-    def _drop(self, rows: list[Row], row: Row) -> None:
-        at = bisect_left(rows, row)
-        if at < len(rows) and rows[at] == row:
-            del rows[at]
+    def _meeting(self, term: Term, slots: list[int]) -> list[int]:
+        wanted, word = not term.negated, term.value
+        if term.kind == "word" and len(slots) < len(self._slot) // 4:
+            hay = self._haystacks()
+            return [slot for slot in slots if (word in hay[slot]) is wanted]
+        # All of them, as they lie in memory: three times as fast as following the order.
+        if term.kind == "word":
+            held = [word in text for text in self._haystacks()]
+        else:
+            held = screen(term, self._listings, self._first_seen, self._clock())
+        return [slot for slot in slots if held[slot] is wanted]
+
+    def _insert(self, new: Listing, at: float) -> None:
+        # One that comes back before anybody looked takes its old place.
+        slot = self._gone.pop(new.id, -1)
+        if slot < 0 and self._free:
+            slot = self._free.pop()
+        if slot >= 0:
+            self._listings[slot], self._hay[slot], self._first_seen[slot] = new, None, at
+        else:
+            slot = len(self._listings)
+            self._listings.append(new)
+            self._hay.append(None)
+            self._first_seen.append(at)
+        self._slot[new.id] = slot
+        self._by_seller[new.seller_id] += 1
+        self._touch(slot)
+        self._hay[slot] = haystack(new)
+        for column, order in self._orders.items():
+            _put(order, slot, self._key_of(column))
+        self._show(slot)
+
+    def _remove(self, slot: int) -> None:
+        old = self._at(slot)
+        for column, order in self._orders.items():
+            _take(order, slot, self._key_of(column))
+        self._hide(slot)
+        self._by_seller[old.seller_id] -= 1
+        del self._slot[old.id]
+        self._touch(slot)
+        self._listings[slot], self._hay[slot] = None, ""
+        self._gone[old.id] = slot
+
+    def _change(self, slot: int, new: Listing) -> None:
+        old = self._at(slot)
+        moved = [column for column in self._orders if sort_key(column, old) != sort_key(column, new)]
+        for column in moved:
+            _take(self._orders[column], slot, self._key_of(column))
+        self._hide(slot)
+        self._listings[slot] = new
+        if (old.name, old.description, old.seller_id) != (new.name, new.description, new.seller_id):
+            self._hay[slot] = haystack(new)
+        if old.seller_id != new.seller_id:
+            self._by_seller[old.seller_id] -= 1
+            self._by_seller[new.seller_id] += 1
+        self._touch(slot)
+        for column in moved:
+            _put(self._orders[column], slot, self._key_of(column))
+        self._show(slot)
+
+    def _show(self, slot: int) -> None:
+        if self._sifted is not None:
+            listing, seen = self._at(slot), self._first_seen[slot]
+            if self._filter.matches_cached(listing, self._hay[slot] or haystack(listing), self._clock(), seen):
+                _put(self._sifted, slot, self._key_of())
+
+    def _hide(self, slot: int) -> None:
+        if self._sifted is not None:
+            _take(self._sifted, slot, self._key_of())
+
+    def _touch(self, slot: int) -> None:
+        if self._touched is not None:
+            self._touched.add(slot)
 
     def _changed(self) -> None:
         self._rows = None
         self._generation += 1
+
+
+def _folded(name: str) -> str:
+    folded = name.casefold()
+    # Most names are folded as they stand: one text in memory is enough.
+    return name if folded == name else folded
+
+
+def _order_ties(slots: list[int], keys: Sequence[str], listings: Sequence[Listing | None]) -> None:
+    """Among sorted slots, order those of equal keys by id."""
+    sorted_keys = [keys[slot] for slot in slots]
+    ties = [at for at, (one, next_one) in enumerate(pairwise(sorted_keys)) if one == next_one]
+    done = 0
+    for at in ties:
+        if at < done:
+            continue
+        done = at + 1
+        while done < len(slots) and sorted_keys[done] == sorted_keys[at]:
+            done += 1
+        slots[at:done] = sorted(slots[at:done], key=lambda slot: listings[slot].id)  # type: ignore[union-attr]
+
+
+def _place(order: list[int], slot: int, key: Callable[[int], SortKey]) -> tuple[int, bool]:
+    """Where a slot is, or belongs, and whether it is there."""
+    at = bisect_left(order, key(slot), key=key)
+    return at, at < len(order) and order[at] == slot
+
+
+def _put(order: list[int], slot: int, key: Callable[[int], SortKey]) -> None:
+    order.insert(_place(order, slot, key)[0], slot)
+
+
+def _take(order: list[int], slot: int, key: Callable[[int], SortKey]) -> None:
+    at, there = _place(order, slot, key)
+    if there:
+        del order[at]

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 
 from betar_tui.errors import ListingError
 from betar_tui.market import provenance
-from betar_tui.market.marketplace import Listing
+from betar_tui.market.marketplace import Listing, Provenance
 from betar_tui.replica import cid as cids
 from betar_tui.replica import keys
 from betar_tui.store.facts import Winner
 
 MAX_VALUE = 64 << 10
 """The largest value that is read as a listing, in bytes."""
+
+MAX_BRACKETS = 4096
+MAX_DEPTH = 32
 
 DOCUMENTS, BETAR_GO = "documents", "betar-go"
 BETAR_PROTOCOL = "/betar/marketplace/1.0.0"
@@ -45,10 +48,16 @@ def parse_value(value: bytes) -> dict[str, object]:
     """The JSON object that a value holds. Raises ListingError."""
     if len(value) > MAX_VALUE:
         raise ListingError(f"the value has {len(value)} bytes, more than the {MAX_VALUE} of a listing")
+    if value.count(b"[") + value.count(b"{") > MAX_BRACKETS:
+        raise ListingError(f"the value has more than {MAX_BRACKETS} lists and objects")
     try:
         parsed = json.loads(value.decode(), parse_constant=_reject)
+        if b"\\u" in value:
+            json.dumps(parsed, ensure_ascii=False).encode()  # half characters cannot be shown, stored or sent on
     except (ValueError, RecursionError) as error:
         raise ListingError(f"the value is not JSON: {error}") from error
+    if _depth(parsed) > MAX_DEPTH:
+        raise ListingError(f"the value is nested more than {MAX_DEPTH} deep")
     if not isinstance(parsed, dict):
         raise ListingError(f"the value is JSON but not an object: {type(parsed).__name__}")
     return parsed
@@ -67,6 +76,7 @@ def decode(key: str, winner: Winner, at: float, own_peer_id: str) -> Listing:
         raise ListingError("metadata is neither an object nor a CID", "metadata")
     token = _string(fields, dialect.token, "")
     known = _COMMON | {dialect.seller, dialect.token}
+    proven = provenance.verify(fields, seller)
     return Listing(
         id=listing_id,
         name=_string(fields, "name"),
@@ -77,8 +87,9 @@ def decode(key: str, winner: Winner, at: float, own_peer_id: str) -> Listing:
         protocols=_strings(fields, "protocols"),
         timestamp=_timestamp(fields),
         token_id=token or None,
-        provenance=provenance.verify(fields, seller),
-        mine=bool(seller) and seller == own_peer_id,
+        provenance=proven,
+        # Anybody can write our peer id into a listing; only we can sign for it.
+        mine=seller == own_peer_id and proven is Provenance.VERIFIED,
         cid=cids.to_str(winner.cid),
         height=winner.height,
         description=description_of(metadata),
@@ -117,6 +128,22 @@ def same_but_for_time(a: bytes, b: bytes) -> bool:
         each.pop("timestamp", None)
         each.pop("signature", None)
     return one == other
+
+
+def _depth(value: object) -> int:
+    """How deep lists and objects are nested."""
+    depth = 0
+    level = [value]
+    while level := [
+        inner
+        for each in level
+        if isinstance(each, dict | list)
+        for inner in (each.values() if isinstance(each, dict) else each)
+    ]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            break
+    return depth
 
 
 def _reject(constant: str) -> object:

@@ -211,8 +211,8 @@ class SyncProgress:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The peer and its replica in numbers. `pending` counts blocks still wanted; `troubles` names background services
-    that are being restarted, in words for a person."""
+    """The peer and its replica in numbers. `pending` counts blocks still wanted, `packed` the blocks of old history that
+    are kept compressed; `troubles` names background services that are being restarted, in words for a person."""
 
     version: str
     running: bool
@@ -234,6 +234,7 @@ class Status:
     dialect: str = "documents"
     troubles: tuple[str, ...] = ()
     sync: SyncProgress | None = None
+    packed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def verify(listing: Mapping[str, object], seller_id: str) -> Provenance:
         if len(public) != 32 or peer_id_of(public) != seller_id:
             return Provenance.INVALID
         Ed25519PublicKey.from_public_bytes(public).verify(raw, signed_bytes(listing))
-    except (binascii.Error, ValueError, InvalidSignature):
+    except (binascii.Error, ValueError, RecursionError, InvalidSignature):
         return Provenance.INVALID
     return Provenance.VERIFIED
 

@@ -1,49 +1,54 @@
 """The seller's side of a peer: publish, update, delist, and keep own listings up.
 
-What a person wants published is remembered before it is written, and forgotten before it is removed, so that a crash in
-between ends in what the person asked for. Reads the replica's values and writes through the writer; knows no network.
+What a person wants is remembered before it is written, so that a crash in between ends in what the person asked for.
+Reads the replica's values and writes through the writer; knows no network.
 """
 
-import json
+import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import trio
 
-from betar_tui.errors import ListingError, NotOwnerError, UnknownListingError
-from betar_tui.market.announce import Announcer, Why
+from betar_tui.errors import BetarError, ListingError, NotOwnerError, UnknownListingError
+from betar_tui.market.announce import Announcer, Intent, Why
 from betar_tui.market.book import Book
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
 from betar_tui.market.listing import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
+from betar_tui.market.own import OwnListings, OwnStore, intent_of
 from betar_tui.market.provenance import Signer
 from betar_tui.p2p.writer import ReplicaWriter
 from betar_tui.replica import Written, keys
 from betar_tui.store.facts import Winner
 
+log = logging.getLogger(__name__)
+
 _DIALECT = "dialect"
 
 
-class OwnStore(Protocol):
-    """What is remembered for a seller."""
+class SellerStore(OwnStore, Protocol):
+    """What a seller needs remembered besides its listings."""
 
-    def own(self) -> Mapping[str, str]: ...
-    def put_own(self, documents: Mapping[str, str]) -> None: ...
-    def drop_own(self, keys: Sequence[str]) -> None: ...
-    def put_files(self, files: Mapping[bytes, bytes]) -> None: ...
-    def setting(self, name: str) -> str | None: ...
-    def put_setting(self, name: str, value: str) -> None: ...
-    def winners(self, keys: Sequence[str]) -> Mapping[str, Winner]: ...
+    def setting(self, name: str) -> str | None:
+        """A setting."""
+
+    def put_setting(self, name: str, value: str) -> None:
+        """Keep a setting, durably."""
+
+    def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
+        """The values that the replica holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """An own listing that a round put again, and why."""
+    """What a round did about an own listing, and why; `trouble` says why it could not."""
 
     listing_id: str
     name: str
     why: Why
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class _Job:
     drafts: tuple[ListingDraft, ...]
     documents: dict[str, Document] = field(default_factory=dict)
     published: tuple[Published, ...] | None = None
-    error: BaseException | None = None
+    error: Exception | None = None
 
     @property
     def done(self) -> bool:
@@ -75,7 +80,7 @@ class Seller:
 
     def __init__(
         self,
-        store: OwnStore,
+        store: SellerStore,
         writer: ReplicaWriter,
         signer: Signer,
         book: Book,
@@ -95,8 +100,8 @@ class Seller:
         self._default_addrs = default_addrs
         self._announce = announce
         self._jobs: list[_Job] = []
-        self._announcer = Announcer(refresh_interval)
-        self._documents: dict[str, Document] = {key: json.loads(text) for key, text in store.own().items()}
+        self._own = OwnListings(store)
+        self._announcer = Announcer(refresh_interval, signer.peer_id, self._value)
         remembered = store.setting(_DIALECT) == BETAR_GO
         self.dialect = (BETAR_GO if remembered else DOCUMENTS) if dialect == "auto" else dialect
         # Writing and rounds both read a document and put its value: one at a time.
@@ -109,17 +114,83 @@ class Seller:
         """
         job = _Job(tuple(drafts))
         self._jobs.append(job)
-        async with self._turn:
-            if not job.done:
-                jobs, self._jobs = self._jobs, []
-                # Others wait for this batch: whoever began it may leave, the batch may not.
-                with trio.CancelScope(shield=True):
-                    await self._publish_jobs(jobs)
+        try:
+            async with self._turn:
+                if not job.done:
+                    jobs, self._jobs = self._jobs, []
+                    # Others wait for this batch: whoever began it may leave, the batch may not.
+                    with trio.CancelScope(shield=True):
+                        await self._publish_jobs(jobs)
+        except BaseException:
+            # Nobody waits for it any more: it must not be published later.
+            if job in self._jobs:
+                self._jobs.remove(job)
+            raise
         if job.published is None:
             raise job.error or ListingError("the listing was not written")
         return job.published
 
-    async def _publish_jobs(self, jobs: Sequence["_Job"]) -> None:
+    async def update(self, listing_id: str, patch: ListingPatch) -> Written:
+        """Change an own listing. Raises UnknownListingError, NotOwnerError, ListingError."""
+        async with self._turn:
+            key = keys.of_agent(listing_id)
+            intent = self._own.intents.get(key)
+            if intent is None:
+                listing = self._mine(listing_id)
+                intent = intent_of(listing, self._book.document(listing))
+            return (await self._put({key: patched(intent.document, patch)}))[key]
+
+    async def delist(self, listing_id: str) -> Written:
+        """Remove an own listing. Raises UnknownListingError, NotOwnerError."""
+        async with self._turn:
+            key = keys.of_agent(listing_id)
+            if key not in self._own.intents:
+                self._mine(listing_id)
+            await self._own.begin_removal(key)
+            self._announcer.forget(key)
+            written = await self._writer.write({}, [key])
+            await self._own.forget([key])
+            if not written:
+                raise UnknownListingError(f"{listing_id} was removed already; it will not be put back")
+            return written[-1]
+
+    async def speak_betar_go(self) -> bool:
+        """A Go betar was seen: switch an automatic dialect over for good. Returns whether that changed anything."""
+        async with self._turn:
+            if self._choice != "auto" or self.dialect == BETAR_GO:
+                return False
+            await trio.to_thread.run_sync(self._store.put_setting, _DIALECT, BETAR_GO)
+            self.dialect = BETAR_GO
+            return True
+
+    async def round(self) -> tuple[Repair, ...]:
+        """Finish removals; put own listings again that are missing, replaced, stale or in the other dialect."""
+        async with self._turn:
+            if self._own.removals:
+                removals = list(self._own.removals)
+                await self._writer.write({}, removals)
+                await self._own.forget(removals)
+            own = dict(self._own.intents)
+            if not own:
+                return ()
+            winners = await trio.to_thread.run_sync(self._store.winners, list(own))
+            values = {key: winner.value for key, winner in winners.items()}
+            due = self._announcer.due(own, values, self.dialect, self._default_addrs(), self._clock())
+            return tuple([await self._repair(key, own[key], why) for key, why in due.items()])
+
+    async def _repair(self, key: str, intent: Intent, why: Why) -> Repair:
+        listing_id, name = str(intent.document["id"]), str(intent.document["name"])
+        try:
+            if why is Why.ADOPTED:
+                listing = self._mine(listing_id)
+                await self._own.keep({key: intent_of(listing, self._book.document(listing))}, {})
+            else:
+                await self._put({key: intent.document})
+        except (ListingError, UnknownListingError, NotOwnerError) as error:
+            return Repair(listing_id, name, why, str(error))
+        return Repair(listing_id, name, why)
+
+    async def _publish_jobs(self, jobs: Sequence[_Job]) -> None:
         documents: dict[str, Document] = {}
         for job in jobs:
             try:
@@ -129,96 +200,63 @@ class Seller:
                 job.error = error
         try:
             written = await self._put(documents)
-            sent = await self._announce([each.node.cid for each in _distinct(written.values())])
-        except BaseException as error:
+        except Exception as error:
             for job in jobs:
                 job.error = job.error or error
             return
+        sent = await self._tell(_distinct(written.values()))
         for job in jobs:
             if not job.done:
                 job.published = tuple(
                     Published(str(document["id"]), written[key], sent) for key, document in job.documents.items()
                 )
 
+    async def _tell(self, written: Sequence[Written]) -> int:
+        try:
+            return await self._announce([each.node.cid for each in written])
+        except BetarError as error:
+            # It is stored; the next round announces it.
+            log.warning("announcing failed: %s", error)
+            return 0
+
     def _new_documents(self, drafts: Sequence[ListingDraft], taken: Collection[str]) -> dict[str, Document]:
         """The documents of new listings by key. Raises ListingError."""
         documents: dict[str, Document] = {}
+        addrs = self._default_addrs()
         for draft in drafts:
-            document = new_document(draft, self._signer.peer_id, self._default_addrs())
-            key = keys.of_agent(str(document["id"]))
-            if key in documents or key in taken or key in self._documents or self._book.get(str(document["id"])):
+            document = new_document(draft, self._signer.peer_id, addrs)
+            listing_id = str(document["id"])
+            key = keys.of_agent(listing_id)
+            shown = self._book.get(listing_id)
+            if key in documents or key in taken or key in self._own.intents or (shown is not None and shown.mine):
                 raise ListingError(f"you already list {draft.name!r}; update it instead", "name")
+            self._value(document, self.dialect, int(self._clock()), addrs)
             documents[key] = document
         return documents
-
-    async def update(self, listing_id: str, patch: ListingPatch) -> Written:
-        """Change an own listing. Raises UnknownListingError, NotOwnerError, ListingError."""
-        async with self._turn:
-            key = keys.of_agent(listing_id)
-            document = patched(self._documents.get(key) or _document_of(self._mine(listing_id)), patch)
-            return (await self._put({key: document}))[key]
-
-    async def delist(self, listing_id: str) -> Written:
-        """Remove an own listing. Raises UnknownListingError, NotOwnerError."""
-        async with self._turn:
-            key = keys.of_agent(listing_id)
-            if key not in self._documents:
-                self._mine(listing_id)
-            await trio.to_thread.run_sync(self._store.drop_own, [key])
-            self._documents.pop(key, None)
-            self._announcer.forget(key)
-            written = await self._writer.write({}, [key])
-            if not written:
-                raise UnknownListingError(f"{listing_id} was removed already; it will not be put back")
-            return written[-1]
-
-    async def speak_betar_go(self) -> bool:
-        """A Go betar was seen: switch an automatic dialect over for good. Returns whether that changed anything."""
-        if self._choice != "auto" or self.dialect == BETAR_GO:
-            return False
-        self.dialect = BETAR_GO
-        await trio.to_thread.run_sync(self._store.put_setting, _DIALECT, BETAR_GO)
-        return True
-
-    async def round(self) -> tuple[Repair, ...]:
-        """Put own listings again that are missing, replaced, stale or in the other dialect."""
-        async with self._turn:
-            own = dict(self._documents)
-            if not own:
-                return ()
-            winners = await trio.to_thread.run_sync(self._store.winners, list(own))
-            values = {key: winner.value for key, winner in winners.items()}
-            due = self._announcer.due(own, values, self.dialect, self._clock())
-            addrs = list(self._default_addrs())
-            for key in (key for key, document in own.items() if addrs and not document["addrs"]):
-                own[key] = {**own[key], "addrs": addrs}
-                due[key] = Why.ADDRESSED
-            await self._put({key: own[key] for key in due})
-            return tuple(Repair(str(own[key]["id"]), str(own[key]["name"]), why) for key, why in due.items())
 
     async def _put(self, documents: Mapping[str, Document]) -> dict[str, Written]:
         """Remember documents and write their values; the delta that carries each key."""
         if not documents:
             return {}
         now = int(self._clock())
-        rendered: dict[str, Rendered] = {
-            key: render(document, self.dialect, self._signer, now) for key, document in documents.items()
-        }
-        changed = {key: each for key, each in documents.items() if self._documents.get(key) != each}
+        rendered = {key: self._rendered(each, self.dialect, now) for key, each in documents.items()}
         files = dict(each.file for each in rendered.values() if each.file)
-
-        def keep() -> None:
-            if files:
-                self._store.put_files(files)
-            if changed:
-                self._store.put_own({key: json.dumps(document) for key, document in changed.items()})
-
-        await trio.to_thread.run_sync(keep)
-        self._documents.update(changed)
-        for key, each in rendered.items():
-            self._announcer.wrote(key, each.value)
-        written = await self._writer.write({key: each.value for key, each in rendered.items()})
+        before = {key: self._own.intents.get(key) for key in documents}
+        await self._own.keep({key: Intent(dict(document), now) for key, document in documents.items()}, files)
+        try:
+            written = await self._writer.write({key: each.value for key, each in rendered.items()})
+        except BetarError:
+            # Nobody was told that it worked: a later round must not publish it.
+            await self._own.keep({key: intent for key, intent in before.items() if intent}, {})
+            await self._own.forget([key for key, intent in before.items() if intent is None])
+            raise
         return {span.key: each for each in written for span in each.node.delta.elements}
+
+    def _rendered(self, document: Document, dialect: str, at: int) -> Rendered:
+        return render(document, dialect, self._signer, at, self._default_addrs())
+
+    def _value(self, document: Document, dialect: str, at: int, addrs: tuple[str, ...]) -> bytes:
+        return render(document, dialect, self._signer, at, addrs).value
 
     def _mine(self, listing_id: str) -> Listing:
         listing = self._book.get(listing_id)
@@ -234,20 +272,3 @@ class Seller:
 def _distinct(written: Iterable[Written]) -> list[Written]:
     """Each delta once, though it may carry many listings."""
     return list({each.node.cid: each for each in written}.values())
-
-
-def _document_of(listing: Listing) -> Document:
-    """The document of an own listing that this data directory did not write: another device's, with our key."""
-    document: Document = {
-        **listing.extra,
-        "id": listing.id,
-        "name": listing.name,
-        "price": listing.price,
-        "metadata": listing.metadata if not isinstance(listing.metadata, str) else {"description": listing.description},
-        "seller_id": listing.seller_id,
-        "addrs": list(listing.addrs),
-        "protocols": list(listing.protocols),
-    }
-    if listing.token_id:
-        document["token_id"] = listing.token_id
-    return document

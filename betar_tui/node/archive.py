@@ -23,7 +23,7 @@ SOURCE = "import"
 
 async def export_car(store: Store, heads: Sequence[bytes], path: Path) -> Exported:
     """Write everything below these heads to `path`, which appears when it is whole. Raises ArchiveError."""
-    blocks = iter(Walk(heads, (), store.blocks))
+    blocks = Walk(heads, (), store.blocks).blocks()
     part = path.with_name(path.name + ".part")
     count = size = 0
     try:

@@ -1,5 +1,6 @@
 """`Node`: the `Marketplace` of a peer that runs in this process."""
 
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,7 +11,14 @@ import trio
 
 from betar_tui import __version__
 from betar_tui.config import Config, load_identity, prepare_data_dir
-from betar_tui.errors import ArchiveError, DecodeError, NoRunningPeerError, StoreLockedError, UnknownListingError
+from betar_tui.errors import (
+    ArchiveError,
+    DecodeError,
+    NoRunningPeerError,
+    StoreError,
+    StoreLockedError,
+    UnknownListingError,
+)
 from betar_tui.market.book import Book, Reading
 from betar_tui.market.hub import EventHub
 from betar_tui.market.marketplace import (
@@ -26,7 +34,6 @@ from betar_tui.market.marketplace import (
     ListingDraft,
     ListingPage,
     ListingPatch,
-    Notice,
     PeerInfo,
     Receipt,
     Status,
@@ -45,7 +52,11 @@ from betar_tui.store.database import Store, open_store
 from betar_tui.store.facts import Element, LogRow
 from betar_tui.store.lock import DirectoryLock
 
+log = logging.getLogger(__name__)
+
 LOCK_PATIENCE = 2.0
+PACKED_AT_ONCE = 256
+PACK_PAUSE, PACK_INTERVAL = 0.05, 30.0
 
 
 @asynccontextmanager
@@ -67,6 +78,7 @@ async def open_node(
             async with trio.open_nursery() as nursery:
                 if network:
                     nursery.start_soon(node.online.run, start)
+                    nursery.start_soon(node.keep_house)
                 try:
                     yield node
                 finally:
@@ -129,7 +141,18 @@ class Node:
 
     def _take(self, readings: list[Reading]) -> None:
         self._hub.emit((*self._book.take(readings), StatusChanged()))
-        self.online.want_files()
+        self.online.files.listings_changed()
+
+    async def keep_house(self) -> None:
+        """Pack old history when there is nothing better to do, until cancelled."""
+        while True:
+            packed = 0
+            if not self.online.pending:
+                try:
+                    packed = await trio.to_thread.run_sync(self._store.pack, PACKED_AT_ONCE)
+                except StoreError:
+                    log.exception("packing old history failed; it is tried again")
+            await trio.sleep(PACK_PAUSE if packed else PACK_INTERVAL)
 
     # Marketplace
 
@@ -188,6 +211,7 @@ class Node:
             dialect=self._seller.dialect,
             troubles=online.troubles(),
             sync=online.sync,
+            packed=totals.packed,
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
@@ -207,7 +231,7 @@ class Node:
 
     async def dag(self, limit: int = 200) -> tuple[DagNode, ...]:
         """See `Marketplace`."""
-        blocks = Walk(self._writer.replica.heads, (), self._store.blocks)
+        blocks = Walk(self._writer.replica.heads, (), self._store.blocks).blocks()
         newest = await trio.to_thread.run_sync(lambda: list(islice(blocks, max(0, min(limit, 10_000)))))
         return tuple(_dag_node(name, block) for name, block in newest)
 
@@ -218,7 +242,7 @@ class Node:
 
     async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
         """See `Marketplace`."""
-        chosen = [self._held(text) for text in heads] or sorted(self._writer.replica.heads)
+        chosen = [await self._held(text) for text in heads] or sorted(self._writer.replica.heads)
         return await archive.export_car(self._store, chosen, Path(path))
 
     async def import_car(self, path: str) -> Imported:
@@ -226,22 +250,19 @@ class Node:
         before = self._writer.replica.heads
         imported = await archive.import_car(self._store, self._writer, Path(path))
         await self.online.announce([name for name in self._writer.replica.heads if name not in before])
+        self.online.ask_again()
         return imported
 
     def events(self) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:
         """See `Marketplace`."""
         return self._hub.watch()
 
-    def notice(self, level: str, text: str) -> None:
-        """Tell everybody who watches."""
-        self._hub.emit([Notice(level, text, self._clock())])
-
-    def _held(self, text: str) -> bytes:
+    async def _held(self, text: str) -> bytes:
         try:
             name = cid.from_str(text)
         except DecodeError as error:
             raise ArchiveError(str(error)) from error
-        if self._writer.replica.missing([name]):
+        if await self._writer.missing([name]):
             raise ArchiveError(f"the block {text} is not here; betar-tui heads shows what is")
         return name
 

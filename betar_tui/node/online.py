@@ -14,13 +14,11 @@ import trio
 
 from betar_tui import __version__
 from betar_tui.config import Config
-from betar_tui.errors import DecodeError, ListingError, NetworkError, NoRunningPeerError
-from betar_tui.market import unixfs
+from betar_tui.errors import NetworkError, NoRunningPeerError, StoreError
+from betar_tui.market.announce import Why
 from betar_tui.market.book import Book
 from betar_tui.market.listing import BETAR_PROTOCOL
 from betar_tui.market.marketplace import (
-    Change,
-    ChangeKind,
     Connectivity,
     Event,
     Notice,
@@ -29,6 +27,7 @@ from betar_tui.market.marketplace import (
     SyncProgress,
 )
 from betar_tui.market.seller import Seller
+from betar_tui.node.metadata import MetadataFiles
 from betar_tui.p2p.supervise import Supervisor
 from betar_tui.p2p.types import (
     Connection,
@@ -39,7 +38,6 @@ from betar_tui.p2p.types import (
     PeerDisconnected,
     PeerJoined,
     PeerLeft,
-    ReceivedBlock,
 )
 from betar_tui.p2p.writer import ReplicaWriter
 from betar_tui.store.database import Store
@@ -51,7 +49,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-MAX_FILES_WANTED = 256
 KNOWN_PEERS_DIALLED = 16
 
 
@@ -82,9 +79,8 @@ class Online:
         self._replication: Replication | None = None
         self._supervisor: Supervisor | None = None
         self._failure = ""
-        self._files: dict[bytes, str] = {}
+        self.files = MetadataFiles(store, book, emit, clock)
         self._rounds = trio.Event()
-        self._listings_changed = trio.Event()
         self.state = Connectivity.STOPPED
         self.ready = trio.Event()
 
@@ -100,11 +96,16 @@ class Online:
                 try:
                     await self._session()
                     return
-                except NetworkError:
+                except NetworkError as error:
                     if not self.ready.is_set():
                         raise
                     log.exception("the network failed")
+                    self._failure = f"the network failed ({error}), it is opened again"
+                except StoreError:
+                    raise
                 except Exception as error:
+                    if isinstance(error, ExceptionGroup) and error.subgroup(StoreError):
+                        raise
                     log.exception("the network failed")
                     self._failure = f"the network failed ({type(error).__name__}: {error}), it is opened again"
                 self._set_state(Connectivity.FAILED)
@@ -161,6 +162,11 @@ class Online:
         """Broadcast heads; the number of peers they went to, 0 without a network."""
         return await self._replication.announce(heads) if self._replication else 0
 
+    def ask_again(self) -> None:
+        """Something outside the network left blocks wanted."""
+        if self._replication:
+            self._replication.fetcher.want(self._writer.replica.wants, "")
+
     # How it runs.
 
     async def _session(self) -> None:
@@ -175,16 +181,18 @@ class Online:
             known_peers=tuple((peer.peer_id, peer.addrs) for peer in known[:KNOWN_PEERS_DIALLED]),
             agent_version=f"betar-tui/{__version__}",
         )
-        async with p2p.open_network(config, _Blocks(self._store)) as network:
+        async with p2p.open_network(config, _Blocks(self._store), p2p.acceptable) as network:
             self._network = cast("Network", network)
             self._replication = cast(
-                "Replication", p2p.Replication(self._network, self._writer, self._config.announce_interval)
+                "Replication",
+                p2p.Replication(self._network, self._writer, self._store.blocks, self._config.announce_interval),
             )
-            server = p2p.DagSyncServer(self._store.blocks, self._network.charge)
+            server = p2p.DagSyncServer(self._store.blocks)
             self._network.set_protocol_handler(p2p.DAGSYNC_PROTOCOL, server.handle)
             try:
                 await self._serve(self._network, self._replication)
             finally:
+                self._replication.close()
                 self._network = self._replication = self._supervisor = None
 
     async def _serve(self, network: "Network", replication: "Replication") -> None:
@@ -195,9 +203,10 @@ class Online:
             supervisor.start("blocks", lambda: self._blocks(network, replication))
             supervisor.start("merging", replication.run_merges)
             supervisor.start("fetching", replication.fetcher.run)
+            supervisor.start("asking again", replication.fetcher.run_rotation)
             supervisor.start("announcing", replication.run_rounds)
             supervisor.start("announcing again", replication.run_echoes)
-            supervisor.start("metadata files", lambda: self._find_files(network))
+            supervisor.start("metadata files", lambda: self.files.run(network))
             supervisor.start("own listings", lambda: self._own_rounds(replication))
             self._set_state(Connectivity.ALONE)
             self.ready.set()
@@ -208,16 +217,17 @@ class Online:
             await self._note(network, event)
 
     async def _blocks(self, network: "Network", replication: "Replication") -> None:
-        replication.resume()
         async for block in network.blocks:
-            if block.cid in self._files:
-                await self._take_file(network, block)
-            else:
-                await replication.give(block)
+            if self.files.asked(block.cid):
+                await self.files.take(network, block)
+                # A listing may name a delta as its metadata: that must not keep the delta from the replica.
+                if block.cid not in self._writer.replica.wants and not replication.fetcher.asked(block.cid):
+                    continue
+            await replication.give(block)
 
     async def _note(self, network: "Network", event: NetworkEvent) -> None:
         """What the node itself makes of an event."""
-        if isinstance(event, PeerConnected) and event.addrs:
+        if isinstance(event, PeerConnected) and event.addrs and self._reached(network, event.peer):
             row = PeerRow(event.peer, event.addrs, self._clock())
             await trio.to_thread.run_sync(self._store.put_peer, row)
         if isinstance(event, Fault):
@@ -227,6 +237,11 @@ class Online:
         if isinstance(event, PeerConnected | PeerDisconnected | PeerJoined | PeerLeft):
             online = bool(network.connections())
             self._set_state(Connectivity.ONLINE if online else Connectivity.ALONE)
+
+    @staticmethod
+    def _reached(network: "Network", peer: str) -> bool:
+        """Whether we dialled the peer ourselves: what others say of their addresses may be anything."""
+        return any(each.peer_id == peer and each.direction == "out" for each in network.connections())
 
     async def _look_for_betar(self, network: "Network", peer: str) -> None:
         if peer not in network.topic_peers() or not network.supports(peer, BETAR_PROTOCOL):
@@ -243,54 +258,13 @@ class Online:
             if repairs:
                 await replication.announce(self._writer.replica.heads)
             for repair in repairs:
-                level = "warning" if repair.why.healing else "info"
-                self._emit([Notice(level, f"{repair.name}: {repair.why}; put again", self._clock())])
+                level = "warning" if repair.why.healing or repair.trouble else "info"
+                done = f"not put again: {repair.trouble}" if repair.trouble else "put again"
+                done = "taken over" if repair.why is Why.ADOPTED and not repair.trouble else done
+                self._emit([Notice(level, f"{repair.name}: {repair.why}; {done}", self._clock())])
             with trio.move_on_after(self._config.announce_interval * random.uniform(0.7, 1.3)):
                 await self._rounds.wait()
             self._rounds = trio.Event()
-
-    def want_files(self) -> None:
-        """Listings changed: look for the metadata files that they point at."""
-        self._listings_changed.set()
-
-    async def _find_files(self, network: "Network") -> None:
-        """Find the metadata files of listings, here or at a peer, a few at a time."""
-        while True:
-            self._listings_changed = trio.Event()
-            named = ((unixfs.parse_cid(text), text) for text in sorted(self._book.undescribed()))
-            wanted = {name: text for name, text in named if name is not None and name not in self._files}
-            if wanted:
-                await self._find(network, wanted)
-            await self._listings_changed.wait()
-
-    async def _find(self, network: "Network", wanted: dict[bytes, str]) -> None:
-        held = await trio.to_thread.run_sync(self._store.blocks, tuple(wanted))
-        for name, block in held.items():
-            self._describe(name, wanted.pop(name), block, "local")
-        room = MAX_FILES_WANTED - len(self._files)
-        asked = dict(list(wanted.items())[:room])
-        self._files.update(asked)
-        if asked:
-            network.want(asked)
-
-    async def _take_file(self, network: "Network", block: ReceivedBlock) -> None:
-        text = self._files.pop(block.cid)
-        network.cancel([block.cid])
-        if self._describe(block.cid, text, block.data, block.peer):
-            await trio.to_thread.run_sync(self._store.put_files, {block.cid: block.data})
-        self.want_files()
-
-    def _describe(self, name: bytes, text: str, block: bytes, via: str) -> bool:
-        """Give listings the description in their metadata file; False when the file is none."""
-        try:
-            described = self._book.describe(text, unixfs.decode_file(name, block))
-        except (DecodeError, ListingError) as error:
-            log.warning("metadata file %s from %s: %s", text, via, error)
-            self._book.give_up(text)
-            return False
-        now = self._clock()
-        self._emit(Change(ChangeKind.REFRESH, e.id, e.cid, e.height, via, now, e) for e in described)
-        return True
 
     def _set_state(self, state: Connectivity) -> None:
         if state is not self.state:

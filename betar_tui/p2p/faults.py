@@ -2,7 +2,8 @@
 
 Everything that counts a peer's broken rules goes through `FaultBook.charge`; nothing else decides that a peer is put
 out. The clock is injected, so the rule can be tested without waiting: more than `budget` faults within `window`
-seconds bar the peer for `bar` seconds. Pure: the caller closes the connections.
+seconds bar the peer for `bar` seconds. `FaultNews` says which faults are told to whoever watches: a peer can break rules
+thousands of times a second. Pure: the caller closes the connections.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 MAX_REMEMBERED = 4096
+FOLD = 1.0  # seconds
 
 
 class FaultBook:
@@ -66,3 +68,36 @@ class FaultBook:
             del self._totals[oldest]
             self._recent.pop(oldest, None)
             self._barred.pop(oldest, None)
+
+
+class FaultNews:
+    """Folds the faults of one peer within `fold` seconds into two: the first at once, the others with the last of
+    them."""
+
+    def __init__(self, clock: Callable[[], float], fold: float = FOLD) -> None:
+        self._clock = clock
+        self._fold = fold
+        self._held: dict[str, tuple[float, int, str]] = {}  # peer -> (until when, how many, the last)
+
+    def note(self, peer: str, what: str) -> bool:
+        """A fault happened. Whether to tell it now; else `due` gives it later."""
+        held = self._held.get(peer)
+        if held is not None:
+            self._held[peer] = held[0], held[1] + 1, what
+        elif len(self._held) < MAX_REMEMBERED:
+            self._held[peer] = self._clock() + self._fold, 0, ""
+            return True
+        return False
+
+    def due(self) -> list[tuple[str, str]]:
+        """What to tell now: (peer, its last fault and how many others)."""
+        now = self._clock()
+        told = []
+        for peer, (until, count, what) in list(self._held.items()):
+            if until > now:
+                break
+            del self._held[peer]
+            if count:
+                told.append((peer, f"{what} (and {count - 1} more)" if count > 1 else what))
+                self._held[peer] = now + self._fold, 0, ""
+        return told

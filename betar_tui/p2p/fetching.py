@@ -3,6 +3,9 @@
 A want goes to the peer that spoke of the block. If that peer speaks dagsync, one request brings the block and all that
 is missing below it; what a peer turned out not to have is asked of the next one, and in the end of everybody over
 Bitswap. One dagsync runs at a time: two would bring the same history twice.
+
+Anybody can make us want blocks that nobody has. So Bitswap is asked for a limited number at a time, and when that is
+used up the oldest gives way: what merged blocks link to gets its turn again, an invented head does not.
 """
 
 import logging
@@ -15,6 +18,7 @@ import trio
 from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.p2p.dagsync.client import DagSyncClient
 from betar_tui.p2p.dagsync.messages import PROTOCOL
+from betar_tui.p2p.dagsync.walk import Lookup, locator
 from betar_tui.p2p.writer import ReplicaWriter
 
 if TYPE_CHECKING:
@@ -24,32 +28,43 @@ log = logging.getLogger(__name__)
 
 MAX_BITSWAP = 8192
 """How many blocks are asked for over Bitswap at a time."""
+MAX_HAVES = 256
 SHUNNED = 60.0
 """A peer whose dagsync failed is asked over Bitswap for so many seconds."""
+ROTATION = 20.0
+"""How often, in seconds, what waits for its turn is asked for."""
+PATIENCE, FLOOR = 15.0, 50_000
+"""After so many seconds an answer must have come at so many bytes a second: others wait behind it."""
 
 
 class Fetcher:
-    """Fetches what is wanted. `wanted` names the blocks that somebody is being asked for."""
+    """Fetches what is wanted. `lookup` finds held blocks, in a worker thread; `source` is the peer that sends now."""
 
-    def __init__(self, network: "Network", writer: ReplicaWriter) -> None:
+    def __init__(self, network: "Network", writer: ReplicaWriter, lookup: Lookup) -> None:
         self._network = network
         self._writer = writer
+        self._lookup = lookup
         self._client = DagSyncClient(network.open_stream)
-        self._bitswap: set[bytes] = set()
+        # Dictionaries keep the order in which blocks were asked for.
+        self._bitswap: dict[bytes, None] = {}
         self._pool: dict[bytes, str] = {}
         self._lacking: dict[str, frozenset[bytes]] = {}
         self._shunned: dict[str, float] = {}
         self._work = trio.Event()
         self.source = ""
 
+    def asked(self, name: bytes) -> bool:
+        """Whether somebody is being asked for a block."""
+        return name in self._bitswap or name in self._pool
+
     @property
-    def wanted(self) -> set[bytes]:
-        """Blocks that are asked for."""
-        return self._bitswap | self._pool.keys()
+    def pending(self) -> int:
+        """How many blocks are asked for or wait for their turn."""
+        return max(len(self._bitswap) + len(self._pool), len(self._writer.replica.wants))
 
     def want(self, names: Iterable[bytes], peer: str) -> None:
         """Fetch these, if nobody is asked for them yet, from `peer` first ("" for anybody)."""
-        fresh = [name for name in names if name not in self._bitswap and name not in self._pool]
+        fresh = [name for name in names if not self.asked(name)]
         if not fresh:
             return
         if self._speaks(peer) if peer else any(self._speaks(each.peer_id) for each in self._network.connections()):
@@ -62,7 +77,8 @@ class Fetcher:
     def arrived(self, names: Collection[bytes]) -> None:
         """These are here, or not wanted any more."""
         gone = [name for name in names if name in self._bitswap]
-        self._bitswap.difference_update(gone)
+        for name in gone:
+            del self._bitswap[name]
         for name in names:
             self._pool.pop(name, None)
         if gone:
@@ -73,15 +89,11 @@ class Fetcher:
         self._client.forget(peer)
         self._lacking.pop(peer, None)
 
-    def top_up(self, unwanted: Iterable[bytes]) -> None:
-        """Ask for what merges left wanted and what nobody is asked for: at the start, or when there was no room."""
-        if len(self._bitswap) < MAX_BITSWAP // 2:
-            self.want(unwanted, "")
-
     async def run(self) -> None:
         """Work off the wants that dagsync may bring; what it cannot goes to everybody over Bitswap."""
         while True:
-            await self._work.wait()
+            if not self._pool:
+                await self._work.wait()
             self._work = trio.Event()
             while self._pool:
                 peer = self._peer_to_ask()
@@ -91,12 +103,19 @@ class Fetcher:
                     left, self._pool = self._pool, {}
                     self._ask_everybody(left, "")
 
+    async def run_rotation(self) -> None:
+        """Ask for what merged blocks link to and nobody is asked for: at once, and again and again."""
+        while True:
+            self.want(self._writer.replica.wants, "")
+            await trio.sleep(ROTATION)
+
     def _ask_everybody(self, names: Iterable[bytes], peer: str) -> None:
-        room = max(0, MAX_BITSWAP - len(self._bitswap))
-        asked = list(names)[:room]
-        if asked:
-            self._bitswap.update(asked)
-            self._network.want(asked, ask=peer or None)
+        asked = list(names)[:MAX_BITSWAP]
+        over = len(self._bitswap) + len(asked) - MAX_BITSWAP
+        if over > 0:
+            self.arrived(list(self._bitswap)[:over])
+        self._bitswap.update(dict.fromkeys(asked))
+        self._network.want(asked, ask=peer or None)
 
     def _speaks(self, peer: str) -> bool:
         shunned = self._shunned.get(peer, 0.0) > trio.current_time()
@@ -131,17 +150,23 @@ class Fetcher:
 
     async def _fetch(self, peer: str, wants: list[bytes]) -> None:
         """Merge what a peer has. Raises NetworkError, DecodeError."""
-        haves = list(self._writer.replica.heads)
-        blocks = 0
+        heads = sorted(self._writer.replica.heads.items(), key=lambda head: -head[1])
+        names = [name for name, _ in heads]
+        haves = await trio.to_thread.run_sync(locator, names, self._lookup, MAX_HAVES)
+        began = trio.current_time()
+        blocks = size = 0
         async with aclosing(self._client.fetch(peer, wants, haves)) as pieces:
             async for piece in pieces:
                 if piece.nodes:
                     blocks += len(piece.nodes)
+                    size += sum(len(node.data) for node in piece.nodes)
                     await self._writer.merge_nodes(piece.nodes, peer)
                     self.arrived([node.cid for node in piece.nodes])
+                waited = trio.current_time() - began
                 if piece.trailer is None:
-                    continue
-                if piece.trailer.complete:
+                    if waited > PATIENCE and size < FLOOR * waited:
+                        raise NetworkError(f"{peer} answers a dagsync with {size / waited:.0f} bytes a second")
+                elif piece.trailer.complete:
                     self._lacking[peer] = frozenset(self._pool) | self._writer.replica.wants
                 elif not blocks:
                     raise NetworkError(f"{peer} cut its dagsync answer short before the first block")

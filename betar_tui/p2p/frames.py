@@ -10,38 +10,15 @@ from libp2p.abc import INetStream
 from libp2p.network.stream.exceptions import StreamEOF
 
 from betar_tui.errors import DecodeError
+from betar_tui.replica.protobuf import read_varint, write_varint
 
 READ_SIZE = 256 * 1024
 MAX_PREFIX = 10
 
 
-def encode_varint(value: int) -> bytes:
-    """`value` as an unsigned LEB128 varint."""
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def decode_varint(data: bytes | bytearray | memoryview, at: int) -> tuple[int, int]:
-    """(value, position behind it) of the varint at `at`. Raises DecodeError when it is cut off or beyond 64 bits."""
-    value = shift = 0
-    for position in range(at, min(len(data), at + MAX_PREFIX)):
-        byte = data[position]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if value >= 1 << 64:
-                break
-            return value, position + 1
-        shift += 7
-    raise DecodeError("a varint is cut off or too long")
-
-
 def frame(message: bytes) -> bytes:
     """`message` with its length before it."""
-    return encode_varint(len(message)) + message
+    return write_varint(len(message)) + message
 
 
 class FrameReader:
@@ -80,7 +57,7 @@ class FrameReader:
             if len(buffer) >= MAX_PREFIX:
                 raise DecodeError("the length of a message is not a varint")
             return None
-        length, start = decode_varint(buffer, 0)
+        length, start = read_varint(bytes(buffer[: index + 1]), 0, index + 1)
         if length > self._limit:
             raise DecodeError(f"a message of {length} bytes is announced; {self._limit} are allowed")
         if len(buffer) - start < length:

@@ -46,6 +46,7 @@ SEEN_LIMIT = 50_000
 DELIVERIES_KEPT = 64
 
 Deliver = Callable[[str, str, bytes], None]
+Accept = Callable[[bytes], bool]
 Membership = Callable[[str, bool], None]
 
 _stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=None)
@@ -131,7 +132,8 @@ class TopicPubsub(Pubsub):
         self._announced: dict[ID, dict[INetStream, set[str]]] = {}
         self._write_locks: weakref.WeakKeyDictionary[INetStream, trio.Lock] = weakref.WeakKeyDictionary()
         self.charge: Charge = lambda peer, what: None
-        self.dropped = 0
+        self.barred: Callable[[str], bool] = lambda peer: False
+        self.accept: Accept = lambda payload: True
         super().__init__(
             host,
             router,
@@ -159,7 +161,7 @@ class TopicPubsub(Pubsub):
         self._announced.setdefault(peer, {})[stream] = set()
         frames = FrameReader(stream, MAX_RPC)
         try:
-            while (raw := await frames.next()) is not None:
+            while (raw := await frames.next()) is not None and not self.barred(str(peer)):
                 await self._handle_rpc(peer, _parse(raw))
         except DecodeError as error:
             self.charge(str(peer), f"gossip: {error}")
@@ -177,6 +179,8 @@ class TopicPubsub(Pubsub):
         for subscription in rpc.subscriptions:
             self.handle_subscription(peer, subscription)
         for message in rpc.publish:
+            if self.barred(str(peer)):  # its connections are being closed
+                return
             await self.push_msg(peer, message)
         if rpc.HasField("control"):
             rpc.ClearField("senderRecord")
@@ -187,7 +191,7 @@ class TopicPubsub(Pubsub):
 
         py-libp2p 0.8.1: a garbage key in a message raises out of the signature check; a validator that raises ends
         the process and one that awaits lets a message through twice. Here nothing raises and nothing awaits in
-        between.
+        between. What `accept` refuses is dropped, and charged only if its author sent it: Go forwards without looking.
         """
         if list(msg.topicIDs) != [self._topic]:
             return
@@ -199,8 +203,20 @@ class TopicPubsub(Pubsub):
             return
         self._mark_msg_seen(msg)
         if not ours:
-            self._deliver(str(msg_forwarder), str(ID(msg.from_id)), msg.data)
+            author = ID(msg.from_id)
+            if not self._accepts(msg.data):
+                if author == msg_forwarder:
+                    self.charge(str(author), "gossip: a payload that is no broadcast")
+                return
+            self._deliver(str(msg_forwarder), str(author), msg.data)
         await self.router.publish(msg_forwarder, msg)
+
+    def _accepts(self, payload: bytes) -> bool:
+        try:
+            return self.accept(payload)
+        except Exception:
+            log.exception("a broadcast could not be looked at")
+            return False
 
     # Writing
 
@@ -303,13 +319,23 @@ class Gossip:
     """The topic, for the rest of the room."""
 
     def __init__(
-        self, host: IHost, config: NetworkConfig, deliver: Deliver, joined: Membership, charge: Charge
+        self,
+        host: IHost,
+        config: NetworkConfig,
+        deliver: Deliver,
+        joined: Membership,
+        charge: Charge,
+        barred: Callable[[str], bool],
+        accept: Accept | None,
     ) -> None:
         self._topic = config.topic
         self._hello_interval = config.timing.hello_interval
         self._router = TopicRouter(config.timing.heartbeat)
         self.pubsub = TopicPubsub(host, self._router, config.topic, deliver, joined)
         self.pubsub.charge = charge
+        self.pubsub.barred = barred
+        if accept is not None:
+            self.pubsub.accept = accept
 
     async def start(self, nursery: trio.Nursery, report: Callable[[str, BaseException], None]) -> None:
         """Run the services in `nursery` and subscribe."""

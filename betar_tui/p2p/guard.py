@@ -1,7 +1,8 @@
 """Nothing a peer sends may end more than its own stream.
 
 Two guards, used by every other file of the room. `GuardedManager` runs the library's services; `guarded` wraps a
-stream handler. Both let cancellation through and turn any other exception into a log line and a report.
+stream handler. Both let cancellation through and turn any other exception into a log line and a report. Only what a peer
+itself did wrong is charged to it: a defect or a broken disk of ours must not put honest peers out.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
+from google.protobuf.message import DecodeError as ProtobufError
 from libp2p.abc import INetStream
 from libp2p.io.exceptions import IOException
 from libp2p.network.connection.exceptions import RawConnError
@@ -20,10 +22,13 @@ from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.tools.anyio_service.api import ServiceAPI
 from libp2p.tools.anyio_service.trio_manager import TrioManager
 
+from betar_tui.errors import DecodeError
+
 log = logging.getLogger(__name__)
 
 StreamHandler = Callable[[INetStream], Awaitable[None]]
 Charge = Callable[[str, str], None]
+Report = Callable[[str, BaseException], None]
 
 # A connection or stream that ended under our hands: nobody is to blame.
 ENDED = (
@@ -39,14 +44,26 @@ ENDED = (
     trio.TooSlowError,
 )
 
+# Bytes that are not what they should be: their sender is to blame.
+NONSENSE = (DecodeError, ProtobufError)
+
 RESTART_PAUSE = 1.0
 
 
 def has_ended(error: BaseException) -> bool:
     """Whether `error` (or every part of a group of errors) only says that a connection or stream is over."""
+    return _is_only(error, ENDED)
+
+
+def is_nonsense(error: BaseException) -> bool:
+    """Whether `error` (or a part of a group, beside ends of streams) says that what a peer sent cannot be decoded."""
+    return not has_ended(error) and _is_only(error, ENDED + NONSENSE)
+
+
+def _is_only(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
     if isinstance(error, BaseExceptionGroup):
-        return all(has_ended(part) for part in error.exceptions)
-    return isinstance(error, ENDED)
+        return all(_is_only(part, kinds) for part in error.exceptions)
+    return isinstance(error, kinds)
 
 
 class GuardedManager(TrioManager):
@@ -57,7 +74,7 @@ class GuardedManager(TrioManager):
     heartbeat) starts again, and tasks have no parents.
     """
 
-    def __init__(self, service: ServiceAPI, report: Callable[[str, BaseException], None]) -> None:
+    def __init__(self, service: ServiceAPI, report: Report) -> None:
         super().__init__(service)
         self._report = report
 
@@ -95,7 +112,7 @@ class GuardedManager(TrioManager):
         return None
 
 
-async def start_service(nursery: trio.Nursery, service: Any, report: Callable[[str, BaseException], None]) -> None:
+async def start_service(nursery: trio.Nursery, service: Any, report: Report) -> None:
     """Run one of the library's services in `nursery` under a `GuardedManager`; returns when it has started."""
     manager = GuardedManager(service, report)
     service._manager = manager
@@ -110,8 +127,14 @@ async def start_service(nursery: trio.Nursery, service: Any, report: Callable[[s
     await manager.wait_started()
 
 
-def guarded(handler: StreamHandler, charge: Charge) -> StreamHandler:
-    """`handler` with its exceptions contained: logged, charged to the peer, the stream reset.
+def log_failure(what: str, error: BaseException) -> None:
+    """The plainest `Report`: something of ours failed, which ends nothing."""
+    log.warning("%s failed", what, exc_info=error)
+
+
+def guarded(handler: StreamHandler, charge: Charge, report: Report = log_failure) -> StreamHandler:
+    """`handler` with its exceptions contained and the stream reset. What the peer sent wrongly is charged to it, which
+    before a protocol is agreed on is whatever the library trips over; anything else is ours, and reported.
 
     py-libp2p 0.8.1: any stream handler that raises ends the whole `trio.run`.
     """
@@ -122,10 +145,12 @@ def guarded(handler: StreamHandler, charge: Charge) -> StreamHandler:
         except Exception as error:
             if has_ended(error):
                 log.debug("stream ended: %r", error)
-            else:
+            elif (protocol := stream.get_protocol()) is None or is_nonsense(error):
                 peer = str(stream.muxed_conn.peer_id)
-                log.warning("handler of %s failed on a stream from %s: %r", stream.get_protocol(), peer, error)
-                charge(peer, f"a stream of {stream.get_protocol() or 'no protocol yet'} failed: {error!r}")
+                log.info("a stream of %s from %s: %r", protocol, peer, error)
+                charge(peer, f"a stream of {protocol or 'no protocol yet'} failed: {error!r}")
+            else:
+                report(f"streams of {protocol}", error)
         else:
             return
         await quiet_reset(stream)

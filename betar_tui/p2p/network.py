@@ -22,9 +22,9 @@ from betar_tui.p2p import addresses
 from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
 from betar_tui.p2p.dialer import Dialer
-from betar_tui.p2p.faults import FaultBook
-from betar_tui.p2p.gossip import MAX_PAYLOAD, Gossip
-from betar_tui.p2p.guard import start_service
+from betar_tui.p2p.faults import FOLD, FaultBook, FaultNews
+from betar_tui.p2p.gossip import MAX_PAYLOAD, Accept, Gossip
+from betar_tui.p2p.guard import guarded, log_failure, start_service
 from betar_tui.p2p.host import PeerSwarm, build_host, listen, open_stream
 from betar_tui.p2p.identify import Identifier, Introduction
 from betar_tui.p2p.liveness import close_connection, close_dead
@@ -55,8 +55,13 @@ ADDRS_KEPT = 2.0
 
 
 @asynccontextmanager
-async def open_network(config: NetworkConfig, source: BlockSource) -> AsyncIterator[Network]:
+async def open_network(
+    config: NetworkConfig, source: BlockSource, accept: Accept | None = None
+) -> AsyncIterator[Network]:
     """Listen, join the topic, start dialling; leave all of it at the end of the block.
+
+    `accept(payload)` decides whether a broadcast from outside is delivered and forwarded; it is called in the loop's
+    thread for every one. Without it all are.
 
     Raises NetworkError when a listen address, a bootstrap address or the seed cannot be used. Nothing a remote peer
     does is ever raised from here.
@@ -67,7 +72,7 @@ async def open_network(config: NetworkConfig, source: BlockSource) -> AsyncItera
         services = await holder.start(_hold_services)
         # An exception of the caller's block must come out as it is, not wrapped into a nursery's group.
         try:
-            network = Network(config, source, services, tasks)
+            network = Network(config, source, services, tasks, accept)
             try:
                 await network._start()
                 yield network
@@ -114,7 +119,14 @@ class Network:
     was wanted is not read from peers faster than it is taken from `blocks`.
     """
 
-    def __init__(self, config: NetworkConfig, source: BlockSource, services: trio.Nursery, tasks: trio.Nursery) -> None:
+    def __init__(
+        self,
+        config: NetworkConfig,
+        source: BlockSource,
+        services: trio.Nursery,
+        tasks: trio.Nursery,
+        accept: Accept | None,
+    ) -> None:
         if len(config.seed) != 32:
             raise NetworkError("The seed of the peer key must be 32 bytes.")
         self._config = config
@@ -126,15 +138,17 @@ class Network:
         self._supervisor = Supervisor(tasks)
         self._outbox = Outbox()
         self._faults = FaultBook(config.fault_budget, config.fault_window, config.timing.bar, trio.current_time)
+        self._fault_news = FaultNews(trio.current_time)
         self._host = build_host(config)
         self._swarm: PeerSwarm = self._host.get_network()  # type: ignore[assignment]
         self.peer_id = str(self._host.get_id())
         self.events: trio.MemoryReceiveChannel[NetworkEvent] = self._outbox.receive
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](BLOCKS_WAITING)
         self._table = PeerTable(self._swarm, self._opened, self._ended)
-        self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.charge)
-        self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.charge)
-        self._bitswap.on_source_error = lambda error: self._supervisor.report("blocks", f"cannot be read: {error}")
+        barred = self._faults.barred
+        self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.charge, barred, accept)
+        self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.charge, self._failed)
+        self._bitswap.barred = barred
         self._identifier = Identifier(self._host, config.agent_version, self._learned)
         book = PeerBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
         self._dialer = Dialer(self._swarm, self.peer_id, book, self._timing, tasks, self._faults.barred)
@@ -238,19 +252,31 @@ class Network:
 
     def charge(self, peer: str, what: str) -> None:
         """A peer misbehaved. Beyond the budget of its window its connections are closed and it is barred for a
-        while."""
-        log.info("fault of %s: %s", peer, what)
-        self._outbox.put(Fault(peer, what))
+        while. What one peer does within a second is told in two events."""
+        log.debug("fault of %s: %s", peer, what)
+        if self._fault_news.note(peer, what):
+            self._tell_fault(peer, what)
         if self._faults.charge(peer):
             log.warning("%s broke too many rules: it is put out", peer)
             self._tasks.start_soon(self._close, self._table.connections(peer))
 
+    def _tell_fault(self, peer: str, what: str) -> None:
+        log.info("fault of %s: %s", peer, what)
+        self._outbox.put(Fault(peer, what))
+
+    async def _tell_faults(self) -> None:
+        """A service: the faults that were folded."""
+        while True:
+            await trio.sleep(FOLD / 4)
+            for peer, what in self._fault_news.due():
+                self._tell_fault(peer, what)
+
     # Other protocols
 
     def set_protocol_handler(self, protocol: str, handler: Callable[[INetStream], Awaitable[None]]) -> None:
-        """Serve a protocol. A handler that raises ends its stream only and is charged to the peer; connected peers
-        are told of the new protocol."""
-        self._host.set_stream_handler(TProtocol(protocol), handler)
+        """Serve a protocol. A handler that raises ends its stream only: a DecodeError is charged to the peer, anything
+        else is a trouble of ours. Connected peers are told of the new protocol."""
+        self._host.set_stream_handler(TProtocol(protocol), guarded(handler, self.charge, self._failed))
         for connection in self.connections():
             peer = addresses.peer_id(connection.peer_id)
             push = partial(self._identifier.push, peer, self._timing.identify_timeout)
@@ -271,7 +297,7 @@ class Network:
         self._host.contain(self.charge, self._config.max_streams_per_peer)
         handlers = {**self._identifier.handlers, **{TProtocol(each): self._bitswap.handle for each in BITSWAP}}
         for protocol, handler in handlers.items():
-            self._host.set_stream_handler(protocol, handler)
+            self._host.set_stream_handler(protocol, guarded(handler, self.charge, self._failed))
         known = [addresses.split_peer(address) for address in self._config.bootstrap]
         await start_service(self._services, self._swarm, self._report)
         await self._gossip.start(self._services, self._report)
@@ -282,6 +308,7 @@ class Network:
         for peer, addrs in self._config.known_peers:
             self._dialer.book.add(peer, addrs)
         self._supervisor.start("events", self._outbox.pump)
+        self._supervisor.start("faults", self._tell_faults)
         self._supervisor.start("wants", self._bitswap.run_timers)
         self._supervisor.start("hello", self._gossip.keep_saying_hello)
         self._supervisor.start("dialling", self._dialer.run)
@@ -305,6 +332,11 @@ class Network:
 
     def _report(self, what: str, error: BaseException) -> None:
         log.warning("a task of the network failed: %s", what, exc_info=error)
+
+    def _failed(self, what: str, error: BaseException) -> None:
+        """Something of ours failed, beside a service: for the log and the status line."""
+        log_failure(what, error)
+        self._supervisor.report(what, f"failed ({type(error).__name__}: {error})")
 
     def _delivered(self, peer: str, author: str, payload: bytes) -> None:
         self._outbox.put(ReceivedBroadcast(peer, author, payload))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from betar_tui.errors import DecodeError
+from betar_tui.p2p.dagsync.walk import Lookup
 from betar_tui.p2p.fetching import Fetcher
 from betar_tui.p2p.progress import Progress, ProgressMeter
 from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, ReceivedBlock, ReceivedBroadcast
@@ -29,7 +30,8 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 1024
 MAX_BATCH_BYTES = 4 << 20
-MAX_ROOTS_PER_PEER = 512
+MAX_ROOTS_PER_AUTHOR = 512
+MAX_ANNOUNCED = 512
 MAX_BAD = 4096
 MAX_INLINE_TOTAL = 64 << 10
 ECHOES = (1.0, 4.0)
@@ -37,36 +39,45 @@ ECHOES = (1.0, 4.0)
 so many more: a Go peer drops broadcasts while it walks, and would wait for a whole round."""
 
 
+def acceptable(payload: bytes) -> bool:
+    """Whether a payload on the topic is a broadcast that may be passed on to others."""
+    try:
+        heads = decode_broadcast(payload)
+    except DecodeError:
+        return False
+    return all(head.block is None or cid.of(head.block) == head.cid for head in heads)
+
+
 class Replication:
     """Drives a replica from a network. `announce_interval` is in seconds and jittered by 30 %."""
 
-    def __init__(self, network: "Network", writer: ReplicaWriter, announce_interval: float) -> None:
+    def __init__(self, network: "Network", writer: ReplicaWriter, lookup: Lookup, announce_interval: float) -> None:
         self._network = network
         self._writer = writer
         self._interval = announce_interval
         self._inbox, self._incoming = trio.open_memory_channel[RawBlock](MAX_BATCH)
         self._roots: OrderedDict[bytes, str] = OrderedDict()
         self._bad: OrderedDict[bytes, None] = OrderedDict()
-        self.fetcher = Fetcher(network, writer)
+        self.fetcher = Fetcher(network, writer, lookup)
         self._announced: set[bytes] = set()
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._written = trio.Event()
         self._meter = ProgressMeter(trio.current_time)
-        writer.listen(lambda applied: applied, self._remember)
+        self._unlisten = writer.listen(lambda applied: applied, self._remember)
 
     @property
     def pending(self) -> int:
         """How many blocks are known of and not here."""
-        return len(self.fetcher.wanted | self._writer.replica.wants)
+        return self.fetcher.pending
 
     @property
     def progress(self) -> Progress | None:
         """How the sync under way goes on, None when nothing is missing."""
         return self._meter.now(self.pending, self.fetcher.source)
 
-    def resume(self) -> None:
-        """Ask for what earlier runs left wanted."""
-        self.fetcher.top_up(self._writer.replica.wants)
+    def close(self) -> None:
+        """Stop hearing of changes: the network is gone."""
+        self._unlisten()
 
     async def give(self, block: ReceivedBlock) -> None:
         """A block that the network fetched. What it links to is asked for before it is merged: in a long chain every
@@ -74,7 +85,7 @@ class Replication:
         with suppress(DecodeError):
             links, _ = outline(block.data)
             self.fetcher.want([name for name in links if self._writer.replica.may_lack(name)], block.peer)
-        await self._inbox.send(RawBlock(block.cid, block.data, block.peer))
+        await self._inbox.send(RawBlock(block.cid, block.data, block.peer, block.peer))
 
     async def run_merges(self) -> None:
         """Merge what has come in, as much at a time as is there."""
@@ -114,23 +125,27 @@ class Replication:
             await self._heads(event)
         elif isinstance(event, PeerDisconnected):
             self.fetcher.left(event.peer)
+            self._drop_roots([name for name, source in self._roots.items() if source == event.peer])
         elif isinstance(event, PeerJoined):
             heads = self._writer.replica.heads
             if heads:
                 await self.announce(heads)
 
     async def announce(self, heads: Iterable[bytes]) -> int:
-        """Broadcast these heads, with their blocks as far as they fit; the number of peers it went to."""
-        room = MAX_INLINE_TOTAL
-        named = []
-        for name in heads:
-            block = self._recent.get(name)
-            if block is not None and len(block) <= room:
-                room -= len(block)
-                named.append(Head(name, block))
-            else:
-                named.append(Head(name))
-        return await self._network.broadcast(encode_broadcast(named))
+        """Broadcast these heads, the highest first, with their blocks as far as they fit; the number of peers told."""
+        heights = self._writer.replica.heads
+        ordered = sorted(heads, key=lambda name: -heights.get(name, 0))
+        told = 0
+        for i in range(0, len(ordered), MAX_ANNOUNCED):
+            room = MAX_INLINE_TOTAL
+            named = []
+            for name in ordered[i : i + MAX_ANNOUNCED]:
+                block = self._recent.get(name)
+                inline = block is not None and len(block) <= room
+                room -= len(block) if block is not None and inline else 0
+                named.append(Head(name, block if inline else None))
+            told = await self._network.broadcast(encode_broadcast(named))
+        return told
 
     async def _announce_quiet(self) -> None:
         """Announce the heads that nobody else announced lately."""
@@ -142,55 +157,59 @@ class Replication:
         try:
             heads = decode_broadcast(event.payload)
         except DecodeError as error:
-            self._network.charge(event.peer, f"broadcast: {error}")
+            self._network.charge(event.author, f"broadcast: {error}")
             return
-        self._announced.update(head.cid for head in heads)
         known = self._writer.replica.heads
+        self._announced.update(head.cid for head in heads if head.cid in known)
         bare = []
         for head in heads:
             if head.cid in known or head.cid in self._bad:
                 continue
             if head.block is not None and cid.of(head.block) == head.cid:
                 # Merging what is held already changes nothing: no need to look first.
-                await self._inbox.send(RawBlock(head.cid, head.block, event.peer))
+                await self._inbox.send(RawBlock(head.cid, head.block, event.peer, event.author))
                 continue
             if head.block is not None:
-                self._network.charge(event.peer, f"broadcast: the block with head {cid.to_str(head.cid)} is another")
+                self._network.charge(event.author, f"broadcast: the block with head {cid.to_str(head.cid)} is another")
             bare.append(head.cid)
         if bare:
-            self._want_roots(list(await self._writer.missing(bare)), event.peer)
+            self._want_roots(list(await self._writer.missing(bare)), event)
 
-    def _want_roots(self, names: list[bytes], peer: str) -> None:
-        """Want heads that were announced, of one peer only so many: anybody can name blocks that nobody has."""
+    def _want_roots(self, names: list[bytes], event: ReceivedBroadcast) -> None:
+        """Want heads that were announced, of one author only so many: anybody can name blocks that nobody has."""
         for name in names:
             self._roots.pop(name, None)
-            self._roots[name] = peer
-        mine = [name for name, source in self._roots.items() if source == peer]
-        dropped = mine[:-MAX_ROOTS_PER_PEER] if len(mine) > MAX_ROOTS_PER_PEER else []
-        for name in dropped:
+            self._roots[name] = event.author
+        theirs = [name for name, author in self._roots.items() if author == event.author]
+        self._drop_roots(theirs[:-MAX_ROOTS_PER_AUTHOR] if len(theirs) > MAX_ROOTS_PER_AUTHOR else [])
+        self.fetcher.want([name for name in names if name in self._roots], event.peer)
+
+    def _drop_roots(self, names: list[bytes]) -> None:
+        for name in names:
             del self._roots[name]
-        self.fetcher.arrived(dropped)
-        self.fetcher.want([name for name in names if name in self._roots], peer)
+        self.fetcher.arrived([name for name in names if name not in self._writer.replica.wants])
 
     async def _merge(self, batch: list[RawBlock]) -> None:
-        outcome = await self._writer.merge(batch)
         arrived = [block.cid for block in batch]
-        for name in arrived:
-            self._roots.pop(name, None)
-        self.fetcher.arrived(arrived)
+        try:
+            outcome = await self._writer.merge(batch)
+        finally:
+            # A merge that failed left these wanted: they are asked for again in their turn.
+            for name in arrived:
+                self._roots.pop(name, None)
+            self.fetcher.arrived(arrived)
         for block, reason in outcome.bad:
-            self._network.charge(block.peer, f"block {cid.to_str(block.cid)}: {reason}")
+            self._network.charge(block.author, f"block {cid.to_str(block.cid)}: {reason}")
             self._bad[block.cid] = None
             while len(self._bad) > MAX_BAD:
                 self._bad.popitem(last=False)
         for peer, names in outcome.wants.items():
             self.fetcher.want([name for name in names if name not in self._bad], peer)
-        waiting = self._writer.replica.wants
-        if len(waiting) > len(self.fetcher.wanted):
-            self.fetcher.top_up(name for name in waiting if name not in self._bad)
 
     def _remember(self, applied: Applied) -> None:
-        """Keep the newest blocks at hand to send along with their heads."""
+        """Keep the newest blocks at hand to send along with their heads, and give them to peers that wait for them."""
+        for node in applied.nodes:
+            self._network.announce_block(node.cid)
         if applied.via:
             self._meter.merged(len(applied.nodes), self.pending)
         else:

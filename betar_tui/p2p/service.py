@@ -3,6 +3,6 @@
 from betar_tui.p2p.dagsync.messages import PROTOCOL as DAGSYNC_PROTOCOL
 from betar_tui.p2p.dagsync.server import DagSyncServer
 from betar_tui.p2p.network import Network, open_network
-from betar_tui.p2p.replication import Replication
+from betar_tui.p2p.replication import Replication, acceptable
 
-__all__ = ["DAGSYNC_PROTOCOL", "DagSyncServer", "Network", "Replication", "open_network"]
+__all__ = ["DAGSYNC_PROTOCOL", "DagSyncServer", "Network", "Replication", "acceptable", "open_network"]

@@ -2,7 +2,8 @@
 
 A service is an async function that normally never returns. When it raises, the error is logged, the service is
 started again after a growing pause, and meanwhile `troubles()` says so in words for a person. Cancellation passes
-through untouched. This file knows nothing of the network.
+through untouched, and so does a store that stays broken: without it nothing here makes sense. This file knows nothing of
+the network.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from betar_tui.errors import StoreError
+
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 CALM = 60.0  # seconds a restarted service must run before its past failures are forgotten
+STORE_FAILURES = 5  # so many in a row, without a calm minute between them, and the store is broken
 
 
 class Supervisor:
@@ -25,10 +29,11 @@ class Supervisor:
     def __init__(self, nursery: trio.Nursery, first_pause: float = FIRST_PAUSE) -> None:
         self._nursery = nursery
         self._first_pause = first_pause
-        self._troubles: dict[str, str] = {}
+        self._troubles: dict[str, tuple[str, float]] = {}
 
     def start(self, name: str, service: Callable[[], Awaitable[None]]) -> None:
-        """Run `service` under `name` until the nursery is cancelled or it returns."""
+        """Run `service` under `name` until the nursery is cancelled or it returns. A StoreError that restarts do not
+        get rid of is raised into the nursery."""
         self._nursery.start_soon(self._run, name, service, name=name)
 
     def start_once(self, name: str, job: Callable[[], Awaitable[None]]) -> None:
@@ -36,18 +41,18 @@ class Supervisor:
         self._nursery.start_soon(self._run_once, name, job, name=name)
 
     def report(self, name: str, what: str) -> None:
-        """Show a trouble that somebody else found; an empty `what` clears it."""
-        if what:
-            self._troubles[name] = what
-        else:
-            self._troubles.pop(name, None)
+        """Show a trouble that somebody else found, until it was not seen for a while."""
+        self._troubles[name] = what, trio.current_time() + CALM
 
     def troubles(self) -> tuple[str, ...]:
         """What does not work at the moment, one sentence each."""
-        return tuple(f"{name}: {what}" for name, what in self._troubles.items())
+        now = trio.current_time()
+        self._troubles = {name: (what, until) for name, (what, until) in self._troubles.items() if until > now}
+        return tuple(f"{name}: {what}" for name, (what, _) in self._troubles.items())
 
     async def _run(self, name: str, service: Callable[[], Awaitable[None]]) -> None:
         pause = self._first_pause
+        broken = 0
         while True:
             started = trio.current_time()
             try:
@@ -57,18 +62,23 @@ class Supervisor:
                 log.exception("service %s failed and is started again", name)
                 if trio.current_time() - started > CALM:
                     pause = self._first_pause
-                self._troubles[name] = f"failed ({type(error).__name__}: {error}); started again"
+                    broken = 0
+                broken = broken + 1 if _is_store_error(error) else 0
+                if broken >= STORE_FAILURES:
+                    raise
+                what = f"failed ({type(error).__name__}: {error}); started again"
+                self._troubles[name] = what, trio.current_time() + pause + CALM
             await trio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
-            self._nursery.start_soon(self._forget_when_calm, name, self._troubles[name])
-
-    async def _forget_when_calm(self, name: str, what: str) -> None:
-        await trio.sleep(CALM)
-        if self._troubles.get(name) == what:
-            del self._troubles[name]
 
     async def _run_once(self, name: str, job: Callable[[], Awaitable[None]]) -> None:
         try:
             await job()
         except Exception:
             log.exception("%s failed", name)
+
+
+def _is_store_error(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(StoreError) is not None
+    return isinstance(error, StoreError)

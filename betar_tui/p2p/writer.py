@@ -5,16 +5,19 @@ own thread, in the order in which the replica changed. A cancelled caller does n
 then remembered and told of all the same.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import trio
 
-from betar_tui.errors import DecodeError
+from betar_tui.errors import BetarError, DecodeError
 from betar_tui.replica import Effect, Node, Replica, Written, decode_node
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,13 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class RawBlock:
-    """A block as it came, not yet decoded."""
+    """A block as it came, verified and not yet decoded. `peer` sent it and may have what it links to; `author` answers
+    for what is in it."""
 
     cid: bytes
     data: bytes
     peer: str
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,12 @@ class ReplicaWriter:
         self._lock = trio.Lock()
         self._listeners: list[tuple[Callable[[Applied], Any], Callable[[Any], None]]] = []
 
-    def listen(self, prepare: Callable[[Applied], T], deliver: Callable[[T], None]) -> None:
-        """Be told of every change from now on: `prepare` does the work in the worker thread, `deliver` gets its result
-        in the loop's thread. Neither may raise."""
-        self._listeners.append((prepare, deliver))
+    def listen(self, prepare: Callable[[Applied], T], deliver: Callable[[T], None]) -> Callable[[], None]:
+        """Be told of every change, until the returned function is called: `prepare` does the work in the worker thread,
+        `deliver` gets its result in the loop's thread. What they raise is logged and stops nobody else."""
+        entry = (prepare, deliver)
+        self._listeners.append(entry)
+        return lambda: self._listeners.remove(entry)
 
     async def merge(self, blocks: Sequence[RawBlock]) -> Outcome:
         """Decode and merge verified blocks. Raises StoreError."""
@@ -78,11 +85,21 @@ class ReplicaWriter:
         at = self._clock()
         wanted = tuple(deletes)
 
-        def work() -> tuple[list[Applied], tuple[Written, ...]]:
-            written = self.replica.write(puts, wanted, at)
-            return [Applied((each.node,), each.effects, True, "", at) for each in written], written
+        def work() -> tuple[list[Applied], tuple[list[Written], BetarError | None]]:
+            written: list[Written] = []
+            failure: BetarError | None = None
+            try:
+                for each in self.replica.writing(puts, wanted, at):
+                    written.append(each)
+            except BetarError as error:
+                failure = error
+            return [Applied((each.node,), each.effects, True, "", at) for each in written], (written, failure)
 
-        return await self._alone(work)
+        written, failure = await self._alone(work)
+        if failure is not None:
+            # Whoever listens has been told of the deltas before it: they are there.
+            raise failure
+        return tuple(written)
 
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         """Those of the blocks that are not held."""
@@ -93,14 +110,23 @@ class ReplicaWriter:
     async def _alone(self, work: Callable[[], tuple[list[Applied], T]]) -> T:
         def run() -> tuple[list[tuple[Callable[[Any], None], Any]], T]:
             applied, result = work()
-            told = [(deliver, prepare(each)) for each in applied for prepare, deliver in self._listeners]
+            told = []
+            for each in applied:
+                for prepare, deliver in self._listeners:
+                    try:
+                        told.append((deliver, prepare(each)))
+                    except Exception:
+                        log.exception("a listener could not prepare a change")
             return told, result
 
         async with self._lock:
             with trio.CancelScope(shield=True):
                 told, result = await trio.to_thread.run_sync(run)
             for deliver, prepared in told:
-                deliver(prepared)
+                try:
+                    deliver(prepared)
+                except Exception:
+                    log.exception("a listener could not take a change")
             return result
 
     def _merge(self, blocks: Sequence[RawBlock]) -> tuple[list[Applied], Outcome]:

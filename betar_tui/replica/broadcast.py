@@ -9,13 +9,13 @@ Go takes any unknown top-level field for an old raw-CID message, so nothing is e
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from betar_tui.errors import DecodeError
 from betar_tui.replica import cid
 from betar_tui.replica.protobuf import BYTES, fields, write_bytes
 
 MAX_INLINE = 16 << 10
 """The largest block that travels inside a broadcast, in bytes."""
 MAX_HEADS = 4096
+"""How many heads of a broadcast are looked at; the rest is passed over."""
 
 _HEADS, _CID, _BLOCK = 1, 1, 15
 
@@ -35,9 +35,7 @@ def decode_broadcast(payload: bytes) -> tuple[Head, ...]:
     for number, kind, a, b in fields(payload, 0, len(payload)):
         if number != _HEADS or kind != BYTES:
             legacy = True
-        elif len(heads) >= MAX_HEADS:
-            raise DecodeError(f"a broadcast names more than {MAX_HEADS} heads")
-        else:
+        elif len(heads) < MAX_HEADS:
             heads.append(_head(payload, a, b))
     return (Head(cid.normalise(payload)),) if legacy else tuple(heads)
 

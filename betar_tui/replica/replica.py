@@ -4,7 +4,7 @@ It decides, the port remembers, and its own memory follows only after the port h
 they were; a crash leaves what the port's transaction left. Not thread-safe: one caller at a time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 
@@ -97,7 +97,12 @@ class Replica:
         return self._merge(nodes, via, at, durable=False)
 
     def write(self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float) -> tuple[Written, ...]:
-        """Put and delete keys in as few deltas as fit in 1 MiB each, durably; deletes of absent keys make none.
+        """See `writing`."""
+        return tuple(self.writing(puts, deletes, at))
+
+    def writing(self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float) -> Iterator[Written]:
+        """Put and delete keys in as few deltas as fit in 1 MiB each, durably, one as each is asked for; deletes of
+        absent keys make none.
 
         Raises BetarError for an empty value or one that fits in no delta, StoreError; what was written before the error
         stays written.
@@ -111,9 +116,12 @@ class Replica:
                 raise BetarError(
                     f"{key[:80]} and its value of {len(value)} bytes are more than a delta may carry; shorten them"
                 )
-        tombstones = [(key, each.cid) for key in deletes for each in self._port.live(key)]
+        # Where a hostile delta has taken the greatest height there is, only its removal lets a new value win.
+        replaced = puts if self._ancestry.height >= delta.MAX_PRIORITY else ()
+        tombstones = [(key, each.cid) for key in (*deletes, *replaced) for each in self._port.live(key)]
         room = MAX_EMITTED - _DELTA_OVERHEAD - _LINK_SIZE * max(1, min(len(self._ancestry.heads), MAX_LINKS))
-        return tuple(self._write_one(p, t, at) for p, t in _batches(puts, tombstones, room))
+        for some_puts, some_tombstones in _batches(puts, tombstones, room):
+            yield self._write_one(some_puts, some_tombstones, at)
 
     def _write_one(
         self, puts: Sequence[tuple[str, bytes]], tombstones: Sequence[tuple[str, bytes]], at: float

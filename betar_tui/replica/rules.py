@@ -126,9 +126,9 @@ class Ancestry:
             else:
                 self._incomplete[node.cid] = (node.delta.priority, node.links)
                 self._adopt(node.cid, node.links)
-        for name in growth.heads_removed:
-            del self.heads[name]
-        self.heads.update(growth.heads_added)
+        # Others may be reading the heads: they see those before or those after.
+        kept = {name: height for name, height in self.heads.items() if name not in growth.heads_removed}
+        self.heads = {**kept, **growth.heads_added}
         self.wants -= growth.wants_removed
         self.wants |= growth.wants_added
 

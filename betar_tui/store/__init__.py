@@ -4,6 +4,9 @@ Blocks, the set's elements and tombstones, heads, wants, files, peers. One write
 the CRDT is known here, only facts and changes (`facts`). Imports nothing but `betar_tui.errors`. Blocking: callers run
 it in a worker thread.
 
+A merge is written by `merging`. History that no key shows any more is packed by `packing` into the `groups` that
+`history` reads: to everybody else a block is a block, wherever it lies.
+
 Doors: `database.open_store`, `Store`, `facts`, `lock.DirectoryLock`. Nothing is imported here, so that `facts` can be
 used without SQLite.
 """

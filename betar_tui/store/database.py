@@ -2,25 +2,27 @@
 
 Everything that affects a merge is in `apply`, one transaction; the other methods read or keep small things beside it.
 Own writes are durable when they return (synchronous=FULL); what came from a peer can be fetched again, so it is only
-safe against a crash of the process (NORMAL). Any thread may call, one at a time: a lock inside sees to that.
+safe against a crash of the process (NORMAL). Any thread may call, one at a time: a lock inside sees to that. Old
+history is packed by `pack`, a slice at a time, whenever the caller has nothing better to do.
 """
 
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from betar_tui.errors import StoreError
-from betar_tui.store import schema
-from betar_tui.store.facts import Changes, Element, LogRow, PeerRow, Snapshot, Span, Totals, Winner
+from betar_tui.store import merging, packing, schema
+from betar_tui.store.facts import Changes, Element, LogRow, PeerRow, Snapshot, Totals, Winner
+from betar_tui.store.groups import Member
+from betar_tui.store.history import VERSION, History, Row
+from betar_tui.store.sql import PREFIX, digests, from_sql, in_list, short_key
 
-_PREFIX = b"\x01\x70\x12\x20"
-_FILE_PREFIXES = (_PREFIX, b"\x01\x55\x12\x20", b"\x12\x20")
-_CHUNK = 500
-_SIGN_BIT = 1 << 63
+_FILE_PREFIXES = (PREFIX, b"\x01\x55\x12\x20", b"\x12\x20")
+_LOG_LIMIT = 256 << 10
+"""What the write-ahead log may take on disk while nothing happens."""
 
 
 def open_store(path: Path) -> "Store":
@@ -30,6 +32,7 @@ def open_store(path: Path) -> "Store":
     except sqlite3.Error as error:
         raise StoreError(f"cannot open {path}: {error}; check the directory's permissions and space") from error
     try:
+        schema.lay_out(db)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA cache_size = -32768")
@@ -50,9 +53,11 @@ class Store:
         self._db = db
         self._path = path
         self._mutex = threading.RLock()
+        self._packing = threading.Lock()
+        self._history = History()
         self._durable = False
         self._blocks, self._tombstones = db.execute(
-            "SELECT (SELECT count(*) FROM blocks), (SELECT count(*) FROM tombstones)"
+            "SELECT (SELECT count(*) FROM names), (SELECT count(*) FROM tombstones)"
         ).fetchone()
 
     def close(self) -> None:
@@ -65,33 +70,38 @@ class Store:
     def load(self) -> Snapshot:
         """Where the replica stood when the last `apply` returned."""
         with self._reading() as db:
-            heads = {_PREFIX + d: _height(h) for d, h in db.execute("SELECT digest, height FROM heads")}
-            wants = frozenset(_PREFIX + d for (d,) in db.execute("SELECT digest FROM wants"))
-            rows = db.execute("SELECT digest, height, data FROM blocks INDEXED BY incomplete WHERE complete = 0")
-            return Snapshot(heads, {_PREFIX + d: (_height(h), data) for d, h, data in rows}, wants)
+            heads = {PREFIX + d: from_sql(h) for d, h in db.execute("SELECT digest, height FROM heads")}
+            wants = frozenset(PREFIX + d for (d,) in db.execute("SELECT digest FROM wants"))
+            rows = db.execute("SELECT digest, height, data FROM incomplete JOIN blocks USING (n)")
+            return Snapshot(heads, {PREFIX + d: (from_sql(h), data) for d, h, data in rows}, wants)
 
     def stored(self, cids: Collection[bytes]) -> Mapping[bytes, bool]:
         """Those of the deltas that are held, each with whether it is complete."""
         with self._reading() as db:
-            rows = _in(db, "SELECT digest, complete FROM blocks WHERE digest IN", [c[4:] for c in cids])
-            return {_PREFIX + digest: bool(complete) for digest, complete in rows}
+            found = self._history.find(db, digests(cids))
+            return {PREFIX + digest: complete for digest, (_, complete) in found.items()}
 
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         """The values of those of the keys that have one."""
+        wanted = [short_key(key) for key in keys]
+        sql = f"SELECT {_WINNER} FROM key_names JOIN keys USING (k) LEFT JOIN blocks USING (n) WHERE short IN"
         with self._reading() as db:
-            return dict(_winners(_in(db, _WINNERS + " WHERE keys.key IN", list(keys))))
+            rows = [row for row in in_list(db, sql, wanted) if row[1] is not None]
+            found = {row.key: _winner(row) for row in self._history.versions(db, rows)}
+        return {key: found[key] for key in keys if key in found}
 
     def tombstoned(self, pairs: Collection[tuple[str, bytes]]) -> Collection[tuple[str, bytes]]:
         """Those of the (key, block) pairs that a tombstone names."""
         if not self._tombstones:
             return ()
-        sql = (
-            "SELECT keys.key, tombstones.digest FROM tombstones JOIN keys USING (k)"
-            " WHERE (keys.k, tombstones.digest) = ((SELECT k FROM keys WHERE key = ?), ?)"
-        )
+        sql = "SELECT 1 FROM tombstones WHERE k = ? AND digest = ?"
         with self._reading() as db:
-            found = (db.execute(sql, (key, block[4:])).fetchone() for key, block in pairs)
-            return {(row[0], _PREFIX + row[1]) for row in found if row}
+            known = merging.key_numbers(db, {key for key, _ in pairs})
+            return {
+                (key, block)
+                for key, block in pairs
+                if key in known and db.execute(sql, (known[key][0], block[4:])).fetchone()
+            }
 
     def live(self, key: str) -> Collection[Element]:
         """The elements of a key that no tombstone names."""
@@ -100,32 +110,47 @@ class Store:
     def apply(self, changes: Changes, durable: bool) -> None:
         """Remember a merge in one transaction; `durable` ones survive a power cut once this returns."""
         with self._transaction(durable) as db:
-            via = _source(db, changes.via)
-            at = int(changes.at * 1000)
-            rows = [(b.cid[4:], _sql(b.height), b.complete, via, at, b.data) for b in changes.blocks]
-            first = db.execute("SELECT coalesce(max(n), 0) + 1 FROM blocks").fetchone()[0]
-            db.executemany(
-                "INSERT INTO blocks (n, digest, height, complete, via, at, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(first + i, *row) for i, row in enumerate(rows)],
-            )
-            new_tombstones = _apply_set(db, changes, first)
-            db.executemany("UPDATE blocks SET complete = 1 WHERE digest = ?", _digests(changes.completed))
-            db.executemany("DELETE FROM heads WHERE digest = ?", _digests(changes.heads_removed))
-            heads = [(name[4:], _sql(height)) for name, height in changes.heads_added.items()]
-            db.executemany("INSERT INTO heads VALUES (?, ?)", heads)
-            db.executemany("DELETE FROM wants WHERE digest = ?", _digests(changes.wants_removed))
-            db.executemany("INSERT OR IGNORE INTO wants VALUES (?)", _digests(changes.wants_added))
+            new_tombstones = merging.write(db, self._history, changes, self._tombstones)
         self._blocks += len(changes.blocks)
         self._tombstones += new_tombstones
+
+    # Old history.
+
+    def pack(self, limit: int, keep: int = packing.KEEP_PLAIN) -> int:
+        """Pack one slice of old history, about `limit` blocks; how many it was. To be called again until it is 0.
+
+        Where nothing is due this costs a few rows, and shortens the log that a burst left. The compression itself holds
+        nobody up.
+        """
+        with self._packing:
+            due: list[list[tuple[int, Member]]] = []
+            while not due:
+                with self._reading() as db:
+                    if not packing.is_due(db, keep):
+                        self._shorten_log(db)
+                        return 0
+                with self._transaction(durable=False) as db:
+                    packing.examine(db, keep)
+                    due = packing.collect(db, limit)
+            made = [packing.make(members) for members in due]
+            with self._transaction(durable=False) as db:
+                packed = packing.write(db, made)
+                packing.give_back(db)
+            return packed
+
+    def _shorten_log(self, db: sqlite3.Connection) -> None:
+        log = Path(f"{self._path}-wal")
+        if log.exists() and log.stat().st_size > _LOG_LIMIT:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     # Reading for people and peers.
 
     def values(self, prefix: tuple[str, str]) -> list[tuple[str, Winner, float]]:
         """Each key in the half-open range with its value and when that was applied, Unix seconds."""
-        sql = _WINNERS_AT + " WHERE keys.key >= ? AND keys.key < ? ORDER BY keys.key"
+        sql = f"SELECT {_WINNER} FROM keys LEFT JOIN blocks USING (n) WHERE n IS NOT NULL AND key >= ? AND key < ?"
         with self._reading() as db:
-            rows = db.execute(sql, prefix).fetchall()
-        return [(key, Winner(_height(h), value, _PREFIX + d), at / 1000) for key, d, h, value, at in rows]
+            rows = sorted(self._history.versions(db, db.execute(sql, prefix)))
+        return [(row.key, _winner(row), row.at / 1000) for row in rows]
 
     def elements(self, key: str) -> list[Element]:
         """Every version of a key, removed ones too, highest first."""
@@ -133,13 +158,14 @@ class Store:
 
     def _elements(self, key: str, condition: str) -> list[Element]:
         sql = (
-            "SELECT blocks.digest, blocks.height, substr(blocks.data, elements.start + 1, elements.length) AS value,"
-            " dead FROM keys JOIN elements USING (k) JOIN blocks ON blocks.n = elements.n"
-            f" WHERE keys.key = ?{condition} ORDER BY blocks.height DESC, value DESC, blocks.digest DESC"
+            f"SELECT ?, elements.n, start, length, dead, {VERSION} FROM elements LEFT JOIN blocks USING (n)"
+            f" WHERE k = ?{condition}"
         )
         with self._reading() as db:
-            rows = db.execute(sql, (key,)).fetchall()
-        return [Element(_PREFIX + d, _height(h), bytes(value), bool(dead)) for d, h, value, dead in rows]
+            known = merging.key_numbers(db, [key])
+            rows = db.execute(sql, (key, known[key][0])) if known else ()
+            found = [Element(PREFIX + r.digest, r.height, r.value, r.dead) for r in self._history.versions(db, rows)]
+        return sorted(found, key=lambda each: (each.height, each.value, each.cid), reverse=True)
 
     def blocks(self, cids: Collection[bytes]) -> Mapping[bytes, bytes]:
         """Those of the blocks that are held, deltas and files, by the CIDs asked for; the hash alone counts."""
@@ -147,26 +173,26 @@ class Store:
         for name in cids:
             by_digest.setdefault(name[-32:], []).append(name)
         with self._reading() as db:
-            found = dict(_in(db, "SELECT digest, data FROM blocks WHERE digest IN", list(by_digest)))
+            found = self._history.data(db, by_digest)
             missing = [prefix + d for d in by_digest if d not in found for prefix in _FILE_PREFIXES]
             found.update(
-                (name[-32:], data) for name, data in _in(db, "SELECT cid, data FROM files WHERE cid IN", missing)
+                (name[-32:], data) for name, data in in_list(db, "SELECT cid, data FROM files WHERE cid IN", missing)
             )
         return {name: data for digest, data in found.items() for name in by_digest[digest]}
 
     def log(self, limit: int) -> list[LogRow]:
         """The deltas kept last, newest first."""
-        sql = (
-            "SELECT digest, height, at, peer, data FROM blocks JOIN sources ON sources.id = via ORDER BY n DESC LIMIT ?"
-        )
         with self._reading() as db:
-            rows = db.execute(sql, (limit,)).fetchall()
-        return [LogRow(_PREFIX + d, _height(h), len(data), at / 1000, peer, data) for d, h, at, peer, data in rows]
+            rows = self._history.newest(db, limit)
+            peers = dict(in_list(db, "SELECT id, peer FROM sources WHERE id IN", list({row.via for _, row in rows})))
+        return [LogRow(PREFIX + d, m.height, len(m.data), m.at / 1000, peers[m.via], m.data) for d, m in rows]
 
     def totals(self) -> Totals:
         """Counts, without scanning a table."""
         size = sum(path.stat().st_size for path in (self._path, Path(f"{self._path}-wal")) if path.exists())
-        return Totals(self._blocks, self._tombstones, size)
+        with self._reading() as db:
+            packed = db.execute("SELECT blocks, groups, before, after FROM packing").fetchone()
+        return Totals(self._blocks, self._tombstones, size, *packed)
 
     # Small things beside the replica.
 
@@ -219,9 +245,10 @@ class Store:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     def check(self) -> str:
-        """SQLite's own integrity check: "ok", or what is wrong."""
+        """SQLite's own integrity check, and whether packed blocks can be read: "ok", or what is wrong."""
         with self._reading() as db:
-            return str(db.execute("PRAGMA integrity_check").fetchone()[0])
+            said = str(db.execute("PRAGMA integrity_check").fetchone()[0])
+            return self._history.damage(db) or said if said == "ok" else said
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -250,101 +277,8 @@ class Store:
                 raise
 
 
-_SELECT_WINNER = "SELECT keys.key, blocks.digest, blocks.height, substr(blocks.data, keys.start + 1, keys.length)"
-_WINNERS = _SELECT_WINNER + " FROM keys JOIN blocks ON blocks.n = keys.n"
-_WINNERS_AT = _SELECT_WINNER + ", blocks.at FROM keys JOIN blocks ON blocks.n = keys.n"
+_WINNER = f"key, n, start, length, 0, {VERSION}"
 
 
-def _winners(rows: Iterable[tuple[str, bytes, Any, bytes]]) -> Iterator[tuple[str, Winner]]:
-    for key, digest, height, value in rows:
-        yield key, Winner(_height(height), value, _PREFIX + digest)
-
-
-def _apply_set(db: sqlite3.Connection, changes: Changes, first: int) -> int:
-    """Elements, tombstones and values of a merge whose first block has the number `first`; counts new tombstones."""
-    touched = {span.key for block in changes.blocks for span in block.elements}
-    touched.update(key for key, _ in changes.tombstones)
-    touched.update(changes.winners)
-    if not touched:
-        return 0
-    db.executemany("INSERT OR IGNORE INTO keys (key) VALUES (?)", [(key,) for key in touched])
-    k: dict[str, int] = dict(_in(db, "SELECT key, k FROM keys WHERE key IN", list(touched)))
-    spans: dict[tuple[str, bytes], tuple[int, Span]] = {}
-    for i, block in enumerate(changes.blocks):
-        spans.update(((span.key, block.cid), (first + i, span)) for span in block.elements)
-    db.executemany(
-        "INSERT INTO elements VALUES (?, ?, ?, ?, 0)",
-        [(k[span.key], n, span.start, span.length) for n, span in spans.values()],
-    )
-    new = 0
-    if changes.tombstones:
-        pairs = [(k[key], block[4:]) for key, block in changes.tombstones]
-        new = db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?)", pairs).rowcount
-        db.executemany(_BURY, pairs)
-    if spans:
-        _bury_late_elements(db, {k[key] for key, _ in spans}, first)
-    _apply_winners(db, changes.winners, k, spans)
-    return new
-
-
-_BURY = "UPDATE elements SET dead = 1 WHERE k = ? AND n = (SELECT n FROM blocks WHERE digest = ?)"
-_BURY_LATE = (
-    "UPDATE elements SET dead = 1 WHERE k = ? AND n >= ? AND EXISTS (SELECT 1 FROM tombstones"
-    " JOIN blocks ON blocks.digest = tombstones.digest WHERE tombstones.k = elements.k AND blocks.n = elements.n)"
-)
-_SET_WINNER = (
-    "UPDATE keys SET (n, start, length) = (SELECT elements.n, elements.start, elements.length FROM elements"
-    " WHERE elements.k = keys.k AND elements.n = (SELECT n FROM blocks WHERE digest = ?)) WHERE k = ?"
-)
-
-
-def _bury_late_elements(db: sqlite3.Connection, touched: Iterable[int], first: int) -> None:
-    """Mark elements whose tombstone had come before them."""
-    if db.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone():
-        db.executemany(_BURY_LATE, [(k, first) for k in touched])
-
-
-def _apply_winners(
-    db: sqlite3.Connection,
-    winners: Mapping[str, bytes | None],
-    k: Mapping[str, int],
-    spans: Mapping[tuple[str, bytes], tuple[int, Span]],
-) -> None:
-    known: list[tuple[int | None, int | None, int | None, int]] = []
-    older: list[tuple[bytes, int]] = []
-    for key, block in winners.items():
-        if block is None:
-            known.append((None, None, None, k[key]))
-        elif (key, block) in spans:
-            n, span = spans[key, block]
-            known.append((n, span.start, span.length, k[key]))
-        else:
-            older.append((block[4:], k[key]))
-    db.executemany("UPDATE keys SET n = ?, start = ?, length = ? WHERE k = ?", known)
-    db.executemany(_SET_WINNER, older)
-
-
-def _source(db: sqlite3.Connection, peer: str) -> int:
-    db.execute("INSERT OR IGNORE INTO sources (peer) VALUES (?)", (peer,))
-    return int(db.execute("SELECT id FROM sources WHERE peer = ?", (peer,)).fetchone()[0])
-
-
-def _digests(cids: Iterable[bytes]) -> list[tuple[bytes]]:
-    return [(name[4:],) for name in cids]
-
-
-def _in(db: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Any]:
-    """The rows of "… IN" a list of any length."""
-    rows: list[Any] = []
-    for i in range(0, len(values), _CHUNK):
-        part = values[i : i + _CHUNK]
-        rows += db.execute(f"{sql} ({','.join('?' * len(part))})", part).fetchall()
-    return rows
-
-
-def _sql(height: int) -> int | bytes:
-    return height if height < _SIGN_BIT else height.to_bytes(8, "big")
-
-
-def _height(stored: int | bytes) -> int:
-    return stored if isinstance(stored, int) else int.from_bytes(stored, "big")
+def _winner(row: Row) -> Winner:
+    return Winner(row.height, row.value, PREFIX + row.digest)

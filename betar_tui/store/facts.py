@@ -88,11 +88,16 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts for the status line. `bytes` is the size of the database with its write-ahead log."""
+    """Counts for the status line. `bytes` is the size of the database with its write-ahead log. `packed` of the blocks are
+    kept in `groups`, in which their `bytes_before` take `bytes_packed`."""
 
     blocks: int
     tombstones: int
     bytes: int
+    packed: int
+    groups: int
+    bytes_before: int
+    bytes_packed: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,34 +1,51 @@
 """The tables, their version, and how an older database becomes a current one.
 
-A block is stored once; an element says where in its block a value lies. Digests are the 32 bytes behind the constant
-CID prefix. Heights above 2^63-1 do not fit SQLite's integers and are kept as eight bytes, which sort behind every
-integer. `user_version` is the schema's version; `MIGRATIONS[n]` turns version n into n + 1.
+A block is stored once, plain in `blocks` or packed with others in `groups`, and keeps its number `n` when it moves; an
+element says where in its block a value lies. `names` and `key_names` find blocks and keys by the first bytes of a hash
+(see `sql`). Digests are the 32 bytes behind the constant CID prefix. Heights above 2^63-1 do not fit SQLite's integers
+and are kept as eight bytes, which sort behind every integer. `user_version` is the schema's version; `MIGRATIONS[n]`
+turns version n + 1 into n + 2.
 """
 
 import sqlite3
 from collections.abc import Callable
 
 from betar_tui.errors import StoreError
+from betar_tui.store.sql import short, short_key
 
-_TABLES = """
+_BLOCKS_AND_KEYS = """
 CREATE TABLE blocks (
-    n        INTEGER PRIMARY KEY,
-    digest   BLOB NOT NULL UNIQUE,
-    height   NOT NULL,
-    complete INTEGER NOT NULL,
-    via      INTEGER NOT NULL,
-    at       INTEGER NOT NULL,
-    data     BLOB NOT NULL
+    n      INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL,
+    height NOT NULL,
+    via    INTEGER NOT NULL,
+    at     INTEGER NOT NULL,
+    data   BLOB NOT NULL
 );
-CREATE INDEX incomplete ON blocks (n) WHERE complete = 0;
+CREATE TABLE incomplete (n INTEGER PRIMARY KEY);
+CREATE TABLE names (short INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (short, n)) WITHOUT ROWID;
+CREATE TABLE keys (k INTEGER PRIMARY KEY, key TEXT NOT NULL, n INTEGER, start INTEGER, length INTEGER);
+CREATE INDEX shown ON keys (n);
+CREATE TABLE key_names (short INTEGER NOT NULL, k INTEGER NOT NULL, PRIMARY KEY (short, k)) WITHOUT ROWID;
+"""
+
+_PACKED = """
+CREATE TABLE groups (g INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE packed (n INTEGER PRIMARY KEY, place INTEGER NOT NULL);
+CREATE TABLE due (n INTEGER PRIMARY KEY);
+CREATE TABLE packing (
+    id       INTEGER PRIMARY KEY CHECK (id = 0),
+    examined INTEGER NOT NULL,
+    blocks   INTEGER NOT NULL,
+    groups   INTEGER NOT NULL,
+    before   INTEGER NOT NULL,
+    after    INTEGER NOT NULL
+);
+INSERT INTO packing VALUES (0, 0, 0, 0, 0, 0);
+"""
+
+_OTHERS = """
 CREATE TABLE sources (id INTEGER PRIMARY KEY, peer TEXT NOT NULL UNIQUE);
-CREATE TABLE keys (
-    k      INTEGER PRIMARY KEY,
-    key    TEXT NOT NULL UNIQUE,
-    n      INTEGER,
-    start  INTEGER,
-    length INTEGER
-);
 CREATE TABLE elements (
     k INTEGER NOT NULL, n INTEGER NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL, dead INTEGER NOT NULL,
     PRIMARY KEY (k, n)
@@ -42,10 +59,43 @@ CREATE TABLE own (key TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = ()
-"""Empty as long as there has been one version only."""
+
+def _run(db: sqlite3.Connection, script: str) -> None:
+    for sql in script.split(";"):
+        if sql.strip():
+            db.execute(sql)
+
+
+def _pack_history(db: sqlite3.Connection) -> None:
+    """Version 2: short names instead of UNIQUE columns, and the tables of packed blocks, of which there are none yet.
+
+    What the old tables took is reused, not given back: that would need a VACUUM.
+    """
+    db.execute("DROP INDEX incomplete")
+    db.execute("ALTER TABLE blocks RENAME TO blocks_1")
+    db.execute("ALTER TABLE keys RENAME TO keys_1")
+    _run(db, _BLOCKS_AND_KEYS + _PACKED)
+    db.execute("INSERT INTO blocks SELECT n, digest, height, via, at, data FROM blocks_1 ORDER BY n")
+    db.execute("INSERT INTO incomplete SELECT n FROM blocks_1 WHERE complete = 0")
+    db.execute("INSERT INTO keys SELECT k, key, n, start, length FROM keys_1 ORDER BY k")
+    names = db.execute("SELECT digest, n FROM blocks_1 ORDER BY digest")
+    db.executemany("INSERT INTO names VALUES (?, ?)", ((short(digest), n) for digest, n in names))
+    keys = db.execute("SELECT key, k FROM keys_1")
+    db.executemany("INSERT INTO key_names VALUES (?, ?)", ((short_key(key), k) for key, k in keys))
+    db.execute("DROP TABLE blocks_1")
+    db.execute("DROP TABLE keys_1")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_pack_history,)
 
 VERSION = len(MIGRATIONS) + 1
+
+
+def lay_out(db: sqlite3.Connection) -> None:
+    """How a new file is laid out: pages that packing frees can be given back to the file system, a few at a time. Not in a
+    transaction."""
+    if not db.execute("PRAGMA page_count").fetchone()[0]:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
 
 
 def prepare(db: sqlite3.Connection, migrations: tuple[Callable[[sqlite3.Connection], None], ...] = MIGRATIONS) -> None:
@@ -60,7 +110,7 @@ def prepare(db: sqlite3.Connection, migrations: tuple[Callable[[sqlite3.Connecti
             f"the database has schema version {version}, this program knows {newest}; use a newer betar-tui"
         )
     if version == 0:
-        _step(db, newest, lambda each: [each.execute(sql) for sql in _TABLES.split(";") if sql.strip()])
+        _step(db, newest, lambda each: _run(each, _BLOCKS_AND_KEYS + _PACKED + _OTHERS))
         return
     for number in range(version, newest):
         _step(db, number + 1, migrations[number - 1])

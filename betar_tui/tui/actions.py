@@ -1,7 +1,7 @@
 """Everything a person can do, in one table; bindings, footer, help and command palette follow from it.
 
 A key is bound where its scope says: "app" everywhere, "main" in the main screen, "table" and "log" while that list
-has the focus, "detail", "form" and "peers" there. `order` in the table is the order in footer and help.
+has the focus, "detail", "form", "peers", "place" and "mine" there. `order` in the table is the order in footer and help.
 """
 
 from __future__ import annotations
@@ -50,6 +50,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane('listings')", "1", "Market", "The market", "main", False, "", True),
     Action("pane('peers')", "2", "Peers", "The peers", "main", False, "", True),
     Action("pane('activity')", "3", "Activity", "The activity", "main", False, "", True),
+    Action("place('replica')", "4", "Replica", "The replica: heads, sync and the Merkle-DAG", "main", False, "", True),
+    Action("place('mine')", "5", "Mine", "Your own listings and what became of each", "main", False, "", True),
+    Action("place('log')", "6", "Log", "What the peer logged", "main", False, "", True),
     Action("show_new", "f5", "Show new", "Take in new rows and order the table now", "main", False, "F5", True),
     Action("sort", "s", "Sort", "Sort by the next column; a click on a header does too", "main", False, "", True),
     Action("reverse", "S,R", "Reverse", "Turn the order around", "main", False, "", True),
@@ -63,6 +66,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "detail", True),
     Action("copy('id')", "y", "Copy id", "Copy the listing's id", "detail", True),
     Action("copy('cid')", "c", "Copy CID", "Copy the CID of the block that carries it", "detail"),
+    Action("open", "enter", "Open", "Look closer at this line", "placelines", True, "⏎"),
+    Action("back", "escape,q", "Back", "Back to the market", "place", True, "Esc"),
+    Action("retry", "r", "Retry", "Ask again", "place"),
+    Action("publish", "n", "Publish", "Publish a listing", "mine", True),
+    Action("edit", "e", "Edit", "Change this listing", "mine", True),
+    Action("delist", "d", "Delist", "Remove this listing; asks once", "mine", True),
     Action("submit", "f2", "Send", "Check and send the form", "form", True, "F2"),
     Action("leave", "escape", "Back", "Leave; the draft is kept", "form", True, "Esc"),
     Action("app.quit", "q", "Quit", "Quit", "main"),
@@ -86,8 +95,22 @@ SCOPE_TITLES = {
     "log": "Activity",
     "peers": "Peers",
     "detail": "One listing",
+    "place": "Replica, mine, log",
+    "placelines": "Lines of these places",
+    "mine": "Mine",
     "form": "Publish and edit",
 }
+
+
+SLASHES: dict[str, str] = {
+    "/help": "app.help",
+    "/peers": "pane('peers')",
+    "/status": "place('replica')",
+    "/agent list": "pane('listings')",
+    "/agent discover": "filter",
+    "/exit": "app.quit",
+}
+"""The commands of the upstream program, which the palette knows as well."""
 
 
 def bindings(scope: str, *, first: bool = False) -> list[Binding]:

@@ -6,7 +6,8 @@ Workers never touch widgets: they post the messages below, which are handled her
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import gc
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
@@ -15,9 +16,9 @@ from textual.message import Message
 from textual.screen import Screen
 
 from betar_tui.errors import BetarError
-from betar_tui.market.marketplace import Event, ListingPage, PeerInfo, Status
+from betar_tui.market.marketplace import Event, PeerInfo, Status
 from betar_tui.market.text import neutralise
-from betar_tui.tui.actions import ACTIONS, bindings
+from betar_tui.tui.actions import ACTIONS, SLASHES, bindings
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.model import MarketModel, News
@@ -31,6 +32,9 @@ from betar_tui.tui.workers import start
 STATUS_EVERY = 5.0
 """Seconds between two questions for status and peers when no event asks for one."""
 
+PREPARE_AFTER = 0.05
+"""Seconds from the load until the index is prepared: a frame comes first."""
+
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -43,11 +47,11 @@ class Arrived(Message):
 
 
 class Loaded(Message):
-    """All listings, or why they could not be had."""
+    """All listings are in the index, or why they could not be had."""
 
-    def __init__(self, page: ListingPage | None, error: str = "") -> None:
+    def __init__(self, error: str = "") -> None:
         super().__init__()
-        self.page, self.error = page, error
+        self.error = error
 
 
 class Told(Message):
@@ -92,6 +96,7 @@ class BetarApp(App[None]):
 
     def on_mount(self) -> None:
         """Paint first, then ask."""
+        self.call_after_refresh(self.options.framed)
         self.call_after_refresh(self.start_session)
         self.set_interval(1.0, self._tick)
         self.set_interval(STATUS_EVERY, self.ask_status)
@@ -137,9 +142,17 @@ class BetarApp(App[None]):
 
     async def _load(self) -> None:
         try:
-            self.post_message(Loaded(await self.bridge.listings()))
+            page = await self.bridge.listings()
         except BetarError as error:
-            self.post_message(Loaded(None, str(error)))
+            self.post_message(Loaded(str(error)))
+            return
+        await _in_slices(self.model.loading(page))
+        self.post_message(Loaded())
+        # The rows are on the screen before what makes searching and sorting them fast is made.
+        await asyncio.sleep(PREPARE_AFTER)
+        await _in_slices(self.model.index.prepare())
+        # What was loaded stays: looking through all of it for garbage would stop the interface now and then.
+        gc.freeze()
 
     async def _ask_status(self) -> None:
         try:
@@ -182,8 +195,8 @@ class BetarApp(App[None]):
     def on_loaded(self, message: Loaded) -> None:
         """Take a load of listings."""
         self.call_after_refresh(self.options.painted)
-        if message.page is not None:
-            self._sync(self.model.loaded(message.page))
+        if not message.error:
+            self._sync(self.model.loaded())
             return
         news = self.model.load_failed(message.error)
         if len(self.model.index):
@@ -225,6 +238,9 @@ class BetarApp(App[None]):
         for action in ACTIONS:
             if action.palette and action.scope in ("app", "main"):
                 yield SystemCommand(action.label, action.help, self._runner(action.name))
+        for slash, action_name in SLASHES.items():
+            if action_name.startswith("app.") or isinstance(screen, MainScreen):
+                yield SystemCommand(slash, "As in the betar program", self._runner(action_name))
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
                 yield command
@@ -234,3 +250,9 @@ class BetarApp(App[None]):
             await self.screen.run_action(action)
 
         return run
+
+
+async def _in_slices(work: Iterator[None]) -> None:
+    """Do long work a slice at a time: keys and frames come between."""
+    for _ in work:
+        await asyncio.sleep(0)

@@ -15,6 +15,7 @@ import trio
 import trio_asyncio
 
 from betar_tui.market.marketplace import (
+    DagNode,
     DelistReceipt,
     Event,
     ListingDetail,
@@ -67,6 +68,10 @@ class Bridge:
     async def peers(self) -> tuple[PeerInfo, ...]:
         """The connected peers."""
         return await _in_trio(self._marketplace.peers)
+
+    async def dag(self, limit: int) -> tuple[DagNode, ...]:
+        """The newest deltas, by falling height."""
+        return await _in_trio(self._marketplace.dag, limit)
 
     async def connect(self, address: str) -> PeerInfo:
         """Dial a multiaddr."""

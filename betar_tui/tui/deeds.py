@@ -35,6 +35,7 @@ class Deeds:
         self, app: App[None], model: MarketModel, bridge: Bridge, options: TuiOptions, tell: Callable[[News], None]
     ) -> None:
         self._app, self._model, self._bridge, self._options = app, model, bridge, options
+        self.bridge = bridge
         self._tell = tell
         self._drafts: dict[str, FormValues] = {}
 

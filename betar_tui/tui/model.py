@@ -6,7 +6,7 @@ The app feeds it with loads and events; widgets read it. Each feed returns `News
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -105,12 +105,15 @@ class MarketModel:
         self.rate = RateMeter(clock)
         self.marks: dict[str, Mark] = {}
         self.gone: dict[str, Listing] = {}
+        self._gone_from: dict[int, str] = {}
+        self._held_back: list[Event] | None = None
         self.status: Status | None = None
         self.peers: tuple[PeerInfo, ...] = ()
         self.listings_load, self.listings_error = Load.LOADING, ""
         self.peers_load, self.peers_error = Load.LOADING, ""
         self.link_error = ""
         self.waiting: set[str] = set()
+        self.healed: dict[str, str] = {}
 
     # Reading
 
@@ -130,6 +133,10 @@ class MarketModel:
         """A listing by id, also one that was removed while it was on the screen."""
         return self.index.get(listing_id) or self.gone.get(listing_id)
 
+    def listing_at(self, slot: int) -> Listing | None:
+        """The same by its slot in the index."""
+        return self.index.at(slot) or self.gone.get(self._gone_from.get(slot, ""))
+
     def mark(self, listing_id: str) -> Mark | None:
         """The mark of a row, while it lasts."""
         mark = self.marks.get(listing_id)
@@ -148,18 +155,29 @@ class MarketModel:
 
     # Feeding
 
-    def loaded(self, page: ListingPage) -> News:
-        """Take a fresh load of all listings."""
-        self.index.replace(page.listings)
+    def loading(self, page: ListingPage) -> Iterator[None]:
+        """Take a fresh load of all listings, in slices; what changes meanwhile waits until it is through."""
+        self._held_back = self._held_back or []
+        yield from self.index.replacing(page.listings)
+
+    def loaded(self) -> News:
+        """The load is through."""
         self.listings_load, self.listings_error = Load.READY, ""
         self.gone.clear()
+        self._gone_from.clear()
         self.marks = {key: mark for key, mark in self.marks.items() if key in self.index}
-        return News(listings=True, replaced=True)
+        waiting, self._held_back = self._held_back or [], None
+        news = self.apply(waiting)
+        news.listings = news.replaced = True
+        return news
 
     def load_failed(self, message: str) -> News:
         """The listings could not be had; what is shown stays."""
         self.listings_load, self.listings_error = Load.FAILED, message
-        return News(listings=True, status=True)
+        waiting, self._held_back = self._held_back or [], None
+        news = self.apply(waiting)
+        news.listings = news.status = True
+        return news
 
     def told_status(self, status: Status, peers: tuple[PeerInfo, ...] | None, peers_error: str = "") -> News:
         """Take the peer's numbers."""
@@ -186,11 +204,17 @@ class MarketModel:
     def apply(self, events: Sequence[Event]) -> News:
         """Follow a batch of events."""
         news = News()
+        if self._held_back is not None:
+            self._held_back += events
+            return news
         for event in events:
             if isinstance(event, Change):
                 self._change(event, news)
             elif isinstance(event, Notice):
                 self.activity.notice(event.level, event.text, event.at)
+                name, colon, why = event.text.partition(": ")
+                if colon and "put again" in why and event.level == "warning":
+                    self.healed[name] = why
                 news.activity = True
             elif isinstance(event, Missed):
                 news.stale = True
@@ -203,6 +227,8 @@ class MarketModel:
 
     def forget_gone(self, keep: str = "") -> None:
         """Drop removed listings that no row shows any more, but `keep`."""
+        self._gone_from.clear()
+        self.index.reclaim()
         for listing_id in [listing_id for listing_id in self.gone if listing_id != keep]:
             del self.gone[listing_id]
             self.marks.pop(listing_id, None)
@@ -212,6 +238,7 @@ class MarketModel:
         if change.kind is ChangeKind.DELIST or change.listing is None:
             if old is not None:
                 self.gone[change.id] = old
+                self._gone_from[self.index.slot(change.id) or 0] = change.id
                 self.marks[change.id] = Mark("×", self.clock())
                 self.waiting.discard(change.id)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -13,7 +13,9 @@ class TuiOptions:
 
     `clock` tells Unix seconds; tests fix it. `settle` is how many seconds after the last move of the cursor the table
     takes in what arrived meanwhile. `interval` is the time between two batches of events. `title` stands at the left
-    of the status line. `painted` is called once, when the stored listings are on the screen.
+    of the status line. `framed` is called once the first frame is on the screen, `painted` once the
+    stored listings are.
+    `log_tail` reads the last lines of the log, oldest first; it is called in a thread.
     """
 
     clock: Callable[[], float] = time.time
@@ -22,4 +24,6 @@ class TuiOptions:
     theme: str = "betar-dark"
     title: str = "betar"
     animate: bool = True
+    framed: Callable[[], None] = lambda: None
     painted: Callable[[], None] = lambda: None
+    log_tail: Callable[[], Sequence[str]] = tuple

@@ -1,10 +1,10 @@
-"""Cold sync of one chain, loopback: an empty peer of ours gets it from ours, and from Go over Bitswap; Go from ours.
+"""Cold sync of one chain by an empty peer of ours from another, on loopback and at a round trip of 50 ms.
 
-Time runs from the call to connect to the moment at which the map is complete on the new peer. Go's own pace is taken
-from a shorter chain in the same run, since Go with Go takes twenty milliseconds a delta whatever the length.
+Time runs from the call to connect to the moment at which the chain is complete on the new peer. Go's own pace is taken
+from a shorter chain in the same run and scaled, since Go with Go takes the same time for each delta whatever the length.
 """
 
-import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -12,99 +12,83 @@ from pathlib import Path
 
 import trio
 
-from betar_tui.replica import Replica, keys
-from betar_tui.store.database import open_store
-
-from ..interop.driver import go_available, join, open_gopeer
+from ..interop.driver import go_available, open_gopeer
 from ..peers.harness import eventually, served
+from ..proxy import open_proxy
+from .common import ONE_WAY, bar, complete, fill, number, runs
 
-CHAIN = int(os.environ.get("BETAR_BENCH_CHAIN", "10000"))
-GO_CHAIN = int(os.environ.get("BETAR_BENCH_GO_CHAIN", "500"))
-
-
-def fill(directory: Path, count: int, agents: int) -> None:
-    """A chain of `count` deltas of 600-byte values, spread over so many keys."""
-    directory.mkdir(parents=True)
-    store = open_store(directory / "replica.db")
-    replica = Replica(store)
-    for n in range(count):
-        agent = f"agent-{n % agents}"
-        value = (f'{{"id":"{agent}","name":"{agent}","price":{n},"x":"').encode()
-        replica.write({keys.of_agent(agent): value + b"v" * (598 - len(value)) + b'"}'}, [], time.time())
-    store.close()
+CHAIN, LONG_CHAIN, AGENTS = number("CHAIN", 10_000), number("LONG_CHAIN", 100_000), number("AGENTS", 1000)
+GO_CHAIN, GO_FAR_CHAIN = number("GO_CHAIN", 500), number("GO_FAR_CHAIN", 100)
 
 
-async def ours_from_ours(directory: Path, count: int, agents: int) -> tuple[float, float]:
-    """Seconds until all current listings are shown, and until the whole chain is here."""
-    fill(directory / "a", count, agents)
-    async with served(directory / "a") as a, served(directory / "b") as b:
+async def ours_from_ours(directory: Path, count: int, delay: float) -> tuple[float, float]:
+    """Seconds until all current listings are shown, and until the whole chain is here. `directory`/a holds it."""
+    agents = min(AGENTS, count)
+    async with (
+        served(directory / "a") as a,
+        served(directory / "b") as b,
+        open_proxy(a.address, delay) as proxy,
+    ):
 
         async def shown() -> bool:
             return (await b.market.status()).listings == agents
 
-        async def complete() -> bool:
-            status = await b.market.status()
-            return status.blocks == count and status.pending == 0 and status.height == count
-
         start = time.perf_counter()
-        await b.market.connect(a.address)
+        await b.market.connect(proxy.address if delay else a.address)
         await eventually(shown, within=600)
         listed = time.perf_counter() - start
-        await eventually(complete, within=600)
-        return listed, time.perf_counter() - start
+        await eventually(lambda: complete(b, count), within=600)
+        whole = time.perf_counter() - start
+        assert not delay or (proxy.accepted, proxy.bypassing()) == (1, 0), "the peers went around the proxy"
+        return listed, whole
 
 
-async def between(count: int, writer: str, reader: str) -> float:
-    """Deltas a second of a cold sync where at least one side is Go."""
-    with tempfile.TemporaryDirectory() as directory:
-        async with trio.open_nursery() as nursery:
-            if writer == "ours":
-                fill(Path(directory) / "ours", count, count)
-            async with served(Path(directory) / "ours") as ours, open_gopeer(nursery, rebroadcast="200ms") as go:
-                if writer == "go":
-                    for n in range(count):
-                        await go.put(f"/agents/k{n}", b"v" * 600)
+async def go_from_go(count: int, delay: float) -> float:
+    """Milliseconds a delta."""
+    async with trio.open_nursery() as nursery, open_gopeer(nursery, rebroadcast="200ms") as source:
+        for n in range(count):
+            await source.put(f"/agents/k{n}", b"v" * 600)
+        async with (
+            open_gopeer(nursery, rebroadcast="200ms") as other,
+            open_proxy(source.address, delay) as proxy,
+        ):
+            start = time.perf_counter()
+            await other.connect(proxy.address if delay else source.address)
 
-                async def done() -> bool:
-                    if reader == "go":
-                        return (await go.stats())["keys"] == count
-                    return (await ours.market.status()).height == count
+            async def same() -> bool:
+                return bool((await other.stats())["keys"] == count)
 
-                if "ours" in (writer, reader):
-                    start = time.perf_counter()
-                    await go.connect(ours.address)
-                    await eventually(done, within=600)
-                else:
-                    async with open_gopeer(nursery, rebroadcast="200ms") as other:
-                        start = time.perf_counter()
-                        await join(go, other)
+            await eventually(same, within=600)
+            return (time.perf_counter() - start) * 1000 / count
 
-                        async def same() -> bool:
-                            return (await other.stats())["keys"] == count
 
-                        await eventually(same, within=600)
-                return count / (time.perf_counter() - start)
+def compare(count: int, what: str, delay: float, limit: float, go_count: int) -> None:
+    """Print both of ours, and Go's scaled time."""
+    listed, whole, go = [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder) / "full", count, min(AGENTS, count))
+        for run in range(runs()):
+            directory = Path(folder) / str(run)
+            shutil.copytree(Path(folder) / "full", directory / "a")
+            first, last = trio.run(ours_from_ours, directory, count, delay)
+            listed.append(first)
+            whole.append(last)
+            shutil.rmtree(directory)
+            if go_count and go_available() and len(go) < 2:
+                go.append(trio.run(go_from_go, go_count, delay))
+    median = bar(f"cold sync of {count} deltas, ours from ours, {what}", whole, limit, "s")
+    rate = count / median
+    print(f"  {rate:.0f} deltas/s; all {min(AGENTS, count)} listings after {statistics.median(listed):.2f} s")
+    if go:
+        pace = statistics.median(go)
+        seconds = pace * count / 1000
+        print(
+            f"  Go with Go: {pace:.1f} ms a delta ({go_count} of them), {seconds:.0f} s; ours is {seconds / median:.0f}x"
+        )
 
 
 def main() -> None:
-    """Print seconds for ours, and rates beside Go's."""
-    for count, agents in ((CHAIN, 1000), (20_000, 20)):
-        listed, whole = [], []
-        for _ in range(3):
-            with tempfile.TemporaryDirectory() as directory:
-                a, b = trio.run(ours_from_ours, Path(directory), count, agents)
-                listed.append(a)
-                whole.append(b)
-        print(
-            f"cold sync of {count} deltas of {agents} agents, ours from ours: all listings after"
-            f" {statistics.median(listed):.2f} s, complete after {statistics.median(whole):.2f} s"
-            f" ({count / statistics.median(whole):.0f} deltas/s)"
-        )
-    if not go_available():
-        return
-    rates = {}
-    for writer, reader in (("go", "go"), ("go", "ours"), ("ours", "go")):
-        rates[writer, reader] = trio.run(between, GO_CHAIN, writer, reader)
-        print(f"cold sync of {GO_CHAIN} deltas, {reader} from {writer}: {rates[writer, reader]:.0f} deltas/s")
-    print(f"  ours from Go against Go from Go: {rates['go', 'ours'] / rates['go', 'go']:.1f}")
-    print(f"  Go from ours against Go from Go: {rates['ours', 'go'] / rates['go', 'go']:.2f}")
+    """Loopback, then 50 ms, then the long chain."""
+    compare(CHAIN, "loopback", 0.0, 1.5, GO_CHAIN)
+    compare(CHAIN, "round trip 50 ms", ONE_WAY, 2.5, GO_FAR_CHAIN)
+    compare(LONG_CHAIN, "loopback", 0.0, 15.0, 0)

@@ -1,13 +1,27 @@
 """The command line as scripts rely on it, without a running peer."""
 
 import json
+import os
+import signal
+import socket
+import sqlite3
 import stat
+import subprocess
+import sys
+import time
 
 import pytest
+import trio
 
 from betar_tui.cli import build_parser, main, read_config
 from betar_tui.config import load_config, load_identity, parse_duration
+from betar_tui.control import serve_control
+from betar_tui.doctor import examine
 from betar_tui.errors import ConfigError, UsageError
+from betar_tui.logs import configure
+from betar_tui.output import print_fields, print_json
+
+from ..peers import harness
 
 LISTING_KEYS = {
     "id", "name", "price", "metadata", "seller_id", "addrs", "protocols", "timestamp", "token_id", "provenance", "mine",
@@ -98,6 +112,8 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
         (["publish", "--name", "x/y", "--price", "1"], 1, "slashes"),
         (["publish", "--name", "x", "--price", "-1"], 1, "negative"),
         (["publish", "--file", "/nowhere.json"], 1, "cannot read"),
+        (["export", "/"], 2, "not a file's name"),
+        (["export", "."], 2, "not a file's name"),
         (["list", "price<"], 1, "price"),
         (["list", "--sort", "colour"], 1, "colour"),
         (["nonsense"], 2, "invalid choice"),
@@ -180,3 +196,172 @@ def test_text_from_the_network_is_made_safe(run):
     shown = run("show", identifier)[1]
     assert "\x1b" not in shown
     assert "\u202e" not in shown
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ('"price": 1, "addrs": 7', "addrs"),
+        ('"price": 1, "addrs": [null]', "addrs"),
+        ('"price": 1, "protocols": "/x"', "protocols"),
+        ('"price": 1' + "0" * 400, "price"),
+        ('"price": 1e400', "price"),
+        ('"price": NaN', "price"),
+        ('"price": null', "price"),
+        ('"price": 1, "metadata": []', "metadata"),
+        ('"price": 1, "metadata": {"x": Infinity}', "metadata"),
+        ('"price": 1, "metadata": ' + "[" * 100_000, "cannot read"),
+        ('"price": 1, "description": "\\ud800"', "metadata"),
+    ],
+)
+def test_a_file_with_mistakes_is_refused_in_one_line(run, tmp_path, fields, says):
+    file = tmp_path / "f.json"
+    file.write_text('{"name": "x", ' + fields + "}")
+    code, out, err = run("publish", "--file", str(file))
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert says in err
+
+
+def test_null_in_a_file_is_as_good_as_nothing(run, tmp_path):
+    file = tmp_path / "f.json"
+    absent = dict.fromkeys(("addrs", "protocols", "metadata", "description", "token_id"))
+    file.write_text(json.dumps({"name": "x", "price": 1, **absent}))
+    assert run("publish", "--file", str(file))[0] == 0
+    (listing,) = json.loads(run("list", "--json")[1])
+    assert (listing["metadata"], listing["token_id"]) == ({"description": ""}, None)
+
+
+def test_json_is_valid_and_ascii_whatever_a_peer_wrote(capsys):
+    deep: object = "x"
+    for _ in range(900):
+        deep = [deep]
+    print_json({"half": "\ud800", "c1": "\x9b31m", "bidi": "\u202e", "endless": float("inf"), "deep": deep})
+    out = capsys.readouterr().out
+    assert out.isascii()
+    shown = json.loads(out, parse_constant=pytest.fail)
+    assert (shown["half"], shown["c1"], shown["bidi"], shown["endless"]) == ("\ud800", "\x9b31m", "\u202e", None)
+    print_fields({"deep": deep})
+
+
+def test_the_log_takes_half_characters(tmp_path, capsys):
+    import logging
+
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        for form in ("json", "text"):
+            configure("info", form, tmp_path / form)
+            logging.getLogger("x").warning("half \ud800 \x9b")
+            root.handlers[0].close()
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    assert json.loads((tmp_path / "json").read_bytes())["message"] == "half \ud800 \x9b"
+    assert "\\ud800" in (tmp_path / "text").read_text()
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_reader_that_leaves_early_is_no_mistake(run, tmp_path):
+    file = tmp_path / "many.json"
+    file.write_text(json.dumps([{"name": f"n{n}", "price": n} for n in range(300)]))
+    run("publish", "--file", str(file))
+    for more in ("", "--json"):
+        command = f"{sys.executable} -m betar_tui list {more}; echo $? >&2"
+        result = subprocess.run(["bash", "-c", f"({command}) | true"], capture_output=True, check=False)
+        assert result.stderr == b"0\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_peer_that_cannot_stop_is_ended_with_code_0(tmp_path, number):
+    script = """
+import contextlib, sys, time, types, trio
+import betar_tui.node
+from betar_tui import cli
+
+@contextlib.asynccontextmanager
+async def open_node(config, network):
+    ready = trio.Event()
+    ready.set()
+    try:
+        yield types.SimpleNamespace(peer_id="p", online=types.SimpleNamespace(ready=ready, addrs=("a",)))
+    finally:
+        time.sleep(60)
+
+betar_tui.node.open_node = open_node
+cli._STOP_TIME = 0.3
+sys.exit(cli.main(["--serve", "--data-dir", sys.argv[1]]))
+"""
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"ready")
+        start = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert time.monotonic() - start < 5
+
+
+def findings(run, *arguments):
+    """The doctor's exit code and its findings, by check."""
+    code, out, _ = run("doctor", "--json", *arguments)
+    shown = json.loads(out)
+    assert shown["ok"] == (code == 0)
+    return code, {each["check"]: each for each in shown["checks"]}
+
+
+def test_the_doctor_finds_nothing_in_a_healthy_or_new_directory(run, tmp_path):
+    code, found = findings(run, "--listen", "/ip4/127.0.0.1/tcp/0")
+    assert (code, {each["state"] for each in found.values()}) == (0, {"ok", "note"})
+    assert not (tmp_path / "data").exists()
+    publish(run)
+    code, found = findings(run, "--listen", "/ip4/127.0.0.1/tcp/0")
+    assert (code, found["store"]["state"], found["peer"]["state"]) == (0, "ok", "note")
+    code, out, _ = run("doctor")
+    assert (code, out.count("\n")) == (0, 6)
+
+
+def test_the_doctor_says_what_is_wrong_and_what_to_do(run, tmp_path):
+    publish(run)
+    data = tmp_path / "data"
+    (data / "identity.key").chmod(0o644)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, found = findings(run, "--listen", f"/ip4/127.0.0.1/tcp/{taken.getsockname()[1]}")
+    assert code == 1
+    assert "chmod" in found["identity key"]["advice"]
+    assert "--listen" in found["port"]["advice"]
+    (data / "identity.key").chmod(0o600)
+    database = sqlite3.connect(data / "replica.db")
+    database.execute("UPDATE blocks SET data = x'ff', at = at + 864000000")
+    database.execute("INSERT INTO incomplete SELECT n FROM blocks")
+    database.commit()
+    database.close()
+    code, found = findings(run)
+    assert (code, found["store"]["state"]) == (1, "wrong")
+    assert "move" in found["store"]["advice"]
+    os.truncate(data / "replica.db", 5000)
+    assert findings(run)[1]["store"]["state"] == "wrong"
+
+
+def test_the_doctor_doubts_a_clock_that_went_back(run, monkeypatch):
+    publish(run)
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.0)
+    code, found = findings(run)
+    assert (code, found["clock"]["state"]) == (1, "wrong")
+
+
+async def test_the_doctor_asks_a_running_peer(tmp_path):
+    settings = harness.config(tmp_path)
+    async with harness.peer(tmp_path) as one, trio.open_nursery() as nursery:
+        await nursery.start(serve_control, one, settings.control_socket)
+        found = {each.check: each for each in await examine(settings)}
+        assert (found["store"].state, found["connectivity"].state) == ("ok", "note")
+        lonely = harness.config(tmp_path, bootstrap=("/ip4/127.0.0.1/tcp/1/p2p/x",))
+        assert (
+            "connect"
+            in {each.check: each for each in await examine(lonely) if each.state == "wrong"}["connectivity"].advice
+        )
+        async with harness.peer(tmp_path / "other") as other:
+            await harness.meet(one, other)
+            assert {each.check: each.state for each in await examine(settings)}["connectivity"] == "ok"
+        nursery.cancel_scope.cancel()

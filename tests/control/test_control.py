@@ -1,6 +1,10 @@
 """The control socket: everything that the marketplace says survives the journey."""
 
+import json
+import socket
 import stat
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import trio
@@ -8,9 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.control import ControlClient, serve_control
-from betar_tui.control.wire import error_to_plain, line, lines, plain, raise_plain, typed
+from betar_tui.control.methods import PART, cut, joined
+from betar_tui.control.wire import MAX_DEPTH, error_to_plain, line, lines, plain, raise_plain, typed
 from betar_tui.errors import ControlError, FilterError, ListingError, NoRunningPeerError, UnknownListingError
-from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingDraft, ListingPage, Provenance
+from betar_tui.market.marketplace import (
+    Change,
+    ChangeKind,
+    HeadInfo,
+    Listing,
+    ListingDraft,
+    ListingPage,
+    Missed,
+    Provenance,
+    StatusChanged,
+)
 from betar_tui.node import open_node
 
 from ..peers.harness import config
@@ -101,11 +116,17 @@ async def test_a_marketplace_behind_the_socket_answers_as_itself(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "raw",
-    [b"junk\n", b"[]\n", b'{"method": "open_node"}\n', b'{"method": "listings", "params": {"nope": 1}}\n',
-     b'{"method": "publish", "params": {"drafts": [{"name": 1}]}}\n', b'{"method": "__class__"}\n', b"\xff\n"],
+    ("raw", "error"),
+    [(b"junk\n", None), (b"[]\n", None), (b"\xff\n", None), (b"[" * 100_000 + b"\n", None),
+     (b'{"method": "open_node"}\n', "knows no call open_node"),
+     (b'{"method": "__class__"}\n', "knows no call __class__"),
+     (b'{"method": "listings", "params": {"nope": 1}}\n', "knows no call listings of this form"),
+     (b'{"method": "listings", "params": [1]}\n', "knows no call listings of this form"),
+     (b'{"method": "publish", "params": {"drafts": [{"name": 1}]}}\n', "is no str"),
+     (b'{"method": "publish", "params": {"drafts": [{"name": "x"}]}}\n', "ListingDraft"),
+     (b'{"method": "show"}\n', "TypeError")],
 )  # fmt: skip
-async def test_nonsense_on_the_socket_ends_nothing(tmp_path, raw):
+async def test_nonsense_on_the_socket_ends_nothing(tmp_path, raw, error):
     settings = config(tmp_path)
     async with open_node(settings, network=False) as node, trio.open_nursery() as nursery:
         await nursery.start(serve_control, node, settings.control_socket)
@@ -113,6 +134,131 @@ async def test_nonsense_on_the_socket_ends_nothing(tmp_path, raw):
             await stream.send_all(raw)
             await stream.send_eof()
             answer = b"".join([piece async for piece in stream])
-        assert answer == b"" or b'"error"' in answer
+        if error is None:
+            assert answer == b""
+        else:
+            assert error in json.loads(answer)["error"]["message"]
         assert (await ControlClient(settings.control_socket).status()).listings == 0
         nursery.cancel_scope.cancel()
+
+
+def listing(number: int, **fields: object) -> Listing:
+    plainest = Listing(f"s/{number}", f"n{number}", 1.0, {}, "s", (), (), 0, None, Provenance.VERIFIED, False, "c", 1)
+    return replace(plainest, **fields)
+
+
+class Canned:
+    """A marketplace that answers what it was given, and whose events are fed by hand."""
+
+    def __init__(self, page: ListingPage | None = None, heads: tuple[HeadInfo, ...] = ()) -> None:
+        self.page, self.known = page or ListingPage((), 0), heads
+        self.feed, self._events = trio.open_memory_channel(1000)
+
+    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
+        return self.page
+
+    async def heads(self) -> tuple[HeadInfo, ...]:
+        return self.known
+
+    @asynccontextmanager
+    async def events(self):
+        yield self._events
+
+
+@asynccontextmanager
+async def canned(tmp_path, market):
+    """A client of `market` behind a socket."""
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve_control, market, tmp_path / "control.sock")
+        yield ControlClient(tmp_path / "control.sock")
+        nursery.cancel_scope.cancel()
+
+
+def nested(depth: int) -> object:
+    value: object = "deep"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+async def test_hostile_metadata_reaches_the_client_and_ends_nothing(tmp_path):
+    metadata = {"half": "\ud800", "bidi": "\u202e", "deep": nested(900), "endless": float("inf")}
+    page = ListingPage((listing(1, metadata=metadata, token_id="\udfff"),), 1)
+    market = Canned(page)
+    async with canned(tmp_path, market) as client:
+        for _ in range(2):
+            (got,) = (await client.listings()).listings
+            assert (got.metadata["half"], got.metadata["bidi"], got.token_id) == ("\ud800", "\u202e", "\udfff")
+            assert got.metadata["endless"] is None
+            assert "deep" not in str(got.metadata["deep"])
+        async with client.events() as events:
+            await market.feed.send(Change(ChangeKind.PUT, "s/1", "c", 1, "p", 0.0, page.listings[0]))
+            assert (await events.receive()).listing.metadata["half"] == "\ud800"
+
+
+async def test_an_event_that_cannot_be_told_is_a_missed_one(tmp_path):
+    market = Canned()
+    async with canned(tmp_path, market) as client, client.events() as events:
+        await market.feed.send(Missed(object()))  # JSON has no form for it
+        await market.feed.send(StatusChanged())
+        assert [await events.receive(), await events.receive()] == [Missed(1), StatusChanged()]
+
+
+async def test_an_answer_that_cannot_be_told_is_an_error(tmp_path):
+    async with canned(tmp_path, Canned(ListingPage((), object()))) as client:
+        for _ in range(2):
+            with pytest.raises(ControlError, match="failed"):
+                await client.listings()
+
+
+async def test_a_watcher_that_leaves_with_unread_data_ends_nothing(tmp_path):
+    market = Canned()
+    async with canned(tmp_path, market) as client:
+        for _ in range(3):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(str(tmp_path / "control.sock"))
+            sock.sendall(b'{"method": "events"}\n')
+            for _ in range(50):
+                await market.feed.send(StatusChanged())
+            await trio.sleep(0.05)
+            sock.close()  # with bytes in its buffer: the other side gets ECONNRESET
+            await trio.sleep(0.05)
+            assert await client.heads() == ()
+
+
+async def test_a_large_answer_comes_in_parts_while_the_loop_goes_on(tmp_path):
+    """As one line, a hundred thousand listings were more than may be read, and made in the loop's own thread."""
+    many = tuple(listing(number, description="x" * 700) for number in range(100_000))
+    longest = last = 0.0
+
+    async def tick():
+        nonlocal longest, last
+        last = trio.current_time()
+        while True:
+            await trio.sleep(0.001)
+            longest, last = max(longest, trio.current_time() - last), trio.current_time()
+
+    async with canned(tmp_path, Canned(ListingPage(many, 7, 1, 2))) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(tick)
+        page = await client.listings()
+        nursery.cancel_scope.cancel()
+    assert page == ListingPage(many, 7, 1, 2)
+    assert longest < 1.0
+
+
+@pytest.mark.parametrize("number", [0, 1, PART, PART + 1, 3 * PART])
+async def test_parts_are_put_together_again(tmp_path, number):
+    page = ListingPage(tuple(listing(each) for each in range(number)), 9, 1, 2)
+    heads = tuple(HeadInfo(str(each), each) for each in range(number))
+    assert joined(*cut(page)) == page
+    async with canned(tmp_path, Canned(page, heads)) as client:
+        assert await client.listings() == page
+        assert await client.heads() == heads
+
+
+async def test_what_would_be_lost_on_the_way_is_refused(tmp_path):
+    async with canned(tmp_path, Canned()) as client:
+        for value in (nested(MAX_DEPTH), float("nan")):
+            with pytest.raises(ListingError) as raised:
+                await client.publish([ListingDraft("x", 1, metadata={"k": value})])
+            assert raised.value.field == "metadata"

@@ -18,7 +18,7 @@ from betar_tui.p2p.dagsync.messages import (
     encode_request,
     encode_trailer,
 )
-from betar_tui.p2p.dagsync.walk import Walk
+from betar_tui.p2p.dagsync.walk import Walk, locator
 from betar_tui.replica import car, cid, delta
 from betar_tui.replica.node import encode_node
 from betar_tui.replica.protobuf import read_varint
@@ -108,7 +108,7 @@ def test_a_walk_sends_what_is_below_the_wants_and_not_below_the_haves(seed, size
     def lookup(asked):
         return {name: dag[name][0] for name in asked if name in dag}
 
-    sent = [name for name, block in Walk(wants, haves, lookup) if dag[name][0] == block]
+    sent = [name for name, block in Walk(wants, haves, lookup).blocks() if dag[name][0] == block]
     assert set(sent) == below(dag, wants) - below(dag, haves)
     assert len(sent) == len(set(sent))
     heights = [dag[name][2] for name in sent]
@@ -132,8 +132,26 @@ def test_a_walk_looks_no_further_than_the_haves():
         looked.extend(asked)
         return {name: dag[name][0] for name in asked}
 
-    assert len(list(Walk([chain[-1]], [chain[-4]], lookup))) == 3
+    assert len(list(Walk([chain[-1]], [chain[-4]], lookup).blocks())) == 3
     assert len(looked) < 10
+
+
+def test_a_locator_names_the_heads_and_ever_farther_blocks():
+    chain: list[bytes] = []
+    blocks = {}
+    for n in range(100):
+        block = encode_node(chain[-1:], delta.encode([("/agents/a", b"%d" % n)], [], n + 1))
+        chain.append(cid.of(block))
+        blocks[chain[-1]] = block
+
+    def lookup(asked):
+        return {name: blocks[name] for name in asked if name in blocks}
+
+    other = cid.of(b"another head")
+    names = locator([chain[-1], other], lookup, 50)
+    assert names == (chain[-1], other, *(chain[-1 - d] for d in (1, 2, 4, 8, 16, 32, 64)))
+    assert locator([chain[-1]], lookup, 3) == (chain[-1], chain[-2], chain[-3])
+    assert locator([], lookup, 3) == ()
 
 
 def test_unknown_wants_and_files_are_passed_over():

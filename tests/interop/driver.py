@@ -98,9 +98,7 @@ def build_gopeer() -> Path:
         partial = folder / f"partial-{os.getpid()}{binary.suffix}"
         command = ["go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-o", str(partial), "."]
         try:
-            subprocess.run(
-                command, cwd=SOURCE_DIR, check=True, capture_output=True, text=True, timeout=BUILD_TIMEOUT
-            )
+            subprocess.run(command, cwd=SOURCE_DIR, check=True, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
         except subprocess.CalledProcessError as error:
             raise GoBuildError(f"{' '.join(command)} failed:\n{error.stderr}") from error
         # Whoever sees the final name sees a whole binary.
@@ -334,15 +332,12 @@ class GoPeer:
     async def peers(self) -> tuple[GoConnection, ...]:
         reply = await self.request("peers")
         return tuple(
-            GoConnection(p["peer"], tuple(p["addrs"]), tuple(p["protocols"] or ()), p["agent"])
-            for p in reply["peers"]
+            GoConnection(p["peer"], tuple(p["addrs"]), tuple(p["protocols"] or ()), p["agent"]) for p in reply["peers"]
         )
 
     async def topic_peers(self, wait_for: str = "", *, within: float = REPLY_TIMEOUT) -> tuple[str, ...]:
         """Who is subscribed to the CRDT topic, once `wait_for` (a peer id) is among them."""
-        reply = await self.request(
-            "topic_peers", peer=wait_for, timeout_ms=int(within * 1000), within=within + GRACE
-        )
+        reply = await self.request("topic_peers", peer=wait_for, timeout_ms=int(within * 1000), within=within + GRACE)
         return tuple(reply["peers"])
 
     async def decode(self, block: bytes) -> GoNode:
@@ -422,11 +417,7 @@ class GoPeer:
         """The first matching event at or after `since`, past or to come."""
 
         def matches(event: GoEvent) -> bool:
-            return (
-                event.name == name
-                and (key is None or event.key == key)
-                and (value is None or event.value == value)
-            )
+            return event.name == name and (key is None or event.key == key) and (value is None or event.value == value)
 
         with trio.fail_after(within):
             stream = self.events(since)

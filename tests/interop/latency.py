@@ -37,8 +37,7 @@ async def measure_go_latency(n: int, binary: Path | None = None) -> list[float]:
         for i in range(WARM_UP):
             await put_and_wait(writer, reader, f"/agents/warm{i}", b"w" * VALUE_SIZE)
         return [
-            await put_and_wait(writer, reader, f"/agents/k{i}", b"%06d" % i + b"v" * (VALUE_SIZE - 6))
-            for i in range(n)
+            await put_and_wait(writer, reader, f"/agents/k{i}", b"%06d" % i + b"v" * (VALUE_SIZE - 6)) for i in range(n)
         ]
 
 

@@ -5,7 +5,8 @@ blocks, fetched from one of them, go into replicas of ours in random orders and 
 the heads the DAG's tips. Left out because Go's own result hangs on the order of arrival: one key twice in a delta (the
 last one counts for Go until the key is recomputed) and empty values (which a recomputation takes for none). Go's heads
 are compared as a superset only: it may keep a head that is no tip (go-ds-crdt issue 357).
-BETAR_TUI_DIFFERENTIAL_SEEDS chooses how many schedules.
+And live: Go peers and ours in one mesh, over schedules of writes, partitions and restarts (see mesh.py).
+BETAR_TUI_DIFFERENTIAL_SEEDS and BETAR_TUI_LIVE_SEEDS choose how many schedules; `make soak` runs many.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from tests.simulation.memory import MemoryPort, truth_of
 from tests.simulation.oracle import judge
 
 from .driver import GoPeer, GoPeerError, join, open_gopeer, wait_until
+from .mesh import live
 
+LIVE_SEEDS = range(int(os.environ.get("BETAR_TUI_LIVE_SEEDS", "3")))
 SEEDS = range(int(os.environ.get("BETAR_TUI_DIFFERENTIAL_SEEDS", "2")))
 KEYS = ("/agents/a", "/agents/a/v", "/agents/ab", "/agents/p", "/agents/b")
 PEERS = 3
@@ -120,3 +123,12 @@ async def test_a_history_of_go_peers(seed: int, gopeer_binary: Path, nursery: tr
     (ours,) = replica.write({"/agents/ours": b"v"}, ["/agents/a"], 0)
     assert set(ours.node.links) == truth.heads.keys()
     assert ours.node.delta.priority == max(truth.heads.values()) + 1
+
+
+@pytest.mark.parametrize("seed", LIVE_SEEDS)
+async def test_a_live_mesh_of_go_and_ours(seed: int, gopeer_binary: Path, tmp_path: Path) -> None:
+    report = await live(seed, tmp_path, gopeer_binary)
+    assert report.go
+    assert report.ours
+    assert report.writes > 20
+    assert report.partitions

@@ -38,9 +38,7 @@ A_BROADCAST_INLINE = (
     "7a160a140a100a0a2f6167656e74732f59511a0276311801"
 )
 B_DELTA = "0a100a0a2f6167656e74732f59511a0276321802"
-B_NODE = (
-    "122a0a240170122052c2ef9c0048ce5271b331138b3cd865e0ed2649fc5dd5ced3cce8ecb2daf239120018000a14" + B_DELTA
-)
+B_NODE = "122a0a240170122052c2ef9c0048ce5271b331138b3cd865e0ed2649fc5dd5ced3cce8ecb2daf239120018000a14" + B_DELTA
 B_CID = "bafybeibm4wu3da4vz5mrgxekdnodkhvng3ltt6n2q2kkmv7wmnjgnihyru"
 B2_CID = "bafybeifw4ce6kbqxpljw6vt7yaoyzg25y7gou5grkhmgar3n7xxub6bgjy"
 C_CID = "bafybeigaiqmsgiqfcoejrzkvgvb2z4m7hnaihdzw2dxvx2clie4wsqkc7a"
@@ -193,18 +191,14 @@ DATA = pb_field(1, bytes.fromhex(A_DELTA))
         pytest.param(pb_field(2, A_HASH + A_HASH) + DATA, False, id="hash twice"),
         pytest.param(pb_field(2, A_HASH + b"\x20\x00") + DATA, False, id="unknown field in a link"),
         pytest.param(pb_field(2, A_HASH + b"\x12\x01\xff" + TSIZE) + DATA, True, id="name not UTF-8"),
-        pytest.param(
-            pb_field(2, b"\x0a\x25" + A_HASH[2:] + b"\x00") + DATA, True, id="bytes behind a link's CID"
-        ),
+        pytest.param(pb_field(2, b"\x0a\x25" + A_HASH[2:] + b"\x00") + DATA, True, id="bytes behind a link's CID"),
         pytest.param(pb_field(1, bytes.fromhex(A_DELTA) + b"\x22\x01x"), True, id="unknown field in delta"),
         pytest.param(pb_field(1, b"\x1a\x01x"), True, id="delta's priority as bytes"),
         pytest.param(pb_field(1, pb_field(1, pb_field(1, b"/\xff"))), False, id="key not UTF-8"),
         pytest.param(pb_field(1, b"\x18"), False, id="delta cut short"),
     ],
 )
-async def test_which_nodes_go_reads(
-    gopeer_binary: Path, nursery: trio.Nursery, node: bytes, accepted: bool
-) -> None:
+async def test_which_nodes_go_reads(gopeer_binary: Path, nursery: trio.Nursery, node: bytes, accepted: bool) -> None:
     async with open_gopeer(nursery, binary=gopeer_binary) as peer:
         if accepted:
             await peer.decode(node)
@@ -324,9 +318,7 @@ def listing_key(listing_id: str) -> str:
     return "/agents/" + base64.urlsafe_b64encode(listing_id.encode()).decode().rstrip("=")
 
 
-async def test_a_go_betar_hides_listings_with_an_object_as_metadata(
-    gopeer_binary: Path, nursery: trio.Nursery
-) -> None:
+async def test_a_go_betar_hides_listings_with_an_object_as_metadata(gopeer_binary: Path, nursery: trio.Nursery) -> None:
     seller = "12D3KooWSeller"
     common = {"name": "Hagga", "price": 0.5, "timestamp": 1795390401, "protocols": ["/x402/libp2p/1.0.0"]}
     betar_go = {**common, "id": "did:key:z6Mk1", "metadata": "bafybeigdyr", "sellerId": seller}
@@ -397,9 +389,7 @@ async def test_addresses_are_on_loopback(gopeer_binary: Path, nursery: trio.Nurs
         assert all(a.startswith("/ip4/127.0.0.1/tcp/") and a.endswith(peer.peer_id) for a in peer.addrs)
 
 
-async def test_key_and_state_survive_a_kill(
-    gopeer_binary: Path, nursery: trio.Nursery, tmp_path: Path
-) -> None:
+async def test_key_and_state_survive_a_kill(gopeer_binary: Path, nursery: trio.Nursery, tmp_path: Path) -> None:
     def start() -> Any:
         return open_gopeer(nursery, binary=gopeer_binary, key=tmp_path / "key", data=tmp_path / "data")
 

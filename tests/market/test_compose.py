@@ -12,9 +12,16 @@ from betar_tui.replica import cid
 from .values import NOW, SIGNER, document
 
 
-def test_a_draft_without_addresses_takes_the_peers_own():
-    made = new_document(ListingDraft("a", 1), SIGNER.peer_id, ("/ip4/192.0.2.7/tcp/4001",))
-    assert made["addrs"] == ["/ip4/192.0.2.7/tcp/4001"]
+def test_a_draft_without_addresses_follows_the_peers_own():
+    own = ("/ip4/192.0.2.7/tcp/4001",)
+    for draft in (ListingDraft("a", 1), ListingDraft("a", 1, addrs=own)):
+        made = new_document(draft, SIGNER.peer_id, own)
+        assert made["addrs"] == []
+        assert json.loads(render(made, DOCUMENTS, SIGNER, NOW, own).value)["addrs"] == list(own)
+        moved = ("/ip4/192.0.2.9/tcp/4001",)
+        assert json.loads(render(made, DOCUMENTS, SIGNER, NOW, moved).value)["addrs"] == list(moved)
+    chosen = new_document(ListingDraft("a", 1, addrs=("/dns4/x/tcp/1",)), SIGNER.peer_id, own)
+    assert chosen["addrs"] == ["/dns4/x/tcp/1"]
     assert made["protocols"] == list(DEFAULT_PROTOCOLS)
     assert made["id"] == f"{SIGNER.peer_id}/a"
 
@@ -29,6 +36,7 @@ def test_a_draft_without_addresses_takes_the_peers_own():
         (ListingDraft("a", -1), "price"),
         (ListingDraft("a", float("nan")), "price"),
         (ListingDraft("a", float("inf")), "price"),
+        (ListingDraft("a", 10**400), "price"),
         (ListingDraft("a", 1, addrs=("192.0.2.7",)), "addrs"),
         (ListingDraft("a", 1, protocols=("x402",)), "protocols"),
         (ListingDraft("a", 1, description="x" * 20_000), "description"),

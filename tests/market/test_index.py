@@ -8,13 +8,34 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from betar_tui.errors import FilterError
+from betar_tui.market import index as index_module
 from betar_tui.market.filter import parse
-from betar_tui.market.index import _KEYS, SORT_COLUMNS, ListingIndex
+from betar_tui.market.index import SORT_COLUMNS, ListingIndex, sort_key
 from betar_tui.market.marketplace import Change, ChangeKind
 from tests.market.test_filter import NOW, listing
 
 NAMES = [f"{word}-{number}" for word in ("ocr", "chat", "geo") for number in range(4)]
-FILTERS = ["", "o", "oc", "ocr", "!ocr", "!oc", "price<1", "price<1 ocr", "state:mine", "chat price>=0.5", "state:new"]
+FILTERS = [
+    "",
+    "o",
+    "seller:12D3",
+    "!proto:x",
+    "state:verified",
+    "!state:unsigned",
+    "state:stale",
+    "seller:12d3…q",
+    "proto:x",
+    "!price>0.4",
+    "oc",
+    "ocr",
+    "!ocr",
+    "!oc",
+    "price<1",
+    "price<1 ocr",
+    "state:mine",
+    "chat price>=0.5",
+    "state:new",
+]
 
 
 def item(name, price=0.5, mine=False, seen=NOW - 1000):
@@ -35,6 +56,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.plain = {one.id: one for one in items}
         self.index.replace(self.plain.values())
         self.filter, self.column, self.descending = "", "name", False
+        self.preparing = iter(())
 
     @rule(new=ITEMS, seen=st.floats(NOW - 500, NOW))
     def put(self, new, seen):
@@ -65,19 +87,41 @@ class IndexMachine(RuleBasedStateMachine):
     @rule()
     def reload(self):
         self.index.replace(self.plain.values())
+        self.preparing = iter(())
+
+    @rule()
+    def prepare(self):
+        self.preparing = self.index.prepare()
+
+    @rule(steps=st.integers(1, 8))
+    def prepare_on(self, steps):
+        for _ in range(steps):
+            next(self.preparing, None)
+
+    @rule()
+    def reclaim(self):
+        self.index.reclaim()
 
     @invariant()
     def agrees_with_the_plain_way(self):
         parsed = parse(self.filter)
         shown = [one for one in self.plain.values() if parsed.matches(one, NOW, self.index.first_seen(one.id))]
-        shown.sort(key=lambda one: (_KEYS[self.column](one), one.id), reverse=self.descending)
+        shown.sort(key=lambda one: sort_key(self.column, one), reverse=self.descending)
         assert list(self.index.rows) == [one.id for one in shown]
+        assert [self.index.at(slot) for slot in self.index.slots()] == shown
+        assert self.index.count == len(shown)
         assert len(self.index) == len(self.plain)
         for one in self.plain.values():
             assert self.index[one.id] == one
             assert self.index.shows(one.id) is (one in shown)
         seller = item("x").seller_id
         assert self.index.listings_of(seller) == len(self.plain)
+
+
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch):
+    monkeypatch.setattr(index_module, "SLICE", 2)
+    monkeypatch.setattr(index_module, "SORT_SLICE", 3)
 
 
 TestIndex = IndexMachine.TestCase

@@ -74,7 +74,6 @@ def test_null_lists_and_metadata_count_as_absent():
         ("timestamp", True),
         ("sellerId", 3),
         ("tokenId", 3),
-        ("name", "\ud800"),
     ],
 )
 def test_a_field_of_the_wrong_type_is_no_listing_and_is_named(field, bad):
@@ -102,6 +101,33 @@ def test_a_value_over_the_limit_is_refused_both_ways():
         parse_value(b" " * (MAX_VALUE + 1))
     with pytest.raises(ListingError, match="shorten"):
         encode({"description": "x" * MAX_VALUE})
+
+
+def nested(depth: int) -> dict[str, object]:
+    metadata: object = "x"
+    for _ in range(depth):
+        metadata = [metadata]
+    return {**GO_VALUE, "metadata": {"deep": metadata}}
+
+
+def test_a_deeply_nested_listing_is_refused_and_a_shallow_one_read():
+    assert read(nested(20)).name == "Hagga"
+    for depth in (40, 600, 5000):
+        raw = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+        with pytest.raises(ListingError):
+            parse_value(raw)
+
+
+def test_half_characters_anywhere_are_refused():
+    for text in ('{"metadata":{"a":"\\ud800"}}', '{"\\udfff":1}'):
+        with pytest.raises(ListingError):
+            parse_value(text.encode())
+    assert parse_value(b'{"a":"\\u00fc"}') == {"a": "\u00fc"}
+
+
+def test_a_listing_with_our_peer_id_is_mine_only_if_we_signed_it():
+    stolen = {**GO_VALUE, "sellerId": SIGNER.peer_id}
+    assert not read(stolen).mine
 
 
 @given(st.binary(max_size=200))

@@ -10,15 +10,16 @@ from betar_tui.store.facts import Winner
 SEED = bytes(range(32))
 SIGNER = Signer(SEED)
 NOW = 1_795_390_401
+ADDRS = ("/ip4/192.0.2.7/tcp/4001",)
 
 
 def document(name: str = "swift-ocr", price: float = 0.05, **fields: object) -> Document:
     draft = ListingDraft(name=name, price=price, description="reads scans")
-    return {**new_document(draft, SIGNER.peer_id, ("/ip4/192.0.2.7/tcp/4001",)), **fields}
+    return {**new_document(draft, SIGNER.peer_id, ADDRS), **fields}
 
 
 def value(name: str = "swift-ocr", dialect: str = DOCUMENTS, timestamp: int = NOW, **fields: object) -> bytes:
-    return render(document(name, **fields), dialect, SIGNER, timestamp).value
+    return render(document(name, **fields), dialect, SIGNER, timestamp, ADDRS).value
 
 
 def key(name: str = "swift-ocr") -> str:

@@ -93,10 +93,12 @@ def config(name: str, **changes: Any) -> NetworkConfig:
 
 
 @asynccontextmanager
-async def peer(name: str, follow: bool = True, **changes: Any) -> AsyncIterator[Peer]:
+async def peer(
+    name: str, follow: bool = True, accept: Callable[[bytes], bool] | None = None, **changes: Any
+) -> AsyncIterator[Peer]:
     """One running peer whose events are followed, unless nobody shall read them."""
     shelf = Shelf()
-    async with open_network(config(name, **changes), shelf) as network, trio.open_nursery() as nursery:
+    async with open_network(config(name, **changes), shelf, accept) as network, trio.open_nursery() as nursery:
         one = Peer(network, shelf)
         if follow:
             nursery.start_soon(one.follow)

@@ -12,7 +12,19 @@ import trio
 from libp2p.abc import INetStream
 
 from betar_tui.errors import DecodeError
-from betar_tui.p2p.bitswap.messages import PROTOCOLS, V10, V11, V12, Block, Entry, Message, decode, encode
+from betar_tui.p2p.bitswap.engine import LOOKUP_BATCH, OUTSTANDING_PRESENCES
+from betar_tui.p2p.bitswap.messages import (
+    PROTOCOLS,
+    V10,
+    V11,
+    V12,
+    Block,
+    Entry,
+    Message,
+    Presence,
+    decode,
+    encode,
+)
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.types import Fault
 from tests.p2p.peers import QUICK, cid_for, meet, pair, peer, until
@@ -104,7 +116,7 @@ async def test_a_cancelled_want_is_neither_delivered_nor_a_fault() -> None:
         other = alice.shelf.put(b"another")
         await bob.fetch([other], alice.id)
         assert bob.of(Fault) == []
-        await until(lambda: alice.network._bitswap._ledgers.wanted_by(bob.id) == 0)
+        await until(lambda: alice.network._bitswap._ledgers._ledgers[bob.id].wants == {})
 
 
 async def test_a_cid_that_cannot_be_verified_is_refused() -> None:
@@ -172,12 +184,79 @@ async def test_a_want_list_without_end_is_cut() -> None:
             entries = [Entry(cid_for(b"%d/%d" % (part, number))) for number in range(4000)]
             await stream.write(frame(encode(Message(entries))))
         ledgers = bob.network._bitswap._ledgers
-        await until(lambda: ledgers.dropped == 3 * 4000 - 4096)
-        assert ledgers.wanted_by(alice.id) == 4096
+        last = cid_for(b"0/0")
+        await stream.write(frame(encode(Message([Entry(last, cancel=True)]))))
+        await until(lambda: last not in ledgers._ledgers[alice.id].wants)
+        assert len(ledgers._ledgers[alice.id].wants) == 4096 - 1
         cid = bob.shelf.put(b"others are served all the same")
         async with peer("carol") as carol:
             await meet(carol, bob)
             await carol.fetch([cid], bob.id)
+
+
+async def test_a_peer_that_asks_and_never_reads_holds_little() -> None:
+    async with pair() as (alice, bob):
+
+        async def deaf(stream: INetStream) -> None:
+            await trio.sleep_forever()
+
+        for protocol in PROTOCOLS:
+            alice.network._host.set_stream_handler(protocol, deaf)  # type: ignore[arg-type]
+        link = bob.network._bitswap._links[alice.id]
+        cid = bob.shelf.put(b"x" * 5000)
+        stream = await alice.network.open_stream(bob.id, V12)
+        wants = [Entry(cid_for(b"%d" % number), have=True, send_dont_have=True) for number in range(4000)]
+        sent = 0
+        with trio.move_on_after(2):
+            while True:
+                await stream.write(frame(encode(Message([*wants, Entry(cid, have=True)]))))
+                sent += 1
+                assert len(link.presences) <= OUTSTANDING_PRESENCES + LOOKUP_BATCH
+        assert sent > 10
+        other = bob.shelf.put(b"others are served")
+        async with peer("carol") as carol:
+            await meet(carol, bob)
+            await carol.fetch([other], bob.id)
+
+
+async def test_no_link_is_made_for_a_peer_that_is_gone() -> None:
+    async with pair() as (alice, bob):
+        bitswap = bob.network._bitswap
+        gone = alice.id
+        bob.network.want([cid_for(b"never")], gone)
+        await bob.network.disconnect(gone)
+        await until(lambda: not bitswap._links)
+        await bitswap._take_in(gone, Message([Entry(cid_for(b"x"))], presences=[Presence(cid_for(b"never"), True)]))
+        bitswap.peer_up(gone, PROTOCOLS)
+        bitswap.announce(cid_for(b"x"))
+        assert not bitswap._links
+        assert not bitswap._ledgers._ledgers
+
+
+async def test_a_link_whose_peer_is_gone_ends_though_nobody_said_so() -> None:
+    async with pair() as (alice, bob):
+        bitswap = bob.network._bitswap
+        link = bitswap._links[alice.id]
+        bitswap._connected = lambda peer: False  # type: ignore[method-assign]
+        bob.network.want([cid_for(b"x")], alice.id)
+        await until(lambda: link.peer not in bitswap._links)
+
+
+async def test_a_stream_that_breaks_again_and_again_is_opened_ever_more_rarely() -> None:
+    async with pair() as (alice, bob):
+        opened: list[float] = []
+
+        async def breaks(stream: INetStream) -> None:
+            opened.append(trio.current_time())
+            await stream.reset()
+
+        for protocol in PROTOCOLS:
+            alice.network._host.set_stream_handler(protocol, breaks)  # type: ignore[arg-type]
+        bob.network.want([cid_for(b"never")], alice.id)
+        await until(lambda: len(opened) == 4)
+        pauses = [b - a for a, b in zip(opened, opened[1:], strict=False)]
+        assert pauses[1] > 1.5 * pauses[0] > 0.3
+        assert pauses[2] > 1.5 * pauses[1]
 
 
 async def test_a_source_that_fails_is_reported_and_does_not_end_the_link() -> None:

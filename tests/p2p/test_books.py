@@ -6,11 +6,11 @@ import trio
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from betar_tui.p2p.addresses import dial_order, is_dialable, reachable, with_peer
-from betar_tui.p2p.faults import MAX_REMEMBERED, FaultBook
+from betar_tui.p2p.faults import MAX_REMEMBERED, FaultBook, FaultNews
 from betar_tui.p2p.identify import Introduction, parse
 from betar_tui.p2p.outbox import Outbox
 from betar_tui.p2p.peerbook import PeerBook
-from betar_tui.p2p.types import NetworkEvent, PeerJoined, ReceivedBroadcast
+from betar_tui.p2p.types import Fault, NetworkEvent, PeerJoined, ReceivedBroadcast
 
 ALICE = "12D3KooWRkZhiRhsqmrQ28rt73K7V3aCBpqKrLGSXmZ99PTcTZby"
 BOB = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
@@ -134,3 +134,37 @@ async def test_the_event_queue_drops_the_oldest_broadcasts_and_keeps_news_of_pee
     for number in range(20):
         outbox.put(PeerJoined(str(number)))
     assert outbox.dropped == 7 + 15
+
+
+async def test_faults_displace_no_other_events_and_the_order_stays() -> None:
+    outbox = Outbox(broadcasts=3, limit=3, faults=2)
+    outbox.put(PeerJoined("p"))
+    outbox.put(ReceivedBroadcast("p", "p", b"x"))
+    for number in range(1000):
+        outbox.put(Fault("p", str(number)))
+    outbox.put(PeerJoined("q"))
+    assert outbox.dropped == 0
+    got: list[NetworkEvent] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(outbox.pump)
+        for _ in range(5):
+            got.append(await outbox.receive.receive())
+        nursery.cancel_scope.cancel()
+    faults: list[NetworkEvent] = [Fault("p", "998"), Fault("p", "999")]
+    assert got == [PeerJoined("p"), ReceivedBroadcast("p", "p", b"x"), *faults, PeerJoined("q")]
+
+
+def test_faults_of_one_peer_are_told_at_once_and_then_folded() -> None:
+    now = 0.0
+    news = FaultNews(lambda: now, fold=1.0)
+    assert [news.note(BOB, str(number)) for number in range(5)] == [True, False, False, False, False]
+    assert news.note(ALICE, "hers")
+    assert news.due() == []
+    now = 1.0
+    assert news.due() == [(BOB, "4 (and 3 more)")]
+    assert not news.note(BOB, "within the next second")
+    now = 2.0
+    assert news.due() == [(BOB, "within the next second")]
+    now = 3.0
+    assert news.due() == []
+    assert news.note(BOB, "much later")

@@ -13,7 +13,7 @@ from libp2p.pubsub.pb import rpc_pb2
 from betar_tui.errors import NetworkError
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.gossip import DELIVERIES_KEPT, SeenMessages
-from betar_tui.p2p.types import PeerConnected, PeerDisconnected, PeerJoined, PeerLeft, ReceivedBroadcast
+from betar_tui.p2p.types import Fault, PeerConnected, PeerDisconnected, PeerJoined, PeerLeft, ReceivedBroadcast
 from tests.p2p.peers import QUICK, Peer, meet, pair, peer, until
 
 
@@ -35,6 +35,27 @@ async def test_a_broadcast_is_forwarded_and_names_forwarder_and_author() -> None
         assert carol.of(ReceivedBroadcast) == [ReceivedBroadcast(bob.id, alice.id, b"over two hops")]
 
 
+async def test_what_is_refused_is_neither_delivered_nor_forwarded_nor_charged() -> None:
+    async with peer("alice") as alice, peer("bob", accept=refusing) as bob, peer("carol") as carol:
+        await meet(alice, bob)
+        await meet(bob, carol)
+        for payload in (b"bad", b"broken", b"good"):
+            await alice.network.broadcast(payload)
+        await until(lambda: carol.of(ReceivedBroadcast))
+        await trio.sleep(2 * QUICK.heartbeat)  # nor is it offered by name
+        for one in (bob, carol):
+            assert [event.payload for event in one.of(ReceivedBroadcast)] == [b"good"]
+        assert bob.of(Fault) == []
+        await bob.network.broadcast(b"bad")  # one's own is one's own business
+        await until(lambda: len(carol.of(ReceivedBroadcast)) == 2)
+
+
+def refusing(payload: bytes) -> bool:
+    if payload == b"broken":
+        raise RecursionError
+    return payload != b"bad"
+
+
 async def test_a_burst_arrives_whole_and_in_order() -> None:
     """Items 5: rate limit, outgoing queue and subscription channel would each drop most of it."""
     async with pair() as (alice, bob):
@@ -47,7 +68,7 @@ async def test_a_burst_arrives_whole_and_in_order() -> None:
 async def test_a_reader_that_stands_still_holds_nobody_up() -> None:
     async with peer("alice") as alice, peer("bob", follow=False) as bob:
         await meet(alice, bob)
-        bob.network._outbox._broadcasts = 10
+        bob.network._outbox._broadcasts._limit = 10
         for number in range(50):
             await alice.network.broadcast(b"%d" % number)
         await until(lambda: bob.network.missed_broadcasts >= 39)

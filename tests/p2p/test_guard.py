@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
 from libp2p.network.stream.exceptions import StreamReset
 from libp2p.pubsub.pb import rpc_pb2
 
+from betar_tui.errors import DecodeError, StoreError
 from betar_tui.p2p import supervise
 from betar_tui.p2p.gossip import PROTOCOLS
-from betar_tui.p2p.guard import guarded, has_ended
+from betar_tui.p2p.guard import guarded, has_ended, is_nonsense
 from betar_tui.p2p.supervise import Supervisor
 from betar_tui.p2p.types import Fault, ReceivedBroadcast
 from tests.p2p.peers import QUICK, meet, pair, peer, until
@@ -59,11 +63,48 @@ async def test_a_service_that_fails_is_started_again_and_shows(autojump_clock: t
         nursery.cancel_scope.cancel()
 
 
+async def test_a_store_that_stays_broken_ends_the_nursery_and_one_that_recovers_does_not(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    starts = []
+
+    async def service() -> None:
+        starts.append(trio.current_time())
+        if len(starts) == 4:
+            await trio.sleep(supervise.CALM + 1)
+        async with trio.open_nursery():
+            raise StoreError("the disk is gone")
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        async with trio.open_nursery() as nursery:
+            Supervisor(nursery).start("merging", service)
+    assert raised.value.subgroup(StoreError)
+    assert len(starts) == 3 + supervise.STORE_FAILURES
+
+
+async def test_other_errors_between_do_not_count_as_a_broken_store(autojump_clock: trio.testing.MockClock) -> None:
+    starts = 0
+
+    async def service() -> None:
+        nonlocal starts
+        starts += 1
+        raise StoreError("locked") if starts % 3 else OSError("else")
+
+    async with trio.open_nursery() as nursery:
+        Supervisor(nursery).start("merging", service)
+        await trio.sleep(600)
+        assert starts > 20
+        nursery.cancel_scope.cancel()
+
+
 def test_what_only_says_that_a_stream_is_over_is_nobodys_fault() -> None:
     assert has_ended(StreamReset())
     assert has_ended(ExceptionGroup("both", [StreamReset(), ExceptionGroup("in", [OSError()])]))
     assert not has_ended(ExceptionGroup("both", [StreamReset(), KeyError()]))
     assert not has_ended(KeyError())
+    assert is_nonsense(ExceptionGroup("both", [StreamReset(), DecodeError("x")]))
+    for ours in (StreamReset(), StoreError("x"), ExceptionGroup("both", [DecodeError("x"), StoreError("x")])):
+        assert not is_nonsense(ours)
 
 
 async def test_cancellation_passes_through_the_guard() -> None:
@@ -157,3 +198,20 @@ async def test_connecting_from_both_sides_at_once_works() -> None:
         await alice.network.broadcast(b"once")
         await bob.network.broadcast(b"once")
         await until(lambda: alice.of(ReceivedBroadcast) and bob.of(ReceivedBroadcast))
+
+
+async def test_a_network_leaves_nothing_behind() -> None:
+    """A node opens its network again after a failure: nothing may hold on to the one before."""
+
+    async def session() -> list[weakref.ref[Any]]:
+        async with pair() as (alice, bob):
+            await alice.network.broadcast(b"x")
+            await until(lambda: bob.of(ReceivedBroadcast))
+            parts = (alice.network, alice.network._host, bob.network._bitswap, bob.network._gossip.pubsub)
+            return [weakref.ref(each) for each in parts]
+
+    gone = await session()
+    for _ in range(3):
+        await trio.sleep(0.05)
+        gc.collect()
+    assert [each() for each in gone if each() is not None] == []

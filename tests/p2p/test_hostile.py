@@ -11,7 +11,7 @@ from libp2p.abc import INetStream
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
-from betar_tui.errors import NetworkError
+from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.p2p.bitswap.messages import V12, Block, Message, encode
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.types import Fault, PeerDisconnected, ReceivedBroadcast
@@ -113,9 +113,43 @@ async def test_a_handler_that_raises_is_contained() -> None:
 
         bob.network.set_protocol_handler("/test/broken/1.0.0", broken)
         await until(lambda: alice.network.supports(bob.id, "/test/broken/1.0.0"))
-        await say(alice, bob, "/test/broken/1.0.0", b"x")
+        for _ in range(30):
+            await say(alice, bob, "/test/broken/1.0.0", b"x")
+        await until(bob.network.troubles)
+        assert "a defect of ours" in bob.network.troubles()[0]
+        await still_fine(bob)
+        assert bob.of(Fault) == []
+        assert alice.id in bob.network.topic_peers()
+
+
+async def test_a_handler_that_cannot_decode_charges_the_sender() -> None:
+    async with pair() as (alice, bob):
+
+        async def strict(stream: INetStream) -> None:
+            await stream.read(1)
+            async with trio.open_nursery():
+                raise DecodeError("no such thing")
+
+        bob.network.set_protocol_handler("/test/strict/1.0.0", strict)
+        await until(lambda: alice.network.supports(bob.id, "/test/strict/1.0.0"))
+        await say(alice, bob, "/test/strict/1.0.0", b"x")
         await until(lambda: bob.of(Fault))
-        assert "a defect of ours" in bob.of(Fault)[0].what
+        assert bob.of(Fault)[0].peer == alice.id
+        assert bob.network.troubles() == ()
+
+
+async def test_thousands_of_faults_in_one_message_are_two_events_and_end_the_reading() -> None:
+    async with pair(fault_budget=20) as (alice, bob):
+        rpc = rpc_pb2.RPC()
+        for number in range(2000):
+            rpc.publish.extend(signed(alice, signature=b"s" * 64, seqno=b"%08d" % number).publish)
+        await say(alice, bob, MESHSUB, frame(rpc.SerializeToString()))
+        await until(lambda: len(bob.of(Fault)) == 2)
+        await until(lambda: bob.of(PeerDisconnected))
+        await trio.sleep(0.5)
+        assert len(bob.of(Fault)) == 2
+        assert "19 more" in bob.of(Fault)[1].what
+        assert bob.network.faults() == {alice.id: 21}
         await still_fine(bob)
 
 

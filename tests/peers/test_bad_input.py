@@ -43,15 +43,15 @@ async def test_a_tampered_listing_is_hidden_and_counted(tmp_path):
         assert (page.listings, page.invalid) == ((), 1)
 
 
-async def test_a_head_whose_inline_block_is_another_is_charged_and_fetched(tmp_path):
+async def test_a_head_whose_inline_block_is_another_is_charged_and_not_taken(tmp_path):
     async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
         await meet(a, b)
         other = encode_node([], delta.encode([("/agents/YQ", b"lie")], [], 1))
-        written = (await a._writer.write({keys.of_agent("real"): b"{}"}))[0]
-        payload = encode_broadcast([Head(written.node.cid, other)])
+        payload = encode_broadcast([Head(cid.of(b"something else"), other)])
         assert await a.online._network.broadcast(payload) == 1
-        await eventually(lambda: unreadable(b, 1), what="the real block, fetched")
-        assert b.online._network.faults() == {a.peer_id: 1}
+        await eventually(lambda: b.online._network.faults() == {a.peer_id: 1}, what="a charge")
+        await a.publish([ListingDraft("good", 1)])
+        await eventually(lambda: shown(b), what="a good listing after it")
         assert b._store.winners(["/agents/YQ"]) == {}
 
 

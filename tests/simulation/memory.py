@@ -95,7 +95,7 @@ def blocks_of(port: Port) -> dict[bytes, bytes]:
     if isinstance(port, MemoryPort):
         return dict(port.data)
     assert isinstance(port, Store)
-    return {b"\x01\x70\x12\x20" + digest: data for digest, data in port._db.execute("SELECT digest, data FROM blocks")}
+    return {row.cid: row.data for row in port.log(1 << 30)}
 
 
 def values_of(port: Port) -> dict[str, tuple[int, bytes]]:

@@ -9,8 +9,10 @@ import pytest
 
 from betar_tui.errors import StoreError
 from betar_tui.replica import Replica, cid, keys
+from betar_tui.store import packing
 from betar_tui.store.database import Store, open_store
 from betar_tui.store.facts import PeerRow
+from betar_tui.store.groups import Member
 from tests.simulation.lab import node
 from tests.simulation.memory import assert_sound
 
@@ -195,3 +197,31 @@ def test_many_threads_may_read_while_one_writes(store: Store) -> None:
         for each in readers:
             each.join()
     assert errors == []
+
+
+def test_packing_while_others_read_and_write(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a group is compressed the store is free; a value that counts again meanwhile keeps its block plain."""
+    monkeypatch.setattr(packing, "GROUP", 3)
+    replica = Replica(store)
+    nodes = [node((), [("/k", b"%d" % i)], (), i + 1) for i in range(4)]
+    replica.merge(nodes, "peer", 0)
+    make = packing.make
+
+    def interrupted(members: list[tuple[int, Member]]) -> packing.Packed:
+        def work() -> None:
+            replica.merge([node((), (), [("/k", nodes[3])], 9)], "peer", 0)
+            assert store.winners(["/k"])["/k"].value == b"2"
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+        return make(members)
+
+    monkeypatch.setattr(packing, "make", interrupted)
+    assert store.pack(3, keep=0) == 0
+    monkeypatch.setattr(packing, "make", make)
+    assert store.pack(3, keep=0) == 3
+    assert store.stored([nodes[2].cid, nodes[3].cid]) == {nodes[2].cid: True, nodes[3].cid: True}
+    assert store._db.execute("SELECT n FROM blocks").fetchall() == [(3,), (5,)]
+    assert_sound(store, [row.data for row in store.log(10)])

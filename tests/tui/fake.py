@@ -22,6 +22,7 @@ from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
     Connectivity,
+    DagNode,
     DelistReceipt,
     DeltaInfo,
     Event,
@@ -116,6 +117,7 @@ class FakeMarketplace:
         self.gates: dict[str, trio.Event] = {}
         self.calls: list[tuple[str, object]] = []
         self.height = 1
+        self.deltas: tuple[DagNode, ...] = ()
         self._streams: set[trio.MemorySendChannel[Event]] = set()
 
     # The door
@@ -190,6 +192,10 @@ class FakeMarketplace:
 
     async def heads(self) -> tuple[HeadInfo, ...]:
         return (HeadInfo(_cid("head"), self.height),)
+
+    async def dag(self, limit: int = 200) -> tuple[DagNode, ...]:
+        await self._enter("dag", limit)
+        return self.deltas[:limit]
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         return ()

@@ -1,10 +1,10 @@
 """Bitswap over streams: moves what `wants` and `ledger` decide, and verifies blocks.
 
-Theory of operation. Each peer has a `_Link`: one outgoing stream, kept open, written by one task as soon as there is
-something to write (what piles up meanwhile goes into the next message), and one task that looks up blocks the peer
-asked for. Peers may open any number of streams to us; each is read until it ends. Answers go out on our own stream,
-because Go never reads the one it sent its wants on; answers that a peer writes on our stream, as py-libp2p does, are
-read as well.
+Theory of operation. Each connected peer has a `_Link`: one outgoing stream, kept open, written by one task as soon as
+there is something to write (what piles up meanwhile goes into the next message), and one task that looks up blocks the
+peer asked for. Peers may open any number of streams to us; each is read until it ends. Answers go out on our own
+stream, because Go never reads the one it sent its wants on; answers that a peer writes on our stream, as py-libp2p
+does, are read as well.
 
 A block counts only if its recomputed CID is wanted. A block that nobody wanted lately is a fault of its sender.
 """
@@ -35,7 +35,7 @@ from betar_tui.p2p.bitswap.messages import (
 )
 from betar_tui.p2p.bitswap.wants import Wants
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.guard import Charge, guarded, quiet_reset
+from betar_tui.p2p.guard import Charge, Report, guarded, quiet_reset
 from betar_tui.p2p.host import PeerHost, open_stream
 from betar_tui.p2p.types import BlockSource, ReceivedBlock, Timing
 
@@ -43,10 +43,13 @@ log = logging.getLogger(__name__)
 
 MESSAGE_BYTES = 1 << 20  # a message is filled up to here; a single block may exceed it
 OUTSTANDING_BYTES = 4 << 20  # blocks read for a peer and not yet written to it
+OUTSTANDING_PRESENCES = 8192
 LOOKUP_BATCH = 32
 PRESENCES_PER_MESSAGE = 2048
 STREAMS_PER_PEER = 32
-REOPEN_PAUSE = 0.25
+# Between two openings of our stream to a peer; a stream that lasted makes the pause short again.
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
+LASTED = 10.0
 
 
 class _Signal:
@@ -77,6 +80,20 @@ class _Link:
         self.bytes = 0
         self.stream: INetStream | None = None
         self.incoming = 0
+        self.pause = FIRST_PAUSE
+        self.may_open = float("-inf")
+
+    @property
+    def full(self) -> bool:
+        """Whether more answers wait for the peer than it should get queued; it may not be reading at all."""
+        return self.bytes > OUTSTANDING_BYTES or len(self.presences) > OUTSTANDING_PRESENCES
+
+    async def until_it_may_open(self) -> None:
+        """Wait as long as openings fail, or streams break as soon as they are open."""
+        await trio.sleep_until(max(self.may_open, trio.current_time()))
+        now = trio.current_time()
+        self.pause = FIRST_PAUSE if now > self.may_open + LASTED else min(self.pause * 2, LONGEST_PAUSE)
+        self.may_open = now + self.pause
 
     def push(self, blocks: Iterable[Block], presences: Iterable[Presence]) -> None:
         """Queue answers."""
@@ -112,18 +129,20 @@ class Bitswap:
         nursery: trio.Nursery,
         received: trio.MemorySendChannel[ReceivedBlock],
         charge: Charge,
+        report: Report,
     ) -> None:
         self._host = host
         self._source = source
         self._nursery = nursery
         self._received = received
         self._charge = charge
+        self._report = report
+        self.barred: Callable[[str], bool] = lambda peer: False
         self._wants = Wants(timing.stall, timing.retry_min, timing.retry_max)
         self._ledgers = Ledgers()
         self._links: dict[str, _Link] = {}
         self._retimed = _Signal()
         self._asleep_until = float("inf")
-        self.on_source_error: Callable[[BaseException], None] = lambda error: None
 
     # For the network
 
@@ -150,13 +169,13 @@ class Bitswap:
     def announce(self, cid: bytes) -> None:
         """A block is held now: peers that asked for it get it."""
         for peer in self._ledgers.arrived(cid):
-            self._link(peer).lookup.set()
+            if (link := self._link(peer)) is not None:
+                link.lookup.set()
 
     def peer_up(self, peer: str, protocols: Iterable[str]) -> None:
         """A connected peer said what it speaks."""
         spoken = set(protocols) & set(PROTOCOLS)
-        if spoken:
-            self._link(peer)
+        if spoken and self._link(peer) is not None:
             self._wants.peer_up(peer, V12 in spoken, trio.current_time())
             self._flush()
 
@@ -182,6 +201,8 @@ class Bitswap:
         """Read one stream that a peer opened, until it ends. Raises DecodeError: the guard charges and resets."""
         peer = str(stream.muxed_conn.peer_id)
         link = self._link(peer)
+        if link is None:
+            return
         if link.incoming >= STREAMS_PER_PEER:
             raise DecodeError("too many Bitswap streams")
         link.incoming += 1
@@ -194,13 +215,16 @@ class Bitswap:
 
     async def _read(self, peer: str, stream: INetStream) -> None:
         frames = FrameReader(stream, MAX_MESSAGE)
-        while (raw := await frames.next()) is not None:
+        while (raw := await frames.next()) is not None and not self.barred(peer):
             await self._take_in(peer, decode(raw))
 
     async def _take_in(self, peer: str, message: Message) -> None:
         now = trio.current_time()
-        if (message.entries or message.full) and self._ledgers.receive(peer, message.entries, message.full):
-            self._link(peer).lookup.set()
+        link = self._link(peer)
+        if link is None:  # it has just gone: it wants nothing, but what it sent is as good as ever
+            message = Message(blocks=message.blocks)
+        elif (message.entries or message.full) and self._ledgers.receive(peer, message.entries, message.full):
+            link.lookup.set()
         for presence in message.presences:
             (self._wants.have if presence.have else self._wants.dont_have)(peer, presence.cid, now)
         verified = self._verify(peer, message.blocks)
@@ -238,9 +262,14 @@ class Bitswap:
         if self._wants.next_deadline() < self._asleep_until:
             self._retimed.set()
 
-    def _link(self, peer: str) -> _Link:
+    def _connected(self, peer: str) -> bool:
+        connections = self._host.get_network().get_connections(addresses.peer_id(peer))
+        return any(not each.is_closed for each in connections)
+
+    def _link(self, peer: str) -> _Link | None:
+        """The link to a peer, made when there is none; None for a peer that is not connected."""
         link = self._links.get(peer)
-        if link is None:
+        if link is None and self._connected(peer):
             link = self._links[peer] = _Link(peer)
             self._nursery.start_soon(self._serve, link, name=f"bitswap with {peer}")
         return link
@@ -252,8 +281,8 @@ class Bitswap:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._look_up, link)
                     await self._write(link, nursery)
-        except Exception:
-            log.exception("bitswap with %s failed", link.peer)
+        except Exception as error:
+            self._report("bitswap", error)
         finally:
             if self._links.get(link.peer) is link:
                 self.peer_down(link.peer)
@@ -267,11 +296,15 @@ class Bitswap:
                 link.room.set()
 
     async def _send(self, link: _Link, message: Message, nursery: trio.Nursery) -> None:
-        """Write one message, over a new stream if the old one is gone."""
+        """Write one message, over a new stream if the old one is gone. Ends the link of a peer that is gone itself."""
         while True:
             stream = link.stream
+            if not self._connected(link.peer):
+                link.scope.cancel()
+                await trio.lowlevel.checkpoint()
             try:
                 if stream is None:
+                    await link.until_it_may_open()
                     peer = addresses.peer_id(link.peer)
                     stream = link.stream = await open_stream(self._host, peer, list(PROTOCOLS))
                     nursery.start_soon(self._read_answers, link, stream)
@@ -281,13 +314,12 @@ class Bitswap:
                 log.debug("bitswap to %s: %r", link.peer, error)
                 if stream is not None and link.stream is stream:
                     await self._lost(link, stream)
-            await trio.sleep(REOPEN_PAUSE)
             if message.entries:  # they count as sent, so the planner has queued them again
                 message = Message(self._wants.take(link.peer), False, message.blocks, message.presences)
 
     async def _read_answers(self, link: _Link, stream: INetStream) -> None:
         """Read what comes back on our own stream; notice when it ends."""
-        await guarded(lambda stream: self._read(link.peer, stream), self._charge)(stream)
+        await guarded(lambda stream: self._read(link.peer, stream), self._charge, self._report)(stream)
         if link.stream is stream:
             await self._lost(link, stream)
 
@@ -301,13 +333,12 @@ class Bitswap:
         while True:
             await link.lookup.wait()
             while asked := self._ledgers.take_lookups(link.peer, LOOKUP_BATCH):
-                while link.bytes > OUTSTANDING_BYTES:
+                while link.full:
                     await link.room.wait()
                 try:
                     held = await self._source.blocks(tuple(asked))
                 except Exception as error:
-                    log.exception("blocks could not be read")
-                    self.on_source_error(error)
+                    self._report("blocks for peers", error)
                     held = {}
                 link.push(*self._ledgers.answer(link.peer, asked, held))
                 await trio.lowlevel.checkpoint()

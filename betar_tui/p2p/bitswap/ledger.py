@@ -1,7 +1,7 @@
 """What peers want of us, and what they get: the server's half of Bitswap, without I/O.
 
 Each peer has a ledger: the entries of its wantlist that we could not answer with a block yet (at most `MAX_WANTS`,
-the excess is dropped and counted), and those to be looked up next. The engine takes a batch of look-ups, reads the
+the excess is dropped), and those to be looked up next. The engine takes a batch of look-ups, reads the
 blocks, and gives them back to `answer`, which says what to send. A block that arrives later is looked up again for
 everybody who still wants it. As in boxo: a block settles its entry, a HAVE settles an entry that only asked for one,
 and a small block is sent instead of a HAVE.
@@ -9,7 +9,7 @@ and a small block is sent instead of a HAVE.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from betar_tui.p2p.bitswap.cids import is_supported
@@ -32,7 +32,6 @@ class Ledgers:
         self._max_wants = max_wants
         self._ledgers: dict[str, _Ledger] = {}
         self._waiting: dict[bytes, set[str]] = {}
-        self.dropped = 0
 
     def receive(self, peer: str, entries: Sequence[Entry], full: bool) -> bool:
         """Take in (part of) a peer's wantlist; `full` replaces what it wanted before. Whether it must be looked
@@ -48,8 +47,6 @@ class Ledgers:
                 ledger.wants[entry.cid] = entry
                 ledger.lookups[entry.cid] = entry.send_dont_have
                 self._waiting.setdefault(entry.cid, set()).add(peer)
-            else:
-                self.dropped += 1
         return bool(ledger.lookups)
 
     def arrived(self, cid: bytes) -> tuple[str, ...]:
@@ -101,15 +98,6 @@ class Ledgers:
             for cid in tuple(ledger.wants):
                 self._drop(peer, ledger, cid)
             del self._ledgers[peer]
-
-    def wanted_by(self, peer: str) -> int:
-        """How many entries of `peer` wait."""
-        ledger = self._ledgers.get(peer)
-        return 0 if ledger is None else len(ledger.wants)
-
-    def waiting_peers(self, cids: Iterable[bytes]) -> set[str]:
-        """Peers that want any of `cids`."""
-        return {peer for cid in cids for peer in self._waiting.get(cid, ())}
 
     def _drop(self, peer: str, ledger: _Ledger, cid: bytes) -> None:
         ledger.wants.pop(cid, None)

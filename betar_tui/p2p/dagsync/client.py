@@ -5,7 +5,7 @@ stream ends and the peer is charged. What is done with the blocks is the caller'
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import trio
@@ -52,13 +52,11 @@ class DagSyncClient:
         Raises NetworkError when the peer cannot be asked or stalls, DecodeError when it breaks a rule. Leaving the
         iteration early ends the stream.
         """
-        stream = self._streams.pop(peer, None) or await self._open_stream(peer, PROTOCOL)
+        request = Request(tuple(wants[:MAX_WANTS]), tuple(haves))
+        stream = await self._begin(peer, encode_request(request))
+        answer = _Answer(request)
         clean = False
         try:
-            request = Request(tuple(wants[:MAX_WANTS]), tuple(haves))
-            with _stalling(peer):
-                await stream.write(encode_request(request))
-            answer = _Answer(request)
             while answer.trailer is None:
                 yield await self._next(peer, stream, answer)
             clean = True
@@ -68,8 +66,25 @@ class DagSyncClient:
             if clean:
                 self._streams[peer] = stream
             else:
-                with trio.CancelScope(deadline=trio.current_time() + 1, shield=True):
-                    await stream.reset()
+                await _reset(stream)
+
+    async def _begin(self, peer: str, request: bytes) -> INetStream:
+        """A stream on which the request is written: the one kept open, or a new one where that has died."""
+        kept = self._streams.pop(peer, None)
+        if kept is not None:
+            try:
+                with _stalling(peer):
+                    await kept.write(request)
+                return kept
+            except (StreamError, NetworkError):
+                await _reset(kept)
+        stream = await self._open_stream(peer, PROTOCOL)
+        try:
+            with _stalling(peer):
+                await stream.write(request)
+            return stream
+        except StreamError as error:
+            raise NetworkError(f"{peer} takes no dagsync request: {error}") from error
 
     @staticmethod
     async def _next(peer: str, stream: INetStream, answer: "_Answer") -> "Piece":
@@ -134,6 +149,12 @@ class _Answer:
         if len(rest) > start + size:
             raise DecodeError("dagsync: something follows the trailer")
         self.trailer = decode_trailer(rest[start:])
+
+
+async def _reset(stream: INetStream) -> None:
+    """End a stream; it may be dead already, and nothing may hide why it is ended."""
+    with trio.CancelScope(deadline=trio.current_time() + 1, shield=True), suppress(Exception):
+        await stream.reset()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input
 
 from betar_tui.errors import FilterError
@@ -20,6 +21,9 @@ from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.detail import DetailScreen
 from betar_tui.tui.screens.live import LiveScreen
+from betar_tui.tui.screens.log import LogScreen
+from betar_tui.tui.screens.mine import MineScreen
+from betar_tui.tui.screens.replica import ReplicaScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
@@ -32,6 +36,9 @@ from betar_tui.tui.widgets.peers import PeerTable
 from betar_tui.tui.widgets.status import StatusBar
 
 WIDE = 120
+
+REST = 0.04
+"""Seconds the cursor rests on a listing before it is drawn in full."""
 
 # What keys do on this screen, unless a filter is being typed; Tab works there as well.
 OWN_ACTIONS = {binding.action.split("(")[0] for binding in bindings("main")} - {"next_pane", "previous_pane"}
@@ -54,6 +61,7 @@ class MainScreen(LiveScreen[None]):
         self._filter_hint = ""
         self._pane = "listings"
         self._own_shown: bool | None = None
+        self._resting: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -121,13 +129,13 @@ class MainScreen(LiveScreen[None]):
             rows.settle()
             self._tell_filter()
         else:
-            rows.refresh()
+            rows.redraw()
         self.query_one(StatusBar).refresh()
 
     def _tell_filter(self) -> None:
         index = self._model.index
         bar = self.query_one(FilterBar)
-        bar.tell(len(index.rows), len(index), self._filter_error, self._filter_hint, self._rows.new_count)
+        bar.tell(index.count, len(index), self._filter_error, self._filter_hint, self._rows.new_count)
 
     def _show_states(self) -> None:
         model = self._model
@@ -138,12 +146,18 @@ class MainScreen(LiveScreen[None]):
 
     def _show_detail(self) -> None:
         if self._wide:
-            self.query_one(DetailView).show(self.current)
-            self._find("detail").show(states.detail(self._model, self.current))
+            # Drawing a listing in full takes longer than moving on to the next one: only where the cursor rests.
+            if self._resting is not None:
+                self._resting.stop()
+            self._resting = self.set_timer(REST, self._draw_detail)
         own = not self.why_not("edit")
         if own != self._own_shown:
             self._own_shown = own
             self.query_one(KeyLine).refresh()
+
+    def _draw_detail(self) -> None:
+        self.query_one(DetailView).show(self.current)
+        self._find("detail").show(states.detail(self._model, self.current))
 
     def on_resize(self) -> None:
         """The side pane may have come up."""
@@ -281,6 +295,11 @@ class MainScreen(LiveScreen[None]):
         self._mark_pane(name)
         self._find(name).focus_inside()
 
+    def action_place(self, name: str) -> None:
+        """Go to a place of its own."""
+        places = {"replica": ReplicaScreen, "mine": MineScreen, "log": LogScreen}
+        self.app.push_screen(places[name](self._model, self._deeds, self._options))
+
     def action_show_new(self) -> None:
         """Take over what waits."""
         self._rows.settle()
@@ -335,7 +354,7 @@ class MainScreen(LiveScreen[None]):
         try:
             index.set_filter(text)
             rest, hint = unfinished(text)
-            if typing and hint and not index.rows:
+            if typing and hint and not index.count:
                 # On the way to a field the word matches nothing; the table must not vanish for that.
                 index.set_filter(rest)
                 self._filter_hint = hint

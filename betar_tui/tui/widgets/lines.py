@@ -9,21 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from betar_tui.tui.actions import bindings
 
 Span = tuple[str, str]
 """A piece of a line: text, and the names of its component classes without "lines--", separated by spaces."""
+
+
+WHOLE = 10_000
+"""More cells than a line has."""
 
 
 class LineList(ScrollView, can_focus=True):
@@ -36,7 +41,11 @@ class LineList(ScrollView, can_focus=True):
         for name in ("cursor", "dim", "good", "warn", "bad", "accent", "strong", "flash", "gone", "bar")
     }
 
-    cursor = reactive(0)
+    cursor = reactive(0, repaint=False)
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self._drawn: dict[int, tuple[int, Sequence[Span]]] = {}
 
     class Moved(Message):
         """The cursor stands on another line, or was moved by the person."""
@@ -77,9 +86,32 @@ class LineList(ScrollView, can_focus=True):
     def recount(self) -> None:
         """To be called when the number of lines may have changed."""
         size = Size(self.scrollable_content_region.width or self.size.width, self.count)
-        if size.height != self.virtual_size.height:
-            self.virtual_size = size
-        self.refresh()
+        old = self.virtual_size.height
+        if size.height != old:
+            height = self.scrollable_content_region.height
+            if old > height > 0 and size.height > height:
+                # The scrollbar stays: no other widget's place depends on how many lines there are.
+                self.set_reactive(Widget.virtual_size, size)
+                self._scroll_update(size)
+            else:
+                self.virtual_size = size
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw again the cells that show something else now, and nothing but them."""
+        top, width = self.scroll_offset.y, self.scrollable_content_region.width
+        regions = []
+        for y in range(self.scrollable_content_region.height):
+            row = y + top
+            spans = self.spans(row, width - 1) if row < self.count else ()
+            drawn = self._drawn.get(y)
+            if drawn is None or drawn[0] != width:
+                regions.append(Region(0, y, width, 1))
+            elif (different := _difference(drawn[1], spans)) is not None:
+                start, end = different
+                regions.append(Region(1 + start, y, min(end, width - 1) - start, 1))
+        if regions:
+            self.refresh(*regions)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         """As wide as there is room."""
@@ -90,6 +122,8 @@ class LineList(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         row = y + self.scroll_offset.y
         base = self.rich_style
+        spans = self.spans(row, width - 1) if row < self.count else ()
+        self._drawn[y] = (width, spans)
         if row >= self.count:
             return Strip.blank(width, base)
         selected = row == self.cursor
@@ -100,7 +134,7 @@ class LineList(ScrollView, can_focus=True):
         bar = ("▌" if self.has_focus else "▏") if selected else " "
         segments = [Segment(bar, base + self._part("bar") if selected else base)]
         left = width - 1
-        for text, names in self.spans(row, left):
+        for text, names in spans:
             if left <= 0:
                 break
             piece = Segment(text, base + self._part(names) if names else base)
@@ -203,3 +237,23 @@ class LineList(ScrollView, can_focus=True):
 
     def _moved(self, by_person: bool) -> None:
         self.post_message(self.Moved(self, by_person))
+
+
+def _difference(old: Sequence[Span], new: Sequence[Span]) -> tuple[int, int] | None:
+    """The cells from the first to the last span that differ; None where none does. Spans that do not match one to one
+    count as different to the end."""
+    if old == new:
+        return None
+    if len(old) != len(new):
+        return 0, WHOLE
+    at, start, end = 0, -1, 0
+    same = True
+    for before, now in zip(old, new, strict=True):
+        cells = cell_len(now[0])
+        if before != now:
+            start = at if start < 0 else start
+            end = at + cells
+            same = same and cell_len(before[0]) == cells
+        at += cells
+    # Where a span has another width, all that follows has moved.
+    return start, end if same else WHOLE

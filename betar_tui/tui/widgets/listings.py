@@ -60,8 +60,8 @@ class ListingRows(LineList):
     def __init__(self, model: MarketModel) -> None:
         super().__init__(id="rows")
         self._model = model
-        self._held: list[str] = []
-        self._known: set[str] = set()
+        self._held: list[int] = []
+        self._held_set: set[int] | None = None
         self._new: set[str] = set()
         self._generation = -1
         self._touched_at = float("-inf")
@@ -75,7 +75,7 @@ class ListingRows(LineList):
     @property
     def held(self) -> Sequence[str]:
         """The ids of the rows as shown."""
-        return self._held
+        return [listing.id for slot in self._held if (listing := self._model.listing_at(slot))]
 
     @property
     def new_count(self) -> int:
@@ -85,17 +85,17 @@ class ListingRows(LineList):
     @property
     def current(self) -> str:
         """The id of the listing under the cursor, or nothing."""
-        return self._held[self.cursor] if 0 <= self.cursor < len(self._held) else ""
+        listing = self._model.listing_at(self._held[self.cursor]) if 0 <= self.cursor < len(self._held) else None
+        return listing.id if listing else ""
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
         """One listing."""
-        listing_id = self._held[row]
-        listing = self._model.listing(listing_id)
+        model = self._model
+        listing = model.listing_at(self._held[row])
         if listing is None:
             return [("  …", "dim")]
-        model = self._model
         # The scrollbar may or may not be there; columns are placed as if it were, so that they never jump.
-        return columns.cells(listing, model.mark(listing_id), model.clock(), model.own_id, self.size.width - 2)
+        return columns.cells(listing, model.mark(listing.id), model.clock(), model.own_id, self.size.width - 2)
 
     def touch(self) -> None:
         """The person is moving: keep the rows still from now on."""
@@ -113,47 +113,59 @@ class ListingRows(LineList):
             return
         index = self._model.index
         for listing_id in news.ids:
-            if listing_id not in self._known and index.shows(listing_id):
+            if not self._holds(listing_id) and index.shows(listing_id):
                 self._new.add(listing_id)
             else:
                 self._new.discard(listing_id)
-        self.refresh()
+        self.redraw()
+
+    def _holds(self, listing_id: str) -> bool:
+        """Whether a row shows this listing."""
+        if self._held_set is None:
+            # Only wanted while somebody moves and something comes in.
+            self._held_set = set(self._held)
+        return self._model.index.slot(listing_id) in self._held_set
 
     def settle(self, *, top: bool = False, other: bool = False) -> None:
         """Take over the index's order. `top` puts the cursor on the first row; `other` says that these are other rows,
         so that a cursor whose listing is gone begins anew."""
         self._new.clear()
-        generation = self._model.index.generation
-        if generation == self._generation and not top:
-            self.refresh()
+        index = self._model.index
+        if index.generation == self._generation and not top:
+            self.redraw()
             return
-        self._generation = generation
+        self._generation = index.generation
         line = self.cursor - self.scroll_offset.y
         at_top = self.scroll_offset.y == 0
         current = "" if top else self._cursor_id
-        self._held = list(self._model.index.rows)
-        self._known = set(self._held)
-        self._model.forget_gone(self.current)
+        was_current = self.current
+        self._held, self._held_set = index.slots(), None
+        slot = index.slot(current) if current and index.shows(current) else None
+        self._model.forget_gone(was_current)
         lost = 0 if top or other or not current else self.cursor
-        position = self._held.index(current) if current in self._known else lost
+        position = lost if slot is None else self._held.index(slot)
         self.recount()
-        height = self.scrollable_content_region.height
         self.cursor = position
-        if top or (at_top and self.cursor < height):
-            self.scroll_to(y=0, animate=False)
-        else:
-            self.scroll_to(y=max(0, self.cursor - line), animate=False)
-        if current and current not in self._known:
+        self._keep_line(top or (at_top and self.cursor < self.scrollable_content_region.height), line)
+        if current and slot is None:
             self._cursor_id = self.current
-        self._moved(False)
+        if self.current != was_current:
+            self._moved(False)
+
+    def _keep_line(self, home: bool, line: int) -> None:
+        """Scroll so that the cursor is on its line of the screen again."""
+        y = 0 if home else max(0, self.cursor - line)
+        if y != self.scroll_offset.y:
+            self.scroll_to(y=y, animate=False)
 
     def go_to(self, listing_id: str) -> bool:
         """Put the cursor on a listing; False if no row shows it."""
-        if listing_id not in self._known:
+        if not self._holds(listing_id):
             self.settle()
-        if listing_id not in self._known:
+        slot = self._model.index.slot(listing_id)
+        if slot is None or not self._holds(listing_id):
             return False
-        self.cursor = self._held.index(listing_id)
+        self.cursor = self._held.index(slot)
         self.touch()
         self.call_after_refresh(self.show_cursor)
         return True

@@ -1,0 +1,173 @@
+"""A living market on one machine, for somebody who wants to look: `betar-tui --demo`.
+
+Everything is real but the agents: the interface has a peer of its own on a throw-away data directory, and a child
+process runs five more, which publish, change and remove listings over loopback. Nothing leaves the machine. The child
+ends when its standard input does, so it cannot outlive the interface, however that ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import trio
+
+from betar_tui import logs
+from betar_tui.config import Config
+from betar_tui.errors import BetarError
+from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
+from betar_tui.node import Node, open_node
+from betar_tui.tui.options import TuiOptions
+
+log = logging.getLogger(__name__)
+
+PEERS = 5
+LISTEN = ("/ip4/127.0.0.1/tcp/0",)
+MOST_LISTINGS = 12
+"""Listings of one peer; with more it rather removes one."""
+
+AGENTS = (
+    ("ocr", 0.02, "Reads scanned pages, tables and handwriting.\n\n- 40 languages\n- returns **Markdown** or JSON"),
+    ("translate", 0.05, "Translates between 24 languages and keeps the formatting."),
+    ("summarise", 0.01, "Three sentences of any text, with quotations to prove them."),
+    ("transcribe", 0.12, "Speech to text with speakers told apart. *One hour of sound in two minutes.*"),
+    ("geocode", 0.004, "Turns addresses into coordinates, and back."),
+    ("image-tag", 0.03, "Names what is in a picture, with a certainty for each."),
+    ("audit", 4.5, "Reads Solidity and tells what may go wrong, line by line."),
+    ("forecast", 0.008, "Weather for the next ten days, hour by hour, for any coordinate."),
+    ("invoice", 0.25, "Takes a PDF invoice, returns its positions, taxes and due date as JSON."),
+    ("sql", 0.09, "Answers questions about your database and shows the query it ran."),
+    ("proofread", 0.06, "Finds slips of grammar and style and says why they are some."),
+    ("route", 0.015, "Plans a round trip of up to 200 stops."),
+)
+NAMES = ("amber", "brisk", "calm", "deft", "eager", "fleet", "lucid", "mellow", "nimble", "swift", "vivid", "witty")
+
+
+async def run_demo(options: TuiOptions | None = None) -> None:
+    """Show the demonstration until the person quits. Raises BetarError."""
+    from betar_tui.tui.run import run_app
+
+    with tempfile.TemporaryDirectory(prefix="betar-tui-demo-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        logs.configure("info", "text", folder / "betar-tui.log")
+        painted = trio.Event()
+        chosen = replace(options or TuiOptions(), title="betar demo", painted=painted.set)
+        async with (
+            _neighbours(folder) as child,
+            open_node(_config(folder / "you"), network=True, start=painted) as node,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(_join, node, child)
+            await run_app(node, options=chosen)
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _neighbours(folder: Path) -> AsyncIterator[trio.Process]:
+    """The child process with the other peers."""
+    with (folder / "peers.log").open("wb") as errors:
+        child = await trio.lowlevel.open_process(
+            [sys.executable, "-m", "betar_tui.demo", str(folder)], stdin=-1, stdout=-1, stderr=errors
+        )
+    try:
+        yield child
+    finally:
+        with trio.CancelScope(shield=True):
+            child.kill()
+            await child.wait()
+
+
+async def _join(node: Node, child: trio.Process) -> None:
+    """Connect to each of the other peers as it tells its address."""
+    assert child.stdout is not None
+    await node.online.ready.wait()
+    known = b""
+    async for piece in child.stdout:
+        *lines, known = (known + piece).split(b"\n")
+        for line in lines:
+            try:
+                await node.connect(line.decode())
+            except BetarError as error:
+                log.warning("a demo peer does not answer: %s", error)
+
+
+def _config(directory: Path) -> Config:
+    return Config(data_dir=directory, listen=LISTEN, listen_explicit=True, mdns=False, dht=False, announce_interval=5.0)
+
+
+# In the child.
+
+
+async def _market(folder: Path) -> None:
+    """Five peers that trade until standard input ends."""
+    async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+        nursery.start_soon(_until_input_ends, nursery.cancel_scope)
+        first = ""
+        for number in range(PEERS):
+            node = await stack.enter_async_context(open_node(_config(folder / f"peer-{number}"), network=True))
+            agents = [_agent(number, at) for at in range(random.randint(3, 6))]
+            await node.publish(agents)
+            await node.online.ready.wait()
+            address = node.online.addrs[0]
+            if first:
+                await node.connect(first)
+            first = first or address
+            sys.stdout.write(f"{address}\n")
+            sys.stdout.flush()
+            nursery.start_soon(_trade, node, number)
+        await trio.sleep_forever()
+
+
+async def _until_input_ends(scope: trio.CancelScope) -> None:
+    async with trio.lowlevel.FdStream(0) as stdin:
+        while await stdin.receive_some():
+            pass
+    scope.cancel()
+
+
+async def _trade(node: Node, number: int) -> None:
+    """What a seller does all day: a new agent now and then, other prices often, a removal at times."""
+    made = 100
+    while True:
+        await trio.sleep(random.expovariate(1 / 3.0) + 0.3)
+        own = [each for each in (await node.listings("state:mine")).listings if each.mine]
+        dice = random.random()
+        if len(own) < 3 or (dice < 0.3 and len(own) < MOST_LISTINGS):
+            made += 1
+            await node.publish([_agent(number, made)])
+        elif dice < 0.8:
+            item = random.choice(own)
+            await node.update(item.id, _other_price(item))
+        elif len(own) > 3:
+            await node.delist(random.choice(own).id)
+
+
+def _agent(number: int, at: int) -> ListingDraft:
+    trade, price, description = AGENTS[(at * 5 + number * 2) % len(AGENTS)]
+    name = NAMES[(number * 3 + at) % len(NAMES)]
+    return ListingDraft(
+        name=f"{name}-{trade}" if at < 100 else f"{name}-{trade}-{at - 99}",
+        price=round(price * random.uniform(0.7, 1.6), 3),
+        description=description,
+        metadata={"version": f"1.{random.randint(0, 9)}", "currency": "USDC"},
+    )
+
+
+def _other_price(item: Listing) -> ListingPatch:
+    return ListingPatch(price=round(max(0.001, item.price * random.uniform(0.8, 1.25)), 3))
+
+
+def main() -> None:
+    """The child: the folder to live in is its only argument."""
+    logs.configure("warning", "text", None)
+    trio.run(_market, Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

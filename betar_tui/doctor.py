@@ -1,0 +1,126 @@
+"""What `betar-tui doctor` looks at: the data directory and its peer, one finding a check. Nothing here is printed, changed
+or repaired; no database, key or directory is made."""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import trio
+
+from betar_tui.config import Config
+from betar_tui.control import ControlClient
+from betar_tui.errors import ControlError, NoRunningPeerError, StoreError, StoreLockedError
+from betar_tui.market.marketplace import Status
+from betar_tui.replica import Replica
+from betar_tui.store.database import open_store
+from betar_tui.store.lock import DirectoryLock
+
+OK, NOTE, WRONG = "ok", "note", "wrong"
+EARLIEST = 1_735_689_600.0  # 2025-01-01
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: `state` is ok, note (nothing to worry about) or wrong; `advice` says what to do, if anything."""
+
+    check: str
+    state: str
+    says: str
+    advice: str = ""
+
+
+async def examine(config: Config) -> list[Finding]:
+    """Look at everything."""
+    client = ControlClient(config.control_socket)
+    found = [*_files(config), _clock()]
+    try:
+        status = await client.status()
+    except NoRunningPeerError:
+        found += await trio.to_thread.run_sync(_store, config)
+        found += [each for address in config.listen for each in _port(address, config.listen_explicit)]
+        return [*found, Finding("peer", NOTE, "none runs on this data directory", "start one with betar-tui --serve")]
+    except ControlError as error:
+        return [*found, Finding("peer", WRONG, str(error), "stop the peer and start it again; its log says more")]
+    where = f"in use by the running peer, which holds {status.blocks} blocks and {status.listings} listings"
+    found.append(Finding("store", OK, where, "stop the peer to have the whole file checked"))
+    return [*found, *_connectivity(config, status)]
+
+
+def _files(config: Config) -> Iterator[Finding]:
+    places = (("data directory", config.data_dir, 0o022, "go-w"), ("identity key", config.key_file, 0o077, "go-rwx"))
+    for name, path, forbidden, change in places:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            yield Finding(name, NOTE, f"{path} is not there yet", "the first start makes it")
+            continue
+        except OSError as error:
+            yield Finding(name, WRONG, f"{path}: {error.strerror}", f"make it yours: sudo chown $USER {path}")
+            continue
+        if found.st_mode & forbidden:
+            yield Finding(name, WRONG, f"others may use {path}", f"chmod {change} {path}")
+        elif name == "identity key" and found.st_size != 32:
+            advice = "restore it from a backup, or remove it to become a new peer"
+            yield Finding(name, WRONG, f"{path} has {found.st_size} bytes instead of 32", advice)
+        else:
+            yield Finding(name, OK, str(path))
+
+
+def _clock() -> Finding:
+    now = time.time()
+    shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+    return Finding("clock", OK if now > EARLIEST else WRONG, shown, "set it: listings carry the time they were written")
+
+
+def _store(config: Config) -> list[Finding]:
+    path = config.database
+    if not os.path.exists(path):
+        return [Finding("store", NOTE, f"{path} is not there yet", "the first start makes it")]
+    advice = f"restore a backup, or move {path} away: what others offer comes back from peers"
+    lock = DirectoryLock(config.data_dir)
+    try:
+        lock.acquire()
+        with contextlib.closing(open_store(path)) as store:
+            said = store.check()
+            height = Replica(store).height
+            newest = max((row.at for row in store.log(1)), default=0.0)
+    except StoreLockedError as error:
+        return [Finding("store", WRONG, f"process {error.pid} uses it and answers no commands", "wait, or stop it")]
+    except StoreError as error:
+        return [Finding("store", WRONG, str(error), advice)]
+    finally:
+        lock.release()
+    if said != "ok":
+        return [Finding("store", WRONG, said, advice)]
+    sound = Finding("store", OK, f"{path} is sound, height {height}")
+    if newest > time.time() + DAY:
+        return [sound, Finding("clock", WRONG, "the store was written later than it is now", "set the clock")]
+    return [sound]
+
+
+def _port(address: str, explicit: bool) -> Iterator[Finding]:
+    kind, host, transport, port = (*address.split("/")[1:5], "", "", "", "")[:4]
+    if kind not in ("ip4", "ip6") or transport != "tcp" or not port.isdigit():
+        return
+    with socket.socket(socket.AF_INET if kind == "ip4" else socket.AF_INET6) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, int(port)))
+        except (OSError, OverflowError) as error:
+            advice = "stop what uses it, or choose another --listen"
+            yield Finding("port", WRONG if explicit else NOTE, f"{address}: {error}", advice)
+        else:
+            yield Finding("port", OK, f"{address} is free")
+
+
+def _connectivity(config: Config, status: Status) -> list[Finding]:
+    found = [Finding("service", WRONG, each, "the peer's log says more") for each in status.troubles]
+    heard = f"{status.peers} peers, {status.topic_peers} of them on the topic; {status.connectivity}"
+    if status.peers and status.topic_peers:
+        return [*found, Finding("connectivity", OK, heard)]
+    state = WRONG if config.bootstrap else NOTE
+    return [*found, Finding("connectivity", state, heard, "betar-tui connect MULTIADDR, or start it with --bootstrap")]

@@ -1,0 +1,91 @@
+"""What a seller means to have published, remembered across restarts: one record a listing.
+
+A record is the document and when it was last written; a record without a document is a removal that is not finished.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+import trio
+
+from betar_tui.market.announce import Intent
+from betar_tui.market.marketplace import Listing
+
+
+class OwnStore(Protocol):
+    """Where the records are kept; every write is durable."""
+
+    def own(self) -> Mapping[str, str]:
+        """All records, by key."""
+
+    def put_own(self, documents: Mapping[str, str]) -> None:
+        """Keep records."""
+
+    def drop_own(self, keys: Collection[str]) -> None:
+        """Forget records."""
+
+    def put_files(self, files: Mapping[bytes, bytes]) -> None:
+        """Keep blocks of metadata files, by CID."""
+
+
+class OwnListings:
+    """The records of one seller. `intents` are the listings to keep up, `removals` the keys still to be removed."""
+
+    def __init__(self, store: OwnStore) -> None:
+        self._store = store
+        self.intents: dict[str, Intent] = {}
+        self.removals: set[str] = set()
+        for key, text in store.own().items():
+            record = json.loads(text)
+            if record["document"] is None:
+                self.removals.add(key)
+            else:
+                self.intents[key] = Intent(record["document"], record["at"])
+
+    async def keep(self, intents: Mapping[str, Intent], files: Mapping[bytes, bytes]) -> None:
+        """Remember these, and the metadata files they point at, durably."""
+
+        def work() -> None:
+            if files:
+                self._store.put_files(files)
+            self._store.put_own({key: _record(intent) for key, intent in intents.items()})
+
+        await trio.to_thread.run_sync(work)
+        self.intents.update(intents)
+        self.removals.difference_update(intents)
+
+    async def begin_removal(self, key: str) -> None:
+        """From now on this listing is not kept up but removed, also after a restart."""
+        await trio.to_thread.run_sync(self._store.put_own, {key: _record(None)})
+        self.intents.pop(key, None)
+        self.removals.add(key)
+
+    async def forget(self, keys: Collection[str]) -> None:
+        """These are done with."""
+        await trio.to_thread.run_sync(self._store.drop_own, list(keys))
+        for key in keys:
+            self.intents.pop(key, None)
+        self.removals.difference_update(keys)
+
+
+def intent_of(listing: Listing, metadata: Mapping[str, object] | None) -> Intent:
+    """The intent behind an own listing that this data directory did not write: another device's, with our key.
+    `metadata` is its metadata file where the listing only has the CID."""
+    document: dict[str, object] = {
+        **listing.extra,
+        "id": listing.id,
+        "name": listing.name,
+        "price": listing.price,
+        "metadata": listing.metadata if isinstance(listing.metadata, Mapping) else dict(metadata or {}),
+        "seller_id": listing.seller_id,
+        "addrs": list(listing.addrs),
+        "protocols": list(listing.protocols),
+    }
+    if listing.token_id:
+        document["token_id"] = listing.token_id
+    return Intent(document, listing.timestamp)
+
+
+def _record(intent: Intent | None) -> str:
+    return json.dumps({"document": intent.document if intent else None, "at": intent.at if intent else 0})

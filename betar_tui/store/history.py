@@ -1,0 +1,124 @@
+"""Where a block lies and what it says, plain or packed: the one place that knows that there are two answers.
+
+A plain block is a row of `blocks`; a packed one is a slot of a group, found through `packed`. The groups used last are
+kept unpacked, so that walking history does not unpack one for every block. Runs under the store's lock.
+"""
+
+import hashlib
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from betar_tui.errors import StoreError
+from betar_tui.store.groups import SLOTS, Group, Member
+from betar_tui.store.sql import from_sql, in_list, short
+
+_KEPT = 8
+"""How many groups stay unpacked: two megabytes, enough for a few walks at once."""
+
+VERSION = "blocks.digest, blocks.height, substr(blocks.data, start + 1, length), blocks.at"
+"""What `versions` wants behind key, n, start, length and dead, with the blocks joined from the left."""
+
+
+class Row(NamedTuple):
+    """A version of a key; `at` in milliseconds."""
+
+    key: str
+    digest: bytes
+    height: int
+    value: bytes
+    at: int
+    dead: bool
+
+
+class History:
+    """Reads blocks, wherever they lie."""
+
+    def __init__(self) -> None:
+        self._groups: OrderedDict[int, Group] = OrderedDict()
+
+    def find(self, db: sqlite3.Connection, digests: Collection[bytes]) -> dict[bytes, tuple[int, bool]]:
+        """Number and completeness of those of the deltas that are held. Only complete ones are ever packed."""
+        sql = (
+            "SELECT names.n, digest, incomplete.n IS NULL FROM names LEFT JOIN blocks ON blocks.n = names.n"
+            " LEFT JOIN incomplete ON incomplete.n = names.n WHERE short IN"
+        )
+        found: dict[bytes, tuple[int, bool]] = {}
+        elsewhere = []
+        for n, digest, complete in in_list(db, sql, [short(each) for each in digests]):
+            if digest is None:
+                elsewhere.append(n)
+            else:
+                found[digest] = (n, bool(complete))
+        for n, member in self.members(db, elsewhere):
+            found[hashlib.sha256(member.data).digest()] = (n, True)
+        return _only(found, digests)
+
+    def data(self, db: sqlite3.Connection, digests: Collection[bytes]) -> dict[bytes, bytes]:
+        """Those of the blocks that are held."""
+        sql = "SELECT names.n, digest, data FROM names LEFT JOIN blocks USING (n) WHERE short IN"
+        rows = in_list(db, sql, [short(each) for each in digests])
+        found = {digest: data for _, digest, data in rows if digest is not None}
+        for _, member in self.members(db, [n for n, digest, _ in rows if digest is None]):
+            found[hashlib.sha256(member.data).digest()] = member.data
+        return _only(found, digests)
+
+    def members(self, db: sqlite3.Connection, numbers: Collection[int]) -> Iterator[tuple[int, Member]]:
+        """Packed blocks by their numbers, group by group. Raises StoreError when one is not there."""
+        if not numbers:
+            return
+        places = in_list(db, "SELECT place, n FROM packed WHERE n IN", list(dict.fromkeys(numbers)))
+        if len(places) != len(set(numbers)):
+            raise StoreError("a packed block is missing; run betar-tui doctor")
+        for place, n in sorted(places):
+            yield n, self._group(db, place // SLOTS).member(place % SLOTS)
+
+    def versions(self, db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
+        """The versions in rows of (key, n, start, length, dead, *VERSION), packed ones last."""
+        elsewhere: dict[int, list[tuple[str, int, int, bool]]] = {}
+        for key, n, start, length, dead, digest, height, value, at in rows:
+            if digest is None:
+                elsewhere.setdefault(n, []).append((key, start, start + length, bool(dead)))
+            else:
+                yield Row(key, digest, from_sql(height), value, at, bool(dead))
+        for n, member in self.members(db, elsewhere):
+            digest = hashlib.sha256(member.data).digest()
+            for key, start, end, dead in elsewhere[n]:
+                yield Row(key, digest, member.height, member.data[start:end], member.at, dead)
+
+    def newest(self, db: sqlite3.Connection, limit: int) -> list[tuple[bytes, Member]]:
+        """The deltas kept last, newest first, each with its digest."""
+        plain = db.execute("SELECT n, digest, height, at, via, data FROM blocks ORDER BY n DESC LIMIT ?", (limit,))
+        rows = {n: (digest, Member(from_sql(height), at, via, data)) for n, digest, height, at, via, data in plain}
+        packed = db.execute("SELECT n FROM packed ORDER BY n DESC LIMIT ?", (limit,))
+        chosen = sorted([*rows, *(n for (n,) in packed)], reverse=True)[:limit]
+        for n, member in self.members(db, [n for n in chosen if n not in rows]):
+            rows[n] = (hashlib.sha256(member.data).digest(), member)
+        return [rows[n] for n in chosen]
+
+    def damage(self, db: sqlite3.Connection) -> str:
+        """What is wrong with packed blocks, or ""."""
+        for g, data in db.execute("SELECT g, data FROM groups"):
+            try:
+                Group(data)
+            except StoreError as error:
+                return f"group {g}: {error}"
+        return ""
+
+    def _group(self, db: sqlite3.Connection, g: int) -> Group:
+        group = self._groups.pop(g, None)
+        if group is None:
+            row = db.execute("SELECT data FROM groups WHERE g = ?", (g,)).fetchone()
+            if row is None:
+                raise StoreError("packed blocks are missing; run betar-tui doctor")
+            group = Group(row[0])
+        self._groups[g] = group
+        if len(self._groups) > _KEPT:
+            self._groups.popitem(last=False)
+        return group
+
+
+def _only(found: dict[bytes, Any], digests: Collection[bytes]) -> dict[bytes, Any]:
+    """Without those whose short name alone is the same."""
+    return {digest: found[digest] for digest in digests if digest in found}

@@ -1,0 +1,128 @@
+"""Which blocks are packed, and the one slice of it at a time.
+
+A delta is packed when its ancestry is complete, no key's value lies in it, and more than `KEEP_PLAIN` deltas came after
+it. Packing goes through the deltas once, in the order in which they came, up to `packing.examined`; those that may be
+packed go into `due`. What it passed over comes into `due` later, with the merge that supersedes or completes it: nothing
+is ever searched for. A group is made when enough is due to fill one.
+
+A block that is packed stays so. When its value counts again, it is read from its group.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from betar_tui.store import groups
+from betar_tui.store.groups import FULL, SLOTS, Member
+from betar_tui.store.sql import from_sql, in_list
+
+KEEP_PLAIN = 2048
+"""So many deltas that came last stay plain, whatever they say: they are what peers ask for."""
+GROUP = SLOTS
+"""How many blocks make a group, unless fewer have enough bytes."""
+_EXAMINED = 4096
+_SLICE = 4 << 20
+"""Bytes of blocks in one slice at most."""
+_INCREMENTAL = 2
+_GIVEN_BACK = 1024
+"""Pages that a slice returns at most: more than it frees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A group, made and not yet written: the blocks' numbers, and their bytes before."""
+
+    numbers: tuple[int, ...]
+    data: bytes
+    before: int
+
+
+def is_due(db: sqlite3.Connection, keep: int) -> bool:
+    """Whether there may be a group's worth, told from a few rows."""
+    (count,) = db.execute(f"SELECT count(*) FROM (SELECT 1 FROM due LIMIT {GROUP})").fetchone()
+    examined, horizon = _bounds(db, keep)
+    return bool(count + horizon - examined >= GROUP)
+
+
+def examine(db: sqlite3.Connection, keep: int) -> None:
+    """Go on through the deltas. Runs in a transaction."""
+    examined, horizon = _bounds(db, keep)
+    up_to = min(horizon, examined + _EXAMINED)
+    db.execute(
+        "INSERT OR IGNORE INTO due SELECT n FROM blocks WHERE n > ? AND n <= ?"
+        " AND NOT EXISTS (SELECT 1 FROM incomplete WHERE incomplete.n = blocks.n)"
+        " AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.n = blocks.n)",
+        (examined, up_to),
+    )
+    db.execute("UPDATE packing SET examined = ?", (up_to,))
+
+
+def collect(db: sqlite3.Connection, limit: int) -> list[list[tuple[int, Member]]]:
+    """Blocks that are due, cut into full groups, together at most `limit` or one group. Runs in a transaction."""
+    limit = max(limit, GROUP)
+    # Shown again since: they come back when they are superseded again. Gone: never, but a caller must not wait for them.
+    db.execute(
+        "DELETE FROM due WHERE n IN (SELECT n FROM due ORDER BY n LIMIT ?)"
+        " AND (EXISTS (SELECT 1 FROM keys WHERE keys.n = due.n)"
+        " OR NOT EXISTS (SELECT 1 FROM blocks WHERE blocks.n = due.n))",
+        (limit,),
+    )
+    full: list[list[tuple[int, Member]]] = []
+    group: list[tuple[int, Member]] = []
+    size = total = 0
+    sql = "SELECT n, height, at, via, data FROM due JOIN blocks USING (n) ORDER BY n LIMIT ?"
+    for n, height, at, via, data in db.execute(sql, (limit,)):
+        group.append((n, Member(from_sql(height), at, via, data)))
+        size += len(data)
+        if len(group) == GROUP or size >= FULL:
+            full.append(group)
+            total += size
+            group, size = [], 0
+            if total >= _SLICE:
+                break
+    return full
+
+
+def make(members: Sequence[tuple[int, Member]]) -> Packed:
+    """One group. No database: the store is free meanwhile."""
+    blocks = [member for _, member in members]
+    return Packed(tuple(n for n, _ in members), groups.pack(blocks), sum(len(each.data) for each in blocks))
+
+
+def write(db: sqlite3.Connection, packed: Sequence[Packed]) -> int:
+    """Put groups in the place of their blocks, but for groups of which a block is shown again; counts the blocks. Runs
+    in a transaction."""
+    (g,) = db.execute("SELECT coalesce(max(g), -1) FROM groups").fetchone()
+    count = 0
+    for each in packed:
+        if in_list(db, "SELECT n FROM keys WHERE n IN", each.numbers):
+            continue
+        g += 1
+        rows = [(n,) for n in each.numbers]
+        db.execute("INSERT INTO groups VALUES (?, ?)", (g, each.data))
+        db.executemany(
+            "INSERT INTO packed VALUES (?, ?)", [(n, g * SLOTS + slot) for slot, n in enumerate(each.numbers)]
+        )
+        db.executemany("DELETE FROM blocks WHERE n = ?", rows)
+        db.executemany("DELETE FROM due WHERE n = ?", rows)
+        db.execute(
+            "UPDATE packing SET blocks = blocks + ?, groups = groups + 1, before = before + ?, after = after + ?",
+            (len(rows), each.before, len(each.data)),
+        )
+        count += len(rows)
+    return count
+
+
+def give_back(db: sqlite3.Connection) -> None:
+    """Return freed pages to the file system. Runs in a transaction. A file of version 1 keeps its pages and reuses them."""
+    if db.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+        return
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    for _ in range(min(free, _GIVEN_BACK)):
+        db.execute("PRAGMA incremental_vacuum(1)")  # a call frees one page, however many it is asked for
+
+
+def _bounds(db: sqlite3.Connection, keep: int) -> tuple[int, int]:
+    """Up to which delta packing has been, and up to which it may go."""
+    examined, newest = db.execute("SELECT examined, coalesce((SELECT max(n) FROM blocks), 0) FROM packing").fetchone()
+    return examined, max(examined, newest - keep)

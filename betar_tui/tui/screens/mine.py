@@ -1,0 +1,102 @@
+"""Own listings, and what became of each: announced, pending, healed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.content import Content
+
+from betar_tui.market.filter import STALE_AFTER
+from betar_tui.market.marketplace import Listing
+from betar_tui.market.text import neutralise
+from betar_tui.tui import format as fmt
+from betar_tui.tui.actions import bindings
+from betar_tui.tui.model import MarketModel
+from betar_tui.tui.screens.place import PlaceScreen
+from betar_tui.tui.widgets.columns import fit
+from betar_tui.tui.widgets.lines import Span
+from betar_tui.tui.widgets.pane import PaneState
+
+
+class MineScreen(PlaceScreen):
+    """One line a listing of ours; Enter edits it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("mine", first=True)]
+    TITLE = "Mine"
+    SCOPE = "mine"
+
+    @property
+    def current(self) -> str:
+        """The id of the chosen listing, or nothing."""
+        own = self._own()
+        return own[self.lines.cursor].id if self.lines.cursor < len(own) else ""
+
+    def show(self) -> None:
+        """Draw the listings."""
+        own = self._own()
+        why = "A listing of yours is announced to every peer, again and again, as long as you run.\nPress n to publish one."
+        state = PaneState("empty", "You list nothing yet", why, "publish", "Publish (n)")
+        pending = len(self._model.waiting)
+        head = f"{fmt.plural(len(own), 'listing')}, {pending} pending" if pending else fmt.plural(len(own), "listing")
+        self.tell(Content(head), [_spans(self._model, each) for each in own], state)
+
+    def tick(self) -> None:
+        """Ages go on."""
+        super().tick()
+        self.show()
+
+    def why_not(self, action: str) -> str:
+        """Why an action is not allowed now; empty if it is."""
+        return "you list nothing yet" if action in ("edit", "delist") and not self.current else ""
+
+    def open(self, row: int) -> None:
+        """Edit the listing."""
+        self.action_edit()
+
+    def action_publish(self) -> None:
+        """Publish another."""
+        self._deeds.publish()
+
+    def action_edit(self) -> None:
+        """Edit the chosen one."""
+        if self.current:
+            self._deeds.edit(self.current)
+
+    def action_delist(self) -> None:
+        """Remove the chosen one; asks once."""
+        if self.current:
+            self._deeds.delist(self.current)
+
+    def _own(self) -> Sequence[Listing]:
+        return sorted(
+            (each for each in self._model.index if each.mine), key=lambda each: (each.name.casefold(), each.id)
+        )
+
+
+def _spans(model: MarketModel, listing: Listing) -> list[Span]:
+    sign, what, style = _state(model, listing)
+    return [
+        (f" {sign} ", style),
+        (fit(neutralise(listing.name, 60), 20) + "  ", "strong"),
+        (fit(fmt.price(listing.price), 9, right=True) + "  ", ""),
+        (fit(fmt.ago(max(0.0, model.clock() - listing.timestamp)), 8) + "  ", "dim"),
+        (what, style),
+    ]
+
+
+def _state(model: MarketModel, listing: Listing) -> tuple[str, str, str]:
+    healed = model.healed.get(listing.name, "")
+    if listing.id in model.waiting:
+        return "↑", "pending: waits for a peer", "warn"
+    if healed:
+        return "!", f"healed: {neutralise(healed, 80)}", "warn"
+    if model.clock() - listing.timestamp > STALE_AFTER:
+        return "·", "stale: not renewed for two hours", "warn"
+    peers = model.status.topic_peers if model.status else 0
+    return (
+        "✓",
+        f"announced to {fmt.plural(peers, 'peer')}" if peers else "stored, no peer is here",
+        "good" if peers else "dim",
+    )

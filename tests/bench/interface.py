@@ -1,0 +1,231 @@
+"""The interface with a large market, measured inside the app: from a key to the frame that shows what it did.
+
+A frame counts once it is rendered to what a terminal would get. `SIZE` listings; deltas arrive as from a busy market.
+Then the program itself in a pseudo-terminal: from exec to the first frame, and to the stored listings on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import pty
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import trio
+import trio_asyncio
+from textual import events
+from textual.screen import Screen
+from textual.widgets import Input
+
+from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingDraft
+from betar_tui.node import open_node
+from betar_tui.tui import app as app_module
+from betar_tui.tui.app import BetarApp
+from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.options import TuiOptions
+
+from ..peers.harness import clean_environment, config
+from ..tui.fake import FakeMarketplace
+from ..tui.market import market
+from .common import bar, number
+
+SIZE, STORED, STARTS = number("LISTINGS", 100_000), number("STORED", 10_000), number("STARTS", 7)
+WORDS = ("ocr", "nimble", "swift-tr", "amber", "geo", "price<0.5", "state:verified", "tag !lucid")
+KEYS = {"-": "minus", "<": "less_than_sign", ".": "full_stop", ":": "colon", "!": "exclamation_mark", " ": "space"}
+
+
+class Measured(BetarApp):
+    """The app, noting when each frame was ready and how long it is."""
+
+    CSS_PATH = Path(app_module.__file__).with_name("betar.tcss")
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__(bridge, TuiOptions(animate=False))
+        self.frames: list[tuple[float, int]] = []
+
+    def _display(self, screen: Screen[object], renderable: object) -> None:
+        super()._display(screen, renderable)  # type: ignore[arg-type]
+        if hasattr(renderable, "render_segments"):
+            self.frames.append((time.perf_counter(), len(renderable.render_segments(self.console))))
+
+    async def frame_after(self, key: str, done: Callable[[], bool]) -> tuple[float, float, int]:
+        """Press a key; milliseconds until the frame after `done`, those of them at work, and the frame's length."""
+        await asyncio.sleep(random.uniform(0.02, 0.06))
+        self.frames.clear()
+        start, work = time.perf_counter(), time.thread_time()
+        self.post_message(events.Key(KEYS.get(key, key), key if len(key) == 1 else None))
+        await until(done)
+        ready = time.perf_counter()
+        await until(lambda: bool(self.frames) and self.frames[-1][0] >= ready - 0.0005, 0.0005)
+        at, length = self.frames[-1]
+        return (at - start) * 1000, (time.thread_time() - work) * 1000, length
+
+
+async def until(done: Callable[[], bool], pause: float = 0.0) -> None:
+    """Wait for something, ten seconds at most."""
+    end = time.perf_counter() + 10
+    while not done():
+        assert time.perf_counter() < end, "it never came"
+        await asyncio.sleep(pause)
+
+
+def listings() -> list[Listing]:
+    return [replace(each, id=f"{each.id}-{n}") for n, each in enumerate(market(SIZE))]
+
+
+async def typing(app: Measured) -> list[float]:
+    """Each letter of some filters, typed and taken away again."""
+    found = []
+    app.post_message(events.Key("slash", "/"))
+    await asyncio.sleep(0.2)
+    box = app.screen.query_one("#filter", Input)
+    for word in WORDS:
+        texts = [word[:at] for at in range(1, len(word) + 1)]
+        for text in [*texts, *reversed(texts[:-1]), ""]:
+            key = text[-1] if len(text) > len(box.value) else "backspace"
+            found.append((await app.frame_after(key, lambda text=text: box.value == text))[0])  # type: ignore[misc]
+    app.post_message(events.Key("escape", None))
+    await asyncio.sleep(0.2)
+    return found
+
+
+async def lateness(late: list[float]) -> None:
+    while True:
+        due = time.perf_counter() + 0.01
+        await asyncio.sleep(0.01)
+        late.append((time.perf_counter() - due) * 1000)
+
+
+async def stir(fake: FakeMarketplace, rate: int) -> None:
+    """So many deltas a second, most of them of listings that are there."""
+    ids = list(fake.store)
+    for n in range(10**9):
+        item = fake.store[random.choice(ids)]
+        if n % 5 == 0:
+            item = replace(item, id=f"{item.id}/{n}", name=f"fresh-{n}")
+        elif n % 2:
+            item = replace(item, price=round(item.price * 1.1, 2))
+        item = replace(item, seen_at=time.time(), height=n)
+        fake.store[item.id] = item
+        kind = ChangeKind.PUT if n % 5 == 0 else ChangeKind.UPDATE
+        fake.emit(Change(kind, item.id, item.cid, n, "x", time.time(), item))
+        await trio.sleep(1 / rate)
+
+
+async def still(app: Measured, fake: FakeMarketplace) -> None:
+    found = await typing(app)
+    cuts = statistics.quantiles(found, n=20)
+    bar(f"{SIZE} listings: filter key to frame, p50", [cuts[9]], 45, "ms")
+    bar("  p95", [cuts[18]], 70, "ms")
+    rows = app.screen.query_one("#rows")
+    moves = []
+    for _ in range(60):
+        at = rows.cursor  # type: ignore[attr-defined]
+        moves.append(await app.frame_after("down", lambda at=at: rows.cursor > at))  # type: ignore[attr-defined, misc]
+    bar("cursor move, work", [statistics.median(work for _, work, _ in moves)], 5, "ms")
+    bar("  key to frame (frames come each 17 ms)", [statistics.median(each for each, _, _ in moves)], None, "ms")
+    bar("  its frame", [statistics.median(length for _, _, length in moves)], None, "characters")
+    slot = rows._held[rows.cursor - 1]  # type: ignore[attr-defined]
+    item = app.model.index.at(slot)
+    assert item is not None
+    app.frames.clear()
+    fake.emit(Change(ChangeKind.UPDATE, item.id, item.cid, 2, "x", time.time(), replace(item, price=77.7)))
+    await asyncio.sleep(0.06)
+    bar("one changed row, with status line and activity", [sum(length for _, length in app.frames)], None, "characters")
+
+
+async def busy(app: Measured) -> None:
+    late: list[float] = []
+    ticker = asyncio.ensure_future(lateness(late))
+    found = await typing(app)
+    for _ in range(100):
+        app.post_message(events.Key("down", None))
+        await asyncio.sleep(0.03)
+    await asyncio.sleep(3)
+    ticker.cancel()
+    cuts = statistics.quantiles(found, n=20)
+    bar("100 deltas a second: loop late, p99", [statistics.quantiles(late, n=100)[98]], 50, "ms")
+    print(f"  p50 {statistics.median(late):.1f} ms, at worst {max(late):.0f} ms")
+    bar("  filter key to frame meanwhile, p50", [cuts[9]], None, "ms")
+    bar("    p95", [cuts[18]], None, "ms")
+
+
+def resident() -> float:
+    """Megabytes in memory now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+async def large() -> None:
+    fake = FakeMarketplace([], clock=time.time)  # type: ignore[arg-type]
+    fake.store, fake.history = {each.id: each for each in listings()}, defaultdict(list)
+    gc.collect()
+    before = resident()
+    async with trio_asyncio.open_loop(), trio.open_nursery() as nursery:
+        app = Measured(Bridge(fake))
+
+        async def body() -> None:
+            async with app.run_test(size=(120, 40)):
+                await until(lambda: len(app.model.index._orders) == 5, 0.05)
+                await asyncio.sleep(1)
+                await still(app, fake)
+                bar("memory of app and index above the listings", [resident() - before], 60, "MB")
+                nursery.start_soon(stir, fake, 100)
+                await asyncio.sleep(0.5)
+                await busy(app)
+
+        await trio_asyncio.aio_as_trio(body)()
+        nursery.cancel_scope.cancel()
+
+
+def start_once(directory: Path, *, wait_for: bytes) -> tuple[float, float]:
+    """Milliseconds from exec to the first frame and to a listing on the screen."""
+    begun = time.perf_counter()
+    pid, controller = pty.fork()
+    if pid == 0:
+        arguments = ["-m", "betar_tui", "--data-dir", str(directory), "--listen", "/ip4/127.0.0.1/tcp/0"]
+        environment = {**clean_environment(), "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+        os.execve(sys.executable, [sys.executable, *arguments], environment)
+    seen, first, listed = bytearray(), 0.0, 0.0
+    while not listed:
+        seen += os.read(controller, 65536)
+        now = (time.perf_counter() - begun) * 1000
+        if not first and b"Palette" in seen:
+            first = now
+        if wait_for in seen:
+            listed = now
+    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        os.waitpid(pid, 0)
+    os.close(controller)
+    return first, listed
+
+
+async def store_listings(directory: Path) -> None:
+    async with open_node(config(directory), network=False) as node:
+        drafts = [ListingDraft(f"agent-{n:05d}", n / 100, description=f"Number {n}") for n in range(STORED)]
+        for at in range(0, STORED, 1000):
+            await node.publish(drafts[at : at + 1000])
+
+
+def main() -> None:
+    trio.run(large)
+    with tempfile.TemporaryDirectory() as folder:
+        trio.run(store_listings, Path(folder))
+        found = [start_once(Path(folder), wait_for=b"agent-00003") for _ in range(STARTS)]
+    bar(f"exec to first frame, {STORED} listings", [first for first, _ in found], 450, "ms")
+    bar("  listings on the screen", [listed for _, listed in found], 900, "ms")
+
+
+if __name__ == "__main__":
+    main()

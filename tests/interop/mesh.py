@@ -1,0 +1,362 @@
+"""A live network of Go peers and ours, from one seed: it is torn apart, restarted and healed, and must agree at the end.
+
+What happens is decided by the seed: how many of each there are, who knows whom, over how long a wire, and a schedule of
+puts, deletes, batches, partitions and restarts. Go peers restart with their whole state, or with their blocks alone, as
+betar does. Left out are one key twice in a delta and empty values, because Go's own result then hangs on the order of
+arrival. Each of our replicas is judged by the oracle as well. `live` is the door for tests and soak runs.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+
+from betar_tui.errors import NetworkError
+from betar_tui.node import Node
+from betar_tui.replica import cid
+from betar_tui.store.database import open_store
+from tests.simulation.memory import blocks_of, truth_of
+from tests.simulation.oracle import Truth, judge
+
+from ..peers.harness import eventually, peer, values
+from ..proxy import Proxy, open_proxy
+from .driver import GoPeer, GoPeerError, open_gopeer
+
+KEYS = ("/agents/a", "/agents/a/v", "/agents/ab", "/agents/p", "/agents/b")
+TURNS = 40
+PATIENCE = 60.0
+REBROADCAST = 0.3
+
+
+@dataclass
+class Report:
+    """What happened in a schedule, to see that it was not nothing."""
+
+    go: int = 0
+    ours: int = 0
+    writes: int = 0
+    partitions: int = 0
+    restarts: int = 0
+    height: int = 0
+    heads: int = 0
+
+
+class Member:
+    """One peer of the mesh, which may restart; it runs in a task of its own."""
+
+    def __init__(self, nursery: trio.Nursery, directory: Path) -> None:
+        self._nursery = nursery
+        self.directory = directory
+        self._stop, self._ended = trio.Event(), trio.Event()
+        self.peer_id = ""
+        self.address = ""
+
+    async def start(self) -> None:
+        self._stop, self._ended = trio.Event(), trio.Event()
+        await self._nursery.start(self._run)
+
+    async def stop(self) -> None:
+        self._stop.set()
+        await self._ended.wait()
+
+    async def _run(self, task_status: trio.TaskStatus[None]) -> None:
+        raise NotImplementedError
+
+    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> None:
+        raise NotImplementedError
+
+    async def map(self) -> dict[str, bytes]:
+        raise NotImplementedError
+
+    async def heads(self) -> set[str]:
+        raise NotImplementedError
+
+    async def connect(self, address: str) -> None:
+        raise NotImplementedError
+
+    async def disconnect(self, other: str) -> None:
+        raise NotImplementedError
+
+
+class GoMember(Member):
+    """A Go peer; `volatile` ones keep their blocks only."""
+
+    def __init__(self, nursery: trio.Nursery, directory: Path, binary: Path, volatile: bool) -> None:
+        super().__init__(nursery, directory)
+        self._binary = binary
+        self._volatile = volatile
+        self.go: GoPeer
+
+    async def _run(self, task_status: trio.TaskStatus[None]) -> None:
+        self.directory.mkdir(exist_ok=True)
+        async with (
+            trio.open_nursery() as nursery,
+            open_gopeer(
+                nursery,
+                binary=self._binary,
+                key=self.directory / "key",
+                data=self.directory / "data",
+                volatile_crdt=self._volatile,
+                rebroadcast=f"{REBROADCAST * 1000:.0f}ms",
+            ) as self.go,
+        ):
+            self.peer_id, self.address = self.go.peer_id, self.go.address
+            task_status.started()
+            await self._stop.wait()
+        self._ended.set()
+
+    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> None:
+        if len(puts) + len(deletes) > 1:
+            await self.go.batch(puts, deletes)
+        for key, value in puts.items() if not deletes and len(puts) == 1 else ():
+            await self.go.put(key, value)
+        for key in deletes if not puts and len(deletes) == 1 else ():
+            await self.go.delete(key)
+
+    async def map(self) -> dict[str, bytes]:
+        return await self.go.list()
+
+    async def heads(self) -> set[str]:
+        return {head.cid for head in await self.go.heads()}
+
+    async def connect(self, address: str) -> None:
+        await self.go.connect(address)
+
+    async def disconnect(self, other: str) -> None:
+        await self.go.disconnect(other)
+
+
+class OurMember(Member):
+    """One of our peers, in this process."""
+
+    node: Node
+
+    async def _run(self, task_status: trio.TaskStatus[None]) -> None:
+        self._forget_peers()
+        async with peer(self.directory, announce_interval=REBROADCAST) as self.node:
+            self.peer_id, self.address = self.node.peer_id, self.node.online.addrs[0]
+            task_status.started()
+            await self._stop.wait()
+        self._ended.set()
+
+    def _forget_peers(self) -> None:
+        """Whom it knew it would dial at once, through any partition."""
+        if (self.directory / "replica.db").exists():
+            database = sqlite3.connect(self.directory / "replica.db")
+            with database:
+                database.execute("DELETE FROM peers")
+            database.close()
+
+    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> None:
+        await self.node._send(await self.node._writer.write(puts, deletes))
+
+    async def map(self) -> dict[str, bytes]:
+        return await trio.to_thread.run_sync(values, self.directory)
+
+    async def heads(self) -> set[str]:
+        return {head.cid for head in await self.node.heads()}
+
+    async def connect(self, address: str) -> None:
+        await self.node.connect(address)
+
+    async def disconnect(self, other: str) -> None:
+        network = self.node.online._network
+        if network is not None:
+            await network.disconnect(other)
+
+
+@dataclass(eq=False)
+class Wire:
+    """How two members reach each other: `far` is dialled through the proxy."""
+
+    near: Member
+    far: Member
+    proxy: Proxy
+    up: bool = False
+
+    async def open(self) -> None:
+        """Connect, however often it takes: the other end may be about to notice that an older connection is gone."""
+        self.proxy.target = self.far.address
+        self.proxy.heal()
+        with trio.fail_after(PATIENCE):
+            while True:
+                try:
+                    await self.near.connect(self.proxy.address)
+                    break
+                except (NetworkError, GoPeerError):
+                    await trio.sleep(0.1)
+        self.up = True
+
+    async def close(self) -> None:
+        """Disconnect, and let nobody through until it is opened again."""
+        self.up = False
+        self.proxy.partition()
+        await self.near.disconnect(self.far.peer_id)
+        await self.far.disconnect(self.near.peer_id)
+
+
+@dataclass
+class Mesh:
+    """The whole network of one seed."""
+
+    rng: random.Random
+    members: list[Member]
+    wires: list[Wire]
+    report: Report = field(default_factory=Report)
+
+    async def act(self, turn: int) -> None:
+        rng = self.rng
+        match rng.random():
+            case fate if fate < 0.82:
+                await rng.choice(self.members).write(*self._change(turn))
+                self.report.writes += 1
+            case fate if fate < 0.90:
+                sides = {id(member): rng.randrange(2) for member in self.members}
+                self.report.partitions += 1
+                for wire in self.wires:
+                    if wire.up and sides[id(wire.near)] != sides[id(wire.far)]:
+                        await wire.close()
+            case fate if fate < 0.95:
+                await self.heal()
+            case _:
+                self.report.restarts += 1
+                await self._restart(rng.choice(self.members))
+
+    def _change(self, turn: int) -> tuple[dict[str, bytes], list[str]]:
+        rng = self.rng
+        value = rng.choice((b"same", b"%d" % turn, b"\xff", b"\x00", b"long" * 50))
+        match rng.randrange(6):
+            case 0:
+                return {}, [rng.choice(KEYS)]
+            case 1:
+                first, second, third = rng.sample(KEYS, 3)
+                return {first: value, second: b"batch"}, [third]
+            case _:
+                return {rng.choice(KEYS): value}, []
+
+    async def _restart(self, member: Member) -> None:
+        """Stop and start; wires that were up come up again."""
+        wires = [wire for wire in self.wires if member in (wire.near, wire.far)]
+        was_up = [wire for wire in wires if wire.up]
+        for wire in was_up:
+            wire.proxy.partition()
+        await member.stop()
+        for wire in was_up:
+            other = wire.far if wire.near is member else wire.near
+            await other.disconnect(member.peer_id)
+        await member.start()
+        for wire in was_up:
+            await wire.open()
+
+    async def heal(self) -> None:
+        for wire in self.wires:
+            if not wire.up:
+                await wire.open()
+
+    async def agreed(self) -> bool:
+        """Whether all hold one map, and we have one set of heads and every block that Go calls a head. It may keep heads
+        that are no tips, but one that we do not hold is one that we have not heard of yet."""
+        ours = [member for member in self.members if isinstance(member, OurMember)]
+        if any(one.node.online.pending or one.node._writer.replica.wants for one in ours):
+            return False
+        heads = await ours[0].heads()
+        for member in self.members:
+            theirs = await member.heads()
+            if not theirs >= heads or (isinstance(member, OurMember) and theirs != heads):
+                return False
+            extra = [cid.from_str(name) for name in theirs - heads]
+            if any(one.node._writer.replica.missing(extra) for one in ours):
+                return False
+        first = await ours[0].map()
+        return all([await member.map() == first for member in self.members])
+
+    async def describe(self) -> str:
+        """The state of each, for a failure."""
+        lines = []
+        for member in self.members:
+            heads = sorted(each[-6:] for each in await member.heads())
+            extra = ""
+            if isinstance(member, OurMember):
+                extra = f" pending {member.node.online.pending} topic {member.node.online.topic_peers}"
+            shown = {key: value[:8] for key, value in sorted((await member.map()).items())}
+            lines.append(f"{type(member).__name__} {member.peer_id[-6:]}: heads {heads}{extra} {shown}")
+        lines += [f"{w.near.peer_id[-6:]} - {w.far.peer_id[-6:]}: up {w.up}, {w.proxy.live} live" for w in self.wires]
+        return "\n".join(lines)
+
+
+async def live(seed: int, folder: Path, binary: Path, *, turns: int = TURNS) -> Report:
+    """Run one schedule. Raises AssertionError with the seed when the peers do not agree, or not on what is true."""
+    rng = random.Random(seed)
+    async with trio.open_nursery() as nursery:
+        members: list[Member] = [
+            GoMember(nursery, folder / f"go{n}", binary, rng.random() < 0.4) for n in range(rng.choice((1, 1, 2)))
+        ]
+        members += [OurMember(nursery, folder / f"ours{n}") for n in range(rng.choice((1, 2, 2, 3)))]
+        rng.shuffle(members)
+        async with trio.open_nursery() as starting:
+            for member in members:
+                starting.start_soon(member.start)
+        wires: list[Wire] = []
+        for i, far in enumerate(members):
+            # A tree, and some more: there is always a way between any two.
+            nears = {rng.randrange(i)} | {j for j in range(i) if rng.random() < 0.4} if i else set()
+            for j in sorted(nears):
+                near, end = (members[j], far) if rng.random() < 0.5 else (far, members[j])
+                proxy = await nursery.start(_proxy, end.address, rng.choice((0.0, 0.0, 0.01)))
+                wires.append(Wire(near, end, proxy))
+        mesh = Mesh(rng, members, wires)
+        mesh.report.go = sum(isinstance(member, GoMember) for member in members)
+        mesh.report.ours = len(members) - mesh.report.go
+        await mesh.heal()
+        try:
+            for turn in range(turns):
+                await mesh.act(turn)
+                if rng.random() < 0.15:
+                    await trio.sleep(rng.uniform(0, REBROADCAST))
+            await mesh.heal()
+            await eventually(mesh.agreed, within=PATIENCE, what="all agree")
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {error!r}\n{await mesh.describe()}") from error
+        final = await members[0].map()
+        for member in members:
+            await member.stop()
+        for member in members:
+            if isinstance(member, OurMember):
+                _judge(seed, member, final, mesh.report)
+        nursery.cancel_scope.cancel()
+    return mesh.report
+
+
+def _judge(seed: int, member: OurMember, final: Mapping[str, bytes], report: Report) -> None:
+    """What one of our replicas says is what its blocks mean, and it is the map that all agreed on."""
+    try:
+        truth = judged_replica(member.directory)
+    except AssertionError as error:
+        raise AssertionError(f"seed {seed}, {member.peer_id}: {error}") from error
+    assert {key: value for key, (_, value) in truth.values.items()} == final, f"seed {seed}: {member.peer_id}"
+    report.heads = len(truth.heads)
+    report.height = max(truth.heads.values(), default=0)
+
+
+def judged_replica(directory: Path) -> Truth:
+    """What the oracle makes of the blocks in a data directory, which is what the replica says, without a hole."""
+    store = open_store(directory / "replica.db")
+    try:
+        assert store.check() == "ok", "the database is damaged"
+        truth = judge(blocks_of(store).values())
+        assert truth_of(store) == truth, "it is not what its blocks mean"
+        assert not truth.wants, "there is a hole"
+        return truth
+    finally:
+        store.close()
+
+
+async def _proxy(target: str, delay: float, task_status: trio.TaskStatus[Proxy]) -> None:
+    async with open_proxy(target, delay) as proxy:
+        task_status.started(proxy)
+        await trio.sleep_forever()

@@ -1,0 +1,43 @@
+"""Live schedules over Go peers and ours, one from each seed (see tests/interop/mesh.py)."""
+
+import statistics
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import trio
+
+from ..interop.driver import build_gopeer, go_available
+from ..interop.mesh import Report, live
+
+COUNT = 300
+PATIENCE = 180.0
+
+
+def run(count: int, first: int) -> tuple[int, int]:
+    """How many schedules passed and failed."""
+    if not go_available():
+        print("  no `go` on PATH: the Go peers cannot be built")
+        return 0, count
+    binary = build_gopeer()
+    failed = 0
+    took: list[float] = []
+    for seed in range(first, first + count):
+        start = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                report = trio.run(_live, seed, Path(folder), binary)
+                took.append(time.perf_counter() - start)
+                print(f"  {seed}: {took[-1]:.1f} s, {report}", flush=True)
+            except Exception:
+                failed += 1
+                print(f"  FAILED seed {seed}\n{traceback.format_exc()}", flush=True)
+    if took:
+        print(f"  a schedule took {statistics.median(took):.1f} s (median), {max(took):.1f} s at most")
+    return count - failed, failed
+
+
+async def _live(seed: int, folder: Path, binary: Path) -> Report:
+    with trio.fail_after(PATIENCE):
+        return await live(seed, folder, binary)

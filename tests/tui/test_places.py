@@ -1,0 +1,175 @@
+"""The places beside the market: replica with its graph, own listings, log."""
+
+from dataclasses import replace
+
+from betar_tui.errors import StoreError
+from betar_tui.market.marketplace import DagNode, SyncProgress
+from betar_tui.tui.graph import draw
+from betar_tui.tui.screens.main import MainScreen
+from betar_tui.tui.screens.publish import FormScreen
+from betar_tui.tui.screens.replica import ReplicaScreen, sync_text
+from tests.tui.fake import NOW, FakeMarketplace, listing, peer_id
+from tests.tui.ui import ui
+
+
+def node(cid: str, height: int, *links: str, ids: tuple[str, ...] = (), tombstones: int = 0) -> DagNode:
+    return DagNode(cid, height, links, 612, 0 if tombstones else 1, tombstones, ids)
+
+
+DAG = (
+    node("g", 5, "f", "d", ids=(f"{peer_id(1)}/amber-ocr",)),
+    node("f", 4, "e"),
+    node("e", 3, "b"),
+    node("d", 3, "c", ids=(f"{peer_id(2)}/brisk-chat",)),
+    node("x", 3, "b", tombstones=2, ids=("gone/agent",)),
+    node("b", 2, "a"),
+    node("c", 2, "a"),
+    node("a", 1),
+)
+
+
+def items():
+    return [listing("amber-ocr", 0.02, 1), listing("brisk-chat", 0.5, 2), listing("calm-geo", 1.5, mine=True)]
+
+
+def with_dag(fake: FakeMarketplace) -> None:
+    fake.deltas = DAG
+
+
+def test_graph_branches_and_merges():
+    lines = draw(DAG)
+    assert [line.lanes.rstrip() for line in lines] == [
+        "◆─╮",
+        "● │",
+        "● │",
+        "│ ●",
+        "│ │ ◆",
+        "●─┼─╯",
+        "│ ●",
+        "●─╯",
+    ]
+    assert [line.head for line in lines] == [True, False, False, False, True, False, False, False]
+
+
+def test_graph_of_a_chain_and_of_nothing():
+    assert draw(()) == []
+    assert [line.lanes for line in draw((node("b", 2, "a"), node("a", 1)))] == ["◆ ", "● "]
+
+
+def test_graph_of_very_many_branches_stays_narrow():
+    heads = tuple(node(f"h{n}", 2, "a") for n in range(60))
+    lines = draw((*heads, node("a", 1)))
+    assert max(len(line.lanes) for line in lines) <= 32
+    assert len(lines) == 61
+
+
+def test_sync_is_told_with_an_estimate_and_its_source():
+    text = sync_text(SyncProgress(1200, 3600, 900.0, peer_id(1)))
+    assert text.startswith("syncing 1,200 of 4,800 or more (25 %), 900/s, 4s left, from 12D3")
+    assert sync_text(SyncProgress(0, 0, 0.0, "")) == "syncing 0 of 0 or more, 0/s, from several peers"
+
+
+@ui(listings=items, prepare=with_dag)
+async def test_replica_shows_the_graph_and_opens_a_delta(ui):
+    await ui.press("4")
+    await ui.sees("Replica", "2 heads", "◆─╮", "amber-ocr", "│ │ ◆", "×2")
+    await ui.press("enter")
+    await ui.sees("Delta at height 5", "1 key put, 0 versions removed", "Links to", "nothing: a head")
+    await ui.press("escape", "end", "enter")
+    await ui.sees("Delta at height 1", "nothing: a first delta")
+    await ui.press("escape", "escape")
+    assert isinstance(ui.app.screen, MainScreen)
+
+
+@ui(listings=items, prepare=with_dag)
+async def test_replica_follows_new_deltas(ui):
+    await ui.press("4")
+    await ui.sees("◆─╮")
+    ui.market.deltas = (node("h", 6, "g", "x", ids=("new/one",)), *DAG)
+    ui.market.put(listing("delta-new", 0.1, 4))
+    await ui.until(lambda: ui.app.screen._stale)
+    ui.app.screen._ask_again()
+    await ui.sees("one  ")
+
+
+def broken(fake: FakeMarketplace) -> None:
+    fake.fail["dag"] = StoreError("the database is damaged: run betar-tui doctor")
+
+
+@ui(listings=items, prepare=broken)
+async def test_replica_says_what_went_wrong(ui):
+    await ui.press("4")
+    await ui.sees("The deltas cannot be read", "the database is damaged")
+    ui.market.fail.clear()
+    ui.market.deltas = DAG
+    await ui.press("r")
+    await ui.sees("◆─╮")
+
+
+@ui(listings=[])
+async def test_empty_replica(ui):
+    await ui.press("4")
+    await ui.sees("The replica is empty")
+
+
+@ui(listings=items)
+async def test_mine_lists_own_listings_and_edits_them(ui):
+    await ui.press("5")
+    await ui.sees("Mine", "1 listing", "calm-geo", "announced to 3 peers")
+    assert "amber-ocr" not in ui.text
+    await ui.press("e")
+    assert isinstance(ui.app.screen, FormScreen)
+    await ui.press("escape", "d")
+    await ui.sees("Delist calm-geo?")
+    await ui.press("y")
+    await ui.sees("You list nothing yet")
+    await ui.press("n")
+    assert isinstance(ui.app.screen, FormScreen)
+
+
+@ui(listings=items, peers=0)
+async def test_mine_tells_pending_and_healed_listings(ui):
+    mine = next(each for each in items() if each.mine)
+    ui.app.model.waiting.add(mine.id)
+    await ui.press("5")
+    await ui.sees("1 pending", "pending: waits for a peer")
+    ui.app.model.waiting.clear()
+    ui.market.notice("calm-geo: another peer removed it; put again", "warning")
+    await ui.sees("healed: another peer remo")
+
+
+@ui(listings=items, log_tail=lambda: ["12:00 INFO up", "12:01 WARNING a \x1b[31mpeer\u202e left"])
+async def test_log_shows_the_file_neutralised(ui):
+    await ui.press("6")
+    await ui.sees("Log", "2 lines", "INFO up", "␛[31mpeer\\u202e left")
+
+
+@ui(listings=items)
+async def test_log_without_a_file_shows_the_notices(ui):
+    ui.market.notice("a Go betar is on the topic", "warning")
+    await ui.press("6")
+    await ui.sees("of this run", "! a Go betar is on the topic")
+
+
+@ui(listings=items)
+async def test_palette_knows_the_upstream_commands(ui):
+    commands = {command.title: command for command in ui.app.get_system_commands(ui.app.screen)}
+    assert {"/help", "/peers", "/status", "/agent list", "/agent discover", "/exit"} <= set(commands)
+    await commands["/status"].callback()
+    await ui.until(lambda: isinstance(ui.app.screen, ReplicaScreen))
+    await ui.sees("The replica is empty")
+
+
+@ui(listings=items)
+async def test_what_changes_during_a_load_is_not_lost(ui):
+    model = ui.app.model
+    page = await ui.app.bridge.listings()
+    slices = model.loading(page)
+    next(slices)
+    ui.market.put(replace(listing("delta-new", 0.1, 4), seen_at=NOW))
+    await ui.until(lambda: model._held_back)
+    assert len(model.index) == 3
+    for _ in slices:
+        pass
+    assert model.loaded().added == {f"{peer_id(4)}/delta-new"}
+    assert len(model.index) == 4
