@@ -28,7 +28,7 @@ from tests.tui.ui import NEVER, Ui, ui  # noqa: E402
 
 SIZES = {"80x24": (80, 24), "140x40": (140, 40)}
 THEMES = ("betar-dark", "betar-light")
-PNG_WIDTH = {"80x24": 900, "140x40": 1500}
+PNG_WIDTH = {"80x24": 640, "140x40": 1120}
 
 Steps = Callable[[Ui], Awaitable[None]]
 
@@ -121,7 +121,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     converter = shutil.which("rsvg-convert")
     if converter is None:
-        print("rsvg-convert is not on the PATH: only SVGs are made (Debian: apt-get install librsvg2-bin)")
+        sys.stderr.write("no rsvg-convert on the PATH: only SVGs are made (Debian: apt-get install librsvg2-bin)\n")
     for size in SIZES:
         for theme in THEMES:
             for name in SCREENS:
@@ -129,7 +129,7 @@ def main() -> int:
                 if converter:
                     width = str(PNG_WIDTH[size])
                     subprocess.run([converter, "-w", width, str(svg), "-o", str(svg.with_suffix(".png"))], check=True)
-                print(svg.name, flush=True)
+                sys.stdout.write(f"{svg.name}\n")
     return 0
 
 

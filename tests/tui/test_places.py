@@ -89,7 +89,7 @@ async def test_replica_follows_new_deltas(ui):
     ui.market.put(listing("delta-new", 0.1, 4))
     await ui.until(lambda: ui.app.screen._stale)
     ui.app.screen._ask_again()
-    await ui.sees("one  ")
+    await ui.sees("head", "one  ")
 
 
 def broken(fake: FakeMarketplace) -> None:

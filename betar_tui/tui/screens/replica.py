@@ -77,7 +77,8 @@ class ReplicaScreen(PlaceScreen):
         elif self._asked:
             why = "A delta appears with the first listing, of yours or of a peer."
             state = PaneState("empty", "The replica is empty", why)
-        self.tell(_numbers(self._model.status), [_spans(line) for line in self._graph], state)
+        width = max((len(line.lanes) for line in self._graph), default=0)
+        self.tell(_numbers(self._model.status), [_spans(line, width) for line in self._graph], state)
 
     def open(self, row: int) -> None:
         """Show a delta."""
@@ -122,7 +123,8 @@ class DeltaScreen(ModalScreen[None]):
         for listing_id in node.ids[:20]:
             listing = self._model.index.get(listing_id)
             name = neutralise(listing.name, 60) if listing else "no longer listed"
-            parts += [(f"  {name}", ""), (f"  {neutralise(listing_id, 100)}\n", "dim")]
+            seller = f"  by {fmt.short_id(listing.seller_id)}" if listing else f"  {neutralise(listing_id, 40)}"
+            parts += [(f"  {name}", ""), (f"{seller}\n", "dim")]
         if len(node.ids) > 20:
             parts.append((f"  … and {len(node.ids) - 20:,} more\n", "dim"))
         parts.append(("\nLinks to\n", "bold $accent"))
@@ -161,7 +163,7 @@ def _numbers(status: Status | None) -> Content:
     return Content.assemble(*parts)
 
 
-def _spans(line: GraphLine) -> list[Span]:
+def _spans(line: GraphLine, width: int) -> list[Span]:
     node = line.node
     what = []
     if node.elements:
@@ -172,7 +174,7 @@ def _spans(line: GraphLine) -> list[Span]:
     more = f" and {len(node.ids) - 1} more" if len(node.ids) > 1 else ""
     return [
         (" ", ""),
-        (line.lanes, "good" if line.head else "accent"),
+        (f"{line.lanes:<{width}}", "good" if line.head else "accent"),
         (f"{node.height:>6,}  ", "dim"),
         (f"{' '.join(what):<7}", "bad" if node.tombstones and not node.elements else "good"),
         (f"{name}{more}  ", "strong"),
