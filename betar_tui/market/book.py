@@ -3,6 +3,7 @@
 Fed with the effects of merges, it answers with the changes that people and scripts are told of. Pure.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -43,6 +44,8 @@ class Book:
         self._unreadable: dict[str, str] = {}
         self._documents: dict[str, Mapping[str, object]] = {}
         self._pointing: dict[str, set[str]] = {}
+        self._verdicts: dict[str, tuple[bytes, Provenance]] = {}
+        self.verdicts_changed = False
 
     def __len__(self) -> int:
         return len(self._shown)
@@ -62,11 +65,20 @@ class Book:
         key = keys.of_agent(listing_id)
         return self._shown.get(key) or self._invalid.get(key)
 
-    def fill(self, values: Iterable[tuple[str, Winner, float]]) -> None:
-        """Take over what a store holds, without telling anybody. Each is (key, value, applied at)."""
+    def fill(self, values: Iterable[tuple[str, Winner, float]], verdicts: Mapping[bytes, str]) -> None:
+        """Take over what a store holds, without telling anybody. Each is (key, value, applied at); `verdicts` is what
+        another book gave out before."""
         for key, winner, at in values:
             if keys.agent_id(key) is not None:
-                self._place(key, self._decode(key, winner, at))
+                known = verdicts.get(_token(key, cids.to_str(winner.cid)))
+                self._place(key, self._decode(key, winner, at, Provenance(known) if known else None))
+        self.verdicts_changed = False
+
+    def verdicts(self) -> dict[bytes, str]:
+        """What the signatures of the listings here show, by a token for each value: checking them is most of what
+        opening a large market costs."""
+        self.verdicts_changed = False
+        return {token: str(proven) for token, proven in self._verdicts.values()}
 
     def read(self, applied: Applied) -> list[Reading]:
         """What the changed keys hold now. Costs a signature check a listing; any thread may call."""
@@ -142,12 +154,14 @@ class Book:
             tuple(index[each] for each in ids), len(self._shown), len(self._invalid), len(self._unreadable)
         )
 
-    def _decode(self, key: str, winner: Winner | None, at: float) -> Listing | str | None:
+    def _decode(
+        self, key: str, winner: Winner | None, at: float, proven: Provenance | None = None
+    ) -> Listing | str | None:
         """The listing, why the value is none, or None without a value."""
         if winner is None:
             return None
         try:
-            return decode(key, winner, at, self._own)
+            return decode(key, winner, at, self._own, proven)
         except ListingError as error:
             return str(error)
         except Exception as error:
@@ -159,6 +173,10 @@ class Book:
         old = self._shown.pop(key, None)
         self._invalid.pop(key, None)
         self._unreadable.pop(key, None)
+        self._verdicts.pop(key, None)
+        self.verdicts_changed = True
+        if isinstance(now, Listing):
+            self._verdicts[key] = _token(key, now.cid), now.provenance
         if isinstance(now, str):
             self._unreadable[key] = now
         elif now is not None and now.provenance is Provenance.INVALID:
@@ -182,6 +200,11 @@ class Book:
         if not keys_pointing:
             del self._pointing[metadata_cid]
             self._documents.pop(metadata_cid, None)
+
+
+def _token(key: str, cid: str) -> bytes:
+    """Names the value that a block carries for a key: one block may carry values of many sellers."""
+    return hashlib.sha256(f"{cid}{key}".encode()).digest()
 
 
 def _is_refresh(effect: Effect) -> bool:

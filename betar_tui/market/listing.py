@@ -63,8 +63,9 @@ def parse_value(value: bytes) -> dict[str, object]:
     return parsed
 
 
-def decode(key: str, winner: Winner, at: float, own_peer_id: str) -> Listing:
-    """The listing under a key. `at` is when the value was applied, Unix seconds. Raises ListingError."""
+def decode(key: str, winner: Winner, at: float, own_peer_id: str, proven: Provenance | None = None) -> Listing:
+    """The listing under a key. `at` is when the value was applied, Unix seconds; `proven` is what its signature was
+    found to show before, None to look. Raises ListingError."""
     fields = parse_value(winner.value)
     listing_id = _string(fields, "id")
     if keys.of_agent(listing_id) != key:
@@ -76,7 +77,8 @@ def decode(key: str, winner: Winner, at: float, own_peer_id: str) -> Listing:
         raise ListingError("metadata is neither an object nor a CID", "metadata")
     token = _string(fields, dialect.token, "")
     known = _COMMON | {dialect.seller, dialect.token}
-    proven = provenance.verify(fields, seller)
+    if proven is None:
+        proven = provenance.verify(fields, seller)
     return Listing(
         id=listing_id,
         name=_string(fields, "name"),

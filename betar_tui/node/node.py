@@ -83,6 +83,8 @@ async def open_node(
                     yield node
                 finally:
                     nursery.cancel_scope.cancel()
+                    with trio.CancelScope(shield=True):
+                        await node.keep_verdicts()
         finally:
             store.close()
     finally:
@@ -113,7 +115,8 @@ class Node:
         self.peer_id = signer.peer_id
         self._writer = ReplicaWriter(Replica(store), clock)
         self._book = Book(self.peer_id)
-        self._book.fill(store.values(keys.span(keys.AGENTS)))
+        self._verdicts = store.verdicts()
+        self._book.fill(store.values(keys.span(keys.AGENTS)), self._verdicts)
         self._writer.listen(self._read, self._take)
         self._seller = Seller(
             store,
@@ -152,7 +155,21 @@ class Node:
                     packed = await trio.to_thread.run_sync(self._store.pack, PACKED_AT_ONCE)
                 except StoreError:
                     log.exception("packing old history failed; it is tried again")
+            if not packed:
+                await self.keep_verdicts()
             await trio.sleep(PACK_PAUSE if packed else PACK_INTERVAL)
+
+    async def keep_verdicts(self) -> None:
+        """Remember what signatures showed: looking costs a start with many listings seconds."""
+        if not self._book.verdicts_changed:
+            return
+        before, self._verdicts = self._verdicts, self._book.verdicts()
+        added = {token: each for token, each in self._verdicts.items() if token not in before}
+        removed = before.keys() - self._verdicts.keys()
+        try:
+            await trio.to_thread.run_sync(self._store.change_verdicts, added, removed)
+        except StoreError:
+            log.exception("what was found out about signatures could not be kept; it is found out again")
 
     # Marketplace
 

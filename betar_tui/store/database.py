@@ -218,6 +218,17 @@ class Store:
                 "DELETE FROM peers WHERE peer NOT IN (SELECT peer FROM peers ORDER BY last_seen DESC LIMIT ?)", (keep,)
             )
 
+    def verdicts(self) -> Mapping[bytes, str]:
+        """What was found out about values, by whatever tokens it was kept under."""
+        with self._reading() as db:
+            return dict(db.execute("SELECT token, verdict FROM verdicts").fetchall())
+
+    def change_verdicts(self, added: Mapping[bytes, str], removed: Collection[bytes]) -> None:
+        """Remember findings, which can be found out again, and forget others."""
+        with self._transaction(durable=False) as db:
+            db.executemany("DELETE FROM verdicts WHERE token = ?", [(token,) for token in removed])
+            db.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", added.items())
+
     def own(self) -> Mapping[str, str]:
         """What this peer means to have published: documents by key."""
         with self._reading() as db:

@@ -42,6 +42,7 @@ CREATE TABLE packing (
     after    INTEGER NOT NULL
 );
 INSERT INTO packing VALUES (0, 0, 0, 0, 0, 0);
+CREATE TABLE verdicts (token BLOB PRIMARY KEY, verdict TEXT NOT NULL) WITHOUT ROWID;
 """
 
 _OTHERS = """

@@ -17,7 +17,7 @@ from tests.simulation.lab import node
 from tests.simulation.memory import Crash
 
 TABLES = {"blocks", "incomplete", "names", "sources", "keys", "key_names", "elements", "tombstones", "heads", "wants"}
-TABLES |= {"groups", "packed", "due", "packing", "files", "peers", "own", "settings"}
+TABLES |= {"groups", "packed", "due", "packing", "verdicts", "files", "peers", "own", "settings"}
 
 
 def tables(db: sqlite3.Connection) -> set[str]:

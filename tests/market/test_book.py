@@ -1,0 +1,62 @@
+"""The book: what merges make of the market, and what it remembers of signatures."""
+
+import json
+
+from betar_tui.market.book import Book
+from betar_tui.market.marketplace import ChangeKind, Provenance
+from betar_tui.p2p.writer import Applied
+from betar_tui.replica import Effect, cid
+from betar_tui.store.facts import Winner
+
+from .values import NOW, SIGNER, key, value, winner
+
+
+def book_after(*effects: Effect) -> tuple[Book, list]:
+    book = Book(SIGNER.peer_id)
+    changes = []
+    for effect in effects:
+        changes += book.take(book.read(Applied((), (effect,), True, "peer", 5.0)))
+    return book, changes
+
+
+def test_put_update_refresh_and_delist_are_told_apart():
+    one, other, later = winner(value(), 1), winner(value(price=9), 2), winner(value(price=9, timestamp=NOW + 9), 3)
+    book, changes = book_after(
+        Effect(key(), None, one), Effect(key(), one, other), Effect(key(), other, later), Effect(key(), later, None)
+    )
+    assert [each.kind for each in changes] == [
+        ChangeKind.PUT,
+        ChangeKind.UPDATE,
+        ChangeKind.REFRESH,
+        ChangeKind.DELIST,
+    ]
+    assert len(book) == 0
+
+
+def test_what_is_hidden_is_counted_and_told_of_only_when_it_was_shown():
+    one, junk = winner(value(), 1), winner(b"junk", 2)
+    tampered = winner(json.dumps({**json.loads(value()), "price": 0}).encode(), 3)
+    book, changes = book_after(
+        Effect(key(), None, one), Effect(key(), one, junk), Effect(key(), junk, tampered), Effect("/other", None, one)
+    )
+    assert [each.kind for each in changes] == [ChangeKind.PUT, ChangeKind.DELIST]
+    assert (book.invalid, len(book.unreadable)) == (1, 0)
+
+
+def test_a_verdict_serves_the_value_it_was_found_for_and_no_other_in_the_same_block():
+    good = value("good")
+    forged = json.dumps({**json.loads(value("forged")), "price": 0}).encode()
+    block = cid.of(b"one block with both")
+    values = [(key("good"), Winner(1, good, block), 1.0), (key("forged"), Winner(1, forged, block), 1.0)]
+    first = Book(SIGNER.peer_id)
+    first.fill(values, {})
+    again = Book(SIGNER.peer_id)
+    again.fill(values, first.verdicts())
+    for book in (first, again):
+        assert (len(book), book.invalid) == (1, 1)
+        assert book.get(f"{SIGNER.peer_id}/good").provenance is Provenance.VERIFIED
+    # That a verdict is used at all shows where it is wrong.
+    wrong = dict.fromkeys(first.verdicts(), "invalid")
+    believed = Book(SIGNER.peer_id)
+    believed.fill(values, wrong)
+    assert (len(believed), believed.invalid) == (0, 2)
