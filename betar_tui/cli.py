@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -19,6 +20,9 @@ from betar_tui import __version__, commands, logs
 from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir
 from betar_tui.errors import BetarError, UsageError
 from betar_tui.output import complain, hang_up
+
+if TYPE_CHECKING:
+    from betar_tui.tui.opening import Opening
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _PREFIX = "BETAR_TUI_"
@@ -34,12 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command:
             logs.configure("warning", config.log_format, config.log_file)
             return _run(lambda: arguments.run(config, arguments))
+        if arguments.demo:
+            return _run(_demo)
         prepare_data_dir(config.data_dir)
         if arguments.serve:
             logs.configure(config.log_level, config.log_format, config.log_file)
             return _run(lambda: _serve(config))
-        logs.configure(config.log_level, config.log_format, config.log_file or config.data_dir / "betar-tui.log")
-        return _run(lambda: _interface(config))
+        log_file = config.log_file or config.data_dir / "betar-tui.log"
+        logs.configure(config.log_level, config.log_format, log_file)
+        return _run(lambda: _interface(config, log_file))
     except UsageError as error:
         complain(str(error))
         return USAGE
@@ -112,25 +119,46 @@ async def _serve(config: Config) -> int:
     return DONE
 
 
-async def _interface(config: Config) -> int:
+async def _demo() -> int:
+    """The interface on a market that lives as long as it does."""
+    from betar_tui.demo import run_demo
+
+    await run_demo()
+    return DONE
+
+
+async def _interface(config: Config, log_file: Path) -> int:
     """The interface, with a peer of its own or attached to the one that runs."""
-    from betar_tui.control import ControlClient, serve_control
+    from betar_tui.control import ControlClient
+    from betar_tui.tui.opening import Opening
     from betar_tui.tui.options import TuiOptions
     from betar_tui.tui.run import run_app
 
+    def read_tail() -> Sequence[str]:
+        return logs.tail(log_file)
+
     client = ControlClient(config.control_socket)
     if await client.running():
-        await run_app(client, options=TuiOptions())
+        await run_app(client, options=TuiOptions(log_tail=read_tail))
         return DONE
-    from betar_tui.node import open_node
-
-    # Importing libp2p keeps the interpreter busy for a second: the stored listings come first.
-    painted = trio.Event()
-    async with open_node(config, network=True, start=painted) as node, trio.open_nursery() as nursery:
-        await nursery.start(serve_control, node, config.control_socket)
-        await run_app(node, options=TuiOptions(painted=painted.set))
+    framed, painted, opening = trio.Event(), trio.Event(), Opening()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_open_behind, config, framed, painted, opening)
+        await run_app(opening, options=TuiOptions(framed=framed.set, painted=painted.set, log_tail=read_tail))
         nursery.cancel_scope.cancel()
     return DONE
+
+
+async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, opening: "Opening") -> None:
+    """Open the peer once the first frame is there, and its network once the stored listings are: importing libp2p keeps
+    the interpreter busy for a second."""
+    await framed.wait()
+    from betar_tui.control import serve_control
+    from betar_tui.node import open_node
+
+    async with open_node(config, network=True, start=painted) as node, trio.open_nursery() as nursery:
+        await nursery.start(serve_control, node, config.control_socket)
+        opening.opened(node)
 
 
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:
@@ -177,6 +205,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"betar-tui {__version__}")
     parser.add_argument("--serve", action="store_true", help="run the peer alone, until SIGINT or SIGTERM")
+    parser.add_argument("--demo", action="store_true", help="look at a small market of real peers on this machine")
     parser.set_defaults(command=None)
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, add in commands.COMMANDS.items():

@@ -1,5 +1,4 @@
-"""What `betar-tui doctor` looks at: the data directory and its peer, one finding a check. Nothing here is printed, changed
-or repaired; no database, key or directory is made."""
+"""What `betar-tui doctor` looks at, one finding a check. Nothing is printed, made, changed or repaired here."""
 
 import contextlib
 import os
@@ -19,8 +18,7 @@ from betar_tui.store.database import open_store
 from betar_tui.store.lock import DirectoryLock
 
 OK, NOTE, WRONG = "ok", "note", "wrong"
-EARLIEST = 1_735_689_600.0  # 2025-01-01
-DAY = 86_400.0
+EARLIEST, DAY = 1_735_689_600.0, 86_400.0  # 2025-01-01
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +43,8 @@ async def examine(config: Config) -> list[Finding]:
         return [*found, Finding("peer", NOTE, "none runs on this data directory", "start one with betar-tui --serve")]
     except ControlError as error:
         return [*found, Finding("peer", WRONG, str(error), "stop the peer and start it again; its log says more")]
-    where = f"in use by the running peer, which holds {status.blocks} blocks and {status.listings} listings"
-    found.append(Finding("store", OK, where, "stop the peer to have the whole file checked"))
-    return [*found, *_connectivity(config, status)]
+    held = f"the running peer holds {status.blocks} blocks and {status.listings} listings; stop it to check the file"
+    return [*found, Finding("store", OK, held), *_connectivity(config, status)]
 
 
 def _files(config: Config) -> Iterator[Finding]:
@@ -55,25 +52,24 @@ def _files(config: Config) -> Iterator[Finding]:
     for name, path, forbidden, change in places:
         try:
             found = path.stat()
-        except FileNotFoundError:
-            yield Finding(name, NOTE, f"{path} is not there yet", "the first start makes it")
-            continue
         except OSError as error:
-            yield Finding(name, WRONG, f"{path}: {error.strerror}", f"make it yours: sudo chown $USER {path}")
+            absent = isinstance(error, FileNotFoundError)
+            advice = "the first start makes it" if absent else f"make it yours: sudo chown $USER {path}"
+            yield Finding(name, NOTE if absent else WRONG, f"{path}: {error.strerror}", advice)
             continue
         if found.st_mode & forbidden:
             yield Finding(name, WRONG, f"others may use {path}", f"chmod {change} {path}")
         elif name == "identity key" and found.st_size != 32:
-            advice = "restore it from a backup, or remove it to become a new peer"
-            yield Finding(name, WRONG, f"{path} has {found.st_size} bytes instead of 32", advice)
+            yield Finding(name, WRONG, f"{path} has not 32 bytes", "restore it, or remove it to become a new peer")
         else:
             yield Finding(name, OK, str(path))
 
 
 def _clock() -> Finding:
-    now = time.time()
-    shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
-    return Finding("clock", OK if now > EARLIEST else WRONG, shown, "set it: listings carry the time they were written")
+    shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time()))
+    return Finding(
+        "clock", OK if time.time() > EARLIEST else WRONG, shown, "set it: listings carry the time of writing"
+    )
 
 
 def _store(config: Config) -> list[Finding]:
@@ -94,12 +90,11 @@ def _store(config: Config) -> list[Finding]:
         return [Finding("store", WRONG, str(error), advice)]
     finally:
         lock.release()
-    if said != "ok":
-        return [Finding("store", WRONG, said, advice)]
-    sound = Finding("store", OK, f"{path} is sound, height {height}")
+    sound = said == "ok"
+    found = [Finding("store", OK if sound else WRONG, f"{path}: {said}, height {height}", "" if sound else advice)]
     if newest > time.time() + DAY:
-        return [sound, Finding("clock", WRONG, "the store was written later than it is now", "set the clock")]
-    return [sound]
+        found.append(Finding("clock", WRONG, "the store was written later than it is now", "set the clock"))
+    return found
 
 
 def _port(address: str, explicit: bool) -> Iterator[Finding]:
@@ -111,16 +106,18 @@ def _port(address: str, explicit: bool) -> Iterator[Finding]:
         try:
             sock.bind((host, int(port)))
         except (OSError, OverflowError) as error:
-            advice = "stop what uses it, or choose another --listen"
-            yield Finding("port", WRONG if explicit else NOTE, f"{address}: {error}", advice)
+            yield Finding(
+                "port",
+                WRONG if explicit else NOTE,
+                f"{address}: {error}",
+                "stop what uses it, or choose another --listen",
+            )
         else:
             yield Finding("port", OK, f"{address} is free")
 
 
 def _connectivity(config: Config, status: Status) -> list[Finding]:
-    found = [Finding("service", WRONG, each, "the peer's log says more") for each in status.troubles]
+    troubles = [Finding("service", WRONG, each, "the peer's log says more") for each in status.troubles]
     heard = f"{status.peers} peers, {status.topic_peers} of them on the topic; {status.connectivity}"
-    if status.peers and status.topic_peers:
-        return [*found, Finding("connectivity", OK, heard)]
-    state = WRONG if config.bootstrap else NOTE
-    return [*found, Finding("connectivity", state, heard, "betar-tui connect MULTIADDR, or start it with --bootstrap")]
+    state = OK if status.topic_peers else WRONG if config.bootstrap else NOTE
+    return [*troubles, Finding("connectivity", state, heard, "betar-tui connect MULTIADDR, or start with --bootstrap")]

@@ -43,3 +43,13 @@ def configure(level: str, form: str, file: Path | None) -> None:
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def tail(file: Path, lines: int = 200, at_most: int = 64 << 10) -> list[str]:
+    """The last lines of a log file, oldest first; none where there is no file."""
+    try:
+        with file.open("rb") as log:
+            log.seek(max(0, log.seek(0, 2) - at_most))
+            return log.read().decode(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return []

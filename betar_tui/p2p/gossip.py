@@ -204,19 +204,21 @@ class TopicPubsub(Pubsub):
         self._mark_msg_seen(msg)
         if not ours:
             author = ID(msg.from_id)
-            if not self._accepts(msg.data):
-                if author == msg_forwarder:
+            accepted = self._accepts(msg.data)
+            if not accepted:
+                if accepted is not None and author == msg_forwarder:
                     self.charge(str(author), "gossip: a payload that is no broadcast")
                 return
             self._deliver(str(msg_forwarder), str(author), msg.data)
         await self.router.publish(msg_forwarder, msg)
 
-    def _accepts(self, payload: bytes) -> bool:
+    def _accepts(self, payload: bytes) -> bool | None:
+        """Whether a payload may pass; None when looking at it failed, which is our fault and nobody else's."""
         try:
             return self.accept(payload)
         except Exception:
             log.exception("a broadcast could not be looked at")
-            return False
+            return None
 
     # Writing
 

@@ -35,19 +35,32 @@ async def test_a_broadcast_is_forwarded_and_names_forwarder_and_author() -> None
         assert carol.of(ReceivedBroadcast) == [ReceivedBroadcast(bob.id, alice.id, b"over two hops")]
 
 
-async def test_what_is_refused_is_neither_delivered_nor_forwarded_nor_charged() -> None:
+async def test_what_is_refused_is_neither_delivered_nor_forwarded() -> None:
     async with peer("alice") as alice, peer("bob", accept=refusing) as bob, peer("carol") as carol:
         await meet(alice, bob)
         await meet(bob, carol)
-        for payload in (b"bad", b"broken", b"good"):
+        for payload in (b"broken", b"bad", b"good"):
             await alice.network.broadcast(payload)
         await until(lambda: carol.of(ReceivedBroadcast))
         await trio.sleep(2 * QUICK.heartbeat)  # nor is it offered by name
         for one in (bob, carol):
             assert [event.payload for event in one.of(ReceivedBroadcast)] == [b"good"]
-        assert bob.of(Fault) == []
+        # Its author sent it to us: it is charged. That we failed to look at another is not.
+        assert [event.peer for event in bob.of(Fault)] == [alice.id]
+        assert bob.network.faults() == {alice.id: 1}
         await bob.network.broadcast(b"bad")  # one's own is one's own business
         await until(lambda: len(carol.of(ReceivedBroadcast)) == 2)
+
+
+async def test_who_forwards_what_is_refused_is_not_charged() -> None:
+    async with peer("alice") as alice, peer("bob") as bob, peer("carol", accept=refusing) as carol:
+        await meet(alice, bob)
+        await meet(bob, carol)
+        for payload in (b"bad", b"good"):
+            await alice.network.broadcast(payload)
+        await until(lambda: carol.of(ReceivedBroadcast))
+        assert [event.payload for event in carol.of(ReceivedBroadcast)] == [b"good"]
+        assert carol.network.faults() == {}
 
 
 def refusing(payload: bytes) -> bool:
