@@ -4,6 +4,7 @@ Libp2p is imported in a worker thread, so that an interface can paint meanwhile.
 opened again with a growing pause; what it was doing shows as a trouble. Services inside it are supervised one by one.
 """
 
+import gc
 import importlib
 import logging
 import random
@@ -208,6 +209,10 @@ class Online:
             supervisor.start("announcing again", replication.run_echoes)
             supervisor.start("metadata files", lambda: self.files.run(network))
             supervisor.start("own listings", lambda: self._own_rounds(replication))
+            # What was imported and read so far stays: walking it again and again costs the collector, and so the
+            # loop, a tenth of a second each time.
+            gc.collect()
+            gc.freeze()
             self._set_state(Connectivity.ALONE)
             self.ready.set()
 

@@ -88,6 +88,7 @@ class Fetcher:
         """The peer is not connected any more."""
         self._client.forget(peer)
         self._lacking.pop(peer, None)
+        self._shunned.pop(peer, None)
 
     async def run(self) -> None:
         """Work off the wants that dagsync may bring; what it cannot goes to everybody over Bitswap."""
@@ -138,15 +139,20 @@ class Fetcher:
         try:
             await self._fetch(peer, wants)
         except DecodeError as error:
-            self._shunned[peer] = trio.current_time() + SHUNNED
+            self._shun(peer)
             self._network.charge(peer, str(error))
         except NetworkError as error:
-            self._shunned[peer] = trio.current_time() + SHUNNED
+            self._shun(peer)
             log.info("dagsync: %s", error)
         finally:
             self.source = ""
         # What was found missing on the way is wanted now, from this peer first if its answer was cut short.
         self._pool.update((name, peer) for name in self._writer.replica.wants if name not in self._bitswap)
+
+    def _shun(self, peer: str) -> None:
+        """Try dagsync with this peer later; one whose connection was cut is tried again when it is back."""
+        if self._network.supports(peer, PROTOCOL):
+            self._shunned[peer] = trio.current_time() + SHUNNED
 
     async def _fetch(self, peer: str, wants: list[bytes]) -> None:
         """Merge what a peer has. Raises NetworkError, DecodeError."""

@@ -81,10 +81,13 @@ class Replication:
 
     async def give(self, block: ReceivedBlock) -> None:
         """A block that the network fetched. What it links to is asked for before it is merged: in a long chain every
-        block waits for the one above it. At worst this fetches one block that is here already."""
+        block waits for the one above it."""
+        links: tuple[bytes, ...] = ()
         with suppress(DecodeError):
             links, _ = outline(block.data)
-            self.fetcher.want([name for name in links if self._writer.replica.may_lack(name)], block.peer)
+        unsure = [name for name in links if self._writer.replica.may_lack(name) and not self.fetcher.asked(name)]
+        if unsure:
+            self.fetcher.want(await self._writer.lacking(unsure), block.peer)
         await self._inbox.send(RawBlock(block.cid, block.data, block.peer, block.peer))
 
     async def run_merges(self) -> None:

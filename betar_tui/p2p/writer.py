@@ -107,6 +107,10 @@ class ReplicaWriter:
         async with self._lock:
             return await trio.to_thread.run_sync(self.replica.missing, asked)
 
+    async def lacking(self, cids: Sequence[bytes]) -> tuple[bytes, ...]:
+        """The same, told at once even while a merge runs: what that merge brings may still be named."""
+        return await trio.to_thread.run_sync(self.replica.missing, cids)
+
     async def _alone(self, work: Callable[[], tuple[list[Applied], T]]) -> T:
         def run() -> tuple[list[tuple[Callable[[Any], None], Any]], T]:
             applied, result = work()
