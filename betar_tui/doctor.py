@@ -23,7 +23,7 @@ EARLIEST, DAY = 1_735_689_600.0, 86_400.0  # 2025-01-01
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: `state` is ok, note (nothing to worry about) or wrong; `advice` says what to do, if anything."""
+    """What a check found: `state` is ok, note (no worry) or wrong; `advice` says what to do, if anything."""
 
     check: str
     state: str
@@ -43,7 +43,7 @@ async def examine(config: Config) -> list[Finding]:
         return [*found, Finding("peer", NOTE, "none runs on this data directory", "start one with betar-tui --serve")]
     except ControlError as error:
         return [*found, Finding("peer", WRONG, str(error), "stop the peer and start it again; its log says more")]
-    held = f"the running peer holds {status.blocks} blocks and {status.listings} listings; stop it to check the file"
+    held = f"the running peer holds {status.blocks} blocks; stop it to have the file checked"
     return [*found, Finding("store", OK, held), *_connectivity(config, status)]
 
 
@@ -53,9 +53,10 @@ def _files(config: Config) -> Iterator[Finding]:
         try:
             found = path.stat()
         except OSError as error:
-            absent = isinstance(error, FileNotFoundError)
-            advice = "the first start makes it" if absent else f"make it yours: sudo chown $USER {path}"
-            yield Finding(name, NOTE if absent else WRONG, f"{path}: {error.strerror}", advice)
+            state, advice = WRONG, f"make it yours: sudo chown $USER {path}"
+            if isinstance(error, FileNotFoundError):
+                state, advice = NOTE, "the first start makes it"
+            yield Finding(name, state, f"{path}: {error.strerror}", advice)
             continue
         if found.st_mode & forbidden:
             yield Finding(name, WRONG, f"others may use {path}", f"chmod {change} {path}")
@@ -67,9 +68,7 @@ def _files(config: Config) -> Iterator[Finding]:
 
 def _clock() -> Finding:
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time()))
-    return Finding(
-        "clock", OK if time.time() > EARLIEST else WRONG, shown, "set it: listings carry the time of writing"
-    )
+    return Finding("clock", OK, shown) if time.time() > EARLIEST else Finding("clock", WRONG, shown, "set the clock")
 
 
 def _store(config: Config) -> list[Finding]:
@@ -90,8 +89,8 @@ def _store(config: Config) -> list[Finding]:
         return [Finding("store", WRONG, str(error), advice)]
     finally:
         lock.release()
-    sound = said == "ok"
-    found = [Finding("store", OK if sound else WRONG, f"{path}: {said}, height {height}", "" if sound else advice)]
+    sound = (OK, "") if said == "ok" else (WRONG, advice)
+    found = [Finding("store", sound[0], f"{path}: {said}, height {height}", sound[1])]
     if newest > time.time() + DAY:
         found.append(Finding("clock", WRONG, "the store was written later than it is now", "set the clock"))
     return found
@@ -106,12 +105,8 @@ def _port(address: str, explicit: bool) -> Iterator[Finding]:
         try:
             sock.bind((host, int(port)))
         except (OSError, OverflowError) as error:
-            yield Finding(
-                "port",
-                WRONG if explicit else NOTE,
-                f"{address}: {error}",
-                "stop what uses it, or choose another --listen",
-            )
+            state = WRONG if explicit else NOTE
+            yield Finding("port", state, f"{address}: {error}", "stop what uses it, or choose another --listen")
         else:
             yield Finding("port", OK, f"{address} is free")
 

@@ -175,6 +175,7 @@ class Replica:
             heads_removed=growth.heads_removed,
             wants_added=growth.wants_added,
             wants_removed=growth.wants_removed,
+            whole=growth.whole,
             via=via,
             at=at,
         )

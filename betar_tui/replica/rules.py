@@ -53,7 +53,8 @@ def values_after(nodes: Sequence[Node], facts: Facts) -> dict[str, Winner | None
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What new nodes do to the DAG: which of them and of the older blocks become complete, the heads and the wants."""
+    """What new nodes do to the DAG: which of them and of the older blocks become complete, the heads and the wants.
+    `whole` says that no block is left incomplete."""
 
     complete: frozenset[bytes]
     completed: tuple[bytes, ...]
@@ -61,6 +62,7 @@ class Growth:
     heads_removed: frozenset[bytes]
     wants_added: frozenset[bytes]
     wants_removed: frozenset[bytes]
+    whole: bool
 
 
 class Ancestry:
@@ -112,6 +114,7 @@ class Ancestry:
             heads_removed=frozenset(gone & self.heads.keys()),
             wants_added=frozenset(missing - self.wants),
             wants_removed=frozenset(new.keys() & self.wants),
+            whole=len(complete) == len(new) + len(self._incomplete),
         )
 
     def commit(self, nodes: Sequence[Node], growth: Growth) -> None:

@@ -59,7 +59,7 @@ class Changes:
     """One merge, all or nothing.
 
     `winners` gives, for each key whose value may differ, the block that now carries it, or None. `completed` are blocks
-    kept before that became complete. `via` is the peer the blocks came through ("" for our own), `at` Unix seconds.
+    kept before that became complete; `whole` says that with them every block is. `via` is the peer the blocks came through ("" for our own), `at` Unix seconds.
     """
 
     blocks: tuple[BlockRow, ...]
@@ -72,6 +72,7 @@ class Changes:
     wants_removed: frozenset[bytes]
     via: str
     at: float
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

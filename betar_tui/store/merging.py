@@ -42,7 +42,10 @@ def write(db: sqlite3.Connection, history: History, changes: Changes, tombstones
     new_tombstones = _write_tombstones(db, history, changes.tombstones, numbers)
     if spans and tombstones + new_tombstones:
         _bury(db, numbers, spans)
-    _complete(db, changes.completed, examined)
+    if changes.whole:
+        _complete_all(db, examined)
+    else:
+        _complete(db, changes.completed, examined)
     heads = [(name[4:], to_sql(height)) for name, height in changes.heads_added.items()]
     _each(db, "DELETE FROM heads WHERE digest = ?", _rows(changes.heads_removed))
     _each(db, "INSERT INTO heads VALUES (?, ?)", heads)
@@ -150,6 +153,17 @@ def _complete(db: sqlite3.Connection, completed: Iterable[bytes], examined: int)
         hidden = "NOT EXISTS (SELECT 1 FROM keys WHERE keys.n = blocks.n)"
         sql = f"INSERT OR IGNORE INTO due {found} AND n <= ? AND {hidden}"
         _each(db, sql, [(*row, examined) for row in rows])
+
+
+def _complete_all(db: sqlite3.Connection, examined: int) -> None:
+    """Every block is complete now: the end of a sync, where naming them one by one would take longer than the sync."""
+    if examined:
+        db.execute(
+            "INSERT OR IGNORE INTO due SELECT n FROM incomplete WHERE n <= ?"
+            " AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.n = incomplete.n)",
+            (examined,),
+        )
+    db.execute("DELETE FROM incomplete")
 
 
 def _source(db: sqlite3.Connection, peer: str) -> int:
