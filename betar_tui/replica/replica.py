@@ -145,11 +145,11 @@ class Replica:
             return Merged((), (), False, frozenset())
         growth = self._ancestry.grow(fresh, stored)
         before, after = self._values(fresh)
-        self._port.apply(self._changes(fresh, growth, after, via, at), durable)
-        self._ancestry.commit(fresh, growth)
         effects = tuple(
             Effect(key, before.get(key), winner) for key, winner in after.items() if before.get(key) != winner
         )
+        self._port.apply(self._changes(fresh, growth, effects, via, at), durable)
+        self._ancestry.commit(fresh, growth)
         return Merged(fresh, effects, bool(growth.heads_added or growth.heads_removed), growth.wants_added)
 
     def _values(self, nodes: Sequence[Node]) -> tuple[Mapping[str, Winner], Mapping[str, Winner | None]]:
@@ -162,14 +162,14 @@ class Replica:
 
     @staticmethod
     def _changes(
-        nodes: Sequence[Node], growth: Growth, after: Mapping[str, Winner | None], via: str, at: float
+        nodes: Sequence[Node], growth: Growth, effects: Sequence[Effect], via: str, at: float
     ) -> Changes:
         return Changes(
             blocks=tuple(
                 BlockRow(n.cid, n.data, n.delta.priority, n.cid in growth.complete, n.delta.elements) for n in nodes
             ),
             tombstones=tuple(pair for node in nodes for pair in node.delta.tombstones),
-            winners={key: winner.cid if winner else None for key, winner in after.items()},
+            winners={each.key: each.after.cid if each.after else None for each in effects},
             completed=growth.completed,
             heads_added=growth.heads_added,
             heads_removed=growth.heads_removed,
