@@ -161,9 +161,7 @@ class Replica:
         return before, values_after(nodes, facts)
 
     @staticmethod
-    def _changes(
-        nodes: Sequence[Node], growth: Growth, effects: Sequence[Effect], via: str, at: float
-    ) -> Changes:
+    def _changes(nodes: Sequence[Node], growth: Growth, effects: Sequence[Effect], via: str, at: float) -> Changes:
         return Changes(
             blocks=tuple(
                 BlockRow(n.cid, n.data, n.delta.priority, n.cid in growth.complete, n.delta.elements) for n in nodes
