@@ -58,8 +58,9 @@ class Snapshot:
 class Changes:
     """One merge, all or nothing.
 
-    `winners` gives, for each key whose value may differ, the block that now carries it, or None. `completed` are blocks
-    kept before that became complete; `whole` says that with them every block is. `via` is the peer the blocks came through ("" for our own), `at` Unix seconds.
+    `winners` gives, for each key whose value differs now, the block that carries it, or None. `completed` are blocks kept
+    before that became complete; `whole` says that with them every block is. `via` is the peer the blocks came through (""
+    for our own), `at` Unix seconds.
     """
 
     blocks: tuple[BlockRow, ...]
