@@ -25,7 +25,7 @@ soak: $(STAMP)
 	$(BIN)/python -m tests.soak $(ARGS)
 
 # constraints.txt names every package, so nothing is resolved: libp2p 0.8.1 insists on fastecdsa 2.3.2, which only comes as
-# source for a C compiler and GMP; 2.3.1 comes built and serves as well.
+# source for a C compiler and GMP; 3.0.1 comes built and serves as well.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints.txt
