@@ -112,7 +112,8 @@ async def test_our_listings_in_the_dialect_of_go_are_read_by_go(tmp_path, gopeer
 
 async def test_documents_are_hidden_by_go_until_auto_meets_a_go_betar(tmp_path, gopeer_binary):
     async with pair(tmp_path, gopeer_binary, "go", betar=False) as (ours, go):
-        await ours.publish([ListingDraft("swift-ocr", 0.05, "reads scans")])
+        # Addresses of its own: the peer's change with its port, and the listing would be rewritten for that.
+        await ours.publish([ListingDraft("swift-ocr", 0.05, "reads scans", addrs=("/ip4/192.0.2.1/tcp/1",))])
         await eventually(lambda: hidden_by(go), what="the listing, hidden")
         async with trio.open_nursery() as nursery, open_gopeer(nursery, binary=gopeer_binary, betar=True) as betar:
             async with ours.events() as events:
