@@ -12,7 +12,7 @@ import logging
 import time
 import weakref
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -116,6 +116,17 @@ class TopicRouter(GossipSub):
         # py-libp2p 0.8.1: every RPC carries our signed peer record, which its receivers verify each time, twice.
         rpc.ClearField("senderRecord")
         super().send_rpc(peer_id, rpc, priority)
+
+    def _get_peers_to_send(
+        self, topic_ids: Iterable[str], msg_forwarder: ID, origin: ID, msg_id: bytes | None = None
+    ) -> Iterable[ID]:
+        # py-libp2p 0.8.1: what we publish goes to the mesh alone, so a peer that has just joined, or is backed off after
+        # a reconnect, hears nothing of it. Go floods its own messages to the whole topic; forwarding keeps to the mesh.
+        chosen = set(super()._get_peers_to_send(topic_ids, msg_forwarder, origin, msg_id))
+        pubsub = self.pubsub
+        if isinstance(pubsub, TopicPubsub) and msg_forwarder == pubsub.my_id:
+            chosen |= pubsub.members()
+        return chosen
 
     async def _do_px(self, px_peers: list[rpc_pb2.PeerInfo]) -> None:
         """Peer exchange is ignored: only `dialer.py` dials."""
@@ -355,7 +366,7 @@ class Gossip:
     async def publish(self, payload: bytes) -> int:
         """Sign and send; returns to how many peers of the topic it went at first."""
         await self.pubsub.publish(self._topic, payload)
-        return len(self._router.mesh.get(self._topic, set()) & self.pubsub.members())
+        return len(self.pubsub.members())
 
     def members(self) -> tuple[str, ...]:
         """Peer ids of the neighbours on the topic."""

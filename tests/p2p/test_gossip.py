@@ -8,12 +8,21 @@ from functools import partial
 
 import pytest
 import trio
+from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui.errors import NetworkError
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.gossip import DELIVERIES_KEPT, SeenMessages
-from betar_tui.p2p.types import Fault, PeerConnected, PeerDisconnected, PeerJoined, PeerLeft, ReceivedBroadcast
+from betar_tui.p2p.types import (
+    MARKET_TOPIC,
+    Fault,
+    PeerConnected,
+    PeerDisconnected,
+    PeerJoined,
+    PeerLeft,
+    ReceivedBroadcast,
+)
 from tests.p2p.peers import QUICK, Peer, meet, pair, peer, until
 
 
@@ -24,6 +33,17 @@ async def test_broadcasts_arrive_both_ways() -> None:
         await until(lambda: alice.of(ReceivedBroadcast) and bob.of(ReceivedBroadcast))
         assert bob.of(ReceivedBroadcast) == [ReceivedBroadcast(alice.id, alice.id, b"from alice")]
         assert alice.of(ReceivedBroadcast) == [ReceivedBroadcast(bob.id, bob.id, b"from bob")]
+
+
+async def test_what_we_publish_goes_to_peers_outside_the_mesh_and_what_we_forward_does_not() -> None:
+    async with pair() as (alice, bob):
+        gossip = alice.network._gossip
+        me = gossip.pubsub.my_id
+        stranger = ID(b"\x00\x24\x08\x01\x12\x20" + bytes(32))
+        # As after a reconnect, when either side is backed off and nobody may graft.
+        gossip._router.mesh[MARKET_TOPIC].clear()
+        assert {str(each) for each in gossip._router._get_peers_to_send([MARKET_TOPIC], me, me)} == {bob.id}
+        assert not set(gossip._router._get_peers_to_send([MARKET_TOPIC], stranger, stranger))
 
 
 async def test_a_broadcast_is_forwarded_and_names_forwarder_and_author() -> None:
