@@ -11,9 +11,10 @@ import re
 import secrets
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from betar_tui.errors import ConfigError
 
@@ -30,7 +31,8 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One peer's settings. Intervals are in seconds. `listen_explicit` says that somebody chose `listen`."""
+    """One peer's settings. Intervals are in seconds. `listen_explicit` says that somebody chose `listen`. `interface` is
+    the table of that name in config.toml, which the interface itself understands."""
 
     data_dir: Path
     listen: tuple[str, ...] = (DEFAULT_LISTEN,)
@@ -44,6 +46,7 @@ class Config:
     log_level: str = "info"
     log_format: str = "text"
     log_file: Path | None = None
+    interface: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def database(self) -> Path:
@@ -94,6 +97,32 @@ def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
     return Config(data_dir=data_dir, listen_explicit="listen" in read, **read)
 
 
+def save_settings(path: Path, changes: Mapping[str, object]) -> None:
+    """Set these in a settings file and leave the rest of it as it is, comments included; None removes a setting. Values
+    that are mappings are tables. Raises ConfigError."""
+    import tomlkit  # only where something is saved: a start should not pay for it
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
+        _set(document, changes)
+        _write_durably(path, tomlkit.dumps(document).encode(), 0o600)
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        raise ConfigError(f"cannot save the settings in {path}: {error}") from error
+
+
+def _set(table: MutableMapping[str, Any], changes: Mapping[str, object]) -> None:
+    for name, value in changes.items():
+        # A hand-written file may have dashes, as the options do.
+        there = name.replace("_", "-") if name.replace("_", "-") in table else name
+        if isinstance(value, Mapping):
+            _set(table.setdefault(there, {}), value)
+        elif value is None:
+            table.pop(there, None)
+        else:
+            table[there] = list(value) if isinstance(value, tuple) else value
+
+
 def prepare_data_dir(path: Path) -> None:
     """Create the data directory for its owner only. Raises ConfigError."""
     try:
@@ -120,17 +149,22 @@ def load_identity(path: Path) -> bytes:
 
 def _create_identity(path: Path) -> bytes:
     seed = secrets.token_bytes(32)
-    part = path.with_suffix(".new")
     try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(seed)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(part, path)
+        _write_durably(path, seed, 0o600)
     except OSError as error:
         raise ConfigError(f"cannot write the identity key {path}: {error.strerror}") from error
     return seed
+
+
+def _write_durably(path: Path, content: bytes, mode: int) -> None:
+    """Replace a file as a whole: whoever reads it sees the old content or the new one."""
+    part = path.with_suffix(".new")
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(fd, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(part, path)
 
 
 def _read_settings(path: Path) -> dict[str, object]:
@@ -206,6 +240,12 @@ def _one_of(*choices: str):  # type: ignore[no-untyped-def]
     return read
 
 
+def _table(value: object) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{value!r} is not a table; write [interface] above its settings")
+    return value
+
+
 def _path(value: object) -> Path:
     return Path(_text(value)).expanduser()
 
@@ -221,4 +261,5 @@ _READERS = {
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of("text", "json"),
     "log_file": _path,
+    "interface": _table,
 }

@@ -80,6 +80,18 @@ class ControlClient:
         """See `Marketplace`."""
         return await self._call("connect", address=address)  # type: ignore[no-any-return]
 
+    async def disconnect(self, peer_id: str) -> None:
+        """See `Marketplace`."""
+        await self._call("disconnect", peer_id=peer_id)
+
+    async def choose_dialect(self, dialect: str) -> None:
+        """See `Marketplace`."""
+        await self._call("choose_dialect", dialect=dialect)
+
+    async def hold_sync(self, held: bool) -> None:
+        """See `Marketplace`."""
+        await self._call("hold_sync", held=held)
+
     async def heads(self) -> tuple[HeadInfo, ...]:
         """See `Marketplace`."""
         return await self._call("heads")  # type: ignore[no-any-return]

@@ -27,7 +27,13 @@ MAX_DEPTH = 64
 
 EVENTS: Mapping[str, type] = {
     each.__name__: each
-    for each in (marketplace.Change, marketplace.StatusChanged, marketplace.Notice, marketplace.Missed)
+    for each in (
+        marketplace.Change,
+        marketplace.StatusChanged,
+        marketplace.Seen,
+        marketplace.Notice,
+        marketplace.Missed,
+    )
 }
 _ERRORS: Mapping[str, type[BetarError]] = {
     name: each for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, BetarError)

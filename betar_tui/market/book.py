@@ -14,7 +14,7 @@ from betar_tui.market.index import SORT_COLUMNS, ListingIndex
 from betar_tui.market.listing import decode, description_of, same_but_for_time
 from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingPage, Provenance
 from betar_tui.p2p.writer import Applied
-from betar_tui.replica import Effect, keys
+from betar_tui.replica import Effect, Node, keys
 from betar_tui.replica import cid as cids
 from betar_tui.store.facts import Winner
 
@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A changed key, read: `now` is its listing, why its value is none, or None without a value. `removed_by` is the
-    (CID, height) of a delta that removed versions of it."""
+    (CID, height) of a delta that removed versions of it, `bytes` the size of the one that changed it; the merge that
+    brought it took `took` seconds."""
 
     key: str
     via: str
@@ -32,6 +33,8 @@ class Reading:
     now: Listing | str | None
     refresh: bool
     removed_by: tuple[bytes, int] | None
+    bytes: int
+    took: float
 
 
 class Book:
@@ -82,34 +85,42 @@ class Book:
 
     def read(self, applied: Applied) -> list[Reading]:
         """What the changed keys hold now. Costs a signature check a listing; any thread may call."""
-        causes = {key: (n.cid, n.delta.priority) for n in applied.nodes for key, _ in n.delta.tombstones}
+        causes = {key: n for n in applied.nodes for key, _ in n.delta.tombstones}
+        sizes = {n.cid: len(n.data) for n in applied.nodes}
         return [
-            Reading(
-                effect.key,
-                applied.via or "local",
-                applied.at,
-                self._decode(effect.key, effect.after, applied.at),
-                _is_refresh(effect),
-                causes.get(effect.key),
-            )
+            self._reading(applied, effect, causes.get(effect.key), sizes)
             for effect in applied.effects
             if keys.agent_id(effect.key) is not None
         ]
+
+    def _reading(self, applied: Applied, effect: Effect, cause: Node | None, sizes: Mapping[bytes, int]) -> Reading:
+        changed_by = effect.after.cid if effect.after is not None else cause.cid if cause is not None else b""
+        return Reading(
+            effect.key,
+            applied.via or "local",
+            applied.at,
+            self._decode(effect.key, effect.after, applied.at),
+            _is_refresh(effect),
+            (cause.cid, cause.delta.priority) if cause is not None else None,
+            sizes.get(changed_by, 0),
+            applied.took,
+        )
 
     def take(self, readings: Iterable[Reading]) -> list[Change]:
         """Take over what was read, in order; the changes to tell of."""
         changes = []
         for reading in readings:
+            cost = reading.bytes, reading.took
             old = self._shown.get(reading.key)
             self._place(reading.key, reading.now)
             new = self._shown.get(reading.key)
             if new is not None:
                 kind = ChangeKind.PUT if old is None else ChangeKind.REFRESH if reading.refresh else ChangeKind.UPDATE
-                changes.append(Change(kind, new.id, new.cid, new.height, reading.via, reading.at, new))
+                changes.append(Change(kind, new.id, new.cid, new.height, reading.via, reading.at, new, *cost))
             elif old is not None:
                 name, height = reading.removed_by or (b"", old.height)
                 cid = cids.to_str(name) if name else old.cid
-                changes.append(Change(ChangeKind.DELIST, old.id, cid, height, reading.via, reading.at, None))
+                changes.append(Change(ChangeKind.DELIST, old.id, cid, height, reading.via, reading.at, None, *cost))
         return changes
 
     def describe(self, metadata_cid: str, content: bytes) -> tuple[Listing, ...]:

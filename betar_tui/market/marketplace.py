@@ -151,7 +151,8 @@ class ListingPage:
 
 @dataclass(frozen=True, slots=True)
 class PeerInfo:
-    """One connected peer. `latency_ms` is None before the first ping; `connected_since` is in Unix seconds."""
+    """One connected peer. `latency_ms` is None before the first ping; `connected_since` is in Unix seconds. `bytes_in` and
+    `bytes_out` went over its open connections."""
 
     peer_id: str
     addrs: tuple[str, ...]
@@ -161,6 +162,8 @@ class PeerInfo:
     protocols: tuple[str, ...]
     on_topic: bool
     connected_since: float
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,9 @@ class SyncProgress:
 @dataclass(frozen=True, slots=True)
 class Status:
     """The peer and its replica in numbers. `pending` counts blocks still wanted, `packed` the blocks of old history that
-    are kept compressed; `troubles` names background services that are being restarted, in words for a person."""
+    are kept compressed; `troubles` names background services that are being restarted, in words for a person. `dialect`
+    is the one that own listings are written in, `dialect_choice` what decides it: "auto", or a dialect. `deaf_peers`
+    counts Go betars on the topic that cannot read it. `sync_held` says that a person stopped the fetching of history."""
 
     version: str
     running: bool
@@ -235,11 +240,15 @@ class Status:
     troubles: tuple[str, ...] = ()
     sync: SyncProgress | None = None
     packed: int = 0
+    dialect_choice: str = "auto"
+    deaf_peers: int = 0
+    sync_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One listing changed, as it was applied. `at` is in Unix seconds. `listing` is the new state, None if delisted."""
+    """One listing changed, as it was applied. `at` is in Unix seconds. `listing` is the new state, None if delisted.
+    `bytes` is the size of the delta, `took` the seconds that the merge took which brought it."""
 
     kind: ChangeKind
     id: str
@@ -248,6 +257,8 @@ class Change:
     via: str
     at: float
     listing: Listing | None = None
+    bytes: int = 0
+    took: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +289,15 @@ class StatusChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """So many peers have shown that they hold our delta `cid`, or one built on it. `ids` are the listings it touched."""
+
+    cid: str
+    ids: tuple[str, ...]
+    peers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something a person should know: a healed listing, a dialect switch, a service that failed. `level` is info,
     warning or error."""
@@ -294,7 +314,7 @@ class Missed:
     count: int
 
 
-Event = Change | StatusChanged | Notice | Missed
+Event = Change | StatusChanged | Seen | Notice | Missed
 
 
 class Marketplace(Protocol):
@@ -327,6 +347,16 @@ class Marketplace(Protocol):
 
     async def connect(self, address: str) -> PeerInfo:
         """Dial a multiaddr that ends in /p2p/<peer id> and remember it. Raises NetworkError."""
+
+    async def disconnect(self, peer_id: str) -> None:
+        """Close every connection to a peer and do not dial it again in this run. Raises NetworkError."""
+
+    async def choose_dialect(self, dialect: str) -> None:
+        """Write own listings in this dialect from now on ("auto", "documents" or "betar-go"), and once more those that
+        stand in another. Kept in config.toml. Raises ConfigError."""
+
+    async def hold_sync(self, held: bool) -> None:
+        """Stop fetching history, or go on with it; what is announced from now on is still followed. For this run."""
 
     async def heads(self) -> tuple[HeadInfo, ...]:
         """The heads, highest first."""

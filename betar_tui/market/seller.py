@@ -95,15 +95,14 @@ class Seller:
         self._writer = writer
         self._signer = signer
         self._book = book
-        self._choice = dialect
+        self.dialect_choice = dialect
         self._clock = clock
         self._default_addrs = default_addrs
         self._announce = announce
         self._jobs: list[_Job] = []
         self._own = OwnListings(store)
         self._announcer = Announcer(refresh_interval, signer.peer_id, self._value)
-        remembered = store.setting(_DIALECT) == BETAR_GO
-        self.dialect = (BETAR_GO if remembered else DOCUMENTS) if dialect == "auto" else dialect
+        self.dialect = self._decided(dialect)
         # Writing and rounds both read a document and put its value: one at a time.
         self._turn = trio.Lock()
 
@@ -157,11 +156,22 @@ class Seller:
     async def speak_betar_go(self) -> bool:
         """A Go betar was seen: switch an automatic dialect over for good. Returns whether that changed anything."""
         async with self._turn:
-            if self._choice != "auto" or self.dialect == BETAR_GO:
+            if self.dialect_choice != "auto" or self.dialect == BETAR_GO:
                 return False
             await trio.to_thread.run_sync(self._store.put_setting, _DIALECT, BETAR_GO)
             self.dialect = BETAR_GO
             return True
+
+    async def choose_dialect(self, choice: str) -> None:
+        """Write in this dialect from now on; "auto" goes by whether a Go betar was ever seen."""
+        async with self._turn:
+            self.dialect_choice = choice
+            self.dialect = await trio.to_thread.run_sync(self._decided, choice)
+
+    def _decided(self, choice: str) -> str:
+        if choice != "auto":
+            return choice
+        return BETAR_GO if self._store.setting(_DIALECT) == BETAR_GO else DOCUMENTS
 
     async def round(self) -> tuple[Repair, ...]:
         """Finish removals; put own listings again that are missing, replaced, stale or in the other dialect."""

@@ -10,9 +10,10 @@ from pathlib import Path
 import trio
 
 from betar_tui import __version__
-from betar_tui.config import Config, load_identity, prepare_data_dir
+from betar_tui.config import DIALECTS, Config, load_identity, prepare_data_dir, save_settings
 from betar_tui.errors import (
     ArchiveError,
+    ConfigError,
     DecodeError,
     NoRunningPeerError,
     StoreError,
@@ -109,6 +110,7 @@ class Node:
     def __init__(self, config: Config, seed: bytes, store: Store, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
+        self._settings_file = config.settings_file
         self._started = clock()
         self._hub = EventHub()
         signer = Signer(seed)
@@ -229,6 +231,9 @@ class Node:
             troubles=online.troubles(),
             sync=online.sync,
             packed=totals.packed,
+            dialect_choice=self._seller.dialect_choice,
+            deaf_peers=online.deaf_peers(),
+            sync_held=online.sync_held,
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
@@ -240,6 +245,22 @@ class Node:
     async def connect(self, address: str) -> PeerInfo:
         """See `Marketplace`."""
         return await self.online.connect(address)
+
+    async def disconnect(self, peer_id: str) -> None:
+        """See `Marketplace`."""
+        await self.online.disconnect(peer_id)
+
+    async def choose_dialect(self, dialect: str) -> None:
+        """See `Marketplace`."""
+        if dialect not in DIALECTS:
+            raise ConfigError(f"{dialect!r} is no dialect; choose one of {', '.join(DIALECTS)}")
+        await trio.to_thread.run_sync(save_settings, self._settings_file, {"listing_dialect": dialect})
+        await self._seller.choose_dialect(dialect)
+        await self.online.rewrite()
+
+    async def hold_sync(self, held: bool) -> None:
+        """See `Marketplace`."""
+        self.online.hold_sync(held)
 
     async def heads(self) -> tuple[HeadInfo, ...]:
         """See `Marketplace`."""

@@ -18,7 +18,7 @@ from betar_tui.config import Config
 from betar_tui.errors import NetworkError, NoRunningPeerError, StoreError
 from betar_tui.market.announce import Why
 from betar_tui.market.book import Book
-from betar_tui.market.listing import BETAR_PROTOCOL
+from betar_tui.market.listing import BETAR_GO, BETAR_PROTOCOL
 from betar_tui.market.marketplace import (
     Connectivity,
     Event,
@@ -82,6 +82,7 @@ class Online:
         self._failure = ""
         self.files = MetadataFiles(store, book, emit, clock)
         self._rounds = trio.Event()
+        self.sync_held = False
         self.state = Connectivity.STOPPED
         self.ready = trio.Event()
 
@@ -159,6 +160,35 @@ class Online:
             raise NoRunningPeerError("the network is not up; start a peer with betar-tui --serve")
         return _peer_info(await self._network.connect(address))
 
+    async def disconnect(self, peer: str) -> None:
+        """Close the connections to a peer. Raises NetworkError, NoRunningPeerError."""
+        if self._network is None:
+            raise NoRunningPeerError("the network is not up; start a peer with betar-tui --serve")
+        if all(each.peer_id != peer for each in self._network.connections()):
+            raise NetworkError(f"{peer} is not connected; betar-tui peers shows who is")
+        await self._network.disconnect(peer)
+
+    def hold_sync(self, held: bool) -> None:
+        """Stop fetching history, or go on."""
+        self.sync_held = held
+        if self._replication:
+            self._replication.fetcher.hold(held)
+        self._emit([StatusChanged()])
+
+    def deaf_peers(self) -> int:
+        """How many Go betars on the topic cannot read the dialect that own listings are written in."""
+        if self._network is None or self._seller.dialect == BETAR_GO:
+            return 0
+        return len([peer for peer in self._network.topic_peers() if self._network.supports(peer, BETAR_PROTOCOL)])
+
+    async def rewrite(self) -> None:
+        """The dialect is another: put own listings again where that is due, without waiting for a round."""
+        if self._network is not None:
+            for peer in self._network.topic_peers():
+                await self._look_for_betar(self._network, peer)
+        self._rounds.set()
+        self._emit([StatusChanged()])
+
     async def announce(self, heads: Sequence[bytes]) -> int:
         """Broadcast heads; the number of peers they went to, 0 without a network."""
         return await self._replication.announce(heads) if self._replication else 0
@@ -188,6 +218,7 @@ class Online:
                 "Replication",
                 p2p.Replication(self._network, self._writer, self._store.blocks, self._config.announce_interval),
             )
+            self._replication.fetcher.hold(self.sync_held)
             server = p2p.DagSyncServer(self._store.blocks)
             self._network.set_protocol_handler(p2p.DAGSYNC_PROTOCOL, server.handle)
             try:
@@ -298,4 +329,6 @@ def _peer_info(connection: Connection) -> PeerInfo:
         connection.protocols,
         connection.on_topic,
         connection.connected_since,
+        connection.bytes_in,
+        connection.bytes_out,
     )

@@ -51,6 +51,8 @@ class Fetcher:
         self._lacking: dict[str, frozenset[bytes]] = {}
         self._shunned: dict[str, float] = {}
         self._work = trio.Event()
+        self._held = False
+        self._syncing = trio.CancelScope()
         self.source = ""
 
     def asked(self, name: bytes) -> bool:
@@ -62,12 +64,25 @@ class Fetcher:
         """How many blocks are asked for or wait for their turn."""
         return max(len(self._bitswap) + len(self._pool), len(self._writer.replica.wants))
 
-    def want(self, names: Iterable[bytes], peer: str) -> None:
-        """Fetch these, if nobody is asked for them yet, from `peer` first ("" for anybody)."""
+    def hold(self, held: bool) -> None:
+        """Ask for no history, until told to go on; announced heads are still fetched, each for itself."""
+        self._held = held
+        if held:
+            self._pool.clear()
+            self.arrived(list(self._bitswap))
+            self._syncing.cancel()
+        else:
+            self.want(self._writer.replica.wants, "")
+
+    def want(self, names: Iterable[bytes], peer: str, *, announced: bool = False) -> None:
+        """Fetch these, if nobody is asked for them yet, from `peer` first ("" for anybody). `announced` ones are heads
+        that a peer just spoke of, no part of a history."""
         fresh = [name for name in names if not self.asked(name)]
-        if not fresh:
+        if not fresh or (self._held and not announced):
             return
-        if self._speaks(peer) if peer else any(self._speaks(each.peer_id) for each in self._network.connections()):
+        if self._held:
+            self._ask_everybody(fresh, peer)
+        elif self._speaks(peer) if peer else any(self._speaks(each.peer_id) for each in self._network.connections()):
             self._lacking[peer] = self._lacking.get(peer, frozenset()) - set(fresh)
             self._pool.update((name, peer) for name in fresh)
             self._work.set()
@@ -136,8 +151,10 @@ class Fetcher:
         lacking = self._lacking.get(peer, frozenset())
         wants = [name for name in self._pool if name not in lacking]
         self.source = peer
+        self._syncing = trio.CancelScope()
         try:
-            await self._fetch(peer, wants)
+            with self._syncing:
+                await self._fetch(peer, wants)
         except DecodeError as error:
             self._shun(peer)
             self._network.charge(peer, str(error))
@@ -146,6 +163,8 @@ class Fetcher:
             log.info("dagsync: %s", error)
         finally:
             self.source = ""
+        if self._held:
+            return
         # What was found missing on the way is wanted now, from this peer first if its answer was cut short.
         self._pool.update((name, peer) for name in self._writer.replica.wants if name not in self._bitswap)
 

@@ -44,6 +44,26 @@ class _Pongs:
         await self._event.wait()
 
 
+class _Meter:
+    """A secured connection that counts what passes."""
+
+    def __init__(self, connection: ISecureConn) -> None:
+        self._connection = connection
+        self.received = self.sent = 0
+
+    async def read(self, n: int | None = None) -> bytes:
+        data = await self._connection.read(n)
+        self.received += len(data)
+        return data
+
+    async def write(self, data: bytes) -> None:
+        await self._connection.write(data)
+        self.sent += len(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
 class LiveYamux(Yamux):
     """A yamux connection that notices when nobody answers.
 
@@ -51,7 +71,8 @@ class LiveYamux(Yamux):
     """
 
     def __init__(self, secured_conn: ISecureConn, peer_id: ID, timing: Timing) -> None:
-        super().__init__(secured_conn, peer_id, is_initiator=secured_conn.is_initiator)
+        self.meter = _Meter(secured_conn)
+        super().__init__(cast(ISecureConn, self.meter), peer_id, is_initiator=secured_conn.is_initiator)
         self._timing = timing
         self._pongs = _Pongs()
         self._ping_event = cast(trio.Event, self._pongs)  # the library only calls set() on it
@@ -115,6 +136,12 @@ def latency_ms(connection: INetConn) -> float | None:
     """Milliseconds of the connection's last answered ping, or None."""
     latency = getattr(connection.muxed_conn, "latency", None)
     return None if latency is None else float(latency) * 1000
+
+
+def traffic(connection: INetConn) -> tuple[int, int]:
+    """Bytes that came in and went out over a connection, without what encrypting them adds."""
+    muxed = connection.muxed_conn
+    return (muxed.meter.received, muxed.meter.sent) if isinstance(muxed, LiveYamux) else (0, 0)
 
 
 async def close_connection(connection: INetConn, timeout: float) -> None:

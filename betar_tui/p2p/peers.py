@@ -19,7 +19,7 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package s
 
 from betar_tui.p2p import addresses
 from betar_tui.p2p.identify import Introduction
-from betar_tui.p2p.liveness import latency_ms
+from betar_tui.p2p.liveness import latency_ms, traffic
 from betar_tui.p2p.types import Connection
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,9 @@ class PeerTable(INotifee):
 
     def describe(self, record: PeerRecord, on_topic: bool) -> Connection:
         """A record as the door's dataclass."""
-        latencies = [latency for each in self.connections(record.peer) if (latency := latency_ms(each)) is not None]
+        connections = self.connections(record.peer)
+        latencies = [latency for each in connections if (latency := latency_ms(each)) is not None]
+        passed = [traffic(each) for each in connections]
         introduction = record.introduction or Introduction()
         return Connection(
             peer_id=record.peer,
@@ -83,6 +85,8 @@ class PeerTable(INotifee):
             protocols=introduction.protocols,
             on_topic=on_topic,
             connected_since=record.since,
+            bytes_in=sum(received for received, _ in passed),
+            bytes_out=sum(sent for _, sent in passed),
         )
 
     # INotifee

@@ -185,7 +185,7 @@ class Replication:
             self._roots[name] = event.author
         theirs = [name for name, author in self._roots.items() if author == event.author]
         self._drop_roots(theirs[:-MAX_ROOTS_PER_AUTHOR] if len(theirs) > MAX_ROOTS_PER_AUTHOR else [])
-        self.fetcher.want([name for name in names if name in self._roots], event.peer)
+        self.fetcher.want([name for name in names if name in self._roots], event.peer, announced=True)
 
     def _drop_roots(self, names: list[bytes]) -> None:
         for name in names:

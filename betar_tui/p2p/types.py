@@ -132,6 +132,7 @@ class Connection:
 
     `addrs` as in `PeerConnected`, or the remote address where the peer has not said. `direction` is "in" or "out".
     `latency_ms` is the round trip of the last ping, None before the first. `connected_since` is in Unix seconds.
+    `bytes_in` and `bytes_out` went over its open connections.
     """
 
     peer_id: str
@@ -142,6 +143,8 @@ class Connection:
     protocols: tuple[str, ...]
     on_topic: bool
     connected_since: float
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 NetworkEvent = ReceivedBroadcast | PeerJoined | PeerLeft | PeerConnected | PeerDisconnected | Fault

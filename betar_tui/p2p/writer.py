@@ -6,6 +6,7 @@ then remembered and told of all the same.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,13 +23,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What changed the replica: `via` is the peer it came through, "" for our own; `at` Unix seconds."""
+    """What changed the replica: `via` is the peer it came through, "" for our own; `at` Unix seconds, `took` seconds."""
 
     nodes: tuple[Node, ...]
     effects: tuple[Effect, ...]
     heads_changed: bool
     via: str
     at: float
+    took: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,17 @@ class ReplicaWriter:
 
         def work() -> tuple[list[Applied], tuple[list[Written], BetarError | None]]:
             written: list[Written] = []
+            applied: list[Applied] = []
             failure: BetarError | None = None
+            began = time.perf_counter()
             try:
                 for each in self.replica.writing(puts, wanted, at):
                     written.append(each)
+                    took, began = time.perf_counter() - began, time.perf_counter()
+                    applied.append(Applied((each.node,), each.effects, True, "", at, took))
             except BetarError as error:
                 failure = error
-            return [Applied((each.node,), each.effects, True, "", at) for each in written], (written, failure)
+            return applied, (written, failure)
 
         written, failure = await self._alone(work)
         if failure is not None:
@@ -151,8 +157,10 @@ class ReplicaWriter:
         return applied, Outcome(tuple(bad), wants, sum(len(each.nodes) for each in applied))
 
     def _apply(self, peer: str, nodes: Sequence[Node], at: float) -> tuple[list[Applied], dict[str, tuple[bytes, ...]]]:
+        began = time.perf_counter()
         merged = self.replica.merge(nodes, peer, at)
+        took = time.perf_counter() - began
         wants = {peer: tuple(merged.wants)} if merged.wants else {}
         if not merged.nodes:
             return [], wants
-        return [Applied(merged.nodes, merged.effects, merged.heads_changed, peer, at)], wants
+        return [Applied(merged.nodes, merged.effects, merged.heads_changed, peer, at, took)], wants

@@ -77,6 +77,18 @@ class Bridge:
         """Dial a multiaddr."""
         return await _in_trio(self._marketplace.connect, address)
 
+    async def disconnect(self, peer_id: str) -> None:
+        """Close the connections to a peer."""
+        await _in_trio(self._marketplace.disconnect, peer_id)
+
+    async def choose_dialect(self, dialect: str) -> None:
+        """How own listings are written."""
+        await _in_trio(self._marketplace.choose_dialect, dialect)
+
+    async def hold_sync(self, held: bool) -> None:
+        """Stop fetching history, or go on."""
+        await _in_trio(self._marketplace.hold_sync, held)
+
     async def follow(self, deliver: Deliver, opened: Callable[[], None]) -> None:
         """Hand events to `deliver` in batches until the stream ends; `opened` is called once it runs.
 

@@ -79,6 +79,18 @@ class Opening:
         """See `Marketplace`."""
         return await (await self._real()).connect(address)
 
+    async def disconnect(self, peer_id: str) -> None:
+        """See `Marketplace`."""
+        await (await self._real()).disconnect(peer_id)
+
+    async def choose_dialect(self, dialect: str) -> None:
+        """See `Marketplace`."""
+        await (await self._real()).choose_dialect(dialect)
+
+    async def hold_sync(self, held: bool) -> None:
+        """See `Marketplace`."""
+        await (await self._real()).hold_sync(held)
+
     async def heads(self) -> tuple[HeadInfo, ...]:
         """See `Marketplace`."""
         return await (await self._real()).heads()

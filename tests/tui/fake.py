@@ -118,6 +118,7 @@ class FakeMarketplace:
         self.calls: list[tuple[str, object]] = []
         self.height = 1
         self.deltas: tuple[DagNode, ...] = ()
+        self.more_status: dict[str, object] = {}
         self._streams: set[trio.MemorySendChannel[Event]] = set()
 
     # The door
@@ -172,6 +173,7 @@ class FakeMarketplace:
             tombstones=0,
             uptime=12.0,
             connectivity=self.connectivity,
+            **self.more_status,  # type: ignore[arg-type]
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
@@ -189,6 +191,23 @@ class FakeMarketplace:
         self.connectivity = Connectivity.ONLINE
         self.emit(StatusChanged())
         return peer
+
+    async def disconnect(self, peer_id: str) -> None:
+        await self._enter("disconnect", peer_id)
+        self.connected = tuple(each for each in self.connected if each.peer_id != peer_id)
+        self.connectivity = Connectivity.ONLINE if self.connected else Connectivity.ALONE
+        self.emit(StatusChanged())
+
+    async def choose_dialect(self, dialect: str) -> None:
+        await self._enter("choose_dialect", dialect)
+        written = "documents" if dialect == "documents" else "betar-go"
+        self.more_status.update(dialect_choice=dialect, dialect=written, deaf_peers=0)
+        self.emit(StatusChanged())
+
+    async def hold_sync(self, held: bool) -> None:
+        await self._enter("hold_sync", held)
+        self.more_status.update(sync_held=held)
+        self.emit(StatusChanged())
 
     async def heads(self) -> tuple[HeadInfo, ...]:
         return (HeadInfo(_cid("head"), self.height),)
@@ -232,7 +251,7 @@ class FakeMarketplace:
         self.history.setdefault(item.id, []).append(self._version(item))
         if not silent:
             kind = kind or (ChangeKind.UPDATE if known else ChangeKind.PUT)
-            self.emit(Change(kind, item.id, item.cid, item.height, via or peer_id(2), now, item))
+            self.emit(Change(kind, item.id, item.cid, item.height, via or peer_id(2), now, item, 612, 0.0004))
         return item
 
     def remove(self, listing_id: str, *, via: str = "") -> tuple[str, int]:
@@ -325,4 +344,6 @@ class FakeMarketplace:
             protocols=("/meshsub/1.1.0",),
             on_topic=number != 3,
             connected_since=NOW - 100 * number,
+            bytes_in=48_211 * number,
+            bytes_out=31_007 * number,
         )
