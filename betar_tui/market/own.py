@@ -43,21 +43,23 @@ class OwnListings:
             else:
                 self.intents[key] = Intent(record["document"], record["at"])
 
-    async def keep(self, intents: Mapping[str, Intent], files: Mapping[bytes, bytes]) -> None:
-        """Remember these, and the metadata files they point at, durably."""
+    async def keep(self, intents: Mapping[str, Intent]) -> None:
+        """Remember these, durably."""
+        await trio.to_thread.run_sync(self._store.put_own, records(intents))
+        self.kept(intents)
 
-        def work() -> None:
-            if files:
-                self._store.put_files(files)
-            self._store.put_own({key: _record(intent) for key, intent in intents.items()})
+    async def keep_files(self, files: Mapping[bytes, bytes]) -> None:
+        """Remember metadata files, durably, before a listing points at them."""
+        if files:
+            await trio.to_thread.run_sync(self._store.put_files, files)
 
-        await trio.to_thread.run_sync(work)
+    def kept(self, intents: Mapping[str, Intent]) -> None:
+        """The records of these were written along with their deltas."""
         self.intents.update(intents)
         self.removals.difference_update(intents)
 
-    async def begin_removal(self, key: str) -> None:
-        """From now on this listing is not kept up but removed, also after a restart."""
-        await trio.to_thread.run_sync(self._store.put_own, {key: _record(None)})
+    def removing(self, key: str) -> None:
+        """The removal of this listing was begun and recorded: it is not kept up any more."""
         self.intents.pop(key, None)
         self.removals.add(key)
 
@@ -87,5 +89,9 @@ def intent_of(listing: Listing, metadata: Mapping[str, object] | None) -> Intent
     return Intent(document, listing.timestamp)
 
 
-def _record(intent: Intent | None) -> str:
-    return json.dumps({"document": intent.document if intent else None, "at": intent.at if intent else 0})
+def records(intents: Mapping[str, Intent | None]) -> dict[str, str]:
+    """The records of these listings by key; None is one whose removal is not finished."""
+    return {
+        key: json.dumps({"document": each.document if each else None, "at": each.at if each else 0})
+        for key, each in intents.items()
+    }

@@ -1,11 +1,10 @@
 """The seller's side of a peer: publish, update, delist, and keep own listings up.
 
-What a person wants is remembered before it is written, so that a crash in between ends in what the person asked for.
+What a person wants is remembered in the transaction that writes it, so that a crash ends in both or in neither.
 Reads the replica's values and writes through the writer; knows no network.
 """
 
-import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,13 +16,11 @@ from betar_tui.market.book import Book
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
 from betar_tui.market.listing import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
-from betar_tui.market.own import OwnListings, OwnStore, intent_of
+from betar_tui.market.own import OwnListings, OwnStore, intent_of, records
 from betar_tui.market.provenance import Signer
 from betar_tui.p2p.writer import ReplicaWriter
 from betar_tui.replica import Written, keys
 from betar_tui.store.facts import Winner
-
-log = logging.getLogger(__name__)
 
 _DIALECT = "dialect"
 
@@ -60,12 +57,21 @@ class Published:
     sent_to: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A document and what it makes at a time, Unix seconds."""
+
+    document: Document
+    rendered: Rendered
+    at: int
+
+
 @dataclass(slots=True)
 class _Job:
     """One call of publish on its way."""
 
     drafts: tuple[ListingDraft, ...]
-    documents: dict[str, Document] = field(default_factory=dict)
+    values: dict[str, _Value] = field(default_factory=dict)
     published: tuple[Published, ...] | None = None
     error: Exception | None = None
 
@@ -89,7 +95,7 @@ class Seller:
         refresh_interval: float,
         clock: Callable[[], float],
         default_addrs: Callable[[], tuple[str, ...]],
-        announce: Callable[[Sequence[bytes]], Awaitable[int]],
+        announce: Callable[[Sequence[bytes]], int],
     ) -> None:
         self._store = store
         self._writer = writer
@@ -137,7 +143,7 @@ class Seller:
             if intent is None:
                 listing = self._mine(listing_id)
                 intent = intent_of(listing, self._book.document(listing))
-            return (await self._put({key: patched(intent.document, patch)}))[key]
+            return (await self._put({key: self._value_of(patched(intent.document, patch))}))[key]
 
     async def delist(self, listing_id: str) -> Written:
         """Remove an own listing. Raises UnknownListingError, NotOwnerError."""
@@ -145,9 +151,9 @@ class Seller:
             key = keys.of_agent(listing_id)
             if key not in self._own.intents:
                 self._mine(listing_id)
-            await self._own.begin_removal(key)
+            written = await self._writer.write({}, [key], records({key: None}))
+            self._own.removing(key)
             self._announcer.forget(key)
-            written = await self._writer.write({}, [key])
             await self._own.forget([key])
             if not written:
                 raise UnknownListingError(f"{listing_id} was removed already; it will not be put back")
@@ -193,77 +199,71 @@ class Seller:
         try:
             if why is Why.ADOPTED:
                 listing = self._mine(listing_id)
-                await self._own.keep({key: intent_of(listing, self._book.document(listing))}, {})
+                await self._own.keep({key: intent_of(listing, self._book.document(listing))})
             else:
-                await self._put({key: intent.document})
+                await self._put({key: self._value_of(intent.document)})
         except (ListingError, UnknownListingError, NotOwnerError) as error:
             return Repair(listing_id, name, why, str(error))
         return Repair(listing_id, name, why)
 
     async def _publish_jobs(self, jobs: Sequence[_Job]) -> None:
-        documents: dict[str, Document] = {}
+        values: dict[str, _Value] = {}
         for job in jobs:
             try:
-                job.documents = self._new_documents(job.drafts, documents)
-                documents.update(job.documents)
+                job.values = self._new_values(job.drafts, values)
+                values.update(job.values)
             except ListingError as error:
                 job.error = error
         try:
-            written = await self._put(documents)
+            written = await self._put(values)
         except Exception as error:
             for job in jobs:
                 job.error = job.error or error
             return
-        sent = await self._tell(_distinct(written.values()))
+        sent = self._announce(list(dict.fromkeys(each.node.cid for each in written.values())))
         for job in jobs:
             if not job.done:
                 job.published = tuple(
-                    Published(str(document["id"]), written[key], sent) for key, document in job.documents.items()
+                    Published(str(each.document["id"]), written[key], sent) for key, each in job.values.items()
                 )
 
-    async def _tell(self, written: Sequence[Written]) -> int:
-        try:
-            return await self._announce([each.node.cid for each in written])
-        except BetarError as error:
-            # It is stored; the next round announces it.
-            log.warning("announcing failed: %s", error)
-            return 0
-
-    def _new_documents(self, drafts: Sequence[ListingDraft], taken: Collection[str]) -> dict[str, Document]:
-        """The documents of new listings by key. Raises ListingError."""
-        documents: dict[str, Document] = {}
+    def _new_values(self, drafts: Sequence[ListingDraft], taken: Collection[str]) -> dict[str, _Value]:
+        """The values of new listings by key. Raises ListingError."""
+        values: dict[str, _Value] = {}
         addrs = self._default_addrs()
         for draft in drafts:
             document = new_document(draft, self._signer.peer_id, addrs)
             listing_id = str(document["id"])
             key = keys.of_agent(listing_id)
             shown = self._book.get(listing_id)
-            if key in documents or key in taken or key in self._own.intents or (shown is not None and shown.mine):
+            if key in values or key in taken or key in self._own.intents or (shown is not None and shown.mine):
                 raise ListingError(f"you already list {draft.name!r}; update it instead", "name")
-            self._value(document, self.dialect, int(self._clock()), addrs)
-            documents[key] = document
-        return documents
+            values[key] = self._value_of(document)
+        return values
 
-    async def _put(self, documents: Mapping[str, Document]) -> dict[str, Written]:
-        """Remember documents and write their values; the delta that carries each key."""
-        if not documents:
+    async def _put(self, values: Mapping[str, _Value]) -> dict[str, Written]:
+        """Write values and remember their documents; the delta that carries each key."""
+        if not values:
             return {}
-        now = int(self._clock())
-        rendered = {key: self._rendered(each, self.dialect, now) for key, each in documents.items()}
-        files = dict(each.file for each in rendered.values() if each.file)
-        before = {key: self._own.intents.get(key) for key in documents}
-        await self._own.keep({key: Intent(dict(document), now) for key, document in documents.items()}, files)
+        before = {key: self._own.intents.get(key) for key in values}
+        intents = {key: Intent(dict(each.document), each.at) for key, each in values.items()}
+        await self._own.keep_files(dict(each.rendered.file for each in values.values() if each.rendered.file))
         try:
-            written = await self._writer.write({key: each.value for key, each in rendered.items()})
+            written = await self._writer.write(
+                {key: each.rendered.value for key, each in values.items()}, (), records(intents)
+            )
         except BetarError:
-            # Nobody was told that it worked: a later round must not publish it.
-            await self._own.keep({key: intent for key, intent in before.items() if intent}, {})
+            # The first of several deltas may stand. Nobody was told that it worked: a later round must not publish it.
+            await self._own.keep({key: intent for key, intent in before.items() if intent})
             await self._own.forget([key for key, intent in before.items() if intent is None])
             raise
+        self._own.kept(intents)
         return {span.key: each for each in written for span in each.node.delta.elements}
 
-    def _rendered(self, document: Document, dialect: str, at: int) -> Rendered:
-        return render(document, dialect, self._signer, at, self._default_addrs())
+    def _value_of(self, document: Document) -> _Value:
+        """What a document makes now. Raises ListingError."""
+        now = int(self._clock())
+        return _Value(document, render(document, self.dialect, self._signer, now, self._default_addrs()), now)
 
     def _value(self, document: Document, dialect: str, at: int, addrs: tuple[str, ...]) -> bytes:
         return render(document, dialect, self._signer, at, addrs).value
@@ -277,8 +277,3 @@ class Seller:
                 f"{listing.name} belongs to {listing.seller_id or 'another peer'}, only they can change it"
             )
         return listing
-
-
-def _distinct(written: Iterable[Written]) -> list[Written]:
-    """Each delta once, though it may carry many listings."""
-    return list({each.node.cid: each for each in written}.values())

@@ -138,8 +138,8 @@ class Node:
     def _default_addrs(self) -> tuple[str, ...]:
         return self.online.dialable_addrs()
 
-    async def _announce(self, heads: Sequence[bytes]) -> int:
-        return await self.online.announce(heads)
+    def _announce(self, heads: Sequence[bytes]) -> int:
+        return self.online.announce(heads)
 
     def _read(self, applied: Applied) -> list[Reading]:
         return self._book.read(applied)
@@ -196,12 +196,12 @@ class Node:
     async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
         """See `Marketplace`."""
         written = await self._seller.update(listing_id, patch)
-        return _receipt(listing_id, written, await self._send([written]))
+        return _receipt(listing_id, written, self._send([written]))
 
     async def delist(self, listing_id: str) -> DelistReceipt:
         """See `Marketplace`."""
         written = await self._seller.delist(listing_id)
-        sent = await self._send([written])
+        sent = self._send([written])
         name, height = cid.to_str(written.node.cid), written.node.delta.priority
         return DelistReceipt(listing_id, name, height, written.tombstones, sent)
 
@@ -287,7 +287,7 @@ class Node:
         """See `Marketplace`."""
         before = self._writer.replica.heads
         imported = await archive.import_car(self._store, self._writer, Path(path))
-        await self.online.announce([name for name in self._writer.replica.heads if name not in before])
+        self.online.announce([name for name in self._writer.replica.heads if name not in before])
         self.online.ask_again()
         return imported
 
@@ -304,9 +304,9 @@ class Node:
             raise ArchiveError(f"the block {text} is not here; betar-tui heads shows what is")
         return name
 
-    async def _send(self, written: Collection[Written]) -> int:
-        """Announce deltas of ours; the number of peers they went to."""
-        return await self._announce([each.node.cid for each in written])
+    def _send(self, written: Collection[Written]) -> int:
+        """Announce deltas of ours; the number of peers they go to."""
+        return self._announce([each.node.cid for each in written])
 
 
 def _receipt(listing_id: str, written: Written, sent: int) -> Receipt:

@@ -8,7 +8,7 @@ import gc
 import importlib
 import logging
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 import trio
@@ -189,9 +189,9 @@ class Online:
         self._rounds.set()
         self._emit([StatusChanged()])
 
-    async def announce(self, heads: Sequence[bytes]) -> int:
-        """Broadcast heads; the number of peers they went to, 0 without a network."""
-        return await self._replication.announce(heads) if self._replication else 0
+    def announce(self, heads: Iterable[bytes]) -> int:
+        """Broadcast heads at once; the number of peers they go to, 0 without a network."""
+        return self._replication.tell(heads) if self._replication else 0
 
     def ask_again(self) -> None:
         """Something outside the network left blocks wanted."""
@@ -236,6 +236,7 @@ class Online:
             supervisor.start("merging", replication.run_merges)
             supervisor.start("fetching", replication.fetcher.run)
             supervisor.start("asking again", replication.fetcher.run_rotation)
+            supervisor.start("telling", replication.run_telling)
             supervisor.start("announcing", replication.run_rounds)
             supervisor.start("announcing again", replication.run_echoes)
             supervisor.start("metadata files", lambda: self.files.run(network))
@@ -292,7 +293,7 @@ class Online:
         while True:
             repairs = await self._seller.round()
             if repairs:
-                await replication.announce(self._writer.replica.heads)
+                replication.tell(self._writer.replica.heads)
             for repair in repairs:
                 level = "warning" if repair.why.healing or repair.trouble else "info"
                 done = f"not put again: {repair.trouble}" if repair.trouble else "put again"

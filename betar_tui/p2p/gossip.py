@@ -366,6 +366,11 @@ class Gossip:
     async def publish(self, payload: bytes) -> int:
         """Sign and send; returns to how many peers of the topic it went at first."""
         await self.pubsub.publish(self._topic, payload)
+        return self.audience
+
+    @property
+    def audience(self) -> int:
+        """How many peers of the topic are connected."""
         return len(self.pubsub.members())
 
     def members(self) -> tuple[str, ...]:

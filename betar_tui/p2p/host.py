@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from typing import Any
 
 import trio
@@ -41,6 +40,8 @@ from betar_tui.p2p.types import NetworkConfig
 log = logging.getLogger(__name__)
 
 NEGOTIATE_TIMEOUT = 10.0
+ADDRS_KEPT = 5.0
+"""Seconds for which the own addresses are taken to be the same."""
 
 
 class _NoConnector(AutoConnector):
@@ -81,6 +82,23 @@ class PeerHost(BasicHost):
     """The host with its stream handlers contained and its own identify switched off (`identify.py` does it)."""
 
     transport: Transport
+    _addrs: list[Multiaddr]
+    _addrs_until = 0.0
+
+    def get_addrs(self) -> list[Multiaddr]:
+        """Where this peer can be dialled, as it was a moment ago.
+
+        py-libp2p 0.8.1: it asks for this with every message that is sent or passed on, to sign a record that we leave
+        out; looking at the machine's interfaces each time would take longer than the message.
+        """
+        now = trio.current_time()
+        if now >= self._addrs_until:
+            self._addrs, self._addrs_until = super().get_addrs(), now + ADDRS_KEPT
+        return self._addrs
+
+    def forget_addrs(self) -> None:
+        """They are others now."""
+        self._addrs_until = 0.0
 
     def contain(self, charge: Charge, max_streams_per_peer: int) -> None:
         """Put the guard around every inbound stream, from protocol negotiation on."""
@@ -142,13 +160,7 @@ def build_host(config: NetworkConfig) -> PeerHost:
 
 
 def _advertised(bound: list[Multiaddr]) -> list[Multiaddr]:
-    return list(_expanded(tuple(str(address) for address in bound)))
-
-
-@lru_cache(maxsize=64)
-def _expanded(bound: tuple[str, ...]) -> tuple[Multiaddr, ...]:
-    # The library asks for the addresses with every message; looking at the interfaces takes milliseconds.
-    return tuple(Multiaddr(address) for address in reachable(Multiaddr(each) for each in bound))
+    return [Multiaddr(address) for address in reachable(bound)]
 
 
 async def listen(host: PeerHost, addresses: tuple[str, ...], explicit: bool) -> str:
@@ -172,6 +184,7 @@ async def listen(host: PeerHost, addresses: tuple[str, ...], explicit: bool) -> 
             f"Cannot listen on {address}: {refusal}. Stop what uses it, or choose another address "
             "(port 0 takes any free port)."
         )
+    host.forget_addrs()
     return moved
 
 

@@ -51,7 +51,6 @@ log = logging.getLogger(__name__)
 BLOCKS_WAITING = 1024
 GOODBYE = 0.4
 INTRODUCTION_TRIES = 3
-ADDRS_KEPT = 2.0
 
 
 @asynccontextmanager
@@ -132,8 +131,6 @@ class Network:
         self._config = config
         self._timing = config.timing
         self._services = services
-        self._addrs: tuple[str, ...] = ()
-        self._addrs_until = 0.0
         self._tasks = tasks
         self._supervisor = Supervisor(tasks)
         self._outbox = Outbox()
@@ -159,12 +156,8 @@ class Network:
     @property
     def addrs(self) -> tuple[str, ...]:
         """Where this peer can be dialled: multiaddrs ending in /p2p/<own id>, wildcards expanded, loopback
-        included. Asking the system for its interfaces is slow, so an answer serves for a moment."""
-        now = trio.current_time()
-        if now >= self._addrs_until:
-            self._addrs = tuple(str(address) for address in self._host.get_addrs())
-            self._addrs_until = now + ADDRS_KEPT
-        return self._addrs
+        included."""
+        return tuple(str(address) for address in self._host.get_addrs())
 
     @property
     def missed_broadcasts(self) -> int:
@@ -179,6 +172,11 @@ class Network:
     def topic_peers(self) -> tuple[str, ...]:
         """Connected peers that are subscribed to the topic."""
         return self._gossip.members()
+
+    @property
+    def audience(self) -> int:
+        """How many peers a broadcast goes to at first."""
+        return self._gossip.audience
 
     def supports(self, peer: str, protocol: str) -> bool | None:
         """Whether a peer speaks a protocol; None while it is not connected or has not introduced itself."""
@@ -302,7 +300,6 @@ class Network:
         await start_service(self._services, self._swarm, self._report)
         await self._gossip.start(self._services, self._report)
         self.listen_notice = await listen(self._host, self._config.listen, self._config.listen_explicit)
-        self._addrs_until = 0.0
         for peer, address in known:
             self._dialer.book.add(peer, (address,))
         for peer, addrs in self._config.known_peers:

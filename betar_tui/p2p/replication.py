@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from betar_tui.errors import DecodeError
+from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.p2p.dagsync.walk import Lookup
 from betar_tui.p2p.fetching import Fetcher
 from betar_tui.p2p.progress import Progress, ProgressMeter
@@ -62,6 +62,8 @@ class Replication:
         self._announced: set[bytes] = set()
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._written = trio.Event()
+        self._due: dict[bytes, None] = {}
+        self._telling = trio.Event()
         self._meter = ProgressMeter(trio.current_time)
         self._unlisten = writer.listen(lambda applied: applied, self._remember)
 
@@ -102,6 +104,27 @@ class Replication:
                     break
                 size += len(batch[-1].data)
             await self._merge(batch)
+
+    def tell(self, heads: Iterable[bytes]) -> int:
+        """Broadcast these heads as soon as possible, with others that are due; the number of peers that will be told.
+
+        Whoever wrote them need not wait: in a burst the next delta is on its way to the disk meanwhile.
+        """
+        self._due.update(dict.fromkeys(heads))
+        self._telling.set()
+        return self._network.audience
+
+    async def run_telling(self) -> None:
+        """Broadcast what is due."""
+        while True:
+            await self._telling.wait()
+            self._telling = trio.Event()
+            due, self._due = self._due, {}
+            try:
+                await self.announce(due)
+            except NetworkError as error:
+                # It is stored, and the next round announces it.
+                log.warning("announcing failed: %s", error)
 
     async def run_rounds(self) -> None:
         """Announce, each interval, the heads that nobody else announced since the last round."""

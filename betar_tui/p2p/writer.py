@@ -82,8 +82,11 @@ class ReplicaWriter:
 
         return await self._alone(work)
 
-    async def write(self, puts: Mapping[str, bytes], deletes: Iterable[str] = ()) -> tuple[Written, ...]:
-        """Put and delete keys, durably. Raises StoreError, BetarError."""
+    async def write(
+        self, puts: Mapping[str, bytes], deletes: Iterable[str] = (), own: Mapping[str, str] | None = None
+    ) -> tuple[Written, ...]:
+        """Put and delete keys, durably, and remember documents of ours with them; where nothing is written, none are.
+        Raises StoreError, BetarError."""
         at = self._clock()
         wanted = tuple(deletes)
 
@@ -93,7 +96,7 @@ class ReplicaWriter:
             failure: BetarError | None = None
             began = time.perf_counter()
             try:
-                for each in self.replica.writing(puts, wanted, at):
+                for each in self.replica.writing(puts, wanted, at, own):
                     written.append(each)
                     took, began = time.perf_counter() - began, time.perf_counter()
                     applied.append(Applied((each.node,), each.effects, True, "", at, took))

@@ -94,15 +94,20 @@ class Replica:
 
     def merge(self, nodes: Sequence[Node], via: str, at: float) -> Merged:
         """Apply verified nodes in one transaction; those already held change nothing. Raises StoreError."""
-        return self._merge(nodes, via, at, durable=False)
+        return self._merge(nodes, via, at, durable=False, own={})
 
-    def write(self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float) -> tuple[Written, ...]:
+    def write(
+        self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float, own: Mapping[str, str] | None = None
+    ) -> tuple[Written, ...]:
         """See `writing`."""
-        return tuple(self.writing(puts, deletes, at))
+        return tuple(self.writing(puts, deletes, at, own))
 
-    def writing(self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float) -> Iterator[Written]:
+    def writing(
+        self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float, own: Mapping[str, str] | None = None
+    ) -> Iterator[Written]:
         """Put and delete keys in as few deltas as fit in 1 MiB each, durably, one as each is asked for; deletes of
-        absent keys make none.
+        absent keys make none. `own` are documents to remember in the transaction of the first delta: whoever dies
+        between two deltas finds there what was meant.
 
         Raises BetarError for an empty value or one that fits in no delta, StoreError; what was written before the error
         stays written.
@@ -121,10 +126,15 @@ class Replica:
         tombstones = [(key, each.cid) for key in (*deletes, *replaced) for each in self._port.live(key)]
         room = MAX_EMITTED - _DELTA_OVERHEAD - _LINK_SIZE * max(1, min(len(self._ancestry.heads), MAX_LINKS))
         for some_puts, some_tombstones in _batches(puts, tombstones, room):
-            yield self._write_one(some_puts, some_tombstones, at)
+            yield self._write_one(some_puts, some_tombstones, at, own or {})
+            own = None
 
     def _write_one(
-        self, puts: Sequence[tuple[str, bytes]], tombstones: Sequence[tuple[str, bytes]], at: float
+        self,
+        puts: Sequence[tuple[str, bytes]],
+        tombstones: Sequence[tuple[str, bytes]],
+        at: float,
+        own: Mapping[str, str],
     ) -> Written:
         # A head at the greatest height leaves nothing above it: the value then decides.
         priority = min(self._ancestry.height + 1, delta.MAX_PRIORITY)
@@ -133,10 +143,10 @@ class Replica:
         links = heads if len(heads) <= MAX_LINKS else nlargest(MAX_LINKS, heads, key=lambda name: (heads[name], name))
         block = encode_node(links, delta.encode(puts, tombstones, priority))
         node = decode_node(cid.of(block), block)
-        merged = self._merge([node], "", at, durable=True)
+        merged = self._merge([node], "", at, durable=True, own=own)
         return Written(node, len(tombstones), merged.effects)
 
-    def _merge(self, nodes: Sequence[Node], via: str, at: float, durable: bool) -> Merged:
+    def _merge(self, nodes: Sequence[Node], via: str, at: float, *, durable: bool, own: Mapping[str, str]) -> Merged:
         unique = {node.cid: node for node in nodes}
         links = {link for node in unique.values() for link in node.links}
         stored = self._port.stored(unique.keys() | links)
@@ -148,7 +158,7 @@ class Replica:
         effects = tuple(
             Effect(key, before.get(key), winner) for key, winner in after.items() if before.get(key) != winner
         )
-        self._port.apply(self._changes(fresh, growth, effects, via, at), durable)
+        self._port.apply(self._changes(fresh, growth, effects, via, at, own), durable)
         self._ancestry.commit(fresh, growth)
         return Merged(fresh, effects, bool(growth.heads_added or growth.heads_removed), growth.wants_added)
 
@@ -161,7 +171,14 @@ class Replica:
         return before, values_after(nodes, facts)
 
     @staticmethod
-    def _changes(nodes: Sequence[Node], growth: Growth, effects: Sequence[Effect], via: str, at: float) -> Changes:
+    def _changes(
+        nodes: Sequence[Node],
+        growth: Growth,
+        effects: Sequence[Effect],
+        via: str,
+        at: float,
+        own: Mapping[str, str],
+    ) -> Changes:
         return Changes(
             blocks=tuple(
                 BlockRow(n.cid, n.data, n.delta.priority, n.cid in growth.complete, n.delta.elements) for n in nodes
@@ -176,6 +193,7 @@ class Replica:
             whole=growth.whole,
             via=via,
             at=at,
+            own=own,
         )
 
 

@@ -237,7 +237,7 @@ class Store:
     def put_own(self, documents: Mapping[str, str]) -> None:
         """Remember documents of ours, durably, in one transaction."""
         with self._transaction(durable=True) as db:
-            db.executemany("INSERT OR REPLACE INTO own VALUES (?, ?)", documents.items())
+            merging.write_own(db, documents)
 
     def drop_own(self, keys: Collection[str]) -> None:
         """Forget documents of ours, durably."""

@@ -1,7 +1,7 @@
 """The plain data that goes into and comes out of the store. Blocks are named by 36-byte CIDs, keys are clean paths."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Changes:
 
     `winners` gives, for each key whose value differs now, the block that carries it, or None. `completed` are blocks kept
     before that became complete; `whole` says that with them every block is. `via` is the peer the blocks came through (""
-    for our own), `at` Unix seconds.
+    for our own), `at` Unix seconds. `own` are documents of ours to remember along with them, by key.
     """
 
     blocks: tuple[BlockRow, ...]
@@ -74,6 +74,7 @@ class Changes:
     via: str
     at: float
     whole: bool = False
+    own: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,13 @@ def write(db: sqlite3.Connection, history: History, changes: Changes, tombstones
     _each(db, "INSERT INTO heads VALUES (?, ?)", heads)
     _each(db, "DELETE FROM wants WHERE digest = ?", _rows(changes.wants_removed))
     _each(db, "INSERT OR IGNORE INTO wants VALUES (?)", _rows(changes.wants_added))
+    write_own(db, changes.own)
     return new_tombstones
+
+
+def write_own(db: sqlite3.Connection, documents: Mapping[str, str]) -> None:
+    """Remember documents of ours."""
+    _each(db, "INSERT OR REPLACE INTO own VALUES (?, ?)", list(documents.items()))
 
 
 def key_numbers(db: sqlite3.Connection, keys: Collection[str]) -> dict[str, tuple[int, int | None]]:

@@ -153,7 +153,7 @@ class OurMember(Member):
             database.close()
 
     async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> None:
-        await self.node._send(await self.node._writer.write(puts, deletes))
+        self.node._send(await self.node._writer.write(puts, deletes))
 
     async def map(self) -> dict[str, bytes]:
         return await trio.to_thread.run_sync(values, self.directory)

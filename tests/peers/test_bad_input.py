@@ -24,7 +24,7 @@ async def test_values_that_are_no_listings_are_counted_and_not_shown(tmp_path):
             keys.of_agent("huge"): b" " * 70_000,
             keys.of_agent("other-key"): json.dumps(good).encode(),
         }
-        await a._send(await a._writer.write(bad))
+        a._send(await a._writer.write(bad))
         await eventually(lambda: unreadable(b, len(bad)), what="all of them counted")
         assert (await b.listings()).listings == ()
         await a.publish([ListingDraft("good", 1)])

@@ -31,7 +31,7 @@ async def test_listings_made_to_break_their_readers_cost_nobody_else(tmp_path):
     )
     async with peer(tmp_path / "bad") as bad, peer(tmp_path / "b") as b:
         await meet(bad, b)
-        await bad._send(await bad._writer.write(hostile))
+        bad._send(await bad._writer.write(hostile))
         await eventually(lambda: shown(b, "metadata-odd"), what="what can be read")
         receipt = (await bad.publish([ListingDraft("good", 1)]))[0]
         await eventually(lambda: shown(b, "good"), what="a good listing after them")
@@ -72,7 +72,7 @@ async def test_thousands_of_heads_are_announced_and_taken_in_parts(tmp_path):
         told = await a.online._network.broadcast(encode_broadcast([Head(cid.of(block)) for block in roots[:512]]))
         assert told == 1
         await eventually(lambda: len(b._writer.replica.heads) >= 512, what="many heads")
-        assert await b.online.announce(list(b._writer.replica.heads)) == 1
+        assert b.online.announce(list(b._writer.replica.heads)) == 1
         await a.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(b, "good"), what="a listing after them")
         assert b.online._network.faults() == {}

@@ -99,7 +99,7 @@ async def test_an_own_listing_that_another_removes_is_put_back_and_said(tmp_path
         async with a.events() as events:
             key = next(iter(values(tmp_path / "b")))
             written = await b._writer.write({}, [key])
-            await b._send(written)
+            b._send(written)
             with trio.fail_after(20):
                 async for event in events:
                     if getattr(event, "text", "").startswith("mine: removed by another peer"):

@@ -27,10 +27,12 @@ TOP = node([LEFT, RIGHT], [("/c", b"top")], [("/b", RIGHT), ("/b", ROOT)], 3)
 ALONE = node((), [("/b", b"alone")], [("/c", TOP)], (1 << 64) - 1)
 LOST = node([TOP, node((), [("/x", b"never comes")])], [("/d", b"lost")], (), 4)
 
+MEANT = {"put": {"/own": "1"}, "put two keys": {"/own": "2", "/own/v": "2"}}
+
 Act = Callable[[Replica], object]
 WORKLOAD: list[tuple[str, Act]] = [
-    ("put", lambda replica: replica.write({"/own": b"1"}, (), 1)),
-    ("put two keys", lambda replica: replica.write({"/own": b"2", "/own/v": b"2"}, (), 2)),
+    ("put", lambda replica: replica.write({"/own": b"1"}, (), 1, MEANT["put"])),
+    ("put two keys", lambda replica: replica.write({"/own": b"2", "/own/v": b"2"}, (), 2, MEANT["put two keys"])),
     ("tombstones before their elements", lambda replica: replica.merge([TOP], "peer", 3)),
     ("a branch", lambda replica: replica.merge([LEFT], "peer", 4)),
     ("a greatest height and a new source", lambda replica: replica.merge([ALONE], "other", 5)),
@@ -52,7 +54,7 @@ def test_a_crash_at_every_statement(tmp_path: Path, after: bool) -> None:
         while True:
             store, db = open_crashing(path)
             replica = Replica(store)
-            before, truth = blocks_of(store), truth_of(store)
+            before, truth, meant = blocks_of(store), truth_of(store), dict(store.own())
             db.left, db.after = db.done + statement, after
             try:
                 act(replica)
@@ -69,6 +71,8 @@ def test_a_crash_at_every_statement(tmp_path: Path, after: bool) -> None:
                     # The whole act is there although nobody was told; doing it again must do no harm.
                     assert after
                 assert truth_of(store) == judge(left.values()), name
+                # What was meant is remembered with what was written, or not at all.
+                assert store.own() == (meant if left == before else {**meant, **MEANT.get(name, {})}), name
                 assert store.check() == "ok"
                 store.close()
                 assert statement < 200
