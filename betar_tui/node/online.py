@@ -24,6 +24,7 @@ from betar_tui.market.marketplace import (
     Event,
     Notice,
     PeerInfo,
+    Seen,
     StatusChanged,
     SyncProgress,
 )
@@ -41,6 +42,7 @@ from betar_tui.p2p.types import (
     PeerLeft,
 )
 from betar_tui.p2p.writer import ReplicaWriter
+from betar_tui.replica import cid, keys
 from betar_tui.store.database import Store
 from betar_tui.store.facts import PeerRow
 
@@ -216,7 +218,9 @@ class Online:
             self._network = cast("Network", network)
             self._replication = cast(
                 "Replication",
-                p2p.Replication(self._network, self._writer, self._store.blocks, self._config.announce_interval),
+                p2p.Replication(
+                    self._network, self._writer, self._store.blocks, self._config.announce_interval, self._seen
+                ),
             )
             self._replication.fetcher.hold(self.sync_held)
             server = p2p.DagSyncServer(self._store.blocks)
@@ -302,6 +306,10 @@ class Online:
             with trio.move_on_after(self._config.announce_interval * random.uniform(0.7, 1.3)):
                 await self._rounds.wait()
             self._rounds = trio.Event()
+
+    def _seen(self, name: bytes, touched: tuple[str, ...], peers: int) -> None:
+        ids = tuple(each for each in map(keys.agent_id, touched) if each is not None)
+        self._emit([Seen(cid.to_str(name), ids, peers)])
 
     def _set_state(self, state: Connectivity) -> None:
         if state is not self.state:

@@ -248,6 +248,10 @@ class Network:
         self._dialer.wake()
         return added
 
+    def on_sent(self, sent: Callable[[str, Iterable[bytes]], None]) -> None:
+        """Call `sent(peer, CIDs)` whenever a peer was sent blocks over Bitswap that it had asked for."""
+        self._bitswap.sent = sent
+
     def charge(self, peer: str, what: str) -> None:
         """A peer misbehaved. Beyond the budget of its window its connections are closed and it is barred for a
         while. What one peer does within a second is told in two events."""

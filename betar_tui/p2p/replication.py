@@ -19,7 +19,9 @@ from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.p2p.dagsync.walk import Lookup
 from betar_tui.p2p.fetching import Fetcher
 from betar_tui.p2p.progress import Progress, ProgressMeter
+from betar_tui.p2p.roots import Roots
 from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, ReceivedBlock, ReceivedBroadcast
+from betar_tui.p2p.witnesses import Tell, Witnesses
 from betar_tui.p2p.writer import Applied, RawBlock, ReplicaWriter
 from betar_tui.replica import Head, cid, decode_broadcast, encode_broadcast, outline
 
@@ -30,7 +32,6 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 1024
 MAX_BATCH_BYTES = 4 << 20
-MAX_ROOTS_PER_AUTHOR = 512
 MAX_ANNOUNCED = 512
 MAX_BAD = 4096
 MAX_INLINE_TOTAL = 64 << 10
@@ -49,14 +50,16 @@ def acceptable(payload: bytes) -> bool:
 
 
 class Replication:
-    """Drives a replica from a network. `announce_interval` is in seconds and jittered by 30 %."""
+    """Drives a replica from a network. `announce_interval` is in seconds and jittered by 30 %; `seen` as in `Witnesses`."""
 
-    def __init__(self, network: "Network", writer: ReplicaWriter, lookup: Lookup, announce_interval: float) -> None:
+    def __init__(
+        self, network: "Network", writer: ReplicaWriter, lookup: Lookup, announce_interval: float, seen: Tell
+    ) -> None:
         self._network = network
         self._writer = writer
         self._interval = announce_interval
         self._inbox, self._incoming = trio.open_memory_channel[RawBlock](MAX_BATCH)
-        self._roots: OrderedDict[bytes, str] = OrderedDict()
+        self._roots = Roots(trio.current_time)
         self._bad: OrderedDict[bytes, None] = OrderedDict()
         self.fetcher = Fetcher(network, writer, lookup)
         self._announced: set[bytes] = set()
@@ -65,6 +68,8 @@ class Replication:
         self._due: dict[bytes, None] = {}
         self._telling = trio.Event()
         self._meter = ProgressMeter(trio.current_time)
+        self._witnesses = Witnesses(seen)
+        network.on_sent(self._witnesses.sent)
         self._unlisten = writer.listen(lambda applied: applied, self._remember)
 
     @property
@@ -132,6 +137,7 @@ class Replication:
             await trio.sleep(self._interval * random.uniform(0.7, 1.3))
             await self._announce_quiet()
             self._announced.clear()
+            self._give_up(self._roots.expired())
 
     async def run_echoes(self) -> None:
         """Announce our heads again soon after we wrote, for those that could not listen."""
@@ -151,7 +157,6 @@ class Replication:
             await self._heads(event)
         elif isinstance(event, PeerDisconnected):
             self.fetcher.left(event.peer)
-            self._drop_roots([name for name, source in self._roots.items() if source == event.peer])
         elif isinstance(event, PeerJoined):
             heads = self._writer.replica.heads
             if heads:
@@ -185,6 +190,7 @@ class Replication:
         except DecodeError as error:
             self._network.charge(event.author, f"broadcast: {error}")
             return
+        self._witnesses.announced(event.author, [head.cid for head in heads])
         known = self._writer.replica.heads
         self._announced.update(head.cid for head in heads if head.cid in known)
         bare = []
@@ -203,16 +209,11 @@ class Replication:
 
     def _want_roots(self, names: list[bytes], event: ReceivedBroadcast) -> None:
         """Want heads that were announced, of one author only so many: anybody can name blocks that nobody has."""
-        for name in names:
-            self._roots.pop(name, None)
-            self._roots[name] = event.author
-        theirs = [name for name, author in self._roots.items() if author == event.author]
-        self._drop_roots(theirs[:-MAX_ROOTS_PER_AUTHOR] if len(theirs) > MAX_ROOTS_PER_AUTHOR else [])
+        self._give_up(self._roots.announced(names, event.author))
         self.fetcher.want([name for name in names if name in self._roots], event.peer, announced=True)
 
-    def _drop_roots(self, names: list[bytes]) -> None:
-        for name in names:
-            del self._roots[name]
+    def _give_up(self, names: list[bytes]) -> None:
+        """Announced heads that are not waited for any longer, unless something merged links to them."""
         self.fetcher.arrived([name for name in names if name not in self._writer.replica.wants])
 
     async def _merge(self, batch: list[RawBlock]) -> None:
@@ -221,8 +222,7 @@ class Replication:
             outcome = await self._writer.merge(batch)
         finally:
             # A merge that failed left these wanted: they are asked for again in their turn.
-            for name in arrived:
-                self._roots.pop(name, None)
+            self._roots.arrived(arrived)
             self.fetcher.arrived(arrived)
         for block, reason in outcome.bad:
             self._network.charge(block.author, f"block {cid.to_str(block.cid)}: {reason}")
@@ -236,6 +236,8 @@ class Replication:
         """Keep the newest blocks at hand to send along with their heads, and give them to peers that wait for them."""
         for node in applied.nodes:
             self._network.announce_block(node.cid)
+        self._witnesses.applied(applied.nodes, ours=not applied.via)
+        self._roots.arrived(node.cid for node in applied.nodes)
         if applied.via:
             self._meter.merged(len(applied.nodes), self.pending)
         else:

@@ -138,6 +138,7 @@ class Bitswap:
         self._charge = charge
         self._report = report
         self.barred: Callable[[str], bool] = lambda peer: False
+        self.sent: Callable[[str, Iterable[bytes]], None] = lambda peer, cids: None
         self._wants = Wants(timing.stall, timing.retry_min, timing.retry_max)
         self._ledgers = Ledgers()
         self._links: dict[str, _Link] = {}
@@ -294,6 +295,7 @@ class Bitswap:
                 await self._send(link, message, nursery)
                 link.bytes -= sum(len(block.data) for block in message.blocks)
                 link.room.set()
+                self.sent(link.peer, (cid_of(block.prefix, block.data) for block in message.blocks))
 
     async def _send(self, link: _Link, message: Message, nursery: trio.Nursery) -> None:
         """Write one message, over a new stream if the old one is gone. Ends the link of a peer that is gone itself."""

@@ -1,0 +1,50 @@
+"""Announced heads: kept as long as they may come, and never too many."""
+
+import pytest
+
+from betar_tui.p2p import roots
+from betar_tui.p2p.roots import PATIENCE, Roots
+
+
+def name(n: int) -> bytes:
+    return b"%036d" % n
+
+
+def test_a_root_is_kept_until_it_arrives() -> None:
+    wanted = Roots(lambda: 0.0)
+    assert wanted.announced([name(1), name(2)], "alice") == []
+    wanted.arrived([name(1), name(9)])
+    assert name(1) not in wanted
+    assert name(2) in wanted
+    assert wanted.expired() == []
+
+
+def test_a_root_that_nobody_names_again_is_given_up() -> None:
+    now = 0.0
+    wanted = Roots(lambda: now)
+    wanted.announced([name(1), name(2)], "alice")
+    now = PATIENCE / 2
+    wanted.announced([name(1)], "bob")
+    now = PATIENCE + 1
+    assert wanted.expired() == [name(2)]
+    assert name(1) in wanted
+    now = 2 * PATIENCE
+    assert wanted.expired() == [name(1)]
+    assert len(wanted) == 0
+
+
+def test_an_author_pushes_out_its_own_roots_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roots, "PER_AUTHOR", 3)
+    wanted = Roots(lambda: 0.0)
+    wanted.announced([name(1)], "alice")
+    assert wanted.announced([name(n) for n in range(10, 15)], "mallory") == [name(10), name(11)]
+    assert name(1) in wanted
+    assert len(wanted) == 4
+
+
+def test_many_authors_cannot_pile_up_roots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roots, "MAX_ROOTS", 5)
+    wanted = Roots(lambda: 0.0)
+    dropped = [each for n in range(8) for each in wanted.announced([name(n)], f"mallory-{n}")]
+    assert dropped == [name(0), name(1), name(2)]
+    assert len(wanted) == 5
