@@ -4,6 +4,10 @@ What happens is decided by the seed: how many of each there are, who knows whom,
 puts, deletes, batches, partitions and restarts. Go peers restart with their whole state, or with their blocks alone, as
 betar does. Left out are one key twice in a delta and empty values, because Go's own result then hangs on the order of
 arrival. Each of our replicas is judged by the oracle as well. `live` is the door for tests and soak runs.
+
+A Go peer that is stopped while it walks may have a hole for good: it never fetches a block below its own heads, though its
+neighbours hold it (go-ds-crdt issues 279, 350, 355). It then shows what the rest of its blocks mean. That is counted, not
+failed, where the hole can be shown and every other peer agrees.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import trio
 
 from betar_tui.errors import NetworkError
 from betar_tui.node import Node
-from betar_tui.replica import cid
+from betar_tui.replica import cid, decode_node
 from betar_tui.store.database import open_store
 from tests.simulation.memory import blocks_of, truth_of
 from tests.simulation.oracle import Truth, judge
@@ -44,6 +48,7 @@ class Report:
     restarts: int = 0
     height: int = 0
     heads: int = 0
+    go_holes: int = 0
 
 
 class Member:
@@ -123,6 +128,20 @@ class GoMember(Member):
 
     async def heads(self) -> set[str]:
         return {head.cid for head in await self.go.heads()}
+
+    async def hole(self) -> str:
+        """A block below its heads that it does not hold, or "" when it holds them all."""
+        seen: set[str] = set()
+        ahead = [head.cid for head in await self.go.heads()]
+        while ahead:
+            name = ahead.pop()
+            try:
+                node = decode_node(cid.from_str(name), await self.go.block(name))
+            except GoPeerError:
+                return name
+            seen.add(name)
+            ahead += [each for each in map(cid.to_str, node.links) if each not in seen]
+        return ""
 
     async def connect(self, address: str) -> None:
         await self.go.connect(address)
@@ -261,11 +280,14 @@ class Mesh:
     async def agreed(self) -> bool:
         """Whether all hold one map, and we have one set of heads and every block that Go calls a head. It may keep heads
         that are no tips, but one that we do not hold is one that we have not heard of yet."""
-        ours = [member for member in self.members if isinstance(member, OurMember)]
+        return await self._agree(self.members)
+
+    async def _agree(self, members: Sequence[Member]) -> bool:
+        ours = [member for member in members if isinstance(member, OurMember)]
         if any(one.node.online.pending or one.node._writer.replica.wants for one in ours):
             return False
         heads = await ours[0].heads()
-        for member in self.members:
+        for member in members:
             theirs = await member.heads()
             if not theirs >= heads or (isinstance(member, OurMember) and theirs != heads):
                 return False
@@ -273,7 +295,17 @@ class Mesh:
             if any(one.node._writer.replica.missing(extra) for one in ours):
                 return False
         first = await ours[0].map()
-        return all([await member.map() == first for member in self.members])
+        return all([await member.map() == first for member in members])
+
+    async def broken_go_peers(self) -> list[GoMember]:
+        """The Go peers with a hole below their heads that one of ours could fill, if all others agree; else none."""
+        ours = [member for member in self.members if isinstance(member, OurMember)]
+        broken = []
+        for member in self.members:
+            if isinstance(member, GoMember) and (hole := await member.hole()):
+                assert not ours[0].node._writer.replica.missing([cid.from_str(hole)]), f"nobody has {hole}"
+                broken.append(member)
+        return broken if await self._agree([each for each in self.members if each not in broken]) else []
 
     async def describe(self) -> str:
         """The state of each, for a failure."""
@@ -319,10 +351,15 @@ async def live(seed: int, folder: Path, binary: Path, *, turns: int = TURNS) -> 
                 if rng.random() < 0.15:
                     await trio.sleep(rng.uniform(0, REBROADCAST))
             await mesh.heal()
-            await eventually(mesh.agreed, within=PATIENCE, what="all agree")
+            try:
+                await eventually(mesh.agreed, within=PATIENCE, what="all agree")
+            except AssertionError:
+                mesh.report.go_holes = len(await mesh.broken_go_peers())
+                if not mesh.report.go_holes:
+                    raise
         except Exception as error:
             raise AssertionError(f"seed {seed}: {error!r}\n{await mesh.describe()}") from error
-        final = await members[0].map()
+        final = await next(member for member in members if isinstance(member, OurMember)).map()
         for member in members:
             await member.stop()
         for member in members:
