@@ -131,6 +131,16 @@ async def test_documents_are_hidden_by_go_until_auto_meets_a_go_betar(tmp_path, 
         assert (status.dialect, status.height) == ("betar-go", height), "remembered, and rewritten once only"
 
 
+async def test_a_fixed_dialect_that_go_cannot_read_is_told_and_can_be_changed(tmp_path, gopeer_binary):
+    async with pair(tmp_path, gopeer_binary, "go", betar=True, listing_dialect="documents") as (ours, go):
+        await ours.publish([ListingDraft("swift-ocr", 0.05, "reads scans")])
+        await eventually(lambda: hidden_by(go), what="the listing, hidden")
+        assert (await ours.status()).deaf_peers == 1
+        await ours.choose_dialect("betar-go")
+        await eventually(lambda: shown_by(go), what="the listing in Go's types")
+        assert (await ours.status()).deaf_peers == 0
+
+
 async def test_an_empty_go_peer_gets_everything_from_ours_alone(tmp_path, gopeer_binary):
     async with peer(tmp_path / "ours") as ours:
         for n in range(60):
