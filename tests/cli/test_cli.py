@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from betar_tui.cli import build_parser, main, read_config
-from betar_tui.config import load_config, load_identity, parse_duration
+from betar_tui.config import load_config, load_identity, parse_duration, save_settings
 from betar_tui.control import serve_control
 from betar_tui.doctor import examine
 from betar_tui.errors import ConfigError, UsageError
@@ -365,3 +365,35 @@ async def test_the_doctor_asks_a_running_peer(tmp_path):
             await harness.meet(one, other)
             assert {each.check: each.state for each in await examine(settings)}["connectivity"] == "ok"
         nursery.cancel_scope.cancel()
+
+
+def test_settings_are_saved_beside_what_a_person_wrote(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('# by hand\nlog-level = "debug"  # noisy\n\n[interface]\ntheme = "old"\ndensity = "compact"\n')
+    save_settings(path, {"log_level": "info", "interface": {"theme": "new", "density": None, "columns": ("name",)}})
+    text = path.read_text()
+    assert text.startswith("# by hand\n")
+    assert "# noisy" in text
+    loaded = load_config(tmp_path, {})
+    assert loaded.log_level == "info"
+    assert loaded.interface == {"theme": "new", "columns": ["name"]}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_settings_are_saved_where_there_were_none(tmp_path):
+    save_settings(tmp_path / "config.toml", {"interface": {"keys": {"publish": "n,p"}}})
+    assert load_config(tmp_path, {}).interface == {"keys": {"publish": "n,p"}}
+
+
+def test_settings_that_cannot_be_saved_say_so_and_leave_the_file(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("= broken")
+    with pytest.raises(ConfigError, match="cannot save the settings"):
+        save_settings(path, {"log_level": "info"})
+    assert path.read_text() == "= broken"
+
+
+def test_the_interface_table_must_be_one(tmp_path):
+    (tmp_path / "config.toml").write_text('interface = "dark"\n')
+    with pytest.raises(ConfigError, match="not a table"):
+        load_config(tmp_path, {})
