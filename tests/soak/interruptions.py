@@ -133,7 +133,8 @@ async def sync(count: int, seed: int, folder: Path) -> None:
         f" ({extra:+.1%}, {max(0, took - size) / count / 1e3:.0f} kB an interruption)"
     )
     print(
-        f"  {len(sent.names) - DELTAS} blocks were read for it and did not arrive; {sent.needless()} were sent though they were held"
+        f"  {len(sent.names) - DELTAS} blocks were read for it and did not arrive;"
+        f" {sent.needless()} were sent though they were held"
     )
     assert not sent.needless(), "blocks that were held were fetched again"
     assert took - size <= count * WASTE + size // 10, "much of it was fetched again"
