@@ -38,12 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command:
             logs.configure("warning", config.log_format, config.log_file)
             return _run(lambda: arguments.run(config, arguments))
+        if arguments.serve:
+            prepare_data_dir(config.data_dir)
+            logs.configure(config.log_level, config.log_format, config.log_file)
+            return _run(lambda: _serve(config))
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise UsageError(
+                "the interface needs a terminal; betar-tui --serve runs without one, betar-tui list prints"
+            )
         if arguments.demo:
             return _run(_demo)
         prepare_data_dir(config.data_dir)
-        if arguments.serve:
-            logs.configure(config.log_level, config.log_format, config.log_file)
-            return _run(lambda: _serve(config))
         log_file = config.log_file or config.data_dir / "betar-tui.log"
         logs.configure(config.log_level, config.log_format, log_file)
         return _run(lambda: _interface(config, log_file))

@@ -397,3 +397,11 @@ def test_the_interface_table_must_be_one(tmp_path):
     (tmp_path / "config.toml").write_text('interface = "dark"\n')
     with pytest.raises(ConfigError, match="not a table"):
         load_config(tmp_path, {})
+
+
+@pytest.mark.parametrize("arguments", [[], ["--demo"]])
+def test_the_interface_says_that_it_needs_a_terminal(run, tmp_path, arguments):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "needs a terminal" in err
+    assert not list(tmp_path.rglob("replica.db"))
