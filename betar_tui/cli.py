@@ -6,6 +6,7 @@ peer's mistake is one line, never a traceback. Textual is imported for the inter
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from betar_tui import __version__, commands, logs
-from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir
+from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir, save_settings
 from betar_tui.errors import BetarError, UsageError
 from betar_tui.output import complain, hang_up
 
@@ -138,18 +139,24 @@ async def _interface(config: Config, log_file: Path) -> int:
     from betar_tui.tui.opening import Opening
     from betar_tui.tui.options import TuiOptions
     from betar_tui.tui.run import run_app
+    from betar_tui.tui.settings import InterfaceSettings
 
     def read_tail() -> Sequence[str]:
         return logs.tail(log_file)
 
+    def keep(changes: Mapping[str, object]) -> None:
+        save_settings(config.settings_file, {"interface": changes})
+
+    settings, complaints = InterfaceSettings.from_mapping(config.interface)
+    options = TuiOptions(log_tail=read_tail, settings=settings, complaints=complaints, keep=keep)
     client = ControlClient(config.control_socket)
     if await client.running():
-        await run_app(client, options=TuiOptions(log_tail=read_tail))
+        await run_app(client, options=options)
         return DONE
     framed, painted, opening = trio.Event(), trio.Event(), Opening()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_open_behind, config, framed, painted, opening)
-        await run_app(opening, options=TuiOptions(framed=framed.set, painted=painted.set, log_tail=read_tail))
+        await run_app(opening, options=dataclasses.replace(options, framed=framed.set, painted=painted.set))
         nursery.cancel_scope.cancel()
     return DONE
 

@@ -2,10 +2,12 @@
 
 A key is bound where its scope says: "app" everywhere, "main" in the main screen, "table" and "log" while that list
 has the focus, "detail", "form", "peers", "place" and "mine" there. `order` in the table is the order in footer and help.
+The keys here are the ones without settings; `keymap` knows which are in force.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from textual.binding import Binding
@@ -13,7 +15,8 @@ from textual.binding import Binding
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do. `name` is the Textual action; the first of `keys` (separated by commas) is the one shown."""
+    """One thing to do. `name` is the Textual action; the first of `keys` (separated by commas) is the one shown.
+    `identity` is its id in the settings where its name would not do."""
 
     name: str
     keys: str
@@ -23,16 +26,12 @@ class Action:
     footer: bool = False
     shown_key: str = ""
     palette: bool = False
+    identity: str = ""
 
     @property
-    def key_text(self) -> str:
-        """The keys as the help shows them."""
-        names = {"question_mark": "?", "slash": "/", "escape": "Esc", "enter": "⏎", "tab": "Tab", "space": "Space"}
-        pretty = []
-        for key in self.keys.split(","):
-            key = names.get(key, key.replace("shift+tab", "⇧Tab").replace("ctrl+", "^"))
-            pretty.append({"up": "↑", "down": "↓", "pageup": "PgUp", "pagedown": "PgDn"}.get(key, key))
-        return " ".join(pretty).replace("f5", "F5").replace("f2", "F2")
+    def id(self) -> str:
+        """What the settings call it: publish, copy_id. Actions of one id have the same keys wherever they are."""
+        return self.identity or re.sub(r"\W+", "_", self.name.removeprefix("app.")).strip("_")
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -60,6 +59,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("copy('id')", "y", "Copy id", "Copy the listing's id", "main", False, "", True),
     Action("copy('cid')", "c", "Copy CID", "Copy the CID of the block that carries it", "main", False, "", True),
     Action("retry", "r", "Retry", "Load again", "main", False, "", True),
+    Action("columns(-1)", "left,h", "Columns left", "Columns further left", "table", identity="columns_left"),
+    Action("columns(1)", "right,l", "Columns right", "Columns further right", "table", identity="columns_right"),
+    Action(
+        "place('settings')", "comma", "Settings", "Theme, columns, density, keys", "main", False, "", True, "settings"
+    ),
     Action("leave", "escape", "Back", "Leave the filter, or take it away", "main"),
     Action("back", "escape,q", "Back", "Back to the table", "detail", True, "Esc"),
     Action("edit", "e", "Edit", "Change this listing, if it is yours", "detail", True),
@@ -69,22 +73,23 @@ ACTIONS: tuple[Action, ...] = (
     Action("open", "enter", "Open", "Look closer at this line", "placelines", True, "⏎"),
     Action("back", "escape,q", "Back", "Back to the market", "place", True, "Esc"),
     Action("retry", "r", "Retry", "Ask again", "place"),
+    Action("choose", "enter,space", "Choose", "Choose what this line names", "settings", True, "⏎"),
     Action("publish", "n", "Publish", "Publish a listing", "mine", True),
     Action("edit", "e", "Edit", "Change this listing", "mine", True),
     Action("delist", "d", "Delist", "Remove this listing; asks once", "mine", True),
     Action("submit", "f2", "Send", "Check and send the form", "form", True, "F2"),
     Action("leave", "escape", "Back", "Leave; the draft is kept", "form", True, "Esc"),
     Action("app.quit", "q", "Quit", "Quit", "main"),
-    Action("app.quit", "ctrl+q", "Quit", "Quit, from everywhere", "app", False, "", True),
+    Action("app.quit", "ctrl+q", "Quit", "Quit, from everywhere", "app", False, "", True, "quit_everywhere"),
 )
 
 MOVES: tuple[Action, ...] = (
-    Action("move(-1)", "up,k", "Up", "One line up", "lines"),
-    Action("move(1)", "down,j", "Down", "One line down", "lines"),
-    Action("page(-1)", "pageup", "Page up", "One page up", "lines"),
-    Action("page(1)", "pagedown,space", "Page down", "One page down", "lines"),
-    Action("edge(-1)", "home,g", "Top", "To the first line", "lines"),
-    Action("edge(1)", "end,G", "Bottom", "To the last line", "lines"),
+    Action("move(-1)", "up,k", "Up", "One line up", "lines", identity="up"),
+    Action("move(1)", "down,j", "Down", "One line down", "lines", identity="down"),
+    Action("page(-1)", "pageup", "Page up", "One page up", "lines", identity="page_up"),
+    Action("page(1)", "pagedown,space", "Page down", "One page down", "lines", identity="page_down"),
+    Action("edge(-1)", "home,g", "Top", "To the first line", "lines", identity="top"),
+    Action("edge(1)", "end,G", "Bottom", "To the last line", "lines", identity="bottom"),
 )
 
 SCOPE_TITLES = {
@@ -98,8 +103,21 @@ SCOPE_TITLES = {
     "place": "Replica, mine, log",
     "placelines": "Lines of these places",
     "mine": "Mine",
+    "settings": "Settings",
     "form": "Publish and edit",
 }
+
+CHAINS: tuple[tuple[str, ...], ...] = (
+    ("app", "main", "table", "lines"),
+    ("app", "main", "log", "lines"),
+    ("app", "main", "peers"),
+    ("app", "detail"),
+    ("app", "place", "placelines", "lines"),
+    ("app", "place", "mine", "placelines", "lines"),
+    ("app", "place", "settings", "placelines", "lines"),
+    ("app", "form"),
+)
+"""The scopes whose keys are in force at the same time."""
 
 
 SLASHES: dict[str, str] = {
@@ -108,9 +126,10 @@ SLASHES: dict[str, str] = {
     "/status": "place('replica')",
     "/agent list": "pane('listings')",
     "/agent discover": "filter",
+    "/settings": "place('settings')",
     "/exit": "app.quit",
 }
-"""The commands of the upstream program, which the palette knows as well."""
+"""Commands with a slash, most of them from the upstream program, which the palette knows as well."""
 
 
 def bindings(scope: str, *, first: bool = False) -> list[Binding]:
@@ -134,6 +153,7 @@ def bindings(scope: str, *, first: bool = False) -> list[Binding]:
                     key_display=action.shown_key or None,
                     tooltip=action.help,
                     priority=first,
+                    id=action.id,
                 )
             )
     return result

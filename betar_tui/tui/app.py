@@ -14,6 +14,7 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.theme import Theme
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Event, PeerInfo, Status
@@ -21,11 +22,13 @@ from betar_tui.market.text import neutralise
 from betar_tui.tui.actions import ACTIONS, SLASHES, bindings
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.deeds import Deeds
+from betar_tui.tui.keeping import Keeper
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.help import HelpScreen
 from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.screens.main import MainScreen
+from betar_tui.tui.settings import InterfaceSettings, Settings
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.workers import start
 
@@ -81,12 +84,15 @@ class BetarApp(App[None]):
         super().__init__()
         self.options = options or TuiOptions()
         self.bridge = bridge
-        self.model = MarketModel(self.options.clock)
+        self.settings = Settings(self.options.settings)
+        self.model = MarketModel(self.options.clock, self.settings)
         self.deeds = Deeds(self, self.model, bridge, self.options, self._sync)
         self._status_due = False
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = self.options.theme
+        self.theme = self.settings.now.theme
+        self._keeper = Keeper(self, self.options.keep, self._not_kept)
+        self.settings.follow(self._settings_changed)
         if not self.options.animate:
             self.animation_level = "none"
 
@@ -96,10 +102,33 @@ class BetarApp(App[None]):
 
     def on_mount(self) -> None:
         """Paint first, then ask."""
+        self.set_keymap(dict(self.settings.now.keys.changed))
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
+        for complaint in self.options.complaints:
+            self.model.activity.notice("warning", complaint, self.model.clock())
+            self.deeds.say(complaint, "warning")
         self.call_after_refresh(self.options.framed)
         self.call_after_refresh(self.start_session)
         self.set_interval(1.0, self._tick)
         self.set_interval(STATUS_EVERY, self.ask_status)
+
+    def on_unmount(self) -> None:
+        """What was just chosen is kept as well."""
+        self._keeper.finish()
+
+    # Settings
+
+    def _settings_changed(self, old: InterfaceSettings, new: InterfaceSettings) -> None:
+        self.theme = new.theme
+        self._keeper.take(new.difference(old))
+        self._sync(News(listings=True, status=True, activity=True))
+
+    def _theme_changed(self, theme: Theme) -> None:
+        # The command palette sets it by itself.
+        self.settings.change(theme=theme.name)
+
+    def _not_kept(self, error: str) -> None:
+        self.deeds.say(f"The settings hold for now, but could not be kept: {neutralise(error, 300)}", "error")
 
     # Asking the marketplace
 
@@ -227,7 +256,7 @@ class BetarApp(App[None]):
     def action_help(self) -> None:
         """Show the help, beginning with where the person is."""
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "main")))
+            self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "main"), self.model.keys))
 
     def on_main_screen_retry(self) -> None:
         """Connect and load again."""

@@ -25,6 +25,8 @@ from betar_tui.market.marketplace import (
     StatusChanged,
 )
 from betar_tui.tui.activity import ActivityLog
+from betar_tui.tui.keymap import KeyMap
+from betar_tui.tui.settings import Settings
 
 MARK_FOR = 30.0
 """How long a new or changed row carries its sign, in seconds."""
@@ -96,11 +98,13 @@ class RateMeter:
 
 
 class MarketModel:
-    """Listings, marks, activity, status and peers, as last heard."""
+    """Listings, marks, activity, status and peers, as last heard, and how the person wants to see them."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], settings: Settings | None = None) -> None:
         self.clock = clock
+        self.settings = settings or Settings()
         self.index = ListingIndex(clock)
+        self.index.set_sort(*self.settings.now.order)
         self.activity = ActivityLog()
         self.rate = RateMeter(clock)
         self.marks: dict[str, Mark] = {}
@@ -152,6 +156,11 @@ class MarketModel:
         if listing.id not in self.index:
             return "it is no longer listed"
         return "" if listing.mine else ONLY_SELLER
+
+    @property
+    def keys(self) -> KeyMap:
+        """The keys in force."""
+        return self.settings.now.keys
 
     # Feeding
 
@@ -264,11 +273,14 @@ class MarketModel:
                 ("price", old.price, new.price),
                 ("seller", old.seller_id, new.seller_id),
                 ("state", old.provenance, new.provenance),
+                ("description", old.description, new.description),
+                ("addrs", old.addrs, new.addrs),
+                ("protocols", old.protocols, new.protocols),
+                ("token", old.token_id, new.token_id),
             )
             if before != after
         )
-        rest = ("description", "metadata", "addrs", "protocols", "token_id")
-        if not columns and all(getattr(old, name) == getattr(new, name) for name in rest):
+        if not columns and old.metadata == new.metadata:
             return
         arrow = "" if old.price == new.price else "↑" if new.price > old.price else "↓"
         self.marks[new.id] = Mark("~", now, columns, arrow)

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from betar_tui.tui.settings import InterfaceSettings
 
 
 @dataclass(frozen=True, slots=True)
 class TuiOptions:
-    """Settings of one run of the app.
+    """What one run of the app is given.
 
     `clock` tells Unix seconds; tests fix it. `settle` is how many seconds after the last move of the cursor the table
     takes in what arrived meanwhile. `interval` is the time between two batches of events. `title` stands at the left
     of the status line. `framed` is called once the first frame is on the screen, `painted` once the
     stored listings are.
-    `log_tail` reads the last lines of the log, oldest first; it is called in a thread.
+    `log_tail` reads the last lines of the log, oldest first; it is called in a thread. `settings` are in force at the
+    start, `complaints` say what was wrong with them; `keep` writes changed ones down, by name, in a thread, and raises
+    BetarError where it cannot.
     """
 
     clock: Callable[[], float] = time.time
     settle: float = 2.0
     interval: float = 0.1
-    theme: str = "betar-dark"
     title: str = "betar"
     animate: bool = True
     framed: Callable[[], None] = lambda: None
     painted: Callable[[], None] = lambda: None
     log_tail: Callable[[], Sequence[str]] = tuple
+    settings: InterfaceSettings = field(default_factory=InterfaceSettings)
+    complaints: tuple[str, ...] = ()
+    keep: Callable[[Mapping[str, object]], None] = lambda changes: None

@@ -12,27 +12,31 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
     """The market's state; None while rows can be shown."""
     if rows:
         return None
+    keys = model.keys
+    publish, connect = keys.name("publish"), keys.name("connect")
     if model.listings_load is Load.LOADING and not model.link_error:
         return PaneState("loading", "Reading the stored listings…")
     error = model.link_error or model.listings_error
     if error and not len(model.index):
-        return _error("The listings cannot be read", error)
+        return _error(model, "The listings cannot be read", error)
     if len(model.index):
         return PaneState(
             "empty",
             f"None of {len(model.index):,} listings matches",
-            "The filter leaves nothing. / changes it, Esc takes it away.",
+            f"The filter leaves nothing. {keys.name('filter')} changes it, {keys.name('leave')} takes it away.",
             "leave",
-            "Take it away (Esc)",
+            f"Take it away ({keys.name('leave')})",
         )
     if model.connectivity in (Connectivity.STOPPED, Connectivity.FAILED):
-        why = "No network runs here, so nothing can arrive.\nWhat you publish is stored and goes out later: press n."
-        return PaneState("offline", "Offline, and nothing is stored yet", why, "publish", "Publish (n)")
+        later = f"What you publish is stored and goes out later: press {publish}."
+        why = f"No network runs here, so nothing can arrive.\n{later}"
+        return PaneState("offline", "Offline, and nothing is stored yet", why, "publish", f"Publish ({publish})")
     if model.connectivity is Connectivity.ONLINE:
-        why = "Peers are connected, but nobody lists anything yet.\nBe the first: press n."
-        return PaneState("empty", "The market is empty", why, "publish", "Publish (n)")
-    why = "Listings arrive as soon as a peer is found.\nPress a to add one by its address, or n to publish your own."
-    return PaneState("empty", "No listings yet", why, "connect", "Add a peer (a)")
+        why = f"Peers are connected, but nobody lists anything yet.\nBe the first: press {publish}."
+        return PaneState("empty", "The market is empty", why, "publish", f"Publish ({publish})")
+    ways = f"Press {connect} to add one by its address, or {publish} to publish your own."
+    why = f"Listings arrive as soon as a peer is found.\n{ways}"
+    return PaneState("empty", "No listings yet", why, "connect", f"Add a peer ({connect})")
 
 
 def peers(model: MarketModel) -> PaneState | None:
@@ -43,11 +47,12 @@ def peers(model: MarketModel) -> PaneState | None:
         return PaneState("loading", "Asking for peers…")
     if model.connectivity is Connectivity.STOPPED:
         why = neutralise(model.peers_error, 300) or "No network runs here."
-        return PaneState("offline", "Offline", why, "retry", "Try again (r)")
+        return PaneState("offline", "Offline", why, "retry", f"Try again ({model.keys.name('retry')})")
     if model.peers_load is Load.FAILED:
-        return _error("The peers cannot be read", model.peers_error)
-    why = "Looking on the local network, at the bootstrap addresses and at known peers.\nPress a to add one."
-    return PaneState("empty", "No peers yet", why, "connect", "Add a peer (a)")
+        return _error(model, "The peers cannot be read", model.peers_error)
+    connect = model.keys.name("connect")
+    why = f"Looking on the local network, at the bootstrap addresses and at known peers.\nPress {connect} to add one."
+    return PaneState("empty", "No peers yet", why, "connect", f"Add a peer ({connect})")
 
 
 def activity(model: MarketModel) -> PaneState | None:
@@ -55,9 +60,10 @@ def activity(model: MarketModel) -> PaneState | None:
     if len(model.activity):
         return None
     if model.link_error:
-        return _error("Nothing can be followed", model.link_error)
+        return _error(model, "Nothing can be followed", model.link_error)
     if model.connectivity is Connectivity.STOPPED:
-        return PaneState("offline", "Offline", "Only your own changes show up here: press n to publish.")
+        why = f"Only your own changes show up here: press {model.keys.name('publish')} to publish."
+        return PaneState("offline", "Offline", why)
     return PaneState("empty", "Nothing has changed yet", "Each delta appears here as it is applied.")
 
 
@@ -65,8 +71,10 @@ def detail(model: MarketModel, listing_id: str) -> PaneState | None:
     """The side pane's state; None while a listing is chosen."""
     if listing_id:
         return None
-    return PaneState("empty", "No listing is chosen", "↑ and ↓ choose one.")
+    return PaneState(
+        "empty", "No listing is chosen", f"{model.keys.name('up')} and {model.keys.name('down')} choose one."
+    )
 
 
-def _error(what: str, why: str) -> PaneState:
-    return PaneState("error", what, neutralise(why, 300), "retry", "Try again (r)")
+def _error(model: MarketModel, what: str, why: str) -> PaneState:
+    return PaneState("error", what, neutralise(why, 300), "retry", f"Try again ({model.keys.name('retry')})")

@@ -1,8 +1,8 @@
-"""Our themes. Textual's own, the ANSI ones among them, can be chosen in the command palette."""
+"""Our themes. Textual's own can be chosen in the command palette, the ANSI ones in the settings as well."""
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 THEMES: tuple[Theme, ...] = (
     Theme(
@@ -34,3 +34,6 @@ THEMES: tuple[Theme, ...] = (
         dark=False,
     ),
 )
+
+THEME_NAMES: tuple[str, ...] = (*(theme.name for theme in THEMES), *BUILTIN_THEMES)
+"""All that can be chosen."""

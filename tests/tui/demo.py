@@ -12,6 +12,7 @@ import trio
 from betar_tui.market.marketplace import ChangeKind
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.run import run_app
+from betar_tui.tui.settings import InterfaceSettings
 from tests.tui.fake import NOW, Clock, FakeMarketplace, listing
 from tests.tui.market import market
 
@@ -52,7 +53,7 @@ async def main() -> None:
     theme = sys.argv[2] if len(sys.argv) > 2 else "betar-dark"
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stir, fake)
-        await run_app(fake, options=TuiOptions(theme=theme))
+        await run_app(fake, options=TuiOptions(settings=InterfaceSettings(theme=theme)))
         nursery.cancel_scope.cancel()
 
 

@@ -519,9 +519,10 @@ async def test_connect_by_address_with_errors_in_the_dialogue(ui):
 @ui(listings=three)
 async def test_help_comes_from_the_actions(ui):
     from betar_tui.tui.actions import ACTIONS, MOVES
+    from betar_tui.tui.keymap import KeyMap
     from betar_tui.tui.screens.help import help_text
 
-    text = help_text("main").plain
+    text = help_text("main", KeyMap()).plain
     for action in (*ACTIONS, *MOVES):
         assert action.help in text
     await ui.press("question_mark")

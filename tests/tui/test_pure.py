@@ -15,6 +15,8 @@ from betar_tui.tui.form import FormValues
 from betar_tui.tui.history import steps
 from betar_tui.tui.model import MarketModel, RateMeter
 from betar_tui.tui.widgets import columns
+from betar_tui.tui.widgets.cells import cells
+from betar_tui.tui.widgets.columns import Layout
 from tests.tui.fake import NOW, OWN, Clock, listing
 
 GOOD = FormValues(name="swift", price="0.5", metadata="a = b\n\nc=d=e", addrs="/ip4/1.2.3.4/tcp/1", protocols="/x/1")
@@ -133,14 +135,37 @@ def test_model_marks_only_real_changes():
     assert model.why_not_own(model.listing(item.id)) == "it is no longer listed"
 
 
-@given(st.integers(30, 200), st.sampled_from([None, "name", "price", "seen"]))
-def test_header_and_rows_have_the_same_columns(width, sort):
-    header = "".join(text for text, _ in columns.header(width, sort or "name", False))
-    row = "".join(text for text, _ in columns.cells(listing("漢字" * 30, 1e12), None, NOW, OWN, width - 1))
-    assert cell_len(header) == cell_len(row) + 1
-    for column, _ in columns.place(width):
+OTHERS = tuple(columns.COLUMNS)[1:]
+
+
+@given(
+    st.integers(30, 260),
+    st.sampled_from([None, "name", "price", "seen"]),
+    st.lists(st.sampled_from(OTHERS), unique=True),
+    st.sampled_from([2, 4]),
+    st.integers(0, 12),
+)
+def test_header_and_rows_have_the_same_columns(width, sort, others, gap, skip):
+    layout = Layout(("name", *others), gap, min(skip, columns.most_skipped(width, Layout(("name", *others), gap))))
+    header = "".join(text for text, _ in columns.header(width, sort or "name", False, layout))
+    row = "".join(text for text, _ in cells(listing("漢字" * 30, 1e12), None, NOW, OWN, width - 1, layout))
+    more = header.endswith("›")
+    assert cell_len(header) == width if more else cell_len(header) == cell_len(row) + 1
+    for column, _ in columns.place(width, layout):
         start = header.find(column.title[:3])
-        assert columns.column_at(width, start) == column.key
+        assert start < 0 or columns.column_at(width, start, layout) == column.key
+
+
+@given(st.integers(40, 200), st.lists(st.sampled_from(OTHERS), unique=True), st.sampled_from([2, 4]))
+def test_every_chosen_column_can_be_scrolled_into_sight(width, others, gap):
+    chosen = ("name", *others)
+    most = columns.most_skipped(width, Layout(chosen, gap))
+    seen = set()
+    for skip in range(most + 1):
+        placed = columns.place(width, Layout(chosen, gap, skip))
+        assert placed[0][0].key == "name" and placed[0][1] >= columns.MIN_NAME
+        seen |= {column.key for column, cells in placed if cells >= min(column.width, width - 22)}
+    assert seen >= set(chosen)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import functools
 import inspect
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import trio
@@ -135,6 +136,7 @@ def ui(
     settle: float = ALWAYS,
     prepare: Callable[[FakeMarketplace], None] | None = None,
     ready: bool = True,
+    theme: str = "",
     **options: Any,
 ) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
     """Turn `async def test(ui, **fixtures)`, whose body runs in asyncio, into a plain test."""
@@ -147,6 +149,8 @@ def ui(
             if prepare:
                 prepare(fake)
             chosen = TuiOptions(clock=clock, settle=settle, interval=0.005, animate=False, **options)
+            if theme:
+                chosen = replace(chosen, settings=replace(chosen.settings, theme=theme))
             app = BetarApp(Bridge(fake, interval=chosen.interval), chosen)
             async with app.run_test(size=size, notifications=True) as pilot:
                 hand = Ui(app, pilot, fake, clock)

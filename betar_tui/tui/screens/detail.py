@@ -32,7 +32,7 @@ class DetailScreen(LiveScreen[None]):
         """The parts."""
         yield StatusBar(self._model, self._options.title)
         yield DetailView(self._model)
-        yield KeyLine()
+        yield KeyLine(self._model)
 
     def on_mount(self) -> None:
         """Show it."""

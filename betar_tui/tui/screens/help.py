@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from betar_tui.tui.actions import ACTIONS, MOVES, SCOPE_TITLES
+from betar_tui.tui.keymap import KeyMap
 
 FILTER_HELP = (
     ("ocr pdf", "both words, in name, description or seller"),
@@ -39,15 +40,15 @@ class HelpScreen(ModalScreen[None]):
         Binding("up,k", "scroll(-1)", "Up", show=False),
     ]
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, keys: KeyMap) -> None:
         super().__init__()
-        self._scope = scope
+        self._scope, self._keys = scope, keys
 
     def compose(self) -> ComposeResult:
         """The text, and a button for the mouse."""
         with Vertical(classes="dialogue", id="help"):
             with VerticalScroll(can_focus=True):
-                yield Static(help_text(self._scope))
+                yield Static(help_text(self._scope, self._keys))
             yield Button("Close (Esc)", compact=True)
 
     def on_button_pressed(self) -> None:
@@ -63,7 +64,7 @@ class HelpScreen(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
 
-def help_text(scope: str) -> Content:
+def help_text(scope: str, keys: KeyMap) -> Content:
     """All keys, those of the place where the person is first."""
     scopes = sorted(SCOPE_TITLES, key=lambda name: name != scope)
     parts: list[Content | tuple[str, str]] = []
@@ -71,7 +72,7 @@ def help_text(scope: str) -> Content:
         parts.append((f"{SCOPE_TITLES[name]}\n", "bold $accent"))
         for action in (*ACTIONS, *MOVES):
             if action.scope == name:
-                parts += [(f"  {action.key_text:<12}", "bold"), Content(f" {action.help}\n")]
+                parts += [(f"  {keys.names(action.id):<12}", "bold"), Content(f" {action.help}\n")]
         if name == "app":
             parts += [(f"  {'^p':<12}", "bold"), Content(" Command palette: everything by name, themes too\n")]
         parts.append(Content("\n"))

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input
@@ -24,6 +25,7 @@ from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.screens.log import LogScreen
 from betar_tui.tui.screens.mine import MineScreen
 from betar_tui.tui.screens.replica import ReplicaScreen
+from betar_tui.tui.screens.settings import SettingsScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
@@ -67,7 +69,7 @@ class MainScreen(LiveScreen[None]):
         """From top to bottom."""
         model = self._model
         yield StatusBar(model, self._options.title)
-        yield PaneTabs()
+        yield PaneTabs(model)
         yield FilterBar(id="filter-bar")
         with Horizontal(id="body"):
             yield Pane("listings", "Market", [ListingTable(model)])
@@ -76,7 +78,7 @@ class MainScreen(LiveScreen[None]):
                 yield Pane("peers", "Peers", [PeerTable(model)])
         yield Pane("activity", "Activity", [ActivityLines(model)])
         yield LatestChange(model)
-        yield KeyLine()
+        yield KeyLine(model)
 
     def on_mount(self) -> None:
         """Show what is known, which may be nothing yet."""
@@ -108,6 +110,7 @@ class MainScreen(LiveScreen[None]):
         """Redraw what the news concern."""
         if news.listings:
             self._rows.take(news, self._options.settle)
+            self.query_one(TableHeader).refresh()
             self._tell_filter()
             if news.replaced or self.current in news.ids:
                 self._show_detail()
@@ -135,7 +138,9 @@ class MainScreen(LiveScreen[None]):
     def _tell_filter(self) -> None:
         index = self._model.index
         bar = self.query_one(FilterBar)
-        bar.tell(index.count, len(index), self._filter_error, self._filter_hint, self._rows.new_count)
+        new = self._rows.new_count
+        waiting = f"↑ {new} new ({self._model.keys.name('show_new')})  " if new else ""
+        bar.tell(index.count, len(index), self._filter_error, self._filter_hint, waiting)
 
     def _show_states(self) -> None:
         model = self._model
@@ -167,7 +172,7 @@ class MainScreen(LiveScreen[None]):
         """Why an action is not allowed now; empty if it is."""
         if action in ("edit", "delist") and not self._wide and self._pane != "listings":
             # Nothing may happen to a listing that is not in sight.
-            return "go to the market first (1)"
+            return f"go to the market first ({self._model.keys.name('pane_listings')})"
         return self._deeds.why_not(action, self.current)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -297,7 +302,7 @@ class MainScreen(LiveScreen[None]):
 
     def action_place(self, name: str) -> None:
         """Go to a place of its own."""
-        places = {"replica": ReplicaScreen, "mine": MineScreen, "log": LogScreen}
+        places = {"replica": ReplicaScreen, "mine": MineScreen, "log": LogScreen, "settings": SettingsScreen}
         self.app.push_screen(places[name](self._model, self._deeds, self._options))
 
     def action_show_new(self) -> None:
@@ -319,8 +324,9 @@ class MainScreen(LiveScreen[None]):
     def action_pause(self) -> None:
         """Hold the activity."""
         paused = self._model.activity.toggle_pause()
-        self._find("activity").border_title = "Activity, paused (p goes on)" if paused else "Activity"
-        self._deeds.say("Activity is paused: p goes on" if paused else "Activity goes on")
+        key = self._model.keys.name("pause")
+        self._find("activity").border_title = Content(f"Activity, paused ({key} goes on)" if paused else "Activity")
+        self._deeds.say(f"Activity is paused: {key} goes on" if paused else "Activity goes on")
         self.sync(News(activity=True))
 
     def action_retry(self) -> None:
@@ -344,7 +350,11 @@ class MainScreen(LiveScreen[None]):
         self.query_one(PaneTabs).tell(name)
 
     def _sort(self, column: str, descending: bool) -> None:
+        if column not in SORT_COLUMNS:
+            self._deeds.say(f"The table can be sorted by {', '.join(SORT_COLUMNS)}", "warning")
+            return
         self._model.index.set_sort(column, descending)
+        self._model.settings.change(sort=f"-{column}" if descending else column)
         self._rows.settle(top=True)
         self.query_one(TableHeader).refresh()
 

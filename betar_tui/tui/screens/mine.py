@@ -36,8 +36,10 @@ class MineScreen(PlaceScreen):
     def show(self) -> None:
         """Draw the listings."""
         own = self._own()
-        why = "A listing of yours is announced to every peer, again and again, as long as you run.\nPress n to publish one."
-        state = PaneState("empty", "You list nothing yet", why, "publish", "Publish (n)")
+        key = self._model.keys.name("publish")
+        why = "A listing of yours is announced to every peer, again and again, as long as you run."
+        why += f"\nPress {key} to publish one."
+        state = PaneState("empty", "You list nothing yet", why, "publish", f"Publish ({key})")
         pending = len(self._model.waiting)
         head = f"{fmt.plural(len(own), 'listing')}, {pending} pending" if pending else fmt.plural(len(own), "listing")
         self.tell(Content(head), [_spans(self._model, each) for each in own], state)

@@ -55,6 +55,7 @@ class PlaceScreen(LiveScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("place", first=True)]
     SCOPE = "place"
     TITLE = ""
+    LINES = PlaceLines
 
     def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions) -> None:
         super().__init__()
@@ -64,8 +65,8 @@ class PlaceScreen(LiveScreen[None]):
         """The parts."""
         yield StatusBar(self._model, self._options.title)
         yield Static("", id="place-head")
-        yield Pane("place", self.TITLE, [PlaceLines()])
-        yield KeyLine()
+        yield Pane("place", self.TITLE, [self.LINES()])
+        yield KeyLine(self._model)
 
     def on_mount(self) -> None:
         """Show what is known, and ask for the rest."""

@@ -84,11 +84,13 @@ class FormScreen(LiveScreen[Receipt | None]):
                         yield self._widget(spec, asdict(start)[spec.name])
                         yield Static("", classes="field-problem", id=f"problem-{spec.name}")
         with Horizontal(id="form-buttons"):
-            yield Button("Save (F2)" if self._listing else "Publish (F2)", variant="primary", id="send", compact=True)
-            yield Button("Keep as draft (Esc)", id="leave", compact=True)
+            keys = self._model.keys
+            what = "Save" if self._listing else "Publish"
+            yield Button(Content(f"{what} ({keys.name('submit')})"), variant="primary", id="send", compact=True)
+            yield Button(Content(f"Keep as draft ({keys.name('leave')})"), id="leave", compact=True)
             yield Button("Start over", id="reset", compact=True)
         yield Static("", id="form-verdict")
-        yield KeyLine()
+        yield KeyLine(self._model)
 
     def on_mount(self) -> None:
         """Begin with the first field."""

@@ -73,7 +73,8 @@ class ReplicaScreen(PlaceScreen):
         """Numbers above, graph below."""
         state = PaneState("loading", "Reading the newest deltas…")
         if self._error:
-            state = PaneState("error", "The deltas cannot be read", self._error, "retry", "Try again (r)")
+            again = f"Try again ({self._model.keys.name('retry')})"
+            state = PaneState("error", "The deltas cannot be read", self._error, "retry", again)
         elif self._asked:
             why = "A delta appears with the first listing, of yours or of a peer."
             state = PaneState("empty", "The replica is empty", why)

@@ -1,66 +1,123 @@
-"""The columns of the listings table and what a listing shows in them. Pure."""
+"""The columns of the listings table: which there are, and where they stand in a given width. Pure.
+
+The name stays at the left; the others follow in the order they were chosen. Where they do not all fit, some are skipped:
+the table scrolls by whole columns.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
-
-from betar_tui.market.filter import STALE_AFTER
-from betar_tui.market.marketplace import Listing, Provenance
-from betar_tui.market.text import neutralise
-from betar_tui.tui import format as fmt
-from betar_tui.tui.model import FLASH_FOR, Mark
 
 GUTTER = 3
 """Cursor, sign and a space before the first column."""
 
-GAP = 2
+MIN_NAME, MAX_SCROLLED_NAME = 14, 24
+MIN_CUT = 4
+"""A column of which fewer cells are in sight is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. `width` 0 takes the room that is left; columns with the highest `drop` go first when it is narrow."""
+    """A column. `width` is the least one of those that grow; `meaning` is what the settings say of it."""
 
     key: str
     title: str
     width: int
+    meaning: str
     right: bool = False
-    drop: int = 0
+    grows: bool = False
 
 
-COLUMNS = (
-    Column("name", "NAME", 0),
-    Column("price", "PRICE", 9, right=True),
-    Column("seller", "SELLER", 10, drop=2),
-    Column("seen", "SEEN", 5, right=True, drop=1),
-    Column("state", "STATE", 19),
-)
-MIN_NAME = 14
+COLUMNS: dict[str, Column] = {
+    column.key: column
+    for column in (
+        Column("name", "NAME", MIN_NAME, "always there", grows=True),
+        Column("price", "PRICE", 9, "what a use costs", right=True),
+        Column("seller", "SELLER", 10, "the seller's peer id"),
+        Column("seen", "SEEN", 5, "since when it was last heard of here", right=True),
+        Column("state", "STATE", 19, "signature, and what is new"),
+        Column("protocols", "PROTOCOLS", 26, "what the agent speaks"),
+        Column("description", "DESCRIPTION", 32, "its first words", grows=True),
+        Column("addrs", "ADDRESS", 30, "the first multiaddr"),
+        Column("token", "TOKEN", 10, "the token id"),
+        Column("height", "HEIGHT", 7, "of its delta", right=True),
+        Column("timestamp", "UPDATED", 7, "since when its seller last renewed it", right=True),
+    )
+}
+DEFAULT_COLUMNS = ("name", "price", "seller", "seen", "state")
+GAPS = {"compact": 2, "comfortable": 4}
+"""Cells between two columns, by density."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which columns a table shows, with how many cells between them, and how many after the name are scrolled away."""
+
+    chosen: tuple[str, ...] = DEFAULT_COLUMNS
+    gap: int = GAPS["compact"]
+    skip: int = 0
+
 
 Placed = tuple[Column, int]
 
 
-def place(width: int) -> list[Placed]:
-    """The columns that fit into `width`, with their widths."""
-    columns = list(COLUMNS)
-    while True:
-        rest = width - GUTTER - sum(column.width for column in columns) - GAP * (len(columns) - 1)
-        droppable = [column for column in columns if column.drop]
-        if rest >= MIN_NAME or not droppable:
-            return [(column, column.width or max(4, rest)) for column in columns]
-        columns.remove(max(droppable, key=lambda column: column.drop))
+@lru_cache(64)
+def place(width: int, layout: Layout) -> Sequence[Placed]:
+    """The columns in sight in `width` cells, with their widths; the last one may be cut."""
+    chosen = [COLUMNS[key] for key in layout.chosen]
+    rest = width - GUTTER - _cells(chosen, layout.gap)
+    if rest >= 0:
+        growing = sum(column.grows for column in chosen)
+        share, odd = divmod(rest, growing)
+        # What cannot be shared evenly goes to the name.
+        more = [share + (odd if position == 0 else 0) for position in range(growing)]
+        return tuple((column, column.width + (more.pop(0) if column.grows else 0)) for column in chosen)
+    placed = [(chosen[0], max(MIN_CUT, min(max(MIN_NAME, width // 3), MAX_SCROLLED_NAME, width - GUTTER)))]
+    left = width - GUTTER - placed[0][1]
+    for column in chosen[1 + layout.skip :]:
+        left -= layout.gap
+        if left < MIN_CUT:
+            break
+        placed.append((column, min(column.width, left)))
+        left -= column.width
+    return tuple(placed)
 
 
-def column_at(width: int, x: int) -> str:
+def most_skipped(width: int, layout: Layout) -> int:
+    """How far the table can be scrolled until its last column is whole in sight."""
+    others = len(layout.chosen) - 1
+    for skip in range(others):
+        placed = place(width, Layout(layout.chosen, layout.gap, skip))
+        last, cells = placed[-1]
+        if last.key == layout.chosen[-1] and cells >= last.width:
+            return skip
+    return max(0, others - 1)
+
+
+def _cells(columns: Sequence[Column], gap: int) -> int:
+    return sum(column.width for column in columns) + gap * (len(columns) - 1)
+
+
+def column_at(width: int, x: int, layout: Layout) -> str:
     """The key of the column at a cell of the header, or nothing."""
     start = GUTTER
-    for column, columns in place(width):
+    for column, cells in place(width, layout):
         # The gap after a column belongs to it: a header is easier to hit.
-        if start <= x < start + columns + GAP:
+        if start <= x < start + cells + layout.gap:
             return column.key
-        start += columns + GAP
+        start += cells + layout.gap
     return ""
+
+
+def scroll_at(width: int, x: int, layout: Layout) -> int:
+    """-1 or 1 where the header, at this cell, shows that there are more columns to the left or right; else 0."""
+    if layout.skip and (start := GUTTER + place(width, layout)[0][1]) <= x < start + layout.gap:
+        return -1
+    return 1 if width - 2 <= x and layout.skip < most_skipped(width, layout) else 0
 
 
 def fit(text: str, width: int, right: bool = False) -> str:
@@ -71,62 +128,26 @@ def fit(text: str, width: int, right: bool = False) -> str:
     return " " * (width - cells) + text if right else text + " " * (width - cells)
 
 
-def header(width: int, sort: str, descending: bool) -> list[tuple[str, bool]]:
-    """The titles, cut to fit, each with whether it is the sorted one."""
+def header(width: int, sort: str, descending: bool, layout: Layout) -> list[tuple[str, bool]]:
+    """The titles, cut to fit, each with whether it is the sorted one; ‹ and › say that there are more columns."""
     result = [(" " * GUTTER, False)]
-    for column, columns in place(width):
+    for position, (column, cells) in enumerate(place(width, layout)):
         sorted_here = column.key == sort
         title = column.title + ("▼" if descending else "▲") if sorted_here else column.title
-        result.append((fit(title, columns, column.right) + " " * GAP, sorted_here))
+        gap = ("‹" if layout.skip and not position else " ").ljust(layout.gap)
+        result.append((fit(title, cells, column.right) + gap, sorted_here))
+    if layout.skip < most_skipped(width, layout):
+        line = "".join(text for text, _ in result)
+        result = _cut(result, width - 2) if cell_len(line) >= width - 1 else result
+        cells = sum(cell_len(text) for text, _ in result)
+        result.append((" " * (width - 1 - cells) + "›", False))
     return result
 
 
-def cells(listing: Listing, mark: Mark | None, now: float, own: str, width: int) -> list[tuple[str, str]]:
-    """A row: pieces of text with the names of their styles."""
-    gone = mark is not None and mark.sign == "×"
-    sign = mark.sign if mark else " "
-    flash = mark is not None and now - mark.at < FLASH_FOR
-    out = [(f"{sign} ", "gone" if gone else "accent" if mark else "")]
-    for column, columns in place(width + 1):
-        text, style = _cell(column.key, listing, mark, now, own)
-        if gone:
-            style = "gone"
-        elif flash and mark is not None and (mark.sign == "+" or column.key in mark.columns):
-            style += " flash"
-        out.append((fit(text, columns, column.right), style))
-        out.append((" " * GAP, ""))
-    return out
-
-
-def _cell(key: str, listing: Listing, mark: Mark | None, now: float, own: str) -> tuple[str, str]:
-    if key == "name":
-        return neutralise(listing.name, 200) or "(no name)", "strong"
-    if key == "price":
-        return fmt.price(listing.price) + (mark.arrow if mark else ""), ""
-    if key == "seller":
-        return fmt.short_id(listing.seller_id, own), "dim"
-    if key == "seen":
-        return fmt.age(max(0.0, now - listing.seen_at)), "dim"
-    return _state(listing, mark, now)
-
-
-def _state(listing: Listing, mark: Mark | None, now: float) -> tuple[str, str]:
-    if mark and mark.sign == "×":
-        return "× delisted", "gone"
-    words = []
-    if listing.provenance is Provenance.VERIFIED:
-        sign, style = "✓", "good"
-        words.append("mine" if listing.mine else "verified")
-    elif listing.provenance is Provenance.UNSIGNED:
-        sign, style = "·", "dim"
-        words.append("mine" if listing.mine else "unsigned")
-    else:
-        sign, style = "✗", "bad"
-        words.append("bad signature")
-    if mark and mark.sign == "+":
-        words.append("new")
-    elif mark and mark.sign == "~":
-        words.append("changed")
-    elif now - listing.timestamp > STALE_AFTER:
-        words.append("stale")
-    return f"{sign} {', '.join(words)}", style
+def _cut(pieces: list[tuple[str, bool]], width: int) -> list[tuple[str, bool]]:
+    result = []
+    for text, here in pieces:
+        kept = set_cell_size(text, min(width, cell_len(text)))
+        result.append((kept, here))
+        width -= cell_len(kept)
+    return result

@@ -118,7 +118,7 @@ class DetailView(VerticalScroll, can_focus=True):
         self._draw_description(listing)
         self._static("more").update(_more(listing, width))
         self._static("metadata").update(_metadata(listing, self._detail, width))
-        self._static("history").update(_history(self._detail, self._error, gone))
+        self._static("history").update(_history(self._detail, self._error, gone, self._model.keys.name("retry")))
 
     def _static(self, part: str) -> Static:
         return self.query_one(f".detail-{part}", Static)
@@ -231,10 +231,10 @@ def _metadata(listing: Listing, detail: ListingDetail | None, width: int) -> Con
     return Content.assemble(("Metadata\n", "bold $accent"), *rows.parts) if rows.parts else Content("")
 
 
-def _history(detail: ListingDetail | None, error: str, gone: bool) -> Content:
+def _history(detail: ListingDetail | None, error: str, gone: bool, retry: str) -> Content:
     head = ("History\n", "bold $accent")
     if error:
-        return Content.assemble(head, (f"✗ {error}", "$text-error"), ("  (r tries again)", "dim"))
+        return Content.assemble(head, (f"✗ {error}", "$text-error"), (f"  ({retry} tries again)", "dim"))
     if detail is None:
         return Content("") if gone else Content.assemble(head, ("◌ asking the peer…", "dim"))
     rows: list[tuple[str, str]] = []

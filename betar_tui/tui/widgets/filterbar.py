@@ -40,8 +40,8 @@ class FilterBar(Horizontal):
         """The input."""
         return self.query_one("#filter", Input)
 
-    def tell(self, shown: int, total: int, error: str, hint: str, new: int) -> None:
-        """Show the result, or what is wrong."""
+    def tell(self, shown: int, total: int, error: str, hint: str, waiting: str) -> None:
+        """Show the result, or what is wrong; `waiting` says what is not in the table yet."""
         verdict = self.query_one("#verdict", Static)
         self.set_class(bool(error), "-wrong")
         if error:
@@ -51,5 +51,4 @@ class FilterBar(Horizontal):
             verdict.update(Content.assemble((f"… {hint} ", "dim")))
             return
         count = f"{shown:,} of {total:,} " if self.input.value.strip() else f"{total:,} "
-        waiting = f"↑ {new} new (F5)  " if new else ""
         verdict.update(Content.assemble((waiting, "bold $text-accent"), count))

@@ -11,6 +11,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from betar_tui.tui.actions import ACTIONS
+from betar_tui.tui.model import MarketModel
+
+ORDER = {action_id: position for position, action_id in reversed(list(enumerate(action.id for action in ACTIONS)))}
 
 
 class KeyLine(Widget):
@@ -18,8 +21,9 @@ class KeyLine(Widget):
 
     ALLOW_SELECT = False
 
-    def __init__(self) -> None:
+    def __init__(self, model: MarketModel) -> None:
         super().__init__(id="keys")
+        self._model = model
         self._ranges: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
@@ -35,13 +39,14 @@ class KeyLine(Widget):
         pieces: list[Content] = []
         at = 0
         active = self.screen.active_bindings
-        places = [(action.keys.split(",")[0], action.name) for action in ACTIONS]
-        order = {place: places.index(place) for place in places}
+        keys = self._model.keys
         shown = [item.binding for item in active.values() if item.binding.show and item.binding.key != "ctrl+p"]
-        shown.sort(key=lambda binding: order.get((binding.key, binding.action), 99))
+        # Of an action with several keys the first is shown, also where the settings gave it other ones.
+        shown = [each for each in shown if each.id is None or each.key == keys.keys(each.id)[0]]
+        shown.sort(key=lambda binding: ORDER.get(binding.id or "", 99))
         palette = [item.binding for item in active.values() if item.binding.key == "ctrl+p"]
         for binding in [*shown, *palette]:
-            key = self.app.get_key_display(binding)
+            key = self.app.get_key_display(binding) if binding.id is None else keys.name(binding.id)
             label = "Palette" if binding.key == "ctrl+p" else binding.description
             dim = bool(self._why_not(binding.action))
             text = Content.assemble(

@@ -74,12 +74,12 @@ class LineList(ScrollView, can_focus=True):
 
     @property
     def count(self) -> int:
-        """How many lines there are."""
-        raise NotImplementedError
+        """How many lines there are. The base is empty."""
+        return 0
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
-        """What line `row` shows; the base cuts or fills it to the width."""
-        raise NotImplementedError
+        """What line `row` shows; it is cut or filled to the width."""
+        return ()
 
     # Drawing
 

@@ -21,11 +21,13 @@ from textual.widget import Widget
 from betar_tui.tui.actions import bindings
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.widgets import columns
+from betar_tui.tui.widgets.cells import cells
+from betar_tui.tui.widgets.columns import Layout
 from betar_tui.tui.widgets.lines import LineList, Span
 
 
 class TableHeader(Widget):
-    """The titles of the columns; a click sorts."""
+    """The titles of the columns; a click sorts, or scrolls where it says that there are more."""
 
     ALLOW_SELECT = False
 
@@ -36,19 +38,23 @@ class TableHeader(Widget):
             super().__init__()
             self.column = column
 
-    def __init__(self, model: MarketModel) -> None:
+    def __init__(self, model: MarketModel, rows: ListingRows) -> None:
         super().__init__()
         self._model = model
+        self._rows = rows
 
     def render(self) -> Content:
         """The titles, the sorted one with its direction."""
         sort, descending = self._model.index.sort
-        parts = columns.header(self.size.width - 1, sort, descending)
+        parts = columns.header(self.size.width - 1, sort, descending, self._rows.layout_now)
         return Content.assemble(*((text, "bold" if here else "") for text, here in parts))
 
     def on_click(self, event: events.Click) -> None:
-        """Sort by the column under the mouse."""
-        if column := columns.column_at(self.size.width - 1, event.x):
+        """Sort by the column under the mouse, or scroll."""
+        width, layout = self.size.width - 1, self._rows.layout_now
+        if by := columns.scroll_at(width, event.x, layout):
+            self._rows.action_columns(by)
+        elif column := columns.column_at(width, event.x, layout):
             self.post_message(self.Sort(column))
 
 
@@ -57,9 +63,13 @@ class ListingRows(LineList):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("table")]
 
+    class Scrolled(Message):
+        """Other columns are in sight."""
+
     def __init__(self, model: MarketModel) -> None:
         super().__init__(id="rows")
         self._model = model
+        self._skip = 0
         self._held: list[int] = []
         self._held_set: set[int] | None = None
         self._new: set[str] = set()
@@ -95,7 +105,45 @@ class ListingRows(LineList):
         if listing is None:
             return [("  …", "dim")]
         # The scrollbar may or may not be there; columns are placed as if it were, so that they never jump.
-        return columns.cells(listing, model.mark(listing.id), model.clock(), model.own_id, self.size.width - 2)
+        mark, at = model.mark(listing.id), model.clock()
+        return cells(listing, mark, at, model.own_id, self.size.width - 2, self.layout_now)
+
+    @property
+    def layout_now(self) -> Layout:
+        """The columns as they are scrolled now."""
+        settings = self._model.settings.now
+        layout = Layout(settings.columns, columns.GAPS[settings.density])
+        if not self._skip:
+            return layout
+        most = columns.most_skipped(self.size.width - 1, layout)
+        return Layout(layout.chosen, layout.gap, min(self._skip, most))
+
+    def action_columns(self, by: int) -> None:
+        """Scroll by columns."""
+        most = columns.most_skipped(self.size.width - 1, self.layout_now)
+        skip = max(0, min(self.layout_now.skip + by, most))
+        if skip != self._skip:
+            self._skip = skip
+            self.redraw()
+            self.post_message(self.Scrolled())
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown | None = None) -> None:
+        """With Shift the wheel goes sideways."""
+        if event is not None and event.shift:
+            self.action_columns(1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp | None = None) -> None:
+        """With Shift the wheel goes sideways."""
+        if event is not None and event.shift:
+            self.action_columns(-1)
+
+    def on_mouse_scroll_right(self) -> None:
+        """A wheel that goes sideways by itself."""
+        self.action_columns(1)
+
+    def on_mouse_scroll_left(self) -> None:
+        """A wheel that goes sideways by itself."""
+        self.action_columns(-1)
 
     def touch(self) -> None:
         """The person is moving: keep the rows still from now on."""
@@ -180,5 +228,11 @@ class ListingTable(Vertical):
 
     def compose(self) -> ComposeResult:
         """Header above rows."""
-        yield TableHeader(self._model)
-        yield ListingRows(self._model)
+        rows = ListingRows(self._model)
+        yield TableHeader(self._model, rows)
+        yield rows
+
+    def on_listing_rows_scrolled(self, event: ListingRows.Scrolled) -> None:
+        """The header goes along."""
+        event.stop()
+        self.query_one(TableHeader).refresh()

@@ -7,7 +7,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-PANES = (("1", "listings", "Market"), ("2", "peers", "Peers"), ("3", "activity", "Activity"))
+from betar_tui.tui.model import MarketModel
+
+PANES = (("listings", "Market"), ("peers", "Peers"), ("activity", "Activity"))
 
 
 class PaneTabs(Widget):
@@ -22,8 +24,9 @@ class PaneTabs(Widget):
             super().__init__()
             self.pane = pane
 
-    def __init__(self) -> None:
+    def __init__(self, model: MarketModel) -> None:
         super().__init__(id="tabs")
+        self._model = model
         self._current = "listings"
 
     def tell(self, pane: str) -> None:
@@ -34,7 +37,7 @@ class PaneTabs(Widget):
     def render(self) -> Content:
         """The names; the current one in brackets, so that no colour is needed."""
         parts: list[tuple[str, str]] = []
-        for key, pane, title in PANES:
+        for key, pane, title in self._panes():
             here = pane == self._current
             parts.append((f"[{key} {title}]", "bold $accent") if here else (f" {key} {title} ", "dim"))
         return Content.assemble(" ", *parts)
@@ -42,8 +45,11 @@ class PaneTabs(Widget):
     def on_click(self, event: events.Click) -> None:
         """Go to the pane under the mouse."""
         at = 1
-        for key, pane, title in PANES:
+        for key, pane, title in self._panes():
             width = len(key) + len(title) + 3
             if at <= event.x < at + width:
                 self.post_message(self.Chosen(pane))
             at += width
+
+    def _panes(self) -> list[tuple[str, str, str]]:
+        return [(self._model.keys.name(f"pane_{pane}"), pane, title) for pane, title in PANES]

@@ -1,0 +1,82 @@
+"""What a listing shows in the columns of the table. Pure; every text of a peer is neutralised here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from betar_tui.market.filter import STALE_AFTER
+from betar_tui.market.marketplace import Listing, Provenance
+from betar_tui.market.text import neutralise
+from betar_tui.tui import format as fmt
+from betar_tui.tui.model import FLASH_FOR, Mark
+from betar_tui.tui.widgets.columns import Layout, fit, place
+
+READ = 300
+"""Letters of a text that are looked at for a cell."""
+
+
+def cells(
+    listing: Listing, mark: Mark | None, now: float, own: str, width: int, layout: Layout
+) -> list[tuple[str, str]]:
+    """A row: pieces of text with the names of their styles."""
+    gone = mark is not None and mark.sign == "×"
+    sign = mark.sign if mark else " "
+    flash = mark is not None and now - mark.at < FLASH_FOR
+    gap = (" " * layout.gap, "")
+    out = [(f"{sign} ", "gone" if gone else "accent" if mark else "")]
+    for column, columns in place(width + 1, layout):
+        text, style = _cell(column.key, listing, mark, now, own)
+        if gone:
+            style = "gone"
+        elif flash and mark is not None and (mark.sign == "+" or column.key in mark.columns):
+            style += " flash"
+        out.append((fit(text, columns, column.right), style))
+        out.append(gap)
+    return out
+
+
+def _cell(key: str, listing: Listing, mark: Mark | None, now: float, own: str) -> tuple[str, str]:
+    if key == "name":
+        return neutralise(listing.name, 200) or "(no name)", "strong"
+    if key == "price":
+        return fmt.price(listing.price) + (mark.arrow if mark else ""), ""
+    if key == "seller":
+        return fmt.short_id(listing.seller_id, own), "dim"
+    if key == "seen":
+        return fmt.age(max(0.0, now - listing.seen_at)), "dim"
+    if key == "state":
+        return _state(listing, mark, now)
+    if key == "timestamp":
+        return fmt.age(max(0.0, now - listing.timestamp)), "dim"
+    return _TEXTS[key](listing), "dim"
+
+
+_TEXTS: dict[str, Callable[[Listing], str]] = {
+    "protocols": lambda listing: neutralise(" ".join(listing.protocols[:8])[:READ], READ),
+    "description": lambda listing: neutralise(" ".join(listing.description[:READ].split()), READ),
+    "addrs": lambda listing: neutralise(listing.addrs[0], READ) if listing.addrs else "",
+    "token": lambda listing: neutralise(listing.token_id or "", READ),
+    "height": lambda listing: f"{listing.height:,}",
+}
+
+
+def _state(listing: Listing, mark: Mark | None, now: float) -> tuple[str, str]:
+    if mark and mark.sign == "×":
+        return "× delisted", "gone"
+    words = []
+    if listing.provenance is Provenance.VERIFIED:
+        sign, style = "✓", "good"
+        words.append("mine" if listing.mine else "verified")
+    elif listing.provenance is Provenance.UNSIGNED:
+        sign, style = "·", "dim"
+        words.append("mine" if listing.mine else "unsigned")
+    else:
+        sign, style = "✗", "bad"
+        words.append("bad signature")
+    if mark and mark.sign == "+":
+        words.append("new")
+    elif mark and mark.sign == "~":
+        words.append("changed")
+    elif now - listing.timestamp > STALE_AFTER:
+        words.append("stale")
+    return f"{sign} {', '.join(words)}", style

@@ -1,0 +1,375 @@
+"""Settings: read strictly, chosen on their screen, in force at once, kept."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from betar_tui.errors import ConfigError
+from betar_tui.tui.actions import ACTIONS, CHAINS, MOVES, SCOPE_TITLES
+from betar_tui.tui.keymap import KeyMap, key_name, read_keys
+from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.screens.main import MainScreen
+from betar_tui.tui.screens.publish import FormScreen
+from betar_tui.tui.screens.settings import SettingsScreen
+from betar_tui.tui.settings import InterfaceSettings, Settings
+from betar_tui.tui.widgets.filterbar import FilterInput
+from betar_tui.tui.widgets.listings import ListingRows
+from tests.tui.fake import listing
+from tests.tui.ui import Ui, ui
+
+
+def read(**table: object) -> tuple[InterfaceSettings, tuple[str, ...]]:
+    return InterfaceSettings.from_mapping(table)
+
+
+def with_settings(**table: object) -> dict[str, object]:
+    settings, complaints = read(**table)
+    return {"settings": settings, "complaints": complaints}
+
+
+# Reading
+
+
+def test_good_settings_are_taken_as_they_are():
+    settings, problems = read(
+        theme="ansi-dark",
+        columns=["price", "name", "height"],
+        sort="-price",
+        density="comfortable",
+        muted=["12D3a"],
+        keys={"publish": "P, f9", "filter": "?", "help": "f1"},
+    )
+    assert problems == ()
+    assert settings.columns == ("name", "price", "height")
+    assert (settings.theme, settings.density, settings.muted) == ("ansi-dark", "comfortable", ("12D3a",))
+    assert settings.order == ("price", True)
+    assert settings.keys.changed == {"publish": "P,f9", "filter": "question_mark", "help": "f1"}
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "told"),
+    [
+        ({"theme": "mauve"}, "theme", "betar-dark is used, for 'mauve' is not one of betar-dark, betar-light"),
+        ({"theme": 3}, "theme", "betar-dark is used"),
+        ({"columns": "name"}, "columns", "not a list of names"),
+        ({"columns": []}, "columns", "the usual columns"),
+        ({"sort": "addrs"}, "sort", "not one of name, price"),
+        ({"density": "roomy"}, "density", "compact is used"),
+        ({"muted": [1]}, "muted", "nobody is muted"),
+        ({"keys": "n"}, "keys", "not a table"),
+    ],
+)
+def test_a_bad_setting_is_told_and_has_its_default(table, name, told):
+    settings, problems = read(**table)
+    assert settings == InterfaceSettings()
+    assert len(problems) == 1
+    assert f"[interface] {name}" in problems[0] and told in problems[0]
+
+
+def test_unknown_settings_and_columns_are_told_and_the_others_are_taken():
+    settings, problems = read(colour="red", columns=["name", "prise", "token"], density="comfortable")
+    assert (settings.columns, settings.density) == (("name", "token"), "comfortable")
+    assert "colour: there is no such setting" in problems[0]
+    assert "no column 'prise'" in problems[1]
+
+
+def test_complaints_cannot_write_to_the_terminal():
+    _, problems = read(theme="\x1b[31mred")
+    assert "\x1b" not in problems[0]
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["n", "f2", "ctrl+x", "name"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+ids = st.sampled_from([action.id for action in (*ACTIONS, *MOVES)])
+
+
+@given(
+    st.dictionaries(st.sampled_from(["theme", "columns", "sort", "density", "muted", "keys", "x"]), values, max_size=7),
+    st.dictionaries(ids, st.sampled_from(["n", "e", "f2", "escape", "d", "q", "ctrl+x", "up,w"]), max_size=6),
+)
+def test_any_table_is_read_without_a_crash_and_no_two_actions_share_a_key(table, keys):
+    settings, _ = InterfaceSettings.from_mapping({"keys": keys, **table})
+    again, problems = InterfaceSettings.from_mapping({"keys": settings.keys.changed})
+    assert problems == () and again.keys == settings.keys
+
+
+# Keys
+
+
+def test_actions_of_one_id_have_the_same_keys_and_every_scope_is_known():
+    keys: dict[str, str] = {}
+    for action in (*ACTIONS, *MOVES):
+        assert keys.setdefault(action.id, action.keys) == action.keys
+        assert action.scope in SCOPE_TITLES
+    assert {scope for chain in CHAINS for scope in chain} == set(SCOPE_TITLES)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"pubish": "x"}, "no action 'pubish'"),
+        ({"publish": 7}, "7 is not a text of keys"),
+        ({"publish": ""}, "is not a text of keys"),
+        ({"publish": "hyper+q"}, "there is no key 'hyper+q'"),
+        ({"publish": "e"}, "e is the key of edit as well; it keeps n"),
+        ({"publish": "j"}, "j is the key of down as well"),
+        ({"publish": "f8", "edit": "f8"}, "F8 is the key of"),
+        ({"submit": "s"}, "s would be typed into the field"),
+        ({"next_pane": "comma"}, ", would be typed into the field"),
+    ],
+)
+def test_keys_that_cannot_be_are_refused_in_words(table, told):
+    keys, problems = read_keys(table)
+    assert len(problems) == 1 and told in problems[0]
+    assert set(keys.changed) == set(table) - {"pubish", "publish", "submit", "next_pane"} or len(table) == 2
+
+
+def test_two_actions_may_swap_their_keys():
+    keys, problems = read_keys({"publish": "e", "edit": "n"})
+    assert problems == [] and (keys.name("publish"), keys.name("edit")) == ("e", "n")
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("slash", "/"), ("f5", "F5"), ("ctrl+q", "^q"), ("question_mark", "?"), ("shift+tab", "⇧Tab"), ("escape", "Esc")],
+)
+def test_key_names(key, name):
+    assert key_name(key) == name
+    assert KeyMap().names("show_new") == "F5"
+
+
+@ui(listings=[], peers=0, **with_settings(keys={"publish": "P,f9", "connect": "w", "show_new": "f6"}))
+async def test_changed_keys_work_and_everything_that_names_keys_follows(ui):
+    await ui.sees("Press w to add one", "or P to publish your own", "Add a peer (w)")
+    assert "P Publish" in ui.lines[-1] and "F9" not in ui.lines[-1]
+    await ui.press("question_mark")
+    await ui.until(lambda: "P F9" in ui.text)
+    await ui.press("escape")
+    await ui.press("n", "a")
+    assert isinstance(ui.app.screen, MainScreen)
+    await ui.press("f9")
+    assert isinstance(ui.app.screen, FormScreen)
+    await ui.press("escape")
+    await ui.press("P")
+    assert isinstance(ui.app.screen, FormScreen)
+
+
+@ui(**with_settings(keys={"publish": "P", "submit": "f4", "leave": "f12"}))
+async def test_changed_keys_in_the_form_and_by_click_on_the_footer(ui):
+    await ui.click_text("P Publish")
+    assert isinstance(ui.app.screen, FormScreen)
+    await ui.sees("Publish (F4)", "Keep as draft (F12)")
+    await ui.press("f4")
+    await ui.sees("to correct")
+    await ui.press("f2", "escape")
+    assert isinstance(ui.app.screen, FormScreen)
+    await ui.press("f12")
+    assert isinstance(ui.app.screen, MainScreen)
+
+
+@ui(**with_settings(keys={"publish": "f9"}))
+async def test_changed_keys_do_not_reach_an_input_either(ui):
+    await ui.press("slash")
+    await ui.type("n")
+    await ui.press("f9")
+    assert ui.one(FilterInput).value == "n"
+    assert isinstance(ui.app.screen, MainScreen)
+
+
+# The screen
+
+
+@ui(**with_settings(theme="mauve", sort="-price"))
+async def test_what_is_wrong_with_the_settings_is_said_and_nothing_stops(ui):
+    assert "'mauve' is not one of" in ui.toasts[0]
+    assert ui.app.model.activity.entries[0].kind == "warning"
+    await ui.sees("PRICE▼")
+    assert ui.app.theme == "betar-dark"
+
+
+def settings_line(ui: Ui, text: str) -> str:
+    return next(line for line in ui.lines if text in line)
+
+
+class Kept:
+    """Takes what is to be written down; `gate` holds it up, `error` refuses it."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, object] = {}
+        self.error = ""
+        self.gate = threading.Event()
+        self.gate.set()
+        self.threads: set[int] = set()
+
+    def __call__(self, changes) -> None:
+        self.threads.add(threading.get_ident())
+        assert self.gate.wait(5)
+        if self.error:
+            raise ConfigError(self.error)
+        self.table.update(changes)
+
+
+kept = Kept()
+
+
+@ui(keep=kept)
+async def test_settings_by_keyboard_alone(ui):
+    await ui.press("comma")
+    assert isinstance(ui.app.screen, SettingsScreen)
+    await ui.sees("(•) betar-dark", "( ) ansi-dark", "[x] price", "[ ] description")
+    await ui.press("down", "enter")
+    await ui.sees("(•) betar-light", "( ) betar-dark")
+    assert ui.app.theme == "betar-light"
+    while "[ ] height" not in settings_line(ui, "▌"):
+        await ui.press("down")
+    await ui.press("space")
+    await ui.sees("[x] height")
+    while "comfortable" not in settings_line(ui, "▌"):
+        await ui.press("down")
+    await ui.press("enter")
+    await ui.until(lambda: len(kept.table) == 3)
+    assert kept.table == {
+        "theme": "betar-light",
+        "columns": ("name", "price", "seller", "seen", "state", "height"),
+        "density": "comfortable",
+    }
+    assert threading.get_ident() not in kept.threads
+    await ui.press("end")
+    await ui.sees("bottom")
+    await ui.press("enter")
+    assert 'bottom = "end,G"' in ui.toasts[-1]
+    await ui.press("escape")
+    assert isinstance(ui.app.screen, MainScreen)
+    await ui.sees("NAME▲", "›")
+    await ui.press("right", "right", "right")
+    await ui.sees("HEIGHT")
+
+
+@ui()
+async def test_settings_by_mouse_alone(ui):
+    await ui.press("comma")
+    await ui.click_text("[x] seller")
+    await ui.sees("[ ] seller")
+    await ui.click_text("[x] name")
+    await ui.sees("[x] name")
+    await ui.click_text("( ) ansi-light")
+    await ui.sees("(•) ansi-light")
+    assert ui.app.theme == "ansi-light"
+    await ui.click_text("Esc Back")
+    await ui.sees("NAME▲")
+    assert "SELLER" not in ui.text
+
+
+@ui()
+async def test_a_theme_of_the_command_palette_is_a_setting_as_well(ui):
+    ui.app.theme = "nord"
+    await ui.until(lambda: ui.app.settings.now.theme == "nord")
+    await ui.press("comma")
+    await ui.sees("(•) nord")
+
+
+@ui()
+async def test_settings_are_in_the_palette_with_and_without_a_slash(ui):
+    await ui.press("ctrl+p")
+    await ui.type("/settings")
+    await ui.press("enter")
+    await ui.until(lambda: isinstance(ui.app.screen, SettingsScreen))
+
+
+refusing = Kept()
+
+
+@ui(keep=refusing)
+async def test_settings_that_cannot_be_kept_hold_all_the_same(ui):
+    refusing.error = "cannot save the settings in config.toml: the disk is full"
+    await ui.press("comma", "down", "enter")
+    await ui.until(lambda: any("the disk is full" in toast for toast in ui.toasts))
+    assert ui.app.theme == "betar-light"
+
+
+slow = Kept()
+
+
+@ui(keep=slow)
+async def test_the_order_and_the_last_word_of_each_setting_are_kept(ui):
+    slow.gate.clear()
+    await ui.press("s", "s", "S")
+    assert ui.app.model.index.sort == ("seller", True)
+    slow.gate.set()
+    await ui.until(lambda: slow.table == {"sort": "-seller"})
+
+
+def test_muting_and_toggling():
+    settings, seen = Settings(), []
+    settings.follow(lambda old, new: seen.append(new.difference(old)))
+    settings.mute("a")
+    settings.mute("a")
+    settings.mute("b")
+    settings.mute("a", False)
+    assert settings.now.muted == ("b",)
+    settings.toggle_column("seller")
+    settings.toggle_column("name")
+    settings.toggle_column("seller")
+    assert settings.now.columns == InterfaceSettings().columns
+    assert [list(each) for each in seen] == [["muted"]] * 3 + [["columns"]] * 2
+
+
+# Columns
+
+
+def wide():
+    return [
+        listing("amber-ocr", 0.02, 1, description="reads pages", token_id="erc8004:77"),
+        listing("brisk-chat", 0.5, 2, description="talks"),
+    ]
+
+
+ALL = ["price", "seller", "seen", "state", "protocols", "description", "addrs", "token", "height", "timestamp"]
+
+
+@ui(listings=wide, **with_settings(columns=ALL))
+async def test_columns_that_do_not_fit_are_scrolled_to_by_key_mouse_and_wheel(ui):
+    await ui.sees("NAME▲", "PRICE", "›")
+    assert "TOKEN" not in ui.text
+    for _ in range(12):
+        await ui.press("right")
+    await ui.sees("‹", "TOKEN", "UPDATED", "erc8004:77", "amber-ocr", "10m")
+    assert "PRICE" not in ui.text and "›" not in ui.text
+    await ui.press("left")
+    await ui.sees("›")
+    for _ in range(12):
+        await ui.press("left")
+    await ui.sees("PRICE")
+    await ui.click_text("›")
+    await ui.misses("PRICE")
+    await ui.click_text("‹")
+    await ui.sees("PRICE")
+    rows = ui.one(ListingRows)
+    await ui.pilot._post_mouse_events([_wheel()], rows, offset=(5, 1), shift=True)
+    await ui.misses("PRICE")
+
+
+def _wheel():
+    from textual.events import MouseScrollDown
+
+    return MouseScrollDown
+
+
+@ui(listings=wide, **with_settings(columns=["description", "addrs"]))
+async def test_changed_optional_columns_flash(ui):
+    item = next(iter(ui.market.store.values()))
+    ui.market.put(replace(item, description="reads books"))
+    await ui.sees("reads books", "~ amber-ocr")
+    assert "description" in ui.app.model.mark(item.id).columns
+    await ui.click_text("DESCRIPTION")
+    assert "can be sorted by name, price" in ui.toasts[-1]
+
+
+def test_options_have_the_defaults():
+    assert TuiOptions().settings == InterfaceSettings()
