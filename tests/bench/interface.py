@@ -1,6 +1,8 @@
 """The interface with a large market, measured inside the app: from a key to the frame that shows what it did.
 
-A frame counts once it is rendered to what a terminal would get. `SIZE` listings; deltas arrive as from a busy market.
+A frame counts once it is rendered to what a terminal would get. Work is the processor time of the interface's thread
+from the key to the end of that frame; nothing polls meanwhile, so it is all the app's. `SIZE` listings; deltas arrive as
+from a busy market.
 Then the program itself in a pseudo-terminal: from exec to the first frame, and to the stored listings on it.
 """
 
@@ -34,6 +36,7 @@ from betar_tui.tui import app as app_module
 from betar_tui.tui.app import BetarApp
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.widgets.listings import ListingRows
 
 from ..peers.harness import clean_environment, config
 from ..tui.fake import FakeMarketplace
@@ -52,24 +55,33 @@ class Measured(BetarApp):
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(bridge, TuiOptions(animate=False))
-        self.frames: list[tuple[float, int]] = []
+        self.frames: list[int] = []
+        self._awaited: Callable[[], bool] | None = None
+        self._frame = asyncio.Event()
+        self._at = (0.0, 0.0, 0)
 
     def _display(self, screen: Screen[object], renderable: object) -> None:
         super()._display(screen, renderable)  # type: ignore[arg-type]
-        if hasattr(renderable, "render_segments"):
-            self.frames.append((time.perf_counter(), len(renderable.render_segments(self.console))))
+        if not hasattr(renderable, "render_segments"):
+            return
+        # Without a terminal the app leaves this out.
+        length = len(renderable.render_segments(self.console))
+        self.frames.append(length)
+        if self._awaited is not None and self._awaited():
+            self._awaited, self._at = None, (time.perf_counter(), time.thread_time(), length)
+            self._frame.set()
 
-    async def frame_after(self, key: str, done: Callable[[], bool]) -> tuple[float, float, int]:
-        """Press a key; milliseconds until the frame after `done`, those of them at work, and the frame's length."""
-        await asyncio.sleep(random.uniform(0.02, 0.06))
-        self.frames.clear()
+    async def frame_after(self, key: str, done: Callable[[], bool], rest: float = 0.04) -> tuple[float, float, int]:
+        """Press a key; milliseconds until the frame that comes with `done` true, those of them at work, and the frame's
+        length. `rest` is about how many seconds the app is left alone before."""
+        await asyncio.sleep(random.uniform(rest - 0.02, rest + 0.02))
+        self._frame.clear()
+        self._awaited = done
         start, work = time.perf_counter(), time.thread_time()
         self.post_message(events.Key(KEYS.get(key, key), key if len(key) == 1 else None))
-        await until(done)
-        ready = time.perf_counter()
-        await until(lambda: bool(self.frames) and self.frames[-1][0] >= ready - 0.0005, 0.0005)
-        at, length = self.frames[-1]
-        return (at - start) * 1000, (time.thread_time() - work) * 1000, length
+        await asyncio.wait_for(self._frame.wait(), 10)
+        at, worked, length = self._at
+        return (at - start) * 1000, (worked - work) * 1000, length
 
 
 async def until(done: Callable[[], bool], pause: float = 0.0) -> None:
@@ -123,26 +135,35 @@ async def stir(fake: FakeMarketplace, rate: int) -> None:
         await trio.sleep(1 / rate)
 
 
+async def moving(app: Measured, rows: ListingRows, count: int) -> list[tuple[float, float, int]]:
+    """Move down so often, each time after a rest in which the listing is drawn beside the table."""
+    found = []
+    for _ in range(count):
+        at = rows.cursor
+        found.append(await app.frame_after("down", lambda at=at: rows.cursor > at, rest=0.3))  # type: ignore[misc]
+    return found
+
+
 async def still(app: Measured, fake: FakeMarketplace) -> None:
     found = await typing(app)
     cuts = statistics.quantiles(found, n=20)
     bar(f"{SIZE} listings: filter key to frame, p50", [cuts[9]], 45, "ms")
     bar("  p95", [cuts[18]], 70, "ms")
-    rows = app.screen.query_one("#rows")
-    moves = []
-    for _ in range(60):
-        at = rows.cursor  # type: ignore[attr-defined]
-        moves.append(await app.frame_after("down", lambda at=at: rows.cursor > at))  # type: ignore[attr-defined, misc]
-    bar("cursor move, work", [statistics.median(work for _, work, _ in moves)], 5, "ms")
+    rows = app.screen.query_one("#rows", ListingRows)
+    bar("cursor move, work", [statistics.median(work for _, work, _ in await moving(app, rows, 15))], 5, "ms")
+    app.post_message(events.Key("pagedown", None))
+    await until(lambda: rows.scroll_offset.y > 0, 0.05)
+    moves = await moving(app, rows, 30)
+    bar("  where the table scrolls", [statistics.median(work for _, work, _ in moves)], None, "ms")
     bar("  key to frame (frames come each 17 ms)", [statistics.median(each for each, _, _ in moves)], None, "ms")
     bar("  its frame", [statistics.median(length for _, _, length in moves)], None, "characters")
-    slot = rows._held[rows.cursor - 1]  # type: ignore[attr-defined]
+    slot = rows._held[rows.cursor - 1]
     item = app.model.index.at(slot)
     assert item is not None
     app.frames.clear()
     fake.emit(Change(ChangeKind.UPDATE, item.id, item.cid, 2, "x", time.time(), replace(item, price=77.7)))
     await asyncio.sleep(0.06)
-    bar("one changed row, with status line and activity", [sum(length for _, length in app.frames)], None, "characters")
+    bar("one changed row, with status line and activity", [sum(app.frames)], None, "characters")
 
 
 async def busy(app: Measured) -> None:

@@ -110,7 +110,7 @@ class MainScreen(LiveScreen[None]):
         """Redraw what the news concern."""
         if news.listings:
             self._rows.take(news, self._options.settle)
-            self.query_one(TableHeader).refresh()
+            self.query_one(TableHeader).redraw()
             self._tell_filter()
             if news.replaced or self.current in news.ids:
                 self._show_detail()
@@ -356,7 +356,7 @@ class MainScreen(LiveScreen[None]):
         self._model.index.set_sort(column, descending)
         self._model.settings.change(sort=f"-{column}" if descending else column)
         self._rows.settle(top=True)
-        self.query_one(TableHeader).refresh()
+        self.query_one(TableHeader).redraw()
 
     def _apply_filter(self, text: str, *, typing: bool = False) -> None:
         index = self._model.index

@@ -40,15 +40,22 @@ class FilterBar(Horizontal):
         """The input."""
         return self.query_one("#filter", Input)
 
+    _told: tuple[str, str] | None = None
+
     def tell(self, shown: int, total: int, error: str, hint: str, waiting: str) -> None:
         """Show the result, or what is wrong; `waiting` says what is not in the table yet."""
-        verdict = self.query_one("#verdict", Static)
         self.set_class(bool(error), "-wrong")
         if error:
-            verdict.update(Content(f"! {error} "))
-            return
-        if hint:
-            verdict.update(Content.assemble((f"… {hint} ", "dim")))
-            return
-        count = f"{shown:,} of {total:,} " if self.input.value.strip() else f"{total:,} "
-        verdict.update(Content.assemble((waiting, "bold $text-accent"), count))
+            self._say("", f"! {error} ")
+        elif hint:
+            self._say("dim", f"… {hint} ")
+        else:
+            count = f"{shown:,} of {total:,} " if self.input.value.strip() else f"{total:,} "
+            self._say("", count, waiting)
+
+    def _say(self, style: str, text: str, waiting: str = "") -> None:
+        # The verdict is as wide as its text: the same again would lay out the whole screen for nothing.
+        if self._told != (waiting, text):
+            self._told = (waiting, text)
+            verdict = self.query_one("#verdict", Static)
+            verdict.update(Content.assemble((waiting, "bold $text-accent"), (text, style)))

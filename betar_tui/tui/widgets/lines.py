@@ -2,6 +2,9 @@
 
 Only visible lines are ever drawn, so its cost does not depend on how many there are. Subclasses say how many lines
 there are and what each shows; what a line means is theirs.
+
+A line that shows what some line showed before is not drawn again: its strip is kept, by content. Scrolling moves all
+lines to other places, and Textual's own cache knows them by their place only.
 """
 
 from __future__ import annotations
@@ -30,6 +33,9 @@ Span = tuple[str, str]
 WHOLE = 10_000
 """More cells than a line has."""
 
+KEPT_STRIPS = 500
+"""Strips kept before all are thrown away: several screens full."""
+
 
 class LineList(ScrollView, can_focus=True):
     """The base of the listings table and the activity log."""
@@ -46,6 +52,9 @@ class LineList(ScrollView, can_focus=True):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._drawn: dict[int, tuple[int, Sequence[Span]]] = {}
+        # Working out colours goes through all ancestors: done once, and again when a style changes.
+        self._parts: dict[str, Style] = {}
+        self._strips: dict[tuple[tuple[Span, ...], bool, bool, int], Strip] = {}
 
     class Moved(Message):
         """The cursor stands on another line, or was moved by the person."""
@@ -89,8 +98,9 @@ class LineList(ScrollView, can_focus=True):
         old = self.virtual_size.height
         if size.height != old:
             height = self.scrollable_content_region.height
-            if old > height > 0 and size.height > height:
-                # The scrollbar stays: no other widget's place depends on how many lines there are.
+            if (old > height) == (size.height > height) or not height:
+                # The scrollbar stays or stays away: no other widget's place depends on how many lines there are. Where
+                # the list is not in sight, there will be a layout when it comes.
                 self.set_reactive(Widget.virtual_size, size)
                 self._scroll_update(size)
             else:
@@ -107,9 +117,9 @@ class LineList(ScrollView, can_focus=True):
             drawn = self._drawn.get(y)
             if drawn is None or drawn[0] != width:
                 regions.append(Region(0, y, width, 1))
-            elif (different := _difference(drawn[1], spans)) is not None:
-                start, end = different
-                regions.append(Region(1 + start, y, min(end, width - 1) - start, 1))
+            else:
+                for start, end in _differences(drawn[1], spans):
+                    regions.append(Region(1 + start, y, min(end, width - 1) - start, 1))
         if regions:
             self.refresh(*regions)
 
@@ -121,17 +131,25 @@ class LineList(ScrollView, can_focus=True):
         """One line of the widget."""
         width = self.scrollable_content_region.width
         row = y + self.scroll_offset.y
-        base = self.rich_style
         spans = self.spans(row, width - 1) if row < self.count else ()
         self._drawn[y] = (width, spans)
-        if row >= self.count:
+        key = (tuple(spans), row == self.cursor and row < self.count, self.has_focus, width)
+        strip = self._strips.get(key)
+        if strip is None:
+            if len(self._strips) >= KEPT_STRIPS:
+                self._strips.clear()
+            strip = self._strips[key] = self._draw(*key)
+        return strip
+
+    def _draw(self, spans: Sequence[Span], selected: bool, focused: bool, width: int) -> Strip:
+        base = self._part("")
+        if not spans and not selected:
             return Strip.blank(width, base)
-        selected = row == self.cursor
         if selected:
             base += self._part("cursor")
-            if self.has_focus:
+            if focused:
                 base += Style(bold=True)
-        bar = ("▌" if self.has_focus else "▏") if selected else " "
+        bar = ("▌" if focused else "▏") if selected else " "
         segments = [Segment(bar, base + self._part("bar") if selected else base)]
         left = width - 1
         for text, names in spans:
@@ -147,7 +165,20 @@ class LineList(ScrollView, can_focus=True):
             segments.append(Segment(" " * left, base))
         return Strip(segments, width)
 
+    def notify_style_update(self) -> None:
+        """Colours may be others now."""
+        self._parts.clear()
+        self._strips.clear()
+        super().notify_style_update()
+
     def _part(self, names: str) -> Style:
+        """The style of these component classes together; that of the list itself for none."""
+        style = self._parts.get(names)
+        if style is None:
+            style = self._parts[names] = self._mixed(names) if names else self.rich_style
+        return style
+
+    def _mixed(self, names: str) -> Style:
         style = Style.null()
         for name in names.split():
             # The full style has its colours mixed with what lies below, the partial one tells which were asked for.
@@ -239,21 +270,20 @@ class LineList(ScrollView, can_focus=True):
         self.post_message(self.Moved(self, by_person))
 
 
-def _difference(old: Sequence[Span], new: Sequence[Span]) -> tuple[int, int] | None:
-    """The cells from the first to the last span that differ; None where none does. Spans that do not match one to one
-    count as different to the end."""
+def _differences(old: Sequence[Span], new: Sequence[Span]) -> list[tuple[int, int]]:
+    """The cells that differ, as (start, end): those of each span that is another one. From a span of another width on
+    all that follows has moved; where the spans do not match one to one, all are different."""
     if old == new:
-        return None
+        return []
     if len(old) != len(new):
-        return 0, WHOLE
-    at, start, end = 0, -1, 0
-    same = True
+        return [(0, WHOLE)]
+    found: list[tuple[int, int]] = []
+    at = 0
     for before, now in zip(old, new, strict=True):
         cells = cell_len(now[0])
         if before != now:
-            start = at if start < 0 else start
-            end = at + cells
-            same = same and cell_len(before[0]) == cells
+            if cell_len(before[0]) != cells:
+                return [*found, (at, WHOLE)]
+            found.append((at, at + cells))
         at += cells
-    # Where a span has another width, all that follows has moved.
-    return start, end if same else WHOLE
+    return found

@@ -42,12 +42,21 @@ class TableHeader(Widget):
         super().__init__()
         self._model = model
         self._rows = rows
+        self._drawn: list[tuple[str, bool]] = []
 
     def render(self) -> Content:
         """The titles, the sorted one with its direction."""
+        self._drawn = self._parts()
+        return Content.assemble(*((text, "bold" if here else "") for text, here in self._drawn))
+
+    def redraw(self) -> None:
+        """Draw again if anything is another now."""
+        if self._drawn != self._parts():
+            self.refresh()
+
+    def _parts(self) -> list[tuple[str, bool]]:
         sort, descending = self._model.index.sort
-        parts = columns.header(self.size.width - 1, sort, descending, self._rows.layout_now)
-        return Content.assemble(*((text, "bold" if here else "") for text, here in parts))
+        return columns.header(self.size.width - 1, sort, descending, self._rows.layout_now)
 
     def on_click(self, event: events.Click) -> None:
         """Sort by the column under the mouse, or scroll."""
@@ -235,4 +244,4 @@ class ListingTable(Vertical):
     def on_listing_rows_scrolled(self, event: ListingRows.Scrolled) -> None:
         """The header goes along."""
         event.stop()
-        self.query_one(TableHeader).refresh()
+        self.query_one(TableHeader).redraw()

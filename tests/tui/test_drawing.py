@@ -1,0 +1,97 @@
+"""How much is drawn again: what a terminal gets for a change must not grow with what is on the screen."""
+
+from dataclasses import replace
+
+from textual._compositor import ChopsUpdate
+
+from betar_tui.tui.widgets.columns import place
+from betar_tui.tui.widgets.lines import LineList, _differences
+from betar_tui.tui.widgets.listings import ListingRows
+from tests.tui.ui import NEVER, Ui, ui
+
+
+class Recording:
+    """The frames of an app from now on: of each the pieces (line, first cell, cell after the last), or "all"."""
+
+    def __init__(self, ui: Ui) -> None:
+        self.frames: list[list[tuple[int, int, int]] | str] = []
+        display = ui.app._display
+
+        def record(screen, renderable) -> None:
+            if renderable is not None:
+                self.frames.append(list(renderable.spans) if isinstance(renderable, ChopsUpdate) else "all")
+            display(screen, renderable)
+
+        ui.app._display = record
+
+    @property
+    def pieces(self) -> set[tuple[int, int, int]]:
+        assert "all" not in self.frames
+        return {piece for frame in self.frames for piece in frame}
+
+
+def test_only_spans_that_differ_are_different():
+    old = [("a", ""), ("bb", ""), ("c", "dim")]
+    assert _differences(old, list(old)) == []
+    assert _differences(old, [("a", ""), ("xx", ""), ("c", "")]) == [(1, 3), (3, 4)]
+    assert _differences(old, [("x", ""), ("b", ""), ("c", "dim")]) == [(0, 1), (1, 10_000)]
+    assert _differences(old, [("a", "")]) == [(0, 10_000)]
+
+
+def test_a_list_without_a_subclass_is_empty():
+    assert LineList(id="x").count == 0
+    assert LineList(id="x").spans(0, 10) == ()
+
+
+@ui(settle=NEVER)
+async def test_one_changed_price_repaints_its_cells_the_status_and_the_activity(ui):
+    await ui.press("down")
+    items = list(ui.market.store.values())
+    ui.market.put(replace(items[0], price=2.0))
+    await ui.until(lambda: len(ui.app.model.activity) == 1 and ui.app.model.status.height == ui.market.height)
+    ui.clock.advance(5)
+    ui.app._tick()
+    await ui.pilot.pause()
+    recording = Recording(ui)
+    ui.market.put(replace(items[4], price=77.0))
+    await ui.until(lambda: ui.app.model.status.height == ui.market.height)
+    await ui.sees("77↑")
+    await ui.pilot.pause()
+    row = next(y for y, line in enumerate(ui.lines) if "77↑" in line)
+    latest = next(y for y, line in enumerate(ui.lines) if line.startswith(" Δ"))
+    assert {y for y, _, _ in recording.pieces} <= {0, row, latest}
+    rows = ui.one(ListingRows)
+    at, changed = 3, set()
+    for column, cells in place(79, rows.layout_now):
+        inside = range(at, at + cells)
+        if any(y == row and x1 < inside.stop and inside.start < x2 for y, x1, x2 in recording.pieces):
+            changed.add(column.key)
+        at += cells + 2
+    assert changed == {"price", "seen", "state"}
+
+
+@ui(settle=NEVER)
+async def test_a_move_repaints_two_rows(ui):
+    recording = Recording(ui)
+    await ui.press("down")
+    top = ui.one(ListingRows).region.y
+    assert {y for y, _, _ in recording.pieces} == {top, top + 1}
+
+
+@ui(settle=NEVER)
+async def test_nothing_new_repaints_nothing_but_the_status(ui):
+    recording = Recording(ui)
+    ui.app._tick()
+    await ui.pilot.pause()
+    assert {y for y, _, _ in recording.pieces} <= {0}
+
+
+@ui(theme="betar-dark", settle=NEVER)
+async def test_another_theme_draws_rows_in_its_colours(ui):
+    rows = ui.one(ListingRows)
+    before = rows.render_line(3)
+    assert rows.render_line(3) is before
+    ui.app.theme = "betar-light"
+    await ui.until(lambda: rows.render_line(3) is not before)
+    assert rows.render_line(3).text == before.text
+    assert {segment.style.bgcolor for segment in rows.render_line(3)} == {rows.rich_style.bgcolor}
