@@ -53,7 +53,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("place('mine')", "5", "Mine", "Your own listings and what became of each", "main", False, "", True),
     Action("place('log')", "6", "Log", "What the peer logged", "main", False, "", True),
     Action("show_new", "f5", "Show new", "Take in new rows and order the table now", "main", False, "F5", True),
-    Action("sort", "s", "Sort", "Sort by the next column; a click on a header does too", "main", False, "", True),
+    Action("sort", "s", "Sort", "Sort by the next column, or by a click on a header", "main", False, "", True),
     Action("reverse", "S,R", "Reverse", "Turn the order around", "main", False, "", True),
     Action("pause", "p", "Pause", "Hold the activity still, or let it go on", "main", False, "", True),
     Action("copy('id')", "y", "Copy id", "Copy the listing's id", "main", False, "", True),

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.filter import NoColor
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
@@ -82,6 +83,9 @@ class BetarApp(App[None]):
 
     def __init__(self, bridge: Bridge, options: TuiOptions | None = None) -> None:
         super().__init__()
+        if self.no_color:
+            # Textual would show greys, and make one of what is dim.
+            self._filters = [NoColor()]
         self.options = options or TuiOptions()
         self.bridge = bridge
         self.settings = Settings(self.options.settings)
