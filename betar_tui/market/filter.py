@@ -8,7 +8,10 @@ A filter is words and terms separated by spaces; a listing must meet all of them
     price<0.5  price>=1       also <=, >, =, !=
     seller:12D3               the seller's id begins with it, or contains it after an ellipsis "…"
     proto:x402                one of the protocols contains it
-    state:new                 verified, unsigned, mine, new, stale
+    state:new                 verified, unsigned, mine, new, stale, muted
+
+Listings of muted sellers meet no filter, unless it says `state:muted`: then only they do. Who is muted is not the
+filter's to know; `Filter.muting` is told.
 
 Pure: it knows listings and the time it is given. `Filter.narrows` tells the index when the last result is enough.
 """
@@ -31,7 +34,7 @@ NEW_FOR = 5 * 60.0
 STALE_AFTER = 2 * 60 * 60.0
 """A listing counts as stale when its seller has not renewed it for this long: two missed refreshes of an hour."""
 
-STATES = ("verified", "unsigned", "mine", "new", "stale")
+STATES = ("verified", "unsigned", "mine", "new", "stale", "muted")
 FIELDS = ("seller", "proto", "state")
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -55,13 +58,15 @@ def haystack(listing: Listing) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition. `kind` is word, price, seller, proto or state; `op` is set for prices only."""
+    """One condition. `kind` is word, price, seller, proto, state or sellers; `op` is set for prices only, `sellers` for
+    the kind of that name: the listing is from one of them."""
 
     kind: str
     value: str
     negated: bool = False
     op: str = ""
     number: float = 0.0
+    sellers: frozenset[str] = frozenset()
 
     def holds(self, listing: Listing, hay: str, now: float, first_seen: float) -> bool:
         """Whether the listing meets this term."""
@@ -76,6 +81,8 @@ class Term:
             return _is_seller(self.value, listing.seller_id)
         if self.kind == "proto":
             return _speaks(self.value, listing.protocols)
+        if self.kind == "sellers":
+            return listing.seller_id in self.sellers
         return _in_state(self.value, listing, now, first_seen)
 
     def implies(self, other: Term) -> bool:
@@ -99,6 +106,14 @@ class Filter:
     def timed(self) -> bool:
         """Whether the result changes as time passes."""
         return any(term.kind == "state" and term.value in ("new", "stale") for term in self.terms)
+
+    def muting(self, muted: frozenset[str]) -> Filter:
+        """This filter where these sellers are muted: without them, or with them alone where it asks for them."""
+        asked = [term for term in self.terms if term.kind == "state" and term.value == "muted"]
+        terms = [Term("sellers", "", term.negated, sellers=muted) if term in asked else term for term in self.terms]
+        if muted and not asked:
+            terms.append(Term("sellers", "", negated=True, sellers=muted))
+        return Filter(self.text, tuple(terms))
 
     def matches(self, listing: Listing, now: float, first_seen: float | None = None) -> bool:
         """Whether the listing meets every term; `first_seen` is when it first appeared, by default `seen_at`."""
@@ -138,8 +153,12 @@ def screen(term: Term, listings: Sequence[Listing | None], seen: Sequence[float]
     if term.kind == "proto":
         known = _Remembered(lambda protocols: _speaks(term.value, protocols))
         return [each is not None and known[each.protocols] for each in listings]
+    if term.kind == "sellers":
+        return [each is not None and each.seller_id in term.sellers for each in listings]
     if term.value == "mine":
         return [each is not None and each.mine for each in listings]
+    if term.value == "muted":
+        return [False] * len(listings)
     if term.value == "new":
         return [now - first < NEW_FOR for first in seen]
     if term.value == "stale":
@@ -247,4 +266,6 @@ def _in_state(state: str, listing: Listing, now: float, first_seen: float) -> bo
         return listing.mine
     if state == "new":
         return now - first_seen < NEW_FOR
+    if state == "muted":
+        return False
     return now - listing.timestamp > STALE_AFTER

@@ -35,11 +35,14 @@ FILTERS = [
     "state:mine",
     "chat price>=0.5",
     "state:new",
+    "state:muted",
+    "!state:muted oc",
 ]
+SELLERS = {True: "12D3KooWmineQ1", False: "12D3KooWabcdefXYZ9"}
 
 
 def item(name, price=0.5, mine=False, seen=NOW - 1000):
-    return listing(id=f"x/{name}", name=name, price=price, mine=mine, seen_at=seen, description="")
+    return listing(id=f"x/{name}", name=name, price=price, mine=mine, seller_id=SELLERS[mine], seen_at=seen, description="")
 
 
 ITEMS = st.builds(item, st.sampled_from(NAMES), st.sampled_from([0.1, 0.5, 2.0]), st.booleans())
@@ -56,6 +59,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.plain = {one.id: one for one in items}
         self.index.replace(self.plain.values())
         self.filter, self.column, self.descending = "", "name", False
+        self.muted = frozenset()
         self.preparing = iter(())
 
     @rule(new=ITEMS, seen=st.floats(NOW - 500, NOW))
@@ -73,6 +77,11 @@ class IndexMachine(RuleBasedStateMachine):
     def set_filter(self, text):
         self.index.set_filter(text)
         self.filter = text
+
+    @rule(sellers=st.sets(st.sampled_from([*SELLERS.values(), "12D3KooWnobody"])))
+    def mute(self, sellers):
+        self.muted = frozenset(sellers)
+        self.index.set_muted(self.muted)
 
     @rule(text=st.sampled_from(["price<", "state:x", '"']))
     def bad_filter(self, text):
@@ -104,8 +113,10 @@ class IndexMachine(RuleBasedStateMachine):
 
     @invariant()
     def agrees_with_the_plain_way(self):
-        parsed = parse(self.filter)
+        rest = self.filter.replace("!state:muted", "").replace("state:muted", "")
+        parsed, only_muted = parse(rest), self.filter == "state:muted"
         shown = [one for one in self.plain.values() if parsed.matches(one, NOW, self.index.first_seen(one.id))]
+        shown = [one for one in shown if (one.seller_id in self.muted) is only_muted]
         shown.sort(key=lambda one: sort_key(self.column, one), reverse=self.descending)
         assert list(self.index.rows) == [one.id for one in shown]
         assert [self.index.at(slot) for slot in self.index.slots()] == shown
@@ -114,8 +125,9 @@ class IndexMachine(RuleBasedStateMachine):
         for one in self.plain.values():
             assert self.index[one.id] == one
             assert self.index.shows(one.id) is (one in shown)
-        seller = item("x").seller_id
-        assert self.index.listings_of(seller) == len(self.plain)
+        for seller in SELLERS.values():
+            assert self.index.listings_of(seller) == sum(one.seller_id == seller for one in self.plain.values())
+        assert self.index.muted_count == sum(one.seller_id in self.muted for one in self.plain.values())
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ FILTER_HELP = (
     ("price<0.5", "also <=  >  >=  =  !="),
     ("seller:12D3", "the seller's id contains it"),
     ("proto:x402", "one of the protocols contains it"),
-    ("state:new", "verified, unsigned, mine, new, stale"),
+    ("state:new", "verified, unsigned, mine, new, stale, muted"),
 )
 SIGN_HELP = (
     ("+ ~ ×", "new, changed, delisted row"),
