@@ -1,7 +1,8 @@
 """Everything a person can do, in one table; bindings, footer, help and command palette follow from it.
 
-A key is bound where its scope says: "app" everywhere, "main" in the main screen, "table" and "log" while that list
-has the focus, "detail", "form", "peers", "place" and "mine" there. `order` in the table is the order in footer and help.
+A key is bound where its scope says: "app" everywhere, "main" in the main screen, "table", "log" and "peers" while that
+list has the focus, "detail", "view", "form", "peer", "place" and "mine" there. `order` in the table is the order in
+footer and help.
 The keys here are the ones without settings; `keymap` knows which are in force.
 """
 
@@ -36,10 +37,21 @@ class Action:
 
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "question_mark,f1", "Help", "This help", "app", True, "?", True),
-    Action("filter", "slash", "Filter", "Type a filter; Enter or Esc goes back to the table", "main", True, "/", True),
+    Action(
+        "filter",
+        "slash",
+        "Filter",
+        "Type a filter, for the activity where that has the focus; Enter goes back",
+        "main",
+        True,
+        "/",
+        True,
+    ),
     Action("open", "enter", "Open", "Show the listing with its history", "table", True, "⏎"),
     Action("open", "enter", "Open", "Go to the listing of this line", "log", True, "⏎"),
-    Action("open", "enter", "Open", "Filter the market by this peer", "peers", True, "⏎"),
+    Action("open", "enter", "Open", "Everything that is known of this peer", "peers", True, "⏎"),
+    Action("peer_listings", "f", "Its listings", "Filter the market by this peer", "peers", True),
+    Action("disconnect", "x", "Disconnect", "Close the connections to this peer; asks once", "peers", True),
     Action("publish", "n", "Publish", "Publish a listing of yours", "main", True, "", True),
     Action("edit", "e", "Edit", "Change this listing, if it is yours", "main", True, "", True),
     Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "main", True, "", True),
@@ -55,24 +67,62 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_new", "f5", "Show new", "Take in new rows and order the table now", "main", False, "F5", True),
     Action("sort", "s", "Sort", "Sort by the next column, or by a click on a header", "main", False, "", True),
     Action("reverse", "S,R", "Reverse", "Turn the order around", "main", False, "", True),
+    Action(
+        "zoom", "z", "Zoom", "This pane alone, or all of them again (where there are several)", "main", False, "", True
+    ),
+    Action(
+        "mute",
+        "m",
+        "Mute",
+        "Mute this seller or peer, or hear it again; state:muted shows its listings",
+        "main",
+        palette=True,
+    ),
+    Action("hold_sync", "h", "Hold sync", "Hold the fetching of history, or go on", "main", False, "", True),
+    Action(
+        "choose_dialect", "D", "Dialect", "Write your listings in the other dialect; asks once", "main", palette=True
+    ),
     Action("pause", "p", "Pause", "Hold the activity still, or let it go on", "main", False, "", True),
-    Action("copy('id')", "y", "Copy id", "Copy the listing's id", "main", False, "", True),
-    Action("copy('cid')", "c", "Copy CID", "Copy the CID of the block that carries it", "main", False, "", True),
+    Action(
+        "copy_menu", "y", "Copy", "Copy the id, CID, JSON or address of what is chosen: i c j m", "main", palette=True
+    ),
+    Action(
+        "copy('c')",
+        "c",
+        "Copy CID",
+        "Copy the CID of the block that carries the listing",
+        "main",
+        palette=True,
+        identity="copy_cid",
+    ),
     Action("retry", "r", "Retry", "Load again", "main", False, "", True),
-    Action("columns(-1)", "left,h", "Columns left", "Columns further left", "table", identity="columns_left"),
-    Action("columns(1)", "right,l", "Columns right", "Columns further right", "table", identity="columns_right"),
+    Action("columns(-1)", "left", "Columns left", "Columns further left", "table", identity="columns_left"),
+    Action("columns(1)", "right", "Columns right", "Columns further right", "table", identity="columns_right"),
     Action(
         "place('settings')", "comma", "Settings", "Theme, columns, density, keys", "main", False, "", True, "settings"
     ),
-    Action("leave", "escape", "Back", "Leave the filter, or take it away", "main"),
+    Action("leave", "escape", "Back", "Leave the zoom or the filter, or take the filter away", "main"),
     Action("back", "escape,q", "Back", "Back to the table", "detail", True, "Esc"),
     Action("edit", "e", "Edit", "Change this listing, if it is yours", "detail", True),
     Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "detail", True),
-    Action("copy('id')", "y", "Copy id", "Copy the listing's id", "detail", True),
-    Action("copy('cid')", "c", "Copy CID", "Copy the CID of the block that carries it", "detail"),
+    Action("copy_menu", "y", "Copy", "Copy its id, CID, JSON or address: i c j m", "detail", True),
+    Action("copy('c')", "c", "Copy CID", "Copy the CID of the block that carries it", "detail", identity="copy_cid"),
+    Action("mute", "m", "Mute", "Mute its seller, or hear it again", "detail", True),
+    Action("hold_sync", "h", "Hold sync", "Hold the fetching of history, or go on", "detail"),
+    Action("choose_dialect", "D", "Dialect", "Write your listings in the other dialect; asks once", "detail"),
+    Action("raw", "j", "JSON", "The value as it is stored, or as a page again", "view", True),
+    Action("back", "escape,q", "Back", "Back to the peers", "peer", True, "Esc"),
+    Action("listings", "f", "Its listings", "Filter the market by this peer", "peer", True, identity="peer_listings"),
+    Action("mute", "m", "Mute", "Mute its listings, or hear it again", "peer", True),
+    Action("disconnect", "x", "Disconnect", "Close the connections to it; asks once", "peer", True),
+    Action("copy_menu", "y", "Copy", "Copy its id, its address, or our own: i a o", "peer", True),
+    Action("hold_sync", "h", "Hold sync", "Hold the fetching of history, or go on", "peer"),
+    Action("choose_dialect", "D", "Dialect", "Write your listings in the other dialect; asks once", "peer"),
     Action("open", "enter", "Open", "Look closer at this line", "placelines", True, "⏎"),
     Action("back", "escape,q", "Back", "Back to the market", "place", True, "Esc"),
     Action("retry", "r", "Retry", "Ask again", "place"),
+    Action("hold_sync", "h", "Hold sync", "Hold the fetching of history, or go on", "place"),
+    Action("choose_dialect", "D", "Dialect", "Write your listings in the other dialect; asks once", "place"),
     Action("choose", "enter,space", "Choose", "Choose what this line names", "settings", True, "⏎"),
     Action("publish", "n", "Publish", "Publish a listing", "mine", True),
     Action("edit", "e", "Edit", "Change this listing", "mine", True),
@@ -100,6 +150,8 @@ SCOPE_TITLES = {
     "log": "Activity",
     "peers": "Peers",
     "detail": "One listing",
+    "view": "The page of a listing",
+    "peer": "One peer",
     "place": "Replica, mine, log",
     "placelines": "Lines of these places",
     "mine": "Mine",
@@ -111,7 +163,9 @@ CHAINS: tuple[tuple[str, ...], ...] = (
     ("app", "main", "table", "lines"),
     ("app", "main", "log", "lines"),
     ("app", "main", "peers"),
-    ("app", "detail"),
+    ("app", "main", "view"),
+    ("app", "detail", "view"),
+    ("app", "peer"),
     ("app", "place", "placelines", "lines"),
     ("app", "place", "mine", "placelines", "lines"),
     ("app", "place", "settings", "placelines", "lines"),

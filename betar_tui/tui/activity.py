@@ -1,7 +1,8 @@
 """What happened, as lines of a log. Pure.
 
 A refresh is no news: Go peers renew each listing every half minute. The refreshes of one listing are folded into a
-single entry that counts them and stays where it is, so that a put or a delist is not pushed out of sight.
+single entry that counts them and stays where it is, so that a put or a delist is not pushed out of sight. The entry of
+a change of our own carries what became of it, and is drawn again when peers have it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from betar_tui.market.marketplace import Change, ChangeKind
 
 KEPT = 2000
 """Entries kept; older ones are dropped."""
+
+KEPT_OUTCOMES = 100
+"""Outcomes kept for lines that are not there yet."""
 
 SIGNS = {"put": "+", "update": "~", "refresh": "·", "delist": "×", "info": "i", "warning": "!", "error": "✗"}
 
@@ -32,11 +36,36 @@ class Entry:
     height: int = 0
     note: str = ""
     count: int = 1
+    bytes: int = 0
+    took: float = 0.0
+    outcome: str = ""
 
     @property
     def sign(self) -> str:
         """The sign in front: the kind must be readable without colour."""
         return SIGNS.get(self.kind, "i")
+
+    @property
+    def verb(self) -> str:
+        """What was done, in a word, with how often where that is folded."""
+        word = "refreshed" if self.kind == "refresh" else self.kind
+        return f"{word} ×{self.count}" if self.count > 1 else word
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityFilter:
+    """Which entries are shown: those that contain every word, in name, kind or seller, of sellers that are not muted."""
+
+    text: str = ""
+    muted: frozenset[str] = frozenset()
+
+    def shows(self, entry: Entry) -> bool:
+        """Whether an entry is shown."""
+        if entry.seller in self.muted:
+            return False
+        words = [word for word in self.text.lower().split() if word != "!"]
+        hay = f"{entry.text} {entry.verb} {entry.seller}".lower() if words else ""
+        return all((word.removeprefix("!") in hay) is not word.startswith("!") for word in words)
 
 
 class ActivityLog:
@@ -45,6 +74,8 @@ class ActivityLog:
     def __init__(self, keep: int = KEPT) -> None:
         self.entries: deque[Entry] = deque(maxlen=keep)
         self._refreshes: dict[str, Entry] = {}
+        self._own: dict[tuple[str, str], Entry] = {}
+        self._outcomes: dict[tuple[str, str], str] = {}
         self._held: list[Callable[[], None]] = []
         self.paused = False
 
@@ -56,9 +87,10 @@ class ActivityLog:
         """How many changes wait for the pause to end."""
         return len(self._held)
 
-    def latest(self) -> Entry | None:
+    def latest(self, muted: frozenset[str] = frozenset()) -> Entry | None:
         """The youngest entry that is news."""
-        return next((entry for entry in reversed(self.entries) if entry.kind != "refresh"), None)
+        news = (entry for entry in reversed(self.entries) if entry.kind != "refresh" and entry.seller not in muted)
+        return next(news, None)
 
     def change(self, change: Change, name: str, seller: str, note: str = "") -> None:
         """Take in a change of a listing."""
@@ -72,8 +104,19 @@ class ActivityLog:
             cid=change.cid,
             height=change.height,
             note=note,
+            bytes=change.bytes,
+            took=change.took,
         )
         self._take(lambda: self._fold(entry) if change.kind is ChangeKind.REFRESH else self._append(entry))
+
+    def tell_outcome(self, cid: str, listing_id: str, text: str) -> None:
+        """What became of a listing in our delta `cid`: in its own line, which may only be coming."""
+        if entry := self._own.get((cid, listing_id)):
+            entry.outcome = text
+            return
+        self._outcomes[cid, listing_id] = text
+        while len(self._outcomes) > KEPT_OUTCOMES:
+            del self._outcomes[next(iter(self._outcomes))]
 
     def notice(self, level: str, text: str, at: float) -> None:
         """Take in a message for the person."""
@@ -102,10 +145,15 @@ class ActivityLog:
         else:
             known.count += 1
             known.at, known.via, known.height, known.cid = entry.at, entry.via, entry.height, entry.cid
+            known.bytes, known.took = entry.bytes, entry.took
 
     def _append(self, entry: Entry) -> None:
         if len(self.entries) == self.entries.maxlen:
             dropped = self.entries[0]
             if self._refreshes.get(dropped.listing_id) is dropped:
                 del self._refreshes[dropped.listing_id]
+            self._own.pop((dropped.cid, dropped.listing_id), None)
+        if entry.via == "local":
+            self._own[entry.cid, entry.listing_id] = entry
+            entry.outcome = self._outcomes.pop((entry.cid, entry.listing_id), "")
         self.entries.append(entry)

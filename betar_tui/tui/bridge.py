@@ -17,6 +17,7 @@ import trio_asyncio
 from betar_tui.market.marketplace import (
     DagNode,
     DelistReceipt,
+    DeltaInfo,
     Event,
     ListingDetail,
     ListingDraft,
@@ -72,6 +73,10 @@ class Bridge:
     async def dag(self, limit: int) -> tuple[DagNode, ...]:
         """The newest deltas, by falling height."""
         return await _in_trio(self._marketplace.dag, limit)
+
+    async def log(self, limit: int) -> tuple[DeltaInfo, ...]:
+        """The deltas applied last."""
+        return await _in_trio(self._marketplace.log, limit)
 
     async def connect(self, address: str) -> PeerInfo:
         """Dial a multiaddr."""

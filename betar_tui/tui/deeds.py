@@ -13,17 +13,22 @@ from typing import Any
 from textual.app import App
 
 from betar_tui.errors import BetarError
-from betar_tui.market.marketplace import DelistReceipt, Listing, PeerInfo, Receipt
+from betar_tui.market.marketplace import Listing, Receipt
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
+from betar_tui.tui.announcements import other_dialect
 from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.copying import Copying
 from betar_tui.tui.form import FormValues
 from betar_tui.tui.model import ONLY_SELLER, MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.dialogues import ConfirmScreen, ConnectScreen
+from betar_tui.tui.peerdeeds import PeerDeeds
+from betar_tui.tui.screens.dialogues import ConfirmScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.workers import start
+
+PENDING = "No peer is connected: it is pending and goes out when one is"
 
 OWN_ACTIONS = {"edit": "edited", "delist": "delisted"}
 
@@ -34,9 +39,10 @@ class Deeds:
     def __init__(
         self, app: App[None], model: MarketModel, bridge: Bridge, options: TuiOptions, tell: Callable[[News], None]
     ) -> None:
-        self._app, self._model, self._bridge, self._options = app, model, bridge, options
-        self.bridge = bridge
+        self._app, self._model, self.bridge, self._options = app, model, bridge, options
         self._tell = tell
+        self._copying = Copying(app, bridge, self.say)
+        self.peers = PeerDeeds(app, model, bridge, self._copying, tell, self.say)
         self._drafts: dict[str, FormValues] = {}
 
     def why_not(self, action: str, listing_id: str) -> str:
@@ -47,7 +53,7 @@ class Deeds:
 
     def publish(self) -> None:
         """Open the form for a new listing."""
-        screen = FormScreen(self._model, self._bridge, self._options, self._drafts)
+        screen = FormScreen(self._model, self.bridge, self._options, self._drafts)
         self._app.push_screen(screen, lambda receipt: self._published(screen, receipt))
 
     def edit(self, listing_id: str) -> None:
@@ -55,7 +61,7 @@ class Deeds:
         listing = self._own("edit", listing_id)
         if listing is None:
             return
-        screen = FormScreen(self._model, self._bridge, self._options, self._drafts, listing)
+        screen = FormScreen(self._model, self.bridge, self._options, self._drafts, listing)
         self._app.push_screen(screen, lambda receipt: self._published(screen, receipt))
 
     def delist(self, listing_id: str) -> None:
@@ -77,18 +83,46 @@ class Deeds:
         self._app.push_screen(question, answered)
 
     def copy(self, what: str, listing_id: str) -> None:
-        """Copy the id or the CID to the clipboard, through the terminal (OSC 52)."""
+        """Copy the id (i), CID (c), JSON (j) or multiaddr (m) of a listing; nothing asks which."""
         listing = self._model.listing(listing_id)
         if listing is None:
             self.say("Nothing to copy: no listing is chosen", "warning")
-            return
-        text = neutralise(listing.cid if what == "cid" else listing.id)
-        self._app.copy_to_clipboard(text)
-        self.say(f"Copied {fmt.short_cid(text) if what == 'cid' else neutralise(text, 80)}")
+        elif what:
+            self._copying.of_listing(listing, what)
+        else:
+            self._copying.listing(listing)
 
-    def connect(self) -> None:
-        """Ask for a peer's address and dial it."""
-        self._app.push_screen(ConnectScreen(self._bridge), self._connected)
+    def mute(self, listing_id: str) -> None:
+        """Mute the seller of a listing, or show its listings again."""
+        listing = self._model.listing(listing_id)
+        self.peers.mute(listing.seller_id if listing else "")
+
+    def choose_dialect(self) -> None:
+        """Ask once, then write own listings in the other dialect."""
+        status = self._model.status
+        if status is None:
+            return
+        other = other_dialect(status)
+        others = "every Go peer, and this program, reads them" if other == "betar-go" else "Go peers hide them"
+        count = sum(each.mine for each in self._model.index)
+        question = ConfirmScreen(
+            f"Write your listings in {other}?",
+            f"{fmt.plural(count, 'listing')} of yours: stored once more, and written so from now on; {others}. "
+            "It is kept in config.toml and can be changed back.",
+            "Write them so",
+            "Leave it",
+        )
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                start(self._app, partial(self._choose_dialect, other), group="dialect")
+
+        self._app.push_screen(question, answered)
+
+    def hold_sync(self) -> None:
+        """Hold the fetching of history, or go on."""
+        held = bool(self._model.status and self._model.status.sync_held)
+        start(self._app, partial(self._hold_sync, not held), group="hold")
 
     def fetch(self, view: DetailView, listing_id: str) -> None:
         """Ask the peer for a listing's history and hand it to the view."""
@@ -114,34 +148,43 @@ class Deeds:
     def _published(self, screen: FormScreen, receipt: Receipt | None) -> None:
         if receipt is None:
             return
-        if receipt.sent_to == 0:
-            self._model.waiting.add(receipt.id)
-        self._report(fmt.sent(screen.sent_name, receipt.sent_to))
+        self._tell(self._model.stored(receipt))
+        if not receipt.sent_to:
+            self.say(f"{screen.sent_name} is stored. {PENDING}", "warning")
 
     async def _remove(self, listing: Listing) -> None:
         name = neutralise(listing.name, 60)
         try:
-            receipt: DelistReceipt = await self._bridge.delist(listing.id)
+            receipt = await self.bridge.delist(listing.id)
         except BetarError as error:
             self.say(f"{name} is still listed: {neutralise(str(error), 200)}", "error")
             return
-        self._model.waiting.discard(listing.id)
-        where = f"sent to {fmt.plural(receipt.sent_to, 'peer')}" if receipt.sent_to else "no peer is connected yet"
-        self._report(f"{name} is delisted, {where}")
+        self._tell(self._model.stored(receipt))
+        if not receipt.sent_to:
+            self.say(f"{name} is delisted here. {PENDING}", "warning")
 
     async def _fetch(self, view: DetailView, listing_id: str) -> None:
         try:
-            view.post_message(DetailView.Told(listing_id, await self._bridge.show(listing_id)))
+            view.post_message(DetailView.Told(listing_id, await self.bridge.show(listing_id)))
         except BetarError as error:
             view.post_message(DetailView.Told(listing_id, None, neutralise(str(error), 200)))
 
-    def _connected(self, peer: PeerInfo | None) -> None:
-        if peer is not None:
-            agent = f", {neutralise(peer.agent, 40)}" if peer.agent else ""
-            self._report(f"Connected to {fmt.short_id(peer.peer_id)}{agent}")
+    async def _choose_dialect(self, dialect: str) -> None:
+        try:
+            await self.bridge.choose_dialect(dialect)
+        except BetarError as error:
+            self.say(f"The dialect is unchanged: {neutralise(str(error), 200)}", "error")
+            return
+        self._note(f"Your listings are written in {dialect} from now on")
 
-    def _report(self, text: str) -> None:
-        """Say it now, and keep it in the activity."""
-        self.say(text)
+    async def _hold_sync(self, held: bool) -> None:
+        try:
+            await self.bridge.hold_sync(held)
+        except BetarError as error:
+            self.say(f"Nothing is held or let go: {neutralise(str(error), 200)}", "error")
+            return
+        self._note("The fetching of history is held" if held else "The fetching of history goes on")
+
+    def _note(self, text: str) -> None:
         self._model.activity.notice("info", text, self._model.clock())
         self._tell(News(activity=True, status=True))

@@ -63,6 +63,14 @@ def size(count: int) -> str:
     return f"{amount:.1f} GB"
 
 
+def took(seconds: float) -> str:
+    """How long something took: 0.4 ms, 12 ms, 1.2 s."""
+    ms = seconds * 1000
+    if ms >= 1000:
+        return f"{seconds:.1f} s"
+    return f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """ "1 peer", "2 peers"."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
@@ -74,10 +82,3 @@ def spark(values: list[int]) -> str:
     if top == 0:
         return SPARKS[0] * len(values)
     return "".join(SPARKS[min(len(SPARKS) - 1, value * (len(SPARKS) - 1) // top)] for value in values)
-
-
-def sent(name: str, sent_to: int) -> str:
-    """What a receipt says."""
-    if sent_to:
-        return f"{name} is stored, sent to {plural(sent_to, 'peer')}"
-    return f"{name} is stored. No peer is connected: it is pending and goes out when one is"

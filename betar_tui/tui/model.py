@@ -6,7 +6,7 @@ The app feeds it with loads and events; widgets read it. Each feed returns `News
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -15,17 +15,21 @@ from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
     Connectivity,
+    DelistReceipt,
     Event,
     Listing,
     ListingPage,
     Missed,
     Notice,
     PeerInfo,
+    Receipt,
+    Seen,
     Status,
     StatusChanged,
 )
 from betar_tui.tui.activity import ActivityLog
 from betar_tui.tui.keymap import KeyMap
+from betar_tui.tui.receipts import Outcome, Receipts
 from betar_tui.tui.settings import Settings
 
 MARK_FOR = 30.0
@@ -105,6 +109,8 @@ class MarketModel:
         self.settings = settings or Settings()
         self.index = ListingIndex(clock)
         self.index.set_sort(*self.settings.now.order)
+        self.index.set_muted(frozenset(self.settings.now.muted))
+        self.settings.follow(lambda old, new: self.index.set_muted(frozenset(new.muted)))
         self.activity = ActivityLog()
         self.rate = RateMeter(clock)
         self.marks: dict[str, Mark] = {}
@@ -116,7 +122,7 @@ class MarketModel:
         self.listings_load, self.listings_error = Load.LOADING, ""
         self.peers_load, self.peers_error = Load.LOADING, ""
         self.link_error = ""
-        self.waiting: set[str] = set()
+        self.receipts = Receipts()
         self.healed: dict[str, str] = {}
 
     # Reading
@@ -162,7 +168,29 @@ class MarketModel:
         """The keys in force."""
         return self.settings.now.keys
 
+    def peer(self, peer_id: str) -> PeerInfo | None:
+        """A connected peer by its id."""
+        return next((peer for peer in self.peers if peer.peer_id == peer_id), None)
+
+    @property
+    def muted(self) -> frozenset[str]:
+        """The sellers whose listings are left out."""
+        return self.index.muted
+
+    # Choosing
+
+    def mute(self, seller_id: str, muted: bool) -> News:
+        """Leave out the listings of a seller, or show them again."""
+        self.settings.mute(seller_id, muted)
+        return News(listings=True, replaced=True, status=True, activity=True)
+
     # Feeding
+
+    def stored(self, receipt: Receipt | DelistReceipt) -> News:
+        """A publish, an edit or a delist of ours is stored."""
+        if listing := self.index.get(receipt.id):
+            self.healed.pop(listing.name, None)
+        return self._tell_outcomes(self.receipts.stored(receipt), News(status=True))
 
     def loading(self, page: ListingPage) -> Iterator[None]:
         """Take a fresh load of all listings, in slices; what changes meanwhile waits until it is through."""
@@ -196,13 +224,7 @@ class MarketModel:
         else:
             self.peers, self.peers_load, self.peers_error = peers, Load.READY, ""
         news = News(status=True, listings=True)
-        if self.waiting and status.topic_peers:
-            count = len(self.waiting)
-            self.waiting.clear()
-            what = "1 pending listing goes" if count == 1 else f"{count} pending listings go"
-            self.activity.notice("info", f"A peer is here: {what} out", self.clock())
-            news.activity = True
-        return news
+        return self._tell_outcomes(self.receipts.went_out(status.topic_peers), news)
 
     def status_failed(self, message: str) -> News:
         """The peer's numbers could not be had; the last ones stay."""
@@ -225,6 +247,8 @@ class MarketModel:
                 if colon and "put again" in why and event.level == "warning":
                     self.healed[name] = why
                 news.activity = True
+            elif isinstance(event, Seen):
+                self._tell_outcomes(self.receipts.seen(event), news)
             elif isinstance(event, Missed):
                 news.stale = True
             elif isinstance(event, StatusChanged):
@@ -242,6 +266,12 @@ class MarketModel:
             del self.gone[listing_id]
             self.marks.pop(listing_id, None)
 
+    def _tell_outcomes(self, outcomes: Mapping[str, Outcome], news: News) -> News:
+        for listing_id, outcome in outcomes.items():
+            self.activity.tell_outcome(outcome.cid, listing_id, outcome.text)
+        news.activity = news.activity or bool(outcomes)
+        return news
+
     def _change(self, change: Change, news: News) -> None:
         old = self.index.get(change.id)
         if change.kind is ChangeKind.DELIST or change.listing is None:
@@ -249,7 +279,6 @@ class MarketModel:
                 self.gone[change.id] = old
                 self._gone_from[self.index.slot(change.id) or 0] = change.id
                 self.marks[change.id] = Mark("×", self.clock())
-                self.waiting.discard(change.id)
         else:
             self.gone.pop(change.id, None)
             self._mark(old, change.listing)

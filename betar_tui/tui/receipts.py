@@ -40,7 +40,9 @@ class Outcome:
         """The outcome in words."""
         if self.seen_by:
             known = max(self.sent_to, self.seen_by)
-            return f"seen by {self.seen_by} of {known}" if self.sent_to else f"seen by {fmt.plural(self.seen_by, 'peer')}"
+            return (
+                f"seen by {self.seen_by} of {known}" if self.sent_to else f"seen by {fmt.plural(self.seen_by, 'peer')}"
+            )
         if self.pending:
             return "pending: waits for a peer"
         return f"stored, sent to {fmt.plural(self.sent_to, 'peer')}"

@@ -19,6 +19,12 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
     error = model.link_error or model.listings_error
     if error and not len(model.index):
         return _error(model, "The listings cannot be read", error)
+    if len(model.index) and len(model.index) == model.index.muted_count and not model.index.filter.terms:
+        key = keys.name("filter")
+        why = f"state:muted in the filter ({key}) shows them; {keys.name('mute')} hears a seller again."
+        return PaneState(
+            "empty", f"All {len(model.index):,} listings are from muted sellers", why, "filter", f"Filter ({key})"
+        )
     if len(model.index):
         return PaneState(
             "empty",
@@ -55,15 +61,21 @@ def peers(model: MarketModel) -> PaneState | None:
     return PaneState("empty", "No peers yet", why, "connect", f"Add a peer ({connect})")
 
 
-def activity(model: MarketModel) -> PaneState | None:
-    """The activity's state; None while there are lines."""
-    if len(model.activity):
+def activity(model: MarketModel, shown: int, filtered: bool) -> PaneState | None:
+    """The activity's state; None while there are lines, or a filter to be seen that leaves none."""
+    if shown or filtered:
         return None
+    if len(model.activity):
+        why = f"{model.keys.name('mute')} on a peer or a listing hears its seller again."
+        return PaneState("empty", "All of it is from muted sellers", why)
     if model.link_error:
         return _error(model, "Nothing can be followed", model.link_error)
+    if model.status is None:
+        return PaneState("loading", "Waiting for the peer…")
     if model.connectivity is Connectivity.STOPPED:
-        why = f"Only your own changes show up here: press {model.keys.name('publish')} to publish."
-        return PaneState("offline", "Offline", why)
+        key = model.keys.name("publish")
+        why = f"Only your own changes show up here: press {key} to publish."
+        return PaneState("offline", "Offline", why, "publish", f"Publish ({key})")
     return PaneState("empty", "Nothing has changed yet", "Each delta appears here as it is applied.")
 
 
@@ -71,9 +83,51 @@ def detail(model: MarketModel, listing_id: str) -> PaneState | None:
     """The side pane's state; None while a listing is chosen."""
     if listing_id:
         return None
-    return PaneState(
-        "empty", "No listing is chosen", f"{model.keys.name('up')} and {model.keys.name('down')} choose one."
-    )
+    if model.listings_load is Load.LOADING and not model.link_error:
+        return PaneState("loading", "Reading the stored listings…")
+    if error := (model.link_error or model.listings_error) if not len(model.index) else "":
+        return _error(model, "There is no listing to show", error)
+    up, down = model.keys.name("up"), model.keys.name("down")
+    return PaneState("empty", "No listing is chosen", f"{up} and {down} choose one.")
+
+
+def replica(model: MarketModel, asked: bool, error: str) -> PaneState:
+    """The replica's state where there is no delta to show."""
+    if error:
+        return _error(model, "The deltas cannot be read", error)
+    if not asked:
+        return PaneState("loading", "Reading the newest deltas…")
+    if model.connectivity is Connectivity.STOPPED:
+        why = "No network runs here, so nothing can arrive.\nA delta appears with the first listing of yours."
+        return PaneState(
+            "offline", "Offline, and the replica is empty", why, "retry", f"Look again ({model.keys.name('retry')})"
+        )
+    why = "A delta appears with the first listing, of yours or of a peer."
+    return PaneState("empty", "The replica is empty", why, "retry", f"Look again ({model.keys.name('retry')})")
+
+
+def mine(model: MarketModel) -> PaneState:
+    """The own listings' state where there are none."""
+    key = model.keys.name("publish")
+    if model.listings_load is Load.LOADING and not model.link_error:
+        return PaneState("loading", "Reading the stored listings…")
+    if error := (model.link_error or model.listings_error) if not len(model.index) else "":
+        return _error(model, "Your listings cannot be read", error)
+    if model.connectivity is Connectivity.STOPPED:
+        why = f"No network runs here. What you publish is stored, and goes out as soon as one does: press {key}."
+        return PaneState("offline", "Offline, and you list nothing yet", why, "publish", f"Publish ({key})")
+    why = "A listing of yours is announced to every peer, again and again, as long as you run."
+    why += f"\nPress {key} to publish one."
+    return PaneState("empty", "You list nothing yet", why, "publish", f"Publish ({key})")
+
+
+def log(model: MarketModel, asked: bool, error: str) -> PaneState:
+    """The log's state where there are no lines. It is a file of this machine: no network is needed to read it."""
+    if error:
+        return _error(model, "The log cannot be read", error)
+    if not asked:
+        return PaneState("loading", "Reading the log…")
+    return PaneState("empty", "Nothing was logged yet", "What the peer does is written here as it happens.")
 
 
 def _error(model: MarketModel, what: str, why: str) -> PaneState:

@@ -42,7 +42,9 @@ SELLERS = {True: "12D3KooWmineQ1", False: "12D3KooWabcdefXYZ9"}
 
 
 def item(name, price=0.5, mine=False, seen=NOW - 1000):
-    return listing(id=f"x/{name}", name=name, price=price, mine=mine, seller_id=SELLERS[mine], seen_at=seen, description="")
+    return listing(
+        id=f"x/{name}", name=name, price=price, mine=mine, seller_id=SELLERS[mine], seen_at=seen, description=""
+    )
 
 
 ITEMS = st.builds(item, st.sampled_from(NAMES), st.sampled_from([0.1, 0.5, 2.0]), st.booleans())

@@ -118,6 +118,7 @@ class FakeMarketplace:
         self.calls: list[tuple[str, object]] = []
         self.height = 1
         self.deltas: tuple[DagNode, ...] = ()
+        self.applied: tuple[DeltaInfo, ...] = ()
         self.more_status: dict[str, object] = {}
         self._streams: set[trio.MemorySendChannel[Event]] = set()
 
@@ -217,7 +218,7 @@ class FakeMarketplace:
         return self.deltas[:limit]
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
-        return ()
+        return self.applied[:limit]
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
@@ -284,8 +285,8 @@ class FakeMarketplace:
     async def _enter(self, name: str, argument: object) -> None:
         self.calls.append((name, argument))
         await trio.lowlevel.checkpoint()
-        if gate := self.gates.get(name):
-            await gate.wait()
+        if name in self.gates:
+            await self.gates[name].wait()
         if error := self.fail.get(name):
             raise error
 

@@ -1,5 +1,6 @@
 """What a person can do with the app, by keyboard and by mouse, over a marketplace in memory."""
 
+import json
 from dataclasses import replace
 
 import trio
@@ -197,7 +198,7 @@ async def test_pause_holds_the_activity_still(ui):
     await ui.press("p")
     ui.market.notice("something happened")
     ui.market.put(listing("delta-new", 0.1, 4))
-    await ui.sees("delta-new", "Activity, paused")
+    await ui.sees("delta-new", "paused, 2 wait (p goes on)")
     assert "something happened" not in ui.text
     await ui.press("p")
     await ui.sees("something happened")
@@ -332,9 +333,22 @@ async def test_terminal_may_change_its_size(ui):
 @ui(listings=three)
 async def test_copying(ui):
     await ui.press("y")
+    await ui.sees("Copy of amber-ocr", "i  Id", "c  CID", "j  JSON", "m  Multiaddr")
+    await ui.press("i")
     assert ui.app.clipboard == f"{peer_id(1)}/amber-ocr"
-    await ui.press("c")
+    await ui.press("y", "m")
+    assert ui.app.clipboard == "/ip4/203.0.113.7/tcp/4001"
+    await ui.press("y", "j")
+    await ui.until(lambda: ui.app.clipboard.startswith('{"id": "'))
+    assert json.loads(ui.app.clipboard)["name"] == "amber-ocr"
+    await ui.press("y")
+    await ui.click_text("c  CID")
     assert ui.app.clipboard.startswith("bafyrei")
+    await ui.press("down", "c")
+    assert ui.app.clipboard == ui.market.store[f"{peer_id(2)}/brisk-chat"].cid
+    ui.market.fail["show"] = ControlError("the peer is busy")
+    await ui.press("y", "j")
+    await ui.until(lambda: "The stored value cannot be had: the peer is busy" in ui.toasts)
 
 
 # Publish, edit, delist
@@ -353,8 +367,8 @@ async def test_publish(ui):
     await fill(ui, name="swift-ocr", price="0.02", description="fast", metadata="region = eu")
     await ui.press("f2")
     await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
-    assert "swift-ocr is stored, sent to 3 peers" in ui.toasts
-    await ui.sees("+ swift-ocr")
+    await ui.sees("+ swift-ocr", "by you  stored, sent to 3 peers")
+    assert ui.toasts == []
     (draft,) = dict(ui.market.calls)["publish"]
     assert (draft.name, draft.price, draft.metadata) == ("swift-ocr", 0.02, {"region": "eu"})
     assert draft.addrs == () and draft.protocols == ()
@@ -436,7 +450,7 @@ async def test_delist_asks_once_and_names_the_listing(ui):
     assert "delist" not in dict(ui.market.calls)
     await ui.press("d", "y")
     await ui.until(lambda: f"{OWN}/calm-geo" not in ui.market.store)
-    await ui.until(lambda: "calm-geo is delisted, sent to 3 peers" in ui.toasts)
+    await ui.sees("× delist    calm-geo  by you  stored, sent to 3 peers")
 
 
 @ui(listings=three)
@@ -492,7 +506,7 @@ async def test_keys_typed_ahead_reach_the_form(ui):
 async def test_peers_and_their_listings(ui):
     await ui.press("2")
     await ui.sees("[2 Peers]", "go-betar/0.3", "→ out", "← in", "25")
-    await ui.press("end", "enter")
+    await ui.press("end", "f")
     await ui.sees("amber-ocr")
     assert ui.one(FilterInput).value == f"seller:{peer_id(1)}"
 
@@ -554,7 +568,7 @@ async def test_whole_round_by_mouse_alone_at_80_by_24(ui):
     assert ui.market.store[ui.one(ListingRows).current].name == row
     await ui.click_text(row)
     await ui.until(lambda: isinstance(ui.app.screen, DetailScreen))
-    await ui.sees("Copy id")
+    await ui.sees("Copy", "JSON")
     await ui.click_text("Esc Back")
     await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
     await ui.click_text("2 Peers")

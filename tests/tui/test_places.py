@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from betar_tui.errors import StoreError
-from betar_tui.market.marketplace import DagNode, SyncProgress
+from betar_tui.errors import ControlError, StoreError
+from betar_tui.market.marketplace import DagNode, DeltaInfo, Receipt, SyncProgress
+from betar_tui.tui.announcements import sync_text
 from betar_tui.tui.graph import draw
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
-from betar_tui.tui.screens.replica import ReplicaScreen, sync_text
+from betar_tui.tui.screens.replica import ReplicaScreen
 from tests.tui.fake import NOW, FakeMarketplace, listing, peer_id
 from tests.tui.ui import ui
 
@@ -74,11 +75,84 @@ async def test_replica_shows_the_graph_and_opens_a_delta(ui):
     await ui.press("4")
     await ui.sees("Replica", "2 heads", "◆─╮", "amber-ocr", "│ │ ◆", "×2")
     await ui.press("enter")
-    await ui.sees("Delta at height 5", "1 key put, 0 versions removed", "Links to", "nothing: a head")
+    await ui.sees(
+        "Delta at height 5, a head", "1 key put, 0 versions removed", "Linked from 0, links to 2", "brisk-chat"
+    )
     await ui.press("escape", "end", "enter")
-    await ui.sees("Delta at height 1", "nothing: a first delta")
+    await ui.sees("Delta at height 1, a first delta", "Linked from 2, links to 0")
     await ui.press("escape", "escape")
     assert isinstance(ui.app.screen, MainScreen)
+
+
+@ui(listings=items, prepare=with_dag)
+async def test_links_of_a_delta_are_followed_and_lead_back(ui):
+    await ui.press("4")
+    await ui.sees("◆─╮")
+    await ui.press("enter")
+    await ui.sees("Delta at height 5")
+    await ui.press("down", "enter")
+    await ui.sees("Delta at height 3", "brisk-chat  0.50  by 12D3", "Linked from 1, links to 1", "⌫ comes back")
+    await ui.press("down", "enter")
+    await ui.sees("Delta at height 2")
+    await ui.press("backspace", "backspace")
+    await ui.sees("Delta at height 5")
+
+
+def with_old_links(fake: FakeMarketplace) -> None:
+    fake.deltas = (node("b", 2, "older"),)
+    fake.applied = (DeltaInfo("b", 2, 612, NOW, peer_id(3), 1, 0, ()),)
+
+
+@ui(listings=items, prepare=with_old_links)
+async def test_a_delta_tells_its_source_and_links_out_of_sight_cannot_be_followed(ui):
+    await ui.press("4")
+    await ui.sees("via 12D3…0003")
+    await ui.press("enter")
+    await ui.sees(f"via {peer_id(3)}", "older than what is shown")
+    await ui.press("enter")
+    await ui.sees("Delta at height 2")
+    assert ui.toasts == ["It is older than the deltas shown here"]
+
+
+def wide(fake: FakeMarketplace) -> None:
+    heads = tuple(node(f"h{n}", 9, "base", "side") for n in range(24))
+    fake.deltas = (*heads, node("base", 2, "root"), node("side", 2, "root"), node("root", 1))
+
+
+@ui(listings=items, prepare=wide)
+async def test_every_node_of_a_wide_dag_opens(ui):
+    await ui.press("4")
+    await ui.sees("◆─╮", "…")
+    await ui.press("end", "enter")
+    await ui.sees("Delta at height 1, a first delta", "Linked from 2")
+    await ui.press("enter")
+    await ui.sees("Delta at height 2", "Linked from 24, links to 1")
+    await ui.press("end", "enter")
+    await ui.sees("Delta at height 1")
+
+
+@ui(listings=items, prepare=with_dag)
+async def test_replica_keeps_the_last_graph_where_it_cannot_ask(ui):
+    await ui.press("4")
+    await ui.sees("◆─╮")
+    ui.market.fail["dag"] = ControlError("the running peer went away")
+    await ui.press("r")
+    await ui.sees("these are the deltas of before: the running peer went away", "◆─╮")
+
+
+def syncing(fake: FakeMarketplace) -> None:
+    fake.more_status = {"sync": SyncProgress(1200, 3600, 900.0, peer_id(1)), "packed": 40}
+
+
+@ui(size=(120, 30), listings=items, prepare=syncing)
+async def test_replica_tells_the_sync_the_packed_blocks_and_that_it_is_held(ui):
+    await ui.press("4")
+    await ui.sees(
+        "6 blocks (40 packed)", "900/s, 4s left, from 12D3…0001", "0 blocks wanted, sent by 12D3…0001 at 900/s"
+    )
+    await ui.press("h")
+    await ui.sees("0 blocks wanted; the fetching of history is held", "Press h to go on")
+    assert ui.market.calls.count(("hold_sync", True)) == 1
 
 
 @ui(listings=items, prepare=with_dag)
@@ -130,10 +204,10 @@ async def test_mine_lists_own_listings_and_edits_them(ui):
 @ui(listings=items, peers=0)
 async def test_mine_tells_pending_and_healed_listings(ui):
     mine = next(each for each in items() if each.mine)
-    ui.app.model.waiting.add(mine.id)
+    ui.app.model.stored(Receipt(mine.id, "bafy", 9, 0))
     await ui.press("5")
     await ui.sees("1 pending", "pending: waits for a peer")
-    ui.app.model.waiting.clear()
+    ui.app.model.stored(Receipt(mine.id, "bafz", 10, 3))
     ui.market.notice("calm-geo: another peer removed it; put again", "warning")
     await ui.sees("healed: another peer remo")
 

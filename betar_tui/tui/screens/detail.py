@@ -12,6 +12,7 @@ from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.live import LiveScreen
+from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
@@ -31,6 +32,7 @@ class DetailScreen(LiveScreen[None]):
     def compose(self) -> ComposeResult:
         """The parts."""
         yield StatusBar(self._model, self._options.title)
+        yield Banner(self._model)
         yield DetailView(self._model)
         yield KeyLine(self._model)
 
@@ -72,8 +74,16 @@ class DetailScreen(LiveScreen[None]):
         self._deeds.delist(self.listing_id)
 
     def action_copy(self, what: str) -> None:
-        """Copy id or CID."""
+        """Copy one thing of this listing."""
         self._deeds.copy(what, self.listing_id)
+
+    def action_copy_menu(self) -> None:
+        """Ask what to copy."""
+        self._deeds.copy("", self.listing_id)
+
+    def action_mute(self) -> None:
+        """Mute its seller, or hear it again."""
+        self._deeds.mute(self.listing_id)
 
     def action_retry(self) -> None:
         """Ask for the history again."""

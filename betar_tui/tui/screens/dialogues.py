@@ -28,9 +28,9 @@ class ConfirmScreen(ModalScreen[bool]):
         Binding("left,right", "app.focus_next", "Other", show=False),
     ]
 
-    def __init__(self, question: str, consequence: str, yes: str) -> None:
+    def __init__(self, question: str, consequence: str, yes: str, no: str = "Keep it") -> None:
         super().__init__()
-        self._question, self._consequence, self._yes = question, consequence, yes
+        self._question, self._consequence, self._yes, self._no = question, consequence, yes, no
 
     def compose(self) -> ComposeResult:
         """Question and two buttons."""
@@ -38,7 +38,7 @@ class ConfirmScreen(ModalScreen[bool]):
             yield Static(Content.assemble((self._question, "bold"), "\n\n", (self._consequence, "dim")))
             with Horizontal(classes="dialogue-buttons"):
                 yield Button(Content(f"{self._yes} (y)"), variant="error", id="yes", compact=True)
-                yield Button("Keep it (n)", id="no", compact=True)
+                yield Button(Content(f"{self._no} (n)"), id="no", compact=True)
 
     def on_mount(self) -> None:
         """Enter by mistake must not remove anything."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from textual.css.query import QueryError
+from textual.message import Message
 from textual.screen import Screen
 
 from betar_tui.tui.model import News
+from betar_tui.tui.widgets.banner import Banner
+
+if TYPE_CHECKING:
+    from betar_tui.tui.deeds import Deeds
 
 Result = TypeVar("Result")
 
@@ -16,12 +21,19 @@ Result = TypeVar("Result")
 class LiveScreen(Screen[Result], Generic[Result]):
     """The app calls `sync` with news of the model and `tick` every second, through `hear`."""
 
+    _deeds: Deeds
+
+    class Retry(Message):
+        """Connect and load everything again."""
+
     def hear(self, telling: Callable[[], None]) -> None:
         """Let the screen be told something, unless it is only just coming or already going."""
         if not self.is_mounted:
             return
         try:
             telling()
+            for banner in self.query(Banner):
+                banner.take()
         except QueryError:
             if self.is_running and self.is_attached:
                 raise
@@ -31,3 +43,13 @@ class LiveScreen(Screen[Result], Generic[Result]):
 
     def tick(self) -> None:
         """A second has passed."""
+
+    # What the lines under the status line offer
+
+    def action_choose_dialect(self) -> None:
+        """Write own listings in the other dialect."""
+        self._deeds.choose_dialect()
+
+    def action_hold_sync(self) -> None:
+        """Hold the fetching of history, or go on."""
+        self._deeds.hold_sync()

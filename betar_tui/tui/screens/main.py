@@ -8,25 +8,26 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input
 
-from betar_tui.errors import FilterError
-from betar_tui.market.filter import unfinished
 from betar_tui.market.index import SORT_COLUMNS
 from betar_tui.tui import states
 from betar_tui.tui.actions import bindings
 from betar_tui.tui.deeds import Deeds
+from betar_tui.tui.filtering import Filtering
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.detail import DetailScreen
 from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.screens.log import LogScreen
 from betar_tui.tui.screens.mine import MineScreen
+from betar_tui.tui.screens.peer import PeerScreen
 from betar_tui.tui.screens.replica import ReplicaScreen
 from betar_tui.tui.screens.settings import SettingsScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
+from betar_tui.tui.widgets.activitypanel import ActivityPanel
+from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
 from betar_tui.tui.widgets.keyline import KeyLine
@@ -53,14 +54,10 @@ class MainScreen(LiveScreen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     SCOPE = "main"
 
-    class Retry(Message):
-        """Load everything again."""
-
     def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions) -> None:
         super().__init__()
         self._model, self._deeds, self._options = model, deeds, options
-        self._filter_error = ""
-        self._filter_hint = ""
+        self._filtering = Filtering(model.index)
         self._pane = "listings"
         self._own_shown: bool | None = None
         self._resting: Timer | None = None
@@ -69,6 +66,7 @@ class MainScreen(LiveScreen[None]):
         """From top to bottom."""
         model = self._model
         yield StatusBar(model, self._options.title)
+        yield Banner(model)
         yield PaneTabs(model)
         yield FilterBar(id="filter-bar")
         with Horizontal(id="body"):
@@ -76,7 +74,7 @@ class MainScreen(LiveScreen[None]):
             with Vertical(id="side"):
                 yield Pane("detail", "Listing", [DetailView(model)])
                 yield Pane("peers", "Peers", [PeerTable(model)])
-        yield Pane("activity", "Activity", [ActivityLines(model)])
+        yield Pane("activity", "Activity", [ActivityPanel(model)])
         yield LatestChange(model)
         yield KeyLine(model)
 
@@ -104,6 +102,16 @@ class MainScreen(LiveScreen[None]):
         """The id of the chosen listing, or nothing."""
         return self._rows.current
 
+    @property
+    def _pointed(self) -> str:
+        """The id of the listing under the cursor of the pane in hand: the activity has one of its own."""
+        entry = self._activity.lines.current if self._pane == "activity" else None
+        return entry.listing_id if entry else self.current
+
+    @property
+    def _activity(self) -> ActivityPanel:
+        return self.query_one(ActivityPanel)
+
     # Following the model
 
     def sync(self, news: News) -> None:
@@ -119,9 +127,10 @@ class MainScreen(LiveScreen[None]):
             self.query_one(PeerTable).take()
             self._show_states()
         if news.activity:
-            self.query_one(ActivityLines).take()
+            self._activity.take()
             self.query_one(LatestChange).refresh()
             self._show_states()
+            self._show_title()
 
     def tick(self) -> None:
         """A second has passed: ages, marks and the rate are older, and resting rows may move."""
@@ -134,19 +143,24 @@ class MainScreen(LiveScreen[None]):
         else:
             rows.redraw()
         self.query_one(StatusBar).refresh()
+        self._show_title()
 
     def _tell_filter(self) -> None:
-        index = self._model.index
+        index, filtering = self._model.index, self._filtering
         bar = self.query_one(FilterBar)
         new = self._rows.new_count
         waiting = f"↑ {new} new ({self._model.keys.name('show_new')})  " if new else ""
-        bar.tell(index.count, len(index), self._filter_error, self._filter_hint, waiting)
+        bar.tell(index.count, len(index), filtering.error, filtering.hint, waiting, index.muted_count)
+
+    def _show_title(self) -> None:
+        if self._wide:
+            self._find("activity").border_title = Content(self._activity.title)
 
     def _show_states(self) -> None:
-        model = self._model
+        model, lines = self._model, self._activity.lines
         self._find("listings").show(states.listings(model, self._rows.count))
         self._find("peers").show(states.peers(model))
-        self._find("activity").show(states.activity(model))
+        self._find("activity").show(states.activity(model, lines.count, bool(lines.filter_text)))
         self._find("detail").show(states.detail(model, self.current))
 
     def _show_detail(self) -> None:
@@ -201,17 +215,15 @@ class MainScreen(LiveScreen[None]):
                 self._deeds.say("It is no longer listed", "warning")
                 return
             if not self._model.index.shows(entry.listing_id):
-                self.query_one(FilterBar).input.value = ""
-                self._apply_filter("")
+                self._filter_by("")
             self.action_pane("listings")
             self._rows.go_to(entry.listing_id)
 
     def on_data_table_row_selected(self, event: PeerTable.RowSelected) -> None:
-        """Show the listings of a peer."""
-        peer = self.query_one(PeerTable).current
-        if peer:
-            self.query_one(FilterBar).input.value = f"seller:{peer}"
-            self.action_pane("listings")
+        """Show everything of a peer."""
+        if peer := self._model.peer(self.query_one(PeerTable).current):
+            screen = PeerScreen(self._model, self._deeds, self._options, peer)
+            self.app.push_screen(screen, self._filter_by)
 
     def on_table_header_sort(self, event: TableHeader.Sort) -> None:
         """A header was clicked: sort by it, or the other way round."""
@@ -245,6 +257,9 @@ class MainScreen(LiveScreen[None]):
 
     def action_filter(self) -> None:
         """Type a filter."""
+        if self._pane == "activity":
+            self._activity.ask_filter()
+            return
         self.action_pane("listings")
         self.set_focus(self.query_one(FilterBar).input)
 
@@ -254,7 +269,12 @@ class MainScreen(LiveScreen[None]):
         self.action_pane("listings")
 
     def action_leave(self) -> None:
-        """Take the filter away, or come back to the market."""
+        """Leave the zoom, take the filter away, or come back to the market."""
+        if self.has_class("-zoom"):
+            self.action_zoom()
+            return
+        if self._pane == "activity" and self._activity.clear_filter():
+            return
         if self._pane == "listings" and self._model.index.filter.terms:
             self.query_one(FilterBar).input.value = ""
         self.action_pane("listings")
@@ -278,12 +298,39 @@ class MainScreen(LiveScreen[None]):
         self._deeds.delist(self.current)
 
     def action_copy(self, what: str) -> None:
-        """Copy id or CID."""
-        self._deeds.copy(what, self.current)
+        """Copy one thing of the chosen listing."""
+        self._deeds.copy(what, self._pointed)
+
+    def action_copy_menu(self) -> None:
+        """Ask what to copy of the listing, or of the peer."""
+        if self._pane == "peers":
+            self._deeds.peers.copy(self.query_one(PeerTable).current)
+        else:
+            self._deeds.copy("", self._pointed)
+
+    def action_mute(self) -> None:
+        """Mute a seller, or hear it again."""
+        if self._pane == "peers":
+            self._deeds.peers.mute(self.query_one(PeerTable).current)
+        else:
+            self._deeds.mute(self._pointed)
+
+    def action_disconnect(self) -> None:
+        """Close the connections to the chosen peer."""
+        self._deeds.peers.disconnect(self.query_one(PeerTable).current)
+
+    def action_peer_listings(self) -> None:
+        """Show the listings of the chosen peer."""
+        if peer := self.query_one(PeerTable).current:
+            self._filter_by(f"seller:{peer}")
+
+    def action_zoom(self) -> None:
+        """This pane alone, or all again."""
+        self.toggle_class("-zoom")
 
     def action_connect(self) -> None:
         """Add a peer."""
-        self._deeds.connect()
+        self._deeds.peers.connect()
 
     def action_next_pane(self, by: int = 1) -> None:
         """Go to the next pane."""
@@ -325,7 +372,6 @@ class MainScreen(LiveScreen[None]):
         """Hold the activity."""
         paused = self._model.activity.toggle_pause()
         key = self._model.keys.name("pause")
-        self._find("activity").border_title = Content(f"Activity, paused ({key} goes on)" if paused else "Activity")
         self._deeds.say(f"Activity is paused: {key} goes on" if paused else "Activity goes on")
         self.sync(News(activity=True))
 
@@ -358,21 +404,14 @@ class MainScreen(LiveScreen[None]):
         self._rows.settle(top=True)
         self.query_one(TableHeader).redraw()
 
+    def _filter_by(self, text: str | None) -> None:
+        if text is not None:
+            self.query_one(FilterBar).input.value = text
+            self._apply_filter(text)
+            self.action_pane("listings")
+
     def _apply_filter(self, text: str, *, typing: bool = False) -> None:
-        index = self._model.index
-        self._filter_hint = ""
-        try:
-            index.set_filter(text)
-            rest, hint = unfinished(text)
-            if typing and hint and not index.count:
-                # On the way to a field the word matches nothing; the table must not vanish for that.
-                index.set_filter(rest)
-                self._filter_hint = hint
-        except FilterError as error:
-            # The last good result stays: half a term is no reason to empty the table.
-            self._filter_error = str(error)
-        else:
-            self._filter_error = ""
+        if self._filtering.apply(text, typing=typing):
             self._rows.settle(other=True)
         self._tell_filter()
         self._show_states()

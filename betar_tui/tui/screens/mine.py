@@ -12,12 +12,12 @@ from betar_tui.market.filter import STALE_AFTER
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
+from betar_tui.tui import states
 from betar_tui.tui.actions import bindings
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.screens.place import PlaceScreen
 from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import Span
-from betar_tui.tui.widgets.pane import PaneState
 
 
 class MineScreen(PlaceScreen):
@@ -36,13 +36,9 @@ class MineScreen(PlaceScreen):
     def show(self) -> None:
         """Draw the listings."""
         own = self._own()
-        key = self._model.keys.name("publish")
-        why = "A listing of yours is announced to every peer, again and again, as long as you run."
-        why += f"\nPress {key} to publish one."
-        state = PaneState("empty", "You list nothing yet", why, "publish", f"Publish ({key})")
-        pending = len(self._model.waiting)
+        pending = sum(each.id in self._model.receipts.pending for each in own)
         head = f"{fmt.plural(len(own), 'listing')}, {pending} pending" if pending else fmt.plural(len(own), "listing")
-        self.tell(Content(head), [_spans(self._model, each) for each in own], state)
+        self.tell(Content(head), [_spans(self._model, each) for each in own], states.mine(self._model))
 
     def tick(self) -> None:
         """Ages go on."""
@@ -56,6 +52,10 @@ class MineScreen(PlaceScreen):
     def open(self, row: int) -> None:
         """Edit the listing."""
         self.action_edit()
+
+    def action_retry(self) -> None:
+        """Load again."""
+        self.post_message(self.Retry())
 
     def action_publish(self) -> None:
         """Publish another."""
@@ -89,13 +89,16 @@ def _spans(model: MarketModel, listing: Listing) -> list[Span]:
 
 
 def _state(model: MarketModel, listing: Listing) -> tuple[str, str, str]:
-    healed = model.healed.get(listing.name, "")
-    if listing.id in model.waiting:
-        return "↑", "pending: waits for a peer", "warn"
+    healed, outcome = model.healed.get(listing.name, ""), model.receipts.get(listing.id)
+    if outcome and outcome.pending:
+        return outcome.sign, outcome.text, "warn"
     if healed:
-        return "!", f"healed: {neutralise(healed, 80)}", "warn"
+        seen = f"; {outcome.text}" if outcome else ""
+        return "!", f"healed: {neutralise(healed, 80)}{seen}", "warn"
     if model.clock() - listing.timestamp > STALE_AFTER:
         return "·", "stale: not renewed for two hours", "warn"
+    if outcome:
+        return outcome.sign, outcome.text, "good"
     peers = model.status.topic_peers if model.status else 0
     return (
         "✓",

@@ -15,6 +15,7 @@ from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.live import LiveScreen
+from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.lines import LineList, Span
 from betar_tui.tui.widgets.pane import Pane, PaneState
@@ -64,6 +65,7 @@ class PlaceScreen(LiveScreen[None]):
     def compose(self) -> ComposeResult:
         """The parts."""
         yield StatusBar(self._model, self._options.title)
+        yield Banner(self._model)
         yield Static("", id="place-head")
         yield Pane("place", self.TITLE, [self.LINES()])
         yield KeyLine(self._model)

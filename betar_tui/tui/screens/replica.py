@@ -1,28 +1,24 @@
-"""The replica: its numbers, how a sync goes on, and the Merkle-DAG with every delta to be opened."""
+"""The replica: its numbers, how a sync goes on, and the Merkle-DAG with every delta to be opened.
+
+Which peer a delta came through is known of the latest ones only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Button, Static
 
 from betar_tui.errors import BetarError
-from betar_tui.market.marketplace import DagNode, Status, SyncProgress
+from betar_tui.market.marketplace import Status
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
+from betar_tui.tui import states
 from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.graph import GraphLine, draw
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.screens.delta import DeltaScreen
 from betar_tui.tui.screens.place import PlaceScreen
 from betar_tui.tui.widgets.lines import Span
-from betar_tui.tui.widgets.pane import PaneState
 from betar_tui.tui.workers import start
 
 SHOWN_DELTAS = 500
@@ -38,6 +34,7 @@ class ReplicaScreen(PlaceScreen):
     def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions) -> None:
         super().__init__(model, deeds, options)
         self._graph: list[GraphLine] = []
+        self._via: dict[str, str] = {}
         self._error = ""
         self._asked = False
         self._stale = True
@@ -58,7 +55,9 @@ class ReplicaScreen(PlaceScreen):
 
     async def _ask(self) -> None:
         try:
-            self._graph, self._error = draw(await self._deeds.bridge.dag(SHOWN_DELTAS)), ""
+            nodes = await self._deeds.bridge.dag(SHOWN_DELTAS)
+            self._via = {each.cid: each.via for each in await self._deeds.bridge.log(SHOWN_DELTAS)}
+            self._graph, self._error = draw(nodes), ""
         except BetarError as error:
             self._error = neutralise(str(error), 300)
         self._asked = True
@@ -71,100 +70,51 @@ class ReplicaScreen(PlaceScreen):
 
     def show(self) -> None:
         """Numbers above, graph below."""
-        state = PaneState("loading", "Reading the newest deltas…")
-        if self._error:
-            again = f"Try again ({self._model.keys.name('retry')})"
-            state = PaneState("error", "The deltas cannot be read", self._error, "retry", again)
-        elif self._asked:
-            why = "A delta appears with the first listing, of yours or of a peer."
-            state = PaneState("empty", "The replica is empty", why)
         width = max((len(line.lanes) for line in self._graph), default=0)
-        self.tell(_numbers(self._model.status), [_spans(line, width) for line in self._graph], state)
+        lines = [_spans(line, width, self._via.get(line.node.cid, "")) for line in self._graph]
+        self.tell(_numbers(self._model, self._error), lines, states.replica(self._model, self._asked, self._error))
 
     def open(self, row: int) -> None:
         """Show a delta."""
         line = self._graph[row]
-        self.app.push_screen(DeltaScreen(line.node, self._model, [each.node for each in self._graph]))
+        self.app.push_screen(DeltaScreen(line.node, self._model, [each.node for each in self._graph], self._via))
 
 
-class DeltaScreen(ModalScreen[None]):
-    """One delta: what it puts and removes, what it links to, what links to it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "close", "Close", show=False, priority=True)]
-
-    def __init__(self, node: DagNode, model: MarketModel, others: Sequence[DagNode]) -> None:
-        super().__init__()
-        self._node, self._model = node, model
-        self._above = [other for other in others if node.cid in other.links]
-
-    def compose(self) -> ComposeResult:
-        """The facts, and a button for the mouse."""
-        with Vertical(classes="dialogue"):
-            with VerticalScroll(classes="delta", can_focus=False):
-                yield Static(self._facts())
-            yield Button("Close (Esc)", compact=True)
-
-    def on_button_pressed(self) -> None:
-        """Close."""
-        self.dismiss(None)
-
-    def action_close(self) -> None:
-        """Close."""
-        self.dismiss(None)
-
-    def _facts(self) -> Content:
-        node = self._node
-        parts: list[tuple[str, str]] = [
-            (f"Delta at height {node.height:,}\n", "bold"),
-            (f"{neutralise(node.cid, 120)}\n\n", "dim"),
-            (f"{fmt.plural(node.elements, 'key')} put, {fmt.plural(node.tombstones, 'version')} removed, ", ""),
-            (f"{fmt.size(node.bytes)}\n", ""),
-        ]
-        parts += [("\nListings\n", "bold $accent")] if node.ids else []
-        for listing_id in node.ids[:20]:
-            listing = self._model.index.get(listing_id)
-            name = neutralise(listing.name, 60) if listing else "no longer listed"
-            seller = f"  by {fmt.short_id(listing.seller_id)}" if listing else f"  {neutralise(listing_id, 40)}"
-            parts += [(f"  {name}", ""), (f"{seller}\n", "dim")]
-        if len(node.ids) > 20:
-            parts.append((f"  … and {len(node.ids) - 20:,} more\n", "dim"))
-        parts.append(("\nLinks to\n", "bold $accent"))
-        parts += [(f"  {neutralise(link, 120)}\n", "") for link in node.links] or [
-            ("  nothing: a first delta\n", "dim")
-        ]
-        parts.append(("\nLinked from\n", "bold $accent"))
-        parts += [(f"  {other.height:,}  {other.cid}\n", "") for other in self._above] or [
-            ("  nothing: a head\n", "dim")
-        ]
-        return Content.assemble(*parts)
-
-
-def sync_text(sync: SyncProgress) -> str:
-    """How a sync goes on: "syncing 1,200 of 5,000 (24 %), 900/s, 4s left, from 12D3…a91f"."""
-    known = sync.fetched + sync.missing
-    share = f" ({100 * sync.fetched // known} %)" if known else ""
-    left = f", {fmt.age(max(1.0, sync.missing / sync.rate))} left" if sync.rate > 0 and sync.missing else ""
-    source = f", from {fmt.short_id(sync.source)}" if sync.source else ", from several peers"
-    return f"syncing {sync.fetched:,} of {known:,} or more{share}, {sync.rate:,.0f}/s{left}{source}"
-
-
-def _numbers(status: Status | None) -> Content:
+def _numbers(model: MarketModel, error: str) -> Content:
+    status = model.status
     if status is None:
         return Content.assemble(("◌ asking the peer…", "dim"))
+    packed = f" ({status.packed:,} packed)" if status.packed else ""
     parts = [
-        (f"{fmt.plural(status.heads, 'head')}  height {status.height:,}  {fmt.plural(status.blocks, 'block')}", ""),
+        (
+            f"{fmt.plural(status.heads, 'head')}  height {status.height:,}  {fmt.plural(status.blocks, 'block')}{packed}",
+            "",
+        ),
         (f"  {fmt.size(status.bytes)}  {fmt.plural(status.tombstones, 'tombstone')}", ""),
     ]
     if status.invalid or status.unreadable:
         parts.append((f"  hidden {status.invalid + status.unreadable:,}", "$text-warning"))
-    if status.sync:
-        parts.append((f"\n {sync_text(status.sync)}", "$text-warning"))
-    elif status.pending:
-        parts.append((f"\n {status.pending:,} blocks are wanted", "$text-warning"))
+    parts += [(f"\n {line}", "$text-warning") for line in _trouble(status, error, model.keys.name("retry"))]
     return Content.assemble(*parts)
 
 
-def _spans(line: GraphLine, width: int) -> list[Span]:
+def _trouble(status: Status, error: str, retry: str) -> list[str]:
+    """What is not as it should be, in words."""
+    lines = []
+    wanted = f"{fmt.plural(status.pending, 'block')} wanted"
+    if status.sync_held:
+        lines.append(f"{wanted}; the fetching of history is held")
+    elif status.sync:
+        source = fmt.short_id(status.sync.source) if status.sync.source else "several peers"
+        lines.append(f"{wanted}, sent by {source} at {status.sync.rate:,.0f}/s")
+    elif status.pending:
+        lines.append(f"{wanted}: no peer here has sent them yet")
+    if error:
+        lines.append(f"these are the deltas of before: {error} ({retry} tries again)")
+    return lines
+
+
+def _spans(line: GraphLine, width: int, via: str) -> list[Span]:
     node = line.node
     what = []
     if node.elements:
@@ -181,4 +131,5 @@ def _spans(line: GraphLine, width: int) -> list[Span]:
         (f"{name}{more}  ", "strong"),
         (f"{fmt.short_cid(node.cid)}  {fmt.size(node.bytes)}", "dim"),
         ("  head" if line.head else "", "good"),
+        ("  here" if via == "local" else f"  via {fmt.short_id(via)}" if via else "", "dim"),
     ]

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.actions import bindings
-from betar_tui.tui.activity import Entry
+from betar_tui.tui.activity import ActivityFilter, Entry
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import LineList, Span
@@ -27,8 +27,12 @@ STYLES = {
 }
 
 
-def entry_spans(entry: Entry, own: str, *, wide: bool = True) -> list[Span]:
-    """One entry in pieces."""
+COSTS_FROM = 116
+"""Cells from which a line also tells size and cost of its delta."""
+
+
+def entry_spans(entry: Entry, own: str, width: int = 0) -> list[Span]:
+    """One entry in pieces; without a width only what is news."""
     dim = entry.kind == "refresh"
     head: list[Span] = [
         (f"{fmt.clock(entry.at)} ", "dim"),
@@ -36,18 +40,20 @@ def entry_spans(entry: Entry, own: str, *, wide: bool = True) -> list[Span]:
     ]
     if not entry.listing_id:
         return [*head, (neutralise(entry.text, 400), STYLES.get(entry.kind, ""))]
-    verb = "refreshed" if dim else entry.kind
-    count = f" ×{entry.count}" if entry.count > 1 else ""
     body: list[Span] = [
-        (fit(verb + count, 9 + len(count)) + " ", "dim" if dim else STYLES.get(entry.kind, "")),
+        (fit(entry.verb, max(9, len(entry.verb))) + " ", "dim" if dim else STYLES.get(entry.kind, "")),
         (neutralise(entry.text, 60), "dim" if dim else "strong"),
         (f"  by {fmt.short_id(entry.seller, own)}", "dim"),
     ]
     if entry.note:
         body.append((f"  {entry.note}", ""))
-    via = "here" if entry.via == "local" else f"via {fmt.short_id(entry.via)}"
-    if wide:
-        body.append((f"  {via}  {fmt.short_cid(entry.cid)}  height {entry.height:,}", "dim"))
+    if entry.outcome:
+        body.append((f"  {entry.outcome}", "warn" if entry.outcome.startswith("pending") else "good"))
+    if width:
+        via = "" if entry.via == "local" else f"  via {fmt.short_id(entry.via)}"
+        body.append((f"{via}  {fmt.short_cid(entry.cid)}  height {entry.height:,}", "dim"))
+    if width >= COSTS_FROM and entry.bytes:
+        body.append((f"  {fmt.size(entry.bytes)} in {fmt.took(entry.took)}", "dim"))
     return head + body
 
 
@@ -59,27 +65,28 @@ class ActivityLines(LineList):
     def __init__(self, model: MarketModel) -> None:
         super().__init__(id="log")
         self._model = model
-        self._seen = 0
+        self._shown: list[Entry] = []
+        self.filter_text = ""
 
     @property
     def count(self) -> int:
-        """How many entries."""
-        return len(self._model.activity)
+        """How many entries are shown."""
+        return len(self._shown)
 
     @property
     def current(self) -> Entry | None:
         """The entry under the cursor."""
-        entries = self._model.activity.entries
-        return entries[self.cursor] if self.cursor < len(entries) else None
+        return self._shown[self.cursor] if self.cursor < len(self._shown) else None
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
         """One entry."""
-        return [(" ", ""), *entry_spans(self._model.activity.entries[row], self._model.own_id)]
+        return [(" ", ""), *entry_spans(self._shown[row], self._model.own_id, width)]
 
     def take(self) -> None:
         """Show what came; keep to the end if the cursor is there."""
-        at_end = self.cursor >= self._seen - 1
-        self._seen = self.count
+        at_end = self.cursor >= self.count - 1
+        chosen = ActivityFilter(self.filter_text, self._model.muted)
+        self._shown = [entry for entry in self._model.activity.entries if chosen.shows(entry)]
         self.recount()
         if at_end:
             self.cursor = self.count - 1
@@ -101,10 +108,10 @@ class LatestChange(Widget):
 
     def render(self) -> Content:
         """The latest entry, cut to the line."""
-        entry = self._model.activity.latest()
+        entry = self._model.activity.latest(self._model.muted)
         if entry is None:
             return Content.assemble((" Δ nothing has changed yet", "dim"))
-        pieces = entry_spans(entry, self._model.own_id, wide=False)
+        pieces = entry_spans(entry, self._model.own_id)
         paused = " (paused)" if self._model.activity.paused else ""
         return Content.assemble(" Δ ", *((text, _style(names)) for text, names in pieces), paused)
 

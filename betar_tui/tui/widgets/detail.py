@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -15,16 +16,18 @@ from textual.widgets import Button, Markdown, Static
 from betar_tui.market.marketplace import Listing, ListingDetail, Provenance
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
+from betar_tui.tui.actions import bindings
 from betar_tui.tui.history import steps
 from betar_tui.tui.model import MarketModel
+from betar_tui.tui.rows import Rows
 
 SHOWN_DESCRIPTION = 6000
 """Longer descriptions are cut: laying out Markdown of megabytes would stop the interface."""
 
 SHOWN_VERSIONS = 30
 
-LABEL = 11
-"""Cells of the labels' column."""
+SHOWN_RAW = 20_000
+"""Letters of a stored value that are laid out."""
 
 PROVENANCE = {
     Provenance.VERIFIED: ("✓ signed by its seller", "$text-success"),
@@ -35,6 +38,8 @@ PROVENANCE = {
 
 class DetailView(VerticalScroll, can_focus=True):
     """Shows `Listing`s from the model at once and what the peer tells of them as it comes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("view")]
 
     class Wanted(Message):
         """The history of this listing is not known yet."""
@@ -59,6 +64,7 @@ class DetailView(VerticalScroll, can_focus=True):
         self._error = ""
         self._last: Listing | None = None
         self._described: str | None = None
+        self._raw = False
 
     def compose(self) -> ComposeResult:
         """The parts, from the most to the least important."""
@@ -66,7 +72,8 @@ class DetailView(VerticalScroll, can_focus=True):
         with Horizontal(classes="detail-buttons"):
             yield Button("Edit", compact=True, classes="edit")
             yield Button("Delist", compact=True, classes="delist")
-            yield Button("Copy id", compact=True, classes="copy")
+            yield Button("Copy", compact=True, classes="copy")
+            yield Button("JSON", compact=True, classes="raw")
         yield Static("", classes="detail-why")
         yield Static("", classes="detail-facts")
         with Vertical(classes="detail-description"):
@@ -74,6 +81,7 @@ class DetailView(VerticalScroll, can_focus=True):
         yield Static("", classes="detail-more")
         yield Static("", classes="detail-metadata")
         yield Static("", classes="detail-history")
+        yield Static("", classes="detail-raw")
 
     def show(self, listing_id: str) -> None:
         """Turn to a listing, or draw the same one again after news of it."""
@@ -104,9 +112,12 @@ class DetailView(VerticalScroll, can_focus=True):
         # A listing that was removed stays in sight as it was last.
         listing = self._last = self._model.listing(self.listing_id) or self._last
         for widget in self.children:
-            widget.display = listing is not None
+            both = widget.has_class("detail-title") or widget.has_class("detail-buttons")
+            widget.display = listing is not None and (both or widget.has_class("detail-raw") is self._raw)
         if listing is None:
             return
+        if self._raw:
+            self._static("raw").update(_raw(self._detail, self._error, self._model.keys.name("copy_menu")))
         gone = listing.id not in self._model.index
         width = self.scrollable_content_region.width or 60
         title = neutralise(listing.name, 200) or "(no name)"
@@ -128,7 +139,7 @@ class DetailView(VerticalScroll, can_focus=True):
         for name in ("edit", "delist"):
             self.query_one(f".{name}", Button).disabled = bool(reason)
         self._static("why").update(Content(f"(Edit and delist: {reason})"))
-        self._static("why").display = bool(reason)
+        self._static("why").display = bool(reason) and not self._raw
 
     def _draw_description(self, listing: Listing) -> None:
         text = listing.description
@@ -141,10 +152,19 @@ class DetailView(VerticalScroll, can_focus=True):
             self._described = safe
             self.query_one(Markdown).update(safe)
 
+    def action_raw(self) -> None:
+        """The value as it is stored, or as a page again."""
+        self._raw = not self._raw
+        self.query_one(".raw", Button).label = "Page" if self._raw else "JSON"
+        self.scroll_home(animate=False)
+        self.draw()
+
     async def on_button_pressed(self, event: Button.Pressed) -> None:
         """The buttons do what the keys do."""
         event.stop()
-        for name, action in (("edit", "edit"), ("delist", "delist"), ("copy", "copy('id')")):
+        if event.button.has_class("raw"):
+            self.action_raw()
+        for name, action in (("edit", "edit"), ("delist", "delist"), ("copy", "copy_menu")):
             if event.button.has_class(name):
                 await self.screen.run_action(action)
 
@@ -154,56 +174,27 @@ class DetailView(VerticalScroll, can_focus=True):
         self.app.notify(neutralise(event.href, 200), title="Link in the description", markup=False)
 
 
-class _Rows:
-    """Labels and values, the values folded so that they stay in their column."""
-
-    def __init__(self, width: int) -> None:
-        self._width = max(20, width - LABEL)
-        self.parts: list[tuple[str, str]] = []
-
-    def add(self, label: str, value: str, style: str = "") -> None:
-        """One row; a long value takes several lines."""
-        lines = list(_folded(value, self._width)) or [""]
-        for position, line in enumerate(lines):
-            name = label if position == 0 else ""
-            self.parts += [(f"{name:<{LABEL}}", "dim"), (line + "\n", style)]
-
-
-def _folded(text: str, width: int) -> Iterator[str]:
-    while cell_len(text) > width:
-        line = set_cell_size(text, width).rstrip() or text[:1]
-        # Between words where that wastes little; ids and addresses have none and are cut.
-        space = line.rfind(" ") if text[len(line) : len(line) + 1] != " " else -1
-        if space > width * 2 // 3:
-            line = line[:space]
-        yield line
-        text = text[len(line) :].lstrip()
-    if text:
-        yield text
-
-
 def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
     now = model.clock()
     words, colour = PROVENANCE[listing.provenance]
     seller = "you, " if listing.mine else ""
-    rows = _Rows(width)
+    rows = Rows(width)
     rows.add("Price", fmt.price(listing.price), "bold")
     rows.add("Seller", seller + neutralise(listing.seller_id, 100))
     rows.add("Provenance", words, colour)
     renewed, seen = now - listing.timestamp, now - listing.seen_at
+    if listing.mine and (outcome := model.receipts.get(listing.id)):
+        rows.add("Network", f"{outcome.sign} {outcome.text}")
+    if listing.seller_id in model.muted:
+        rows.add("", f"‖ muted: {model.keys.name('mute')} hears it again", "$text-warning")
     rows.add("Renewed", f"{fmt.ago(renewed)} by its seller, seen here {fmt.ago(seen)}")
     return Content.assemble(*rows.parts)
 
 
 def _more(listing: Listing, width: int) -> Content:
-    rows = _Rows(width)
-    for label, values in (("Protocols", listing.protocols), ("Addresses", listing.addrs)):
-        for position, value in enumerate(values[:8]):
-            rows.add(label if position == 0 else "", neutralise(value, 200))
-        if len(values) > 8:
-            rows.add("", f"… and {len(values) - 8} more")
-        if not values:
-            rows.add(label, "none", "dim")
+    rows = Rows(width)
+    rows.many("Protocols", listing.protocols, 8)
+    rows.many("Addresses", listing.addrs, 8)
     if listing.token_id:
         rows.add("Token", neutralise(listing.token_id, 100))
     rows.add("Id", neutralise(listing.id, 200))
@@ -213,7 +204,7 @@ def _more(listing: Listing, width: int) -> Content:
 
 def _metadata(listing: Listing, detail: ListingDetail | None, width: int) -> Content:
     pairs: dict[str, object] = {}
-    rows = _Rows(width)
+    rows = Rows(width)
     if isinstance(listing.metadata, Mapping):
         pairs.update(listing.metadata)
     elif listing.metadata:
@@ -246,3 +237,15 @@ def _history(detail: ListingDetail | None, error: str, gone: bool, retry: str) -
     if len(detail.history) > SHOWN_VERSIONS:
         rows.append((f"… and {len(detail.history) - SHOWN_VERSIONS:,} older versions\n", "dim"))
     return Content.assemble(head, *rows)
+
+
+def _raw(detail: ListingDetail | None, error: str, copy: str) -> Content:
+    if detail is None:
+        return Content.assemble((f"✗ {error}" if error else "◌ asking the peer…", "$text-error" if error else "dim"))
+    try:
+        text = json.dumps(json.loads(detail.raw), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = detail.raw
+    more = f"\n… {len(text) - SHOWN_RAW:,} more letters" if len(text) > SHOWN_RAW else ""
+    head = f"As stored, {fmt.size(len(detail.raw.encode(errors='surrogatepass')))}; {copy} j copies it\n\n"
+    return Content.assemble((head, "dim"), neutralise_lines(text[:SHOWN_RAW]), (more, "dim"))

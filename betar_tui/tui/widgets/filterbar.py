@@ -42,7 +42,7 @@ class FilterBar(Horizontal):
 
     _told: tuple[str, str] | None = None
 
-    def tell(self, shown: int, total: int, error: str, hint: str, waiting: str) -> None:
+    def tell(self, shown: int, total: int, error: str, hint: str, waiting: str, muted: int = 0) -> None:
         """Show the result, or what is wrong; `waiting` says what is not in the table yet."""
         self.set_class(bool(error), "-wrong")
         if error:
@@ -50,8 +50,8 @@ class FilterBar(Horizontal):
         elif hint:
             self._say("dim", f"… {hint} ")
         else:
-            count = f"{shown:,} of {total:,} " if self.input.value.strip() else f"{total:,} "
-            self._say("", count, waiting)
+            count = f"{shown:,} of {total:,}" if self.input.value.strip() else f"{total - muted:,}"
+            self._say("", f"{count}, {muted:,} muted " if muted else f"{count} ", waiting)
 
     def _say(self, style: str, text: str, waiting: str = "") -> None:
         # The verdict is as wide as its text: the same again would lay out the whole screen for nothing.

@@ -14,7 +14,12 @@ from betar_tui.tui import format as fmt
 from betar_tui.tui.actions import bindings
 from betar_tui.tui.model import MarketModel
 
-COLUMNS = ("PEER", "DIR", "MS", "TOPIC", "LISTINGS", "SINCE", "AGENT", "ADDRESS")
+COLUMNS = ("PEER", "DIR", "MS", "TOPIC", "LISTINGS", "SINCE", "IN", "OUT", "AGENT", "ADDRESS")
+TRAFFIC = ("IN", "OUT")
+TRAFFIC_FROM = 100
+"""Cells from which there is room for the traffic."""
+
+DIRECTIONS = {"inbound": "← in", "outbound": "→ out", "in": "← in", "out": "→ out"}
 
 
 class PeerTable(DataTable[Text]):
@@ -32,11 +37,26 @@ class PeerTable(DataTable[Text]):
         super().__init__(id="peer-table", cursor_type="row", zebra_stripes=False, cell_padding=1)
         self._model = model
         self._shown: list[tuple[str, ...]] = []
+        self._titles: tuple[str, ...] = ()
 
     def on_mount(self) -> None:
         """The columns."""
-        for title in COLUMNS:
-            self.add_column(title, key=title)
+        self._set_columns()
+
+    def on_resize(self) -> None:
+        """Traffic is shown where there is room."""
+        self._set_columns()
+
+    def _set_columns(self) -> None:
+        titles = tuple(title for title in COLUMNS if title not in TRAFFIC or self.size.width >= TRAFFIC_FROM)
+        if titles != self._titles:
+            row = self.cursor_row
+            self._titles, self._shown = titles, []
+            self.clear(columns=True)
+            for title in titles:
+                self.add_column(title, key=title)
+            self.take()
+            self.move_cursor(row=row)
 
     @property
     def current(self) -> str:
@@ -48,6 +68,14 @@ class PeerTable(DataTable[Text]):
         """As a click: choose the row."""
         self.action_select_cursor()
 
+    async def action_peer_listings(self) -> None:
+        """The screen filters."""
+        await self.screen.run_action("peer_listings")
+
+    async def action_disconnect(self) -> None:
+        """The screen asks."""
+        await self.screen.run_action("disconnect")
+
     def take(self) -> None:
         """Show the peers as they are now."""
         rows = [self._texts(peer, self._model.index.listings_of(peer.peer_id)) for peer in self._sorted()]
@@ -57,7 +85,8 @@ class PeerTable(DataTable[Text]):
         self._shown = rows
         self.clear()
         for row in rows:
-            self.add_row(*(Text(text) for text in row[1:]), key=row[0])
+            cells = zip(COLUMNS, row[1:], strict=True)
+            self.add_row(*(Text(text) for title, text in cells if title in self._titles), key=row[0])
         keys = [row[0] for row in rows]
         if at in keys:
             self.move_cursor(row=keys.index(at))
@@ -68,12 +97,14 @@ class PeerTable(DataTable[Text]):
     def _texts(self, peer: PeerInfo, listings: int) -> tuple[str, ...]:
         return (
             peer.peer_id,
-            fmt.short_id(peer.peer_id),
-            {"inbound": "← in", "outbound": "→ out"}.get(peer.direction, neutralise(peer.direction, 8)),
+            fmt.short_id(peer.peer_id) + (" ‖" if peer.peer_id in self._model.muted else ""),
+            DIRECTIONS.get(peer.direction, neutralise(peer.direction, 8)),
             "…" if peer.latency_ms is None else f"{peer.latency_ms:.0f}",
             "✓" if peer.on_topic else "·",
             str(listings),
             fmt.age(max(0.0, self._model.clock() - peer.connected_since)),
+            fmt.size(peer.bytes_in),
+            fmt.size(peer.bytes_out),
             neutralise(peer.agent, 24) or "…",
             neutralise(peer.addrs[0], 80) if peer.addrs else "",
         )

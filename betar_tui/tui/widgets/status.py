@@ -59,8 +59,8 @@ class StatusBar(Widget):
         parts += [(rate, "dim" if not any(history) else ""), (f"heads {status.heads}", "")]
         if status.pending:
             parts.append((f"↓ {status.pending:,} wanted", "$text-warning"))
-        elif model.waiting:
-            parts.append((f"↑ {len(model.waiting)} pending", "$text-warning"))
+        elif model.receipts.pending:
+            parts.append((f"↑ {len(model.receipts.pending)} pending", "$text-warning"))
         elif model.connectivity is Connectivity.ONLINE:
             parts.append(("synced", "$text-success"))
         if status.troubles:

@@ -1,0 +1,64 @@
+"""What stands under the status line while it applies: a person is to decide, or to wait. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from betar_tui.market.marketplace import Status, SyncProgress
+from betar_tui.tui import format as fmt
+
+SYNC_WORTH = 100
+"""Deltas from which a sync is announced: in a live market a few are always on their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One line: its sign, its words, fewer words where there is no room, and the action of its key and of a click."""
+
+    sign: str
+    text: str
+    short: str
+    action: str
+
+
+def announcements(status: Status | None, dialect_key: str, hold_key: str) -> tuple[Announcement, ...]:
+    """The lines that apply now."""
+    if status is None:
+        return ()
+    lines = []
+    if status.deaf_peers > 0 and status.dialect_choice != "auto":
+        lines.append(_deaf(status, dialect_key))
+    if status.sync_held:
+        lines.append(_held(status, hold_key))
+    elif status.sync and status.sync.fetched + status.sync.missing >= SYNC_WORTH:
+        text, short = sync_text(status.sync), sync_text(replace(status.sync, source="")).rpartition(", ")[0]
+        holds = f"{hold_key} holds it"
+        lines.append(Announcement("↓", f"{text}. Press {hold_key} to hold it", f"{short}. {holds}", "hold_sync"))
+    return tuple(lines)
+
+
+def sync_text(sync: SyncProgress) -> str:
+    """How a sync goes on: "syncing 1,200 of 5,000 (24 %), 900/s, 4s left, from 12D3…a91f"."""
+    known = sync.fetched + sync.missing
+    share = f" ({100 * sync.fetched // known} %)" if known else ""
+    left = f", {fmt.age(max(1.0, sync.missing / sync.rate))} left" if sync.rate > 0 and sync.missing else ""
+    source = f", from {fmt.short_id(sync.source)}" if sync.source else ", from several peers"
+    return f"syncing {sync.fetched:,} of {known:,} or more{share}, {sync.rate:,.0f}/s{left}{source}"
+
+
+def other_dialect(status: Status) -> str:
+    """The dialect to switch to."""
+    return "documents" if status.dialect == "betar-go" else "betar-go"
+
+
+def _deaf(status: Status, key: str) -> Announcement:
+    who, other = f"{fmt.plural(status.deaf_peers, 'Go peer')} cannot read your listings", other_dialect(status)
+    text = f"{who}: they are written as {status.dialect}. Press {key} to write them in {other}"
+    return Announcement("!", text, f"{who} ({status.dialect}). {key} writes them in {other}", "choose_dialect")
+
+
+def _held(status: Status, key: str) -> Announcement:
+    missing = status.sync.missing if status.sync else status.pending
+    known = f", {fmt.plural(missing, 'block')} known to be missing" if missing else ""
+    text = "The fetching of history is held"
+    return Announcement("‖", f"{text}{known}. Press {key} to go on", f"{text}. {key} goes on", "hold_sync")

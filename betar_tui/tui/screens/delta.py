@@ -1,0 +1,153 @@
+"""One delta: what it puts and removes, and its neighbours in the Merkle-DAG, each to go on to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from betar_tui.market.marketplace import DagNode
+from betar_tui.market.text import neutralise
+from betar_tui.tui import format as fmt
+from betar_tui.tui.model import MarketModel
+from betar_tui.tui.screens.place import PlaceLines
+from betar_tui.tui.widgets.lines import LineList, Span
+
+SHOWN_LISTINGS = 20
+LINES = 8
+"""Neighbours in sight at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A delta that this one links to, or that links to it. `node` is None where it is older than what is shown."""
+
+    above: bool
+    cid: str
+    node: DagNode | None
+
+
+def neighbours(node: DagNode, nodes: Sequence[DagNode]) -> tuple[Neighbour, ...]:
+    """What links to a delta, then what it links to."""
+    by_cid = {each.cid: each for each in nodes}
+    above = [Neighbour(True, each.cid, each) for each in nodes if node.cid in each.links]
+    return (*above, *(Neighbour(False, link, by_cid.get(link)) for link in node.links))
+
+
+class DeltaScreen(ModalScreen[None]):
+    """The facts above, the neighbours below; Enter goes on to one, Backspace comes back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "close", "Close", show=False, priority=True),
+        Binding("backspace,left", "return", "Back to the one before", show=False, priority=True),
+    ]
+
+    def __init__(self, node: DagNode, model: MarketModel, nodes: Sequence[DagNode], via: Mapping[str, str]) -> None:
+        super().__init__()
+        self._delta, self._model, self._window, self._via = node, model, nodes, via
+        self._path: list[DagNode] = []
+        self._neighbours = neighbours(node, nodes)
+
+    def compose(self) -> ComposeResult:
+        """The facts, the neighbours, and buttons for the mouse."""
+        with Vertical(classes="dialogue"):
+            with VerticalScroll(classes="delta", can_focus=False):
+                yield Static("", id="delta-facts")
+            yield Static("", id="delta-links")
+            yield PlaceLines()
+            yield Button("Close (Esc)", compact=True)
+
+    def on_mount(self) -> None:
+        """Show the first one."""
+        self._draw()
+        self.query_one(PlaceLines).focus()
+
+    def on_button_pressed(self) -> None:
+        """Close."""
+        self.dismiss(None)
+
+    def action_close(self) -> None:
+        """Close."""
+        self.dismiss(None)
+
+    def action_return(self) -> None:
+        """Back to the delta before."""
+        if self._path:
+            self._show(self._path.pop())
+
+    def on_line_list_opened(self, event: LineList.Opened) -> None:
+        """Go on to a neighbour."""
+        event.stop()
+        chosen = self._neighbours[event.lines.cursor]
+        if chosen.node is None:
+            self.app.notify("It is older than the deltas shown here", severity="warning", markup=False)
+            return
+        self._path.append(self._delta)
+        self._show(chosen.node)
+
+    def _show(self, node: DagNode) -> None:
+        self._delta, self._neighbours = node, neighbours(node, self._window)
+        self.query_one(PlaceLines).cursor = 0
+        self._draw()
+
+    def _draw(self) -> None:
+        self.query_one("#delta-facts", Static).update(self._facts())
+        above = sum(each.above for each in self._neighbours)
+        head = f"Linked from {above:,}, links to {len(self._delta.links):,}" if self._neighbours else "Neighbours"
+        hint = "⏎ goes there" + (", ⌫ comes back" if self._path else "") if self._neighbours else "none"
+        self.query_one("#delta-links", Static).update(
+            Content.assemble((f"\n{head}", "bold $accent"), (f"  {hint}", "dim"))
+        )
+        lines = self.query_one(PlaceLines)
+        lines.styles.height = max(1, min(LINES, len(self._neighbours)))
+        lines.tell([_spans(each) for each in self._neighbours])
+
+    def _facts(self) -> Content:
+        node = self._delta
+        via = self._via.get(node.cid, "")
+        source = (
+            "written here" if via == "local" else f"via {neutralise(via, 120)}" if via else "source not known any more"
+        )
+        head = not any(each.above for each in self._neighbours)
+        parts: list[tuple[str, str]] = [
+            (f"Delta at height {node.height:,}", "bold"),
+            (", a head\n" if head else ", a first delta\n" if not node.links else "\n", ""),
+            (f"{neutralise(node.cid, 120)}\n", "dim"),
+            (f"{source}\n\n", "dim"),
+            (f"{fmt.plural(node.elements, 'key')} put, {fmt.plural(node.tombstones, 'version')} removed, ", ""),
+            (f"{fmt.size(node.bytes)}\n", ""),
+        ]
+        parts += [("\nListings\n", "bold $accent")] if node.ids else []
+        for listing_id in node.ids[:SHOWN_LISTINGS]:
+            parts += self._listing(listing_id)
+        if len(node.ids) > SHOWN_LISTINGS:
+            parts.append((f"  … and {len(node.ids) - SHOWN_LISTINGS:,} more\n", "dim"))
+        return Content.assemble(*parts)
+
+    def _listing(self, listing_id: str) -> list[tuple[str, str]]:
+        listing = self._model.index.get(listing_id)
+        if listing is None:
+            return [("  no longer listed", ""), (f"  {neutralise(listing_id, 40)}\n", "dim")]
+        now = "" if listing.cid == self._delta.cid else ", changed since"
+        seller = f"  by {fmt.short_id(listing.seller_id, self._model.own_id)}{now}\n"
+        return [(f"  {neutralise(listing.name, 60)}  {fmt.price(listing.price)}", ""), (seller, "dim")]
+
+
+def _spans(neighbour: Neighbour) -> list[Span]:
+    node = neighbour.node
+    sign = " ↑ " if neighbour.above else " ↓ "
+    if node is None:
+        return [
+            (sign, "accent"),
+            (f"{'':>7}  {fmt.short_cid(neighbour.cid)}", ""),
+            ("  older than what is shown", "dim"),
+        ]
+    name = neutralise(node.ids[0].rpartition("/")[2], 30) if node.ids else ""
+    return [(sign, "accent"), (f"{node.height:>7,}  ", "dim"), (fmt.short_cid(node.cid), ""), (f"  {name}", "strong")]

@@ -1,0 +1,130 @@
+"""One peer in full: who it is, how it is connected, what it lists."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from betar_tui.market.marketplace import PeerInfo
+from betar_tui.market.text import neutralise
+from betar_tui.tui import format as fmt
+from betar_tui.tui.actions import bindings
+from betar_tui.tui.deeds import Deeds
+from betar_tui.tui.model import MarketModel, News
+from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.rows import Rows
+from betar_tui.tui.screens.live import LiveScreen
+from betar_tui.tui.widgets.banner import Banner
+from betar_tui.tui.widgets.keyline import KeyLine
+from betar_tui.tui.widgets.peers import DIRECTIONS
+from betar_tui.tui.widgets.status import StatusBar
+
+SHOWN_NAMES = 40
+
+
+class PeerScreen(LiveScreen[str | None]):
+    """Status, the peer, keys. Answers with the filter that the market is to take, if any."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("peer", first=True)]
+    SCOPE = "peer"
+
+    def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions, peer: PeerInfo) -> None:
+        super().__init__()
+        self._model, self._deeds, self._options = model, deeds, options
+        self._peer = peer
+
+    def compose(self) -> ComposeResult:
+        """The parts."""
+        yield StatusBar(self._model, self._options.title)
+        yield Banner(self._model)
+        with VerticalScroll(classes="detail"):
+            yield Static("", id="peer-facts")
+        yield KeyLine(self._model)
+
+    def on_mount(self) -> None:
+        """Show it."""
+        self.query_one(VerticalScroll).focus()
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Values are folded to the width."""
+        self.call_after_refresh(self._draw)
+
+    def sync(self, news: News) -> None:
+        """Follow the model."""
+        self.query_one(StatusBar).refresh()
+        self._draw()
+
+    def tick(self) -> None:
+        """A second has passed."""
+        self.query_one(StatusBar).refresh()
+        self._draw()
+
+    def why_not(self, action: str) -> str:
+        """Why an action is not allowed now; empty if it is."""
+        gone = action == "disconnect" and self._model.peer(self._peer.peer_id) is None
+        return "it is no longer connected" if gone else ""
+
+    def action_back(self) -> None:
+        """Back to the peers."""
+        self.dismiss(None)
+
+    def action_listings(self) -> None:
+        """Filter the market by this peer."""
+        self.dismiss(f"seller:{self._peer.peer_id}")
+
+    def action_disconnect(self) -> None:
+        """Close its connections; asks once."""
+        self._deeds.peers.disconnect(self._peer.peer_id)
+
+    def action_mute(self) -> None:
+        """Mute its listings, or show them again."""
+        self._deeds.peers.mute(self._peer.peer_id)
+
+    def action_copy_menu(self) -> None:
+        """Copy its id, its address, or our own."""
+        self._deeds.peers.copy(self._peer.peer_id)
+
+    def _draw(self) -> None:
+        there = self._model.peer(self._peer.peer_id)
+        self._peer = there or self._peer
+        width = self.query_one(VerticalScroll).scrollable_content_region.width or 76
+        self.query_one("#peer-facts", Static).update(facts(self._peer, self._model, there is not None, width))
+
+
+def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int) -> Content:
+    """Everything that is known of a peer."""
+    muted = peer.peer_id in model.muted
+    title = [(f"Peer {fmt.short_id(peer.peer_id)}", "bold")]
+    title += [] if connected else [("  × no longer connected", "bold $text-error")]
+    title += [("  ‖ muted", "bold $text-warning")] if muted else []
+    rows = Rows(width)
+    rows.add("Id", neutralise(peer.peer_id, 120))
+    direction = DIRECTIONS.get(peer.direction, neutralise(peer.direction, 20))
+    rows.add("Direction", direction + {"→ out": ", dialled from here", "← in": ", dialled by it"}.get(direction, ""))
+    rows.add("Connected", fmt.ago(max(0.0, model.clock() - peer.connected_since)))
+    rows.add("Latency", "not measured yet" if peer.latency_ms is None else f"{peer.latency_ms:.1f} ms")
+    rows.add("Traffic", f"{fmt.size(peer.bytes_in)} in, {fmt.size(peer.bytes_out)} out")
+    rows.add("Agent", neutralise(peer.agent, 120) or "not told yet")
+    rows.add("Topic", "✓ follows the market" if peer.on_topic else "· does not follow the market")
+    rows.many("Addresses", peer.addrs, 24)
+    rows.many("Protocols", peer.protocols, 40)
+    return Content.assemble(*title, "\n\n", *rows.parts, *_listings(peer, model, muted))
+
+
+def _listings(peer: PeerInfo, model: MarketModel, muted: bool) -> list[tuple[str, str]]:
+    count = model.index.listings_of(peer.peer_id)
+    parts = [(f"\n{fmt.plural(count, 'listing')} from it", "bold $accent"), (", muted\n" if muted else "\n", "")]
+    if not count:
+        return parts
+    own = sorted(
+        (each for each in model.index if each.seller_id == peer.peer_id), key=lambda each: each.name.casefold()
+    )
+    for listing in own[:SHOWN_NAMES]:
+        parts += [(f"  {neutralise(listing.name, 60)}", ""), (f"  {fmt.price(listing.price)}\n", "dim")]
+    return [*parts, (f"  … and {count - SHOWN_NAMES:,} more\n", "dim")] if count > SHOWN_NAMES else parts

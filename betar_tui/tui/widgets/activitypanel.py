@@ -1,0 +1,112 @@
+"""The activity with a small filter line of its own, which is there while it is typed or in force."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from betar_tui.tui import format as fmt
+from betar_tui.tui.model import MarketModel
+from betar_tui.tui.widgets.activitylog import ActivityLines
+
+
+class ActivityInput(Input):
+    """The filter's input; Enter keeps it, Esc takes it away."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "done(True)", "Back to the activity", key_display="⏎"),
+        Binding("down", "done(True)", "Back to the activity", show=False),
+        Binding("escape", "done(False)", "Take it away", show=False),
+    ]
+
+    class Done(Message):
+        """The person goes back to the lines."""
+
+        def __init__(self, keep: bool) -> None:
+            super().__init__()
+            self.keep = keep
+
+    def __init__(self) -> None:
+        hint = "words in name, kind or seller; !word leaves out"
+        super().__init__(placeholder=hint, compact=True, id="activity-filter", select_on_focus=False)
+
+    def action_done(self, keep: bool) -> None:
+        """Go back to the lines."""
+        self.post_message(self.Done(keep))
+
+
+class ActivityPanel(Vertical):
+    """Filter line above lines."""
+
+    def __init__(self, model: MarketModel) -> None:
+        super().__init__(id="activity-panel")
+        self._model = model
+
+    def compose(self) -> ComposeResult:
+        """Filter, lines."""
+        with Horizontal(id="activity-bar"):
+            yield Static(" /", id="activity-slash")
+            yield ActivityInput()
+            yield Static("", id="activity-verdict")
+        yield ActivityLines(self._model)
+
+    def on_mount(self) -> None:
+        """No filter yet."""
+        self.query_one("#activity-bar").display = False
+
+    @property
+    def lines(self) -> ActivityLines:
+        """The lines."""
+        return self.query_one(ActivityLines)
+
+    @property
+    def title(self) -> str:
+        """What stands in the pane's frame: how lively it is, and whether it is held."""
+        rate, log = self._model.rate, self._model.activity
+        title = f"Activity  Δ {rate.rate():.0f}/s {fmt.spark(rate.history())}"
+        return f"{title}  paused, {log.held:,} wait ({self._model.keys.name('pause')} goes on)" if log.paused else title
+
+    def take(self) -> None:
+        """Show what came."""
+        self.lines.take()
+        shown, total = self.lines.count, len(self._model.activity)
+        verdict = f"{shown:,} of {total:,} " if shown or not total else f"none of {total:,}: Esc takes the filter away "
+        self.query_one("#activity-verdict", Static).update(Content(verdict))
+
+    def ask_filter(self) -> None:
+        """Type a filter."""
+        self.query_one("#activity-bar").display = True
+        # Not `widget.focus()`, which comes later: keys typed ahead would go to where the focus was.
+        self.screen.set_focus(self.query_one(ActivityInput))
+
+    def clear_filter(self) -> bool:
+        """Take the filter away; False if there was none."""
+        bar, field = self.query_one("#activity-bar"), self.query_one(ActivityInput)
+        there = bool(bar.display)
+        field.value = ""
+        self._apply("")
+        bar.display = False
+        return there
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The filter is applied as it is typed."""
+        event.stop()
+        self._apply(event.value)
+
+    def on_activity_input_done(self, event: ActivityInput.Done) -> None:
+        """Back to the lines."""
+        event.stop()
+        if not event.keep or not self.query_one(ActivityInput).value.strip():
+            self.clear_filter()
+        self.screen.set_focus(self.lines)
+
+    def _apply(self, text: str) -> None:
+        if text.strip() != self.lines.filter_text:
+            self.lines.filter_text = text.strip()
+            self.take()
