@@ -1,0 +1,161 @@
+"""Peers: looked at closer, disconnected, muted, copied."""
+
+from betar_tui.errors import NetworkError
+from betar_tui.market.marketplace import ChangeKind, Connectivity
+from betar_tui.tui.screens.main import MainScreen
+from betar_tui.tui.screens.peer import PeerScreen
+from betar_tui.tui.widgets.detail import DetailView
+from betar_tui.tui.widgets.filterbar import FilterInput
+from betar_tui.tui.widgets.listings import ListingRows
+from betar_tui.tui.widgets.peers import PeerTable
+from tests.tui.fake import OWN, listing, peer_id
+from tests.tui.test_app import filter_by
+from tests.tui.ui import ui
+
+ONE, TWO, THREE = peer_id(1), peer_id(2), peer_id(3)
+
+
+def items():
+    return [
+        listing("amber-ocr", 0.02, 1),
+        listing("amber-pdf", 0.03, 1),
+        listing("brisk-chat", 0.5, 2),
+        listing("calm-geo", 1.5, mine=True),
+    ]
+
+
+def names(ui) -> list[str]:
+    return [row.rpartition("/")[2] for row in ui.one(ListingRows).held]
+
+
+@ui(listings=items)
+async def test_enter_shows_everything_of_a_peer(ui):
+    await ui.press("2", "end", "enter")
+    assert isinstance(ui.app.screen, PeerScreen)
+    await ui.sees(
+        "Peer 12D3…0001", ONE, "→ out, dialled from here", "12.4 ms", "48.2 KB in, 31.0 KB out", "go-betar/0.3"
+    )
+    await ui.sees(
+        "✓ follows the market", "/ip4/203.0.113.1/tcp/4001", "/meshsub/1.1.0", "2 listings from it", "amber-pdf"
+    )
+    await ui.press("f")
+    await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
+    assert ui.one(FilterInput).value == f"seller:{ONE}"
+    assert names(ui) == ["amber-ocr", "amber-pdf"]
+
+
+@ui(listings=items)
+async def test_a_peer_that_goes_while_it_is_looked_at(ui):
+    await ui.press("2", "enter")
+    await ui.sees("Peer 12D3…0003", "not measured yet", "does not follow the market", "0 listings from it")
+    ui.market.go(Connectivity.ALONE)
+    await ui.sees("× no longer connected", "○ no peers")
+    await ui.press("x")
+    assert ui.toasts == ["No peer is chosen, or it is no longer connected"]
+    await ui.press("escape")
+    await ui.sees("No peers yet")
+
+
+@ui(listings=items)
+async def test_disconnect_asks_once(ui):
+    await ui.press("2", "x")
+    await ui.sees("Disconnect 12D3…0003?", "not dialled again in this run")
+    await ui.press("enter")
+    assert ("disconnect", THREE) not in ui.market.calls
+    await ui.press("x", "y")
+    await ui.sees("peers 2")
+    assert ("disconnect", THREE) in ui.market.calls
+    await ui.press("3")
+    await ui.sees("Disconnected 12D3…0003")
+
+
+@ui(listings=items)
+async def test_a_peer_that_stays_connected_is_said(ui):
+    ui.market.fail["disconnect"] = NetworkError("it is not connected")
+    await ui.press("2", "x", "y")
+    await ui.until(lambda: ui.toasts == ["12D3…0003 is still connected: it is not connected"])
+
+
+@ui(size=(150, 40), listings=items)
+async def test_traffic_has_columns_where_there_is_room(ui):
+    assert "OUT" not in ui.text
+    await ui.press("2", "z")
+    await ui.sees("IN", "OUT", "48.2 KB", "31.0 KB", "203.0.113.1")
+    assert ui.one(PeerTable).current == THREE
+    await ui.press("z")
+    await ui.misses("48.2 KB")
+
+
+@ui(listings=items)
+async def test_copying_of_a_peer_and_of_ourselves(ui):
+    await ui.press("2", "end", "y")
+    await ui.sees("Copy of peer 12D3…0001", "Our own")
+    await ui.press("i")
+    assert ui.app.clipboard == ONE
+    await ui.press("y", "a")
+    assert ui.app.clipboard == "/ip4/203.0.113.1/tcp/4001"
+    await ui.press("enter", "y")
+    await ui.click_text("o  Our own")
+    assert ui.app.clipboard == "/ip4/192.168.1.20/tcp/4001\n/ip4/127.0.0.1/tcp/4001"
+
+
+# Muting
+
+
+@ui(listings=items)
+async def test_a_muted_seller_vanishes_and_can_be_found_and_heard_again(ui):
+    told = []
+    ui.app.model.muted_changed = told.append
+    await ui.press("m")
+    await ui.sees("2, 2 muted")
+    assert names(ui) == ["brisk-chat", "calm-geo"]
+    assert ui.toasts == []
+    await filter_by(ui, "state:muted")
+    assert names(ui) == ["amber-ocr", "amber-pdf"]
+    await ui.press("m", "escape")
+    await ui.until(lambda: len(names(ui)) == 4)
+    assert "muted" not in ui.lines[2]
+    assert told == [frozenset((ONE,)), frozenset()]
+
+
+@ui(listings=items)
+async def test_what_a_muted_seller_does_is_no_news(ui):
+    await ui.press("2", "end", "m")
+    await ui.sees("12D3…0001 ‖")
+    ui.market.put(listing("amber-new", 0.1, 1))
+    ui.market.put(listing("brisk-new", 0.1, 2))
+    ui.market.put(listing("amber-newer", 0.1, 1))
+    await ui.press("1")
+    await ui.sees("put       brisk-new", "3, 4 muted")
+    await ui.press("3")
+    await ui.sees("brisk-new", "12D3…0001 is muted: 2 listings hidden, state:muted shows them")
+    assert "amber-new" not in ui.text
+    await ui.press("2", "m", "3")
+    await ui.sees("amber-new", "amber-newer", "12D3…0001 is heard again: 4 listings")
+
+
+@ui(listings=lambda: items()[:2])
+async def test_a_market_of_muted_sellers_says_so(ui):
+    await ui.press("m")
+    await ui.sees("All 2 listings are from muted sellers", "state:muted")
+    ui.market.put(items()[0], kind=ChangeKind.UPDATE)
+    ui.app.model.activity.entries.clear()
+    ui.market.put(items()[1])
+    await ui.press("3")
+    await ui.sees("All of it is from muted sellers")
+
+
+@ui(listings=items)
+async def test_own_listings_cannot_be_muted(ui):
+    await filter_by(ui, "state:mine")
+    await ui.press("m")
+    assert ui.toasts == ["Your own listings cannot be muted"]
+    assert OWN not in ui.app.model.muted
+
+
+@ui(size=(120, 36), listings=items)
+async def test_a_muted_listing_says_so_in_full(ui):
+    await ui.press("m")
+    await filter_by(ui, "state:muted")
+    await ui.sees("‖ muted: m hears it again")
+    assert "muted" in ui.one(DetailView).query_one(".detail-facts").content.plain
