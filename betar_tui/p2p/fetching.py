@@ -90,8 +90,8 @@ class Fetcher:
             self._ask_everybody(fresh, peer)
 
     def arrived(self, names: Collection[bytes]) -> None:
-        """These are here, or not wanted any more."""
-        gone = [name for name in names if name in self._bitswap]
+        """These are here, or not wanted any more; each may be named more than once."""
+        gone = self._bitswap.keys() & names
         for name in gone:
             del self._bitswap[name]
         for name in names:
