@@ -20,20 +20,24 @@ def status(**fields):
     return Status(**{"version": "1", "running": True, "peer_id": OWN, "addrs": (), **numbers, **rest, **fields})
 
 
+def lines_of(status):
+    return announcements(status, "D", "h")
+
+
 def items():
     return [listing("amber-ocr", 0.02, 1), listing("calm-geo", 1.5, mine=True)]
 
 
 def test_nothing_is_announced_where_nothing_is_to_be_done():
-    assert announcements(None) == ()
-    assert announcements(status()) == ()
-    assert announcements(status(deaf_peers=2)) == ()
-    assert announcements(status(sync=SyncProgress(SYNC_WORTH - 2, 1, 5.0, ""))) == ()
+    assert lines_of(None) == ()
+    assert lines_of(status()) == ()
+    assert lines_of(status(deaf_peers=2)) == ()
+    assert lines_of(status(sync=SyncProgress(SYNC_WORTH - 2, 1, 5.0, ""))) == ()
 
 
 @pytest.mark.parametrize(("dialect", "other"), [("documents", "betar-go"), ("betar-go", "documents")])
 def test_deaf_peers_are_counted_in_words(dialect, other):
-    (line,) = announcements(status(deaf_peers=1, dialect_choice=dialect, dialect=dialect))
+    (line,) = lines_of(status(deaf_peers=1, dialect_choice=dialect, dialect=dialect))
     assert line.text.startswith(f"1 Go peer cannot read your listings: they are written as {dialect}. ")
     assert line.text.endswith(f"Press D to write them in {other}")
     assert line.action == "choose_dialect"
@@ -42,13 +46,13 @@ def test_deaf_peers_are_counted_in_words(dialect, other):
 def test_lines_fit_into_80_cells():
     held = status(deaf_peers=99, dialect_choice="documents", sync_held=True, pending=123_456)
     runs = status(sync=SyncProgress(1_200_000, 3_600_000, 9000.0, peer_id(1)))
-    lines = [*announcements(held), *announcements(runs)]
+    lines = [*lines_of(held), *lines_of(runs)]
     assert len(lines) == 3
     assert all(len(line.short) + 4 <= 80 for line in lines)
 
 
 def test_a_held_sync_says_what_is_missing():
-    (line,) = announcements(status(sync_held=True, pending=7))
+    (line,) = lines_of(status(sync_held=True, pending=7))
     assert line.text == "The fetching of history is held, 7 blocks known to be missing. Press h to go on"
 
 

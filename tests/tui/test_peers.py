@@ -4,6 +4,7 @@ from betar_tui.errors import NetworkError
 from betar_tui.market.marketplace import ChangeKind, Connectivity
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.peer import PeerScreen
+from betar_tui.tui.settings import InterfaceSettings
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.filterbar import FilterInput
 from betar_tui.tui.widgets.listings import ListingRows
@@ -105,7 +106,7 @@ async def test_copying_of_a_peer_and_of_ourselves(ui):
 @ui(listings=items)
 async def test_a_muted_seller_vanishes_and_can_be_found_and_heard_again(ui):
     told = []
-    ui.app.model.muted_changed = told.append
+    ui.app.model.settings.follow(lambda old, new: told.append(new.muted))
     await ui.press("m")
     await ui.sees("2, 2 muted")
     assert names(ui) == ["brisk-chat", "calm-geo"]
@@ -115,7 +116,13 @@ async def test_a_muted_seller_vanishes_and_can_be_found_and_heard_again(ui):
     await ui.press("m", "escape")
     await ui.until(lambda: len(names(ui)) == 4)
     assert "muted" not in ui.lines[2]
-    assert told == [frozenset((ONE,)), frozenset()]
+    assert told == [(ONE,), ()]
+
+
+@ui(listings=items, settings=InterfaceSettings(muted=(ONE,)))
+async def test_sellers_that_the_settings_mute_stay_muted(ui):
+    await ui.sees("2, 2 muted")
+    assert names(ui) == ["brisk-chat", "calm-geo"]
 
 
 @ui(listings=items)

@@ -47,7 +47,7 @@ def test_all_states_of_a_model_that_knows_nothing_yet_are_loading():
         states.detail(model, ""),
         states.mine(model),
         states.replica(model, False, ""),
-        states.log(False, ""),
+        states.log(model, False, ""),
     ]
     assert [state.kind for state in kinds] == ["loading"] * 7
 
@@ -64,7 +64,7 @@ def test_all_states_after_a_lost_peer_are_errors_with_a_retry():
         states.detail(model, ""),
         states.mine(model),
         states.replica(model, True, "the socket is gone"),
-        states.log(True, "the socket is gone"),
+        states.log(model, True, "the socket is gone"),
     ]
     assert [(state.kind, state.action) for state in kinds] == [("error", "retry")] * 7
     assert all("the socket is gone" in state.why for state in kinds)

@@ -47,6 +47,7 @@ class ActivityPanel(Vertical):
     def __init__(self, model: MarketModel) -> None:
         super().__init__(id="activity-panel")
         self._model = model
+        self._verdict = ""
 
     def compose(self) -> ComposeResult:
         """Filter, lines."""
@@ -77,11 +78,15 @@ class ActivityPanel(Vertical):
         self.lines.take()
         shown, total = self.lines.count, len(self._model.activity)
         verdict = f"{shown:,} of {total:,} " if shown or not total else f"none of {total:,}: Esc takes the filter away "
-        self.query_one("#activity-verdict", Static).update(Content(verdict))
+        # The verdict is as wide as its text: it lays out the whole screen, which is not for a line that is not seen.
+        if self.query_one("#activity-bar").display and verdict != self._verdict:
+            self._verdict = verdict
+            self.query_one("#activity-verdict", Static).update(Content(verdict))
 
     def ask_filter(self) -> None:
         """Type a filter."""
         self.query_one("#activity-bar").display = True
+        self.take()
         # Not `widget.focus()`, which comes later: keys typed ahead would go to where the focus was.
         self.screen.set_focus(self.query_one(ActivityInput))
 
