@@ -3,14 +3,15 @@
 Only visible lines are ever drawn, so its cost does not depend on how many there are. Subclasses say how many lines
 there are and what each shows; what a line means is theirs.
 
-A line that shows what some line showed before is not drawn again: its strip is kept, by content. Scrolling moves all
-lines to other places, and Textual's own cache knows them by their place only.
+A line that shows what some line showed before is not drawn again: its strip is kept, by content, with what Textual made
+of it on the way to the terminal. Scrolling moves all lines to other places, and Textual's cache of whole widgets, which
+is passed by here, knows lines by their place only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self, TypeVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -25,6 +26,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from betar_tui.tui.actions import bindings
+
+Line = TypeVar("Line")
 
 Span = tuple[str, str]
 """A piece of a line: text, and the names of its component classes without "lines--", separated by spaces."""
@@ -54,7 +57,10 @@ class LineList(ScrollView, can_focus=True):
         self._drawn: dict[int, tuple[int, Sequence[Span]]] = {}
         # Working out colours goes through all ancestors: done once, and again when a style changes.
         self._parts: dict[str, Style] = {}
-        self._strips: dict[tuple[tuple[Span, ...], bool, bool, int], Strip] = {}
+        self._strips: dict[tuple[tuple[Span, ...], bool, bool, int, int], Strip] = {}
+        # What is in sight, by place, as long as nobody asks for it to be drawn again, and for which size.
+        self._placed: dict[int, Strip] = {}
+        self._placed_size = Size()
 
     class Moved(Message):
         """The cursor stands on another line, or was moved by the person."""
@@ -127,13 +133,54 @@ class LineList(ScrollView, can_focus=True):
         """As wide as there is room."""
         return container.width
 
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Draw these regions again, or all."""
+        if regions:
+            for region in regions:
+                for y in region.line_range:
+                    self._placed.pop(y, None)
+        else:
+            self._placed.clear()
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of a part of the widget. There is no border or padding that Textual would have to add."""
+        size = self.region.size
+        if size != self._placed_size:
+            self._placed.clear()
+            self._placed_size = size
+        if missing := [y for y in crop.line_range if y not in self._placed]:
+            width, background = self.scrollable_content_region.width, self.background_colors[1]
+            for y in missing:
+                strip = self._line(y, width, size.width)
+                for line_filter in self.get_line_filters():
+                    strip = strip.apply_filter(line_filter, background)
+                self._placed[y] = strip
+        strips = [self._placed[y] for y in crop.line_range]
+        start, end = crop.column_span
+        return strips if (start, end) == (0, size.width) else [strip.crop(start, end) for strip in strips]
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Move the lines, and the scrollbar if its thumb goes on by an eighth of a cell."""
+        if by := round(new_value) - round(old_value):
+            placed, drawn = _moved(self._placed, by), _moved(self._drawn, by)
+            self.refresh(self.size.region)
+            self._placed, self._drawn = placed, drawn
+        if self.show_vertical_scrollbar:
+            bar = self.vertical_scrollbar
+            eighths = 8 * self.size.height / max(1, self.max_scroll_y)
+            if int(bar.position * eighths) != int(new_value * eighths):
+                bar.position = new_value
+
     def render_line(self, y: int) -> Strip:
         """One line of the widget."""
-        width = self.scrollable_content_region.width
+        return self._line(y, self.scrollable_content_region.width, self.region.width)
+
+    def _line(self, y: int, width: int, outer: int) -> Strip:
         row = y + self.scroll_offset.y
         spans = self.spans(row, width - 1) if row < self.count else ()
         self._drawn[y] = (width, spans)
-        key = (tuple(spans), row == self.cursor and row < self.count, self.has_focus, width)
+        key = (tuple(spans), row == self.cursor and row < self.count, self.has_focus, width, outer - width)
         strip = self._strips.get(key)
         if strip is None:
             if len(self._strips) >= KEPT_STRIPS:
@@ -141,10 +188,10 @@ class LineList(ScrollView, can_focus=True):
             strip = self._strips[key] = self._draw(*key)
         return strip
 
-    def _draw(self, spans: Sequence[Span], selected: bool, focused: bool, width: int) -> Strip:
+    def _draw(self, spans: Sequence[Span], selected: bool, focused: bool, width: int, beside: int) -> Strip:
         base = self._part("")
         if not spans and not selected:
-            return Strip.blank(width, base)
+            return Strip.blank(width + beside, base)
         if selected:
             base += self._part("cursor")
             if focused:
@@ -163,12 +210,16 @@ class LineList(ScrollView, can_focus=True):
             left -= cells
         if left > 0:
             segments.append(Segment(" " * left, base))
-        return Strip(segments, width)
+        if beside:
+            # Where the scrollbar is, or would be.
+            segments.append(Segment(" " * beside, self._part("")))
+        return Strip(segments, width + beside)
 
     def notify_style_update(self) -> None:
         """Colours may be others now."""
         self._parts.clear()
         self._strips.clear()
+        self._placed.clear()
         super().notify_style_update()
 
     def _part(self, names: str) -> Style:
@@ -268,6 +319,11 @@ class LineList(ScrollView, can_focus=True):
 
     def _moved(self, by_person: bool) -> None:
         self.post_message(self.Moved(self, by_person))
+
+
+def _moved(lines: dict[int, Line], by: int) -> dict[int, Line]:
+    """What was drawn, by its place after so many lines of scrolling."""
+    return {y - by: line for y, line in lines.items() if y >= by}
 
 
 def _differences(old: Sequence[Span], new: Sequence[Span]) -> list[tuple[int, int]]:
