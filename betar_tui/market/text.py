@@ -10,12 +10,30 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 MAX_COMBINING = 3
-"""Accents that may pile up on one letter; no language needs more, and a tall pile draws over other lines."""
+"""Marks that may pile up on one letter; no language needs more, and a tall pile draws over other lines."""
 
 _ASCII_PLAIN = re.compile(r"[ -~]*\Z")
+
+# Jamo that make up syllables; written as syllables their width is beyond dispute.
+_HANGUL = re.compile("[\u1100-\u11ff\uac00-\ud7a3]*[\u1161-\u11ff][\u1100-\u11ff\uac00-\ud7a3]*")
+# Two of these letters are a flag, one alone takes one column here and two there.
+_FLAGS = re.compile("([\U0001f1e6-\U0001f1ff]{2})|[\U0001f1e6-\U0001f1ff]")
+
+# Vowels and finals that belong to no syllable: they draw over what is before them, or beside it.
+_LOOSE_JAMO = ((0x1161, 0x11FF), (0xD7B0, 0xD7FB))
+# Trigrams, hexagrams, counting rods: one column wide before Unicode 16, two since; and marks two columns wide.
+_DISPUTED = (
+    (0x2630, 0x2637),
+    (0x268A, 0x268F),
+    (0x302E, 0x302F),
+    (0x4DC0, 0x4DFF),
+    (0x16FF0, 0x16FF1),
+    (0x1D300, 0x1D376),
+)
 
 # Letters by category that draw nothing, yet take a column or join their neighbours.
 _BLANK_LETTERS = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f\u180b\u180c\u180d\u180f")
@@ -23,6 +41,7 @@ _BLANK_LETTERS = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f\u18
 # Cc control, Cf format (bidi, zero width, soft hyphen, tags), Co private use, Cs surrogate, Cn unassigned.
 _UNSAFE_CATEGORIES = frozenset(("Cc", "Cf", "Co", "Cs", "Cn"))
 _VARIATION_SELECTORS = frozenset("\ufe0e\ufe0f")
+_SKIN_TONES = frozenset("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
 
 
 def neutralise(text: str, limit: int = 0) -> str:
@@ -30,30 +49,40 @@ def neutralise(text: str, limit: int = 0) -> str:
 
     Line breaks and tabs become spaces. The result has nothing left to neutralise: doing it twice changes nothing.
     """
-    # A short limit makes the rest of a huge text irrelevant; escapes only ever make it longer.
-    head = text[: limit + 1] if limit > 0 else text
-    safe = head if _ASCII_PLAIN.match(head) else _escape(head.replace("\r\n", " "))
-    if limit > 0 and len(safe) > limit:
-        return safe[: limit - 1] + "…"
-    return safe
+    return _limited(_line, text, limit)
 
 
 def neutralise_lines(text: str, limit: int = 0) -> str:
     """The same for text of several lines: line breaks stay, everything else is as in `neutralise`."""
-    head = text[: limit + 1] if limit > 0 else text
-    lines = re.split(r"\r\n|[\n\r\u2028\u2029\x85]", head)
-    safe = "\n".join(neutralise(line) for line in lines)
-    if limit > 0 and len(safe) > limit:
-        return safe[: limit - 1] + "…"
-    return safe
+    return _limited(_lines, text, limit)
+
+
+def _limited(make_safe: Callable[[str], str], text: str, limit: int) -> str:
+    if limit <= 0:
+        return make_safe(text)
+    # The end of a huge text is not worth looking at; but safe text may be shorter, so that more of it is wanted.
+    taken = limit + 1
+    while len(safe := make_safe(text[:taken])) <= limit and taken < len(text):
+        taken *= 2
+    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+
+
+def _line(text: str) -> str:
+    return text if _ASCII_PLAIN.match(text) else _escape(text.replace("\r\n", " "))
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(_line, re.split(r"\r\n|[\n\r\u2028\u2029\x85]", text)))
 
 
 def _escape(text: str) -> str:
+    text = _HANGUL.sub(lambda found: unicodedata.normalize("NFC", found[0]), text)
+    text = _FLAGS.sub(lambda found: found[1] or _written_out(found[0]), text)
     out: list[str] = []
     combining = 0
     previous = ""
     for char in text:
-        if unicodedata.category(char) in ("Mn", "Me") and char not in _VARIATION_SELECTORS:
+        if unicodedata.category(char) in ("Mn", "Me", "Mc") and char not in _VARIATION_SELECTORS:
             combining += 1
             # An accent needs a letter to stand on: at the start it would draw on what we put before it.
             shown = char if previous and combining <= MAX_COMBINING else _written_out(char)
@@ -66,8 +95,8 @@ def _escape(text: str) -> str:
 
 
 def _shown(char: str, previous: str) -> str:
-    if char in _VARIATION_SELECTORS:
-        # It asks for the colourful or the plain form of the symbol before it; anywhere else it only hides.
+    if char in _VARIATION_SELECTORS or char in _SKIN_TONES:
+        # They ask for another form of the symbol before them; anywhere else they hide, or are as wide as one likes.
         return "" if previous and unicodedata.category(previous) in ("So", "Sm") else _written_out(char)
     return _replacement(char)
 
@@ -77,6 +106,8 @@ def _replacement(char: str) -> str:
     if char in "\n\r\t\v\f\x85\u2028\u2029":
         return " "
     if char in _BLANK_LETTERS:
+        return _written_out(char)
+    if any(first <= ord(char) <= last for first, last in (*_LOOSE_JAMO, *_DISPUTED)):
         return _written_out(char)
     category = unicodedata.category(char)
     if category == "Zs":

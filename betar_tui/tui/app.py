@@ -10,6 +10,7 @@ import gc
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.filter import NoColor
@@ -19,7 +20,7 @@ from textual.theme import Theme
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Event, PeerInfo, Status
-from betar_tui.market.text import neutralise
+from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui.actions import ACTIONS, SLASHES, bindings
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.deeds import Deeds
@@ -133,6 +134,12 @@ class BetarApp(App[None]):
 
     def _not_kept(self, error: str) -> None:
         self.deeds.say(f"The settings hold for now, but could not be kept: {neutralise(error, 300)}", "error")
+
+    async def on_event(self, event: events.Event) -> None:
+        """What is pasted may come from anywhere, and fields show what is in them as it is."""
+        if isinstance(event, events.Paste):
+            event.text = neutralise_lines(event.text)
+        await super().on_event(event)
 
     # Asking the marketplace
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Status
-from betar_tui.market.text import neutralise
+from betar_tui.market.text import neutralise, neutralise_lines
 
 NAME_LIMIT = 128
 DESCRIPTION_LIMIT = 32_000
@@ -65,14 +65,15 @@ def of_listing(listing: Listing) -> FormValues:
     """The form of an own listing that is to be changed."""
     extra = dict(listing.metadata) if isinstance(listing.metadata, Mapping) else {}
     extra.pop("description", None)
+    # Others may have written into a listing of ours. A field that is left alone is not in the patch and stays as it is.
     return FormValues(
-        name=listing.name,
+        name=neutralise(listing.name),
         price=f"{listing.price:.12g}",
-        description=listing.description,
-        metadata="\n".join(f"{key} = {value}" for key, value in extra.items() if isinstance(value, str)),
-        addrs="\n".join(listing.addrs),
-        protocols="\n".join(listing.protocols),
-        token_id=listing.token_id or "",
+        description=neutralise_lines(listing.description),
+        metadata="\n".join(neutralise(f"{key} = {value}") for key, value in extra.items() if isinstance(value, str)),
+        addrs="\n".join(map(neutralise, listing.addrs)),
+        protocols="\n".join(map(neutralise, listing.protocols)),
+        token_id=neutralise(listing.token_id or ""),
     )
 
 

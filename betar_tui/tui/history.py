@@ -50,7 +50,7 @@ def _step(version: Version, older: Version | None) -> Step:
 def _fields(value: str) -> Mapping[str, object] | None:
     try:
         parsed = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(parsed, dict):
         return None

@@ -21,10 +21,13 @@ class Rows:
 
     def add(self, label: str, value: str, style: str = "") -> None:
         """One row; a long value takes several lines."""
-        lines = list(_folded(value, self._width)) or [""]
-        for position, line in enumerate(lines):
-            name = label if position == 0 else ""
-            self.parts += [(f"{name:<{LABEL}}", "dim"), (line + "\n", style)]
+        if cell_len(label) >= LABEL:
+            # A peer's own key may be of any length; its value stays in the column.
+            self.parts.append((label + "\n", "dim"))
+            label = ""
+        for line in list(_folded(value, self._width)) or [""]:
+            self.parts += [(set_cell_size(label, LABEL), "dim"), (line + "\n", style)]
+            label = ""
 
     def many(self, label: str, values: Sequence[str], most: int) -> None:
         """A row for each value, of the network, and how many more there are."""

@@ -12,6 +12,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from betar_tui.market.index import SORT_COLUMNS
+from betar_tui.market.text import neutralise
 from betar_tui.tui import states
 from betar_tui.tui.actions import bindings
 from betar_tui.tui.deeds import Deeds
@@ -406,6 +407,7 @@ class MainScreen(LiveScreen[None]):
 
     def _filter_by(self, text: str | None) -> None:
         if text is not None:
+            text = neutralise(text)
             self.query_one(FilterBar).input.value = text
             self._apply_filter(text)
             self.action_pane("listings")

@@ -20,6 +20,7 @@ from betar_tui.tui.actions import bindings
 from betar_tui.tui.history import steps
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.rows import Rows
+from betar_tui.tui.widgets.safemarkdown import SafeMarkdown, shortened
 
 SHOWN_DESCRIPTION = 6000
 """Longer descriptions are cut: laying out Markdown of megabytes would stop the interface."""
@@ -77,7 +78,7 @@ class DetailView(VerticalScroll, can_focus=True):
         yield Static("", classes="detail-why")
         yield Static("", classes="detail-facts")
         with Vertical(classes="detail-description"):
-            yield Markdown("", open_links=False)
+            yield SafeMarkdown()
         yield Static("", classes="detail-more")
         yield Static("", classes="detail-metadata")
         yield Static("", classes="detail-history")
@@ -145,9 +146,11 @@ class DetailView(VerticalScroll, can_focus=True):
         text = listing.description
         if self._detail and self._detail.document and not text:
             text = str(self._detail.document.get("description", ""))
-        safe = neutralise_lines(text[:SHOWN_DESCRIPTION]) or "*No description.*"
-        if len(text) > SHOWN_DESCRIPTION:
-            safe += f"\n\n*… {len(text) - SHOWN_DESCRIPTION:,} more letters*"
+        whole = neutralise_lines(text[:SHOWN_DESCRIPTION])
+        safe = shortened(whole[:SHOWN_DESCRIPTION])
+        if more := len(whole) - len(safe) + max(0, len(text) - SHOWN_DESCRIPTION):
+            safe += f"\n\n*… {more:,} more letters*"
+        safe = safe or "*No description.*"
         if safe != self._described:
             self._described = safe
             self.query_one(Markdown).update(safe)

@@ -1,0 +1,44 @@
+"""Markdown from strangers: what was made safe stays as it is, and no text is so long-winded that it stops the interface."""
+
+from __future__ import annotations
+
+from markdown_it import MarkdownIt
+from textual.widgets import Markdown
+
+MOST_BLOCKS = 60
+"""Paragraphs, list items and table cells that are laid out: each is a widget, and hundreds take seconds."""
+
+
+class LiteralParser(MarkdownIt):
+    """Shows HTML, entities and addresses of links as they were written.
+
+    Entities (`&#x202e;`) and the escapes of an address (`%1b`) would otherwise be decoded into characters that
+    `neutralise` had kept out, and a name in punycode into letters that look like others.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("gfm-like", {"html": False})
+        self.disable("entity")
+
+    def normalizeLinkText(self, link: str) -> str:
+        """The text of a bare link."""
+        return link
+
+
+class SafeMarkdown(Markdown):
+    """Shows neutralised text; links are told, never followed."""
+
+    def __init__(self) -> None:
+        super().__init__("", parser_factory=LiteralParser, open_links=False)
+
+
+def shortened(text: str, most: int = MOST_BLOCKS) -> str:
+    """The first `most` blocks of a Markdown text, cut between lines."""
+    line = blocks = 0
+    for token in LiteralParser().parse(text):
+        if token.map is not None and token.nesting >= 0:
+            line = token.map[0]
+        blocks += token.block and token.nesting >= 0 and token.type != "inline"
+        if blocks > most:
+            return "\n".join(text.split("\n")[:line])
+    return text
