@@ -7,6 +7,7 @@ peer's mistake is one line, never a traceback. Textual is imported for the inter
 import argparse
 import contextlib
 import dataclasses
+import gc
 import os
 import signal
 import sys
@@ -135,7 +136,7 @@ async def _demo() -> int:
 
 async def _interface(config: Config, log_file: Path) -> int:
     """The interface, with a peer of its own or attached to the one that runs."""
-    from betar_tui.control import ControlClient
+    gc.disable()  # nothing of what is imported now is garbage, and looking for some takes a tenth of the time
     from betar_tui.tui.opening import Opening
     from betar_tui.tui.options import TuiOptions
     from betar_tui.tui.run import run_app
@@ -149,10 +150,6 @@ async def _interface(config: Config, log_file: Path) -> int:
 
     settings, complaints = InterfaceSettings.from_mapping(config.interface)
     options = TuiOptions(log_tail=read_tail, settings=settings, complaints=complaints, keep=keep)
-    client = ControlClient(config.control_socket)
-    if await client.running():
-        await run_app(client, options=options)
-        return DONE
     framed, painted, opening = trio.Event(), trio.Event(), Opening()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_open_behind, config, framed, painted, opening)
@@ -162,10 +159,16 @@ async def _interface(config: Config, log_file: Path) -> int:
 
 
 async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, opening: "Opening") -> None:
-    """Open the peer once the first frame is there, and its network once the stored listings are: importing libp2p keeps
-    the interpreter busy for a second."""
+    """Find the running peer, or open one, once the first frame is there; its network once the stored listings are:
+    importing libp2p keeps the interpreter busy for a second."""
     await framed.wait()
-    from betar_tui.control import serve_control
+    gc.enable()
+    from betar_tui.control import ControlClient, serve_control
+
+    client = ControlClient(config.control_socket)
+    if await client.running():
+        opening.opened(client)
+        return
     from betar_tui.node import open_node
 
     async with open_node(config, network=True, start=painted) as node, trio.open_nursery() as nursery:

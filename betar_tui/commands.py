@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from betar_tui.config import Config
-from betar_tui.control import ControlClient
 from betar_tui.errors import ControlError, ListingError, UsageError
 from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed
 from betar_tui.output import complain, listing_json, print_fields, print_json, print_table, say
@@ -30,6 +29,8 @@ class Command:
 @asynccontextmanager
 async def open_marketplace(config: Config, *, need_peer: bool = False) -> AsyncIterator[Marketplace]:
     """The running peer of the data directory, else its store. With `need_peer` only the former will do."""
+    from betar_tui.control import ControlClient
+
     client = ControlClient(config.control_socket)
     if need_peer or await client.running():
         yield client

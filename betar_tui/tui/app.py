@@ -27,7 +27,6 @@ from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.keeping import Keeper
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.help import HelpScreen
 from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.settings import InterfaceSettings, Settings
@@ -266,6 +265,8 @@ class BetarApp(App[None]):
 
     def action_help(self) -> None:
         """Show the help, beginning with where the person is."""
+        from betar_tui.tui.screens.help import HelpScreen  # not before it is wanted: the first frame comes before
+
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "main"), self.model.keys))
 

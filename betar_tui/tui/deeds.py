@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
@@ -24,9 +24,11 @@ from betar_tui.tui.model import ONLY_SELLER, MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.peerdeeds import PeerDeeds
 from betar_tui.tui.screens.dialogues import ConfirmScreen
-from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.workers import start
+
+if TYPE_CHECKING:
+    from betar_tui.tui.screens.publish import FormScreen
 
 PENDING = "No peer is connected: it is pending and goes out when one is"
 
@@ -53,14 +55,17 @@ class Deeds:
 
     def publish(self) -> None:
         """Open the form for a new listing."""
-        screen = FormScreen(self._model, self.bridge, self._options, self._drafts)
-        self._app.push_screen(screen, lambda receipt: self._published(screen, receipt))
+        self._open_form(None)
 
     def edit(self, listing_id: str) -> None:
         """Open the form for an own listing, or say why not."""
-        listing = self._own("edit", listing_id)
-        if listing is None:
-            return
+        if listing := self._own("edit", listing_id):
+            self._open_form(listing)
+
+    def _open_form(self, listing: Listing | None) -> None:
+        # Imported here: the first frame does not wait for the form.
+        from betar_tui.tui.screens.publish import FormScreen
+
         screen = FormScreen(self._model, self.bridge, self._options, self._drafts, listing)
         self._app.push_screen(screen, lambda receipt: self._published(screen, receipt))
 

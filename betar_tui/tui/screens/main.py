@@ -1,4 +1,7 @@
-"""The main screen: market, detail, peers and activity; one pane at a time where there is no room for all."""
+"""The main screen: market, detail, peers and activity; one pane at a time where there is no room for all.
+
+Other screens are imported when they are opened: the first frame does not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,7 @@ from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.filtering import Filtering
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.detail import DetailScreen
 from betar_tui.tui.screens.live import LiveScreen
-from betar_tui.tui.screens.log import LogScreen
-from betar_tui.tui.screens.mine import MineScreen
-from betar_tui.tui.screens.peer import PeerScreen
-from betar_tui.tui.screens.replica import ReplicaScreen
-from betar_tui.tui.screens.settings import SettingsScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
 from betar_tui.tui.widgets.activitypanel import ActivityPanel
 from betar_tui.tui.widgets.banner import Banner
@@ -222,6 +219,8 @@ class MainScreen(LiveScreen[None]):
 
     def on_data_table_row_selected(self, event: PeerTable.RowSelected) -> None:
         """Show everything of a peer."""
+        from betar_tui.tui.screens.peer import PeerScreen
+
         if peer := self._model.peer(self.query_one(PeerTable).current):
             screen = PeerScreen(self._model, self._deeds, self._options, peer)
             self.app.push_screen(screen, self._filter_by)
@@ -350,8 +349,9 @@ class MainScreen(LiveScreen[None]):
 
     def action_place(self, name: str) -> None:
         """Go to a place of its own."""
-        places = {"replica": ReplicaScreen, "mine": MineScreen, "log": LogScreen, "settings": SettingsScreen}
-        self.app.push_screen(places[name](self._model, self._deeds, self._options))
+        from betar_tui.tui.screens.places import PLACES
+
+        self.app.push_screen(PLACES[name](self._model, self._deeds, self._options))
 
     def action_show_new(self) -> None:
         """Take over what waits."""
@@ -387,6 +387,8 @@ class MainScreen(LiveScreen[None]):
         if self._wide:
             self.action_pane("detail")
         else:
+            from betar_tui.tui.screens.detail import DetailScreen
+
             self.app.push_screen(DetailScreen(self._model, self._deeds, self._options, self.current))
 
     def _mark_pane(self, name: str) -> None:

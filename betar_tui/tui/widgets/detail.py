@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Button, Markdown, Static
+from textual.widgets import Button, Static
 
 from betar_tui.market.marketplace import Listing, ListingDetail, Provenance
 from betar_tui.market.text import neutralise, neutralise_lines
@@ -20,7 +20,11 @@ from betar_tui.tui.actions import bindings
 from betar_tui.tui.history import steps
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.rows import Rows
-from betar_tui.tui.widgets.safemarkdown import SafeMarkdown, shortened
+
+if TYPE_CHECKING:
+    from textual.widgets import Markdown
+
+    from betar_tui.tui.widgets.safemarkdown import SafeMarkdown
 
 SHOWN_DESCRIPTION = 6000
 """Longer descriptions are cut: laying out Markdown of megabytes would stop the interface."""
@@ -65,6 +69,7 @@ class DetailView(VerticalScroll, can_focus=True):
         self._error = ""
         self._last: Listing | None = None
         self._described: str | None = None
+        self._markdown: SafeMarkdown | None = None
         self._raw = False
 
     def compose(self) -> ComposeResult:
@@ -77,8 +82,7 @@ class DetailView(VerticalScroll, can_focus=True):
             yield Button("JSON", compact=True, classes="raw")
         yield Static("", classes="detail-why")
         yield Static("", classes="detail-facts")
-        with Vertical(classes="detail-description"):
-            yield SafeMarkdown()
+        yield Vertical(classes="detail-description")
         yield Static("", classes="detail-more")
         yield Static("", classes="detail-metadata")
         yield Static("", classes="detail-history")
@@ -143,6 +147,9 @@ class DetailView(VerticalScroll, can_focus=True):
         self._static("why").display = bool(reason) and not self._raw
 
     def _draw_description(self, listing: Listing) -> None:
+        # Markdown takes a twentieth of a second to import, which the first frame does not wait for.
+        from betar_tui.tui.widgets.safemarkdown import SafeMarkdown, shortened
+
         text = listing.description
         if self._detail and self._detail.document and not text:
             text = str(self._detail.document.get("description", ""))
@@ -153,7 +160,12 @@ class DetailView(VerticalScroll, can_focus=True):
         safe = safe or "*No description.*"
         if safe != self._described:
             self._described = safe
-            self.query_one(Markdown).update(safe)
+            if self._markdown is None:
+                self._markdown = SafeMarkdown(safe)
+                self.query_one(".detail-description", Vertical).mount(self._markdown)
+            else:
+                # In its own queue, since it may be about to be mounted.
+                self._markdown.call_later(self._markdown.update, safe)
 
     def action_raw(self) -> None:
         """The value as it is stored, or as a page again."""

@@ -28,8 +28,8 @@ class LiteralParser(MarkdownIt):
 class SafeMarkdown(Markdown):
     """Shows neutralised text; links are told, never followed."""
 
-    def __init__(self) -> None:
-        super().__init__("", parser_factory=LiteralParser, open_links=False)
+    def __init__(self, text: str) -> None:
+        super().__init__(text, parser_factory=LiteralParser, open_links=False)
 
 
 def shortened(text: str, most: int = MOST_BLOCKS) -> str:
