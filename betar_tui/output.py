@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
+from rich.cells import cell_len
+
 from betar_tui.control.wire import plain
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
@@ -36,9 +38,10 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     last = len(head) - 1
     safe = (tuple(neutralise(str(cell), 0 if i == last else 60) for i, cell in enumerate(row)) for row in rows)
     lines = [tuple(head), *safe]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    widths = [max(cell_len(line[i]) for line in lines) for i in range(len(head))]
     for line in lines:
-        _write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
+        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
+        _write("  ".join(cells).rstrip() + "\n")
 
 
 def print_fields(fields: Mapping[str, object]) -> None:

@@ -62,10 +62,21 @@ def test_plain_text_stays(text):
         ("☺\ufe0f", "☺"),
         ("a\ufe0f", "a\\ufe0f"),
         ("a\u00a0b\u3000c", "a b c"),
+        ("\u1112\u1161\u11ab", "한"),
+        ("\u1161\u1161", "\\u1161\\u1161"),
+        ("क" + "\u093e" * 4, "क" + "\u093e" * 3 + "\\u093e"),
+        ("🇩🇪🇫", "🇩🇪\\U0001f1eb"),
+        ("👍🏽", "👍"),
+        ("a🏽", "a\\U0001f3fd"),
+        ("☰", "\\u2630"),
     ],
 )
 def test_examples(text, shown):
     assert neutralise(text) == shown
+
+
+def test_a_limit_counts_what_is_shown():
+    assert neutralise("☺\ufe0f" * 30, 40) == "☺" * 30
 
 
 def test_lines_stay_lines():
