@@ -1,7 +1,6 @@
-"""Pictures of the screens. Look at them before accepting a change: `--snapshot-update`, then `tests/tui/__snapshots__`."""
+"""The market as an SVG, as `screenshots/make.py` makes it. All other pictures are text: `test_matrix`."""
 
 import functools
-import time
 from dataclasses import replace
 
 import pytest
@@ -16,15 +15,6 @@ from tests.tui.ui import NEVER, Ui, ui
 @pytest.fixture
 def picture(snapshot):
     return snapshot.use_extension(SVGImageExtension)
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch):
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 async def lively(ui: Ui) -> None:
@@ -58,36 +48,4 @@ def _told(ui: Ui, view: DetailView) -> bool:
 @ui(size=(80, 24), settle=NEVER)
 async def test_market_80x24(ui, picture):
     await lively(ui)
-    assert ui.app.export_screenshot() == picture
-
-
-@ui(size=(120, 36), settle=NEVER)
-async def test_market_120x36(ui, picture):
-    await lively(ui)
-    assert ui.app.export_screenshot() == picture
-
-
-@ui(size=(80, 24))
-async def test_detail_80x24(ui, picture):
-    await ui.press("enter")
-    await settled(ui)
-    assert ui.app.export_screenshot() == picture
-
-
-@ui(size=(80, 24))
-async def test_form_with_errors_80x24(ui, picture):
-    await ui.press("n", "f2")
-    ui.app.screen.query_one("#field-name").cursor_blink = False
-    await ui.pilot.pause()
-    assert ui.app.export_screenshot() == picture
-
-
-@ui(size=(80, 24), listings=[], peers=0)
-async def test_empty_80x24(ui, picture):
-    assert ui.app.export_screenshot() == picture
-
-
-@ui(size=(120, 36), theme="betar-light")
-async def test_light_120x36(ui, picture):
-    await settled(ui)
     assert ui.app.export_screenshot() == picture

@@ -177,8 +177,9 @@ class MainScreen(LiveScreen[None]):
         self._find("detail").show(states.detail(self._model, self.current))
 
     def on_resize(self) -> None:
-        """The side pane may have come up."""
+        """The side pane and the activity's title may have come up."""
         self.call_after_refresh(self._show_detail)
+        self.call_after_refresh(self._show_title)
 
     def why_not(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""

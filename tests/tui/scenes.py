@@ -1,0 +1,225 @@
+"""Every screen in each of its states: how to get there, and what proves that it is shown."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from betar_tui.errors import ControlError, StoreLockedError
+from betar_tui.market.marketplace import Connectivity, DagNode
+from betar_tui.tui.widgets.detail import DetailView
+from tests.tui.fake import FakeMarketplace
+from tests.tui.market import market
+from tests.tui.test_snapshots import lively
+from tests.tui.ui import Ui
+
+Steps = Callable[[Ui], Awaitable[None]]
+Prepare = Callable[[FakeMarketplace], None]
+
+LOG = (
+    "2026-11-23 12:04:01,220 INFO betar_tui.p2p.service: listening on /ip4/192.168.1.20/tcp/4001",
+    "2026-11-23 12:04:09,013 WARNING betar_tui.p2p.service: 12D3KooWQz…77be sent a block that does not hash to its CID",
+    "2026-11-23 12:04:11,500 ERROR betar_tui.store: the disk is full",
+)
+LOCKED = StoreLockedError("another betar-tui uses this data directory")
+BUSY = ControlError("the peer is busy")
+NOTHING: dict[str, Any] = {"listings": []}
+ALONE: dict[str, Any] = {"listings": [], "peers": 0}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """`sees` is on the screen in each size; `options` go to `ui`."""
+
+    screen: str
+    state: str
+    steps: Steps
+    sees: str
+    options: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.screen}-{self.state}"
+
+
+def scene(screen: str, state: str, steps: Steps, sees: str, **options: Any) -> Scene:
+    """A scene; a state that never gets ready says so with ready=False."""
+    return Scene(screen, state, steps, sees, options)
+
+
+def keys(*names: str) -> Steps:
+    """Press keys, one after the other has been dealt with."""
+
+    async def steps(ui: Ui) -> None:
+        for name in names:
+            await ui.press(name)
+
+    return steps
+
+
+def busy(*names: str) -> Steps:
+    """A market in which something happens, then keys."""
+
+    async def steps(ui: Ui) -> None:
+        await lively(ui)
+        await keys(*names)(ui)
+
+    return steps
+
+
+def held(name: str) -> Prepare:
+    """A method that never answers."""
+
+    def prepare(fake: FakeMarketplace) -> None:
+        fake.gates[name] = trio.Event()
+
+    return prepare
+
+
+def failing(name: str, error: Any = LOCKED) -> Prepare:
+    """A method that always fails."""
+
+    def prepare(fake: FakeMarketplace) -> None:
+        fake.fail[name] = error
+
+    return prepare
+
+
+def offline(fake: FakeMarketplace) -> None:
+    """No network runs."""
+    fake.go(Connectivity.STOPPED)
+
+
+def branches(fake: FakeMarketplace) -> None:
+    """A history with branches."""
+    ids = [item.id for item in market(40)]
+    links = {6: (5, 4), 5: (3,), 4: (3, 2), 3: (1,), 2: (1,), 1: ()}
+    height = {6: 4, 5: 3, 4: 3, 3: 2, 2: 2, 1: 1}
+    fake.deltas = tuple(
+        DagNode(_cid(n), height[n], tuple(map(_cid, links[n])), 600 + 31 * n, n % 3, 0 if n % 3 else 1, (ids[n],))
+        for n in links
+    )
+
+
+def _cid(number: int) -> str:
+    return f"bafyreib{'qazxswedcvfrtgb' * 3}{number:04d}"
+
+
+def unreadable() -> Sequence[str]:
+    """A log that may not be read."""
+    raise PermissionError(13, "Permission denied", "betar.log")
+
+
+def endless() -> Sequence[str]:
+    """A log that takes longer to read than anybody looks; it comes to an end so that its thread does."""
+    threading.Event().wait(3)
+    return ()
+
+
+async def history(ui: Ui, text: str) -> None:
+    """Open the first listing and wait for what its history says."""
+    await ui.press("enter")
+    await ui.until(lambda: text in ui.one(DetailView).query_one(".detail-history").content.plain, text)
+
+
+async def detail_loading(ui: Ui) -> None:
+    await history(ui, "asking the peer")
+    await ui.press("j")
+
+
+async def detail_error(ui: Ui) -> None:
+    await history(ui, "the peer is busy")
+    await ui.press("j")
+
+
+async def detail_gone(ui: Ui) -> None:
+    await ui.press("enter")
+    ui.market.remove(ui.app.screen.listing_id)  # type: ignore[attr-defined]
+    await ui.sees("no longer listed")
+
+
+async def peers_error(ui: Ui) -> None:
+    ui.market.fail["peers"] = BUSY
+    ui.market.go(Connectivity.ONLINE, peers=2)
+    await ui.press("2")
+
+
+async def peer_gone(ui: Ui) -> None:
+    await keys("2", "enter")(ui)
+    ui.market.go(Connectivity.STOPPED)
+    await ui.sees("no longer connected", "offline")
+
+
+async def form_errors(ui: Ui) -> None:
+    await ui.press("n")
+    await ui.type("swift-ocr-12")
+    await ui.press("tab")
+    await ui.type("cheap")
+    await ui.press("f2")
+
+
+async def refused(ui: Ui) -> None:
+    await ui.press("a")
+    await ui.type("nowhere")
+    await ui.press("enter")
+
+
+async def palette(ui: Ui) -> None:
+    await ui.press("ctrl+p")
+    await ui.type("publish")
+
+
+SCENES = (
+    scene("market", "ready", busy(), "× delisted"),
+    scene("market", "loading", keys(), "Reading the stored listings", prepare=held("listings"), ready=False),
+    scene("market", "empty", keys(), "No listings yet", **ALONE),
+    scene("market", "error", keys(), "The listings cannot be read", prepare=failing("listings"), ready=False),
+    scene("market", "offline", keys(), "nothing is stored yet", prepare=offline, **NOTHING),
+    scene("market", "offline-with-rows", keys(), "□ offline", prepare=offline),
+    scene("detail", "ready", keys("enter"), "signed by its seller"),
+    scene("detail", "loading", detail_loading, "asking the peer", prepare=held("show")),
+    scene("detail", "error", detail_error, "the peer is busy", prepare=failing("show", BUSY)),
+    scene("detail", "gone", detail_gone, "no longer listed"),
+    scene("detail", "offline", keys("enter"), "□ offline", prepare=offline),
+    scene("peers", "ready", keys("2"), "→ out"),
+    scene("peers", "loading", keys("2"), "Asking for peers", prepare=held("status"), ready=False),
+    scene("peers", "empty", keys("2"), "No peers yet", **ALONE),
+    scene("peers", "error", peers_error, "The peers cannot be read"),
+    scene("peers", "offline", keys("2"), "no peer runs on this", prepare=offline, **NOTHING),
+    scene("peer", "ready", keys("2", "enter"), "does not follow the market"),
+    scene("peer", "offline", peer_gone, "no longer connected"),
+    scene("activity", "ready", busy("3"), "aaa-brand-new"),
+    scene("activity", "loading", keys("3"), "Waiting for the peer", prepare=held("status"), ready=False),
+    scene("activity", "empty", keys("3"), "Nothing has changed yet", **ALONE),
+    scene("activity", "offline", keys("3"), "Only your own changes", prepare=offline, **NOTHING),
+    scene("activity", "error", keys("3"), "Lost the peer", prepare=failing("events", BUSY), ready=False),
+    scene("replica", "ready", keys("4"), "◆", prepare=branches),
+    scene("replica", "loading", keys("4"), "Reading the newest deltas", prepare=held("dag")),
+    scene("replica", "empty", keys("4"), "The replica is empty", **ALONE),
+    scene("replica", "error", keys("4"), "The deltas cannot be read", prepare=failing("dag")),
+    scene("replica", "offline", keys("4"), "the replica is empty", prepare=offline, **NOTHING),
+    scene("delta", "ready", keys("4", "down", "down", "enter"), "Linked from", prepare=branches),
+    scene("mine", "ready", keys("5"), "announced to 3 peers"),
+    scene("mine", "loading", keys("5"), "Reading the stored listings", prepare=held("listings"), ready=False),
+    scene("mine", "empty", keys("5"), "You list nothing yet", **ALONE),
+    scene("mine", "error", keys("5"), "Your listings cannot be read", prepare=failing("listings"), ready=False),
+    scene("mine", "offline", keys("5"), "you list nothing yet", prepare=offline, **NOTHING),
+    scene("log", "ready", keys("6"), "the disk is full", log_tail=lambda: LOG),
+    scene("log", "loading", keys("6"), "Reading the log", log_tail=endless),
+    scene("log", "empty", keys("6"), "Nothing was logged yet"),
+    scene("log", "error", keys("6"), "The log cannot be read", log_tail=unreadable),
+    scene("help", "ready", keys("question_mark"), "Main screen"),
+    scene("settings", "ready", keys("comma"), "the terminal's own colours"),
+    scene("copy-menu", "ready", keys("y"), "Copy of"),
+    scene("copy-menu", "of-a-peer", keys("2", "y"), "Copy of peer"),
+    scene("publish", "ready", keys("n"), "Publish a listing"),
+    scene("publish", "error", form_errors, "to correct"),
+    scene("edit", "ready", keys("5", "e"), "Edit "),
+    scene("confirm", "ready", keys("5", "d"), "Keep it (n)"),
+    scene("connect", "ready", keys("a"), "Add a peer"),
+    scene("connect", "error", refused, "a multiaddr begins with /"),
+    scene("palette", "ready", palette, "Publish a listing of yours"),
+)
