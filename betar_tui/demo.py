@@ -58,22 +58,32 @@ async def run_demo(options: TuiOptions | None = None) -> None:
         logs.configure("info", "text", folder / "betar-tui.log")
         painted = trio.Event()
         chosen = replace(options or TuiOptions(), title="betar demo", painted=painted.set)
-        async with (
-            _neighbours(folder) as child,
-            open_node(_config(folder / "you"), network=True, start=painted) as node,
-            trio.open_nursery() as nursery,
-        ):
-            nursery.start_soon(_join, node, child)
+        async with demo_market(folder, start=painted) as node:
             await run_app(node, options=chosen)
-            nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager
-async def _neighbours(folder: Path) -> AsyncIterator[trio.Process]:
+async def demo_market(folder: Path, *, start: trio.Event | None = None, seed: str = "") -> AsyncIterator[Node]:
+    """A node of our own, not online before `start`, and its five neighbours joining; `seed` fixes their dice."""
+    async with (
+        _neighbours(folder, seed) as child,
+        open_node(_config(folder / "you"), network=True, start=start) as node,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(_join, node, child)
+        yield node
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _neighbours(folder: Path, seed: str = "") -> AsyncIterator[trio.Process]:
     """The child process with the other peers."""
     with (folder / "peers.log").open("wb") as errors:
         child = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "betar_tui.demo", str(folder)], stdin=-1, stdout=-1, stderr=errors
+            [sys.executable, "-m", "betar_tui.demo", str(folder), *filter(None, [seed])],
+            stdin=-1,
+            stdout=-1,
+            stderr=errors,
         )
     try:
         yield child
@@ -164,7 +174,9 @@ def _other_price(item: Listing) -> ListingPatch:
 
 
 def main() -> None:
-    """The child: the folder to live in is its only argument."""
+    """The child: its arguments are the folder to live in and, where its dice are to be fixed, a seed."""
+    if seed := sys.argv[2:]:
+        random.seed(seed[0])
     logs.configure("warning", "text", None)
     trio.run(_market, Path(sys.argv[1]))
 

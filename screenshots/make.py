@@ -1,18 +1,18 @@
 """Pictures of every screen: `python screenshots/make.py [DIRECTORY]`, from the root of the repository.
 
-Drives the real app over the sample market of the tests, so that the pictures change only when the interface does, and
-writes an SVG for each screen, size and theme. PNGs are made too where `rsvg-convert` is on the PATH (Debian: apt-get
-install librsvg2-bin); without it the script says so and leaves them out. Look at the pictures: nobody else does.
+Drives the real app on the demo market: a node of our own on a throw-away directory and five real peers in a child
+process, over loopback. Writes an SVG and a PNG for each screen, size and theme, and a GIF of the main path; it says
+which it has to leave out for want of a tool. Look at the pictures: nobody else does.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -20,116 +20,93 @@ sys.path.insert(0, str(ROOT))
 os.environ["TZ"] = "UTC"
 time.tzset()
 
-from betar_tui.market.marketplace import DagNode  # noqa: E402
-from tests.tui.fake import FakeMarketplace  # noqa: E402
-from tests.tui.market import market  # noqa: E402
-from tests.tui.test_snapshots import lively, settled  # noqa: E402
-from tests.tui.ui import NEVER, Ui, ui  # noqa: E402
+import trio  # noqa: E402
+import trio_asyncio  # noqa: E402
+
+from betar_tui import logs  # noqa: E402
+from betar_tui.demo import demo_market  # noqa: E402
+from betar_tui.market.marketplace import Marketplace  # noqa: E402
+from betar_tui.tui.app import BetarApp  # noqa: E402
+from betar_tui.tui.bridge import Bridge  # noqa: E402
+from betar_tui.tui.options import TuiOptions  # noqa: E402
+from screenshots.images import Images  # noqa: E402
+from screenshots.screens import SCREENS, home, main_path, ready  # noqa: E402
+from tests.tui.ui import Ui  # noqa: E402
 
 SIZES = {"80x24": (80, 24), "140x40": (140, 40)}
 THEMES = ("betar-dark", "betar-light")
 PNG_WIDTH = {"80x24": 640, "140x40": 1120}
-
-Steps = Callable[[Ui], Awaitable[None]]
-
-
-def keys(*names: str) -> Steps:
-    """A screen that keys lead to."""
-
-    async def steps(ui: Ui) -> None:
-        await lively(ui)
-        await ui.press(*names)
-        await settled(ui)
-
-    return steps
+GIF_SIZE, GIF_WIDTH = (100, 28), 800
+SEED = "pictures"
 
 
-async def form(ui: Ui) -> None:
-    """The form with a name, a price that is none, and what is wrong with it."""
-    await ui.press("n")
-    await ui.type("swift-ocr-12")
-    await ui.press("tab")
-    await ui.type("cheap")
-    await ui.press("f2")
-    ui.app.screen.query_one("#field-name").cursor_blink = False  # type: ignore[attr-defined]
-    await ui.pilot.pause()
-
-
-async def filtered(ui: Ui) -> None:
-    """A filter that leaves some rows."""
-    await lively(ui)
-    await ui.press("slash")
-    await ui.type("ocr price<0.9")
-    await ui.press("enter")
-    await settled(ui)
-
-
-SCREENS: dict[str, Steps] = {
-    "market": keys(),
-    "filter": filtered,
-    "listing": keys("enter"),
-    "peers": keys("2"),
-    "activity": keys("3"),
-    "replica": keys("4"),
-    "delta": keys("4", "down", "down", "enter"),
-    "mine": keys("5"),
-    "log": keys("6"),
-    "publish": form,
-    "help": keys("question_mark"),
-}
-
-
-def prepare(fake: FakeMarketplace) -> None:
-    """A history with branches."""
-    ids = [item.id for item in market(40)]
-    links = {9: (8, 6), 8: (7,), 7: (5,), 6: (4,), 5: (3,), 4: (3, 2), 3: (1,), 2: (1,), 1: ()}
-    height = {9: 6, 8: 5, 7: 4, 6: 4, 5: 3, 4: 3, 3: 2, 2: 2, 1: 1}
-    fake.deltas = tuple(
-        DagNode(_cid(n), height[n], tuple(map(_cid, links[n])), 600 + 31 * n, n % 3, 0 if n % 3 else 1, (ids[n],))
-        for n in links
-    )
-
-
-def _cid(number: int) -> str:
-    return f"bafyreib{'qazxswedcvfrtgb' * 3}{number:04d}"
-
-
-def picture(folder: Path, name: str, size: str, theme: str) -> Path:
-    """One SVG."""
-    path = folder / f"{name}-{size}-{theme.removeprefix('betar-')}.svg"
-
-    @ui(size=SIZES[size], theme=theme, settle=NEVER, prepare=prepare, log_tail=lambda: LOG)
-    async def take(hand: Ui) -> None:
-        await SCREENS[name](hand)
-        # Without it some converters swallow the spaces between columns.
-        svg = hand.app.export_screenshot().replace("<text ", '<text xml:space="preserve" ')
-        path.write_text(svg)
-
-    take()
+def save(ui: Ui, path: Path) -> Path:
+    """The screen as an SVG."""
+    # Without it some converters swallow the spaces between columns.
+    path.write_text(ui.app.export_screenshot().replace("<text ", '<text xml:space="preserve" '))
     return path
 
 
-LOG = (
-    "2026-11-23 12:04:01,220 INFO betar_tui.p2p.service: listening on /ip4/192.168.1.20/tcp/4001",
-    "2026-11-23 12:04:02,871 INFO betar_tui.p2p.service: 12D3KooWJk…a91f is connected",
-    "2026-11-23 12:04:09,013 WARNING betar_tui.p2p.service: 12D3KooWQz…77be sent a block that does not hash to its CID",
-)
+async def film(ui: Ui, images: Images, scratch: Path) -> list[Path]:
+    """Walk the main path; the frames as PNGs."""
+    frames: list[Path] = []
+
+    def frame() -> None:
+        svg = save(ui, scratch / f"frame-{len(frames):02d}.svg")
+        if png := images.png(svg, GIF_WIDTH):
+            frames.append(png)
+
+    await main_path(ui, frame)
+    return frames
+
+
+async def pictures(ui: Ui, images: Images, folder: Path) -> None:
+    """Every screen in each size and theme."""
+    for size, (width, height) in SIZES.items():
+        await home(ui)
+        await ui.pilot.resize_terminal(width, height)
+        for theme in THEMES:
+            ui.app.settings.change(theme=theme)
+            for name, steps in SCREENS.items():
+                await home(ui)
+                await steps(ui)
+                svg = save(ui, folder / f"{name}-{size}-{theme.removeprefix('betar-')}.svg")
+                images.png(svg, PNG_WIDTH[size])
+                sys.stdout.write(f"{svg.name}\n")
+                sys.stdout.flush()
+
+
+async def session(market: Marketplace, scratch: Path, work: Callable[[Ui], Awaitable[None]]) -> None:
+    """One start of the app; in asyncio."""
+    log = scratch / "betar-tui.log"
+    options = TuiOptions(title="betar demo", animate=False, log_tail=partial(logs.tail, log))
+    app = BetarApp(Bridge(market, interval=options.interval), options)
+    async with app.run_test(size=GIF_SIZE, notifications=True) as pilot:
+        await work(Ui(app, pilot, market, time.time))  # type: ignore[arg-type]
+
+
+async def run(folder: Path, images: Images) -> None:
+    """Demo, app, film and pictures."""
+
+    async def work(ui: Ui) -> None:
+        frames = await film(ui, images, scratch)
+        await ready(ui)
+        await pictures(ui, images, folder)
+        images.gif(frames, folder / "main-path.gif")
+
+    with tempfile.TemporaryDirectory(prefix="betar-tui-pictures-", ignore_cleanup_errors=True) as name:
+        scratch = Path(name)
+        logs.configure("info", "text", scratch / "betar-tui.log")
+        async with demo_market(scratch, seed=SEED) as node, trio_asyncio.open_loop():
+            await trio_asyncio.aio_as_trio(session)(node, scratch, work)
 
 
 def main() -> int:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
-    converter = shutil.which("rsvg-convert")
-    if converter is None:
-        sys.stderr.write("no rsvg-convert on the PATH: only SVGs are made (Debian: apt-get install librsvg2-bin)\n")
-    for size in SIZES:
-        for theme in THEMES:
-            for name in SCREENS:
-                svg = picture(folder, name, size, theme)
-                if converter:
-                    width = str(PNG_WIDTH[size])
-                    subprocess.run([converter, "-w", width, str(svg), "-o", str(svg.with_suffix(".png"))], check=True)
-                sys.stdout.write(f"{svg.name}\n")
+    images = Images()
+    images.say_missing()
+    trio.run(run, folder, images)
     return 0
 
 

@@ -65,9 +65,9 @@ class Ui:
                 return
         raise AssertionError(f"{text!r} is not on the screen:\n{self.text}")
 
-    async def until(self, condition: Callable[[], object], what: str = "") -> None:
-        """Wait until a condition holds; fails with the screen after five seconds."""
-        with Deadline(5) as expired:
+    async def until(self, condition: Callable[[], object], what: str = "", within: float = 5) -> None:
+        """Wait until a condition holds; fails with the screen after `within` seconds."""
+        with Deadline(within) as expired:
             while not condition():
                 if expired():
                     raise AssertionError(f"never: {what or inspect.getsource(condition).strip()}\n{self.text}")
