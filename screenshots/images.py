@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SHORT, LONG = 90, 350
@@ -42,6 +43,11 @@ class Images:
             subprocess.run([self.magick, str(png), "+dither", "-colors", "128", "-strip", f"PNG8:{png}"], check=True)
         return png
 
+    def pngs(self, svgs: Sequence[tuple[Path, int]]) -> list[Path]:
+        """Many of them, side by side, in the order of the SVGs."""
+        with ThreadPoolExecutor() as pool:
+            return [png for png in pool.map(lambda each: self.png(*each), svgs) if png]
+
     def gif(self, frames: Sequence[Path], target: Path) -> bool:
         """An animation of PNGs of one size; whether it could be made."""
         if not frames or not (self.magick or self.pillow):
@@ -59,7 +65,10 @@ def _magick() -> str | None:
     """ImageMagick under either of its names, if it is what answers to it."""
     for name in ("magick", "convert"):
         path = shutil.which(name)
-        if path and b"Version: ImageMagick" in subprocess.run([path, "-version"], capture_output=True).stdout:
+        if (
+            path
+            and b"Version: ImageMagick" in subprocess.run([path, "-version"], check=False, capture_output=True).stdout
+        ):
             return path
     return None
 

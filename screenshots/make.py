@@ -47,21 +47,16 @@ def save(ui: Ui, path: Path) -> Path:
     return path
 
 
-async def film(ui: Ui, images: Images, scratch: Path) -> list[Path]:
-    """Walk the main path; the frames as PNGs."""
+async def film(ui: Ui, scratch: Path) -> list[Path]:
+    """Walk the main path; the frames as SVGs."""
     frames: list[Path] = []
-
-    def frame() -> None:
-        svg = save(ui, scratch / f"frame-{len(frames):02d}.svg")
-        if png := images.png(svg, GIF_WIDTH):
-            frames.append(png)
-
-    await main_path(ui, frame)
+    await main_path(ui, lambda: frames.append(save(ui, scratch / f"frame-{len(frames):02d}.svg")))
     return frames
 
 
-async def pictures(ui: Ui, images: Images, folder: Path) -> None:
-    """Every screen in each size and theme."""
+async def pictures(ui: Ui, folder: Path) -> list[tuple[Path, int]]:
+    """Every screen in each size and theme: the SVGs, and how wide their PNGs are to be."""
+    made = []
     for size, (width, height) in SIZES.items():
         await home(ui)
         await ui.pilot.resize_terminal(width, height)
@@ -71,9 +66,10 @@ async def pictures(ui: Ui, images: Images, folder: Path) -> None:
                 await home(ui)
                 await steps(ui)
                 svg = save(ui, folder / f"{name}-{size}-{theme.removeprefix('betar-')}.svg")
-                images.png(svg, PNG_WIDTH[size])
+                made.append((svg, PNG_WIDTH[size]))
                 sys.stdout.write(f"{svg.name}\n")
                 sys.stdout.flush()
+    return made
 
 
 async def session(market: Marketplace, scratch: Path, work: Callable[[Ui], Awaitable[None]]) -> None:
@@ -89,16 +85,19 @@ async def run(folder: Path, images: Images) -> None:
     """Demo, app, film and pictures."""
 
     async def work(ui: Ui) -> None:
-        frames = await film(ui, images, scratch)
+        frames.extend(await film(ui, scratch))
         await ready(ui)
-        await pictures(ui, images, folder)
-        images.gif(frames, folder / "main-path.gif")
+        svgs.extend(await pictures(ui, folder))
 
+    frames: list[Path] = []
+    svgs: list[tuple[Path, int]] = []
     with tempfile.TemporaryDirectory(prefix="betar-tui-pictures-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         logs.configure("info", "text", scratch / "betar-tui.log")
         async with demo_market(scratch, seed=SEED) as node, trio_asyncio.open_loop():
             await trio_asyncio.aio_as_trio(session)(node, scratch, work)
+        images.pngs(svgs)
+        images.gif(images.pngs([(svg, GIF_WIDTH) for svg in frames]), folder / "main-path.gif")
 
 
 def main() -> int:
