@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.timer import Timer
 from textual.widgets import Input
 
 from betar_tui.market.index import SORT_COLUMNS
@@ -38,7 +37,7 @@ from betar_tui.tui.widgets.status import StatusBar
 
 WIDE = 120
 
-REST = 0.04
+REST = 0.08
 """Seconds the cursor rests on a listing before it is drawn in full."""
 
 # What keys do on this screen, unless a filter is being typed; Tab works there as well.
@@ -58,7 +57,6 @@ class MainScreen(LiveScreen[None]):
         self._filtering = Filtering(model.index)
         self._pane = "listings"
         self._own_shown: bool | None = None
-        self._resting: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -79,6 +77,8 @@ class MainScreen(LiveScreen[None]):
     def on_mount(self) -> None:
         """Show what is known, which may be nothing yet."""
         self.set_class(True, "-pane-listings")
+        # One timer for all moves: to make one and end it costs more than drawing the move.
+        self._resting = self.set_interval(REST, self._rested, pause=True)
         self.sync(News(listings=True, status=True, activity=True, replaced=True))
         self._rows.focus()
 
@@ -164,13 +164,16 @@ class MainScreen(LiveScreen[None]):
     def _show_detail(self) -> None:
         if self._wide:
             # Drawing a listing in full takes longer than moving on to the next one: only where the cursor rests.
-            if self._resting is not None:
-                self._resting.stop()
-            self._resting = self.set_timer(REST, self._draw_detail)
+            self._resting.reset()
+            self._resting.resume()
         own = not self.why_not("edit")
         if own != self._own_shown:
             self._own_shown = own
             self.query_one(KeyLine).refresh()
+
+    def _rested(self) -> None:
+        self._resting.pause()
+        self._draw_detail()
 
     def _draw_detail(self) -> None:
         self.query_one(DetailView).show(self.current)

@@ -62,8 +62,8 @@ class LineList(ScrollView, can_focus=True):
         self._placed: dict[int, Strip] = {}
         self._placed_size = Size()
 
-    class Moved(Message):
-        """The cursor stands on another line, or was moved by the person."""
+    class Moved(Message, bubble=False):
+        """The cursor stands on another line, or was moved by the person. It goes to the screen and to nobody else."""
 
         def __init__(self, lines: LineList, by_person: bool) -> None:
             super().__init__()
@@ -249,7 +249,7 @@ class LineList(ScrollView, can_focus=True):
         """Redraw the two lines concerned."""
         self.refresh_line(old)
         self.refresh_line(new)
-        self._moved(False)
+        self._moved(self._by_person)
 
     def show_cursor(self) -> None:
         """Scroll so that the cursor is in sight."""
@@ -264,9 +264,19 @@ class LineList(ScrollView, can_focus=True):
 
     def action_move(self, by: int) -> None:
         """Move the cursor by lines."""
-        self.cursor += by
+        self._go(self.cursor + by)
         self.show_cursor()
-        self._moved(True)
+
+    _by_person = False
+
+    def _go(self, row: int) -> None:
+        """The person moves the cursor; staying where it is, at an end, is a move as well."""
+        before = self.cursor
+        self._by_person = True
+        self.cursor = row
+        self._by_person = False
+        if self.cursor == before:
+            self._moved(True)
 
     def action_page(self, by: int) -> None:
         """Move the cursor by pages."""
@@ -288,8 +298,7 @@ class LineList(ScrollView, can_focus=True):
             return
         # A first click that only brings the focus here must not open what happens to be under the cursor.
         again = row == self.cursor and self._was_focused
-        self.cursor = row
-        self._moved(True)
+        self._go(row)
         if again or event.chain >= 2:
             self.action_open()
 
@@ -318,7 +327,7 @@ class LineList(ScrollView, can_focus=True):
     on_mouse_scroll_up = on_mouse_scroll_down
 
     def _moved(self, by_person: bool) -> None:
-        self.post_message(self.Moved(self, by_person))
+        self.screen.post_message(self.Moved(self, by_person))
 
 
 def _moved(lines: dict[int, Line], by: int) -> dict[int, Line]:
