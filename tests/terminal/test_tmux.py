@@ -110,3 +110,27 @@ async def test_a_listing_appears_and_one_is_published_and_delisted(tmp_path):
             await eventually(gone_at_the_other, what="the listing gone at the other peer")
             await window.keys("Escape")
             await window.shows("lucid-ocr")
+
+
+async def test_settings_are_kept_and_what_is_wrong_with_them_is_said(tmp_path):
+    data = tmp_path / "data"
+    arguments = ("--data-dir", str(data), "--listen", "/ip4/127.0.0.1/tcp/0")
+    data.mkdir(mode=0o700)
+    file = data / "config.toml"
+    file.write_text('# mine\n[interface]\ndensity = "roomy"\n[interface.keys]\npublish = "P"\n')
+    async with terminal(tmp_path, *arguments) as window:
+        await window.shows("compact is used", "or P to publish")
+        await window.keys(",")
+        await window.shows("(•) betar-dark")
+        await window.keys("Down", "Enter")
+        await window.shows("(•) betar-light")
+
+        async def kept() -> bool:
+            return 'theme = "betar-light"' in file.read_text()
+
+        await eventually(kept, what="the theme in config.toml")
+        assert file.read_text().startswith("# mine")
+    async with terminal(tmp_path, *arguments) as window:
+        await window.shows("or P to publish")
+        await window.keys(",")
+        await window.shows("(•) betar-light")

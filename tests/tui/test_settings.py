@@ -252,6 +252,14 @@ async def test_settings_by_keyboard_alone(ui):
 
 
 @ui()
+async def test_keys_typed_ahead_are_taken_in_their_order(ui):
+    await ui.press("comma")
+    for key in ("down", "enter", "down", "space"):
+        ui.app.simulate_key(key)
+    await ui.sees("(•) ansi-dark")
+
+
+@ui()
 async def test_settings_by_mouse_alone(ui):
     await ui.press("comma")
     await ui.click_text("[x] seller")

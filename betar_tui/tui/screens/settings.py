@@ -93,6 +93,13 @@ def _one(chosen: bool) -> str:
 class SettingsLines(PlaceLines):
     """The lines; one click chooses."""
 
+    # Not at the screen, before the lines have the keys: what was typed ahead of Enter must have moved the cursor.
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("settings")]
+
+    def action_choose(self) -> None:
+        """Choose the line under the cursor."""
+        self.action_open()
+
     def on_click(self, event: events.Click) -> None:
         """A click does what Enter does on that line, however often."""
         event.prevent_default()
@@ -105,7 +112,6 @@ class SettingsLines(PlaceLines):
 class SettingsScreen(PlaceScreen):
     """One line a choice."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("settings", first=True)]
     TITLE = "Settings"
     SCOPE = "settings"
     LINES = SettingsLines
@@ -127,10 +133,6 @@ class SettingsScreen(PlaceScreen):
         """Choose."""
         self._choices[row].choose()
         self.show()
-
-    def action_choose(self) -> None:
-        """Choose the line under the cursor."""
-        self.lines.action_open()
 
     def _explain(self, action_id: str) -> None:
         keys = ",".join(self._model.keys.keys(action_id))
