@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from betar_tui.errors import FilterError, ListingError
-from betar_tui.market.index import SORT_COLUMNS, ListingIndex
+from betar_tui.market.index import ListingIndex
 from betar_tui.market.listing import decode, description_of, same_but_for_time
 from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingPage, Provenance
+from betar_tui.market.order import SORT_COLUMNS
 from betar_tui.p2p.writer import Applied
 from betar_tui.replica import Effect, Node, keys
 from betar_tui.replica import cid as cids

@@ -14,40 +14,20 @@ the orders of all columns. Without it each is done when it is first needed.
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any
 
 from betar_tui.market.filter import Filter, Term, haystack, parse, screen
-from betar_tui.market.marketplace import Change, ChangeKind, Listing, Provenance
-
-SortKey = tuple[Any, str, str]
+from betar_tui.market.marketplace import Change, ChangeKind, Listing
+from betar_tui.market.order import KEYS, SORT_COLUMNS, SortKey, order_ties, place, put, sort_key, take
 
 SLICE = 4_000
 """Listings read, or made searchable, in one go: a few milliseconds."""
 
 SORT_SLICE = 12_500
 """Listings sorted in one go, before all are merged."""
-
-_STATE_RANK = {Provenance.VERIFIED: 1, Provenance.UNSIGNED: 2, Provenance.INVALID: 3}
-
-_KEYS: dict[str, Callable[[Listing], Any]] = {
-    "name": lambda listing: _folded(listing.name),
-    "price": lambda listing: listing.price,
-    "seller": lambda listing: listing.seller_id,
-    "seen": lambda listing: -listing.seen_at,
-    "state": lambda listing: 0 if listing.mine else _STATE_RANK[listing.provenance],
-}
-
-SORT_COLUMNS: tuple[str, ...] = tuple(_KEYS)
-"""The columns `set_sort` takes. "seen" ascending is the youngest first: ages count up."""
-
-
-def sort_key(column: str, listing: Listing) -> SortKey:
-    """What a listing is ordered by: equal prices read alphabetically, and the id makes a row unique."""
-    return _KEYS[column](listing), _folded(listing.name), listing.id
 
 
 class ListingIndex:
@@ -129,7 +109,7 @@ class ListingIndex:
     def shows(self, listing_id: str) -> bool:
         """Whether the listing passes the filter."""
         slot = self._slot.get(listing_id)
-        return slot is not None and (not self._sieve.terms or _place(self._shown(), slot, self._key_of())[1])
+        return slot is not None and (not self._sieve.terms or place(self._shown(), slot, self._key_of())[1])
 
     @property
     def generation(self) -> int:
@@ -230,8 +210,8 @@ class ListingIndex:
 
     def set_sort(self, column: str, descending: bool) -> None:
         """Order by one of SORT_COLUMNS. Raises ValueError for another."""
-        if column not in _KEYS:
-            raise ValueError(f"no column {column!r} to sort by: use one of {', '.join(_KEYS)}")
+        if column not in KEYS:
+            raise ValueError(f"no column {column!r} to sort by: use one of {', '.join(KEYS)}")
         if (column, descending) == self.sort:
             return
         if column != self._column:
@@ -277,7 +257,7 @@ class ListingIndex:
         return self._orders[column]
 
     def _sort_in_slices(self, column: str) -> Iterator[None]:
-        listings, key = self._listings, _KEYS[column]
+        listings, key = self._listings, KEYS[column]
         # Sorting is stable: equal ones stay as their names are ordered.
         slots = list(self._slot.values()) if column == "name" else self._order("name").copy()
         keys: list[Any] = [None] * len(listings)
@@ -304,10 +284,10 @@ class ListingIndex:
             return
         result = [slot for slot in runs[0] if slot not in touched] if runs else []
         if column == "name":
-            _order_ties(result, keys, listings)
+            order_ties(result, keys, listings)
         for slot in touched:
             if slot < len(listings) and listings[slot] is not None:
-                _put(result, slot, self._key_of(column))
+                put(result, slot, self._key_of(column))
         self._touched = None
         self._orders[column] = result
         yield
@@ -372,13 +352,13 @@ class ListingIndex:
         self._touch(slot)
         self._hay[slot] = haystack(new)
         for column, order in self._orders.items():
-            _put(order, slot, self._key_of(column))
+            put(order, slot, self._key_of(column))
         self._show(slot)
 
     def _remove(self, slot: int) -> None:
         old = self._at(slot)
         for column, order in self._orders.items():
-            _take(order, slot, self._key_of(column))
+            take(order, slot, self._key_of(column))
         self._hide(slot)
         self._by_seller[old.seller_id] -= 1
         del self._slot[old.id]
@@ -390,7 +370,7 @@ class ListingIndex:
         old = self._at(slot)
         moved = [column for column in self._orders if sort_key(column, old) != sort_key(column, new)]
         for column in moved:
-            _take(self._orders[column], slot, self._key_of(column))
+            take(self._orders[column], slot, self._key_of(column))
         self._hide(slot)
         self._listings[slot] = new
         if (old.name, old.description, old.seller_id) != (new.name, new.description, new.seller_id):
@@ -400,18 +380,18 @@ class ListingIndex:
             self._by_seller[new.seller_id] += 1
         self._touch(slot)
         for column in moved:
-            _put(self._orders[column], slot, self._key_of(column))
+            put(self._orders[column], slot, self._key_of(column))
         self._show(slot)
 
     def _show(self, slot: int) -> None:
         if self._sifted is not None:
             listing, seen = self._at(slot), self._first_seen[slot]
             if self._sieve.matches_cached(listing, self._hay[slot] or haystack(listing), self._clock(), seen):
-                _put(self._sifted, slot, self._key_of())
+                put(self._sifted, slot, self._key_of())
 
     def _hide(self, slot: int) -> None:
         if self._sifted is not None:
-            _take(self._sifted, slot, self._key_of())
+            take(self._sifted, slot, self._key_of())
 
     def _touch(self, slot: int) -> None:
         if self._touched is not None:
@@ -420,39 +400,3 @@ class ListingIndex:
     def _changed(self) -> None:
         self._rows = None
         self._generation += 1
-
-
-def _folded(name: str) -> str:
-    folded = name.casefold()
-    # Most names are folded as they stand: one text in memory is enough.
-    return name if folded == name else folded
-
-
-def _order_ties(slots: list[int], keys: Sequence[str], listings: Sequence[Listing | None]) -> None:
-    """Among sorted slots, order those of equal keys by id."""
-    sorted_keys = [keys[slot] for slot in slots]
-    ties = [at for at, (one, next_one) in enumerate(pairwise(sorted_keys)) if one == next_one]
-    done = 0
-    for at in ties:
-        if at < done:
-            continue
-        done = at + 1
-        while done < len(slots) and sorted_keys[done] == sorted_keys[at]:
-            done += 1
-        slots[at:done] = sorted(slots[at:done], key=lambda slot: listings[slot].id)  # type: ignore[union-attr]
-
-
-def _place(order: list[int], slot: int, key: Callable[[int], SortKey]) -> tuple[int, bool]:
-    """Where a slot is, or belongs, and whether it is there."""
-    at = bisect_left(order, key(slot), key=key)
-    return at, at < len(order) and order[at] == slot
-
-
-def _put(order: list[int], slot: int, key: Callable[[int], SortKey]) -> None:
-    order.insert(_place(order, slot, key)[0], slot)
-
-
-def _take(order: list[int], slot: int, key: Callable[[int], SortKey]) -> None:
-    at, there = _place(order, slot, key)
-    if there:
-        del order[at]

@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input
 
-from betar_tui.market.index import SORT_COLUMNS
+from betar_tui.market.order import SORT_COLUMNS
 from betar_tui.market.text import neutralise
 from betar_tui.tui import states
 from betar_tui.tui.actions import bindings
