@@ -41,7 +41,7 @@ class LogScreen(PlaceScreen):
         except OSError as error:
             self._tail, self._error = [], neutralise(str(error), 300)
         self._asked = True
-        self.show()
+        self.hear(self.show)
 
     def show(self) -> None:
         """Notices where there is no file, else the file, which has them all."""

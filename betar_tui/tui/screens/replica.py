@@ -61,7 +61,7 @@ class ReplicaScreen(PlaceScreen):
         except BetarError as error:
             self._error = neutralise(str(error), 300)
         self._asked = True
-        self.show()
+        self.hear(self.show)
 
     def sync(self, news: News) -> None:
         """Follow the model."""
