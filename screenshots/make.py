@@ -42,8 +42,11 @@ SEED = "pictures"
 
 def save(ui: Ui, path: Path) -> Path:
     """The screen as an SVG."""
+    svg = ui.app.export_screenshot()
     # Without it some converters swallow the spaces between columns.
-    path.write_text(ui.app.export_screenshot().replace("<text ", '<text xml:space="preserve" '))
+    svg = svg.replace("<text ", '<text xml:space="preserve" ')
+    # They also ignore how long a text is to be: at this size DejaVu Sans Mono is as wide as a cell, and borders meet.
+    path.write_text(svg.replace("font-size: 20px", "font-size: 20.265px"))
     return path
 
 
