@@ -96,9 +96,9 @@ def listings() -> list[Listing]:
     return [replace(each, id=f"{each.id}-{n}") for n, each in enumerate(market(SIZE))]
 
 
-async def typing(app: Measured) -> list[float]:
-    """Each letter of some filters, typed and taken away again."""
-    found = []
+async def typing(app: Measured) -> tuple[list[float], list[float]]:
+    """Each letter of some filters, typed and taken away again: milliseconds to the frame, and those of them at work."""
+    found, worked = [], []
     app.post_message(events.Key("slash", "/"))
     await asyncio.sleep(0.2)
     box = app.screen.query_one("#filter", Input)
@@ -106,10 +106,12 @@ async def typing(app: Measured) -> list[float]:
         texts = [word[:at] for at in range(1, len(word) + 1)]
         for text in [*texts, *reversed(texts[:-1]), ""]:
             key = text[-1] if len(text) > len(box.value) else "backspace"
-            found.append((await app.frame_after(key, lambda text=text: box.value == text))[0])  # type: ignore[misc]
+            latency, work, _ = await app.frame_after(key, lambda text=text: box.value == text)  # type: ignore[misc]
+            found.append(latency)
+            worked.append(work)
     app.post_message(events.Key("escape", None))
     await asyncio.sleep(0.2)
-    return found
+    return found, worked
 
 
 async def lateness(late: list[float]) -> None:
@@ -145,10 +147,13 @@ async def moving(app: Measured, rows: ListingRows, count: int) -> list[tuple[flo
 
 
 async def still(app: Measured, fake: FakeMarketplace) -> None:
-    found = await typing(app)
+    found, worked = await typing(app)
     cuts = statistics.quantiles(found, n=20)
     bar(f"{SIZE} listings: filter key to frame, p50", [cuts[9]], 45, "ms")
     bar("  p95", [cuts[18]], 70, "ms")
+    cuts = statistics.quantiles(worked, n=20)
+    bar("  of which work, p50", [cuts[9]], None, "ms")
+    bar("    p95", [cuts[18]], None, "ms")
     rows = app.screen.query_one("#rows", ListingRows)
     bar("cursor move, work", [statistics.median(work for _, work, _ in await moving(app, rows, 15))], 5, "ms")
     app.post_message(events.Key("pagedown", None))
@@ -169,7 +174,7 @@ async def still(app: Measured, fake: FakeMarketplace) -> None:
 async def busy(app: Measured) -> None:
     late: list[float] = []
     ticker = asyncio.ensure_future(lateness(late))
-    found = await typing(app)
+    found, _ = await typing(app)
     for _ in range(100):
         app.post_message(events.Key("down", None))
         await asyncio.sleep(0.03)

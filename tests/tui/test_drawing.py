@@ -33,7 +33,12 @@ class Recording:
 async def recorded(ui: Ui) -> Recording:
     """A recording that begins when all that is due has been drawn."""
     screen = ui.app.screen
-    await ui.until(lambda: not (screen._dirty_widgets or screen._layout_required or screen._scroll_required))
+
+    def at_rest() -> bool:
+        waiting = any(widget._repaint_required or widget._layout_required for widget in [screen, *screen.query("*")])
+        return not (waiting or screen._dirty_widgets or screen._scroll_required)
+
+    await ui.until(at_rest)
     return Recording(ui)
 
 
