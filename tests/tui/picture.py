@@ -10,12 +10,13 @@ from pathlib import Path
 from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Markdown
 
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.widgets.detail import DetailView
 from tests.tui.ui import Ui
 
-CALM = 2
+CALM = 3
 """So many looks in a row have to be the same."""
 
 Frame = list[tuple[str, tuple[tuple[int, str], ...]]]
@@ -106,6 +107,8 @@ def _is_told(ui: Ui, view: DetailView) -> bool:
         return True
     screen, listing = ui.app.screen, ui.app.model.index.get(view.listing_id)
     if isinstance(screen, MainScreen) and view.listing_id != screen.current:
+        return False
+    if listing is not None and not any(each.children for each in view.query(Markdown)):
         return False
     if listing is None or view._error or "show" in ui.market.gates:
         return True

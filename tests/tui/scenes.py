@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import trio
 
 from betar_tui.errors import ControlError, StoreLockedError
 from betar_tui.market.marketplace import Connectivity, DagNode
+from betar_tui.tui.screens.log import LogScreen
 from betar_tui.tui.widgets.detail import DetailView
 from tests.tui.fake import FakeMarketplace
 from tests.tui.market import market
@@ -113,12 +113,6 @@ def unreadable() -> Sequence[str]:
     raise PermissionError(13, "Permission denied", "betar.log")
 
 
-def endless() -> Sequence[str]:
-    """A log that takes longer to read than anybody looks; it comes to an end so that its thread does."""
-    threading.Event().wait(3)
-    return ()
-
-
 async def history(ui: Ui, text: str) -> None:
     """Open the first listing and wait for what its history says."""
     await ui.press("enter")
@@ -161,6 +155,20 @@ async def form_errors(ui: Ui) -> None:
     await ui.press("f2")
 
 
+async def lost(ui: Ui) -> None:
+    """No events from the first moment on; the status, asked for now and then, is known."""
+    ui.app.ask_status()
+    await ui.until(lambda: ui.app.model.status and ui.app.model.activity)
+    await ui.press("3")
+
+
+async def log_loading(ui: Ui) -> None:
+    """The log as it is before its first line is read."""
+    screen = LogScreen(ui.app.model, ui.app.deeds, ui.app.options)
+    screen.ask = lambda: None  # type: ignore[method-assign]
+    await ui.app.push_screen(screen)
+
+
 async def refused(ui: Ui) -> None:
     await ui.press("a")
     await ui.type("nowhere")
@@ -173,7 +181,7 @@ async def palette(ui: Ui) -> None:
 
 
 SCENES = (
-    scene("market", "ready", busy(), "× delisted"),
+    scene("market", "ready", busy(), "↑ 1 new"),
     scene("market", "loading", keys(), "Reading the stored listings", prepare=held("listings"), ready=False),
     scene("market", "empty", keys(), "No listings yet", **ALONE),
     scene("market", "error", keys(), "The listings cannot be read", prepare=failing("listings"), ready=False),
@@ -184,18 +192,18 @@ SCENES = (
     scene("detail", "error", detail_error, "the peer is busy", prepare=failing("show", BUSY)),
     scene("detail", "gone", detail_gone, "no longer listed"),
     scene("detail", "offline", keys("enter"), "□ offline", prepare=offline),
-    scene("peers", "ready", keys("2"), "→ out"),
+    scene("peers", "ready", keys("2"), "12D3…0003"),
     scene("peers", "loading", keys("2"), "Asking for peers", prepare=held("status"), ready=False),
     scene("peers", "empty", keys("2"), "No peers yet", **ALONE),
     scene("peers", "error", peers_error, "The peers cannot be read"),
     scene("peers", "offline", keys("2"), "no peer runs on this", prepare=offline, **NOTHING),
-    scene("peer", "ready", keys("2", "enter"), "does not follow the market"),
+    scene("peer", "ready", keys("2", "enter"), "follow the market"),
     scene("peer", "offline", peer_gone, "no longer connected"),
     scene("activity", "ready", busy("3"), "aaa-brand-new"),
     scene("activity", "loading", keys("3"), "Waiting for the peer", prepare=held("status"), ready=False),
     scene("activity", "empty", keys("3"), "Nothing has changed yet", **ALONE),
     scene("activity", "offline", keys("3"), "Only your own changes", prepare=offline, **NOTHING),
-    scene("activity", "error", keys("3"), "Lost the peer", prepare=failing("events", BUSY), ready=False),
+    scene("activity", "error", lost, "Lost the peer", prepare=failing("events", BUSY), ready=False),
     scene("replica", "ready", keys("4"), "◆", prepare=branches),
     scene("replica", "loading", keys("4"), "Reading the newest deltas", prepare=held("dag")),
     scene("replica", "empty", keys("4"), "The replica is empty", **ALONE),
@@ -208,7 +216,7 @@ SCENES = (
     scene("mine", "error", keys("5"), "Your listings cannot be read", prepare=failing("listings"), ready=False),
     scene("mine", "offline", keys("5"), "you list nothing yet", prepare=offline, **NOTHING),
     scene("log", "ready", keys("6"), "the disk is full", log_tail=lambda: LOG),
-    scene("log", "loading", keys("6"), "Reading the log", log_tail=endless),
+    scene("log", "loading", log_loading, "Reading the log"),
     scene("log", "empty", keys("6"), "Nothing was logged yet"),
     scene("log", "error", keys("6"), "The log cannot be read", log_tail=unreadable),
     scene("help", "ready", keys("question_mark"), "Main screen"),

@@ -41,6 +41,7 @@ def take(scene: Scene) -> dict[str, str]:
 
     @ui(settle=NEVER, **scene.options)
     async def run(hand: Ui) -> None:
+        await _known(hand)
         await scene.steps(hand)
         for size, cells in SIZES.items():
             await hand.pilot.resize_terminal(*cells)
@@ -48,6 +49,17 @@ def take(scene: Scene) -> dict[str, str]:
 
     run()
     return pictures
+
+
+async def _known(hand: Ui) -> None:
+    """All that the marketplace is willing to tell at the start has been told."""
+    model, unwilling = hand.app.model, {*hand.market.gates, *hand.market.fail}
+    if "events" in unwilling:
+        return
+    if "status" not in unwilling:
+        await hand.until(lambda: model.status is not None, "a status")
+    if "listings" not in hand.market.gates:
+        await hand.until(lambda: model.listings_load != "loading", "the listings")
 
 
 async def _both(hand: Ui, scene: Scene, size: str) -> str:
@@ -61,11 +73,12 @@ async def _both(hand: Ui, scene: Scene, size: str) -> str:
         assert frames[theme] != before, "a theme changes nothing"
         _save(hand, f"{scene}-{size}-{theme}")
     dark, light = ([text for text, _ in frames[theme]] for theme in THEMES)
-    # The settings say which theme it is.
-    assert dark == light or scene.screen == "settings"
+    # The settings tell which theme is on: nothing else may differ.
+    assert scene.screen == "settings" or dark == light
     assert len(dark) == SIZES[size][1]
     assert scene.sees in "\n".join(dark), f"{scene} in {size}\n" + "\n".join(dark)
-    return told(dark, {theme: frames[theme] for theme in THEMES})
+    letters = dark if dark == light else [*dark, *light]
+    return told(letters, {theme: frames[theme] for theme in THEMES})
 
 
 def _save(hand: Ui, name: str) -> None:
