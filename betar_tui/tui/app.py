@@ -233,10 +233,12 @@ class BetarApp(App[None]):
 
     def on_loaded(self, message: Loaded) -> None:
         """Take a load of listings."""
-        self.call_after_refresh(self.options.painted)
         if not message.error:
             self._sync(self.model.loaded())
+            # Twice: the rows are laid out after the first frame and drawn in the second.
+            self.call_after_refresh(self.call_after_refresh, self.options.painted)
             return
+        self.call_after_refresh(self.options.painted)
         news = self.model.load_failed(message.error)
         if len(self.model.index):
             self.deeds.say(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
