@@ -152,13 +152,13 @@ async def _interface(config: Config, log_file: Path) -> int:
     options = TuiOptions(log_tail=read_tail, settings=settings, complaints=complaints, keep=keep)
     framed, painted, opening = trio.Event(), trio.Event(), Opening()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_open_behind, config, framed, painted, opening)
+        nursery.start_soon(_open_behind, config, framed, painted, opening, settings.sort)
         await run_app(opening, options=dataclasses.replace(options, framed=framed.set, painted=painted.set))
         nursery.cancel_scope.cancel()
     return DONE
 
 
-async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, opening: "Opening") -> None:
+async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, opening: "Opening", sort: str) -> None:
     """Find the running peer, or open one, once the first frame is there; its network once the stored listings are:
     importing libp2p keeps the interpreter busy for a second."""
     await framed.wait()
@@ -169,9 +169,10 @@ async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, 
     if await client.running():
         opening.opened(client)
         return
-    from betar_tui.node import open_node
+    from betar_tui.node import Glimpse, open_node
 
-    async with open_node(config, network=True, start=painted) as node, trio.open_nursery() as nursery:
+    glimpse = Glimpse(sort, opening.glimpsed)
+    async with open_node(config, network=True, start=painted, glimpse=glimpse) as node, trio.open_nursery() as nursery:
         await nursery.start(serve_control, node, config.control_socket)
         opening.opened(node)
 

@@ -48,15 +48,16 @@ def parse_value(value: bytes) -> dict[str, object]:
     """The JSON object that a value holds. Raises ListingError."""
     if len(value) > MAX_VALUE:
         raise ListingError(f"the value has {len(value)} bytes, more than the {MAX_VALUE} of a listing")
-    if value.count(b"[") + value.count(b"{") > MAX_BRACKETS:
+    brackets = value.count(b"[") + value.count(b"{")
+    if brackets > MAX_BRACKETS:
         raise ListingError(f"the value has more than {MAX_BRACKETS} lists and objects")
     try:
-        parsed = json.loads(value.decode(), parse_constant=_reject)
+        parsed = _JSON.decode(value.decode())
         if b"\\u" in value:
             json.dumps(parsed, ensure_ascii=False).encode()  # half characters cannot be shown, stored or sent on
     except (ValueError, RecursionError) as error:
         raise ListingError(f"the value is not JSON: {error}") from error
-    if _depth(parsed) > MAX_DEPTH:
+    if brackets > MAX_DEPTH and _depth(parsed) > MAX_DEPTH:
         raise ListingError(f"the value is nested more than {MAX_DEPTH} deep")
     if not isinstance(parsed, dict):
         raise ListingError(f"the value is JSON but not an object: {type(parsed).__name__}")
@@ -150,6 +151,9 @@ def _depth(value: object) -> int:
 
 def _reject(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_reject)
 
 
 def _string(fields: Mapping[str, object], name: str, default: str | None = None) -> str:

@@ -6,6 +6,7 @@ writes the store, and what it publishes is announced at the next start. May impo
 a rule, and libp2p is imported only when the network opens.
 """
 
+from betar_tui.node.glimpse import Glimpse
 from betar_tui.node.node import Node, open_node
 
-__all__ = ["Node", "open_node"]
+__all__ = ["Glimpse", "Node", "open_node"]

@@ -44,6 +44,7 @@ from betar_tui.market.marketplace import (
 from betar_tui.market.provenance import Signer
 from betar_tui.market.seller import Seller
 from betar_tui.node import archive
+from betar_tui.node.glimpse import Glimpse, look
 from betar_tui.node.online import Online
 from betar_tui.p2p.dagsync.walk import Walk
 from betar_tui.p2p.writer import Applied, ReplicaWriter
@@ -62,9 +63,15 @@ PACK_PAUSE, PACK_INTERVAL = 0.05, 30.0
 
 @asynccontextmanager
 async def open_node(
-    config: Config, *, network: bool, start: trio.Event | None = None, clock: Callable[[], float] = time.time
+    config: Config,
+    *,
+    network: bool,
+    start: trio.Event | None = None,
+    glimpse: Glimpse | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator["Node"]:
-    """A peer on a data directory, which it locks. With `start`, the network waits for that event.
+    """A peer on a data directory, which it locks. With `start`, the network waits for that event; `glimpse` is given the
+    first stored listings before all are read.
 
     Raises ConfigError, StoreError, StoreLockedError.
     """
@@ -75,6 +82,8 @@ async def open_node(
         seed = load_identity(config.key_file)
         store = await trio.to_thread.run_sync(open_store, config.database)
         try:
+            if glimpse is not None:
+                glimpse.take(await trio.to_thread.run_sync(look, store, Signer(seed).peer_id, glimpse.sort, clock()))
             node = await trio.to_thread.run_sync(Node, config, seed, store, clock)
             async with trio.open_nursery() as nursery:
                 if network:

@@ -7,6 +7,7 @@ left to `multiformats`, which takes twenty times as long.
 
 import base64
 import hashlib
+from functools import lru_cache
 
 from betar_tui.errors import DecodeError
 
@@ -42,6 +43,7 @@ def leading(raw: bytes) -> bytes:
     return normalise(raw[:LENGTH] if raw.startswith(DAG_PB) else raw[:34])
 
 
+@lru_cache(4096)
 def to_str(cid: bytes) -> str:
     """The base32 form that starts with "bafy"."""
     return "b" + base64.b32encode(cid).decode("ascii").rstrip("=").lower()

@@ -147,9 +147,9 @@ class Store:
 
     def values(self, prefix: tuple[str, str]) -> list[tuple[str, Winner, float]]:
         """Each key in the half-open range with its value and when that was applied, Unix seconds."""
-        sql = f"SELECT {_WINNER} FROM keys LEFT JOIN blocks USING (n) WHERE n IS NOT NULL AND key >= ? AND key < ?"
+        sql = "SELECT key, n, start, length FROM keys WHERE n IS NOT NULL AND key >= ? AND key < ?"
         with self._reading() as db:
-            rows = sorted(self._history.versions(db, db.execute(sql, prefix)))
+            rows = sorted(self._history.values(db, db.execute(sql, prefix).fetchall()))
         return [(row.key, _winner(row), row.at / 1000) for row in rows]
 
     def elements(self, key: str) -> list[Element]:

@@ -87,6 +87,26 @@ class History:
             for key, start, end, dead in elsewhere[n]:
                 yield Row(key, digest, member.height, member.data[start:end], member.at, dead)
 
+    def values(self, db: sqlite3.Connection, rows: Iterable[tuple[str, int, int, int]]) -> Iterator[Row]:
+        """The versions in rows of (key, n, start, length), block by block: finding the end of a long one takes SQLite as
+        long as reading all of it, and thousands of values may lie there."""
+        by_block: dict[int, list[tuple[str, int, int]]] = {}
+        for key, n, start, length in rows:
+            by_block.setdefault(n, []).append((key, start, start + length))
+        packed = []
+        for n in sorted(by_block):
+            block = db.execute("SELECT digest, height, at, data FROM blocks WHERE n = ?", (n,)).fetchone()
+            if block is None:
+                packed.append(n)
+                continue
+            digest, height, at, data = block
+            for key, start, end in by_block[n]:
+                yield Row(key, digest, from_sql(height), data[start:end], at, False)
+        for n, member in self.members(db, packed):
+            digest = hashlib.sha256(member.data).digest()
+            for key, start, end in by_block[n]:
+                yield Row(key, digest, member.height, member.data[start:end], member.at, False)
+
     def newest(self, db: sqlite3.Connection, limit: int) -> list[tuple[bytes, Member]]:
         """The deltas kept last, newest first, each with its digest."""
         plain = db.execute("SELECT n, digest, height, at, via, data FROM blocks ORDER BY n DESC LIMIT ?", (limit,))

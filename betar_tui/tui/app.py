@@ -51,11 +51,11 @@ class Arrived(Message):
 
 
 class Loaded(Message):
-    """All listings are in the index, or why they could not be had."""
+    """All listings are in the index, or the first of them, or why they could not be had."""
 
-    def __init__(self, error: str = "") -> None:
+    def __init__(self, error: str = "", all: bool = True) -> None:
         super().__init__()
-        self.error = error
+        self.error, self.all = error, all
 
 
 class Told(Message):
@@ -186,7 +186,10 @@ class BetarApp(App[None]):
             self.post_message(Loaded(str(error)))
             return
         await _in_slices(self.model.loading(page))
-        self.post_message(Loaded())
+        all_here = len(page.listings) >= page.total
+        self.post_message(Loaded(all=all_here))
+        if not all_here:
+            return
         # The rows are on the screen before what makes searching and sorting them fast is made.
         await asyncio.sleep(PREPARE_AFTER)
         await _in_slices(self.model.index.prepare())
@@ -234,7 +237,9 @@ class BetarApp(App[None]):
     def on_loaded(self, message: Loaded) -> None:
         """Take a load of listings."""
         if not message.error:
-            self._sync(self.model.loaded())
+            self._sync(self.model.loaded(message.all))
+            if not message.all:
+                return
             # Twice: the rows are laid out after the first frame and drawn in the second.
             self.call_after_refresh(self.call_after_refresh, self.options.painted)
             return

@@ -197,9 +197,9 @@ class MarketModel:
         self._held_back = self._held_back or []
         yield from self.index.replacing(page.listings)
 
-    def loaded(self) -> News:
-        """The load is through."""
-        self.listings_load, self.listings_error = Load.READY, ""
+    def loaded(self, all: bool = True) -> News:
+        """The load is through; or, where it is not `all`, the first listings can be shown."""
+        self.listings_load, self.listings_error = Load.READY if all else Load.LOADING, ""
         self.gone.clear()
         self._gone_from.clear()
         self.marks = {key: mark for key, mark in self.marks.items() if key in self.index}

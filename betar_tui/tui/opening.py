@@ -1,7 +1,7 @@
 """A marketplace that is still being opened, so that the first frame need not wait for it.
 
 Reading a large store takes seconds. The app is given an `Opening` at once; every call waits in it until `opened` hands
-over the real one.
+over the real one. The first listings may come before, by `glimpsed`: they are shown until all can be had.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import (
     DagNode,
     DelistReceipt,
@@ -24,6 +25,7 @@ from betar_tui.market.marketplace import (
     ListingPage,
     ListingPatch,
     Marketplace,
+    Missed,
     PeerInfo,
     Receipt,
     Status,
@@ -34,13 +36,21 @@ class Opening:
     """Stands for a `Marketplace` until it is there, and passes everything on to it."""
 
     def __init__(self) -> None:
-        self._there = trio.Event()
+        self._there, self._readable = trio.Event(), trio.Event()
         self._market: Marketplace | None = None
+        self._glimpse: ListingPage | None = None
+
+    def glimpsed(self, page: ListingPage) -> None:
+        """Here are the first listings; an empty page tells nothing."""
+        if page.listings:
+            self._glimpse = page
+            self._readable.set()
 
     def opened(self, market: Marketplace) -> None:
         """Here it is."""
         self._market = market
         self._there.set()
+        self._readable.set()
 
     async def _real(self) -> Marketplace:
         await self._there.wait()
@@ -48,7 +58,10 @@ class Opening:
         return self._market
 
     async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
-        """See `Marketplace`."""
+        """See `Marketplace`. Before all can be had, the first ones, whatever was asked for: fewer than their total."""
+        await self._readable.wait()
+        if self._glimpse is not None and not self._there.is_set():
+            return self._glimpse
         return await (await self._real()).listings(query, sort, limit)
 
     async def show(self, listing_id: str) -> ListingDetail:
@@ -113,6 +126,29 @@ class Opening:
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
-        """See `Marketplace`."""
-        async with (await self._real()).events() as stream:
-            yield stream
+        """See `Marketplace`. A stream that begins with the first listings alone tells to load again as soon as all can be
+        had."""
+        await self._readable.wait()
+        if self._there.is_set():
+            async with (await self._real()).events() as stream:
+                yield stream
+            return
+        lost: list[BetarError] = []
+        send, receive = trio.open_memory_channel[Event](0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._pass_on, send, lost)
+            yield receive
+            nursery.cancel_scope.cancel()
+        if lost:
+            raise lost[0]
+
+    async def _pass_on(self, send: trio.MemorySendChannel[Event], lost: list[BetarError]) -> None:
+        """What happens once the marketplace is there; why it ended goes to `lost`."""
+        async with send:
+            try:
+                async with (await self._real()).events() as stream:
+                    await send.send(Missed(0))
+                    async for event in stream:
+                        await send.send(event)
+            except BetarError as error:
+                lost.append(error)

@@ -1,11 +1,15 @@
 """A marketplace that is still being opened."""
 
+import pytest
 import trio
 import trio.testing
 
-from betar_tui.market.marketplace import ListingDraft
+from betar_tui.errors import ControlError
+from betar_tui.market.marketplace import ListingDraft, ListingPage, Missed
+from betar_tui.tui.model import Load, News
 from betar_tui.tui.opening import Opening
 from tests.tui.fake import FakeMarketplace, listing
+from tests.tui.ui import ui
 
 
 async def test_calls_wait_until_it_is_there(nursery):
@@ -25,3 +29,56 @@ async def test_calls_wait_until_it_is_there(nursery):
     async with opening.events() as stream:
         fake.notice("hello")
         assert (await stream.receive()).text == "hello"
+
+
+async def test_the_first_listings_show_until_all_can_be_had(nursery):
+    opening = Opening()
+    fake = FakeMarketplace([listing("amber-ocr", 0.02), listing("brisk-chat", 0.5)])
+    first = ListingPage((await fake.listings()).listings[:1], 2)
+    opening.glimpsed(first)
+    assert await opening.listings() == first
+    async with opening.events() as stream:
+        opening.opened(fake)
+        assert isinstance(await stream.receive(), Missed), "what tells to load again"
+        assert len((await opening.listings()).listings) == 2
+        fake.notice("hello")
+        assert (await stream.receive()).text == "hello"
+    async with opening.events() as stream:
+        fake.notice("again")
+        assert (await stream.receive()).text == "again"
+
+
+async def test_an_empty_store_is_no_sight(nursery):
+    opening, got = Opening(), []
+    opening.glimpsed(ListingPage((), 0))
+
+    async def ask() -> None:
+        got.append(await opening.listings())
+
+    nursery.start_soon(ask)
+    await trio.testing.wait_all_tasks_blocked()
+    assert not got
+    opening.opened(FakeMarketplace([]))
+    await trio.testing.wait_all_tasks_blocked()
+    assert got[0].total == 0
+
+
+async def test_why_the_events_ended_is_told_as_it_is():
+    opening, fake = Opening(), FakeMarketplace([])
+    fake.fail["events"] = ControlError("the peer is gone")
+    opening.glimpsed(ListingPage((listing("amber-ocr", 0.02),), 2))
+    with pytest.raises(ControlError, match="the peer is gone"):
+        async with opening.events() as stream:
+            opening.opened(fake)
+            async for _ in stream:
+                raise AssertionError("nothing can come")
+
+
+@ui(listings=[listing("amber-ocr", 0.02)])
+async def test_a_market_of_which_the_first_listings_are_known_says_that_it_is_reading(ui):
+    await ui.sees("amber-ocr")
+    ui.app.model.listings_load = Load.LOADING
+    ui.app.screen.sync(News(listings=True))
+    await ui.sees("amber-ocr", "◌ reading all of them…")
+    ui.app.load()
+    await ui.misses("reading all")

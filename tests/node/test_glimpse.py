@@ -1,0 +1,49 @@
+"""The first listings of a store are those that the whole market begins with."""
+
+import dataclasses
+
+import pytest
+
+from betar_tui.market.marketplace import ListingDraft
+from betar_tui.node import Glimpse, open_node
+from betar_tui.node.glimpse import ROWS
+
+from ..peers.harness import config
+
+
+@pytest.mark.parametrize("sort", ["", "name", "-name", "price", "-price", "seen", "-seen"])
+async def test_it_is_how_the_market_begins(tmp_path, sort):
+    drafts = [
+        ListingDraft(f"Agent-{n * 7919 % 1000:03}", n * 31 % 211 / 10, description="[" * n) for n in range(ROWS + 50)
+    ]
+    async with open_node(config(tmp_path), network=False) as node:
+        for at in range(0, len(drafts), 50):
+            await node.publish(drafts[at : at + 50])
+    pages = []
+    async with open_node(config(tmp_path), network=False, glimpse=Glimpse(sort, pages.append)) as node:
+        whole = await node.listings(sort=sort or "name")
+    (page,) = pages
+    assert page.total == len(whole.listings) == len(drafts)
+    assert len(page.listings) == ROWS
+    key = {"seen": lambda each: each.seen_at, "price": lambda each: each.price}.get(sort.removeprefix("-"))
+    if key is None:
+        assert page.listings == whole.listings[:ROWS]
+    else:  # of equals, any may be among them
+        assert [key(each) for each in page.listings] == [key(each) for each in whole.listings[:ROWS]]
+    assert all(each.mine for each in page.listings)
+
+
+async def test_what_is_no_listing_is_left_out(tmp_path):
+    pages = []
+    async with open_node(config(tmp_path), network=False) as node:
+        await node.publish([ListingDraft("only", 1.0)])
+        await node._writer.write({"/agents/YmFk": b"no listing", "/agents/YmFkMg": b"{}"})
+    async with open_node(config(tmp_path), network=False, glimpse=Glimpse("price", pages.append)):
+        pass
+    assert [each.name for each in pages[0].listings] == ["only"]
+    assert pages[0].total == 3
+
+
+def test_a_glimpse_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Glimpse("", print).sort = "name"
