@@ -84,5 +84,5 @@ def compare(what: str, delay: float, limit: float) -> None:
 
 def main() -> None:
     """Loopback, where half of Go's 20 ms is the bar, then 50 ms."""
-    compare("loopback", 0.0, 10.0)
+    compare("loopback", 0.0, 8.0)
     compare("round trip 50 ms", ONE_WAY, 35.0)

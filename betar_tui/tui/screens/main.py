@@ -19,7 +19,7 @@ from betar_tui.tui import states
 from betar_tui.tui.actions import bindings
 from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.filtering import Filtering
-from betar_tui.tui.model import MarketModel, News
+from betar_tui.tui.model import Load, MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
@@ -148,6 +148,8 @@ class MainScreen(LiveScreen[None]):
         bar = self.query_one(FilterBar)
         new = self._rows.new_count
         waiting = f"↑ {new} new ({self._model.keys.name('show_new')})  " if new else ""
+        if len(index) and self._model.listings_load is Load.LOADING:
+            waiting = "◌ reading all of them…  "
         bar.tell(index.count, len(index), filtering.error, filtering.hint, waiting, index.muted_count)
 
     def _show_title(self) -> None:
