@@ -227,7 +227,10 @@ class BetarApp(App[None]):
 
     def on_arrived(self, message: Arrived) -> None:
         """Follow a batch of events."""
-        news = self.model.apply(message.events)
+        self._take(self.model.apply(message.events))
+
+    def _take(self, news: News) -> None:
+        """Show news, and ask for what they leave open: also those that waited while a load went on."""
         if news.stale:
             self.load()
         if news.ask_status:
@@ -237,7 +240,7 @@ class BetarApp(App[None]):
     def on_loaded(self, message: Loaded) -> None:
         """Take a load of listings."""
         if not message.error:
-            self._sync(self.model.loaded(message.all))
+            self._take(self.model.loaded(message.all))
             if not message.all:
                 return
             # Twice: the rows are laid out after the first frame and drawn in the second.
@@ -247,7 +250,7 @@ class BetarApp(App[None]):
         news = self.model.load_failed(message.error)
         if len(self.model.index):
             self.deeds.say(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
-        self._sync(news)
+        self._take(news)
 
     def on_told(self, message: Told) -> None:
         """Take the peer's numbers."""

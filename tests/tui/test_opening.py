@@ -6,10 +6,11 @@ import trio.testing
 
 from betar_tui.errors import ControlError
 from betar_tui.market.marketplace import ListingDraft, ListingPage, Missed
+from betar_tui.tui.app import Arrived, Loaded
 from betar_tui.tui.model import Load, News
 from betar_tui.tui.opening import Opening
 from tests.tui.fake import FakeMarketplace, listing
-from tests.tui.ui import ui
+from tests.tui.ui import Ui, ui
 
 
 async def test_calls_wait_until_it_is_there(nursery):
@@ -82,3 +83,21 @@ async def test_a_market_of_which_the_first_listings_are_known_says_that_it_is_re
     await ui.sees("amber-ocr", "◌ reading all of them…")
     ui.app.load()
     await ui.misses("reading all")
+
+
+@pytest.mark.parametrize("error", ["", "the peer is busy"])
+def test_what_tells_to_load_again_counts_also_while_a_load_goes_on(error):
+    @ui(listings=[listing("amber-ocr", 0.02)])
+    async def run(hand: Ui) -> None:
+        await hand.sees("amber-ocr")
+        before = [name for name, _ in hand.market.calls].count("listings")
+        model = hand.app.model
+        list(model.loading(await hand.app.bridge.listings()))
+        hand.app.post_message(Arrived([Missed(0)]))
+        hand.app.post_message(Loaded(error, all=False))
+        await hand.until(
+            lambda: [name for name, _ in hand.market.calls].count("listings") == before + 2, "loaded once more"
+        )
+        await hand.until(lambda: model.listings_load is Load.READY, "all listings")
+
+    run()
