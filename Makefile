@@ -4,16 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test pictures lint bench soak clean
+.PHONY: run test lint bench soak clean
 
 run: $(STAMP)
 	$(BIN)/betar-tui $(ARGS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
-
-pictures: $(STAMP)
-	BETAR_TUI_PICTURES=1 $(BIN)/python -m pytest tests/tui/test_matrix.py $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check betar_tui tests

@@ -156,6 +156,8 @@ class Book:
         index = ListingIndex(lambda: clock_now)
         index.replace(self._shown.values())
         index.set_filter(query)
+        if index.filter.asks_for_muted:
+            raise FilterError("who is muted is a setting of the interface: state:muted works only there")
         column = sort.removeprefix("-")
         if column and column not in SORT_COLUMNS:
             raise FilterError(f"listings cannot be sorted by {column!r}, only by {', '.join(SORT_COLUMNS)}")

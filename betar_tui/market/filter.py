@@ -107,9 +107,14 @@ class Filter:
         """Whether the result changes as time passes."""
         return any(term.kind == "state" and term.value in ("new", "stale") for term in self.terms)
 
+    @property
+    def asks_for_muted(self) -> bool:
+        """Whether who is muted decides what it shows, even where nobody is."""
+        return any(_is_for_muted(term) for term in self.terms)
+
     def muting(self, muted: frozenset[str]) -> Filter:
         """This filter where these sellers are muted: without them, or with them alone where it asks for them."""
-        asked = [term for term in self.terms if term.kind == "state" and term.value == "muted"]
+        asked = [term for term in self.terms if _is_for_muted(term)]
         terms = [Term("sellers", "", term.negated, sellers=muted) if term in asked else term for term in self.terms]
         if muted and not asked:
             terms.append(Term("sellers", "", negated=True, sellers=muted))
@@ -245,6 +250,10 @@ def _field_term(match: re.Match[str], position: int, negated: bool) -> Term | No
     if field == "state" and value not in STATES:
         raise FilterError(f"no state {value[:10]!r}: {' '.join(STATES)}", at)
     return Term(field, value, negated)
+
+
+def _is_for_muted(term: Term) -> bool:
+    return term.kind == "state" and term.value == "muted"
 
 
 def _is_seller(wanted: str, seller_id: str) -> bool:

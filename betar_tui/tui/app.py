@@ -128,8 +128,9 @@ class BetarApp(App[None]):
         self._sync(News(listings=True, status=True, activity=True))
 
     def _theme_changed(self, theme: Theme) -> None:
-        # The command palette sets it by itself.
-        self.settings.change(theme=theme.name)
+        # The command palette sets it by itself. Of two changes in a row the first is told of when it is past.
+        if theme.name == self.theme:
+            self.settings.change(theme=theme.name)
 
     def _not_kept(self, error: str) -> None:
         self.deeds.say(f"The settings hold for now, but could not be kept: {neutralise(error, 300)}", "error")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from betar_tui.market.marketplace import Connectivity
 from betar_tui.market.text import neutralise
+from betar_tui.tui import format as fmt
 from betar_tui.tui.model import Load, MarketModel
 from betar_tui.tui.widgets.pane import PaneState
 
@@ -28,7 +29,7 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
     if len(model.index):
         return PaneState(
             "empty",
-            f"None of {len(model.index):,} listings matches",
+            f"No match among {fmt.plural(len(model.index), 'listing')}",
             f"The filter leaves nothing. {keys.name('filter')} changes it, {keys.name('leave')} takes it away.",
             "leave",
             f"Take it away ({keys.name('leave')})",
@@ -57,7 +58,7 @@ def peers(model: MarketModel) -> PaneState | None:
     if model.peers_load is Load.FAILED:
         return _error(model, "The peers cannot be read", model.peers_error)
     connect = model.keys.name("connect")
-    why = f"Looking on the local network, at the bootstrap addresses and at known peers.\nPress {connect} to add one."
+    why = f"Looking at the bootstrap addresses and at known peers.\nPress {connect} to add one."
     return PaneState("empty", "No peers yet", why, "connect", f"Add a peer ({connect})")
 
 

@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from betar_tui.errors import FilterError
 from betar_tui.market.book import Book
 from betar_tui.market.marketplace import ChangeKind, Provenance
 from betar_tui.p2p.writer import Applied
@@ -60,3 +63,8 @@ def test_a_verdict_serves_the_value_it_was_found_for_and_no_other_in_the_same_bl
     believed = Book(SIGNER.peer_id)
     believed.fill(values, wrong)
     assert (len(believed), believed.invalid) == (0, 2)
+
+
+def test_who_is_muted_is_not_known_outside_the_interface():
+    with pytest.raises(FilterError, match="setting of the interface"):
+        Book(SIGNER.peer_id).page("state:muted", "", 0, 0.0)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import pytest
 import trio
 
 from betar_tui.errors import ControlError, ListingError, StoreError
@@ -247,7 +248,7 @@ async def test_bad_filter_says_what_is_wrong_and_keeps_the_last_good_result(ui):
 @ui(listings=three)
 async def test_filter_that_leaves_nothing_says_how_to_get_out(ui):
     await filter_by(ui, "zebra")
-    await ui.sees("None of 3 listings matches", "Esc takes it away")
+    await ui.sees("No match among 3 listings", "Esc takes it away")
     await ui.click_text("Take it away")
     await ui.sees("amber-ocr")
 
@@ -483,11 +484,57 @@ async def test_nothing_out_of_sight_can_be_delisted(ui):
 
 
 @ui(listings=three)
+async def test_rows_that_come_back_have_the_keys(ui):
+    await filter_by(ui, "price<0")
+    await ui.sees("No match among 3 listings", "Take it away")
+    await ui.press("escape")
+    await ui.until(lambda: isinstance(ui.focused, ListingRows), "the focus on the rows")
+    await ui.sees("⏎ Open")
+
+
+@ui(listings=three)
 async def test_keys_typed_ahead_reach_the_filter(ui):
     for key in ["slash", *"nadqe"]:
         ui.app.simulate_key(key)
     await ui.until(lambda: ui.one(FilterInput).value == "nadqe")
     assert isinstance(ui.app.screen, MainScreen)
+
+
+def two_of_ours():
+    return [listing("calm-geo", 1.5, mine=True), listing("dear-geo", 2.5, mine=True)]
+
+
+@pytest.mark.parametrize("place", ["1", "5"])
+def test_keys_typed_ahead_of_an_action_choose_its_line_first(place):
+    @ui(listings=two_of_ours)
+    async def run(hand: Ui) -> None:
+        await hand.sees("dear-geo")
+        await hand.press(place)
+        for key in ("down", "d"):
+            hand.app.simulate_key(key)
+        await hand.sees("Delist dear-geo?")
+
+    run()
+
+
+@ui(listings=two_of_ours)
+async def test_keys_typed_after_enter_do_not_change_what_it_opens(ui):
+    await ui.sees("dear-geo")
+    for key in ("down", "enter", "up"):
+        ui.app.simulate_key(key)
+    await ui.until(lambda: isinstance(ui.app.screen, DetailScreen), "the listing on its own")
+    await ui.misses("calm-geo")
+    await ui.sees("dear-geo")
+
+
+@ui()
+async def test_keys_typed_ahead_mute_the_peer_they_moved_to(ui):
+    await ui.press("2")
+    await ui.sees("go-betar/0.3")
+    second = ui.one(PeerTable)._sorted()[1].peer_id
+    for key in ("down", "m"):
+        ui.app.simulate_key(key)
+    await ui.until(lambda: ui.app.model.muted == {second}, "the second peer is muted")
 
 
 @ui(listings=three)

@@ -143,6 +143,7 @@ async def test_what_a_muted_seller_does_is_no_news(ui):
 
 @ui(listings=lambda: items()[:2])
 async def test_a_market_of_muted_sellers_says_so(ui):
+    await ui.until(lambda: ui.one(ListingRows).current, "a listing under the cursor")
     await ui.press("m")
     await ui.sees("All 2 listings are from muted sellers", "state:muted")
     ui.market.put(items()[0], kind=ChangeKind.UPDATE)

@@ -7,6 +7,7 @@ from betar_tui.errors import ControlError, StoreError, StoreLockedError
 from betar_tui.market.marketplace import Connectivity, DagNode
 from betar_tui.tui import states
 from betar_tui.tui.model import MarketModel
+from betar_tui.tui.screens.dialogues import ConnectScreen
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.widgets.detail import DetailView
@@ -207,9 +208,12 @@ async def test_peers_that_vanish_leave_the_market(ui):
     await ui.press("2", "end")
     ui.market.go(Connectivity.ALONE)
     await ui.sees("No peers yet", "○ no peers")
-    for key in ("x", "f", "y", "m", "enter"):
+    for key in ("x", "f", "y", "m"):
         await ui.press(key)
     assert isinstance(ui.app.screen, MainScreen)
+    await ui.press("enter")
+    assert isinstance(ui.app.screen, ConnectScreen), "the key of the button that is there instead"
+    await ui.press("escape")
     ui.market.go(Connectivity.ONLINE, peers=2)
     await ui.sees("12D3…0002")
     await ui.press("1")

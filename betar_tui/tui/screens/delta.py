@@ -85,7 +85,7 @@ class DeltaScreen(ModalScreen[None]):
     def on_line_list_opened(self, event: LineList.Opened) -> None:
         """Go on to a neighbour."""
         event.stop()
-        chosen = self._neighbours[event.lines.cursor]
+        chosen = self._neighbours[event.row]
         if chosen.node is None:
             self.app.notify("It is older than the deltas shown here", severity="warning", markup=False)
             return

@@ -30,7 +30,7 @@ from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.lines import LineList
 from betar_tui.tui.widgets.listings import ListingRows, ListingTable, TableHeader
-from betar_tui.tui.widgets.pane import Pane
+from betar_tui.tui.widgets.pane import Pane, is_shown
 from betar_tui.tui.widgets.panetabs import PaneTabs
 from betar_tui.tui.widgets.peers import PeerTable
 from betar_tui.tui.widgets.status import StatusBar
@@ -162,6 +162,9 @@ class MainScreen(LiveScreen[None]):
         self._find("peers").show(states.peers(model))
         self._find("activity").show(states.activity(model, lines.count, bool(lines.filter_text)))
         self._find("detail").show(states.detail(model, self.current))
+        if self.focused is None or not is_shown(self.focused):
+            # What can take the focus may only have come now, or what had it has gone.
+            self._find(self._pane).focus_inside()
 
     def _show_detail(self) -> None:
         if self._wide:
@@ -210,9 +213,9 @@ class MainScreen(LiveScreen[None]):
     def on_line_list_opened(self, event: LineList.Opened) -> None:
         """A listing, or a line of the activity, was chosen."""
         if isinstance(event.lines, ListingRows):
-            self._open()
+            self._open(event.lines.at(event.row))
         elif isinstance(event.lines, ActivityLines):
-            entry = event.lines.current
+            entry = event.lines.at(event.row)
             if entry is None or not entry.listing_id:
                 return
             if self._model.index.get(entry.listing_id) is None:
@@ -387,15 +390,15 @@ class MainScreen(LiveScreen[None]):
         self.query_one(DetailView).show(self.current)
         self.post_message(self.Retry())
 
-    def _open(self) -> None:
-        if not self.current:
+    def _open(self, listing_id: str) -> None:
+        if not listing_id:
             return
         if self._wide:
             self.action_pane("detail")
         else:
             from betar_tui.tui.screens.detail import DetailScreen
 
-            self.app.push_screen(DetailScreen(self._model, self._deeds, self._options, self.current))
+            self.app.push_screen(DetailScreen(self._model, self._deeds, self._options, listing_id))
 
     def _mark_pane(self, name: str) -> None:
         self._pane = name

@@ -25,7 +25,7 @@ from betar_tui.tui.widgets.status import StatusBar
 class PlaceLines(LineList):
     """Lines that a place gives it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("placelines")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("placelines", first=True)]
 
     def __init__(self) -> None:
         super().__init__(id="place-lines")
@@ -114,7 +114,7 @@ class PlaceScreen(LiveScreen[None]):
         """A line was chosen."""
         event.stop()
         if self.lines.count:
-            self.open(self.lines.cursor)
+            self.open(event.row)
 
     def open(self, row: int) -> None:
         """Look closer at a line."""

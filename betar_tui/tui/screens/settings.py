@@ -93,8 +93,7 @@ def _one(chosen: bool) -> str:
 class SettingsLines(PlaceLines):
     """The lines; one click chooses."""
 
-    # Not at the screen, before the lines have the keys: what was typed ahead of Enter must have moved the cursor.
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("settings")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("settings", first=True)]
 
     def action_choose(self) -> None:
         """Choose the line under the cursor."""

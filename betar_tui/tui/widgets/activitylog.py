@@ -60,7 +60,7 @@ def entry_spans(entry: Entry, own: str, width: int = 0) -> list[Span]:
 class ActivityLines(LineList):
     """The log. The cursor follows the end while it stands there."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("log")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("log", first=True)]
 
     def __init__(self, model: MarketModel) -> None:
         super().__init__(id="log")
@@ -76,7 +76,11 @@ class ActivityLines(LineList):
     @property
     def current(self) -> Entry | None:
         """The entry under the cursor."""
-        return self._shown[self.cursor] if self.cursor < len(self._shown) else None
+        return self.at(self.cursor)
+
+    def at(self, row: int) -> Entry | None:
+        """The entry of a line."""
+        return self._shown[row] if row < len(self._shown) else None
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
         """One entry."""

@@ -44,7 +44,7 @@ class LineList(ScrollView, can_focus=True):
     """The base of the listings table and the activity log."""
 
     ALLOW_SELECT = False
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("lines")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("lines", first=True)]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"lines--{name}"
         for name in ("cursor", "dim", "good", "warn", "bad", "accent", "strong", "flash", "gone", "bar")
@@ -75,11 +75,12 @@ class LineList(ScrollView, can_focus=True):
             return self.lines
 
     class Opened(Message):
-        """The line under the cursor was chosen."""
+        """The line under the cursor was chosen: that of then, for keys typed ahead move on."""
 
         def __init__(self, lines: LineList) -> None:
             super().__init__()
             self.lines = lines
+            self.row = lines.cursor
 
         @property
         def control(self) -> LineList:

@@ -70,7 +70,7 @@ class TableHeader(Widget):
 class ListingRows(LineList):
     """The rows."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("table")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("table", first=True)]
 
     class Scrolled(Message):
         """Other columns are in sight."""
@@ -104,7 +104,11 @@ class ListingRows(LineList):
     @property
     def current(self) -> str:
         """The id of the listing under the cursor, or nothing."""
-        listing = self._model.listing_at(self._held[self.cursor]) if 0 <= self.cursor < len(self._held) else None
+        return self.at(self.cursor)
+
+    def at(self, row: int) -> str:
+        """The id of the listing of a row, or nothing."""
+        listing = self._model.listing_at(self._held[row]) if 0 <= row < len(self._held) else None
         return listing.id if listing else ""
 
     def spans(self, row: int, width: int) -> Sequence[Span]:

@@ -26,6 +26,11 @@ class PaneState:
     label: str = ""
 
 
+def is_shown(widget: Widget) -> bool:
+    """Whether neither the widget nor what it lies in is put away."""
+    return all(node.display for node in widget.ancestors_with_self[:-1])
+
+
 class StateView(Vertical):
     """A state, in words, with a button for what to do next."""
 
@@ -95,12 +100,14 @@ class Pane(Vertical):
             view.tell(state)
 
     def focus_inside(self) -> None:
-        """Give the focus to what can take it."""
+        """Give the focus to what can take it, or to nothing where nothing here can."""
         for widget in self.query("*"):
-            if widget.focusable and widget.display and all(node.display for node in widget.ancestors_with_self[:-1]):
+            if widget.focusable and is_shown(widget):
                 # Not `widget.focus()`, which comes later: keys typed ahead would go to where the focus was.
                 self.screen.set_focus(widget)
                 return
+        # Keys must not go to what may be out of sight.
+        self.screen.set_focus(None)
 
     def on_descendant_focus(self) -> None:
         """Tell the screen which pane is the current one."""

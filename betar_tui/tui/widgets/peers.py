@@ -14,10 +14,19 @@ from betar_tui.tui import format as fmt
 from betar_tui.tui.actions import bindings
 from betar_tui.tui.model import MarketModel
 
-COLUMNS = ("PEER", "DIR", "MS", "TOPIC", "LISTINGS", "SINCE", "IN", "OUT", "AGENT", "ADDRESS")
+COLUMNS = ("PEER", "DIR", "MS", "TOPIC", "LISTED", "SINCE", "IN", "OUT", "AGENT", "ADDRESS")
 TRAFFIC = ("IN", "OUT")
 TRAFFIC_FROM = 100
 """Cells from which there is room for the traffic."""
+
+MOVES = (
+    ("up,k", "cursor_up", "Up"),
+    ("down,j", "cursor_down", "Down"),
+    ("pageup", "page_up", "Page up"),
+    ("pagedown", "page_down", "Page down"),
+    ("home,g", "scroll_top", "Top"),
+    ("end,G", "scroll_bottom", "Bottom"),
+)
 
 DIRECTIONS = {"inbound": "← in", "outbound": "→ out", "in": "← in", "out": "→ out"}
 
@@ -26,11 +35,9 @@ class PeerTable(DataTable[Text]):
     """One row a peer; the cursor stays on its peer when the list changes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("peers"),
-        Binding("home,g", "scroll_top", "Top", show=False),
-        Binding("end,G", "scroll_bottom", "Bottom", show=False),
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
+        *bindings("peers", first=True),
+        # Before those of the table, so that keys typed ahead are taken in their order.
+        *(Binding(key, action, help, show=False, priority=True) for key, action, help in MOVES),
     ]
 
     def __init__(self, model: MarketModel) -> None:
