@@ -115,15 +115,21 @@ class ControlClient:
     @asynccontextmanager
     async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
         """See `Marketplace`. The channel ends when the peer does."""
-        async with await self._connect() as stream, trio.open_nursery() as nursery:
-            await stream.send_all(line({"jsonrpc": "2.0", "id": 1, "method": "events"}))
+        async with await self._connect() as stream:
             messages = lines(stream)
-            await anext(messages, None)
-            send, receive = trio.open_memory_channel[Event](_BUFFER)
-            nursery.start_soon(_forward, messages, send)
-            async with receive:
-                yield receive
-            nursery.cancel_scope.cancel()
+            try:
+                await stream.send_all(line({"jsonrpc": "2.0", "id": 1, "method": "events"}))
+                await anext(messages, None)
+            except trio.BrokenResourceError as error:
+                raise ControlError(
+                    "the peer left before it told of anything; see its log, then start it again"
+                ) from error
+            async with trio.open_nursery() as nursery:
+                send, receive = trio.open_memory_channel[Event](_BUFFER)
+                nursery.start_soon(_forward, messages, send)
+                async with receive:
+                    yield receive
+                nursery.cancel_scope.cancel()
 
     async def _call(self, name: str, **arguments: object) -> Any:
         method = METHODS[name]

@@ -84,7 +84,10 @@ def typed(hint: Any, value: Any) -> Any:
     if origin in (tuple, Sequence) and isinstance(value, list):
         return tuple(typed(get_args(hint)[0], each) for each in value)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(value)
+        try:
+            return hint(value)
+        except ValueError as error:
+            raise ControlError(f"{error}; do both sides run the same version?") from error
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     expected = Mapping if origin in (Mapping, dict) else hint

@@ -152,9 +152,11 @@ class Book:
         return self._pointing.keys() - self._documents.keys()
 
     def page(self, query: str, sort: str, limit: int, clock_now: float) -> ListingPage:
-        """The shown listings that match, in order. Raises FilterError."""
+        """The shown listings that match, in order. Any thread may call: it works on a copy, made in one go. Raises
+        FilterError."""
+        shown, invalid, unreadable = tuple(self._shown.values()), len(self._invalid), len(self._unreadable)
         index = ListingIndex(lambda: clock_now)
-        index.replace(self._shown.values())
+        index.replace(shown)
         index.set_filter(query)
         if index.filter.asks_for_muted:
             raise FilterError("who is muted is a setting of the interface: state:muted works only there")
@@ -164,9 +166,7 @@ class Book:
         if column:
             index.set_sort(column, sort.startswith("-"))
         ids = index.rows[:limit] if limit > 0 else index.rows
-        return ListingPage(
-            tuple(index[each] for each in ids), len(self._shown), len(self._invalid), len(self._unreadable)
-        )
+        return ListingPage(tuple(index[each] for each in ids), len(shown), invalid, unreadable)
 
     def _decode(
         self, key: str, winner: Winner | None, at: float, proven: Provenance | None = None

@@ -44,10 +44,16 @@ def look(store: Store, own_peer_id: str, sort: str, clock_now: float) -> Listing
 
 _RANKS: Mapping[str, Callable[[Mapping[str, object], float], object]] = {
     "name": lambda fields, at: folded(str(fields["name"])),
-    "price": lambda fields, at: float(str(fields["price"])),
+    "price": lambda fields, at: _number(fields["price"]),
     "seen": lambda fields, at: -at,
 }
 """What each order goes by, as in `market.order`; a ValueError or KeyError where the value is no listing."""
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("the price is no number")
+    return value
 
 
 def _ranked(stored: Iterable[Value], column: str) -> Iterator[tuple[object, Value]]:

@@ -186,7 +186,7 @@ class Node:
 
     async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
         """See `Marketplace`."""
-        return self._book.page(query, sort, limit, self._clock())
+        return await trio.to_thread.run_sync(self._book.page, query, sort, limit, self._clock())
 
     async def show(self, listing_id: str) -> ListingDetail:
         """See `Marketplace`."""
@@ -279,13 +279,13 @@ class Node:
     async def dag(self, limit: int = 200) -> tuple[DagNode, ...]:
         """See `Marketplace`."""
         blocks = Walk(self._writer.replica.heads, (), self._store.blocks).blocks()
-        newest = await trio.to_thread.run_sync(lambda: list(islice(blocks, max(0, min(limit, 10_000)))))
-        return tuple(_dag_node(name, block) for name, block in newest)
+        newest = islice(blocks, max(0, min(limit, 10_000)))
+        return await trio.to_thread.run_sync(lambda: tuple(_dag_node(name, block) for name, block in newest))
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         """See `Marketplace`."""
-        rows = await trio.to_thread.run_sync(self._store.log, max(0, min(limit, 10_000)))
-        return tuple(_delta_info(row) for row in rows)
+        count = max(0, min(limit, 10_000))
+        return await trio.to_thread.run_sync(lambda: tuple(map(_delta_info, self._store.log(count))))
 
     async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
         """See `Marketplace`."""

@@ -93,19 +93,16 @@ class History:
         by_block: dict[int, list[tuple[str, int, int]]] = {}
         for key, n, start, length in rows:
             by_block.setdefault(n, []).append((key, start, start + length))
-        packed = []
+        packed: list[tuple[Any, ...]] = []
         for n in sorted(by_block):
             block = db.execute("SELECT digest, height, at, data FROM blocks WHERE n = ?", (n,)).fetchone()
-            if block is None:
-                packed.append(n)
-                continue
-            digest, height, at, data = block
+            digest, height, at, data = block or (None, 0, 0, b"")
             for key, start, end in by_block[n]:
-                yield Row(key, digest, from_sql(height), data[start:end], at, False)
-        for n, member in self.members(db, packed):
-            digest = hashlib.sha256(member.data).digest()
-            for key, start, end in by_block[n]:
-                yield Row(key, digest, member.height, member.data[start:end], member.at, False)
+                if digest is None:
+                    packed.append((key, n, start, end - start, 0, None, 0, b"", 0))
+                else:
+                    yield Row(key, digest, from_sql(height), data[start:end], at, False)
+        yield from self.versions(db, packed)
 
     def newest(self, db: sqlite3.Connection, limit: int) -> list[tuple[bytes, Member]]:
         """The deltas kept last, newest first, each with its digest."""

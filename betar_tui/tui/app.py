@@ -31,7 +31,7 @@ from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.settings import InterfaceSettings, Settings
 from betar_tui.tui.themes import THEMES
-from betar_tui.tui.workers import start
+from betar_tui.tui.workers import runs, start
 
 STATUS_EVERY = 5.0
 """Seconds between two questions for status and peers when no event asks for one."""
@@ -153,10 +153,9 @@ class BetarApp(App[None]):
 
     def ask_status(self) -> None:
         """Ask for status and peers, if nobody is asking already; else once more after that."""
-        if any(worker.group == "status" and worker.is_running for worker in self.workers):
+        if runs(self, "status"):
             self._status_due = True
         else:
-            self._status_due = False
             start(self, self._ask_status, group="status")
 
     async def _follow(self) -> None:
@@ -181,6 +180,7 @@ class BetarApp(App[None]):
             attempt += 1
 
     async def _load(self) -> None:
+        self.model.begin_load()
         try:
             page = await self.bridge.listings()
         except BetarError as error:
@@ -198,17 +198,22 @@ class BetarApp(App[None]):
         gc.freeze()
 
     async def _ask_status(self) -> None:
+        self._status_due = True
+        while self._status_due:
+            self._status_due = False
+            self.post_message(await self._status())
+            # A burst of events asks once more at its end, not once each.
+            await asyncio.sleep(self.options.interval * 3)
+
+    async def _status(self) -> Told:
         try:
             status = await self.bridge.status()
         except BetarError as error:
-            self.post_message(Told(None, None, str(error)))
-            return
+            return Told(None, None, str(error))
         try:
-            self.post_message(Told(status, await self.bridge.peers()))
+            return Told(status, await self.bridge.peers())
         except BetarError as error:
-            self.post_message(Told(status, None, str(error)))
-        # A burst of events asks once more at its end, not once each.
-        await asyncio.sleep(self.options.interval * 3)
+            return Told(status, None, str(error))
 
     # What comes back
 
@@ -259,8 +264,6 @@ class BetarApp(App[None]):
             self._sync(self.model.told_status(message.status, message.peers, message.error))
         else:
             self._sync(self.model.status_failed(message.error))
-        if self._status_due:
-            self.set_timer(self.options.interval * 4, self.ask_status)
 
     def _sync(self, news: News) -> None:
         for screen in self.screen_stack:
@@ -288,7 +291,9 @@ class BetarApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: our actions by name, then Textual's own (themes)."""
         for action in ACTIONS:
-            if action.palette and action.scope in ("app", "main"):
+            if action.palette and (
+                action.scope == "app" or (action.scope == "main" and isinstance(screen, MainScreen))
+            ):
                 yield SystemCommand(action.label, action.help, self._runner(action.name))
         for slash, action_name in SLASHES.items():
             if action_name.startswith("app.") or isinstance(screen, MainScreen):

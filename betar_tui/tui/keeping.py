@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from textual.app import App
 
 from betar_tui.errors import BetarError
 from betar_tui.tui.workers import start
+
+log = logging.getLogger(__name__)
 
 
 class Keeper:
@@ -32,8 +35,8 @@ class Keeper:
     def finish(self) -> None:
         """Write down now what is still waiting: the app ends."""
         changes, self._unsaved = self._unsaved, {}
-        if changes:
-            self._write_down(changes)
+        if changes and (error := self._write_down(changes)):
+            log.error("settings could not be kept: %s", error)
 
     async def _write(self) -> None:
         try:

@@ -60,6 +60,10 @@ class Mark:
     arrow: str = ""
 
 
+HEALED = "; put again"
+"""How the notice of a repair that was made ends; the name of the listing stands before it, with a colon."""
+
+
 @dataclass(slots=True)
 class News:
     """What a feed changed."""
@@ -192,9 +196,12 @@ class MarketModel:
             self.healed.pop(listing.name, None)
         return self._tell_outcomes(self.receipts.stored(receipt), News(status=True))
 
-    def loading(self, page: ListingPage) -> Iterator[None]:
-        """Take a fresh load of all listings, in slices; what changes meanwhile waits until it is through."""
+    def begin_load(self) -> None:
+        """A load is asked for: its page may be older than what changes from now on, which waits until it is through."""
         self._held_back = self._held_back or []
+
+    def loading(self, page: ListingPage) -> Iterator[None]:
+        """Take a fresh load of all listings, in slices; after `begin_load`."""
         yield from self.index.replacing(page.listings)
 
     def loaded(self, all: bool = True) -> News:
@@ -243,8 +250,8 @@ class MarketModel:
                 self._change(event, news)
             elif isinstance(event, Notice):
                 self.activity.notice(event.level, event.text, event.at)
-                name, colon, why = event.text.partition(": ")
-                if colon and "put again" in why and event.level == "warning":
+                name, colon, why = event.text.rpartition(": ")
+                if colon and why.endswith(HEALED) and event.level == "warning":
                     self.healed[name] = why
                 news.activity = True
             elif isinstance(event, Seen):

@@ -17,3 +17,8 @@ def start(
     """
     # Textual's signature offers mypy four shapes of work at once, and it settles on none.
     node.run_worker(work, group=group, exclusive=exclusive)  # type: ignore[arg-type]
+
+
+def runs(node: DOMNode, group: str) -> bool:
+    """Whether work of this group runs for the node."""
+    return any(each.node is node and each.group == group and each.is_running for each in node.workers)

@@ -22,6 +22,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import trio
@@ -99,9 +100,9 @@ def listings() -> list[Listing]:
 async def typing(app: Measured) -> tuple[list[float], list[float]]:
     """Each letter of some filters, typed and taken away again: milliseconds to the frame, and those of them at work."""
     found, worked = [], []
-    app.post_message(events.Key("slash", "/"))
-    await asyncio.sleep(0.2)
     box = app.screen.query_one("#filter", Input)
+    app.post_message(events.Key("slash", "/"))
+    await until(lambda: app.focused is box, 0.01)
     for word in WORDS:
         texts = [word[:at] for at in range(1, len(word) + 1)]
         for text in [*texts, *reversed(texts[:-1]), ""]:
@@ -110,7 +111,7 @@ async def typing(app: Measured) -> tuple[list[float], list[float]]:
             found.append(latency)
             worked.append(work)
     app.post_message(events.Key("escape", None))
-    await asyncio.sleep(0.2)
+    await until(lambda: app.focused is not box, 0.01)
     return found, worked
 
 
@@ -124,7 +125,8 @@ async def lateness(late: list[float]) -> None:
 async def stir(fake: FakeMarketplace, rate: int) -> None:
     """So many deltas a second, most of them of listings that are there."""
     ids = list(fake.store)
-    for n in range(10**9):
+    begun = trio.current_time()
+    for n in count():
         item = fake.store[random.choice(ids)]
         if n % 5 == 0:
             item = replace(item, id=f"{item.id}/{n}", name=f"fresh-{n}")
@@ -134,13 +136,13 @@ async def stir(fake: FakeMarketplace, rate: int) -> None:
         fake.store[item.id] = item
         kind = ChangeKind.PUT if n % 5 == 0 else ChangeKind.UPDATE
         fake.emit(Change(kind, item.id, item.cid, n, "x", time.time(), item))
-        await trio.sleep(1 / rate)
+        await trio.sleep_until(begun + n / rate)
 
 
-async def moving(app: Measured, rows: ListingRows, count: int) -> list[tuple[float, float, int]]:
+async def moving(app: Measured, rows: ListingRows, times: int) -> list[tuple[float, float, int]]:
     """Move down so often, each time after a rest in which the listing is drawn beside the table."""
     found = []
-    for _ in range(count):
+    for _ in range(times):
         at = rows.cursor
         found.append(await app.frame_after("down", lambda at=at: rows.cursor > at, rest=0.3))  # type: ignore[misc]
     return found
@@ -178,7 +180,8 @@ async def busy(app: Measured) -> None:
     for _ in range(100):
         app.post_message(events.Key("down", None))
         await asyncio.sleep(0.03)
-    await asyncio.sleep(3)
+    enough = len(late) + 200
+    await until(lambda: len(late) >= enough, 0.05)
     ticker.cancel()
     cuts = statistics.quantiles(found, n=20)
     bar("100 deltas a second: loop late, p99", [statistics.quantiles(late, n=100)[98]], 50, "ms")
@@ -202,12 +205,12 @@ async def large() -> None:
 
         async def body() -> None:
             async with app.run_test(size=(120, 40)):
-                await until(lambda: len(app.model.index._orders) == 5, 0.05)
-                await asyncio.sleep(1)
+                # All is loaded and prepared: the last that a load does.
+                await until(lambda: gc.get_freeze_count() > 0, 0.05)
                 await still(app, fake)
                 bar("memory of app and index above the listings", [resident() - before], 60, "MB")
                 nursery.start_soon(stir, fake, 100)
-                await asyncio.sleep(0.5)
+                await until(lambda: len(app.model.activity) > 20, 0.05)
                 await busy(app)
 
         await trio_asyncio.aio_as_trio(body)()

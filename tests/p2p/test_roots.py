@@ -48,3 +48,16 @@ def test_many_authors_cannot_pile_up_roots(monkeypatch: pytest.MonkeyPatch) -> N
     dropped = [each for n in range(8) for each in wanted.announced([name(n)], f"mallory-{n}")]
     assert dropped == [name(0), name(1), name(2)]
     assert len(wanted) == 5
+
+
+def test_nobody_takes_a_root_away_by_naming_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roots, "PER_AUTHOR", 3)
+    wanted = Roots(lambda: 0.0)
+    wanted.announced([name(1)], "alice")
+    wanted.announced([name(1)], "mallory")
+    assert wanted.announced([name(n) for n in range(10, 15)], "mallory") == [name(10), name(11)]
+    assert name(1) in wanted
+    for n in range(20):
+        wanted.announced([name(1)], f"mallory-{n}")
+    assert wanted.announced([name(n) for n in range(30, 33)], "alice") == []
+    assert name(1) in wanted

@@ -339,7 +339,7 @@ class FakeMarketplace:
         return PeerInfo(
             peer_id=peer_id(number),
             addrs=(f"/ip4/203.0.113.{number}/tcp/4001",),
-            direction="outbound" if number % 2 else "inbound",
+            direction="out" if number % 2 else "in",
             latency_ms=12.4 * number if number != 3 else None,
             agent="go-betar/0.3" if number % 2 else "betar-tui/0.1.0",
             protocols=("/meshsub/1.1.0",),

@@ -181,7 +181,7 @@ async def palette(ui: Ui) -> None:
 
 
 SCENES = (
-    scene("market", "ready", busy(), "↑ 1 new"),
+    scene("market", "ready", busy(), "× delisted"),
     scene("market", "loading", keys(), "Reading the stored listings", prepare=held("listings"), ready=False),
     scene("market", "empty", keys(), "No listings yet", **ALONE),
     scene("market", "error", keys(), "The listings cannot be read", prepare=failing("listings"), ready=False),
@@ -192,12 +192,12 @@ SCENES = (
     scene("detail", "error", detail_error, "the peer is busy", prepare=failing("show", BUSY)),
     scene("detail", "gone", detail_gone, "no longer listed"),
     scene("detail", "offline", keys("enter"), "□ offline", prepare=offline),
-    scene("peers", "ready", keys("2"), "12D3…0003"),
+    scene("peers", "ready", keys("2"), "→ out"),
     scene("peers", "loading", keys("2"), "Asking for peers", prepare=held("status"), ready=False),
     scene("peers", "empty", keys("2"), "No peers yet", **ALONE),
     scene("peers", "error", peers_error, "The peers cannot be read"),
     scene("peers", "offline", keys("2"), "no peer runs on this", prepare=offline, **NOTHING),
-    scene("peer", "ready", keys("2", "enter"), "follow the market"),
+    scene("peer", "ready", keys("2", "enter"), "does not follow the market"),
     scene("peer", "offline", peer_gone, "no longer connected"),
     scene("activity", "ready", busy("3"), "aaa-brand-new"),
     scene("activity", "loading", keys("3"), "Waiting for the peer", prepare=held("status"), ready=False),

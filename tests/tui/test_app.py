@@ -683,3 +683,67 @@ def _harmless(text: str) -> None:
 
 def test_now_is_fixed():
     assert NOW == 1_795_390_401.0
+
+
+# What meets on its way
+
+
+@ui(listings=three)
+async def test_changes_while_a_page_travels_are_not_undone_by_it(ui):
+    await ui.sees("amber-ocr")
+    answer, page = trio.Event(), await ui.app.bridge.listings()
+    asked = len(ui.market.calls)
+
+    async def late(query: str = "", sort: str = "", limit: int = 0) -> object:
+        ui.market.calls.append(("listings", query))
+        await answer.wait()
+        return page
+
+    ui.market.listings = late
+    ui.app.load()
+    await ui.until(lambda: len(ui.market.calls) > asked, "the page is on its way")
+    ui.market.remove(three()[0].id)
+    ui.market.put(listing("deft-audit", 0.7, 3))
+    await ui.until(lambda: len(ui.app.model._held_back or ()) >= 2, "both changes wait")
+    answer.set()
+    await ui.sees("deft-audit")
+    await ui.misses("amber-ocr")
+
+
+@ui(listings=three)
+async def test_a_receipt_that_comes_while_the_help_lies_over_the_form_closes_the_form(ui):
+    ui.market.gates["publish"] = trio.Event()
+    await ui.press("n")
+    await fill(ui, name="swift-ocr", price="0.02")
+    await ui.press("f2")
+    await ui.until(lambda: "publish" in dict(ui.market.calls), "it is sent")
+    await ui.press("f1")
+    assert not isinstance(ui.app.screen, FormScreen)
+    ui.market.gates.pop("publish").set()
+    await ui.until(lambda: isinstance(ui.app.screen, MainScreen), "the form is left")
+    assert [name for name, _ in ui.market.calls].count("publish") == 1
+
+
+@ui(listings=three)
+async def test_a_status_asked_for_while_one_is_asked_comes_after_it(ui):
+    await ui.sees("● online")
+    ui.market.go(Connectivity.ALONE)
+    for _ in range(5):
+        ui.app.ask_status()
+    await ui.sees("○ no peers")
+    before = [name for name, _ in ui.market.calls].count("status")
+    ui.market.gates["status"] = trio.Event()
+    ui.app.ask_status()
+    await ui.until(lambda: [name for name, _ in ui.market.calls].count("status") > before)
+    ui.app.ask_status()
+    ui.market.go(Connectivity.ONLINE, peers=2)
+    ui.market.gates.pop("status").set()
+    await ui.sees("● online")
+
+
+@ui(listings=three)
+async def test_a_filter_that_cannot_be_understood_is_taken_away_as_any(ui):
+    await filter_by(ui, "price<")
+    await ui.press("escape")
+    await ui.until(lambda: not ui.one(FilterInput).value)
+    await ui.sees("filter: words")

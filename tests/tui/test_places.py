@@ -238,6 +238,7 @@ async def test_palette_knows_the_upstream_commands(ui):
 async def test_what_changes_during_a_load_is_not_lost(ui):
     model = ui.app.model
     page = await ui.app.bridge.listings()
+    model.begin_load()
     slices = model.loading(page)
     next(slices)
     ui.market.put(replace(listing("delta-new", 0.1, 4), seen_at=NOW))
@@ -247,3 +248,13 @@ async def test_what_changes_during_a_load_is_not_lost(ui):
         pass
     assert model.loaded().added == {f"{peer_id(4)}/delta-new"}
     assert len(model.index) == 4
+
+
+@ui(listings=[listing("calm: geo", 1.5, mine=True)])
+async def test_only_a_repair_that_was_made_is_told_as_one(ui):
+    await ui.press("5")
+    ui.market.notice("calm: geo: removed by another peer; not put again: the disk is full", "warning")
+    await ui.until(lambda: ui.app.model.activity.entries, "the notice")
+    assert not ui.app.model.healed
+    ui.market.notice("calm: geo: removed by another peer; put again", "warning")
+    await ui.sees("healed: removed by another peer")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import find, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -68,10 +68,30 @@ def test_patch_holds_only_what_changed():
     assert form.removed_keys(replace(before, metadata=""), before) == ["a"]
 
 
-@given(st.builds(FormValues, *[st.text()] * 7))
+FIELDS = {
+    "name": st.sampled_from(["swift-ocr", "é", "", "x" * 5000]),
+    "price": st.sampled_from(["0", "0.02", "1e3", "", "-1", "nan", "1e999", "a"]),
+    "description": st.text(max_size=20),
+    "metadata": st.sampled_from(["", "a = b", "a = b\nc = 1", "no value", "a = 1\na = 2"]),
+    "addrs": st.sampled_from(["", "/ip4/1.2.3.4/tcp/1", "nowhere"]),
+    "protocols": st.sampled_from(["", "/x402/libp2p/1.0.0", "x402"]),
+    "token_id": st.sampled_from(["", "7", "\x1b"]),
+}
+
+
+@given(st.builds(FormValues, **FIELDS))
 def test_any_form_is_a_draft_or_has_problems(values):
     if not form.problems(values):
-        form.draft(values, FormValues())
+        draft = form.draft(values, FormValues())
+        assert draft.name == values.name.strip()
+        assert draft.price == float(values.price)
+        assert (draft.description or "") == values.description.strip()
+
+
+def test_forms_with_and_without_problems_are_tried():
+    good = st.builds(FormValues, **FIELDS).filter(lambda values: not form.problems(values))
+    bad = st.builds(FormValues, **FIELDS).filter(form.problems)
+    assert find(good, lambda values: values.metadata) and find(bad, lambda values: values.name)
 
 
 def test_history_tells_versions_apart():

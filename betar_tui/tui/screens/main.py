@@ -132,8 +132,6 @@ class MainScreen(LiveScreen[None]):
 
     def tick(self) -> None:
         """A second has passed: ages, marks and the rate are older, and resting rows may move."""
-        if not self.is_current and self.app.screen is not self:
-            return
         rows = self._rows
         if rows.idle_for() >= self._options.settle:
             rows.settle()
@@ -284,8 +282,8 @@ class MainScreen(LiveScreen[None]):
             return
         if self._pane == "activity" and self._activity.clear_filter():
             return
-        if self._pane == "listings" and self._model.index.filter.terms:
-            self.query_one(FilterBar).input.value = ""
+        if self._pane == "listings" and self.query_one(FilterBar).input.value:
+            self._filter_by("")
         self.action_pane("listings")
 
     def action_publish(self) -> None:
@@ -308,7 +306,11 @@ class MainScreen(LiveScreen[None]):
 
     def action_copy(self, what: str) -> None:
         """Copy one thing of the chosen listing."""
-        self._deeds.copy(what, self._pointed)
+        if self._pane == "peers":
+            # No listing is pointed at there, least of all one that may be out of sight.
+            self.action_copy_menu()
+        else:
+            self._deeds.copy(what, self._pointed)
 
     def action_copy_menu(self) -> None:
         """Ask what to copy of the listing, or of the peer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from typing import ClassVar
 
@@ -180,7 +180,7 @@ class FormScreen(LiveScreen[Receipt | None]):
             self.query_one(f"#field-{name}").call_later(drained, name)
 
     def _submit(self) -> None:
-        if self._sending or not self.is_current:
+        if self._sending or not self.is_active:
             return
         self._checked = set(form.FIELD_NAMES)
         self._objections.clear()
@@ -213,13 +213,15 @@ class FormScreen(LiveScreen[Receipt | None]):
             self._tell(f"✗ {neutralise(str(error), 200)}", "$text-error")
         else:
             self._drafts.pop(self._key, None)
+            # The help may lie over the form, and only what is on top can be dismissed.
+            self.pop_until_active()
             self.dismiss(receipt)
         finally:
             self._sending = False
 
     def _problem(self, field: str, message: str) -> None:
         """Show what the peer objects to at its field."""
-        names = {"description": "description", "seller_id": "", "id": "name"}
+        names = {"seller_id": "", "id": "name"}
         name = names.get(field, field)
         text = neutralise(message, 200)
         if name in form.FIELD_NAMES:
@@ -246,10 +248,10 @@ class FormScreen(LiveScreen[Receipt | None]):
         self._when_typed(self._leave)
 
     def _leave(self) -> None:
-        if self._sending or not self.is_current:
+        if self._sending or not self.is_active:
             return
         values = self.values()
-        if replace(values) == self._prefilled:
+        if values == self._prefilled:
             self._drafts.pop(self._key, None)
         else:
             self._drafts[self._key] = values

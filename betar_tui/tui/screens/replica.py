@@ -19,7 +19,7 @@ from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.delta import DeltaScreen
 from betar_tui.tui.screens.place import PlaceScreen
 from betar_tui.tui.widgets.lines import Span
-from betar_tui.tui.workers import start
+from betar_tui.tui.workers import runs, start
 
 SHOWN_DELTAS = 500
 ASK_EVERY = 2.0
@@ -50,7 +50,7 @@ class ReplicaScreen(PlaceScreen):
         start(self, self._ask, group="dag")
 
     def _ask_again(self) -> None:
-        if self._stale and self.is_current:
+        if self._stale and self.is_current and not runs(self, "dag"):
             self.ask()
 
     async def _ask(self) -> None:

@@ -98,7 +98,7 @@ class DetailView(VerticalScroll, can_focus=True):
         listing = self._model.index.get(listing_id)
         if listing is None:
             return
-        if self._detail is None or self._detail.listing.cid != listing.cid:
+        if self._detail is None or self._detail.listing != listing:
             self.post_message(self.Wanted(self, listing_id))
 
     def on_detail_view_told(self, event: Told) -> None:

@@ -70,10 +70,6 @@ class LineList(ScrollView, can_focus=True):
             self.lines = lines
             self.by_person = by_person
 
-        @property
-        def control(self) -> LineList:
-            return self.lines
-
     class Opened(Message):
         """The line under the cursor was chosen: that of then, for keys typed ahead move on."""
 
@@ -81,10 +77,6 @@ class LineList(ScrollView, can_focus=True):
             super().__init__()
             self.lines = lines
             self.row = lines.cursor
-
-        @property
-        def control(self) -> LineList:
-            return self.lines
 
     # For subclasses
 

@@ -28,7 +28,7 @@ MOVES = (
     ("end,G", "scroll_bottom", "Bottom"),
 )
 
-DIRECTIONS = {"inbound": "← in", "outbound": "→ out", "in": "← in", "out": "→ out"}
+DIRECTIONS = {"in": "← in", "out": "→ out"}
 
 
 class PeerTable(DataTable[Text]):
