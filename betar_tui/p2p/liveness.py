@@ -12,12 +12,22 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Iterable
+from weakref import WeakKeyDictionary
 from typing import Any, cast
 
 import trio
 from libp2p.abc import IMuxedConn, INetConn, ISecureConn
 from libp2p.peer.id import ID
-from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, TYPE_PING, YAMUX_HEADER_FORMAT, Yamux
+from libp2p.stream_muxer.yamux.yamux import (
+    DEFAULT_WINDOW_SIZE,
+    FLAG_SYN,
+    HEADER_SIZE,
+    TYPE_PING,
+    TYPE_WINDOW_UPDATE,
+    YAMUX_HEADER_FORMAT,
+    Yamux,
+    YamuxStream,
+)
 from libp2p.transport.upgrader import TransportUpgrader
 
 from betar_tui.p2p.types import Timing
@@ -77,6 +87,27 @@ class LiveYamux(Yamux):
         self._pongs = _Pongs()
         self._ping_event = cast(trio.Event, self._pongs)  # the library only calls set() on it
         self.latency: float | None = None  # seconds, of the last answered ping
+        # By stream: room the sender was not told of yet, and its window when it last was.
+        self._credit: WeakKeyDictionary[YamuxStream, tuple[int, int]] = WeakKeyDictionary()
+
+    async def _write_frame(self, data: bytes) -> None:
+        """Write a frame. A window update waits until half of the window is used up, as in go-yamux.
+
+        py-libp2p 0.8.1: it answers every read with one, though it means to wait: a packet for each block and broadcast,
+        and five for each stream whose protocol is negotiated.
+        """
+        if len(data) == HEADER_SIZE:
+            _, kind, flags, stream_id, increment = struct.unpack(YAMUX_HEADER_FORMAT, data)
+            stream = self.streams.get(stream_id)
+            if kind == TYPE_WINDOW_UPDATE and not flags and stream is not None:
+                credit, window = self._credit.get(stream, (0, DEFAULT_WINDOW_SIZE))
+                credit += increment
+                if stream.recv_window - credit >= window // 2:
+                    self._credit[stream] = credit, window
+                    return
+                self._credit[stream] = 0, stream.recv_window
+                data = struct.pack(YAMUX_HEADER_FORMAT, 0, kind, 0, stream_id, credit)
+        await super()._write_frame(data)
 
     async def probe(self, timeout: float) -> bool:
         """Ping once; whether an answer came within `timeout` seconds."""

@@ -157,7 +157,7 @@ class Network:
     def addrs(self) -> tuple[str, ...]:
         """Where this peer can be dialled: multiaddrs ending in /p2p/<own id>, wildcards expanded, loopback
         included."""
-        return tuple(str(address) for address in self._host.get_addrs())
+        return self._host.addr_texts()
 
     @property
     def missed_broadcasts(self) -> int:

@@ -1,8 +1,9 @@
-"""TCP for the host: a listener that owns its port, and the library's dialler.
+"""TCP for the host: a listener that owns its port, and the library's dialler, both over streams that read ahead.
 
 py-libp2p 0.8.1: its TCP listener sets SO_REUSEPORT, so that a second peer on the same port starts without an error
 and the kernel deals connections to either of them; and it serves from a system task outside every nursery. This
-listener binds the port for itself and serves from the swarm's own nursery.
+listener binds the port for itself and serves from the swarm's own nursery. And it asks the socket for each noise
+message twice, for its length and for its bytes, where one look brings all that has come.
 """
 
 from __future__ import annotations
@@ -12,14 +13,34 @@ import os
 from collections.abc import Callable, Sequence
 
 import trio
-from libp2p.abc import IListener
+from libp2p.abc import IListener, IRawConnection
 from libp2p.custom_types import THandler
 from libp2p.io.trio import TrioTCPStream
+from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.transport.tcp.tcp import TCP
 from libp2p.utils.multiaddr_utils import extract_ip_from_multiaddr, multiaddr_from_socket
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
 
 log = logging.getLogger(__name__)
+
+READ_SIZE = 64 << 10
+
+
+class ReadAhead(TrioTCPStream):
+    """A TCP stream for one reader that takes from the socket what is there, and deals it out as it is asked for."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        super().__init__(stream)
+        self._ahead = memoryview(b"")
+
+    async def read(self, n: int | None = None) -> bytes:
+        """At most `n` bytes, b"" at the end."""
+        if n == 0:
+            return b""
+        if not self._ahead:
+            self._ahead = memoryview(await super().read(READ_SIZE))
+        dealt, self._ahead = self._ahead[:n], self._ahead[n:] if n is not None else memoryview(b"")
+        return bytes(dealt)
 
 
 class Listener(IListener):
@@ -49,7 +70,7 @@ class Listener(IListener):
 
     async def _connected(self, stream: trio.SocketStream) -> None:
         try:
-            await self._handler(TrioTCPStream(stream))
+            await self._handler(ReadAhead(stream))
         except Exception as error:
             log.debug("an incoming connection failed: %r", error)
 
@@ -69,6 +90,13 @@ class Transport(TCP):
     """The library's TCP transport with our listener. `refusal` says why the last listening failed."""
 
     refusal = ""
+
+    async def dial(self, maddr: Multiaddr) -> IRawConnection:
+        """See the library's. Raises OpenConnectionError."""
+        connection = await super().dial(maddr)
+        if isinstance(connection, RawConnection) and isinstance(connection.stream, TrioTCPStream):
+            connection.stream = ReadAhead(connection.stream.stream)
+        return connection
 
     def create_listener(self, handler_function: THandler) -> IListener:  # type: ignore[override]
         return Listener(handler_function, self._refuse)

@@ -1,0 +1,83 @@
+"""Answering which protocol a new stream speaks, in one packet.
+
+A Go peer opens a stream for every Bitswap answer and says at once all it has to say: that it speaks multistream, which
+protocol it means, and the first message. py-libp2p 0.8.1 reads that byte by byte and answers in two packets; with one
+delta to an answer that is most of the work of a sync.
+
+A dialler speaks first (github.com/multiformats/multistream-select; the listeners of rust-libp2p and js-libp2p wait for
+it as well), so nothing is sent before its header is here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from libp2p.abc import IMultiselectCommunicator
+from libp2p.custom_types import StreamHandlerFn, TProtocol
+from libp2p.io.exceptions import IOException
+from libp2p.io.utils import read_exactly
+from libp2p.protocol_muxer.exceptions import MultiselectCommunicatorError
+from libp2p.protocol_muxer.multiselect import DEFAULT_NEGOTIATE_TIMEOUT, MULTISELECT_PROTOCOL_ID, Multiselect
+from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+from libp2p.utils import encode_delim
+
+_HEADER = encode_delim(MULTISELECT_PROTOCOL_ID.encode())
+_SHORT = 0x80
+"""From this length on a message's length takes two bytes; names of protocols are shorter."""
+
+
+class Gathering(MultiselectCommunicator):
+    """Reads a message at a time, and writes when it would have to wait, or by `flush`."""
+
+    def __init__(self, read_writer: Any) -> None:
+        super().__init__(read_writer)
+        self._unsent = bytearray()
+        self._greeted = False
+
+    async def write(self, msg_str: str) -> None:
+        """Keep a message to be sent."""
+        self._unsent += encode_delim(msg_str.encode())
+
+    async def flush(self) -> None:
+        """Send what was kept. Raises MultiselectCommunicatorError."""
+        if self._unsent:
+            kept, self._unsent = bytes(self._unsent), bytearray()
+            try:
+                await self.read_writer.write(kept)
+            except IOException as error:
+                raise MultiselectCommunicatorError("the stream ended while its protocol was agreed on") from error
+
+    async def read(self) -> str:
+        """The next message. Raises MultiselectCommunicatorError."""
+        size = self._size_here() if self._greeted else len(_HEADER)
+        if not size:
+            await self.flush()
+            return await super().read()
+        self._greeted = True
+        try:
+            return (await read_exactly(self.read_writer, size))[1:].decode(errors="replace").removesuffix("\n")
+        except IOException as error:
+            raise MultiselectCommunicatorError("the stream ended while its protocol was agreed on") from error
+
+    def _size_here(self) -> int:
+        """The size of the next message if all of it has arrived, else 0."""
+        stream: Any = getattr(self.read_writer, "muxed_stream", None)
+        buffer = stream.conn.stream_buffers.get(stream.stream_id) if stream is not None else None
+        if not buffer or not 0 < buffer[0] < _SHORT or len(buffer) <= buffer[0]:
+            return 0
+        return 1 + int(buffer[0])
+
+
+class Negotiator(Multiselect):
+    """The listener's side of multistream-select over a `Gathering`."""
+
+    async def negotiate(
+        self, communicator: IMultiselectCommunicator, negotiate_timeout: int = DEFAULT_NEGOTIATE_TIMEOUT
+    ) -> tuple[TProtocol | None, StreamHandlerFn | None]:
+        """The protocol agreed on, and its handler. Raises MultiselectError."""
+        if not isinstance(communicator, MultiselectCommunicator):
+            return await super().negotiate(communicator, negotiate_timeout)
+        gathering = Gathering(communicator.read_writer)
+        agreed = await super().negotiate(gathering, negotiate_timeout)
+        await gathering.flush()
+        return agreed
