@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from betar_tui import __version__, commands, logs
+from betar_tui import __version__, logs
+from betar_tui.arguments import COMMANDS
 from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir, save_settings
 from betar_tui.errors import BetarError, UsageError
 from betar_tui.output import complain, hang_up
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _PREFIX = "BETAR_TUI_"
 _STOP_TIME = 4.0
+_GARBAGE_AFTER = 10.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = read_config(arguments, os.environ)
         if arguments.command:
             logs.configure("warning", config.log_format, config.log_file)
-            return _run(lambda: arguments.run(config, arguments))
+            return _run(lambda: _command(config, arguments))
         if arguments.serve:
             prepare_data_dir(config.data_dir)
             logs.configure(config.log_level, config.log_format, config.log_file)
@@ -101,6 +103,12 @@ class _Late:
         self.start, self.close = self._timer.start, self._timer.cancel
 
 
+async def _command(config: Config, arguments: argparse.Namespace) -> int | None:
+    from betar_tui import commands
+
+    return await commands.COMMANDS[arguments.command](config, arguments)
+
+
 async def _serve(config: Config) -> int:
     """The peer alone, until SIGINT or SIGTERM."""
     from betar_tui.control import serve_control
@@ -136,7 +144,7 @@ async def _demo() -> int:
 
 async def _interface(config: Config, log_file: Path) -> int:
     """The interface, with a peer of its own or attached to the one that runs."""
-    gc.disable()  # nothing of what is imported now is garbage, and looking for some takes a tenth of the time
+    gc.disable()  # nothing of what is imported and read now is garbage, and looking for some takes a tenth of the time
     from betar_tui.tui.opening import Opening
     from betar_tui.tui.options import TuiOptions
     from betar_tui.tui.run import run_app
@@ -152,17 +160,26 @@ async def _interface(config: Config, log_file: Path) -> int:
     options = TuiOptions(log_tail=read_tail, settings=settings, complaints=complaints, keep=keep)
     framed, painted, opening = trio.Event(), trio.Event(), Opening()
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(_collect_garbage, painted)
         nursery.start_soon(_open_behind, config, framed, painted, opening, settings.sort)
-        await run_app(opening, options=dataclasses.replace(options, framed=framed.set, painted=painted.set))
+        options = dataclasses.replace(options, framed=framed.set, listed=opening.listed, painted=painted.set)
+        await run_app(opening, options=options)
         nursery.cancel_scope.cancel()
     return DONE
+
+
+async def _collect_garbage(painted: trio.Event) -> None:
+    """Go on looking for garbage once the listings are there, but not among what is there by then."""
+    with trio.move_on_after(_GARBAGE_AFTER):
+        await painted.wait()
+    gc.freeze()
+    gc.enable()
 
 
 async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, opening: "Opening", sort: str) -> None:
     """Find the running peer, or open one, once the first frame is there; its network once the stored listings are:
     importing libp2p keeps the interpreter busy for a second."""
     await framed.wait()
-    gc.enable()
     from betar_tui.control import ControlClient, serve_control
 
     client = ControlClient(config.control_socket)
@@ -224,10 +241,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--demo", action="store_true", help="look at a small market of real peers on this machine")
     parser.set_defaults(command=None)
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
-    for name, add in commands.COMMANDS.items():
-        sub = subparsers.add_parser(name, parents=[options], help=add.help, description=add.help)
-        add.arguments(sub)
-        sub.set_defaults(run=add.run)
+    for name, command in COMMANDS.items():
+        sub = subparsers.add_parser(name, parents=[options], help=command.help, description=command.help)
+        command.arguments(sub)
     return parser
 
 

@@ -1,6 +1,6 @@
 """The first stored listings, read before all others: of a large market a screenful shows at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from heapq import nlargest, nsmallest
 from operator import itemgetter
@@ -24,10 +24,10 @@ Value = tuple[str, Winner, float]
 @dataclass(frozen=True, slots=True)
 class Glimpse:
     """Somebody waits for a first look. `sort` is as in `Marketplace.listings`; `take` gets the page, whose `total` counts
-    all values."""
+    all values, and what else there is to read waits for it."""
 
     sort: str
-    take: Callable[[ListingPage], None]
+    take: Callable[[ListingPage], Awaitable[None]]
 
 
 def look(store: Store, own_peer_id: str, sort: str, clock_now: float) -> ListingPage:

@@ -83,7 +83,8 @@ async def open_node(
         store = await trio.to_thread.run_sync(open_store, config.database)
         try:
             if glimpse is not None:
-                glimpse.take(await trio.to_thread.run_sync(look, store, Signer(seed).peer_id, glimpse.sort, clock()))
+                peer_id = Signer(seed).peer_id
+                await glimpse.take(await trio.to_thread.run_sync(look, store, peer_id, glimpse.sort, clock()))
             node = await trio.to_thread.run_sync(Node, config, seed, store, clock)
             async with trio.open_nursery() as nursery:
                 if network:

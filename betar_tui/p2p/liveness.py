@@ -12,8 +12,8 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Iterable
-from weakref import WeakKeyDictionary
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import trio
 from libp2p.abc import IMuxedConn, INetConn, ISecureConn

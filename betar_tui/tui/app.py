@@ -39,6 +39,9 @@ STATUS_EVERY = 5.0
 PREPARE_AFTER = 0.05
 """Seconds from the load until the index is prepared: a frame comes first."""
 
+FURNISH_AFTER = 1.0
+"""Seconds after which all panes are put up, with or without listings."""
+
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -92,17 +95,29 @@ class BetarApp(App[None]):
         self.model = MarketModel(self.options.clock, self.settings)
         self.deeds = Deeds(self, self.model, bridge, self.options, self._sync)
         self._status_due = False
+        self._ahead: list[events.InputEvent] | None = []
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.settings.now.theme
+        self._variables = self.get_css_variables()
+        self.stylesheet.set_variables(self._variables)
         self._keeper = Keeper(self, self.options.keep, self._not_kept)
         self.settings.follow(self._settings_changed)
         if not self.options.animate:
             self.animation_level = "none"
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Read the rules again if the theme gives them other values; Textual does so at every start."""
+        variables = self.get_css_variables()
+        if variables == self._variables:
+            self.stylesheet.update(self, animate=animate)
+            return
+        self._variables = variables
+        super().refresh_css(animate)
+
     def get_default_screen(self) -> Screen[None]:
         """The main screen is there from the first frame."""
-        return MainScreen(self.model, self.deeds, self.options)
+        return MainScreen(self.model, self.deeds, self.options, self.size.width)
 
     def on_mount(self) -> None:
         """Paint first, then ask."""
@@ -113,6 +128,7 @@ class BetarApp(App[None]):
             self.deeds.say(complaint, "warning")
         self.call_after_refresh(self.options.framed)
         self.call_after_refresh(self.start_session)
+        self.set_timer(FURNISH_AFTER, self._furnish)
         self.set_interval(1.0, self._tick)
         self.set_interval(STATUS_EVERY, self.ask_status)
 
@@ -136,10 +152,29 @@ class BetarApp(App[None]):
         self.deeds.say(f"The settings hold for now, but could not be kept: {neutralise(error, 300)}", "error")
 
     async def on_event(self, event: events.Event) -> None:
-        """What is pasted may come from anywhere, and fields show what is in them as it is."""
+        """What is pasted may come from anywhere, and fields show what is in them as it is. What is typed before every
+        pane is there waits for that."""
+        if self._ahead is not None and isinstance(event, events.InputEvent):
+            self._ahead.append(event)
+            self._furnish()
+            return
         if isinstance(event, events.Paste):
             event.text = neutralise_lines(event.text)
         await super().on_event(event)
+
+    def _listed(self) -> None:
+        self.options.listed()
+        self._furnish()
+
+    def _furnish(self) -> None:
+        if self._ahead is not None and isinstance(main := self.screen_stack[0], MainScreen):
+            main.call_later(main.furnish)
+
+    async def on_main_screen_furnished(self) -> None:
+        """What was typed ahead happens now, in its order."""
+        ahead, self._ahead = self._ahead or [], None
+        for event in ahead:
+            await self.on_event(event)
 
     # Asking the marketplace
 
@@ -247,11 +282,12 @@ class BetarApp(App[None]):
         """Take a load of listings."""
         if not message.error:
             self._take(self.model.loaded(message.all))
-            if not message.all:
-                return
             # Twice: the rows are laid out after the first frame and drawn in the second.
-            self.call_after_refresh(self.call_after_refresh, self.options.painted)
+            self.call_after_refresh(self.call_after_refresh, self._listed)
+            if message.all:
+                self.call_after_refresh(self.call_after_refresh, self.options.painted)
             return
+        self.call_after_refresh(self._furnish)
         self.call_after_refresh(self.options.painted)
         news = self.model.load_failed(message.error)
         if len(self.model.index):

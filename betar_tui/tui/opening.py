@@ -31,20 +31,30 @@ from betar_tui.market.marketplace import (
     Status,
 )
 
+LISTED_BY = 1.0
+"""Seconds in which the first listings should be on the screen; what waits for that waits no longer."""
+
 
 class Opening:
     """Stands for a `Marketplace` until it is there, and passes everything on to it."""
 
     def __init__(self) -> None:
-        self._there, self._readable = trio.Event(), trio.Event()
+        self._there, self._readable, self._listed = trio.Event(), trio.Event(), trio.Event()
         self._market: Marketplace | None = None
         self._glimpse: ListingPage | None = None
 
-    def glimpsed(self, page: ListingPage) -> None:
-        """Here are the first listings; an empty page tells nothing."""
+    async def glimpsed(self, page: ListingPage) -> None:
+        """Here are the first listings; returns when they are on the screen: what comes next would only slow that down. An
+        empty page tells nothing."""
         if page.listings:
             self._glimpse = page
             self._readable.set()
+            with trio.move_on_after(LISTED_BY):
+                await self._listed.wait()
+
+    def listed(self) -> None:
+        """The first listings are on the screen."""
+        self._listed.set()
 
     def opened(self, market: Marketplace) -> None:
         """Here it is."""

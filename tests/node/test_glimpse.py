@@ -18,7 +18,11 @@ async def test_it_is_how_the_market_begins(tmp_path, sort):
         for at in range(0, len(drafts), 50):
             await node.publish(drafts[at : at + 50])
     pages = []
-    async with open_node(config(tmp_path), network=False, glimpse=Glimpse(sort, pages.append)) as node:
+
+    async def take(page):
+        pages.append(page)
+
+    async with open_node(config(tmp_path), network=False, glimpse=Glimpse(sort, take)) as node:
         whole = await node.listings(sort=sort or "name")
     (page,) = pages
     assert page.total == len(whole.listings) == len(drafts)
@@ -33,12 +37,16 @@ async def test_it_is_how_the_market_begins(tmp_path, sort):
 
 async def test_what_is_no_listing_is_left_out(tmp_path):
     pages = []
+
+    async def take(page):
+        pages.append(page)
+
     async with open_node(config(tmp_path), network=False) as node:
         await node.publish([ListingDraft("only", 1.0)])
         await node._writer.write(
             {"/agents/YmFk": b"no listing", "/agents/YmFkMg": b"{}", "/agents/YmFkMw": b'{"price": "nan"}'}
         )
-    async with open_node(config(tmp_path), network=False, glimpse=Glimpse("price", pages.append)):
+    async with open_node(config(tmp_path), network=False, glimpse=Glimpse("price", take)):
         pass
     assert [each.name for each in pages[0].listings] == ["only"]
     assert pages[0].total == 4

@@ -8,7 +8,7 @@ from betar_tui.errors import ControlError
 from betar_tui.market.marketplace import ListingDraft, ListingPage, Missed
 from betar_tui.tui.app import Arrived, Loaded
 from betar_tui.tui.model import Load, News
-from betar_tui.tui.opening import Opening
+from betar_tui.tui.opening import LISTED_BY, Opening
 from tests.tui.fake import FakeMarketplace, listing
 from tests.tui.ui import Ui, ui
 
@@ -36,7 +36,8 @@ async def test_the_first_listings_show_until_all_can_be_had(nursery):
     opening = Opening()
     fake = FakeMarketplace([listing("amber-ocr", 0.02), listing("brisk-chat", 0.5)])
     first = ListingPage((await fake.listings()).listings[:1], 2)
-    opening.glimpsed(first)
+    nursery.start_soon(opening.glimpsed, first)
+    await trio.testing.wait_all_tasks_blocked()
     assert await opening.listings() == first
     async with opening.events() as stream:
         opening.opened(fake)
@@ -51,7 +52,7 @@ async def test_the_first_listings_show_until_all_can_be_had(nursery):
 
 async def test_an_empty_store_is_no_sight(nursery):
     opening, got = Opening(), []
-    opening.glimpsed(ListingPage((), 0))
+    await opening.glimpsed(ListingPage((), 0))
 
     async def ask() -> None:
         got.append(await opening.listings())
@@ -64,10 +65,30 @@ async def test_an_empty_store_is_no_sight(nursery):
     assert got[0].total == 0
 
 
-async def test_why_the_events_ended_is_told_as_it_is():
+async def test_a_sight_waits_until_it_is_on_the_screen_but_not_for_ever(nursery, autojump_clock):
+    opening, done = Opening(), []
+    page = ListingPage((listing("amber-ocr", 0.02),), 2)
+
+    async def show() -> None:
+        await opening.glimpsed(page)
+        done.append(trio.current_time())
+
+    began = trio.current_time()
+    nursery.start_soon(show)
+    await trio.testing.wait_all_tasks_blocked()
+    assert not done, "what comes next would slow down the drawing"
+    await trio.sleep(LISTED_BY * 2)
+    assert done == [began + LISTED_BY]
+    opening.listed()
+    await opening.glimpsed(page)
+    assert trio.current_time() == began + LISTED_BY * 2
+
+
+async def test_why_the_events_ended_is_told_as_it_is(nursery):
     opening, fake = Opening(), FakeMarketplace([])
     fake.fail["events"] = ControlError("the peer is gone")
-    opening.glimpsed(ListingPage((listing("amber-ocr", 0.02),), 2))
+    nursery.start_soon(opening.glimpsed, ListingPage((listing("amber-ocr", 0.02),), 2))
+    await trio.testing.wait_all_tasks_blocked()
     with pytest.raises(ControlError, match="the peer is gone"):
         async with opening.events() as stream:
             opening.opened(fake)

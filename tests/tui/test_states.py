@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from textual.widgets import Input
 
 from betar_tui.errors import ControlError, StoreError, StoreLockedError
 from betar_tui.market.marketplace import Connectivity, DagNode
@@ -12,6 +13,7 @@ from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.pane import Pane
+from betar_tui.tui.widgets.peers import PeerTable
 from tests.tui.fake import Clock, FakeMarketplace, listing, peer_id
 from tests.tui.test_app import fill
 from tests.tui.ui import ui
@@ -101,11 +103,22 @@ async def test_panes_empty_say_why_and_the_next_key(ui):
 @ui(size=(120, 36), listings=items, prepare=held("listings"), ready=False)
 async def test_panes_loading(ui):
     await ui.sees("Reading the stored listings")
-    assert ui.text.count("Reading the stored listings") == 2
+    await ui.until(lambda: ui.text.count("Reading the stored listings") == 2)
     await ui.press("5")
     await ui.sees("Reading the stored listings")
     ui.market.gates.pop("listings").set()
     await ui.sees("calm-geo")
+
+
+@ui(size=(120, 36), listings=items, prepare=held("listings"), ready=False)
+async def test_what_is_typed_before_the_panes_are_there_happens_in_its_order(ui):
+    assert not ui.app.query(PeerTable), "the panes beside the table come later"
+    await ui.press("3", "n", "x", "y")
+    await ui.until(lambda: isinstance(ui.app.screen, FormScreen), "the form")
+    await ui.until(lambda: ui.app.screen.query_one("#field-name", Input).value == "xy", "what was typed into it")
+    await ui.press("escape")
+    await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
+    assert ui.app.screen.query_one("#pane-activity").has_class("-current")
 
 
 @ui(listings=items, prepare=held("dag"))

@@ -156,6 +156,7 @@ def ui(
                 hand = Ui(app, pilot, fake, clock)
                 if ready:
                     await hand.until(lambda: app.model.listings_load == "ready" and app.model.status is not None)
+                    await hand.until(lambda: app._ahead is None, "every pane")
                     await pilot.pause()
                 await test(hand, **fixtures)
 

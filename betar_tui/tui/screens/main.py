@@ -1,16 +1,18 @@
 """The main screen: market, detail, peers and activity; one pane at a time where there is no room for all.
 
-Other screens are imported when they are opened: the first frame does not wait for them.
+Other screens are imported when they are opened, and what stands beside the table comes when the table has been filled:
+neither the first frame nor the first listings wait for them.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Input
 
 from betar_tui.market.order import SORT_COLUMNS
@@ -23,17 +25,19 @@ from betar_tui.tui.model import Load, MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
-from betar_tui.tui.widgets.activitypanel import ActivityPanel
 from betar_tui.tui.widgets.banner import Banner
-from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.lines import LineList
 from betar_tui.tui.widgets.listings import ListingRows, ListingTable, TableHeader
 from betar_tui.tui.widgets.pane import Pane, is_shown
 from betar_tui.tui.widgets.panetabs import PaneTabs
-from betar_tui.tui.widgets.peers import PeerTable
 from betar_tui.tui.widgets.status import StatusBar
+
+if TYPE_CHECKING:
+    from betar_tui.tui.widgets.activitypanel import ActivityPanel
+    from betar_tui.tui.widgets.detail import DetailView
+    from betar_tui.tui.widgets.peers import PeerTable
 
 WIDE = 120
 
@@ -51,12 +55,17 @@ class MainScreen(LiveScreen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     SCOPE = "main"
 
-    def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions) -> None:
-        super().__init__()
+    class Furnished(Message):
+        """Every pane is there; until then the app keeps what is typed."""
+
+    def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions, width: int) -> None:
+        # Every class that comes later styles all widgets once more before the first frame.
+        super().__init__(classes=f"-pane-listings {'-wide' if width >= WIDE else '-narrow'}")
         self._model, self._deeds, self._options = model, deeds, options
         self._filtering = Filtering(model.index)
         self._pane = "listings"
         self._own_shown: bool | None = None
+        self._furnishing = self._furnished = False
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -68,19 +77,34 @@ class MainScreen(LiveScreen[None]):
         with Horizontal(id="body"):
             yield Pane("listings", "Market", [ListingTable(model)])
             with Vertical(id="side"):
-                yield Pane("detail", "Listing", [DetailView(model)])
-                yield Pane("peers", "Peers", [PeerTable(model)])
-        yield Pane("activity", "Activity", [ActivityPanel(model)])
+                yield Pane("detail", "Listing")
+                yield Pane("peers", "Peers")
+        yield Pane("activity", "Activity")
         yield LatestChange(model)
         yield KeyLine(model)
 
     def on_mount(self) -> None:
         """Show what is known, which may be nothing yet."""
-        self.set_class(True, "-pane-listings")
         # One timer for all moves: to make one and end it costs more than drawing the move.
         self._resting = self.set_interval(REST, self._rested, pause=True)
         self.sync(News(listings=True, status=True, activity=True, replaced=True))
         self._rows.focus()
+
+    async def furnish(self) -> None:
+        """Put up the panes beside the table, once."""
+        if self._furnishing:
+            return
+        self._furnishing = True
+        from betar_tui.tui.widgets.activitypanel import ActivityPanel
+        from betar_tui.tui.widgets.detail import DetailView
+        from betar_tui.tui.widgets.peers import PeerTable
+
+        for name, kind in (("detail", DetailView), ("peers", PeerTable), ("activity", ActivityPanel)):
+            await self._find(name).furnish(kind(self._model))
+        self._furnished = True
+        self.sync(News(status=True, activity=True))
+        self._show_detail()
+        self.post_message(self.Furnished())
 
     # Parts
 
@@ -108,7 +132,21 @@ class MainScreen(LiveScreen[None]):
 
     @property
     def _activity(self) -> ActivityPanel:
+        from betar_tui.tui.widgets.activitypanel import ActivityPanel
+
         return self.query_one(ActivityPanel)
+
+    @property
+    def _detail(self) -> DetailView:
+        from betar_tui.tui.widgets.detail import DetailView
+
+        return self.query_one(DetailView)
+
+    @property
+    def _peers(self) -> PeerTable:
+        from betar_tui.tui.widgets.peers import PeerTable
+
+        return self.query_one(PeerTable)
 
     # Following the model
 
@@ -122,10 +160,12 @@ class MainScreen(LiveScreen[None]):
                 self._show_detail()
         if news.status or news.listings:
             self.query_one(StatusBar).refresh()
-            self.query_one(PeerTable).take()
+            if self._furnished:
+                self._peers.take()
             self._show_states()
         if news.activity:
-            self._activity.take()
+            if self._furnished:
+                self._activity.take()
             self.query_one(LatestChange).refresh()
             self._show_states()
             self._show_title()
@@ -151,18 +191,19 @@ class MainScreen(LiveScreen[None]):
         bar.tell(index.count, len(index), filtering.error, filtering.hint, waiting, index.muted_count)
 
     def _show_title(self) -> None:
-        if self._wide:
+        if self._wide and self._furnished:
             self._find("activity").border_title = Content(self._activity.title)
 
     def _show_states(self) -> None:
-        model, lines = self._model, self._activity.lines
+        model = self._model
         self._find("listings").show(states.listings(model, self._rows.count))
+        if not self._furnished:
+            return
+        lines = self._activity.lines
         self._find("peers").show(states.peers(model))
         self._find("activity").show(states.activity(model, lines.count, bool(lines.filter_text)))
         self._find("detail").show(states.detail(model, self.current))
-        if self.focused is None or not is_shown(self.focused):
-            # What can take the focus may only have come now, or what had it has gone.
-            self._find(self._pane).focus_inside()
+        self.on_state_view_offered()
 
     def _show_detail(self) -> None:
         if self._wide:
@@ -179,7 +220,9 @@ class MainScreen(LiveScreen[None]):
         self._draw_detail()
 
     def _draw_detail(self) -> None:
-        self.query_one(DetailView).show(self.current)
+        if not self._furnished:
+            return
+        self._detail.show(self.current)
         self._find("detail").show(states.detail(self._model, self.current))
 
     def on_resize(self) -> None:
@@ -228,7 +271,7 @@ class MainScreen(LiveScreen[None]):
         """Show everything of a peer."""
         from betar_tui.tui.screens.peer import PeerScreen
 
-        if peer := self._model.peer(self.query_one(PeerTable).current):
+        if peer := self._model.peer(self._peers.current):
             screen = PeerScreen(self._model, self._deeds, self._options, peer)
             self.app.push_screen(screen, self._filter_by)
 
@@ -243,8 +286,14 @@ class MainScreen(LiveScreen[None]):
             self._apply_filter(event.value, typing=True)
 
     def on_pane_current(self, event: Pane.Current) -> None:
-        """The focus is in this pane."""
-        self._mark_pane(event.pane.key)
+        """The focus is in this pane, unless it has moved on since."""
+        if self.focused is not None and event.pane in self.focused.ancestors:
+            self._mark_pane(event.pane.key)
+
+    def on_state_view_offered(self) -> None:
+        """What can take the focus may only have come now, or what had it has gone."""
+        if self.focused is None or not is_shown(self.focused):
+            self._find(self._pane).focus_inside()
 
     def on_pane_tabs_chosen(self, event: PaneTabs.Chosen) -> None:
         """A pane was clicked at the top."""
@@ -315,24 +364,24 @@ class MainScreen(LiveScreen[None]):
     def action_copy_menu(self) -> None:
         """Ask what to copy of the listing, or of the peer."""
         if self._pane == "peers":
-            self._deeds.peers.copy(self.query_one(PeerTable).current)
+            self._deeds.peers.copy(self._peers.current)
         else:
             self._deeds.copy("", self._pointed)
 
     def action_mute(self) -> None:
         """Mute a seller, or hear it again."""
         if self._pane == "peers":
-            self._deeds.peers.mute(self.query_one(PeerTable).current)
+            self._deeds.peers.mute(self._peers.current)
         else:
             self._deeds.mute(self._pointed)
 
     def action_disconnect(self) -> None:
         """Close the connections to the chosen peer."""
-        self._deeds.peers.disconnect(self.query_one(PeerTable).current)
+        self._deeds.peers.disconnect(self._peers.current)
 
     def action_peer_listings(self) -> None:
         """Show the listings of the chosen peer."""
-        if peer := self.query_one(PeerTable).current:
+        if peer := self._peers.current:
             self._filter_by(f"seller:{peer}")
 
     def action_zoom(self) -> None:
@@ -389,7 +438,7 @@ class MainScreen(LiveScreen[None]):
 
     def action_retry(self) -> None:
         """Load again."""
-        self.query_one(DetailView).show(self.current)
+        self._detail.show(self.current)
         self.post_message(self.Retry())
 
     def _open(self, listing_id: str) -> None:

@@ -34,16 +34,18 @@ def is_shown(widget: Widget) -> bool:
 class StateView(Vertical):
     """A state, in words, with a button for what to do next."""
 
+    class Offered(Message):
+        """There is a button now, which may take the focus."""
+
     def __init__(self) -> None:
         super().__init__(classes="state")
         self._action = ""
         self._shown: PaneState | None = None
+        self._button: Button | None = None
 
     def compose(self) -> ComposeResult:
-        """Text and button."""
+        """The text; the button comes when a state has one."""
         yield Static("", classes="state-text")
-        with Center():
-            yield Button("", compact=True, classes="state-button")
 
     def tell(self, state: PaneState) -> None:
         """Show a state."""
@@ -55,9 +57,16 @@ class StateView(Vertical):
         self.query_one(Static).update(
             Content.assemble((f"{SIGNS[state.kind]} {state.what}", f"bold {style}"), "\n", (state.why, "dim"))
         )
-        button = self.query_one(Button)
-        button.display = bool(state.action)
-        button.label = Content(state.label)
+        if self._button is None and state.action:
+            self._button = Button(compact=True, classes="state-button")
+            self.call_later(self._put_up, self._button)
+        if self._button is not None:
+            self._button.display = bool(state.action)
+            self._button.label = Content(state.label)
+
+    async def _put_up(self, button: Button) -> None:
+        await self.mount(Center(button))
+        self.post_message(self.Offered())
 
     async def on_button_pressed(self, event: Button.Pressed) -> None:
         """Do what the button says, as its key would."""
@@ -75,20 +84,29 @@ class Pane(Vertical):
             super().__init__()
             self.pane = pane
 
-    def __init__(self, name: str, title: str, content: Iterable[Widget]) -> None:
+    def __init__(self, name: str, title: str, content: Iterable[Widget] = ()) -> None:
         super().__init__(id=f"pane-{name}", classes="pane")
         self.key = name
         self.border_title = Content(title)
         self._content = list(content)
 
     def compose(self) -> ComposeResult:
-        """The content, and the state that may take its place."""
-        yield StateView()
-        yield from self._content
+        """The content, and the state that may take its place; nothing where the content comes later."""
+        if self._content:
+            yield StateView()
+            yield from self._content
 
     def on_mount(self) -> None:
         """Begin with the content; the screen says otherwise at once."""
-        self.show(None)
+        if self._content:
+            self.show(None)
+
+    async def furnish(self, *content: Widget) -> None:
+        """Take in the content of a pane that was made without."""
+        self._content = list(content)
+        view = StateView()
+        view.display = False
+        await self.mount(view, *content)
 
     def show(self, state: PaneState | None) -> None:
         """Show a state, or the content where it is None."""

@@ -1,0 +1,109 @@
+"""The grammar of the commands: help and arguments of each. What they do is in `commands`, imported when one is given."""
+
+import argparse
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: what help says, and its arguments."""
+
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], object]
+
+
+def _price(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
+
+
+_price.__name__ = "price"  # argparse names it in its message
+
+
+def _only_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+
+
+def _with_id(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("id", metavar="ID", help="the listing's id, as list prints it")
+
+
+def _list_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="such as: ocr price<0.5 state:verified")
+    parser.add_argument(
+        "--sort", default="", metavar="COLUMN", help="name price seller seen state; --sort=-price descends"
+    )
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N")
+
+
+def _listing_fields(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", metavar="N")
+    parser.add_argument("--price", type=_price, metavar="P")
+    parser.add_argument("--description", metavar="T")
+    parser.add_argument("--meta", action="append", metavar="K=V", help="further metadata; repeat")
+    parser.add_argument("--addr", action="append", metavar="MULTIADDR", help="where the agent is reached; repeat")
+    parser.add_argument("--protocol", action="append", metavar="ID", help="what the agent speaks; repeat")
+    parser.add_argument("--token-id", metavar="T")
+
+
+def _publish_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    _listing_fields(parser)
+    parser.add_argument("--file", type=Path, metavar="F.json", help="one listing, or an array of them")
+
+
+def _update_arguments(parser: argparse.ArgumentParser) -> None:
+    _with_id(parser)
+    _listing_fields(parser)
+
+
+def _watch_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("--all", action="store_true", help="refreshes too, which change only the timestamp")
+
+
+def _connect_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("multiaddr", metavar="MULTIADDR", help="ends in /p2p/<peer id>")
+
+
+def _log_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="default 50")
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("file", type=Path, metavar="F.car")
+    parser.add_argument("--heads", nargs="+", default=[], metavar="CID", help="what to export (default: all heads)")
+
+
+def _import_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("file", type=Path, metavar="F.car")
+
+
+COMMANDS: Mapping[str, Command] = {
+    "list": Command("the listings, filtered and sorted", _list_arguments),
+    "show": Command("one listing with its history", _with_id),
+    "publish": Command("publish a listing", _publish_arguments),
+    "update": Command("change a listing of yours", _update_arguments),
+    "delist": Command("remove a listing of yours", _with_id),
+    "watch": Command("changes as they are applied", _watch_arguments),
+    "status": Command("the peer and its replica in numbers", _only_json),
+    "peers": Command("the connected peers", _only_json),
+    "connect": Command("dial a peer and remember it", _connect_arguments),
+    "heads": Command("the heads of the Merkle-DAG", _only_json),
+    "log": Command("the deltas applied last", _log_arguments),
+    "export": Command("write the replica's DAG as a CARv1 file", _export_arguments),
+    "import": Command("merge a CARv1 file", _import_arguments),
+    "doctor": Command("check store, key, port, clock and connectivity", _only_json),
+    "locate": Command("where things are kept", _only_json),
+}
