@@ -68,6 +68,11 @@ class Term:
     number: float = 0.0
     sellers: frozenset[str] = frozenset()
 
+    @property
+    def timed(self) -> bool:
+        """Whether a listing may meet it now and not later."""
+        return self.kind == "state" and self.value in ("new", "stale")
+
     def holds(self, listing: Listing, hay: str, now: float, first_seen: float) -> bool:
         """Whether the listing meets this term."""
         return self._plain(listing, hay, now, first_seen) is not self.negated
@@ -105,7 +110,7 @@ class Filter:
     @property
     def timed(self) -> bool:
         """Whether the result changes as time passes."""
-        return any(term.kind == "state" and term.value in ("new", "stale") for term in self.terms)
+        return any(term.timed for term in self.terms)
 
     @property
     def asks_for_muted(self) -> bool:

@@ -22,6 +22,7 @@ from typing import Any
 from betar_tui.market.filter import Filter, Term, haystack, parse, screen
 from betar_tui.market.marketplace import Change, ChangeKind, Listing
 from betar_tui.market.order import KEYS, SORT_COLUMNS, SortKey, order_ties, place, put, sort_key, take
+from betar_tui.market.screens import Screens
 
 SLICE = 4_000
 """Listings read, or made searchable, in one go: a few milliseconds."""
@@ -38,6 +39,7 @@ class ListingIndex:
         self._slot: dict[str, int] = {}
         self._listings: list[Listing | None] = []
         self._hay: list[str | None] = []
+        self._searchable = True
         self._first_seen: list[float] = []
         self._free: list[int] = []
         self._gone: dict[str, int] = {}
@@ -51,6 +53,7 @@ class ListingIndex:
         self._sifted: list[int] | None = None
         self._rows: list[str] | None = []
         self._generation = 0
+        self._screens = Screens()
 
     # What is there
 
@@ -159,9 +162,10 @@ class ListingIndex:
             yield
         first = [known.get(each.id, each.seen_at) for each in held if each]
         self._slot, self._listings, self._first_seen = slots, held, first
-        self._hay = [None] * len(held)
+        self._hay, self._searchable = [None] * len(held), False
         self._free, self._gone, self._orders, self._touched = [], {}, {}, None
         self._by_seller = Counter([each.seller_id for each in held if each])
+        self._screens.clear()
         self._sift(None)
 
     def apply(self, change: Change) -> None:
@@ -303,10 +307,11 @@ class ListingIndex:
 
     def _haystacks(self) -> list[str]:
         hay: list[Any] = self._hay
-        if None in hay:
-            for slot in [slot for slot, text in enumerate(hay) if text is None]:
-                listing = self._listings[slot]
-                hay[slot] = haystack(listing) if listing else ""
+        if not self._searchable:
+            for slot, (text, listing) in enumerate(zip(hay, self._listings, strict=True)):
+                if text is None:
+                    hay[slot] = haystack(listing) if listing else ""
+            self._searchable = True
         return hay
 
     def _sift(self, pool: list[int] | None) -> None:
@@ -329,11 +334,13 @@ class ListingIndex:
         if term.kind == "sellers" and len(slots) < len(self._slot) // 4:
             return [slot for slot in slots if (self._at(slot).seller_id in term.sellers) is wanted]
         # All of them, as they lie in memory: three times as fast as following the order.
-        if term.kind == "word":
-            held = [word in text for text in self._haystacks()]
-        else:
-            held = screen(term, self._listings, self._first_seen, self._clock())
+        held = self._screens.get(term, lambda: self._look(term))
         return [slot for slot in slots if held[slot] is wanted]
+
+    def _look(self, term: Term) -> list[bool]:
+        if term.kind == "word":
+            return [term.value in text for text in self._haystacks()]
+        return screen(term, self._listings, self._first_seen, self._clock())
 
     def _insert(self, new: Listing, at: float) -> None:
         # One that comes back before anybody looked takes its old place.
@@ -341,16 +348,15 @@ class ListingIndex:
         if slot < 0 and self._free:
             slot = self._free.pop()
         if slot >= 0:
-            self._listings[slot], self._hay[slot], self._first_seen[slot] = new, None, at
+            self._listings[slot], self._hay[slot], self._first_seen[slot] = new, haystack(new), at
         else:
             slot = len(self._listings)
             self._listings.append(new)
-            self._hay.append(None)
+            self._hay.append(haystack(new))
             self._first_seen.append(at)
         self._slot[new.id] = slot
         self._by_seller[new.seller_id] += 1
         self._touch(slot)
-        self._hay[slot] = haystack(new)
         for column, order in self._orders.items():
             put(order, slot, self._key_of(column))
         self._show(slot)
@@ -384,10 +390,11 @@ class ListingIndex:
         self._show(slot)
 
     def _show(self, slot: int) -> None:
-        if self._sifted is not None:
-            listing, seen = self._at(slot), self._first_seen[slot]
-            if self._sieve.matches_cached(listing, self._hay[slot] or haystack(listing), self._clock(), seen):
-                put(self._sifted, slot, self._key_of())
+        listing, seen = self._at(slot), self._first_seen[slot]
+        hay = self._hay[slot] or haystack(listing)
+        self._screens.take(slot, listing, hay)
+        if self._sifted is not None and self._sieve.matches_cached(listing, hay, self._clock(), seen):
+            put(self._sifted, slot, self._key_of())
 
     def _hide(self, slot: int) -> None:
         if self._sifted is not None:

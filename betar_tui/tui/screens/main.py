@@ -161,7 +161,7 @@ class MainScreen(LiveScreen[None]):
         if news.status or news.listings:
             self.query_one(StatusBar).refresh()
             if self._furnished:
-                self._peers.take()
+                self._peers.follow()
             self._show_states()
         if news.activity:
             if self._furnished:
@@ -178,6 +178,8 @@ class MainScreen(LiveScreen[None]):
             self._tell_filter()
         else:
             rows.redraw()
+        if self._furnished:
+            self._peers.take()
         self.query_one(StatusBar).refresh()
         self._show_title()
 

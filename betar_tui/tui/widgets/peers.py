@@ -83,6 +83,12 @@ class PeerTable(DataTable[Text]):
         """The screen asks."""
         await self.screen.run_action("disconnect")
 
+    def follow(self) -> None:
+        """Show the peers if others are connected now; numbers of the same ones wait for `take`, each second: to lay out a
+        table costs more than all the listings of a busy market."""
+        if {peer.peer_id for peer in self._model.peers} != {row[0] for row in self._shown}:
+            self.take()
+
     def take(self) -> None:
         """Show the peers as they are now."""
         rows = [self._texts(peer, self._model.index.listings_of(peer.peer_id)) for peer in self._sorted()]
