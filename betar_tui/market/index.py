@@ -301,9 +301,11 @@ class ListingIndex:
         for start in range(0, len(hay), SLICE):
             for slot in range(start, min(start + SLICE, len(hay))):
                 listing = listings[slot]
-                if listing is not None and hay[slot] is None:
-                    hay[slot] = haystack(listing)
+                if hay[slot] is None:
+                    hay[slot] = haystack(listing) if listing else ""
             yield
+        if hay is self._hay:
+            self._searchable = True
 
     def _haystacks(self) -> list[str]:
         hay: list[Any] = self._hay

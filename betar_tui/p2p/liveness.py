@@ -102,12 +102,20 @@ class LiveYamux(Yamux):
             if kind == TYPE_WINDOW_UPDATE and not flags and stream is not None:
                 credit, window = self._credit.get(stream, (0, DEFAULT_WINDOW_SIZE))
                 credit += increment
-                if stream.recv_window - credit >= window // 2:
+                if stream.recv_window - credit > window // 2:
                     self._credit[stream] = credit, window
                     return
-                self._credit[stream] = 0, stream.recv_window
-                data = struct.pack(YAMUX_HEADER_FORMAT, 0, kind, 0, stream_id, credit)
+                await self._tell_room(stream, stream_id, credit, window)
+                return
         await super()._write_frame(data)
+
+    async def _tell_room(self, stream: YamuxStream, stream_id: int, credit: int, window: int) -> None:
+        self._credit[stream] = 0, stream.recv_window
+        try:
+            await super()._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_WINDOW_UPDATE, 0, stream_id, credit))
+        except BaseException:  # cancelled: the next one tells of this room as well
+            self._credit[stream] = self._credit[stream][0] + credit, window
+            raise
 
     async def probe(self, timeout: float) -> bool:
         """Ping once; whether an answer came within `timeout` seconds."""

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import trio
 from libp2p.abc import IMultiselectCommunicator
 from libp2p.custom_types import StreamHandlerFn, TProtocol
 from libp2p.io.exceptions import IOException
 from libp2p.io.utils import read_exactly
-from libp2p.protocol_muxer.exceptions import MultiselectCommunicatorError
+from libp2p.protocol_muxer.exceptions import MultiselectCommunicatorError, MultiselectError
 from libp2p.protocol_muxer.multiselect import DEFAULT_NEGOTIATE_TIMEOUT, MULTISELECT_PROTOCOL_ID, Multiselect
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.utils import encode_delim
@@ -24,6 +25,8 @@ from libp2p.utils import encode_delim
 _HEADER = encode_delim(MULTISELECT_PROTOCOL_ID.encode())
 _SHORT = 0x80
 """From this length on a message's length takes two bytes; names of protocols are shorter."""
+_UNSENT = 1024
+"""So many bytes are kept at most: a peer may ask for the list of protocols without end."""
 
 
 class Gathering(MultiselectCommunicator):
@@ -35,8 +38,10 @@ class Gathering(MultiselectCommunicator):
         self._greeted = False
 
     async def write(self, msg_str: str) -> None:
-        """Keep a message to be sent."""
+        """Keep a message to be sent. Raises MultiselectCommunicatorError."""
         self._unsent += encode_delim(msg_str.encode())
+        if len(self._unsent) > _UNSENT:
+            await self.flush()
 
     async def flush(self) -> None:
         """Send what was kept. Raises MultiselectCommunicatorError."""
@@ -55,9 +60,12 @@ class Gathering(MultiselectCommunicator):
             return await super().read()
         self._greeted = True
         try:
-            return (await read_exactly(self.read_writer, size))[1:].decode(errors="replace").removesuffix("\n")
+            message = await read_exactly(self.read_writer, size)
         except IOException as error:
             raise MultiselectCommunicatorError("the stream ended while its protocol was agreed on") from error
+        if not message.isascii() or not message.endswith(b"\n"):
+            raise MultiselectCommunicatorError("what should name a protocol is no line of text")
+        return message[1:-1].decode()
 
     def _size_here(self) -> int:
         """The size of the next message if all of it has arrived, else 0."""
@@ -75,9 +83,12 @@ class Negotiator(Multiselect):
         self, communicator: IMultiselectCommunicator, negotiate_timeout: int = DEFAULT_NEGOTIATE_TIMEOUT
     ) -> tuple[TProtocol | None, StreamHandlerFn | None]:
         """The protocol agreed on, and its handler. Raises MultiselectError."""
-        if not isinstance(communicator, MultiselectCommunicator):
-            return await super().negotiate(communicator, negotiate_timeout)
+        assert isinstance(communicator, MultiselectCommunicator), "the host gives no other"
         gathering = Gathering(communicator.read_writer)
         agreed = await super().negotiate(gathering, negotiate_timeout)
-        await gathering.flush()
+        try:
+            with trio.fail_after(negotiate_timeout):
+                await gathering.flush()
+        except (MultiselectCommunicatorError, trio.TooSlowError) as error:
+            raise MultiselectError("the answer could not be sent") from error
         return agreed

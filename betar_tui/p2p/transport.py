@@ -2,8 +2,8 @@
 
 py-libp2p 0.8.1: its TCP listener sets SO_REUSEPORT, so that a second peer on the same port starts without an error
 and the kernel deals connections to either of them; and it serves from a system task outside every nursery. This
-listener binds the port for itself and serves from the swarm's own nursery. And it asks the socket for each noise
-message twice, for its length and for its bytes, where one look brings all that has come.
+listener binds the port for itself and serves from the swarm's own nursery. The library also asks the socket twice for
+each noise message, for its length and for its bytes, where one look brings all that has come.
 """
 
 from __future__ import annotations
@@ -39,8 +39,16 @@ class ReadAhead(TrioTCPStream):
             return b""
         if not self._ahead:
             self._ahead = memoryview(await super().read(READ_SIZE))
-        dealt, self._ahead = self._ahead[:n], self._ahead[n:] if n is not None else memoryview(b"")
-        return bytes(dealt)
+        size = len(self._ahead) if n is None else n
+        dealt = bytes(self._ahead[:size])
+        # An empty rest would keep all that was read.
+        self._ahead = self._ahead[size:] if size < len(self._ahead) else memoryview(b"")
+        return dealt
+
+    async def close(self) -> None:
+        """Close; what was read ahead counts no more."""
+        self._ahead = memoryview(b"")
+        await super().close()
 
 
 class Listener(IListener):

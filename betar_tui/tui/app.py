@@ -39,9 +39,6 @@ STATUS_EVERY = 5.0
 PREPARE_AFTER = 0.05
 """Seconds from the load until the index is prepared: a frame comes first."""
 
-FURNISH_AFTER = 1.0
-"""Seconds after which all panes are put up, with or without listings."""
-
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -95,7 +92,7 @@ class BetarApp(App[None]):
         self.model = MarketModel(self.options.clock, self.settings)
         self.deeds = Deeds(self, self.model, bridge, self.options, self._sync)
         self._status_due = False
-        self._ahead: list[events.InputEvent] | None = []
+        self._ahead: list[events.Event] | None = []
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.settings.now.theme
@@ -107,7 +104,8 @@ class BetarApp(App[None]):
             self.animation_level = "none"
 
     def refresh_css(self, animate: bool = True) -> None:
-        """Read the rules again if the theme gives them other values; Textual does so at every start."""
+        """Read the rules again if the theme gives them other values; Textual does so at every start. Without other values
+        only the screen on top is styled again."""
         variables = self.get_css_variables()
         if variables == self._variables:
             self.stylesheet.update(self, animate=animate)
@@ -128,7 +126,7 @@ class BetarApp(App[None]):
             self.deeds.say(complaint, "warning")
         self.call_after_refresh(self.options.framed)
         self.call_after_refresh(self.start_session)
-        self.set_timer(FURNISH_AFTER, self._furnish)
+        self.set_timer(self.options.furnish, self._furnish)
         self.set_interval(1.0, self._tick)
         self.set_interval(STATUS_EVERY, self.ask_status)
 
@@ -152,11 +150,12 @@ class BetarApp(App[None]):
         self.deeds.say(f"The settings hold for now, but could not be kept: {neutralise(error, 300)}", "error")
 
     async def on_event(self, event: events.Event) -> None:
-        """What is pasted may come from anywhere, and fields show what is in them as it is. What is typed before every
+        """What is pasted may come from anywhere, and fields show what is in them as it is. What a person does before every
         pane is there waits for that."""
-        if self._ahead is not None and isinstance(event, events.InputEvent):
+        if self._ahead is not None and isinstance(event, events.InputEvent | events.Paste):
             self._ahead.append(event)
-            self._furnish()
+            if not isinstance(event, events.MouseMove):
+                self._furnish()
             return
         if isinstance(event, events.Paste):
             event.text = neutralise_lines(event.text)

@@ -13,7 +13,9 @@ import time
 import pytest
 import trio
 
+from betar_tui.arguments import COMMANDS as GRAMMAR
 from betar_tui.cli import build_parser, main, read_config
+from betar_tui.commands import COMMANDS
 from betar_tui.config import load_config, load_identity, parse_duration, save_settings
 from betar_tui.control import serve_control
 from betar_tui.doctor import examine
@@ -31,6 +33,10 @@ STATUS_KEYS = {
     "version", "running", "peer_id", "addrs", "peers", "topic_peers", "listings", "heads", "height", "blocks", "bytes",
     "pending", "tombstones", "uptime",
 }  # fmt: skip
+
+
+def test_every_command_of_the_grammar_does_something():
+    assert list(GRAMMAR) == list(COMMANDS)
 
 
 @pytest.fixture

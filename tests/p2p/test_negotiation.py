@@ -10,6 +10,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 from libp2p.custom_types import TProtocol
+from libp2p.network.stream.exceptions import StreamClosed
 from libp2p.protocol_muxer.exceptions import MultiselectError
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.utils import encode_delim
@@ -51,9 +52,9 @@ class Stream:
         return bytes(self.buffer) + b"".join(self._pieces)
 
 
-async def agree(stream: Stream) -> str | None:
+async def agree(stream: Stream, timeout: int = 5) -> str | None:
     negotiator = Negotiator({TProtocol("/known/1.0.0"): handler})  # type: ignore[dict-item]
-    protocol, found = await negotiator.negotiate(MultiselectCommunicator(stream), 5)  # type: ignore[arg-type]
+    protocol, found = await negotiator.negotiate(MultiselectCommunicator(stream), timeout)  # type: ignore[arg-type]
     assert found is handler
     return protocol
 
@@ -84,7 +85,36 @@ async def test_another_protocol_is_no_negotiation(start: bytes) -> None:
     stream = Stream(start)
     with pytest.raises(MultiselectError):
         await agree(stream)
-    assert stream.written in ([], [HEADER])
+    assert stream.written == []
+
+
+@pytest.mark.parametrize("line", [b"\x0d/known/1.0.0x", b"\x05\xff\xfe\xfd\xfc\n"])
+async def test_what_is_no_line_of_text_is_no_protocol(line: bytes) -> None:
+    with pytest.raises(MultiselectError):
+        await agree(Stream(HEADER + line))
+
+
+async def test_questions_without_end_are_answered_as_they_come() -> None:
+    """A peer that asks for the list again and again cannot make us keep the answers."""
+    stream = Stream(HEADER + encode_delim(b"ls") * 1000 + KNOWN)
+    assert await agree(stream) == "/known/1.0.0"
+    assert max(map(len, stream.written)) < 1100
+
+
+async def test_an_answer_that_cannot_be_sent_is_no_fault_of_the_peer() -> None:
+    """The guard charges what it does not know; a MultiselectError is a stream that ended."""
+
+    class Broken(Stream):
+        async def write(self, data: bytes) -> None:
+            raise StreamClosed
+
+    class Stuck(Stream):
+        async def write(self, data: bytes) -> None:
+            await trio.sleep_forever()
+
+    for kind in (Broken, Stuck):
+        with pytest.raises(MultiselectError):
+            await agree(kind(HEADER + KNOWN), 1)
 
 
 async def test_who_says_nothing_is_not_waited_for(autojump_clock: trio.testing.MockClock) -> None:

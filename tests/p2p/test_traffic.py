@@ -78,6 +78,31 @@ async def test_much_more_than_the_window_passes(monkeypatch: pytest.MonkeyPatch)
     assert 1 <= len(frames[0]) <= 80, "one for each half of a window at most"
 
 
+async def test_a_reader_of_single_bytes_does_not_strand_its_sender() -> None:
+    """All of the window lies unread; it is then read in the smallest steps there are."""
+    size, got = DEFAULT_WINDOW_SIZE + 1000, 0
+    full, done = trio.Event(), trio.Event()
+
+    async def take(stream: INetStream) -> None:
+        nonlocal got
+        await full.wait()
+        for n in (*[1] * 200, *[DEFAULT_WINDOW_SIZE // 3] * 10):
+            got += len(await stream.read(n))
+            if got == size:
+                done.set()
+                return
+
+    async with pair() as (alice, bob):
+        bob.network._host.set_stream_handler(TEST, take)
+        stream = await alice.network.open_stream(bob.id, TEST)
+        await stream.write(bytes(DEFAULT_WINDOW_SIZE - 1000))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.write, bytes(2000))
+            full.set()
+            with trio.fail_after(10):
+                await done.wait()
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=200), min_size=1), st.lists(st.integers(0, 90), min_size=1))
 def test_what_is_read_ahead_comes_in_order(pieces: list[bytes], sizes: list[int]) -> None:

@@ -1,5 +1,7 @@
 """Peers: looked at closer, disconnected, muted, copied."""
 
+from dataclasses import replace
+
 from betar_tui.errors import NetworkError
 from betar_tui.market.marketplace import ChangeKind, Connectivity
 from betar_tui.tui.screens.main import MainScreen
@@ -43,6 +45,19 @@ async def test_enter_shows_everything_of_a_peer(ui):
     await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
     assert ui.one(FilterInput).value == f"seller:{ONE}"
     assert names(ui) == ["amber-ocr", "amber-pdf"]
+
+
+@ui(listings=items)
+async def test_the_peer_under_the_cursor_is_the_one_that_is_drawn(ui):
+    """Of two that are told of, one has come back meanwhile, and stands elsewhere as soon as the table is drawn again."""
+    await ui.press("2", "end")
+    table, model = ui.one(PeerTable), ui.app.model
+    drawn = table.current
+    model.peers = tuple(replace(each, connected_since=each.connected_since * -1) for each in model.peers)
+    table.follow()
+    assert table.current == drawn
+    table.take()
+    assert table.current == drawn, "the cursor goes with its peer"
 
 
 @ui(listings=items)

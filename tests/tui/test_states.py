@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from textual import events
 from textual.widgets import Input
 
 from betar_tui.errors import ControlError, StoreError, StoreLockedError
@@ -110,7 +111,7 @@ async def test_panes_loading(ui):
     await ui.sees("calm-geo")
 
 
-@ui(size=(120, 36), listings=items, prepare=held("listings"), ready=False)
+@ui(size=(120, 36), listings=items, prepare=held("listings"), ready=False, furnish=60.0)
 async def test_what_is_typed_before_the_panes_are_there_happens_in_its_order(ui):
     assert not ui.app.query(PeerTable), "the panes beside the table come later"
     await ui.press("3", "n", "x", "y")
@@ -119,6 +120,14 @@ async def test_what_is_typed_before_the_panes_are_there_happens_in_its_order(ui)
     await ui.press("escape")
     await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
     assert ui.app.screen.query_one("#pane-activity").has_class("-current")
+
+
+@ui(listings=items, prepare=held("listings"), ready=False, furnish=60.0)
+async def test_what_is_pasted_before_the_panes_are_there_keeps_its_place(ui):
+    ui.app.post_message(events.Key("slash", "/"))
+    ui.app.post_message(events.Paste("amber"))
+    ui.app.post_message(events.Key("o", "o"))
+    await ui.until(lambda: ui.app.screen.query_one("#filter", Input).value == "ambero", "all of it in the filter")
 
 
 @ui(listings=items, prepare=held("dag"))

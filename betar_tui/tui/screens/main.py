@@ -161,7 +161,7 @@ class MainScreen(LiveScreen[None]):
         if news.status or news.listings:
             self.query_one(StatusBar).refresh()
             if self._furnished:
-                self._peers.follow()
+                self._peers.follow(news.replaced)
             self._show_states()
         if news.activity:
             if self._furnished:
@@ -178,7 +178,7 @@ class MainScreen(LiveScreen[None]):
             self._tell_filter()
         else:
             rows.redraw()
-        if self._furnished:
+        if self._furnished and is_shown(self._peers):
             self._peers.take()
         self.query_one(StatusBar).refresh()
         self._show_title()
@@ -205,7 +205,7 @@ class MainScreen(LiveScreen[None]):
         self._find("peers").show(states.peers(model))
         self._find("activity").show(states.activity(model, lines.count, bool(lines.filter_text)))
         self._find("detail").show(states.detail(model, self.current))
-        self.on_state_view_offered()
+        self._mend_focus()
 
     def _show_detail(self) -> None:
         if self._wide:
@@ -293,7 +293,11 @@ class MainScreen(LiveScreen[None]):
             self._mark_pane(event.pane.key)
 
     def on_state_view_offered(self) -> None:
-        """What can take the focus may only have come now, or what had it has gone."""
+        """There is a button where nothing could take the focus."""
+        self._mend_focus()
+
+    def _mend_focus(self) -> None:
+        # What can take the focus may only have come now, or what had it has gone.
         if self.focused is None or not is_shown(self.focused):
             self._find(self._pane).focus_inside()
 

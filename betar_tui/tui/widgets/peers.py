@@ -67,9 +67,8 @@ class PeerTable(DataTable[Text]):
 
     @property
     def current(self) -> str:
-        """The id of the peer under the cursor, or nothing."""
-        peers = self._sorted()
-        return peers[self.cursor_row].peer_id if 0 <= self.cursor_row < len(peers) else ""
+        """The id of the peer under the cursor, or nothing: of the row that is drawn, whatever has changed since."""
+        return self._shown[self.cursor_row][0] if 0 <= self.cursor_row < len(self._shown) else ""
 
     def action_open(self) -> None:
         """As a click: choose the row."""
@@ -83,10 +82,10 @@ class PeerTable(DataTable[Text]):
         """The screen asks."""
         await self.screen.run_action("disconnect")
 
-    def follow(self) -> None:
-        """Show the peers if others are connected now; numbers of the same ones wait for `take`, each second: to lay out a
-        table costs more than all the listings of a busy market."""
-        if {peer.peer_id for peer in self._model.peers} != {row[0] for row in self._shown}:
+    def follow(self, replaced: bool = False) -> None:
+        """Show the peers if others are connected now, or all is new; numbers of the same ones wait for `take`, each second:
+        to lay out a table costs more than all the listings of a busy market."""
+        if replaced or {peer.peer_id for peer in self._model.peers} != {row[0] for row in self._shown}:
             self.take()
 
     def take(self) -> None:
@@ -94,7 +93,7 @@ class PeerTable(DataTable[Text]):
         rows = [self._texts(peer, self._model.index.listings_of(peer.peer_id)) for peer in self._sorted()]
         if rows == self._shown:
             return
-        at = self._shown[self.cursor_row][0] if 0 <= self.cursor_row < len(self._shown) else ""
+        at, offset = self.current, self.scroll_offset
         self._shown = rows
         self.clear()
         for row in rows:
@@ -102,7 +101,8 @@ class PeerTable(DataTable[Text]):
             self.add_row(*(Text(text) for title, text in cells if title in self._titles), key=row[0])
         keys = [row[0] for row in rows]
         if at in keys:
-            self.move_cursor(row=keys.index(at))
+            self.move_cursor(row=keys.index(at), scroll=False)
+        self.scroll_to(offset.x, offset.y, animate=False)
 
     def _sorted(self) -> list[PeerInfo]:
         return sorted(self._model.peers, key=lambda peer: (peer.connected_since, peer.peer_id))
