@@ -56,7 +56,10 @@ class Terminal:
 @asynccontextmanager
 async def terminal(directory, *arguments: str) -> AsyncIterator[Terminal]:
     """`betar-tui` with these arguments in a terminal."""
-    window = Terminal(str(directory / "tmux.sock"))
+    # A server of its own each time: the one before may still be on its way out.
+    number = len(list(directory.glob("tmux-*")))
+    (directory / f"tmux-{number}").mkdir()
+    window = Terminal(str(directory / f"tmux-{number}" / "sock"))
     command = shlex.join([sys.executable, "-m", "betar_tui", *arguments])
     start = ["new-session", "-d", "-s", "market", "-x", "80", "-y", "24", command]
     environment = {**clean_environment(), "TERM": "xterm-256color", "LANG": "C.UTF-8"}
