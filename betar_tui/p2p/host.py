@@ -66,12 +66,6 @@ class PeerSwarm(Swarm):
             raise SwarmException(f"not connected to {peer_id}")
         return alive
 
-    async def _notify(self, method: str, *args: Any) -> None:
-        """Tell of connections. py-libp2p 0.8.1: of each stream it tells four listeners twice, in tasks of their own, and
-        none of them does anything; a Go peer opens a stream for each block."""
-        if method not in ("opened_stream", "closed_stream"):
-            await super()._notify(method, *args)
-
     async def upgrade_inbound_raw_conn(self, raw_conn: IRawConnection, maddr: Multiaddr) -> Any:
         """Upgrade, then stay until the connection ends.
 
