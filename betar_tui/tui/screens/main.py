@@ -23,7 +23,7 @@ from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.filtering import Filtering
 from betar_tui.tui.model import Load, MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.live import LiveScreen
+from betar_tui.tui.screens.pointing import PointingScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
@@ -48,12 +48,15 @@ REST = 0.08
 OWN_ACTIONS = {binding.action.split("(")[0] for binding in bindings("main")} - {"next_pane", "previous_pane"}
 
 
-class MainScreen(LiveScreen[None]):
+class MainScreen(PointingScreen):
     """Everything of the market at a glance, or a key away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("main", first=True)]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     SCOPE = "main"
+
+    _activity: ActivityPanel
+    _detail: DetailView
 
     class Furnished(Message):
         """Every pane is there; until then the app keeps what is typed."""
@@ -99,8 +102,10 @@ class MainScreen(LiveScreen[None]):
         from betar_tui.tui.widgets.detail import DetailView
         from betar_tui.tui.widgets.peers import PeerTable
 
-        for name, kind in (("detail", DetailView), ("peers", PeerTable), ("activity", ActivityPanel)):
-            await self._find(name).furnish(kind(self._model))
+        self._detail, self._peers = DetailView(self._model), PeerTable(self._model)
+        self._activity = ActivityPanel(self._model)
+        for name, content in (("detail", self._detail), ("peers", self._peers), ("activity", self._activity)):
+            await self._find(name).furnish(content)
         self._furnished = True
         self.sync(News(status=True, activity=True))
         self._show_detail()
@@ -125,28 +130,10 @@ class MainScreen(LiveScreen[None]):
         return self._rows.current
 
     @property
-    def _pointed(self) -> str:
+    def pointed(self) -> str:
         """The id of the listing under the cursor of the pane in hand: the activity has one of its own."""
         entry = self._activity.lines.current if self._pane == "activity" else None
         return entry.listing_id if entry else self.current
-
-    @property
-    def _activity(self) -> ActivityPanel:
-        from betar_tui.tui.widgets.activitypanel import ActivityPanel
-
-        return self.query_one(ActivityPanel)
-
-    @property
-    def _detail(self) -> DetailView:
-        from betar_tui.tui.widgets.detail import DetailView
-
-        return self.query_one(DetailView)
-
-    @property
-    def _peers(self) -> PeerTable:
-        from betar_tui.tui.widgets.peers import PeerTable
-
-        return self.query_one(PeerTable)
 
     # Following the model
 
@@ -341,62 +328,9 @@ class MainScreen(LiveScreen[None]):
             self._filter_by("")
         self.action_pane("listings")
 
-    def action_publish(self) -> None:
-        """Publish a listing."""
-        self._deeds.publish()
-
-    def action_edit(self) -> None:
-        """Edit the chosen listing."""
-        if reason := self.why_not("edit"):
-            self._deeds.refuse("edit", self.current, reason)
-            return
-        self._deeds.edit(self.current)
-
-    def action_delist(self) -> None:
-        """Delist the chosen listing."""
-        if reason := self.why_not("delist"):
-            self._deeds.refuse("delist", self.current, reason)
-            return
-        self._deeds.delist(self.current)
-
-    def action_copy(self, what: str) -> None:
-        """Copy one thing of the chosen listing."""
-        if self._pane == "peers":
-            # No listing is pointed at there, least of all one that may be out of sight.
-            self.action_copy_menu()
-        else:
-            self._deeds.copy(what, self._pointed)
-
-    def action_copy_menu(self) -> None:
-        """Ask what to copy of the listing, or of the peer."""
-        if self._pane == "peers":
-            self._deeds.peers.copy(self._peers.current)
-        else:
-            self._deeds.copy("", self._pointed)
-
-    def action_mute(self) -> None:
-        """Mute a seller, or hear it again."""
-        if self._pane == "peers":
-            self._deeds.peers.mute(self._peers.current)
-        else:
-            self._deeds.mute(self._pointed)
-
-    def action_disconnect(self) -> None:
-        """Close the connections to the chosen peer."""
-        self._deeds.peers.disconnect(self._peers.current)
-
-    def action_peer_listings(self) -> None:
-        """Show the listings of the chosen peer."""
-        if peer := self._peers.current:
-            self._filter_by(f"seller:{peer}")
-
     def action_zoom(self) -> None:
         """This pane alone, or all again."""
         self.toggle_class("-zoom")
-
-    def action_connect(self) -> None:
-        """Add a peer."""
-        self._deeds.peers.connect()
 
     def action_next_pane(self, by: int = 1) -> None:
         """Go to the next pane."""
