@@ -9,7 +9,7 @@ value lies in the block, so that a store need not copy it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from betar_tui.errors import DecodeError
 from betar_tui.replica import cid, keys
@@ -19,8 +19,7 @@ from betar_tui.store.facts import Span
 MAX_PRIORITY = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """A decoded delta. `elements` has each key once, with its greatest value; `tombstones` are (key, 36-byte CID of the
     block whose element is removed). Tombstones whose id no block can have are left out: they remove nothing."""
 

@@ -68,6 +68,9 @@ def fields(buf: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]
             if pos < end and buf[pos] < 0x80:
                 size = buf[pos]
                 pos += 1
+            elif pos + 1 < end and buf[pos + 1] < 0x80:
+                size = buf[pos] & 0x7F | buf[pos + 1] << 7
+                pos += 2
             else:
                 size, pos = read_varint(buf, pos, end)
             start, pos = pos, pos + size

@@ -184,7 +184,7 @@ class Replica:
                 BlockRow(n.cid, n.data, n.delta.priority, n.cid in growth.complete, n.delta.elements) for n in nodes
             ),
             tombstones=tuple(pair for node in nodes for pair in node.delta.tombstones),
-            winners={each.key: each.after.cid if each.after else None for each in effects},
+            winners={each.key: each.after for each in effects},
             completed=growth.completed,
             heads_added=growth.heads_added,
             heads_removed=growth.heads_removed,

@@ -26,28 +26,28 @@ class Facts:
 
 def values_after(nodes: Sequence[Node], facts: Facts) -> dict[str, Winner | None]:
     """The value of each key that these new nodes touch, once they are merged; None for a key without one."""
-    added: dict[str, list[Winner]] = {}
     killed: dict[str, set[bytes]] = {}
     for node in nodes:
-        height, data = node.delta.priority, node.data
-        for span in node.delta.elements:
-            value = data[span.start : span.start + span.length]
-            added.setdefault(span.key, []).append(Winner(height, value, node.cid))
         for key, block in node.delta.tombstones:
             killed.setdefault(key, set()).add(block)
     after: dict[str, Winner | None] = {}
-    for key in added.keys() | killed.keys():
-        dead = killed.get(key, set())
-        fresh = [
-            each for each in added.get(key, ()) if each.cid not in dead and (key, each.cid) not in facts.tombstoned
-        ]
+    for key, dead in killed.items():
         current = facts.winners.get(key)
         if current is not None and current.cid in dead:
             rest = (Winner(e.height, e.value, e.cid) for e in facts.live(key) if e.cid not in dead)
             current = max(rest, default=None)
-        if current is not None:
-            fresh.append(current)
-        after[key] = max(fresh, default=None)
+        after[key] = current
+    for name, data, _, delta in nodes:
+        height = delta.priority
+        for key, start, length in delta.elements:
+            best = after[key] if key in after else after.setdefault(key, facts.winners.get(key))
+            if best is not None and best.height > height:
+                continue
+            if name in killed.get(key, ()) or (key, name) in facts.tombstoned:
+                continue
+            new = Winner(height, data[start : start + length], name)
+            if best is None or new > best:
+                after[key] = new
     return after
 
 
@@ -77,7 +77,7 @@ class Ancestry:
         self.heads = dict(heads)
         self.wants = set(wants)
         self._incomplete = dict(incomplete)
-        self._parents: dict[bytes, list[bytes]] = {}
+        self._parents: dict[bytes, tuple[bytes, ...]] = {}
         for parent, (_, links) in incomplete.items():
             self._adopt(parent, links)
 
@@ -137,10 +137,10 @@ class Ancestry:
 
     def _adopt(self, parent: bytes, links: Iterable[bytes]) -> None:
         for link in links:
-            self._parents.setdefault(link, []).append(parent)
+            self._parents[link] = (*self._parents.get(link, ()), parent)
 
-    def _parents_of(self, name: bytes, remove: bool = False) -> list[bytes]:
-        return self._parents.pop(name, []) if remove else self._parents.get(name, [])
+    def _parents_of(self, name: bytes, remove: bool = False) -> tuple[bytes, ...]:
+        return self._parents.pop(name, ()) if remove else self._parents.get(name, ())
 
     def _completed_by(self, new: Mapping[bytes, Node], stored: Mapping[bytes, bool]) -> dict[bytes, None]:
         """New and older blocks that become complete, in an order in which links come first."""

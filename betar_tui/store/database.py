@@ -18,6 +18,7 @@ from betar_tui.store import merging, packing, schema
 from betar_tui.store.facts import Changes, Element, LogRow, PeerRow, Snapshot, Totals, Winner
 from betar_tui.store.groups import Member
 from betar_tui.store.history import VERSION, History, Row
+from betar_tui.store.recent import KEYS, Recent, Shown
 from betar_tui.store.sql import PREFIX, digests, from_sql, in_list, short_key
 
 _FILE_PREFIXES = (PREFIX, b"\x01\x55\x12\x20", b"\x12\x20")
@@ -25,8 +26,8 @@ _LOG_LIMIT = 256 << 10
 """What the write-ahead log may take on disk while nothing happens."""
 
 
-def open_store(path: Path) -> "Store":
-    """Open or create the database at `path`. Raises StoreError."""
+def open_store(path: Path, remember: int = KEYS) -> "Store":
+    """Open or create the database at `path`; so many keys are known by heart. Raises StoreError."""
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     except sqlite3.Error as error:
@@ -37,7 +38,7 @@ def open_store(path: Path) -> "Store":
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA cache_size = -32768")
         schema.prepare(db)
-        return Store(db, path)
+        return Store(db, path, Recent(remember))
     except sqlite3.Error as error:
         db.close()
         raise StoreError(f"{path} cannot be used: {error}; move it away to start afresh from the network") from error
@@ -49,9 +50,10 @@ def open_store(path: Path) -> "Store":
 class Store:
     """What a replica remembers. Answers `replica.Port`."""
 
-    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path, recent: Recent) -> None:
         self._db = db
         self._path = path
+        self._recent = recent
         self._mutex = threading.RLock()
         self._packing = threading.Lock()
         self._history = History()
@@ -83,12 +85,25 @@ class Store:
 
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         """The values of those of the keys that have one."""
-        wanted = [short_key(key) for key in keys]
-        sql = f"SELECT {_WINNER} FROM key_names JOIN keys USING (k) LEFT JOIN blocks USING (n) WHERE short IN"
         with self._reading() as db:
-            rows = [row for row in in_list(db, sql, wanted) if row[1] is not None]
-            found = {row.key: _winner(row) for row in self._history.versions(db, rows)}
-        return {key: found[key] for key in keys if key in found}
+            known = {key: shown for key in keys if (shown := self._recent.get(key)) is not None}
+            others = [key for key in keys if key not in known]
+            if others:
+                known.update(self._look_up(db, others))
+        return {key: shown.winner for key, shown in known.items() if shown.winner is not None}
+
+    def _look_up(self, db: sqlite3.Connection, keys: Collection[str]) -> dict[str, Shown]:
+        """Keys that are not known by heart, and will be."""
+        sql = f"SELECT {_WINNER}, k FROM key_names JOIN keys USING (k) LEFT JOIN blocks USING (n) WHERE short IN"
+        rows = in_list(db, sql, [short_key(key) for key in keys])
+        found = {
+            row.key: _winner(row) for row in self._history.versions(db, [r[:-1] for r in rows if r[1] is not None])
+        }
+        wanted = set(keys)
+        shown = {key: Shown(k, n, found.get(key)) for key, n, *_, k in rows if key in wanted}
+        for key, each in shown.items():
+            self._recent.put(key, each)
+        return shown
 
     def tombstoned(self, pairs: Collection[tuple[str, bytes]]) -> Collection[tuple[str, bytes]]:
         """Those of the (key, block) pairs that a tombstone names."""
@@ -109,10 +124,15 @@ class Store:
 
     def apply(self, changes: Changes, durable: bool) -> None:
         """Remember a merge in one transaction; `durable` ones survive a power cut once this returns."""
-        with self._transaction(durable) as db:
-            new_tombstones = merging.write(db, self._history, changes, self._tombstones)
-        self._blocks += len(changes.blocks)
-        self._tombstones += new_tombstones
+        with self._mutex:
+            with self._transaction(durable) as db:
+                done = merging.write(db, self._history, self._recent, changes, self._tombstones)
+            self._blocks += len(changes.blocks)
+            self._tombstones += done.tombstones
+            self._recent.counters = done.counters
+            self._recent.sources[changes.via] = done.source
+            for key, shown in done.shown.items():
+                self._recent.put(key, shown)
 
     # Old history.
 
@@ -132,6 +152,7 @@ class Store:
                 with self._transaction(durable=False) as db:
                     packing.examine(db, keep)
                     due = packing.collect(db, limit)
+                    self._recent.counters = None  # it has been further
             made = [packing.make(members) for members in due]
             with self._transaction(durable=False) as db:
                 packed = packing.write(db, made)
@@ -280,6 +301,7 @@ class Store:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException as error:
+                self._recent.clear()
                 with suppress(sqlite3.Error):  # closed meanwhile, or rolled back by SQLite itself
                     if self._db.in_transaction:
                         self._db.execute("ROLLBACK")

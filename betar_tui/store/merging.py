@@ -1,47 +1,45 @@
 """What one merge changes in the tables. Runs inside the store's transaction; everything that affects a merge is here."""
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from betar_tui.store.facts import Changes, Span
+from betar_tui.store.facts import Changes
 from betar_tui.store.history import History
+from betar_tui.store.recent import Counters, Recent, Shown
 from betar_tui.store.sql import digests, in_list, short, short_key, to_sql
 
 Value = tuple[int | None, int | None, int | None]
 """Where a key's value lies: block, start, length."""
-Spans = dict[tuple[str, bytes], tuple[int, Span]]
-"""Each element of a merge by key and CID, with its block's number."""
 Numbers = dict[str, int]
 """Keys, each with its number."""
 _NONE: Value = (None, None, None)
 _COMPLETE = "NOT EXISTS (SELECT 1 FROM incomplete WHERE incomplete.n = blocks.n)"
 
 
-def write(db: sqlite3.Connection, history: History, changes: Changes, tombstones: int) -> int:
-    """Remember a merge; counts the tombstones that are new. So many are there already."""
-    first, examined = db.execute(
-        "SELECT max(coalesce((SELECT max(n) FROM blocks), 0), coalesce((SELECT max(n) FROM packed), 0)) + 1,"
-        " (SELECT examined FROM packing)"
-    ).fetchone()
-    via = _source(db, changes.via)
-    at = int(changes.at * 1000)
-    db.executemany(
-        "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)",
-        [(n, b.cid[4:], to_sql(b.height), via, at, b.data) for n, b in enumerate(changes.blocks, first)],
-    )
-    incomplete = [(n,) for n, block in enumerate(changes.blocks, first) if not block.complete]
-    _each(db, "INSERT INTO incomplete VALUES (?)", incomplete)
-    names = [(short(block.cid[4:]), n) for n, block in enumerate(changes.blocks, first)]
-    names.sort()  # from page to page of a large index, not back and forth
-    db.executemany("INSERT INTO names VALUES (?, ?)", names)
-    spans: Spans = {}
-    for n, block in enumerate(changes.blocks, first):
-        spans.update(((span.key, block.cid), (n, span)) for span in block.elements)
-    numbers = _write_set(db, history, changes, spans, examined)
+class Done(NamedTuple):
+    """What a merge did, to be known once its transaction has ended: the tombstones that are new, the keys that show
+    something else, the source of the blocks, and the counters."""
+
+    tombstones: int
+    shown: Mapping[str, Shown]
+    source: int
+    counters: Counters
+
+
+def write(db: sqlite3.Connection, history: History, recent: Recent, changes: Changes, tombstones: int) -> Done:
+    """Remember a merge. So many tombstones are there already."""
+    counters = recent.counters or _counters(db)
+    via = recent.sources.get(changes.via) or _source(db, changes.via)
+    first, examined = counters.block, counters.examined
+    _write_blocks(db, changes, first, via)
+    elements = [
+        (key, n, start, length) for n, row in enumerate(changes.blocks, first) for key, start, length in row.elements
+    ]
+    numbers, values, new_keys = _write_set(db, history, recent, changes, elements, counters)
     new_tombstones = _write_tombstones(db, history, changes.tombstones, numbers)
-    if spans and tombstones + new_tombstones:
-        _bury(db, numbers, spans)
+    if elements and tombstones + new_tombstones:
+        _bury(db, numbers, [(key, n, changes.blocks[n - first].cid) for key, n, _, _ in elements])
     if changes.whole:
         _complete_all(db, examined)
     else:
@@ -52,7 +50,35 @@ def write(db: sqlite3.Connection, history: History, changes: Changes, tombstones
     _each(db, "DELETE FROM wants WHERE digest = ?", _rows(changes.wants_removed))
     _each(db, "INSERT OR IGNORE INTO wants VALUES (?)", _rows(changes.wants_added))
     write_own(db, changes.own)
-    return new_tombstones
+    return Done(
+        new_tombstones,
+        {key: Shown(numbers[key], values[key][0], winner) for key, winner in changes.winners.items()},
+        via,
+        Counters(first + len(changes.blocks), counters.key + new_keys, examined),
+    )
+
+
+def _counters(db: sqlite3.Connection) -> Counters:
+    row = db.execute(
+        "SELECT max(coalesce((SELECT max(n) FROM blocks), 0), coalesce((SELECT max(n) FROM packed), 0)) + 1,"
+        " (SELECT coalesce(max(k), 0) + 1 FROM keys), (SELECT examined FROM packing)"
+    ).fetchone()
+    return Counters(*row)
+
+
+def _write_blocks(db: sqlite3.Connection, changes: Changes, first: int, via: int) -> None:
+    at = int(changes.at * 1000)
+    blocks, names, incomplete = [], [], []
+    for n, row in enumerate(changes.blocks, first):
+        digest = row.cid[4:]
+        blocks.append((n, digest, to_sql(row.height), via, at, row.data))
+        names.append((short(digest), n))
+        if not row.complete:
+            incomplete.append((n,))
+    names.sort()  # from page to page of a large index, not back and forth
+    db.executemany("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", blocks)
+    db.executemany("INSERT INTO names VALUES (?, ?)", names)
+    _each(db, "INSERT INTO incomplete VALUES (?)", incomplete)
 
 
 def write_own(db: sqlite3.Connection, documents: Mapping[str, str]) -> None:
@@ -68,49 +94,67 @@ def key_numbers(db: sqlite3.Connection, keys: Collection[str]) -> dict[str, tupl
     return {key: (k, n) for key, k, n in rows if key in wanted}
 
 
-def _write_set(db: sqlite3.Connection, history: History, changes: Changes, spans: Spans, examined: int) -> Numbers:
-    """Keys, elements and values of a merge; the numbers of all keys that it touches."""
-    touched = {key for key, _ in spans}
+def _write_set(
+    db: sqlite3.Connection,
+    history: History,
+    recent: Recent,
+    changes: Changes,
+    elements: Sequence[tuple[str, int, int, int]],
+    counters: Counters,
+) -> tuple[Numbers, Mapping[str, Value], int]:
+    """Keys, elements (key, block, start, length) and values of a merge: the numbers of all keys that it touches, where the
+    values lie that it changes, and how many keys are new."""
+    touched = {key for key, _, _, _ in elements}
     touched.update(key for key, _ in changes.tombstones)
     touched.update(changes.winners)
-    known = key_numbers(db, touched) if touched else {}
+    known = _known(db, recent, touched)
     numbers = {key: k for key, (k, _) in known.items()}
-    values, older = _values(changes.winners, spans)
-    if len(known) < len(touched):
-        new_keys = [key for key in touched if key not in known]
-        next_k = db.execute("SELECT coalesce(max(k), 0) + 1 FROM keys").fetchone()[0]
-        numbers.update((key, k) for k, key in enumerate(new_keys, next_k))
-        db.executemany(
-            "INSERT INTO keys VALUES (?, ?, ?, ?, ?)",
-            [(numbers[key], key, *values.get(key, _NONE)) for key in new_keys],
-        )
+    values, older = _values(changes, elements, counters.block)
+    new_keys = [key for key in touched if key not in known] if len(known) < len(touched) else []
+    if new_keys:
+        numbers.update((key, k) for k, key in enumerate(new_keys, counters.key))
+        rows = [(numbers[key], key, *values.get(key, _NONE)) for key in new_keys]
+        db.executemany("INSERT INTO keys VALUES (?, ?, ?, ?, ?)", rows)
         names = sorted((short_key(key), numbers[key]) for key in new_keys)
         db.executemany("INSERT INTO key_names VALUES (?, ?)", names)
-    elements = [(numbers[key], n, span.start, span.length) for (key, _), (n, span) in spans.items()]
-    _each(db, "INSERT INTO elements VALUES (?, ?, ?, ?, 0)", elements)
+    rows_of_elements = sorted((numbers[key], n, start, length) for key, n, start, length in elements)
+    _each(db, "INSERT INTO elements VALUES (?, ?, ?, ?, 0)", rows_of_elements)
     if older:
         values.update(_older_values(db, history, older, numbers))
-    replaced = [(key, n) for key, (_, n) in known.items() if key in values and values[key][0] != n]
+    replaced = [(key, known[key][1]) for key, value in values.items() if key in known and known[key][1] != value[0]]
     updates = [(*values[key], numbers[key]) for key, _ in replaced]
     _each(db, "UPDATE keys SET n = ?, start = ?, length = ? WHERE k = ?", updates)
     # Packing has been past these while they were shown.
-    late = [(n,) for _, n in replaced if n is not None and n <= examined]
+    late = [(n,) for _, n in replaced if n is not None and n <= counters.examined]
     _each(db, f"INSERT OR IGNORE INTO due SELECT n FROM blocks WHERE n = ? AND {_COMPLETE}", late)
-    return numbers
+    return numbers, values, len(new_keys)
 
 
-def _values(winners: Mapping[str, bytes | None], spans: Spans) -> tuple[dict[str, Value], dict[str, bytes]]:
-    """Where the values lie that this merge brings or takes away, and the blocks of those that were there before."""
-    values: dict[str, Value] = {}
-    older: dict[str, bytes] = {}
-    for key, block in winners.items():
-        if block is None:
-            values[key] = _NONE
-        elif (key, block) in spans:
-            n, span = spans[key, block]
-            values[key] = (n, span.start, span.length)
+def _known(db: sqlite3.Connection, recent: Recent, keys: Collection[str]) -> dict[str, tuple[int, int | None]]:
+    """The same as `key_numbers`, by heart where that is possible."""
+    known: dict[str, tuple[int, int | None]] = {}
+    others = []
+    for key in keys:
+        shown = recent.get(key)
+        if shown is None:
+            others.append(key)
         else:
-            older[key] = block
+            known[key] = (shown.k, shown.n)
+    if others:
+        known.update(key_numbers(db, others))
+    return known
+
+
+def _values(
+    changes: Changes, elements: Iterable[tuple[str, int, int, int]], first: int
+) -> tuple[dict[str, Value], dict[str, bytes]]:
+    """Where the values lie that this merge brings or takes away, and the blocks of those that were there before."""
+    values: dict[str, Value] = {key: _NONE for key, winner in changes.winners.items() if winner is None}
+    older = {key: winner.cid for key, winner in changes.winners.items() if winner is not None}
+    for key, n, start, length in elements if older else ():
+        if older.get(key) == changes.blocks[n - first].cid:
+            values[key] = (n, start, length)
+            del older[key]
     return values, older
 
 
@@ -128,12 +172,12 @@ def _write_tombstones(
     return new
 
 
-def _bury(db: sqlite3.Connection, numbers: Numbers, spans: Spans) -> None:
-    """Mark new elements whose tombstone had come before them."""
+def _bury(db: sqlite3.Connection, numbers: Numbers, elements: Iterable[tuple[str, int, bytes]]) -> None:
+    """Mark new elements (key, block's number, block's CID) whose tombstone had come before them."""
     db.executemany(
         "UPDATE elements SET dead = 1 WHERE k = ?1 AND n = ?2"
         " AND EXISTS (SELECT 1 FROM tombstones WHERE k = ?1 AND digest = ?3)",
-        [(numbers[key], n, block[4:]) for (key, block), (n, _) in spans.items()],
+        [(numbers[key], n, block[4:]) for key, n, block in elements],
     )
 
 

@@ -74,12 +74,13 @@ class MemoryPort:
                 self.spans.setdefault(span.key, {})[row.cid] = span
         self.complete.update(changes.completed, (row.cid for row in changes.blocks if row.complete))
         self.buried.update(changes.tombstones)
-        for key, cid in changes.winners.items():
-            if cid is None:
+        for key, winner in changes.winners.items():
+            if winner is None:
                 self.chosen.pop(key, None)
             else:
-                assert (key, cid) not in self.buried
-                self.chosen[key] = cid
+                assert (key, winner.cid) not in self.buried
+                assert winner == self._winner(key, winner.cid)
+                self.chosen[key] = winner.cid
         for cid in changes.heads_removed:
             del self.heads[cid]
         self.heads.update(changes.heads_added)

@@ -396,10 +396,11 @@ def test_a_merge_that_fails_changes_nothing_and_can_be_done_again() -> None:
     assert bench.heads == {nodes[2].cid}
 
 
-def test_stores_and_dictionaries_answer_alike(tmp_path: Path) -> None:
-    """The port's questions, one by one, in the middle of a history."""
+@pytest.mark.parametrize("remember", [0, 1, 4096])
+def test_stores_and_dictionaries_answer_alike(tmp_path: Path, remember: int) -> None:
+    """The port's questions, one by one, in the middle of a history, whatever the store knows by heart."""
     nodes = random_dag(random.Random(3), 50)
-    memory, store = MemoryPort(), open_store(tmp_path / "db")
+    memory, store = MemoryPort(), open_store(tmp_path / "db", remember)
     for each in nodes[10:]:
         for port in (memory, store):
             Replica(port).merge([each], "peer", 0)

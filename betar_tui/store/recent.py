@@ -1,0 +1,63 @@
+"""What the store knows by heart of its own tables: a merge asks for the same keys again and again.
+
+Nothing here is known before its transaction has ended, and after one that failed all of it is forgotten. Runs under the
+store's lock.
+"""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from betar_tui.store.facts import Winner
+
+KEYS = 4096
+_LARGEST = 4096
+"""The longest value that is kept here, in bytes: all of them together take some megabytes."""
+
+
+class Shown(NamedTuple):
+    """A key's number, the number of the block with its value, and that value."""
+
+    k: int
+    n: int | None
+    winner: Winner | None
+
+
+class Counters(NamedTuple):
+    """The numbers that the next block and the next key take, and up to where packing has been."""
+
+    block: int
+    key: int
+    examined: int
+
+
+class Recent:
+    """The keys that merges touched last, at most `limit`, the sources of blocks, and the counters."""
+
+    def __init__(self, limit: int = KEYS) -> None:
+        self._limit = limit
+        self._keys: OrderedDict[str, Shown] = OrderedDict()
+        self.sources: dict[str, int] = {}
+        self.counters: Counters | None = None
+
+    def get(self, key: str) -> Shown | None:
+        """What is known of a key."""
+        shown = self._keys.get(key)
+        if shown is not None:
+            self._keys.move_to_end(key)
+        return shown
+
+    def put(self, key: str, shown: Shown) -> None:
+        """Remember a key, and forget the one that nobody has asked for longest."""
+        if shown.winner is not None and len(shown.winner.value) > _LARGEST:
+            self._keys.pop(key, None)
+            return
+        self._keys[key] = shown
+        self._keys.move_to_end(key)
+        if len(self._keys) > self._limit:
+            self._keys.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._keys.clear()
+        self.sources.clear()
+        self.counters = None

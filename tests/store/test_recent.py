@@ -1,0 +1,57 @@
+"""What the store knows by heart is what it would read, after failures too."""
+
+from pathlib import Path
+
+import pytest
+
+from betar_tui.errors import StoreError
+from betar_tui.replica import Replica
+from betar_tui.store.database import Store, open_store
+from betar_tui.store.facts import Winner
+from betar_tui.store.recent import Recent, Shown
+
+from ..simulation.lab import node
+
+
+def test_the_key_asked_for_longest_ago_is_forgotten() -> None:
+    recent = Recent(2)
+    a, b, c = (Shown(k, None, None) for k in range(3))
+    recent.put("a", a)
+    recent.put("b", b)
+    assert recent.get("a") is a
+    recent.put("c", c)
+    assert [recent.get(key) for key in "abc"] == [a, None, c]
+
+
+def test_long_values_are_not_kept() -> None:
+    recent = Recent()
+    recent.put("a", Shown(1, 1, Winner(1, b"short", b"")))
+    recent.put("a", Shown(1, 2, Winner(2, bytes(5000), b"")))
+    assert recent.get("a") is None
+
+
+def test_what_failed_is_not_known(tmp_path: Path) -> None:
+    """A merge that cannot be remembered leaves nothing behind: neither a value nor a number that the next one takes."""
+    store = open_store(tmp_path / "db")
+    replica = Replica(store)
+    first = node((), [("/k", b"1")], (), 1)
+    replica.merge([first], "peer", 0)
+    _forbid(store)
+    with pytest.raises(StoreError):
+        replica.merge([node((first,), [("/k", b"2"), ("/new", b"2")], (), 2)], "another", 0)
+    assert store.winners(["/k", "/new"]) == {"/k": Winner(1, b"1", first.cid)}
+    store._db.execute("DROP TRIGGER full")
+    second = node((first,), [("/k", b"3"), ("/other", b"3")], (), 2)
+    replica.merge([second], "a third", 0)
+    by_heart = dict(store.winners(["/k", "/other", "/new"]))
+    store.close()
+    again = open_store(tmp_path / "db")
+    assert again.winners(["/k", "/other", "/new"]) == by_heart
+    assert by_heart == {"/k": Winner(2, b"3", second.cid), "/other": Winner(2, b"3", second.cid)}
+    assert [row.via for row in again.log(9)] == ["a third", "peer"]
+    again.close()
+
+
+def _forbid(store: Store) -> None:
+    """The last statement of a merge fails from now on."""
+    store._db.execute("CREATE TRIGGER full BEFORE INSERT ON heads BEGIN SELECT RAISE(FAIL, 'no room'); END")
