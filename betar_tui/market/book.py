@@ -14,6 +14,7 @@ from betar_tui.market.index import ListingIndex
 from betar_tui.market.listing import decode, description_of, same_but_for_time
 from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingPage, Provenance
 from betar_tui.market.order import SORT_COLUMNS
+from betar_tui.market.provenance import Verify, verify
 from betar_tui.p2p.writer import Applied
 from betar_tui.replica import Effect, Node, keys
 from betar_tui.replica import cid as cids
@@ -39,10 +40,11 @@ class Reading:
 
 
 class Book:
-    """All listings, the hidden ones apart. `own_peer_id` tells which are mine."""
+    """All listings, the hidden ones apart. `own_peer_id` tells which are mine, `verify` who signed one."""
 
-    def __init__(self, own_peer_id: str) -> None:
+    def __init__(self, own_peer_id: str, verify: Verify = verify) -> None:
         self._own = own_peer_id
+        self._verify = verify
         self._shown: dict[str, Listing] = {}
         self._invalid: dict[str, Listing] = {}
         self._unreadable: dict[str, str] = {}
@@ -85,7 +87,7 @@ class Book:
         return {token: str(proven) for token, proven in self._verdicts.values()}
 
     def read(self, applied: Applied) -> list[Reading]:
-        """What the changed keys hold now. Costs a signature check a listing; any thread may call."""
+        """What the changed keys hold now. Costs a signature check a listing of others; any thread may call."""
         causes = {key: n for n in applied.nodes for key, _ in n.delta.tombstones}
         sizes = {n.cid: len(n.data) for n in applied.nodes}
         return [
@@ -175,7 +177,7 @@ class Book:
         if winner is None:
             return None
         try:
-            return decode(key, winner, at, self._own, proven)
+            return decode(key, winner, at, self._own, proven, self._verify)
         except ListingError as error:
             return str(error)
         except Exception as error:

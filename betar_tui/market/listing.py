@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from betar_tui.errors import ListingError
 from betar_tui.market import provenance
 from betar_tui.market.marketplace import Listing, Provenance
+from betar_tui.market.provenance import Verify
 from betar_tui.replica import cid as cids
 from betar_tui.replica import keys
 from betar_tui.store.facts import Winner
@@ -64,9 +65,16 @@ def parse_value(value: bytes) -> dict[str, object]:
     return parsed
 
 
-def decode(key: str, winner: Winner, at: float, own_peer_id: str, proven: Provenance | None = None) -> Listing:
+def decode(
+    key: str,
+    winner: Winner,
+    at: float,
+    own_peer_id: str,
+    proven: Provenance | None = None,
+    verify: Verify = provenance.verify,
+) -> Listing:
     """The listing under a key. `at` is when the value was applied, Unix seconds; `proven` is what its signature was
-    found to show before, None to look. Raises ListingError."""
+    found to show before, None to look, as `verify` does. Raises ListingError."""
     fields = parse_value(winner.value)
     listing_id = _string(fields, "id")
     if keys.of_agent(listing_id) != key:
@@ -79,7 +87,7 @@ def decode(key: str, winner: Winner, at: float, own_peer_id: str, proven: Proven
     token = _string(fields, dialect.token, "")
     known = _COMMON | {dialect.seller, dialect.token}
     if proven is None:
-        proven = provenance.verify(fields, seller)
+        proven = verify(fields, seller)
     return Listing(
         id=listing_id,
         name=_string(fields, "name"),

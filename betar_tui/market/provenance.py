@@ -6,12 +6,14 @@ contains the public key, so a signature proves that the peer in `seller_id` wrot
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import lru_cache
 
 import base58
 import cbor2
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from nacl.exceptions import CryptoError
+from nacl.signing import SigningKey, VerifyKey
 
 from betar_tui.market.marketplace import Provenance
 
@@ -23,21 +25,38 @@ _PEER_ID_PREFIX = b"\x00\x24\x08\x01\x12\x20"
 _INTEGERS = range(-(1 << 64), 1 << 64)
 
 
+Verify = Callable[[Mapping[str, object], str], Provenance]
+"""What `verify` and `Signer.verify` are."""
+
+_MADE = 4096
+"""So many own signatures are known without a check, which takes twice as long as signing."""
+
+
 class Signer:
     """Signs listings with a peer's key, given as its 32-byte Ed25519 seed."""
 
     def __init__(self, seed: bytes) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        self._public = self._key.public_key().public_bytes_raw()
+        self._made: OrderedDict[bytes, bytes] = OrderedDict()
+        self._key = SigningKey(seed)
+        self._public = bytes(self._key.verify_key)
         self.peer_id = peer_id_of(self._public)
 
     def sign(self, listing: Mapping[str, object]) -> dict[str, str]:
         """The `signature` of a listing; one that the listing already has is left out of what is signed."""
+        message = signed_bytes(listing)
+        signature = self._key.sign(message).signature
+        self._made[signature] = message
+        if len(self._made) > _MADE:
+            self._made.popitem(last=False)
         return {
             "alg": ALGORITHM,
             "key": base64.b64encode(self._public).decode(),
-            "sig": base64.b64encode(self._key.sign(signed_bytes(listing))).decode(),
+            "sig": base64.b64encode(signature).decode(),
         }
+
+    def verify(self, listing: Mapping[str, object], seller_id: str) -> Provenance:
+        """The same as `verify`; what was signed here just now needs no check, once. Any thread may call."""
+        return verify(listing, seller_id, self._made)
 
 
 def peer_id_of(public_key: bytes) -> str:
@@ -45,8 +64,11 @@ def peer_id_of(public_key: bytes) -> str:
     return base58.b58encode(_PEER_ID_PREFIX + public_key).decode()
 
 
-def verify(listing: Mapping[str, object], seller_id: str) -> Provenance:
-    """Whether the listing is signed by its seller, unsigned, or signed wrongly."""
+def verify(
+    listing: Mapping[str, object], seller_id: str, made: MutableMapping[bytes, bytes] | None = None
+) -> Provenance:
+    """Whether the listing is signed by its seller, unsigned, or signed wrongly. `made` are signatures known to be right,
+    with what they sign; one that is found is taken out."""
     signature = listing.get("signature")
     if signature is None:
         return Provenance.UNSIGNED
@@ -55,12 +77,23 @@ def verify(listing: Mapping[str, object], seller_id: str) -> Provenance:
     try:
         public = base64.b64decode(str(signature.get("key")), validate=True)
         raw = base64.b64decode(str(signature.get("sig")), validate=True)
-        if len(public) != 32 or peer_id_of(public) != seller_id:
+        if len(public) != 32:
             return Provenance.INVALID
-        Ed25519PublicKey.from_public_bytes(public).verify(raw, signed_bytes(listing))
-    except (binascii.Error, ValueError, RecursionError, InvalidSignature):
+        peer_id, key = _key_of(public)
+        if peer_id != seller_id:
+            return Provenance.INVALID
+        message = signed_bytes(listing)
+        if not made or made.pop(raw, None) != message:
+            key.verify(message, raw)
+    except (binascii.Error, ValueError, RecursionError, CryptoError):
         return Provenance.INVALID
     return Provenance.VERIFIED
+
+
+@lru_cache(1024)
+def _key_of(public_key: bytes) -> tuple[str, VerifyKey]:
+    """The peer id and the key that 32 bytes stand for: a seller has many listings, and signs them again and again."""
+    return peer_id_of(public_key), VerifyKey(public_key)
 
 
 def signed_bytes(listing: Mapping[str, object]) -> bytes:
@@ -70,9 +103,11 @@ def signed_bytes(listing: Mapping[str, object]) -> bytes:
 
 def _canonical(value: object) -> object:
     """The same value with map keys in DAG-CBOR's order: shorter first, then by bytes. Floats stay 64 bits wide."""
-    if isinstance(value, Mapping):
-        pairs = [(str(key).encode(), key, each) for key, each in value.items()]
-        return {key: _canonical(each) for _, key, each in sorted(pairs, key=lambda pair: (len(pair[0]), pair[0]))}
+    if isinstance(value, str | float | None):
+        return value
+    if isinstance(value, dict | Mapping):
+        pairs = sorted([(len(name), name, key) for key in value for name in (str(key).encode(),)])
+        return {key: _canonical(value[key]) for _, _, key in pairs}
     if isinstance(value, list | tuple):
         return [_canonical(each) for each in value]
     if isinstance(value, int) and not isinstance(value, bool) and value not in _INTEGERS:
