@@ -30,6 +30,7 @@ from libp2p.pubsub.validators import signature_validator
 from betar_tui.errors import DecodeError
 from betar_tui.p2p.frames import FrameReader
 from betar_tui.p2p.guard import Charge, has_ended, quiet_reset, start_service
+from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.types import NetworkConfig
 
 log = logging.getLogger(__name__)
@@ -128,6 +129,23 @@ class TopicRouter(GossipSub):
             chosen |= pubsub.members()
         return chosen
 
+    def graft_early(self, peer_id: ID, topic: str) -> None:
+        """Take a peer that has just joined into the mesh, where the next heartbeat would.
+
+        Go (go-libp2p-pubsub as betar has it) sends what it writes to its mesh alone, and a peer that comes into the mesh
+        later never hears of it: a broadcast in the heartbeat after two peers met was lost.
+        """
+        mesh = self.mesh.get(topic)
+        if mesh is None or peer_id in mesh or len(mesh) >= self.degree_low or self._check_back_off(peer_id, topic):
+            return
+        if peer_id not in self.peer_protocol:
+            return
+        mesh.add(peer_id)
+        self._notify_mesh_peer_added(peer_id, topic)
+        rpc = rpc_pb2.RPC()
+        rpc.control.graft.add().topicID = topic
+        self.send_rpc(peer_id, rpc, priority=True)
+
     async def _do_px(self, px_peers: list[rpc_pb2.PeerInfo]) -> None:
         """Peer exchange is ignored: only `dialer.py` dials."""
 
@@ -137,11 +155,12 @@ class TopicPubsub(Pubsub):
 
     def __init__(self, host: IHost, router: TopicRouter, topic: str, deliver: Deliver, joined: Membership) -> None:
         self._topic = topic
+        self._topic_router = router
         self._deliver = deliver
         self._joined = joined
         self._members: set[ID] = set()
         self._announced: dict[ID, dict[INetStream, set[str]]] = {}
-        self._write_locks: weakref.WeakKeyDictionary[INetStream, trio.Lock] = weakref.WeakKeyDictionary()
+        self._write_locks: weakref.WeakKeyDictionary[INetStream, FreeLock] = weakref.WeakKeyDictionary()
         self.charge: Charge = lambda peer, what: None
         self.barred: Callable[[str], bool] = lambda peer: False
         self.accept: Accept = lambda payload: True
@@ -236,7 +255,7 @@ class TopicPubsub(Pubsub):
     async def write_msg(self, stream: INetStream, rpc_msg: rpc_pb2.RPC) -> bool:
         # py-libp2p 0.8.1: replays for a new peer are written beside the peer's queue, on the same stream; when the
         # window is short their pieces mix and the stream is garbage from then on.
-        async with self._write_locks.setdefault(stream, trio.Lock()):
+        async with self._write_locks.setdefault(stream, FreeLock()):
             return await super().write_msg(stream, rpc_msg)
 
     def get_hello_packet(self) -> rpc_pb2.RPC:
@@ -296,6 +315,7 @@ class TopicPubsub(Pubsub):
     def _membership(self) -> None:
         now = self.members()
         for peer in now - self._members:
+            self._topic_router.graft_early(peer, self._topic)
             self._joined(str(peer), True)
         for peer in self._members - now:
             self._joined(str(peer), False)

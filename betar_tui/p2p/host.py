@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import trio
 from libp2p import generate_peer_id_from
@@ -21,6 +21,7 @@ from libp2p.host.basic_host import BasicHost
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.exceptions import SwarmException
+from libp2p.network.stream.net_stream import NetStream
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PeerStore
@@ -34,6 +35,7 @@ from betar_tui.errors import NetworkError
 from betar_tui.p2p.addresses import reachable
 from betar_tui.p2p.guard import Charge, guarded, quiet_reset
 from betar_tui.p2p.liveness import Upgrader
+from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.negotiation import Negotiator
 from betar_tui.p2p.transport import Transport
 from betar_tui.p2p.types import NetworkConfig
@@ -65,6 +67,19 @@ class PeerSwarm(Swarm):
         if not alive:
             raise SwarmException(f"not connected to {peer_id}")
         return alive
+
+    async def notify_opened_stream(self, stream: INetStream) -> None:
+        """A stream is there, and nobody uses it yet.
+
+        py-libp2p 0.8.1: each of three listeners is told in a task of its own, and of the end again, for every block that
+        a Go peer sends; none of them does anything then.
+        """
+        if isinstance(stream, NetStream):
+            stream._state_lock = cast(trio.Lock, FreeLock())
+
+    async def _notify(self, method: str, *args: Any) -> None:
+        if method != "closed_stream":
+            await super()._notify(method, *args)
 
     async def upgrade_inbound_raw_conn(self, raw_conn: IRawConnection, maddr: Multiaddr) -> Any:
         """Upgrade, then stay until the connection ends.

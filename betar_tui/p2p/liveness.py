@@ -30,6 +30,7 @@ from libp2p.stream_muxer.yamux.yamux import (
 )
 from libp2p.transport.upgrader import TransportUpgrader
 
+from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.types import Timing
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,14 @@ class _Meter:
         return getattr(self._connection, name)
 
 
+class _Streams(dict[int, YamuxStream]):
+    """The streams of a connection; each gets another lock as it is entered, before anybody can hold the old one."""
+
+    def __setitem__(self, stream_id: int, stream: YamuxStream) -> None:
+        stream.window_lock = cast(trio.Lock, FreeLock())
+        super().__setitem__(stream_id, stream)
+
+
 class LiveYamux(Yamux):
     """A yamux connection that notices when nobody answers.
 
@@ -87,6 +96,9 @@ class LiveYamux(Yamux):
         self._pongs = _Pongs()
         self._ping_event = cast(trio.Event, self._pongs)  # the library only calls set() on it
         self.latency: float | None = None  # seconds, of the last answered ping
+        self.streams = _Streams()
+        self.streams_lock = cast(trio.Lock, FreeLock())
+        self._write_lock = cast(trio.Lock, FreeLock())
         # By stream: room the sender was not told of yet, and its window when it last was.
         self._credit: WeakKeyDictionary[YamuxStream, tuple[int, int]] = WeakKeyDictionary()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import trio
 from libp2p.abc import IListener, IRawConnection
@@ -20,6 +21,8 @@ from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.transport.tcp.tcp import TCP
 from libp2p.utils.multiaddr_utils import extract_ip_from_multiaddr, multiaddr_from_socket
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+
+from betar_tui.p2p.locks import FreeLock
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,8 @@ class ReadAhead(TrioTCPStream):
 
     def __init__(self, stream: trio.SocketStream) -> None:
         super().__init__(stream)
+        self.read_lock = cast(trio.Lock, FreeLock())
+        self.write_lock = cast(trio.Lock, FreeLock())
         self._ahead = memoryview(b"")
 
     async def read(self, n: int | None = None) -> bytes:

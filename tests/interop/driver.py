@@ -340,6 +340,11 @@ class GoPeer:
         reply = await self.request("topic_peers", peer=wait_for, timeout_ms=int(within * 1000), within=within + GRACE)
         return tuple(reply["peers"])
 
+    async def mesh_peers(self, wait_for: str = "", *, within: float = REPLY_TIMEOUT) -> tuple[str, ...]:
+        """Who is in the peer's gossip mesh, once `wait_for` is: Go sends its own broadcasts to those alone."""
+        reply = await self.request("mesh_peers", peer=wait_for, timeout_ms=int(within * 1000), within=within + GRACE)
+        return tuple(reply["peers"])
+
     async def decode(self, block: bytes) -> GoNode:
         """What Go reads from the bytes of a DAG node; `GoPeerError` when it refuses them."""
         reply = await self.request("decode", data=_b64(block))

@@ -38,6 +38,7 @@ async def beside_go(binary: Path, we_dial: bool = True) -> AsyncIterator[tuple[P
                 await go.connect(python.network.addrs[0])
             await until(lambda: go.peer_id in python.network.topic_peers())
             await go.topic_peers(wait_for=python.id)
+            await go.mesh_peers(wait_for=python.id)
             yield python, go
         nursery.cancel_scope.cancel()
 

@@ -26,6 +26,7 @@ import (
 	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p"
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	pubsubpb "github.com/libp2p/go-libp2p-pubsub/pb"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -59,6 +60,7 @@ type config struct {
 type testPeer struct {
 	host   host.Host
 	pubsub *pubsub.PubSub
+	mesh   *mesh
 	lite   *ipfslite.Peer
 	dag    *recordingDAG
 	caster *tracingCaster
@@ -83,6 +85,35 @@ type testPeer struct {
 type sighting struct {
 	value []byte
 	atNS  int64
+}
+
+// mesh knows who is in the gossip mesh: pubsub tells of that to nobody but a tracer.
+type mesh struct {
+	mu      sync.Mutex
+	members map[peer.ID]bool
+}
+
+func (m *mesh) Trace(event *pubsubpb.TraceEvent) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch event.GetType() {
+	case pubsubpb.TraceEvent_GRAFT:
+		m.members[peer.ID(event.GetGraft().GetPeerID())] = true
+	case pubsubpb.TraceEvent_PRUNE:
+		delete(m.members, peer.ID(event.GetPrune().GetPeerID()))
+	case pubsubpb.TraceEvent_REMOVE_PEER:
+		delete(m.members, peer.ID(event.GetRemovePeer().GetPeerID()))
+	}
+}
+
+func (m *mesh) peers() []peer.ID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	members := make([]peer.ID, 0, len(m.members))
+	for id := range m.members {
+		members = append(members, id)
+	}
+	return members
 }
 
 // recordingDAG remembers the nodes that go-ds-crdt adds, which are its own deltas.
@@ -147,7 +178,8 @@ func newPeer(ctx context.Context, cfg config, out *lineWriter) (*testPeer, error
 	if cfg.betar {
 		h.SetStreamHandler(betarProtocol, func(s network.Stream) { _ = s.Reset() })
 	}
-	ps, err := pubsub.NewGossipSub(ctx, h)
+	grafted := &mesh{members: make(map[peer.ID]bool)}
+	ps, err := pubsub.NewGossipSub(ctx, h, pubsub.WithEventTracer(grafted))
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +197,7 @@ func newPeer(ctx context.Context, cfg config, out *lineWriter) (*testPeer, error
 	p := &testPeer{
 		host:       h,
 		pubsub:     ps,
+		mesh:       grafted,
 		lite:       lite,
 		dag:        &recordingDAG{Peer: lite},
 		caster:     &tracingCaster{PubSubBroadcaster: caster},
@@ -312,7 +345,9 @@ func (p *testPeer) handle(ctx context.Context, req request) (map[string]any, err
 	case "peers":
 		return map[string]any{"peers": p.peers()}, nil
 	case "topic_peers":
-		return p.topicPeers(ctx, req.Peer)
+		return p.awaited(ctx, req.Peer, "join the topic", func() []peer.ID { return p.pubsub.ListPeers(crdtTopic) })
+	case "mesh_peers":
+		return p.awaited(ctx, req.Peer, "join the mesh", p.mesh.peers)
 	case "decode":
 		return decodeNode(req.Data)
 	case "publish":
@@ -491,11 +526,11 @@ func (p *testPeer) peers() []map[string]any {
 	return peers
 }
 
-// topicPeers lists who is subscribed; with a peer named it first waits for that one.
-func (p *testPeer) topicPeers(ctx context.Context, want string) (map[string]any, error) {
+// awaited lists peers; with one named it first waits for that one.
+func (p *testPeer) awaited(ctx context.Context, want, what string, list func() []peer.ID) (map[string]any, error) {
 	for {
 		names := []string{}
-		for _, id := range p.pubsub.ListPeers(crdtTopic) {
+		for _, id := range list() {
 			names = append(names, id.String())
 		}
 		if want == "" || slices.Contains(names, want) {
@@ -505,7 +540,7 @@ func (p *testPeer) topicPeers(ctx context.Context, want string) (map[string]any,
 		select {
 		case <-time.After(pollInterval):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s did not join the topic in time (there: %s)", want, strings.Join(names, " "))
+			return nil, fmt.Errorf("%s did not %s in time (there: %s)", want, what, strings.Join(names, " "))
 		}
 	}
 }
