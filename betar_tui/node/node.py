@@ -224,7 +224,7 @@ class Node:
             running=online.state is not Connectivity.STOPPED,
             peer_id=self.peer_id,
             addrs=online.addrs,
-            peers=len(online.connections()),
+            peers=online.connected,
             topic_peers=online.topic_peers,
             listings=len(self._book),
             heads=len(replica.heads),

@@ -152,6 +152,11 @@ class Online:
         theirs = self._network.troubles() if self._network else ()
         return (*((self._failure,) if self._failure else ()), *own, *theirs)
 
+    @property
+    def connected(self) -> int:
+        """How many peers are connected."""
+        return self._network.connected if self._network else 0
+
     def connections(self) -> tuple[PeerInfo, ...]:
         """The connected peers."""
         return tuple(_peer_info(each) for each in self._network.connections()) if self._network else ()

@@ -169,6 +169,11 @@ class Network:
         members = set(self._gossip.members())
         return self._table.all(members.__contains__)
 
+    @property
+    def connected(self) -> int:
+        """How many peers are connected."""
+        return len(self._table)
+
     def topic_peers(self) -> tuple[str, ...]:
         """Connected peers that are subscribed to the topic."""
         return self._gossip.members()

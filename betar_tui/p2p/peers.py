@@ -58,6 +58,9 @@ class PeerTable(INotifee):
         self._records: dict[str, PeerRecord] = {}
         swarm.register_notifee(self)
 
+    def __len__(self) -> int:
+        return len(self._records)
+
     def get(self, peer: str) -> PeerRecord | None:
         """The record of a connected peer."""
         return self._records.get(peer)
