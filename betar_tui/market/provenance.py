@@ -2,10 +2,12 @@
 
 Signed is `PREFIX` and the canonical DAG-CBOR of the listing without its `signature`. A peer id of an Ed25519 key
 contains the public key, so a signature proves that the peer in `seller_id` wrote the listing, whoever replicated it.
+Checked by libsodium, which also refuses the few public keys that fit many signatures.
 """
 
 import base64
 import binascii
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
@@ -45,7 +47,7 @@ class Signer:
         """The `signature` of a listing; one that the listing already has is left out of what is signed."""
         message = signed_bytes(listing)
         signature = self._key.sign(message).signature
-        self._made[signature] = message
+        self._made[signature] = _digest(message)
         if len(self._made) > _MADE:
             self._made.popitem(last=False)
         return {
@@ -55,8 +57,8 @@ class Signer:
         }
 
     def verify(self, listing: Mapping[str, object], seller_id: str) -> Provenance:
-        """The same as `verify`; what was signed here just now needs no check, once. Any thread may call."""
-        return verify(listing, seller_id, self._made)
+        """The same as `verify`; one of the last signatures made here needs no check, once. Any thread may call."""
+        return verify(listing, seller_id, self._made if seller_id == self.peer_id else None)
 
 
 def peer_id_of(public_key: bytes) -> str:
@@ -67,8 +69,8 @@ def peer_id_of(public_key: bytes) -> str:
 def verify(
     listing: Mapping[str, object], seller_id: str, made: MutableMapping[bytes, bytes] | None = None
 ) -> Provenance:
-    """Whether the listing is signed by its seller, unsigned, or signed wrongly. `made` are signatures known to be right,
-    with what they sign; one that is found is taken out."""
+    """Whether the listing is signed by its seller, unsigned, or signed wrongly. `made` are signatures by this seller, each
+    with the SHA-256 of what it signs; one that is found is taken out."""
     signature = listing.get("signature")
     if signature is None:
         return Provenance.UNSIGNED
@@ -83,11 +85,15 @@ def verify(
         if peer_id != seller_id:
             return Provenance.INVALID
         message = signed_bytes(listing)
-        if not made or made.pop(raw, None) != message:
+        if not made or made.pop(raw, None) != _digest(message):
             key.verify(message, raw)
     except (binascii.Error, ValueError, RecursionError, CryptoError):
         return Provenance.INVALID
     return Provenance.VERIFIED
+
+
+def _digest(message: bytes) -> bytes:
+    return hashlib.sha256(message).digest()
 
 
 @lru_cache(1024)

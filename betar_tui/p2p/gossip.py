@@ -122,29 +122,12 @@ class TopicRouter(GossipSub):
         self, topic_ids: Iterable[str], msg_forwarder: ID, origin: ID, msg_id: bytes | None = None
     ) -> Iterable[ID]:
         # py-libp2p 0.8.1: what we publish goes to the mesh alone, so a peer that has just joined, or is backed off after
-        # a reconnect, hears nothing of it. Go floods its own messages to the whole topic; forwarding keeps to the mesh.
+        # a reconnect, hears nothing of it. So does Go unless it is told to flood; forwarding keeps to the mesh in any case.
         chosen = set(super()._get_peers_to_send(topic_ids, msg_forwarder, origin, msg_id))
         pubsub = self.pubsub
         if isinstance(pubsub, TopicPubsub) and msg_forwarder == pubsub.my_id:
             chosen |= pubsub.members()
         return chosen
-
-    def graft_early(self, peer_id: ID, topic: str) -> None:
-        """Take a peer that has just joined into the mesh, where the next heartbeat would.
-
-        Go (go-libp2p-pubsub as betar has it) sends what it writes to its mesh alone, and a peer that comes into the mesh
-        later never hears of it: a broadcast in the heartbeat after two peers met was lost.
-        """
-        mesh = self.mesh.get(topic)
-        if mesh is None or peer_id in mesh or len(mesh) >= self.degree_low or self._check_back_off(peer_id, topic):
-            return
-        if peer_id not in self.peer_protocol:
-            return
-        mesh.add(peer_id)
-        self._notify_mesh_peer_added(peer_id, topic)
-        rpc = rpc_pb2.RPC()
-        rpc.control.graft.add().topicID = topic
-        self.send_rpc(peer_id, rpc, priority=True)
 
     async def _do_px(self, px_peers: list[rpc_pb2.PeerInfo]) -> None:
         """Peer exchange is ignored: only `dialer.py` dials."""
@@ -155,7 +138,6 @@ class TopicPubsub(Pubsub):
 
     def __init__(self, host: IHost, router: TopicRouter, topic: str, deliver: Deliver, joined: Membership) -> None:
         self._topic = topic
-        self._topic_router = router
         self._deliver = deliver
         self._joined = joined
         self._members: set[ID] = set()
@@ -284,6 +266,10 @@ class TopicPubsub(Pubsub):
             # py-libp2p 0.8.1: the queue to a peer holds 32 RPCs and drops the rest without a word.
             queue._queue.max_size = SEND_QUEUE
         self._membership()
+        if peer_id in self.members():
+            # py-libp2p 0.8.1: a peer whose subscription came before we could write to it waits for the next heartbeat to be
+            # in the mesh. Go sends what it writes to its mesh alone: that peer's broadcasts until then were lost.
+            await cast(TopicRouter, self.router).on_peer_subscribed(peer_id, self._topic)
 
     # Membership
 
@@ -315,7 +301,6 @@ class TopicPubsub(Pubsub):
     def _membership(self) -> None:
         now = self.members()
         for peer in now - self._members:
-            self._topic_router.graft_early(peer, self._topic)
             self._joined(str(peer), True)
         for peer in self._members - now:
             self._joined(str(peer), False)

@@ -71,8 +71,8 @@ class PeerSwarm(Swarm):
     async def notify_opened_stream(self, stream: INetStream) -> None:
         """A stream is there, and nobody uses it yet.
 
-        py-libp2p 0.8.1: each of three listeners is told in a task of its own, and of the end again, for every block that
-        a Go peer sends; none of them does anything then.
+        py-libp2p 0.8.1: each listener is told in a task of its own, and of the end again, for every block that
+        a Go peer sends; none does anything then.
         """
         if isinstance(stream, NetStream):
             stream._state_lock = cast(trio.Lock, FreeLock())

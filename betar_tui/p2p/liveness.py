@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PING = 0.2
 CLOSE_SOCKET = 1.0
+_READS = 64
+"""So many reads, one or two a frame, may pass between two turns of the loop."""
 
 
 class _Pongs:
@@ -60,9 +62,13 @@ class _Meter:
 
     def __init__(self, connection: ISecureConn) -> None:
         self._connection = connection
-        self.received = self.sent = 0
+        self.received = self.sent = self._reads = 0
 
     async def read(self, n: int | None = None) -> bytes:
+        self._reads += 1
+        if not self._reads % _READS:
+            # Thousands of frames fit into what one look at the socket brings; they must not keep the loop to themselves.
+            await trio.lowlevel.checkpoint()
         data = await self._connection.read(n)
         self.received += len(data)
         return data

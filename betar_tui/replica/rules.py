@@ -77,7 +77,7 @@ class Ancestry:
         self.heads = dict(heads)
         self.wants = set(wants)
         self._incomplete = dict(incomplete)
-        self._parents: dict[bytes, tuple[bytes, ...]] = {}
+        self._parents: dict[bytes, list[bytes]] = {}
         for parent, (_, links) in incomplete.items():
             self._adopt(parent, links)
 
@@ -137,10 +137,10 @@ class Ancestry:
 
     def _adopt(self, parent: bytes, links: Iterable[bytes]) -> None:
         for link in links:
-            self._parents[link] = (*self._parents.get(link, ()), parent)
+            self._parents.setdefault(link, []).append(parent)
 
-    def _parents_of(self, name: bytes, remove: bool = False) -> tuple[bytes, ...]:
-        return self._parents.pop(name, ()) if remove else self._parents.get(name, ())
+    def _parents_of(self, name: bytes, remove: bool = False) -> list[bytes]:
+        return self._parents.pop(name, []) if remove else self._parents.get(name, [])
 
     def _completed_by(self, new: Mapping[bytes, Node], stored: Mapping[bytes, bool]) -> dict[bytes, None]:
         """New and older blocks that become complete, in an order in which links come first."""

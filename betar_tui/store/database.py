@@ -65,6 +65,7 @@ class Store:
     def close(self) -> None:
         """Give the database back; safe to call twice."""
         with self._mutex:
+            self._recent.clear()
             self._db.close()
 
     # The replica's port.
@@ -130,7 +131,7 @@ class Store:
             self._blocks += len(changes.blocks)
             self._tombstones += done.tombstones
             self._recent.counters = done.counters
-            self._recent.sources[changes.via] = done.source
+            self._recent.put_source(changes.via, done.source)
             for key, shown in done.shown.items():
                 self._recent.put(key, shown)
 

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from betar_tui.errors import StoreError
 from betar_tui.store.facts import Changes
 from betar_tui.store.history import History
 from betar_tui.store.recent import Counters, Recent, Shown
@@ -30,7 +31,7 @@ class Done(NamedTuple):
 def write(db: sqlite3.Connection, history: History, recent: Recent, changes: Changes, tombstones: int) -> Done:
     """Remember a merge. So many tombstones are there already."""
     counters = recent.counters or _counters(db)
-    via = recent.sources.get(changes.via) or _source(db, changes.via)
+    via = recent.source(changes.via) or _source(db, changes.via)
     first, examined = counters.block, counters.examined
     _write_blocks(db, changes, first, via)
     elements = [
@@ -120,7 +121,10 @@ def _write_set(
     rows_of_elements = sorted((numbers[key], n, start, length) for key, n, start, length in elements)
     _each(db, "INSERT INTO elements VALUES (?, ?, ?, ?, 0)", rows_of_elements)
     if older:
-        values.update(_older_values(db, history, older, numbers))
+        found = _older_values(db, history, older, numbers)
+        if len(found) < len(older):
+            raise StoreError("a block that a value lies in is missing; run betar-tui doctor")
+        values.update(found)
     replaced = [(key, known[key][1]) for key, value in values.items() if key in known and known[key][1] != value[0]]
     updates = [(*values[key], numbers[key]) for key, _ in replaced]
     _each(db, "UPDATE keys SET n = ?, start = ?, length = ? WHERE k = ?", updates)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from betar_tui.store.facts import Winner
 
 KEYS = 4096
+_SOURCES = 1024
 _LARGEST = 4096
 """The longest value that is kept here, in bytes: all of them together take some megabytes."""
 
@@ -36,7 +37,7 @@ class Recent:
     def __init__(self, limit: int = KEYS) -> None:
         self._limit = limit
         self._keys: OrderedDict[str, Shown] = OrderedDict()
-        self.sources: dict[str, int] = {}
+        self._sources: dict[str, int] = {}
         self.counters: Counters | None = None
 
     def get(self, key: str) -> Shown | None:
@@ -56,8 +57,18 @@ class Recent:
         if len(self._keys) > self._limit:
             self._keys.popitem(last=False)
 
+    def source(self, peer: str) -> int | None:
+        """The number of a peer that blocks came through."""
+        return self._sources.get(peer)
+
+    def put_source(self, peer: str, number: int) -> None:
+        """Remember it; all are forgotten when they are many."""
+        if len(self._sources) >= _SOURCES:
+            self._sources.clear()
+        self._sources[peer] = number
+
     def clear(self) -> None:
         """Forget everything."""
         self._keys.clear()
-        self.sources.clear()
+        self._sources.clear()
         self.counters = None

@@ -31,7 +31,7 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
             "empty",
             f"No match among {fmt.plural(len(model.index), 'listing')}",
             f"The filter leaves nothing. {keys.name('filter')} changes it, {keys.name('leave')} takes it away.",
-            "leave",
+            "unfilter",
             f"Take it away ({keys.name('leave')})",
         )
     if model.connectivity in (Connectivity.STOPPED, Connectivity.FAILED):

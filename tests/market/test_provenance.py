@@ -107,3 +107,5 @@ def test_a_signer_knows_what_it_signed_and_nothing_else() -> None:
         assert signer.verify(forged, signer.peer_id) is Provenance.INVALID
         assert signer.verify(signed, OTHER.peer_id) is Provenance.INVALID
         assert checked == 2
+        stolen = {**signed, "signature": {**signer.sign(listing), "key": OTHER.sign(listing)["key"]}}
+        assert signer.verify(stolen, OTHER.peer_id) is Provenance.INVALID

@@ -168,24 +168,6 @@ async def test_peers_are_in_each_others_mesh_as_soon_as_they_have_met() -> None:
             assert one.network._gossip._router.mesh[MARKET_TOPIC] == {ID.from_base58(other.id)}
 
 
-async def test_one_that_is_backed_off_or_finds_the_mesh_full_is_left_to_the_heartbeat() -> None:
-    async with pair(timing=replace(QUICK, heartbeat=3600.0)) as (alice, bob):
-        router, bob_id = alice.network._gossip._router, ID.from_base58(bob.id)
-        members = router.mesh[MARKET_TOPIC]
-        members.clear()
-        router._add_back_off(bob_id, MARKET_TOPIC, False)
-        router.graft_early(bob_id, MARKET_TOPIC)
-        assert not members
-        router.back_off.clear()
-        others = {ID(bytes((0, 4, *map(ord, f"id-{n}")))) for n in range(router.degree_low)}
-        members.update(others)
-        router.graft_early(bob_id, MARKET_TOPIC)
-        assert members == others
-        members.clear()
-        router.graft_early(bob_id, MARKET_TOPIC)
-        assert members == {bob_id}
-
-
 async def test_what_the_router_remembers_is_bounded() -> None:
     async with pair() as (alice, bob):
         for number in range(DELIVERIES_KEPT * 2):

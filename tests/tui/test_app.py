@@ -492,6 +492,25 @@ async def test_rows_that_come_back_have_the_keys(ui):
     await ui.sees("⏎ Open")
 
 
+@ui(size=(140, 42), listings=three)
+async def test_the_button_of_an_empty_table_works_from_beside_it(ui):
+    """Found with a mouse: whoever delists with the button beside the table has left the table."""
+    for leave in (lambda: ui.click_text("Take it away"), lambda: ui.press("escape")):
+        await ui.press("n")
+        await ui.type("gone")
+        await ui.click_text("a number, 0 or more")
+        await ui.type("1")
+        await ui.click_text("Publish (F2)")
+        await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
+        await filter_by(ui, "gone")
+        await ui.sees("1 of 4")
+        await ui.click_text("Delist ")
+        await ui.click_text("Delist it")
+        await ui.sees("No match among 3 listings", "Take it away")
+        await leave()
+        await ui.until(lambda: not ui.one(FilterInput).value, "the filter taken away")
+
+
 @ui(listings=three)
 async def test_keys_typed_ahead_reach_the_filter(ui):
     for key in ["slash", *"nadqe"]:

@@ -324,7 +324,14 @@ class MainScreen(PointingScreen):
             return
         if self._pane == "activity" and self._activity.clear_filter():
             return
-        if self._pane == "listings" and self.query_one(FilterBar).input.value:
+        # Beside a table that the filter leaves empty there is no listing to leave.
+        if self._pane == "listings" or (self._pane == "detail" and not self._rows.count):
+            self.action_unfilter()
+        self.action_pane("listings")
+
+    def action_unfilter(self) -> None:
+        """Take the filter away, wherever the keys are."""
+        if self.query_one(FilterBar).input.value:
             self._filter_by("")
         self.action_pane("listings")
 
