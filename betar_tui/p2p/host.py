@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import trio
 from libp2p import generate_peer_id_from
@@ -20,6 +21,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.host.basic_host import BasicHost
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.stream.net_stream import NetStream
 from libp2p.network.swarm import Swarm
@@ -57,6 +59,10 @@ class _NoConnector(AutoConnector):
 class PeerSwarm(Swarm):
     """The swarm with its inbound slots freed and its own dialling switched off."""
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._unlisted: WeakKeyDictionary[INetConn, trio.Event] = WeakKeyDictionary()
+
     async def dial_peer(self, peer_id: ID) -> list[INetConn]:
         """Never dials: only returns live connections. Raises SwarmException when there is none.
 
@@ -69,13 +75,30 @@ class PeerSwarm(Swarm):
         return alive
 
     async def notify_opened_stream(self, stream: INetStream) -> None:
-        """A stream is there, and nobody uses it yet.
+        """A stream is there, and nobody uses it yet: an inbound one is handled when this returns.
 
-        py-libp2p 0.8.1: each listener is told in a task of its own, and of the end again, for every block that
+        py-libp2p 0.8.1: a connection takes streams before the swarm lists it, so that what a peer asks at once seems to come
+        from nobody and is lost. And each listener is told in a task of its own, and of the end again, for every block that
         a Go peer sends; none does anything then.
         """
         if isinstance(stream, NetStream):
             stream._state_lock = cast(trio.Lock, FreeLock())
+            connection = stream.swarm_conn
+            if connection is not None and connection not in self.connections.get(connection.muxed_conn.peer_id, ()):
+                await self._unlisted.setdefault(connection, trio.Event()).wait()
+
+    async def notify_connected(self, conn: INetConn) -> None:
+        self._tell(conn)
+        await super().notify_connected(conn)
+
+    def remove_conn(self, swarm_conn: SwarmConn) -> None:
+        """The same; whoever waits for it to be listed waits in vain."""
+        self._tell(swarm_conn)
+        super().remove_conn(swarm_conn)
+
+    def _tell(self, connection: INetConn) -> None:
+        if (event := self._unlisted.pop(connection, None)) is not None:
+            event.set()
 
     async def _notify(self, method: str, *args: Any) -> None:
         if method != "closed_stream":
