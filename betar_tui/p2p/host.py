@@ -57,7 +57,8 @@ class _NoConnector(AutoConnector):
 
 
 class PeerSwarm(Swarm):
-    """The swarm with its inbound slots freed and its own dialling switched off."""
+    """The swarm with its inbound slots freed, its own dialling switched off and inbound streams held until it lists their
+    connection."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -84,7 +85,10 @@ class PeerSwarm(Swarm):
         if isinstance(stream, NetStream):
             stream._state_lock = cast(trio.Lock, FreeLock())
             connection = stream.swarm_conn
-            if connection is not None and connection not in self.connections.get(connection.muxed_conn.peer_id, ()):
+            # One that is closed is not listed any more, and nobody would tell of it again.
+            if connection is None or connection.is_closed:
+                return
+            if connection not in self.connections.get(connection.muxed_conn.peer_id, ()):
                 await self._unlisted.setdefault(connection, trio.Event()).wait()
 
     async def notify_connected(self, conn: INetConn) -> None:
@@ -101,7 +105,7 @@ class PeerSwarm(Swarm):
             event.set()
 
     async def _notify(self, method: str, *args: Any) -> None:
-        if method != "closed_stream":
+        if method != "closed_stream":  # see `notify_opened_stream`
             await super()._notify(method, *args)
 
     async def upgrade_inbound_raw_conn(self, raw_conn: IRawConnection, maddr: Multiaddr) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.testing
 from libp2p.abc import INetStream
 
 from betar_tui.errors import DecodeError
@@ -170,6 +171,9 @@ async def test_wants_survive_a_broken_stream() -> None:
     async with pair() as (alice, bob):
         first = alice.shelf.put(b"first")
         await bob.fetch([first], alice.id)
+        await until(
+            lambda: alice.id in bob.network._bitswap._links
+        )  # it comes with the introduction, not with the topic
         link = bob.network._bitswap._links[alice.id]
         assert link.stream is not None
         await link.stream.reset()
@@ -202,6 +206,9 @@ async def test_a_peer_that_asks_and_never_reads_holds_little() -> None:
 
         for protocol in PROTOCOLS:
             alice.network._host.set_stream_handler(protocol, deaf)  # type: ignore[arg-type]
+        await until(
+            lambda: alice.id in bob.network._bitswap._links
+        )  # it comes with the introduction, not with the topic
         link = bob.network._bitswap._links[alice.id]
         cid = bob.shelf.put(b"x" * 5000)
         stream = await alice.network.open_stream(bob.id, V12)
@@ -210,7 +217,7 @@ async def test_a_peer_that_asks_and_never_reads_holds_little() -> None:
             await stream.write(frame(encode(Message([*wants, Entry(cid, have=True)]))))
             await until(lambda: link.stream)
             link.stream.muxed_stream.send_window = 0  # type: ignore[union-attr]  # as if it were full: it holds 4 MiB
-            await trio.sleep(0.2)
+            await trio.testing.wait_all_tasks_blocked(0.02)  # all that can be answered is
         assert 4000 < len(link.presences) <= OUTSTANDING_PRESENCES + LOOKUP_BATCH
         other = bob.shelf.put(b"others are served")
         async with peer("carol") as carol:
@@ -235,6 +242,7 @@ async def test_no_link_is_made_for_a_peer_that_is_gone() -> None:
 async def test_a_link_whose_peer_is_gone_ends_though_nobody_said_so() -> None:
     async with pair() as (alice, bob):
         bitswap = bob.network._bitswap
+        await until(lambda: alice.id in bitswap._links)  # it comes with the introduction, not with the topic
         link = bitswap._links[alice.id]
         bitswap._connected = lambda peer: False  # type: ignore[method-assign]
         bob.network.want([cid_for(b"x")], alice.id)

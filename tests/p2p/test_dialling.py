@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
 import trio
+import trio.testing
+from libp2p.host.basic_host import BasicHost
 
 from betar_tui.errors import NetworkError
 from betar_tui.p2p.network import open_network
@@ -69,7 +72,8 @@ async def test_a_lost_peer_is_redialled_when_it_is_back() -> None:
             await meet(alice, bob)
             listen = (bob.network.addrs[0].partition("/p2p/")[0],)
         await until(lambda: not alice.network.connections())
-        await trio.sleep(0.3)  # long enough for attempts that fail
+        pages = alice.network._dialer.book._pages
+        await until(lambda: pages[bob.id].failures)  # an attempt to dial it has failed
         async with peer("bob", listen=listen, listen_explicit=True) as bob:
             await until(lambda: alice.network.topic_peers() == (bob.id,))
             await alice.network.broadcast(b"again")
@@ -94,8 +98,9 @@ async def test_a_disconnected_peer_is_not_redialled() -> None:
         await meet(alice, bob)
         await alice.network.disconnect(bob.id)
         await until(lambda: not alice.network.connections())
-        await trio.sleep(0.5)
+        await trio.testing.wait_all_tasks_blocked()
         assert not alice.network.connections()
+        assert alice.network._dialer.book.next_due(lambda peer: False) == math.inf
 
 
 async def test_dialling_loopback_costs_milliseconds() -> None:
@@ -157,10 +162,17 @@ async def test_a_protocol_that_is_added_later_becomes_known() -> None:
             await alice.network.open_stream(bob.id, "/nobody/speaks/this")
 
 
-async def test_the_library_does_not_ask_who_a_peer_is_as_well() -> None:
+async def test_the_library_does_not_ask_who_a_peer_is_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    async def ask(host: object, peer_id: object, *arguments: object, **named: object) -> None:
+        asked.append(peer_id)
+
+    monkeypatch.setattr(BasicHost, "_identify_peer", ask)
     async with peer("alice") as alice, peer("bob") as bob:
         await meet(alice, bob)
-        await trio.sleep(0.3)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not asked
         assert not alice.network._host._identified_peers
 
 

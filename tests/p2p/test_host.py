@@ -43,7 +43,7 @@ def some_swarm() -> PeerSwarm:
 async def test_a_stream_waits_until_its_connection_is_listed_or_gone(ending: str) -> None:
     """As shipped what a Go peer wants at once was asked by nobody known, and never answered."""
     swarm = some_swarm()
-    connection = Connection(muxed_conn=SimpleNamespace(peer_id=PEER))
+    connection = Connection(muxed_conn=SimpleNamespace(peer_id=PEER), is_closed=False)
     handled = trio.Event()
 
     async def handle() -> None:
@@ -65,9 +65,16 @@ async def test_a_stream_waits_until_its_connection_is_listed_or_gone(ending: str
 
 async def test_streams_of_a_listed_connection_go_on_at_once() -> None:
     swarm = some_swarm()
-    connection = Connection(muxed_conn=SimpleNamespace(peer_id=PEER))
+    connection = Connection(muxed_conn=SimpleNamespace(peer_id=PEER), is_closed=False)
     swarm.connections[PEER] = [connection]  # type: ignore[list-item]
     stream = stream_of(connection)
     with trio.fail_after(5):
         await swarm.notify_opened_stream(stream)
     assert isinstance(stream._state_lock, FreeLock)
+
+
+async def test_a_stream_of_a_connection_that_has_ended_holds_up_nothing() -> None:
+    """The connection's own tasks end only when all its streams are done with."""
+    connection = Connection(muxed_conn=SimpleNamespace(peer_id=PEER), is_closed=True)
+    with trio.fail_after(5):
+        await some_swarm().notify_opened_stream(stream_of(connection))
