@@ -7,6 +7,7 @@ joins the topic, and in rounds, then only those that nobody else announced (PROT
 """
 
 import logging
+import math
 import random
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -35,9 +36,13 @@ MAX_BATCH_BYTES = 4 << 20
 MAX_ANNOUNCED = 512
 MAX_BAD = 4096
 MAX_INLINE_TOTAL = 64 << 10
-ECHOES = (1.0, 4.0)
-"""After a burst of our own writes the heads go out again when it has been quiet for so many seconds, then again after
-so many more: a Go peer drops broadcasts while it walks, and would wait for a whole round."""
+ECHOES = (1.0, 5.0)
+"""After a burst of our own writes the heads go out again when it has been quiet for so many seconds: a Go peer drops
+broadcasts while it walks, and would wait for a whole round."""
+BURST = 0.003
+GATHERED = 0.01
+"""Broadcasts that are due within `BURST` seconds of the last one wait so many seconds for those behind them: each costs
+sender and receiver about as much as the delta that it tells of."""
 
 
 def acceptable(payload: bytes) -> bool:
@@ -65,6 +70,7 @@ class Replication:
         self._announced: set[bytes] = set()
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._written = trio.Event()
+        self._wrote = -math.inf
         self._due: dict[bytes, None] = {}
         self._telling = trio.Event()
         self._meter = ProgressMeter(trio.current_time)
@@ -120,13 +126,22 @@ class Replication:
         return self._network.audience
 
     async def run_telling(self) -> None:
-        """Broadcast what is due."""
+        """Broadcast what is due, in a burst together.
+
+        Only heads are named: what was written on top of a delta meanwhile brings it along, and go-ds-crdt without heads
+        takes over every one that is named, tip or not.
+        """
+        last = -math.inf
         while True:
             await self._telling.wait()
+            if trio.current_time() - last < BURST:
+                await trio.sleep(GATHERED)
             self._telling = trio.Event()
             due, self._due = self._due, {}
+            heads = self._writer.replica.heads
+            last = trio.current_time()
             try:
-                await self.announce(due)
+                await self.announce([name for name in due if name in heads])
             except NetworkError as error:
                 # It is stored, and the next round announces it.
                 log.warning("announcing failed: %s", error)
@@ -143,10 +158,9 @@ class Replication:
         """Announce our heads again soon after we wrote, for those that could not listen."""
         while True:
             await self._written.wait()
-            for pause in ECHOES:
+            for quiet in ECHOES:
                 self._written = trio.Event()
-                with trio.move_on_after(pause):
-                    await self._written.wait()
+                await trio.sleep_until(self._wrote + quiet)
                 if self._written.is_set():
                     break
                 await self._announce_quiet()
@@ -241,6 +255,7 @@ class Replication:
         if applied.via:
             self._meter.merged(len(applied.nodes), self.pending)
         else:
+            self._wrote = trio.current_time()
             self._written.set()
         for node in applied.nodes[-64:]:
             self._recent[node.cid] = node.data

@@ -94,7 +94,10 @@ class Replica:
 
     def merge(self, nodes: Sequence[Node], via: str, at: float) -> Merged:
         """Apply verified nodes in one transaction; those already held change nothing. Raises StoreError."""
-        return self._merge(nodes, via, at, durable=False, own={})
+        unique = {node.cid: node for node in nodes}
+        stored = self._port.stored(unique.keys() | {link for node in unique.values() for link in node.links})
+        fresh = tuple(node for name, node in unique.items() if name not in stored)
+        return self._merge(fresh, stored, via, at) if fresh else Merged((), (), False, frozenset())
 
     def write(
         self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float, own: Mapping[str, str] | None = None
@@ -143,22 +146,27 @@ class Replica:
         links = heads if len(heads) <= MAX_LINKS else nlargest(MAX_LINKS, heads, key=lambda name: (heads[name], name))
         block = encode_node(links, delta.encode(puts, tombstones, priority))
         node = decode_node(cid.of(block), block)
-        merged = self._merge([node], "", at, durable=True, own=own)
+        # Its links are heads, so they are held and complete, and it is not: no block that is held lies above a head.
+        merged = self._merge((node,), dict.fromkeys(node.links, True), "", at, durable=True, own=own)
         return Written(node, len(tombstones), merged.effects)
 
-    def _merge(self, nodes: Sequence[Node], via: str, at: float, *, durable: bool, own: Mapping[str, str]) -> Merged:
-        unique = {node.cid: node for node in nodes}
-        links = {link for node in unique.values() for link in node.links}
-        stored = self._port.stored(unique.keys() | links)
-        fresh = tuple(node for name, node in unique.items() if name not in stored)
-        if not fresh:
-            return Merged((), (), False, frozenset())
+    def _merge(
+        self,
+        fresh: tuple[Node, ...],
+        stored: Mapping[bytes, bool],
+        via: str,
+        at: float,
+        *,
+        durable: bool = False,
+        own: Mapping[str, str] | None = None,
+    ) -> Merged:
+        """Merge nodes that are not held. `stored` has those of their links that are, each with whether it is complete."""
         growth = self._ancestry.grow(fresh, stored)
         before, after = self._values(fresh)
         effects = tuple(
             Effect(key, before.get(key), winner) for key, winner in after.items() if before.get(key) != winner
         )
-        self._port.apply(self._changes(fresh, growth, effects, via, at, own), durable)
+        self._port.apply(self._changes(fresh, growth, effects, via, at, own or {}), durable)
         self._ancestry.commit(fresh, growth)
         return Merged(fresh, effects, bool(growth.heads_added or growth.heads_removed), growth.wants_added)
 

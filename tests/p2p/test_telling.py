@@ -1,0 +1,119 @@
+"""What is broadcast of our own deltas, and when, over a network that only notes what it is told."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from betar_tui.p2p import replication
+from betar_tui.p2p.replication import Replication
+from betar_tui.p2p.writer import Applied
+from betar_tui.replica import Head, Replica, decode_broadcast
+
+from ..simulation.memory import MemoryPort
+
+
+class Network:
+    """Notes when it broadcast which heads."""
+
+    audience = 2
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[float, list[Head]]] = []
+
+    def on_sent(self, listener: object) -> None:
+        """Nobody asks for blocks here."""
+
+    def announce_block(self, cid: bytes) -> None:
+        """Nobody wants them either."""
+
+    def open_stream(self, peer: str, protocol: str) -> None:
+        raise AssertionError("nobody is asked for anything here")
+
+    async def broadcast(self, payload: bytes) -> int:
+        self.sent.append((trio.current_time(), list(decode_broadcast(payload))))
+        return self.audience
+
+
+class Writer:
+    """A replica whose writes are told of at once."""
+
+    def __init__(self) -> None:
+        self.replica = Replica(MemoryPort())
+        self._deliver: Callable[[Any], None] = lambda applied: None
+
+    def listen(self, prepare: Callable[[Applied], Any], deliver: Callable[[Any], None]) -> Callable[[], None]:
+        self._deliver = deliver
+        return lambda: None
+
+    def put(self, key: str) -> bytes:
+        (written,) = self.replica.write({key: b"value"}, (), 1.0)
+        self._deliver(Applied((written.node,), written.effects, True, "", 1.0))
+        return written.node.cid
+
+
+class Teller:
+    """A replication that only tells."""
+
+    def __init__(self) -> None:
+        self.network, self.writer = Network(), Writer()
+        self.replication = Replication(self.network, self.writer, dict.fromkeys, 30, lambda *_: None)  # type: ignore[arg-type]
+
+    def put(self, key: str) -> bytes:
+        name = self.writer.put(key)
+        assert self.replication.tell([name]) == Network.audience
+        return name
+
+    def named(self) -> list[list[bytes]]:
+        return [[head.cid for head in heads] for _, heads in self.network.sent]
+
+
+@pytest.fixture
+async def teller(nursery: trio.Nursery) -> AsyncIterator[Teller]:
+    """Runs what tells."""
+    teller = Teller()
+    nursery.start_soon(teller.replication.run_telling)
+    nursery.start_soon(teller.replication.run_echoes)
+    yield teller
+    nursery.cancel_scope.cancel()
+
+
+async def test_one_delta_is_told_of_at_once_with_its_block(teller: Teller, autojump_clock: MockClock) -> None:
+    begun = trio.current_time()
+    first = teller.put("/agents/a")
+    await wait_all_tasks_blocked()
+    second_at = trio.current_time() + replication.BURST * 2
+    await trio.sleep_until(second_at)
+    second = teller.put("/agents/b")
+    await wait_all_tasks_blocked()
+    assert teller.named() == [[first], [second]]
+    assert [at for at, _ in teller.network.sent] == [begun, second_at]
+    assert all(head.block for _, heads in teller.network.sent for head in heads)
+
+
+async def test_a_burst_is_told_of_together_and_by_its_last_delta(teller: Teller, autojump_clock: MockClock) -> None:
+    names = []
+    for n in range(8):
+        names.append(teller.put(f"/agents/{n}"))
+        await trio.sleep(replication.BURST / 2)
+    await trio.sleep(replication.GATHERED)
+    assert teller.named() == [[names[0]], [names[-1]]]
+
+
+async def test_when_it_is_quiet_the_heads_go_out_again_twice(teller: Teller, autojump_clock: MockClock) -> None:
+    name = teller.put("/agents/a")
+    wrote = trio.current_time()
+    await trio.sleep(60)
+    assert teller.named() == [[name]] * 3
+    assert [at - wrote for at, _ in teller.network.sent] == pytest.approx([0, *replication.ECHOES])
+
+
+async def test_whoever_goes_on_writing_puts_the_echo_off(teller: Teller, autojump_clock: MockClock) -> None:
+    for n in range(5):
+        name = teller.put(f"/agents/{n}")
+        await trio.sleep(replication.ECHOES[0] * 0.9)
+    assert len(teller.network.sent) == 5
+    await trio.sleep(60)
+    assert teller.named()[5:] == [[name]] * 2
