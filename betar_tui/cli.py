@@ -31,6 +31,7 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _PREFIX = "BETAR_TUI_"
 _STOP_TIME = 4.0
 _GARBAGE_AFTER = 10.0
+_LOG_LIMIT = 4 << 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run(_demo)
         prepare_data_dir(config.data_dir)
         log_file = config.log_file or config.data_dir / "betar-tui.log"
-        logs.configure(config.log_level, config.log_format, log_file)
+        # Whoever names a file looks after it.
+        logs.configure(config.log_level, config.log_format, log_file, 0 if config.log_file else _LOG_LIMIT)
         return _run(lambda: _interface(config, log_file))
     except UsageError as error:
         complain(str(error))

@@ -4,6 +4,7 @@ Settings come from the command line, the environment and `config.toml`, in this 
 first two and hands them over as strings. Nothing here reads argv or the environment.
 """
 
+import fcntl
 import hashlib
 import math
 import os
@@ -11,7 +12,8 @@ import re
 import secrets
 import tempfile
 import tomllib
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,16 +101,29 @@ def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
 
 def save_settings(path: Path, changes: Mapping[str, object]) -> None:
     """Set these in a settings file and leave the rest of it as it is, comments included; None removes a setting. Values
-    that are mappings are tables. Raises ConfigError."""
+    that are mappings are tables. Threads and processes that save at once wait for each other. Raises ConfigError."""
     import tomlkit  # only where something is saved: a start should not pay for it
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
-        _set(document, changes)
-        _write_durably(path, tomlkit.dumps(document).encode(), 0o600)
+        with _alone_in(path.parent):
+            document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
+            _set(document, changes)
+            _write_durably(path, tomlkit.dumps(document).encode(), 0o600)
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         raise ConfigError(f"cannot save the settings in {path}: {error}") from error
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """An interface and the peer that it is attached to both save settings: the later one must see what the other wrote."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks: no worse than before
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _set(table: MutableMapping[str, Any], changes: Mapping[str, object]) -> None:
@@ -165,6 +180,11 @@ def _write_durably(path: Path, content: bytes, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.rename(part, path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)  # else the new name itself may not outlive a power cut
+    finally:
+        os.close(directory)
 
 
 def _read_settings(path: Path) -> dict[str, object]:

@@ -55,9 +55,12 @@ async def run_demo(options: TuiOptions | None = None) -> None:
 
     with tempfile.TemporaryDirectory(prefix="betar-tui-demo-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        logs.configure("info", "text", folder / "betar-tui.log")
+        log_file = folder / "betar-tui.log"
+        logs.configure("info", "text", log_file)
         painted = trio.Event()
-        chosen = replace(options or TuiOptions(), title="betar demo", painted=painted.set)
+        chosen = replace(
+            options or TuiOptions(), title="betar demo", painted=painted.set, log_tail=lambda: logs.tail(log_file)
+        )
         async with demo_market(folder, start=painted) as node:
             await run_app(node, options=chosen)
 
@@ -173,13 +176,13 @@ def _other_price(item: Listing) -> ListingPatch:
     return ListingPatch(price=round(max(0.001, item.price * random.uniform(0.8, 1.25)), 3))
 
 
-def main() -> None:
-    """The child: its arguments are the folder to live in and, where its dice are to be fixed, a seed."""
-    if seed := sys.argv[2:]:
-        random.seed(seed[0])
+def main(folder: str, seed: str = "") -> None:
+    """The child: the folder to live in and, where its dice are to be fixed, a seed."""
+    if seed:
+        random.seed(seed)
     logs.configure("warning", "text", None)
-    trio.run(_market, Path(sys.argv[1]))
+    trio.run(_market, Path(folder))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

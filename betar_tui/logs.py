@@ -3,11 +3,16 @@
 import json
 import logging
 import sys
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from betar_tui.errors import ConfigError
 
 _NOISY = ("libp2p", "multiaddr", "async_service", "zeroconf", "aioquic", "quic", "httpx", "urllib3", "asyncio")
+
+
+TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+"""The form of a line of text."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -26,18 +31,18 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=True)
 
 
-def configure(level: str, form: str, file: Path | None) -> None:
-    """Send this process's log to `file`, or to stderr. Raises ConfigError when the file cannot be written."""
+def configure(level: str, form: str, file: Path | None, limit: int = 0) -> None:
+    """Send this process's log to `file`, or to stderr. A file of about `limit` bytes, if that is given, makes room for a new
+    one and is kept until the next. Raises ConfigError when the file cannot be written."""
     try:
         handler = (
-            logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+            RotatingFileHandler(file, maxBytes=limit, backupCount=1, encoding="utf-8", errors="backslashreplace")
             if file
             else logging.StreamHandler(sys.stderr)
         )
     except OSError as error:
         raise ConfigError(f"cannot write the log {file}: {error.strerror}; choose another --log-file") from error
-    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    handler.setFormatter(JsonFormatter() if form == "json" else text)
+    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(TEXT))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -86,6 +86,7 @@ async def open_node(
                 peer_id = Signer(seed).peer_id
                 await glimpse.take(await trio.to_thread.run_sync(look, store, peer_id, glimpse.sort, clock()))
             node = await trio.to_thread.run_sync(Node, config, seed, store, clock)
+            log.info("betar-tui %s, peer %s in %s", __version__, node.peer_id, config.data_dir)
             async with trio.open_nursery() as nursery:
                 if network:
                     nursery.start_soon(node.online.run, start)
@@ -96,6 +97,7 @@ async def open_node(
                     nursery.cancel_scope.cancel()
                     with trio.CancelScope(shield=True):
                         await node.keep_verdicts()
+                    log.info("stopped")
         finally:
             store.close()
     finally:
@@ -201,16 +203,19 @@ class Node:
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
         """See `Marketplace`."""
         published = await self._seller.publish(drafts)
+        log.info("published %s", published[0].listing_id if len(published) == 1 else f"{len(published)} listings")
         return tuple(_receipt(each.listing_id, each.written, each.sent_to) for each in published)
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
         """See `Marketplace`."""
         written = await self._seller.update(listing_id, patch)
+        log.info("updated %s", listing_id)
         return _receipt(listing_id, written, self._send([written]))
 
     async def delist(self, listing_id: str) -> DelistReceipt:
         """See `Marketplace`."""
         written = await self._seller.delist(listing_id)
+        log.info("delisted %s", listing_id)
         sent = self._send([written])
         name, height = cid.to_str(written.node.cid), written.node.delta.priority
         return DelistReceipt(listing_id, name, height, written.tombstones, sent)

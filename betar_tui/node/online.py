@@ -230,6 +230,7 @@ class Online:
             self._replication.fetcher.hold(self.sync_held)
             server = p2p.DagSyncServer(self._store.blocks)
             self._network.set_protocol_handler(p2p.DAGSYNC_PROTOCOL, server.handle)
+            log.info("listening on %s", ", ".join(self.addrs))
             try:
                 await self._serve(self._network, self._replication)
             finally:
@@ -278,6 +279,8 @@ class Online:
             await trio.to_thread.run_sync(self._store.put_peer, row)
         if isinstance(event, Fault):
             self._emit([Notice("warning", f"{event.peer}: {event.what}", self._clock())])
+        if isinstance(event, PeerJoined | PeerLeft):
+            log.info("%s %s the topic", event.peer, "joined" if isinstance(event, PeerJoined) else "left")
         if isinstance(event, PeerConnected | PeerJoined):
             await self._look_for_betar(network, event.peer)
         if isinstance(event, PeerConnected | PeerDisconnected | PeerJoined | PeerLeft):
@@ -293,8 +296,9 @@ class Online:
         if peer not in network.topic_peers() or not network.supports(peer, BETAR_PROTOCOL):
             return
         if await self._seller.speak_betar_go():
-            text = f"a Go betar ({peer}) is on the topic: own listings are now written so that it can read them"
-            self._emit([Notice("info", text, self._clock())])
+            self._tell(
+                "info", f"a Go betar ({peer}) is on the topic: own listings are now written so that it can read them"
+            )
             self._rounds.set()
 
     async def _own_rounds(self, replication: "Replication") -> None:
@@ -307,10 +311,14 @@ class Online:
                 level = "warning" if repair.why.healing or repair.trouble else "info"
                 done = f"not put again: {repair.trouble}" if repair.trouble else "put again"
                 done = "taken over" if repair.why is Why.ADOPTED and not repair.trouble else done
-                self._emit([Notice(level, f"{repair.name}: {repair.why}; {done}", self._clock())])
+                self._tell(level, f"{repair.name}: {repair.why}; {done}")
             with trio.move_on_after(self._config.announce_interval * random.uniform(0.7, 1.3)):
                 await self._rounds.wait()
             self._rounds = trio.Event()
+
+    def _tell(self, level: str, text: str) -> None:
+        log.log(logging.getLevelNamesMapping()[level.upper()], "%s", text)
+        self._emit([Notice(level, text, self._clock())])
 
     def _seen(self, name: bytes, touched: tuple[str, ...], peers: int) -> None:
         ids = tuple(each for each in map(keys.agent_id, touched) if each is not None)

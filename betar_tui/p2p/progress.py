@@ -27,14 +27,16 @@ class ProgressMeter:
         self._fetched = 0
         self._recent: deque[tuple[float, int]] = deque()
 
-    def merged(self, count: int, missing: int) -> None:
-        """So many deltas were merged, and so many blocks are known to be missing after that."""
-        if missing == 0:
-            self._fetched = 0
-            self._recent.clear()
-            return
-        self._fetched += count
-        self._recent.append((self._clock(), count))
+    def merged(self, count: int, missing: int) -> int:
+        """So many deltas were merged, and so many blocks are known to be missing after that. Returns how many there were in
+        all where this was the end of a sync, else 0."""
+        if missing:
+            self._fetched += count
+            self._recent.append((self._clock(), count))
+            return 0
+        fetched, self._fetched = self._fetched, 0
+        self._recent.clear()
+        return fetched and fetched + count
 
     def now(self, missing: int, source: str) -> Progress | None:
         """The progress, None when nothing is missing."""

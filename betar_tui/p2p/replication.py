@@ -36,6 +36,8 @@ MAX_BATCH_BYTES = 4 << 20
 MAX_ANNOUNCED = 512
 MAX_BAD = 4096
 MAX_INLINE_TOTAL = 64 << 10
+MANY = 100
+"""So many deltas that came as one sync are worth a line in the log."""
 ECHOES = (1.0, 5.0)
 """After a burst of our own writes the heads go out again when it has been quiet for so many seconds: a Go peer drops
 broadcasts while it walks, and would wait for a whole round."""
@@ -253,7 +255,9 @@ class Replication:
         self._witnesses.applied(applied.nodes, ours=not applied.via)
         self._roots.arrived(node.cid for node in applied.nodes)
         if applied.via:
-            self._meter.merged(len(applied.nodes), self.pending)
+            synced = self._meter.merged(len(applied.nodes), self.pending)
+            if synced >= MANY:
+                log.info("%d deltas were missing and are here now, the last from %s", synced, applied.via)
         else:
             self._wrote = trio.current_time()
             self._written.set()

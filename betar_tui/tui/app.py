@@ -332,7 +332,9 @@ class BetarApp(App[None]):
                 yield SystemCommand(action.label, action.help, self._runner(action.name))
         for slash, action_name in SLASHES.items():
             if action_name.startswith("app.") or isinstance(screen, MainScreen):
-                yield SystemCommand(slash, "As in the betar program", self._runner(action_name))
+                # Known to whoever types one; the list of what there is begins with the actions' own names.
+                runner = self._runner(action_name)
+                yield SystemCommand(slash, "As in the betar program", runner, discover=False)
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
                 yield command

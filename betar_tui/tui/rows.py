@@ -25,7 +25,7 @@ class Rows:
             # A peer's own key may be of any length; its value stays in the column.
             self.parts.append((label + "\n", "dim"))
             label = ""
-        for line in list(_folded(value, self._width)) or [""]:
+        for line in list(folded(value, self._width)) or [""]:
             self.parts += [(set_cell_size(label, LABEL), "dim"), (line + "\n", style)]
             label = ""
 
@@ -39,7 +39,8 @@ class Rows:
             self.add(label, "none", "dim")
 
 
-def _folded(text: str, width: int) -> Iterator[str]:
+def folded(text: str, width: int) -> Iterator[str]:
+    """A text in lines of at most `width` cells."""
     while cell_len(text) > width:
         line = set_cell_size(text, width).rstrip() or text[:1]
         # Between words where that wastes little; ids and addresses have none and are cut.

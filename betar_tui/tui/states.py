@@ -88,6 +88,11 @@ def detail(model: MarketModel, listing_id: str) -> PaneState | None:
         return PaneState("loading", "Reading the stored listings…")
     if error := (model.link_error or model.listings_error) if not len(model.index) else "":
         return _error(model, "There is no listing to show", error)
+    if not len(model.index):
+        why = f"The one under the cursor is shown here. {model.keys.name('publish')} publishes one of yours."
+        return PaneState("empty", "There is no listing to show", why)
+    if not model.index.count:
+        return PaneState("empty", "No match", f"{model.keys.name('leave')} takes the filter away.")
     up, down = model.keys.name("up"), model.keys.name("down")
     return PaneState("empty", "No listing is chosen", f"{up} and {down} choose one.")
 

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -397,6 +398,17 @@ def test_settings_that_cannot_be_saved_say_so_and_leave_the_file(tmp_path):
     with pytest.raises(ConfigError, match="cannot save the settings"):
         save_settings(path, {"log_level": "info"})
     assert path.read_text() == "= broken"
+
+
+def test_settings_that_are_saved_at_once_are_all_kept(tmp_path):
+    path = tmp_path / "config.toml"
+    names = [f"key{number}" for number in range(8)]
+    threads = [threading.Thread(target=save_settings, args=(path, {"interface": {name: 1}})) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert load_config(tmp_path, {}).interface == dict.fromkeys(names, 1)
 
 
 def test_the_interface_table_must_be_one(tmp_path):

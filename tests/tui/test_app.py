@@ -1,5 +1,6 @@
 """What a person can do with the app, by keyboard and by mouse, over a marketplace in memory."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -53,6 +54,16 @@ async def test_first_frame_does_not_wait_for_the_marketplace(ui):
     await ui.sees("betar", "Reading the stored listings")
     ui.market.gates.pop("listings").set()
     await ui.sees("amber-ocr", "brisk-chat")
+
+
+@ui(listings=three, prepare=hold_listings, ready=False, furnish=60.0)
+async def test_whoever_leaves_while_panes_come_up_leaves_in_peace(ui):
+    main = ui.app.screen
+    task = asyncio.ensure_future(main.furnish())
+    await asyncio.sleep(0)
+    await ui.app.action_quit()
+    ui.app._close_messages_no_wait()
+    await task
 
 
 @ui(listings=[], peers=0)

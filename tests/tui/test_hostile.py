@@ -10,6 +10,7 @@ from betar_tui.errors import NetworkError, StoreError
 from betar_tui.market.marketplace import Change, ChangeKind, DagNode, Listing, Notice, PeerInfo, Provenance
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui.form import of_listing
+from betar_tui.tui.loglines import drawn
 from betar_tui.tui.screens.delta import DeltaScreen
 from betar_tui.tui.screens.dialogues import ConfirmScreen
 from betar_tui.tui.screens.publish import FormScreen
@@ -221,10 +222,15 @@ async def test_the_form_of_each_kind_and_its_question(ui):
         await ui.press("escape")
 
 
-@ui(size=(100, COUNT + 10), listings=[], log_tail=lambda: HOSTILE)
+LOGGED = len(list(drawn(HOSTILE, 98)))
+"""Long ones take several lines; all are in sight."""
+
+
+@ui(size=(100, LOGGED + 10), listings=[], log_tail=lambda: HOSTILE)
 async def test_the_log(ui):
     await ui.press("6")
-    await ui.until(lambda: ui.one("#place-lines").count == COUNT)
+    await ui.sees(f"{COUNT} lines")
+    assert ui.one("#place-lines").count == LOGGED
     assert shows(frame(ui), "a␛[?1049lb")
 
 

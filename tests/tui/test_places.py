@@ -4,12 +4,14 @@ from dataclasses import replace
 
 from betar_tui.errors import ControlError, StoreError
 from betar_tui.market.marketplace import DagNode, DeltaInfo, Receipt, SyncProgress
+from betar_tui.tui.actions import SLASHES
 from betar_tui.tui.announcements import sync_text
 from betar_tui.tui.graph import draw
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.screens.replica import ReplicaScreen
 from tests.tui.fake import NOW, FakeMarketplace, listing, peer_id
+from tests.tui.scenes import LOG
 from tests.tui.ui import ui
 
 
@@ -218,6 +220,15 @@ async def test_log_shows_the_file_neutralised(ui):
     await ui.sees("Log", "2 lines", "INFO up", "␛[31mpeer\\u202e left")
 
 
+@ui(size=(80, 24), listings=items, log_tail=lambda: LOG)
+async def test_a_narrow_log_shows_whole_messages_and_offers_nothing_to_open(ui):
+    await ui.press("6")
+    await ui.sees(
+        "3 lines", "12:04:09 ! 12D3KooWQz…77be sent a block that does not hash to its CID", "✗ the disk is full"
+    )
+    assert "⏎" not in ui.text
+
+
 @ui(listings=items)
 async def test_log_without_a_file_shows_the_notices(ui):
     ui.market.notice("a Go betar is on the topic", "warning")
@@ -229,6 +240,7 @@ async def test_log_without_a_file_shows_the_notices(ui):
 async def test_palette_knows_the_upstream_commands(ui):
     commands = {command.title: command for command in ui.app.get_system_commands(ui.app.screen)}
     assert {"/help", "/peers", "/status", "/agent list", "/agent discover", "/exit"} <= set(commands)
+    assert [title for title, command in commands.items() if not command.discover] == [*SLASHES]
     await commands["/status"].callback()
     await ui.until(lambda: isinstance(ui.app.screen, ReplicaScreen))
     await ui.sees("The replica is empty")

@@ -88,7 +88,7 @@ async def test_panes_offline(ui):
 @ui(size=(120, 36), listings=[], peers=0)
 async def test_panes_empty_say_why_and_the_next_key(ui):
     await ui.sees(
-        "No listings yet", "No listing is chosen", "No peers yet", "Nothing has changed yet", "Add a peer (a)"
+        "No listings yet", "There is no listing to show", "No peers yet", "Nothing has changed yet", "Add a peer (a)"
     )
     for key, texts in (
         ("4", ("The replica is empty", "Look again (r)")),
@@ -99,6 +99,13 @@ async def test_panes_empty_say_why_and_the_next_key(ui):
         await ui.press("escape")
     await ui.press("6")
     await ui.sees("Nothing was logged yet", "written here as it happens")
+
+
+@ui(size=(140, 36), listings=items)
+async def test_beside_a_table_that_the_filter_leaves_empty_no_key_is_named_that_does_nothing(ui):
+    await ui.press("slash", *"zzz", "enter")
+    await ui.sees("No match among", "Esc takes the filter away.")
+    assert "choose one" not in ui.text
 
 
 @ui(size=(120, 36), listings=items, prepare=held("listings"), ready=False)

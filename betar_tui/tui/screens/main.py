@@ -105,7 +105,10 @@ class MainScreen(PointingScreen):
         self._detail, self._peers = DetailView(self._model), PeerTable(self._model)
         self._activity = ActivityPanel(self._model)
         for name, content in (("detail", self._detail), ("peers", self._peers), ("activity", self._activity)):
-            await self._find(name).furnish(content)
+            if (pane := self._find(name)).is_attached:
+                await pane.furnish(content)
+        if not self._activity.children:
+            return  # the app is closing: nothing is put up any more
         self._furnished = True
         self.sync(News(status=True, activity=True))
         self._show_detail()

@@ -1,0 +1,40 @@
+"""The numbers of a sync."""
+
+from betar_tui.p2p.progress import WINDOW, Progress, ProgressMeter
+
+
+class Clock:
+    """Seconds that go on when told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_comes_by_itself_is_no_sync() -> None:
+    meter = ProgressMeter(Clock())
+    assert meter.merged(1, 0) == 0
+    assert meter.now(0, "alice") is None
+
+
+def test_a_sync_is_counted_from_the_first_missing_block_to_the_last() -> None:
+    clock = Clock()
+    meter = ProgressMeter(clock)
+    assert meter.merged(1, 5) == 0
+    clock.now += 1
+    assert meter.merged(3, 2) == 0
+    assert meter.now(2, "alice") == Progress(4, 2, 4 / WINDOW, "alice")
+    assert meter.merged(2, 0) == 6
+    assert meter.now(0, "alice") is None
+    assert meter.merged(1, 0) == 0
+
+
+def test_the_rate_forgets_what_is_long_past() -> None:
+    clock = Clock()
+    meter = ProgressMeter(clock)
+    meter.merged(300, 5)
+    clock.now += WINDOW + 0.1
+    meter.merged(30, 5)
+    assert meter.now(5, "") == Progress(330, 5, 30 / WINDOW, "")

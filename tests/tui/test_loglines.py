@@ -1,0 +1,72 @@
+"""The log for people."""
+
+import json
+import logging
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from betar_tui import logs
+from betar_tui.tui import format as fmt
+from betar_tui.tui.loglines import MOST, drawn
+
+LINE = "2026-11-23 12:04:09,013 WARNING betar_tui.p2p.network: 12D3KooWQz sent a block of another name"
+
+
+def text(lines: list[str], width: int = 80) -> list[str]:
+    return ["".join(piece for piece, _ in spans) for spans in drawn(lines, width)]
+
+
+def test_a_line_shows_time_sign_and_message():
+    assert text([LINE]) == [" 12:04:09 ! 12D3KooWQz sent a block of another name"]
+    ((_, (_, sign), (_, style)),) = drawn([LINE], 80)
+    assert (sign, style) == ("warn", "warn")
+
+
+def test_a_long_message_goes_on_below_itself():
+    assert text([LINE], 36) == [
+        " 12:04:09 ! 12D3KooWQz sent a block",
+        "            of another name",
+    ]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_we_log_is_understood_in_both_forms(form):
+    made = logs.JsonFormatter() if form == "json" else logging.Formatter(logs.TEXT)
+    record = logging.LogRecord("betar_tui.node", logging.ERROR, "x.py", 1, "%s broke", ("it",), None)
+    line = made.format(record)
+    assert text([line]) == [f" {fmt.clock(record.created)} ✗ it broke"]
+
+
+def test_lines_of_other_forms_stay_as_they_are():
+    others = [
+        "Traceback (most recent call last):",
+        "{not json",
+        json.dumps({"time": "x", "level": 1, "message": 2}),
+        "",
+    ]
+    assert text(others) == [f"{' ' * 12}{line}" for line in others]
+
+
+def test_json_of_any_kind_breaks_nothing():
+    for value in ([], {}, {"time": 1e400, "level": "x", "message": "y"}, {"time": 1e30, "level": "x", "message": "y"}):
+        assert text([json.dumps(value)])
+
+
+@given(st.lists(st.text(max_size=300), max_size=5), st.integers(1, 200))
+def test_nothing_is_wider_than_the_screen_and_no_control_gets_through(lines, width):
+    for line in text([f"{LINE}{each}" for each in lines] + lines, width):
+        assert cell_len(line) <= max(width, 32)
+        assert line.isprintable()
+
+
+def test_the_longest_line_is_cut():
+    assert sum(len(line) - 12 for line in text(["x" * 10_000])) <= MOST
+
+
+def test_the_time_is_of_here():
+    entry = json.dumps({"time": time.time(), "level": "info", "message": "up"})
+    assert text([entry])[0].strip().startswith(time.strftime("%H:"))
