@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from betar_tui.tui.opening import Opening
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+LOG_NAME = "betar-tui.log"
 _PREFIX = "BETAR_TUI_"
 _STOP_TIME = 4.0
 _GARBAGE_AFTER = 10.0
-_LOG_LIMIT = 4 << 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,9 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.demo:
             return _run(_demo)
         prepare_data_dir(config.data_dir)
-        log_file = config.log_file or config.data_dir / "betar-tui.log"
-        # Whoever names a file looks after it.
-        logs.configure(config.log_level, config.log_format, log_file, 0 if config.log_file else _LOG_LIMIT)
+        log_file = config.log_file or config.data_dir / LOG_NAME
+        logs.configure(config.log_level, config.log_format, log_file)
         return _run(lambda: _interface(config, log_file))
     except UsageError as error:
         complain(str(error))
@@ -194,6 +193,8 @@ async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, 
     async with open_node(config, network=True, start=painted, glimpse=glimpse) as node, trio.open_nursery() as nursery:
         await nursery.start(serve_control, node, config.control_socket)
         opening.opened(node)
+        if config.log_file is None:  # whoever names a file looks after it
+            logs.make_room(config.data_dir / LOG_NAME)
 
 
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:

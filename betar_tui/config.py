@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import tempfile
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ from betar_tui.errors import ConfigError
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
 MIN_ANNOUNCE = 5.0
 MAX_SOCKET_PATH = 100
+_LOCK_PATIENCE = 2.0
 DIALECTS = ("auto", "documents", "betar-go")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -119,11 +121,22 @@ def _alone_in(directory: Path) -> Iterator[None]:
     """An interface and the peer that it is attached to both save settings: the later one must see what the other wrote."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):  # a file system without locks: no worse than before
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        # A file system without locks, or somebody who was stopped while holding it: no worse than without.
+        with suppress(OSError):
+            deadline = time.monotonic() + _LOCK_PATIENCE
+            while not _locked(fd) and time.monotonic() < deadline:
+                time.sleep(0.01)
         yield
     finally:
         os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _set(table: MutableMapping[str, Any], changes: Mapping[str, object]) -> None:
@@ -180,11 +193,12 @@ def _write_durably(path: Path, content: bytes, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.rename(part, path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)  # else the new name itself may not outlive a power cut
-    finally:
-        os.close(directory)
+    with suppress(OSError):  # not every file system can: the file is there all the same
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)  # else the new name itself may not outlive a power cut
+        finally:
+            os.close(directory)
 
 
 def _read_settings(path: Path) -> dict[str, object]:

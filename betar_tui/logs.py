@@ -2,12 +2,20 @@
 
 import json
 import logging
+import math
 import sys
-from logging.handlers import RotatingFileHandler
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
 from betar_tui.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
+LINES_A_MINUTE = 120
 _NOISY = ("libp2p", "multiaddr", "async_service", "zeroconf", "aioquic", "quic", "httpx", "urllib3", "asyncio")
 
 
@@ -31,23 +39,58 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=True)
 
 
-def configure(level: str, form: str, file: Path | None, limit: int = 0) -> None:
-    """Send this process's log to `file`, or to stderr. A file of about `limit` bytes, if that is given, makes room for a new
-    one and is kept until the next. Raises ConfigError when the file cannot be written."""
+class Sparing(logging.Filter):
+    """Lets through so many lines of each level a minute, errors aside, and tells how many it left out: what other peers do
+    shows in the log, and must not fill the disk."""
+
+    def __init__(self, limit: int = LINES_A_MINUTE, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._limit, self._clock = limit, clock
+        self._minute = -math.inf
+        self._passed: Counter[int] = Counter()
+        self._left_out = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See `logging.Filter`."""
+        if self._clock() - self._minute >= 60:
+            left_out, self._left_out = self._left_out, 0
+            self._minute = self._clock()
+            self._passed.clear()
+            if left_out:
+                log.warning("%d lines of the minute before were left out", left_out)
+        self._passed[record.levelno] += 1
+        if record.levelno >= logging.ERROR or self._passed[record.levelno] <= self._limit:
+            return True
+        self._left_out += 1
+        return False
+
+
+def configure(level: str, form: str, file: Path | None) -> None:
+    """Send this process's log to `file`, which may be moved away at any time, or to stderr. Raises ConfigError when the file
+    cannot be written."""
     try:
         handler = (
-            RotatingFileHandler(file, maxBytes=limit, backupCount=1, encoding="utf-8", errors="backslashreplace")
+            WatchedFileHandler(file, encoding="utf-8", errors="backslashreplace")
             if file
             else logging.StreamHandler(sys.stderr)
         )
     except OSError as error:
         raise ConfigError(f"cannot write the log {file}: {error.strerror}; choose another --log-file") from error
     handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(TEXT))
+    handler.addFilter(Sparing())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def make_room(file: Path, limit: int = 4 << 20) -> None:
+    """Put a log file of more than `limit` bytes aside, in the place of the one that was put aside before. One process at a
+    time; whoever writes to it goes on in a new one."""
+    with suppress(OSError):  # it grows on, and is tried again with the next start
+        if file.stat().st_size > limit:
+            file.replace(file.with_name(f"{file.name}.1"))
 
 
 def tail(file: Path, lines: int = 200, at_most: int = 64 << 10) -> list[str]:

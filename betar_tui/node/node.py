@@ -203,7 +203,8 @@ class Node:
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
         """See `Marketplace`."""
         published = await self._seller.publish(drafts)
-        log.info("published %s", published[0].listing_id if len(published) == 1 else f"{len(published)} listings")
+        if published:
+            log.info("published %s", published[0].listing_id if len(published) == 1 else f"{len(published)} listings")
         return tuple(_receipt(each.listing_id, each.written, each.sent_to) for each in published)
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:

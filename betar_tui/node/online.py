@@ -279,8 +279,8 @@ class Online:
             await trio.to_thread.run_sync(self._store.put_peer, row)
         if isinstance(event, Fault):
             self._emit([Notice("warning", f"{event.peer}: {event.what}", self._clock())])
-        if isinstance(event, PeerJoined | PeerLeft):
-            log.info("%s %s the topic", event.peer, "joined" if isinstance(event, PeerJoined) else "left")
+        if isinstance(event, PeerConnected | PeerDisconnected):
+            log.info("%s %s", event.peer, "connected" if isinstance(event, PeerConnected) else "is gone")
         if isinstance(event, PeerConnected | PeerJoined):
             await self._look_for_betar(network, event.peer)
         if isinstance(event, PeerConnected | PeerDisconnected | PeerJoined | PeerLeft):

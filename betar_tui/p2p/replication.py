@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from betar_tui.errors import DecodeError, NetworkError
+from betar_tui.p2p.dagsync.messages import PROTOCOL as DAGSYNC
 from betar_tui.p2p.dagsync.walk import Lookup
 from betar_tui.p2p.fetching import Fetcher
 from betar_tui.p2p.progress import Progress, ProgressMeter
@@ -36,6 +37,8 @@ MAX_BATCH_BYTES = 4 << 20
 MAX_ANNOUNCED = 512
 MAX_BAD = 4096
 MAX_INLINE_TOTAL = 64 << 10
+MAX_RECENT = 64
+"""So many blocks are at hand to travel with their heads."""
 MANY = 100
 """So many deltas that came as one sync are worth a line in the log."""
 ECHOES = (1.0, 5.0)
@@ -128,11 +131,7 @@ class Replication:
         return self._network.audience
 
     async def run_telling(self) -> None:
-        """Broadcast what is due, in a burst together.
-
-        Only heads are named: what was written on top of a delta meanwhile brings it along, and go-ds-crdt without heads
-        takes over every one that is named, tip or not.
-        """
+        """Broadcast what is due, in a burst together."""
         last = -math.inf
         while True:
             await self._telling.wait()
@@ -140,13 +139,24 @@ class Replication:
                 await trio.sleep(GATHERED)
             self._telling = trio.Event()
             due, self._due = self._due, {}
-            heads = self._writer.replica.heads
             last = trio.current_time()
             try:
-                await self.announce([name for name in due if name in heads])
+                await self.announce(self._heads_with(due))
             except NetworkError as error:
                 # It is stored, and the next round announces it.
                 log.warning("announcing failed: %s", error)
+
+    def _heads_with(self, due: Iterable[bytes]) -> list[bytes]:
+        """What to name so that everybody hears of these deltas: themselves where they are heads. Where something was written
+        on top of one, the heads bring it along, whoever tells of them and when. Peers of ours then get it named as well, for
+        its block to come without asking; others not: go-ds-crdt without heads takes over every one that is named, tip or
+        not."""
+        heads = self._writer.replica.heads
+        lower = [name for name in due if name not in heads]
+        if not lower:
+            return list(due)
+        ours = all(self._network.supports(peer, DAGSYNC) for peer in self._network.topic_peers())
+        return [*heads, *reversed(lower)] if ours else list(heads)
 
     async def run_rounds(self) -> None:
         """Announce, each interval, the heads that nobody else announced since the last round."""
@@ -166,6 +176,8 @@ class Replication:
                 if self._written.is_set():
                     break
                 await self._announce_quiet()
+                if self._written.is_set():
+                    break
 
     async def handle(self, event: NetworkEvent) -> None:
         """React to one event of the network."""
@@ -179,7 +191,8 @@ class Replication:
                 await self.announce(heads)
 
     async def announce(self, heads: Iterable[bytes]) -> int:
-        """Broadcast these heads, the highest first, with their blocks as far as they fit; the number of peers told."""
+        """Broadcast these heads, the highest first, with their blocks as far as they fit; the number of peers told. Those
+        that are no heads any more come last, or not at all without their block."""
         heights = self._writer.replica.heads
         ordered = sorted(heads, key=lambda name: -heights.get(name, 0))
         told = 0
@@ -190,7 +203,8 @@ class Replication:
                 block = self._recent.get(name)
                 inline = block is not None and len(block) <= room
                 room -= len(block) if block is not None and inline else 0
-                named.append(Head(name, block if inline else None))
+                if inline or name in heights:
+                    named.append(Head(name, block if inline else None))
             told = await self._network.broadcast(encode_broadcast(named))
         return told
 
@@ -250,6 +264,8 @@ class Replication:
 
     def _remember(self, applied: Applied) -> None:
         """Keep the newest blocks at hand to send along with their heads, and give them to peers that wait for them."""
+        # Nobody is asked for these any more, or they would count as missing.
+        self.fetcher.arrived([node.cid for node in applied.nodes])
         for node in applied.nodes:
             self._network.announce_block(node.cid)
         self._witnesses.applied(applied.nodes, ours=not applied.via)
@@ -261,7 +277,7 @@ class Replication:
         else:
             self._wrote = trio.current_time()
             self._written.set()
-        for node in applied.nodes[-64:]:
+        for node in applied.nodes[-MAX_RECENT:]:
             self._recent[node.cid] = node.data
-        while len(self._recent) > 64:
+        while len(self._recent) > MAX_RECENT:
             self._recent.popitem(last=False)

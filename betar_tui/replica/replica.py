@@ -146,7 +146,8 @@ class Replica:
         links = heads if len(heads) <= MAX_LINKS else nlargest(MAX_LINKS, heads, key=lambda name: (heads[name], name))
         block = encode_node(links, delta.encode(puts, tombstones, priority))
         node = decode_node(cid.of(block), block)
-        # Its links are heads, so they are held and complete, and it is not: no block that is held lies above a head.
+        # Its links are heads, so they are held and complete. It is not: a block that is held with all its links complete is
+        # complete itself, and what a complete block links to is no head.
         merged = self._merge((node,), dict.fromkeys(node.links, True), "", at, durable=True, own=own)
         return Written(node, len(tombstones), merged.effects)
 

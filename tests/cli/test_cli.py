@@ -1,5 +1,6 @@
 """The command line as scripts rely on it, without a running peer."""
 
+import fcntl
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import time
 import pytest
 import trio
 
+from betar_tui import config as config_module
 from betar_tui.arguments import COMMANDS as GRAMMAR
 from betar_tui.cli import build_parser, main, read_config
 from betar_tui.commands import COMMANDS
@@ -409,6 +411,15 @@ def test_settings_that_are_saved_at_once_are_all_kept(tmp_path):
     for thread in threads:
         thread.join()
     assert load_config(tmp_path, {}).interface == dict.fromkeys(names, 1)
+
+
+def test_settings_are_saved_though_somebody_was_stopped_while_saving(tmp_path, monkeypatch):
+    monkeypatch.setattr(config_module, "_LOCK_PATIENCE", 0.05)
+    holder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    save_settings(tmp_path / "config.toml", {"log_level": "info"})
+    os.close(holder)
+    assert load_config(tmp_path, {}).log_level == "info"
 
 
 def test_the_interface_table_must_be_one(tmp_path):

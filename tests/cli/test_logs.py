@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from betar_tui import logs
+from betar_tui import __version__, logs
 from betar_tui.errors import ConfigError
 
 from ..peers.harness import eventually, served
@@ -44,20 +44,46 @@ def test_a_line_of_json_has_the_traceback_too(tmp_path):
     assert "ValueError: so\nit is" in entry["traceback"]
 
 
-def test_a_limited_file_makes_room_and_one_older_is_kept(tmp_path):
-    logs.configure("info", "text", tmp_path / "log", limit=2000)
-    for number in range(200):
-        logging.getLogger("betar_tui.some").info("line %d", number)
-    assert {each.name for each in tmp_path.iterdir()} == {"log", "log.1"}
-    assert all(each.stat().st_size <= 2000 for each in tmp_path.iterdir())
-    assert logs.tail(tmp_path / "log")[-1].endswith("line 199")
+def test_a_long_file_is_put_aside_and_whoever_writes_goes_on_in_a_new_one(tmp_path):
+    file = tmp_path / "log"
+    logs.configure("info", "text", file)
+    logging.getLogger("betar_tui.some").info("older")
+    logs.make_room(file, limit=10_000)
+    assert not (tmp_path / "log.1").exists()
+    logs.make_room(file, limit=10)
+    logging.getLogger("betar_tui.some").info("newer")
+    assert [each.partition(": ")[2] for each in logs.tail(tmp_path / "log.1")] == ["older"]
+    assert [each.partition(": ")[2] for each in logs.tail(file)] == ["newer"]
 
 
-def test_a_named_file_only_grows(tmp_path):
+def test_a_file_that_is_not_there_needs_no_room(tmp_path):
+    logs.make_room(tmp_path / "log")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_comes_too_often_is_left_out_and_counted_but_errors_are_not(tmp_path):
+    now = 1000.0
     logs.configure("info", "text", tmp_path / "log")
-    for number in range(200):
-        logging.getLogger("betar_tui.some").info("line %d", number)
-    assert len(logs.tail(tmp_path / "log", lines=1000)) == 200
+    handler = logging.getLogger().handlers[0]
+    handler.filters[:] = [logs.Sparing(3, lambda: now)]
+    some = logging.getLogger("betar_tui.some")
+
+    def told() -> list[str]:
+        return [line.partition(": ")[2] for line in logs.tail(tmp_path / "log")]
+
+    for number in range(10):
+        some.info("info %d", number)
+        some.error("error %d", number)
+    some.warning("another level")
+    assert [each for each in told() if "error" not in each] == ["info 0", "info 1", "info 2", "another level"]
+    assert sum("error" in each for each in told()) == 10
+    now += 60
+    some.info("a minute later")
+    assert told()[-2:] == ["7 lines of the minute before were left out", "a minute later"]
+    now += 60
+    some.info("and another")
+    assert told()[-1] == "and another"
+    assert sum("left out" in each for each in told()) == 1
 
 
 def test_a_log_that_cannot_be_written_is_said(tmp_path):
@@ -74,22 +100,27 @@ async def test_a_peer_tells_of_its_life(tmp_path):
         async with served(tmp_path / "b", "--bootstrap", a.address) as b:
 
             async def both_there() -> bool:
-                return bool((await a.market.status()).topic_peers)
+                return bool((await a.market.status()).peers)
 
-            await eventually(both_there, what="both on the topic")
+            await eventually(both_there, what="both connected")
             await a.run("publish", "--name", "swift-ocr", "--price", "1")
+
+        async def alone() -> bool:
+            return not (await a.market.status()).peers
+
+        await eventually(alone, what="one is gone")
         listing = f"{a.peer_id}/swift-ocr"
         await a.run("delist", listing)
         a.process.send_signal(signal.SIGTERM)
         await a.process.wait()
-    told = [line.partition(": ")[2] for line in logs.tail(a.directory / "stderr.log")]
-    assert [each for each in told if b.peer_id not in each] == [
-        f"betar-tui 0.1.0, peer {a.peer_id} in {a.directory}",
+    expected = [
+        f"betar-tui {__version__}, peer {a.peer_id} in {a.directory}",
         f"listening on {a.address}",
+        f"{b.peer_id} connected",
         f"published {listing}",
+        f"{b.peer_id} is gone",
         f"delisted {listing}",
         "stopped",
     ]
-    assert [f"{b.peer_id} joined the topic", f"{b.peer_id} left the topic"] == [
-        each for each in told if each.endswith("the topic")
-    ]
+    told = [line.partition(": ")[2] for line in logs.tail(a.directory / "stderr.log")]
+    assert [each for each in told if each in expected] == expected

@@ -1,6 +1,6 @@
 """What is broadcast of our own deltas, and when, over a network that only notes what it is told."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import pytest
@@ -10,8 +10,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from betar_tui.p2p import replication
 from betar_tui.p2p.replication import Replication
 from betar_tui.p2p.writer import Applied
-from betar_tui.replica import Head, Replica, decode_broadcast
+from betar_tui.replica import Head, Node, Replica, decode_broadcast
 
+from ..simulation.lab import node
 from ..simulation.memory import MemoryPort
 
 
@@ -22,6 +23,19 @@ class Network:
 
     def __init__(self) -> None:
         self.sent: list[tuple[float, list[Head]]] = []
+        self.speak_dagsync = False
+
+    def topic_peers(self) -> tuple[str, ...]:
+        return ("alice", "bob")
+
+    def supports(self, peer: str, protocol: str) -> bool:
+        return self.speak_dagsync
+
+    def want(self, cids: Iterable[bytes], ask: str | None = None) -> None:
+        """Everybody is asked."""
+
+    def cancel(self, cids: Iterable[bytes]) -> None:
+        """Nobody is asked any more."""
 
     def on_sent(self, listener: object) -> None:
         """Nobody asks for blocks here."""
@@ -47,6 +61,11 @@ class Writer:
     def listen(self, prepare: Callable[[Applied], Any], deliver: Callable[[Any], None]) -> Callable[[], None]:
         self._deliver = deliver
         return lambda: None
+
+    def merged(self, node: Node, peer: str) -> None:
+        """A delta of another peer is here."""
+        merged = self.replica.merge([node], peer, 1.0)
+        self._deliver(Applied(merged.nodes, merged.effects, True, peer, 1.0))
 
     def put(self, key: str) -> bytes:
         (written,) = self.replica.write({key: b"value"}, (), 1.0)
@@ -100,6 +119,64 @@ async def test_a_burst_is_told_of_together_and_by_its_last_delta(teller: Teller,
         await trio.sleep(replication.BURST / 2)
     await trio.sleep(replication.GATHERED)
     assert teller.named() == [[names[0]], [names[-1]]]
+
+
+async def test_peers_of_ours_get_every_delta_of_a_burst(teller: Teller, autojump_clock: MockClock) -> None:
+    teller.network.speak_dagsync = True
+    names = []
+    for n in range(8):
+        names.append(teller.put(f"/agents/{n}"))
+        await trio.sleep(replication.BURST / 2)
+    await trio.sleep(replication.GATHERED)
+    assert teller.named() == [[names[0]], names[:0:-1]]
+    assert all(head.block for _, heads in teller.network.sent for head in heads)
+
+
+async def test_a_delta_below_one_that_is_not_told_of_yet_is_heard_of(teller: Teller, autojump_clock: MockClock) -> None:
+    first = teller.put("/agents/a")
+    await wait_all_tasks_blocked()
+    teller.put("/agents/b")
+    later = teller.writer.put("/agents/c")  # by somebody who tells of it when all is written
+    await trio.sleep(replication.GATHERED * 2)
+    assert teller.named() == [[first], [later]]
+
+
+async def test_without_room_for_its_block_only_a_head_is_named(teller: Teller, autojump_clock: MockClock) -> None:
+    teller.network.speak_dagsync = True
+    names = [teller.put(f"/agents/{n}") for n in range(replication.MAX_RECENT + 10)]
+    await wait_all_tasks_blocked()
+    assert teller.named() == [names[: -replication.MAX_RECENT - 1 : -1]]
+
+
+async def test_what_is_written_during_an_echo_has_echoes_of_its_own(teller: Teller, autojump_clock: MockClock) -> None:
+    echo = replication.ECHOES[0]
+    broadcast = teller.network.broadcast
+
+    async def slow(payload: bytes) -> int:
+        await trio.sleep(echo / 10)
+        return await broadcast(payload)
+
+    teller.put("/agents/a")
+    await wait_all_tasks_blocked()
+    teller.network.broadcast = slow  # type: ignore[method-assign]
+    await trio.sleep(echo * 1.05)
+    second = teller.writer.put("/agents/b")
+    wrote = trio.current_time()
+    await trio.sleep(60)
+    assert [at - wrote for at, heads in teller.network.sent if heads[0].cid == second] == pytest.approx(
+        [each + echo / 10 for each in replication.ECHOES]
+    )
+
+
+async def test_deltas_that_come_one_by_one_over_bitswap_are_no_sync(teller: Teller) -> None:
+    above: list[Node] = []
+    for n in range(5):
+        above.append(node(above[-1:], [(f"/agents/{n}", b"1")], (), n + 1))
+        teller.replication.fetcher.want([above[-1].cid], "alice", announced=True)
+        assert teller.replication.pending == 1
+        teller.writer.merged(above[-1], "alice")
+        assert teller.replication.progress is None
+        assert teller.replication._meter._fetched == 0
 
 
 async def test_when_it_is_quiet_the_heads_go_out_again_twice(teller: Teller, autojump_clock: MockClock) -> None:

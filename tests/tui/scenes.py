@@ -192,7 +192,7 @@ SCENES = (
     scene("detail", "error", detail_error, "the peer is busy", prepare=failing("show", BUSY)),
     scene("detail", "gone", detail_gone, "no longer listed"),
     scene("detail", "offline", keys("enter"), "□ offline", prepare=offline),
-    scene("peers", "ready", keys("2"), "→ out"),
+    scene("peers", "ready", keys("2"), "LISTED"),
     scene("peers", "loading", keys("2"), "Asking for peers", prepare=held("status"), ready=False),
     scene("peers", "empty", keys("2"), "No peers yet", **ALONE),
     scene("peers", "error", peers_error, "The peers cannot be read"),

@@ -33,12 +33,39 @@ def test_a_long_message_goes_on_below_itself():
     ]
 
 
+def test_ids_are_shortened_where_the_message_would_not_fit():
+    peer, cid = (
+        "12D3KooWMCRaFiLagdgkggv5yEo9HR33TXBiKPmXE5ZYi16nzm2T",
+        "bafybeidr4lcgon6ttutr2crdhu57veq466w4oa5krtnerjddclcc2rkz7y",
+    )
+    line = f"2026-11-23 12:04:09,013 INFO betar_tui.node.node: {peer}/night-owl in {cid}"
+    assert text([line], 200) == [f" 12:04:09   {peer}/night-owl in {cid}"]
+    assert text([line], 80) == [" 12:04:09   12D3…zm2T/night-owl in bafy…c2rkz7y"]
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_we_log_is_understood_in_both_forms(form):
     made = logs.JsonFormatter() if form == "json" else logging.Formatter(logs.TEXT)
     record = logging.LogRecord("betar_tui.node", logging.ERROR, "x.py", 1, "%s broke", ("it",), None)
     line = made.format(record)
     assert text([line]) == [f" {fmt.clock(record.created)} ✗ it broke"]
+
+
+def test_a_traceback_in_json_is_shown_to_its_end():
+    fields = {
+        "time": 1e9,
+        "level": "error",
+        "message": "it failed",
+        "traceback": "Traceback:\n" + "x\n" * 300 + "Error: so",
+    }
+    shown = text([json.dumps(fields)])
+    assert shown[0].endswith("✗ it failed")
+    assert shown[-1].strip() == "Error: so"
+
+
+def test_digits_of_other_scripts_are_no_time():
+    line = "2026-11-23 １２:３４:５６,013 WARNING a.b: x"
+    assert text([line], 200) == [f"{' ' * 12}{line}"]
 
 
 def test_lines_of_other_forms_stay_as_they_are():

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from betar_tui.errors import NetworkError
 from betar_tui.market.marketplace import ChangeKind, Connectivity
 from betar_tui.tui.screens.main import MainScreen
@@ -10,7 +12,7 @@ from betar_tui.tui.settings import InterfaceSettings
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.filterbar import FilterInput
 from betar_tui.tui.widgets.listings import ListingRows
-from betar_tui.tui.widgets.peers import PeerTable
+from betar_tui.tui.widgets.peers import COLUMNS, PeerTable, fitting
 from tests.tui.fake import OWN, listing, peer_id
 from tests.tui.test_app import filter_by
 from tests.tui.ui import ui
@@ -143,7 +145,7 @@ async def test_sellers_that_the_settings_mute_stay_muted(ui):
 @ui(listings=items)
 async def test_what_a_muted_seller_does_is_no_news(ui):
     await ui.press("2", "end", "m")
-    await ui.sees("12D3…0001 ‖")
+    await ui.until(lambda: any("12D3…0001" in line and "‖2" in line for line in ui.lines))
     ui.market.put(listing("amber-new", 0.1, 1))
     ui.market.put(listing("brisk-new", 0.1, 2))
     ui.market.put(listing("amber-newer", 0.1, 1))
@@ -182,3 +184,15 @@ async def test_a_muted_listing_says_so_in_full(ui):
     await filter_by(ui, "state:muted")
     await ui.sees("‖ muted: m hears it again")
     assert "muted" in ui.one(DetailView).query_one(".detail-facts").content.plain
+
+
+@pytest.mark.parametrize("width", range(44, 241))
+def test_the_columns_fit_and_leave_a_cell_for_the_scrollbar(width):
+    placed = fitting(width)
+    assert sum(placed.values()) + 2 * len(placed) <= width - 1
+    assert list(placed)[:6] == ["PEER", "DIR", "MS", "TOPIC", "LISTED", "SINCE"]
+    assert ("ADDRESS" in placed) == (width >= 78)
+
+
+def test_all_columns_are_there_where_there_is_room():
+    assert list(fitting(120)) == list(COLUMNS)

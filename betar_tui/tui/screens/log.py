@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from textual.content import Content
 
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui import loglines, states
-from betar_tui.tui.activity import SIGNS
+from betar_tui.tui.activity import SIGNS, Entry
 from betar_tui.tui.deeds import Deeds
+from betar_tui.tui.loglines import Spans
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.place import PlaceLines, PlaceScreen
@@ -37,7 +38,13 @@ class LogScreen(PlaceScreen):
     def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions) -> None:
         super().__init__(model, deeds, options)
         self._tail: Sequence[str] = ()
+        self._drawn: Sequence[Spans] = ()
+        self._drawn_for: tuple[Sequence[str], int] = (), 0
         self._asked, self._error = False, ""
+
+    @property
+    def _width(self) -> int:
+        return self.size.width - 2  # without the cursor's cell, and the scrollbar's, which may come
 
     def ask(self) -> None:
         """Read the file again."""
@@ -45,29 +52,34 @@ class LogScreen(PlaceScreen):
 
     async def _ask(self) -> None:
         try:
-            self._tail, self._error = await asyncio.to_thread(self._options.log_tail), ""
+            tail = await asyncio.to_thread(self._options.log_tail)
+            if self._drawn_for != (wanted := (tail, self._width)):
+                # Hundreds of lines take a while to neutralise and to fold.
+                self._drawn = await asyncio.to_thread(lambda: list(loglines.drawn(*wanted)))
+                self._drawn_for = wanted
+            self._tail, self._error = tail, ""
         except OSError as error:
-            self._tail, self._error = (), neutralise(str(error), 300)
+            self._tail, self._drawn, self._error = (), (), neutralise(str(error), 300)
+            self._drawn_for = (), 0
         self._asked = True
         self.hear(self.show)
 
     def on_resize(self) -> None:
         """Messages are folded to the width."""
-        self.call_after_refresh(self.show)
+        self.ask()
 
     def show(self) -> None:
         """Notices where there is no file, else the file, which has them all."""
-        width = self.size.width - 2  # the cursor's cell, and the scrollbar's, which may come
-        lines = list(loglines.drawn(self._tail, width))
-        count = len(self._tail)
+        lines, count = self._drawn, len(self._tail)
         if not lines and not self._error:
-            for each in self._model.activity.entries:
-                if not each.listing_id:
-                    count += 1
-                    sign, style = SIGNS.get(each.kind, "i"), _STYLES.get(each.kind, "")
-                    lines += loglines.entry(fmt.clock(each.at), sign, style, each.text, width)
+            notices = [each for each in self._model.activity.entries if not each.listing_id]
+            lines, count = [line for each in notices for line in self._notice(each)], len(notices)
         head = Content(fmt.plural(count, "line") + ("" if self._tail else ", of this run"))
         self.tell(head, lines, states.log(self._model, self._asked, self._error), at_end=True)
+
+    def _notice(self, entry: Entry) -> Iterable[Spans]:
+        sign, style = SIGNS.get(entry.kind, "i"), _STYLES.get(entry.kind, "")
+        return loglines.entry(fmt.clock(entry.at), sign, style, entry.text, self._width)
 
     def tick(self) -> None:
         """Read on."""

@@ -107,7 +107,7 @@ class MainScreen(PointingScreen):
         for name, content in (("detail", self._detail), ("peers", self._peers), ("activity", self._activity)):
             if (pane := self._find(name)).is_attached:
                 await pane.furnish(content)
-        if not self._activity.children:
+        if not (self.is_attached and self._activity.children):
             return  # the app is closing: nothing is put up any more
         self._furnished = True
         self.sync(News(status=True, activity=True))

@@ -21,10 +21,11 @@ from betar_tui.tui.rows import Rows
 from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
-from betar_tui.tui.widgets.peers import DIRECTIONS
 from betar_tui.tui.widgets.status import StatusBar
 
 SHOWN_NAMES = 40
+
+_DIRECTIONS = {"in": "← in, dialled by it", "out": "→ out, dialled from here"}
 
 
 class PeerScreen(LiveScreen[str | None]):
@@ -105,8 +106,7 @@ def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int) -> Co
     title += [("  ‖ muted", "bold $text-warning")] if muted else []
     rows = Rows(width)
     rows.add("Id", neutralise(peer.peer_id, 120))
-    direction = DIRECTIONS.get(peer.direction, neutralise(peer.direction, 20))
-    rows.add("Direction", direction + {"→ out": ", dialled from here", "← in": ", dialled by it"}.get(direction, ""))
+    rows.add("Direction", _DIRECTIONS.get(peer.direction) or neutralise(peer.direction, 20))
     rows.add("Connected", fmt.ago(max(0.0, model.clock() - peer.connected_since)))
     rows.add("Latency", "not measured yet" if peer.latency_ms is None else f"{peer.latency_ms:.1f} ms")
     rows.add("Traffic", f"{fmt.size(peer.bytes_in)} in, {fmt.size(peer.bytes_out)} out")

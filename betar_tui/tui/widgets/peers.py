@@ -13,11 +13,24 @@ from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.actions import bindings
 from betar_tui.tui.model import MarketModel
+from betar_tui.tui.widgets.columns import fit
 
-COLUMNS = ("PEER", "DIR", "MS", "TOPIC", "LISTED", "SINCE", "IN", "OUT", "AGENT", "ADDRESS")
-TRAFFIC = ("IN", "OUT")
-TRAFFIC_FROM = 100
-"""Cells from which there is room for the traffic."""
+COLUMNS = {
+    "PEER": 9,
+    "DIR": 3,
+    "MS": 3,
+    "TOPIC": 5,
+    "LISTED": 6,
+    "SINCE": 5,
+    "IN": 7,
+    "OUT": 7,
+    "AGENT": 15,
+    "ADDRESS": 15,
+}
+"""The columns with their cells; the address takes what is left."""
+MORE = ("AGENT", "ADDRESS", "IN", "OUT")
+"""What is shown where there is room, in this order; a peer's own screen has all of it."""
+PADDING = 1
 
 MOVES = (
     ("up,k", "cursor_up", "Up"),
@@ -27,8 +40,6 @@ MOVES = (
     ("home,g", "scroll_top", "Top"),
     ("end,G", "scroll_bottom", "Bottom"),
 )
-
-DIRECTIONS = {"in": "← in", "out": "→ out"}
 
 
 class PeerTable(DataTable[Text]):
@@ -41,27 +52,27 @@ class PeerTable(DataTable[Text]):
     ]
 
     def __init__(self, model: MarketModel) -> None:
-        super().__init__(id="peer-table", cursor_type="row", zebra_stripes=False, cell_padding=1)
+        super().__init__(id="peer-table", cursor_type="row", zebra_stripes=False, cell_padding=PADDING)
         self._model = model
         self._shown: list[tuple[str, ...]] = []
-        self._titles: tuple[str, ...] = ()
+        self._widths: dict[str, int] = {}
 
     def on_mount(self) -> None:
         """The columns."""
         self._set_columns()
 
     def on_resize(self) -> None:
-        """Traffic is shown where there is room."""
+        """As many columns as fit."""
         self._set_columns()
 
     def _set_columns(self) -> None:
-        titles = tuple(title for title in COLUMNS if title not in TRAFFIC or self.size.width >= TRAFFIC_FROM)
-        if titles != self._titles:
+        widths = fitting(self.size.width)
+        if widths != self._widths:
             row = self.cursor_row
-            self._titles, self._shown = titles, []
+            self._widths, self._shown = widths, []
             self.clear(columns=True)
-            for title in titles:
-                self.add_column(title, key=title)
+            for title, width in widths.items():
+                self.add_column(title, key=title, width=width)
             self.take()
             self.move_cursor(row=row)
 
@@ -97,8 +108,8 @@ class PeerTable(DataTable[Text]):
         self._shown = rows
         self.clear()
         for row in rows:
-            cells = zip(COLUMNS, row[1:], strict=True)
-            self.add_row(*(Text(text) for title, text in cells if title in self._titles), key=row[0])
+            cells = dict(zip(COLUMNS, row[1:], strict=True))
+            self.add_row(*(Text(fit(cells[title], width)) for title, width in self._widths.items()), key=row[0])
         keys = [row[0] for row in rows]
         if at in keys:
             self.move_cursor(row=keys.index(at), scroll=False)
@@ -110,14 +121,35 @@ class PeerTable(DataTable[Text]):
     def _texts(self, peer: PeerInfo, listings: int) -> tuple[str, ...]:
         return (
             peer.peer_id,
-            fmt.short_id(peer.peer_id) + (" ‖" if peer.peer_id in self._model.muted else ""),
-            DIRECTIONS.get(peer.direction, neutralise(peer.direction, 8)),
-            "…" if peer.latency_ms is None else f"{peer.latency_ms:.0f}",
+            fmt.short_id(peer.peer_id),
+            neutralise(peer.direction, 8),
+            _latency(peer.latency_ms),
             "✓" if peer.on_topic else "·",
-            str(listings),
+            f"‖{listings}" if peer.peer_id in self._model.muted else str(listings),
             fmt.age(max(0.0, self._model.clock() - peer.connected_since)),
             fmt.size(peer.bytes_in),
             fmt.size(peer.bytes_out),
             neutralise(peer.agent, 24) or "…",
             neutralise(peer.addrs[0], 80) if peer.addrs else "",
         )
+
+
+def fitting(width: int) -> dict[str, int]:
+    """The columns that fit in so many cells, in their order, each with its own; the scrollbar may need one."""
+    chosen = {title: cells for title, cells in COLUMNS.items() if title not in MORE}
+    left = width - 1 - sum(cells + 2 * PADDING for cells in chosen.values())
+    for title in MORE:
+        if left < COLUMNS[title] + 2 * PADDING:
+            break
+        chosen[title] = COLUMNS[title]
+        left -= COLUMNS[title] + 2 * PADDING
+    if "ADDRESS" in chosen:
+        chosen["ADDRESS"] += left
+    return {title: chosen[title] for title in COLUMNS if title in chosen}
+
+
+def _latency(milliseconds: float | None) -> str:
+    """A round trip in three letters."""
+    if milliseconds is None:
+        return "…"
+    return f"{milliseconds:.0f}" if milliseconds < 999.5 else f"{min(milliseconds / 1000, 99):.0f}s"
