@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run betar-tui; the exit code."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
+    if arguments.command or arguments.serve or arguments.demo:
+        gc.enable()  # the interface does so when its listings are there
     try:
         config = read_config(arguments, os.environ)
         if arguments.command:
@@ -145,7 +147,6 @@ async def _demo() -> int:
 
 async def _interface(config: Config, log_file: Path) -> int:
     """The interface, with a peer of its own or attached to the one that runs."""
-    gc.disable()  # nothing of what is imported and read now is garbage, and looking for some takes a tenth of the time
     from betar_tui.tui.opening import Opening
     from betar_tui.tui.options import TuiOptions
     from betar_tui.tui.run import run_app

@@ -42,6 +42,15 @@ def test_every_command_of_the_grammar_does_something():
     assert list(GRAMMAR) == list(COMMANDS)
 
 
+def test_only_the_interface_leaves_garbage_for_later(tmp_path):
+    script = (
+        "import gc; from betar_tui.__main__ import main; code = main(); print(gc.isenabled()); raise SystemExit(code)"
+    )
+    arguments = [sys.executable, "-c", script, "locate", "--data-dir", str(tmp_path)]
+    told = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+    assert told.splitlines()[-1] == "True"
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """Runs a command in its own data directory; gives (exit code, stdout, stderr)."""
