@@ -32,6 +32,7 @@ LOG_NAME = "betar-tui.log"
 _PREFIX = "BETAR_TUI_"
 _STOP_TIME = 4.0
 _GARBAGE_AFTER = 10.0
+_LOG_INTERVAL = 3600.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -191,11 +192,18 @@ async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, 
     from betar_tui.node import Glimpse, open_node
 
     glimpse = Glimpse(sort, opening.glimpsed)
+    _shorten_log(config)
     async with open_node(config, network=True, start=painted, glimpse=glimpse) as node, trio.open_nursery() as nursery:
         await nursery.start(serve_control, node, config.control_socket)
         opening.opened(node)
-        if config.log_file is None:  # whoever names a file looks after it
-            logs.make_room(config.data_dir / LOG_NAME)
+        while True:
+            await trio.sleep(_LOG_INTERVAL)
+            _shorten_log(config)
+
+
+def _shorten_log(config: Config) -> None:
+    if config.log_file is None:  # whoever names a file looks after it
+        logs.make_room(config.data_dir / LOG_NAME)
 
 
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:

@@ -24,7 +24,7 @@ from betar_tui.errors import ConfigError
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
 MIN_ANNOUNCE = 5.0
 MAX_SOCKET_PATH = 100
-_LOCK_PATIENCE = 2.0
+_LOCK_PATIENCE = 10.0
 DIALECTS = ("auto", "documents", "betar-go")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -111,7 +111,7 @@ def save_settings(path: Path, changes: Mapping[str, object]) -> None:
         with _alone_in(path.parent):
             document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
             _set(document, changes)
-            _write_durably(path, tomlkit.dumps(document).encode(), 0o600)
+            _write_durably(path, tomlkit.dumps(document).encode())
     except (OSError, UnicodeDecodeError, TOMLKitError) as error:
         raise ConfigError(f"cannot save the settings in {path}: {error}") from error
 
@@ -178,21 +178,25 @@ def load_identity(path: Path) -> bytes:
 def _create_identity(path: Path) -> bytes:
     seed = secrets.token_bytes(32)
     try:
-        _write_durably(path, seed, 0o600)
+        _write_durably(path, seed)
     except OSError as error:
         raise ConfigError(f"cannot write the identity key {path}: {error.strerror}") from error
     return seed
 
 
-def _write_durably(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file as a whole: whoever reads it sees the old content or the new one."""
-    part = path.with_suffix(".new")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(part, path)
+def _write_durably(path: Path, content: bytes) -> None:
+    """Replace a file as a whole, readable by its owner only: whoever reads it sees the old content or the new one."""
+    fd, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(part)
+        raise
     with suppress(OSError):  # not every file system can: the file is there all the same
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

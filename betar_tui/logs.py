@@ -39,15 +39,27 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=True)
 
 
+class _LogFile(WatchedFileHandler):
+    """A log that cannot be written disturbs nothing of what it tells of, nor the screen."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        with suppress(OSError):  # of opening it again where it was moved away
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Nobody to tell."""
+
+
 class Sparing(logging.Filter):
-    """Lets through so many lines of each level a minute, errors aside, and tells how many it left out: what other peers do
-    shows in the log, and must not fill the disk."""
+    """Lets through so many lines a minute of each logger and level, errors aside, and tells how many it left out: what other
+    peers do shows in the log, and must not fill the disk."""
 
     def __init__(self, limit: int = LINES_A_MINUTE, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._limit, self._clock = limit, clock
         self._minute = -math.inf
-        self._passed: Counter[int] = Counter()
+        self._passed: Counter[tuple[str, int]] = Counter()
         self._left_out = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -58,8 +70,9 @@ class Sparing(logging.Filter):
             self._passed.clear()
             if left_out:
                 log.warning("%d lines of the minute before were left out", left_out)
-        self._passed[record.levelno] += 1
-        if record.levelno >= logging.ERROR or self._passed[record.levelno] <= self._limit:
+        kind = record.name, record.levelno
+        self._passed[kind] += 1
+        if record.levelno >= logging.ERROR or self._passed[kind] <= self._limit:
             return True
         self._left_out += 1
         return False
@@ -70,14 +83,13 @@ def configure(level: str, form: str, file: Path | None) -> None:
     cannot be written."""
     try:
         handler = (
-            WatchedFileHandler(file, encoding="utf-8", errors="backslashreplace")
-            if file
-            else logging.StreamHandler(sys.stderr)
+            _LogFile(file, encoding="utf-8", errors="backslashreplace") if file else logging.StreamHandler(sys.stderr)
         )
     except OSError as error:
         raise ConfigError(f"cannot write the log {file}: {error.strerror}; choose another --log-file") from error
     handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(TEXT))
-    handler.addFilter(Sparing())
+    if level != "debug":  # who looks that closely wants to see all of it
+        handler.addFilter(Sparing())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -88,16 +100,16 @@ def configure(level: str, form: str, file: Path | None) -> None:
 def make_room(file: Path, limit: int = 4 << 20) -> None:
     """Put a log file of more than `limit` bytes aside, in the place of the one that was put aside before. One process at a
     time; whoever writes to it goes on in a new one."""
-    with suppress(OSError):  # it grows on, and is tried again with the next start
+    with suppress(OSError):  # it grows on, and is tried again
         if file.stat().st_size > limit:
             file.replace(file.with_name(f"{file.name}.1"))
 
 
 def tail(file: Path, lines: int = 200, at_most: int = 64 << 10) -> list[str]:
-    """The last lines of a log file, oldest first; none where there is no file."""
+    """The last lines of a log file, oldest first; none where there is no file. Raises OSError."""
     try:
         with file.open("rb") as log:
             log.seek(max(0, log.seek(0, 2) - at_most))
             return log.read().decode(errors="replace").splitlines()[-lines:]
-    except OSError:
+    except FileNotFoundError:
         return []

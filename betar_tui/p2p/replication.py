@@ -26,6 +26,7 @@ from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, Rece
 from betar_tui.p2p.witnesses import Tell, Witnesses
 from betar_tui.p2p.writer import Applied, RawBlock, ReplicaWriter
 from betar_tui.replica import Head, cid, decode_broadcast, encode_broadcast, outline
+from betar_tui.replica.broadcast import MAX_INLINE
 
 if TYPE_CHECKING:
     from betar_tui.p2p.network import Network
@@ -148,9 +149,9 @@ class Replication:
 
     def _heads_with(self, due: Iterable[bytes]) -> list[bytes]:
         """What to name so that everybody hears of these deltas: themselves where they are heads. Where something was written
-        on top of one, the heads bring it along, whoever tells of them and when. Peers of ours then get it named as well, for
-        its block to come without asking; others not: go-ds-crdt without heads takes over every one that is named, tip or
-        not."""
+        on top of one, the heads bring it along, whoever tells of them and when. Where all neighbours are peers of ours it is
+        named as well, for its block to come without asking; otherwise not, since go-ds-crdt without heads takes over every
+        one that is named, tip or not."""
         heads = self._writer.replica.heads
         lower = [name for name in due if name not in heads]
         if not lower:
@@ -201,11 +202,12 @@ class Replication:
             named = []
             for name in ordered[i : i + MAX_ANNOUNCED]:
                 block = self._recent.get(name)
-                inline = block is not None and len(block) <= room
+                inline = block is not None and len(block) <= min(room, MAX_INLINE)
                 room -= len(block) if block is not None and inline else 0
                 if inline or name in heights:
                     named.append(Head(name, block if inline else None))
-            told = await self._network.broadcast(encode_broadcast(named))
+            if named:
+                told = await self._network.broadcast(encode_broadcast(named))
         return told
 
     async def _announce_quiet(self) -> None:

@@ -2,7 +2,7 @@
 
 What a line of the file has besides, its date and which module wrote it, takes most of a narrow screen and is left out;
 where a message does not fit, ids in it are shortened first. A line that is not in one of our two forms, such as one of a
-traceback, stays as it is.
+traceback, is all message.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST = 500
 
 _FORM = re.compile(r"\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d+ (\w+) [\w.]+: (.*)", re.ASCII)
 _PEER_ID = re.compile(r"\b(?:12D3KooW|Qm)[1-9A-HJ-NP-Za-km-z]{40,}\b")
-_CID = re.compile(r"\bbafy[a-z2-7]{40,}\b")
+_CID = re.compile(r"\bbaf[yk][a-z2-7]{40,}\b")
 _SIGNS = {"warning": ("!", "warn"), "error": ("✗", "bad"), "critical": ("✗", "bad")}
 _HEAD = 12
 """Cells before a message: a space, the time, a space, the sign and a space."""
@@ -64,7 +64,7 @@ def _parted(line: str) -> tuple[str, str, str, list[str]]:
             fields = json.loads(line)
             at, level, text = fields["time"], fields["level"], fields["message"]
             if isinstance(at, int | float) and math.isfinite(at):
-                return fmt.clock(at), str(level), str(text), str(fields.get("traceback", "")).splitlines()
+                return fmt.clock(at), str(level), str(text), str(fields.get("traceback") or "").splitlines()
         except (ValueError, KeyError, OverflowError, OSError, RecursionError):
             pass  # some other program's line
     return "", "", line, []

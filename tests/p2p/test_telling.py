@@ -67,8 +67,8 @@ class Writer:
         merged = self.replica.merge([node], peer, 1.0)
         self._deliver(Applied(merged.nodes, merged.effects, True, peer, 1.0))
 
-    def put(self, key: str) -> bytes:
-        (written,) = self.replica.write({key: b"value"}, (), 1.0)
+    def put(self, key: str, value: bytes = b"value") -> bytes:
+        (written,) = self.replica.write({key: value}, (), 1.0)
         self._deliver(Applied((written.node,), written.effects, True, "", 1.0))
         return written.node.cid
 
@@ -80,8 +80,8 @@ class Teller:
         self.network, self.writer = Network(), Writer()
         self.replication = Replication(self.network, self.writer, dict.fromkeys, 30, lambda *_: None)  # type: ignore[arg-type]
 
-    def put(self, key: str) -> bytes:
-        name = self.writer.put(key)
+    def put(self, key: str, value: bytes = b"value") -> bytes:
+        name = self.writer.put(key, value)
         assert self.replication.tell([name]) == Network.audience
         return name
 
@@ -146,6 +146,15 @@ async def test_without_room_for_its_block_only_a_head_is_named(teller: Teller, a
     names = [teller.put(f"/agents/{n}") for n in range(replication.MAX_RECENT + 10)]
     await wait_all_tasks_blocked()
     assert teller.named() == [names[: -replication.MAX_RECENT - 1 : -1]]
+
+
+async def test_a_large_delta_below_another_is_not_named(teller: Teller, autojump_clock: MockClock) -> None:
+    teller.network.speak_dagsync = True
+    small = teller.put("/agents/a")
+    teller.put("/agents/b", b"x" * (20 << 10))
+    last = teller.put("/agents/c")
+    await wait_all_tasks_blocked()
+    assert teller.named() == [[last, small]]
 
 
 async def test_what_is_written_during_an_echo_has_echoes_of_its_own(teller: Teller, autojump_clock: MockClock) -> None:

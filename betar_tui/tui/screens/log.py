@@ -16,7 +16,7 @@ from betar_tui.tui.loglines import Spans
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.place import PlaceLines, PlaceScreen
-from betar_tui.tui.workers import start
+from betar_tui.tui.workers import runs, start
 
 _STYLES = {"error": "bad", "warning": "warn"}
 
@@ -74,7 +74,7 @@ class LogScreen(PlaceScreen):
         if not lines and not self._error:
             notices = [each for each in self._model.activity.entries if not each.listing_id]
             lines, count = [line for each in notices for line in self._notice(each)], len(notices)
-        head = Content(fmt.plural(count, "line") + ("" if self._tail else ", of this run"))
+        head = Content(fmt.plural(count, "line") + ("" if self._tail or self._error else ", of this run"))
         self.tell(head, lines, states.log(self._model, self._asked, self._error), at_end=True)
 
     def _notice(self, entry: Entry) -> Iterable[Spans]:
@@ -84,4 +84,5 @@ class LogScreen(PlaceScreen):
     def tick(self) -> None:
         """Read on."""
         super().tick()
-        self.ask()
+        if not runs(self, "log"):
+            self.ask()

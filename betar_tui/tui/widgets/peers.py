@@ -68,13 +68,12 @@ class PeerTable(DataTable[Text]):
     def _set_columns(self) -> None:
         widths = fitting(self.size.width)
         if widths != self._widths:
-            row = self.cursor_row
+            at = self.current
             self._widths, self._shown = widths, []
             self.clear(columns=True)
             for title, width in widths.items():
                 self.add_column(title, key=title, width=width)
-            self.take()
-            self.move_cursor(row=row)
+            self.take(at)
 
     @property
     def current(self) -> str:
@@ -99,12 +98,12 @@ class PeerTable(DataTable[Text]):
         if replaced or {peer.peer_id for peer in self._model.peers} != {row[0] for row in self._shown}:
             self.take()
 
-    def take(self) -> None:
-        """Show the peers as they are now."""
+    def take(self, at: str = "") -> None:
+        """Show the peers as they are now, with the cursor on the peer `at`, or on the one where it is."""
         rows = [self._texts(peer, self._model.index.listings_of(peer.peer_id)) for peer in self._sorted()]
         if rows == self._shown:
             return
-        at, offset = self.current, self.scroll_offset
+        at, offset = at or self.current, self.scroll_offset
         self._shown = rows
         self.clear()
         for row in rows:
