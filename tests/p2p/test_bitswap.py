@@ -202,6 +202,7 @@ async def test_a_peer_that_asks_and_never_reads_holds_little() -> None:
 
         for protocol in PROTOCOLS:
             alice.network._host.set_stream_handler(protocol, deaf)  # type: ignore[arg-type]
+        await until(lambda: alice.id in bob.network._bitswap._links)  # it comes with the introduction
         link = bob.network._bitswap._links[alice.id]
         cid = bob.shelf.put(b"x" * 5000)
         stream = await alice.network.open_stream(bob.id, V12)
