@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from betar_tui.tui.opening import Opening
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-LOG_NAME = "betar-tui.log"
 _PREFIX = "BETAR_TUI_"
 _STOP_TIME = 4.0
 _GARBAGE_AFTER = 10.0
@@ -57,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.demo:
             return _run(_demo)
         prepare_data_dir(config.data_dir)
-        log_file = config.log_file or config.data_dir / LOG_NAME
+        log_file = config.log_file or config.data_dir / logs.FILE_NAME
         logs.configure(config.log_level, config.log_format, log_file)
         return _run(lambda: _interface(config, log_file))
     except UsageError as error:
@@ -203,7 +202,7 @@ async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, 
 
 def _shorten_log(config: Config) -> None:
     if config.log_file is None:  # whoever names a file looks after it
-        logs.make_room(config.data_dir / LOG_NAME)
+        logs.make_room(config.data_dir / logs.FILE_NAME)
 
 
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:

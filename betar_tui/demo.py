@@ -55,7 +55,7 @@ async def run_demo(options: TuiOptions | None = None) -> None:
 
     with tempfile.TemporaryDirectory(prefix="betar-tui-demo-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        log_file = folder / "betar-tui.log"
+        log_file = folder / logs.FILE_NAME
         logs.configure("info", "text", log_file)
         painted = trio.Event()
         chosen = replace(

@@ -15,10 +15,9 @@ from betar_tui.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
+FILE_NAME = "betar-tui.log"
 LINES_A_MINUTE = 120
 _NOISY = ("libp2p", "multiaddr", "async_service", "zeroconf", "aioquic", "quic", "httpx", "urllib3", "asyncio")
-
-
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 """The form of a line of text."""
 
