@@ -224,7 +224,12 @@ class Online:
             self._replication = cast(
                 "Replication",
                 p2p.Replication(
-                    self._network, self._writer, self._store.blocks, self._config.announce_interval, self._seen
+                    self._network,
+                    self._writer,
+                    self._store.blocks,
+                    self._store,
+                    self._config.announce_interval,
+                    self._seen,
                 ),
             )
             self._replication.fetcher.hold(self.sync_held)
@@ -246,6 +251,7 @@ class Online:
             supervisor.start("merging", replication.run_merges)
             supervisor.start("fetching", replication.fetcher.run)
             supervisor.start("asking again", replication.fetcher.run_rotation)
+            supervisor.start("announced heads", replication.run_roots)
             supervisor.start("telling", replication.run_telling)
             supervisor.start("announcing", replication.run_rounds)
             supervisor.start("announcing again", replication.run_echoes)

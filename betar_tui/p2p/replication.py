@@ -10,7 +10,7 @@ import logging
 import math
 import random
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from betar_tui.p2p.dagsync.messages import PROTOCOL as DAGSYNC
 from betar_tui.p2p.dagsync.walk import Lookup
 from betar_tui.p2p.fetching import Fetcher
 from betar_tui.p2p.progress import Progress, ProgressMeter
+from betar_tui.p2p.rootkeeper import RootKeeper, RootMemory
 from betar_tui.p2p.roots import Roots
 from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, ReceivedBlock, ReceivedBroadcast
 from betar_tui.p2p.witnesses import Tell, Witnesses
@@ -61,16 +62,24 @@ def acceptable(payload: bytes) -> bool:
 
 
 class Replication:
-    """Drives a replica from a network. `announce_interval` is in seconds and jittered by 30 %; `seen` as in `Witnesses`."""
+    """Drives a replica from a network. `memory` keeps announced heads for the next run; `announce_interval` is in seconds
+    and jittered by 30 %; `seen` as in `Witnesses`."""
 
     def __init__(
-        self, network: "Network", writer: ReplicaWriter, lookup: Lookup, announce_interval: float, seen: Tell
+        self,
+        network: "Network",
+        writer: ReplicaWriter,
+        lookup: Lookup,
+        memory: RootMemory,
+        announce_interval: float,
+        seen: Tell,
     ) -> None:
         self._network = network
         self._writer = writer
         self._interval = announce_interval
         self._inbox, self._incoming = trio.open_memory_channel[RawBlock](MAX_BATCH)
         self._roots = Roots(trio.current_time)
+        self._keeper = RootKeeper(self._roots, memory)
         self._bad: OrderedDict[bytes, None] = OrderedDict()
         self.fetcher = Fetcher(network, writer, lookup)
         self._announced: set[bytes] = set()
@@ -166,6 +175,16 @@ class Replication:
             await self._announce_quiet()
             self._announced.clear()
             self._give_up(self._roots.expired())
+            self._keeper.note()
+
+    async def run_roots(self) -> None:
+        """Want again what was announced to an earlier run and did not come, and write down what does not come to this one.
+        Raises StoreError."""
+        restored = await self._keeper.restore()
+        missing = await self._writer.missing(restored)
+        self._roots.arrived(set(restored) - set(missing))
+        self.fetcher.want(missing, "", announced=True)
+        await self._keeper.run()
 
     async def run_echoes(self) -> None:
         """Announce our heads again soon after we wrote, for those that could not listen."""
@@ -242,7 +261,14 @@ class Replication:
     def _want_roots(self, names: list[bytes], event: ReceivedBroadcast) -> None:
         """Want heads that were announced, of one author only so many: anybody can name blocks that nobody has."""
         self._give_up(self._roots.announced(names, event.author))
+        self._keeper.note()
         self.fetcher.want([name for name in names if name in self._roots], event.peer, announced=True)
+
+    def _arrived(self, names: Collection[bytes]) -> None:
+        """Nobody need remember these as announced and missing."""
+        if len(self._roots):
+            self._roots.arrived(names)
+            self._keeper.note()
 
     def _give_up(self, names: list[bytes]) -> None:
         """Announced heads that are not waited for any longer, unless something merged links to them."""
@@ -254,7 +280,7 @@ class Replication:
             outcome = await self._writer.merge(batch)
         finally:
             # A merge that failed left these wanted: they are asked for again in their turn.
-            self._roots.arrived(arrived)
+            self._arrived(arrived)
             self.fetcher.arrived(arrived)
         for block, reason in outcome.bad:
             self._network.charge(block.author, f"block {cid.to_str(block.cid)}: {reason}")
@@ -271,7 +297,7 @@ class Replication:
         for node in applied.nodes:
             self._network.announce_block(node.cid)
         self._witnesses.applied(applied.nodes, ours=not applied.via)
-        self._roots.arrived(node.cid for node in applied.nodes)
+        self._arrived([node.cid for node in applied.nodes])
         if applied.via:
             synced = self._meter.merged(len(applied.nodes), self.pending)
             if synced >= MANY:

@@ -9,7 +9,7 @@ authors named goes with the last of them: nobody can take away another's by nami
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 PER_AUTHOR = 512
 MAX_AUTHORS = 8
@@ -31,6 +31,10 @@ class Roots:
 
     def __len__(self) -> int:
         return len(self._roots)
+
+    def authors(self) -> Mapping[bytes, frozenset[str]]:
+        """Every root, with those who announced it."""
+        return {name: frozenset(authors) for name, (authors, _) in self._roots.items()}
 
     def announced(self, names: Collection[bytes], author: str) -> list[bytes]:
         """An author named these; the roots, its own oldest first, that give way to them."""

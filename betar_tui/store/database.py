@@ -251,6 +251,19 @@ class Store:
             db.executemany("DELETE FROM verdicts WHERE token = ?", [(token,) for token in removed])
             db.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", added.items())
 
+    def announced(self) -> Mapping[bytes, Collection[str]]:
+        """Heads that were announced and had not come, with the peers that announced them."""
+        with self._reading() as db:
+            rows = db.execute("SELECT digest, authors FROM announced").fetchall()
+        return {PREFIX + digest: json.loads(authors) for digest, authors in rows}
+
+    def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes]) -> None:
+        """Remember announced heads with the peers that announced them, and forget others."""
+        rows = [(name[4:], json.dumps(sorted(authors))) for name, authors in named.items()]
+        with self._transaction(durable=False) as db:
+            db.executemany("DELETE FROM announced WHERE digest = ?", [(name[4:],) for name in gone])
+            db.executemany("INSERT OR REPLACE INTO announced VALUES (?, ?)", rows)
+
     def own(self) -> Mapping[str, str]:
         """What this peer means to have published: documents by key."""
         with self._reading() as db:

@@ -45,6 +45,10 @@ INSERT INTO packing VALUES (0, 0, 0, 0, 0, 0);
 CREATE TABLE verdicts (token BLOB PRIMARY KEY, verdict TEXT NOT NULL) WITHOUT ROWID;
 """
 
+_ANNOUNCED = """
+CREATE TABLE announced (digest BLOB PRIMARY KEY, authors TEXT NOT NULL) WITHOUT ROWID;
+"""
+
 _OTHERS = """
 CREATE TABLE sources (id INTEGER PRIMARY KEY, peer TEXT NOT NULL UNIQUE);
 CREATE TABLE elements (
@@ -87,7 +91,12 @@ def _pack_history(db: sqlite3.Connection) -> None:
     db.execute("DROP TABLE keys_1")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_pack_history,)
+def _remember_announced(db: sqlite3.Connection) -> None:
+    """Version 3: heads that were announced and have not come."""
+    _run(db, _ANNOUNCED)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_pack_history, _remember_announced)
 
 VERSION = len(MIGRATIONS) + 1
 
@@ -111,7 +120,7 @@ def prepare(db: sqlite3.Connection, migrations: tuple[Callable[[sqlite3.Connecti
             f"the database has schema version {version}, this program knows {newest}; use a newer betar-tui"
         )
     if version == 0:
-        _step(db, newest, lambda each: _run(each, _BLOCKS_AND_KEYS + _PACKED + _OTHERS))
+        _step(db, newest, lambda each: _run(each, _BLOCKS_AND_KEYS + _PACKED + _OTHERS + _ANNOUNCED))
         return
     for number in range(version, newest):
         _step(db, number + 1, migrations[number - 1])

@@ -129,6 +129,12 @@ class GoMember(Member):
     async def heads(self) -> set[str]:
         return {head.cid for head in await self.go.heads()}
 
+    async def waiting(self) -> str:
+        """What it asks for, and of whom it hears, in words."""
+        stats = await self.go.stats()
+        wanted, mesh = [each[-6:] for each in stats["wants"]], [each[-6:] for each in await self.go.mesh_peers()]
+        return f" wants {wanted} mesh {mesh} queued {stats['queued_jobs']} dirty {stats['dirty']}"
+
     async def hole(self) -> str:
         """A block below its heads that it does not hold, or "" when it holds them all."""
         seen: set[str] = set()
@@ -315,6 +321,8 @@ class Mesh:
             extra = ""
             if isinstance(member, OurMember):
                 extra = f" pending {member.node.online.pending} topic {member.node.online.topic_peers}"
+            if isinstance(member, GoMember):
+                extra = await member.waiting()
             shown = {key: value[:8] for key, value in sorted((await member.map()).items())}
             lines.append(f"{type(member).__name__} {member.peer_id[-6:]}: heads {heads}{extra} {shown}")
         lines += [f"{w.near.peer_id[-6:]} - {w.far.peer_id[-6:]}: up {w.up}, {w.proxy.live} live" for w in self.wires]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import trio
 
 from betar_tui.market.marketplace import ListingDraft, Provenance
 from betar_tui.node import Node
-from betar_tui.replica import keys
+from betar_tui.replica import Head, cid, encode_broadcast, keys
 
 from ..peers.harness import eventually, peer, values
 from .driver import GoPeer, open_gopeer
@@ -200,3 +201,31 @@ async def hidden_by(go: GoPeer):
 
 async def no_pending(ours: Node) -> bool:
     return (await ours.status()).pending == 0
+
+
+async def test_a_head_that_was_announced_is_still_wanted_after_a_restart(tmp_path, gopeer_binary):
+    """Its author has it and will never speak of it again: a Go betar forgets its heads when it restarts."""
+
+    async with trio.open_nursery() as nursery:
+        forgetful = partial(
+            open_gopeer,
+            nursery,
+            binary=gopeer_binary,
+            data=tmp_path / "author",
+            key=tmp_path / "key",
+            volatile_crdt=True,
+        )
+        async with forgetful() as author:
+            (written,) = (await author.put("/agents/a", b"v")).cids
+        payload = encode_broadcast([Head(cid.from_str(written), None)])
+        async with (
+            open_gopeer(nursery, binary=gopeer_binary) as witness,
+            peer(tmp_path / "ours", bootstrap=(witness.address,)) as ours,
+        ):
+            await acquainted(ours, witness)
+            await witness.mesh_peers(wait_for=ours.peer_id)
+            await witness.publish(payload)
+            await eventually(lambda: ours.online.pending, what="the head is wanted")
+        async with forgetful() as author, peer(tmp_path / "ours", bootstrap=(author.address,)):
+            await eventually(lambda: values(tmp_path / "ours") == {"/agents/a": b"v"}, what="the delta is here")
+            assert await author.heads() == ()

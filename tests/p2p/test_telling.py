@@ -1,6 +1,6 @@
 """What is broadcast of our own deltas, and when, over a network that only notes what it is told."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ class Network:
 
     def __init__(self) -> None:
         self.sent: list[tuple[float, list[Head]]] = []
+        self.wanted: list[tuple[bytes, str | None]] = []
         self.speak_dagsync = False
 
     def topic_peers(self) -> tuple[str, ...]:
@@ -32,7 +33,11 @@ class Network:
         return self.speak_dagsync
 
     def want(self, cids: Iterable[bytes], ask: str | None = None) -> None:
-        """Everybody is asked."""
+        self.wanted += [(name, ask) for name in cids]
+
+    def connections(self) -> tuple[()]:
+        """Nobody is connected."""
+        return ()
 
     def cancel(self, cids: Iterable[bytes]) -> None:
         """Nobody is asked any more."""
@@ -58,6 +63,9 @@ class Writer:
         self.replica = Replica(MemoryPort())
         self._deliver: Callable[[Any], None] = lambda applied: None
 
+    async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
+        return self.replica.missing(cids)
+
     def listen(self, prepare: Callable[[Applied], Any], deliver: Callable[[Any], None]) -> Callable[[], None]:
         self._deliver = deliver
         return lambda: None
@@ -73,12 +81,29 @@ class Writer:
         return written.node.cid
 
 
+class Forgetful:
+    """Remembers no heads that were announced."""
+
+    def announced(self) -> Mapping[bytes, Collection[str]]:
+        return {}
+
+    def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes]) -> None:
+        """Forgotten at once."""
+
+
 class Teller:
     """A replication that only tells."""
 
     def __init__(self) -> None:
         self.network, self.writer = Network(), Writer()
-        self.replication = Replication(self.network, self.writer, dict.fromkeys, 30, lambda *_: None)  # type: ignore[arg-type]
+        self.replication = Replication(
+            self.network,  # type: ignore[arg-type]
+            self.writer,  # type: ignore[arg-type]
+            dict.fromkeys,
+            Forgetful(),
+            30,
+            lambda *_: None,
+        )
 
     def put(self, key: str, value: bytes = b"value") -> bytes:
         name = self.writer.put(key, value)

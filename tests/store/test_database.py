@@ -225,3 +225,17 @@ def test_packing_while_others_read_and_write(store: Store, monkeypatch: pytest.M
     assert store.stored([nodes[2].cid, nodes[3].cid]) == {nodes[2].cid: True, nodes[3].cid: True}
     assert store._db.execute("SELECT n FROM blocks").fetchall() == [(3,), (5,)]
     assert_sound(store, [row.data for row in store.log(10)])
+
+
+def test_announced_heads(tmp_path: Path) -> None:
+    """Remembered with those who announced them, by the next run too."""
+    one, two = (b"\x01\x70\x12\x20" + bytes([n]) * 32 for n in range(2))
+    store = open_store(tmp_path / "db")
+    assert store.announced() == {}
+    store.change_announced({one: {"bob", "alice"}, two: {"bob"}}, ())
+    store.close()
+    store = open_store(tmp_path / "db")
+    assert store.announced() == {one: ["alice", "bob"], two: ["bob"]}
+    store.change_announced({two: {"carol"}}, [one])
+    assert store.announced() == {two: ["carol"]}
+    store.close()

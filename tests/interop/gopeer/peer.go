@@ -562,6 +562,17 @@ func (p *testPeer) getFile(ctx context.Context, name string) (map[string]any, er
 	return map[string]any{"data": data}, nil
 }
 
+// wants are the blocks that Bitswap asks for: what go-ds-crdt waits for.
+func (p *testPeer) wants() []string {
+	names := []string{}
+	if wanting, ok := p.lite.Exchange().(interface{ GetWantlist() []cid.Cid }); ok {
+		for _, c := range wanting.GetWantlist() {
+			names = append(names, c.String())
+		}
+	}
+	return names
+}
+
 func (p *testPeer) stats(ctx context.Context) (map[string]any, error) {
 	crdtStats := p.store.InternalStats(ctx)
 	keys, err := p.lite.BlockStore().AllKeysChan(ctx)
@@ -584,7 +595,7 @@ func (p *testPeer) stats(ctx context.Context) (map[string]any, error) {
 	return map[string]any{
 		"blocks": blocks, "keys": len(values), "heads": len(crdtStats.Heads),
 		"max_height": crdtStats.MaxHeight, "queued_jobs": crdtStats.QueuedJobs,
-		"dirty": p.store.IsDirty(ctx), "peers": len(p.host.Network().Peers()),
+		"dirty": p.store.IsDirty(ctx), "peers": len(p.host.Network().Peers()), "wants": p.wants(),
 		"put_events": puts, "delete_events": deletes,
 		"goroutines": runtime.NumGoroutine(), "heap_bytes": mem.HeapAlloc,
 	}, nil
