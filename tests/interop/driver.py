@@ -358,6 +358,10 @@ class GoPeer:
         """A block of the peer's own store; `GoPeerError` when it is not there."""
         return _unb64((await self.request("block", cid=cid))["data"])
 
+    async def processed(self, cid: str) -> bool:
+        """Whether go-ds-crdt takes a block for merged: then it does not look below it again."""
+        return bool((await self.request("processed", cid=cid))["processed"])
+
     async def fetch(self, cid: str, *, within: float = REPLY_TIMEOUT) -> GoFetch:
         """A block from the peer's store or, with Bitswap, from whoever it is connected to."""
         reply = await self.request("fetch", cid=cid, timeout_ms=int(within * 1000), within=within + GRACE)

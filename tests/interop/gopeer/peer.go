@@ -16,6 +16,7 @@ import (
 	"time"
 
 	ipfslite "github.com/hsanjuan/ipfs-lite"
+	"github.com/ipfs/boxo/datastore/dshelp"
 	"github.com/ipfs/boxo/ipld/merkledag"
 	"github.com/ipfs/go-cid"
 	ds "github.com/ipfs/go-datastore"
@@ -65,6 +66,7 @@ type testPeer struct {
 	dag    *recordingDAG
 	caster *tracingCaster
 	store  *crdt.Datastore
+	state  ds.Datastore
 	out    *lineWriter
 
 	stopCaster context.CancelFunc
@@ -201,6 +203,7 @@ func newPeer(ctx context.Context, cfg config, out *lineWriter) (*testPeer, error
 		lite:       lite,
 		dag:        &recordingDAG{Peer: lite},
 		caster:     &tracingCaster{PubSubBroadcaster: caster},
+		state:      state,
 		out:        out,
 		stopCaster: stopCaster,
 		closers:    []io.Closer{h, state, blocks},
@@ -362,6 +365,13 @@ func (p *testPeer) handle(ctx context.Context, req request) (map[string]any, err
 			return nil, err
 		}
 		return map[string]any{"data": b.RawData()}, nil
+	case "processed":
+		c, err := cid.Decode(req.CID)
+		if err != nil {
+			return nil, err
+		}
+		done, err := p.state.Has(ctx, processedKey(c))
+		return map[string]any{"processed": done}, err
 	case "fetch":
 		c, err := cid.Decode(req.CID)
 		if err != nil {
@@ -560,6 +570,11 @@ func (p *testPeer) getFile(ctx context.Context, name string) (map[string]any, er
 		return nil, err
 	}
 	return map[string]any{"data": data}, nil
+}
+
+// processedKey is where go-ds-crdt notes that it has merged a block, which it then never walks again.
+func processedKey(c cid.Cid) ds.Key {
+	return ds.NewKey(namespace).ChildString("b").ChildString(dshelp.MultihashToDsKey(c.Hash()).String())
 }
 
 // wants are the blocks that Bitswap asks for: what go-ds-crdt waits for.
