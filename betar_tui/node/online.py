@@ -179,7 +179,7 @@ class Online:
         """Stop fetching history, or go on."""
         self.sync_held = held
         if self._replication:
-            self._replication.fetcher.hold(held)
+            self._replication.hold(held)
         self._emit([StatusChanged()])
 
     def deaf_peers(self) -> int:
@@ -227,12 +227,12 @@ class Online:
                     self._network,
                     self._writer,
                     self._store.blocks,
-                    self._store,
+                    p2p.RootKeeper(p2p.Roots(trio.current_time), self._store, self._clock),
                     self._config.announce_interval,
                     self._seen,
                 ),
             )
-            self._replication.fetcher.hold(self.sync_held)
+            self._replication.hold(self.sync_held)
             server = p2p.DagSyncServer(self._store.blocks)
             self._network.set_protocol_handler(p2p.DAGSYNC_PROTOCOL, server.handle)
             log.info("listening on %s", ", ".join(self.addrs))

@@ -10,7 +10,7 @@ import logging
 import math
 import random
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,7 @@ from betar_tui.p2p.dagsync.messages import PROTOCOL as DAGSYNC
 from betar_tui.p2p.dagsync.walk import Lookup
 from betar_tui.p2p.fetching import Fetcher
 from betar_tui.p2p.progress import Progress, ProgressMeter
-from betar_tui.p2p.rootkeeper import RootKeeper, RootMemory
-from betar_tui.p2p.roots import Roots
+from betar_tui.p2p.rootkeeper import RootKeeper
 from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, ReceivedBlock, ReceivedBroadcast
 from betar_tui.p2p.witnesses import Tell, Witnesses
 from betar_tui.p2p.writer import Applied, RawBlock, ReplicaWriter
@@ -62,7 +61,7 @@ def acceptable(payload: bytes) -> bool:
 
 
 class Replication:
-    """Drives a replica from a network. `memory` keeps announced heads for the next run; `announce_interval` is in seconds
+    """Drives a replica from a network. `keeper` keeps announced heads for the next run; `announce_interval` is in seconds
     and jittered by 30 %; `seen` as in `Witnesses`."""
 
     def __init__(
@@ -70,7 +69,7 @@ class Replication:
         network: "Network",
         writer: ReplicaWriter,
         lookup: Lookup,
-        memory: RootMemory,
+        keeper: RootKeeper,
         announce_interval: float,
         seen: Tell,
     ) -> None:
@@ -78,8 +77,8 @@ class Replication:
         self._writer = writer
         self._interval = announce_interval
         self._inbox, self._incoming = trio.open_memory_channel[RawBlock](MAX_BATCH)
-        self._roots = Roots(trio.current_time)
-        self._keeper = RootKeeper(self._roots, memory)
+        self._keeper = keeper
+        self._roots = keeper.roots
         self._bad: OrderedDict[bytes, None] = OrderedDict()
         self.fetcher = Fetcher(network, writer, lookup)
         self._announced: set[bytes] = set()
@@ -120,6 +119,7 @@ class Replication:
 
     async def run_merges(self) -> None:
         """Merge what has come in, as much at a time as is there."""
+        self._ask_for(self._roots)  # a merge that failed has lost what it was to merge
         async for first in self._incoming:
             batch = [first]
             size = len(first.data)
@@ -180,11 +180,19 @@ class Replication:
     async def run_roots(self) -> None:
         """Want again what was announced to an earlier run and did not come, and write down what does not come to this one.
         Raises StoreError."""
-        restored = await self._keeper.restore()
-        missing = await self._writer.missing(restored)
-        self._roots.arrived(set(restored) - set(missing))
-        self.fetcher.want(missing, "", announced=True)
-        await self._keeper.run()
+        try:
+            restored = await self._keeper.restore()
+            missing = await self._writer.missing(restored)
+            self._keeper.arrived(set(restored) - set(missing))
+            self._ask_for(missing)
+            await self._keeper.run()
+        finally:
+            await self._keeper.finish()
+
+    def hold(self, held: bool) -> None:
+        """Ask for nothing that was spoken of before now, until told to go on."""
+        self.fetcher.hold(held)
+        self._ask_for(self._roots)
 
     async def run_echoes(self) -> None:
         """Announce our heads again soon after we wrote, for those that could not listen."""
@@ -264,11 +272,9 @@ class Replication:
         self._keeper.note()
         self.fetcher.want([name for name in names if name in self._roots], event.peer, announced=True)
 
-    def _arrived(self, names: Collection[bytes]) -> None:
-        """Nobody need remember these as announced and missing."""
-        if len(self._roots):
-            self._roots.arrived(names)
-            self._keeper.note()
+    def _ask_for(self, roots: Iterable[bytes]) -> None:
+        """Ask whoever may have them for these, as far as they are still wanted."""
+        self.fetcher.want([name for name in roots if name in self._roots], "")
 
     def _give_up(self, names: list[bytes]) -> None:
         """Announced heads that are not waited for any longer, unless something merged links to them."""
@@ -280,8 +286,8 @@ class Replication:
             outcome = await self._writer.merge(batch)
         finally:
             # A merge that failed left these wanted: they are asked for again in their turn.
-            self._arrived(arrived)
             self.fetcher.arrived(arrived)
+        self._keeper.arrived(arrived)
         for block, reason in outcome.bad:
             self._network.charge(block.author, f"block {cid.to_str(block.cid)}: {reason}")
             self._bad[block.cid] = None
@@ -297,7 +303,7 @@ class Replication:
         for node in applied.nodes:
             self._network.announce_block(node.cid)
         self._witnesses.applied(applied.nodes, ours=not applied.via)
-        self._arrived([node.cid for node in applied.nodes])
+        self._keeper.arrived(node.cid for node in applied.nodes)
         if applied.via:
             synced = self._meter.merged(len(applied.nodes), self.pending)
             if synced >= MANY:

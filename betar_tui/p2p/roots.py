@@ -9,7 +9,8 @@ authors named goes with the last of them: nobody can take away another's by nami
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 PER_AUTHOR = 512
 MAX_AUTHORS = 8
@@ -19,32 +20,52 @@ PATIENCE = 600.0
 """Seconds from the last announcement of a root until it is given up."""
 
 
+@dataclass(slots=True)
+class _Root:
+    authors: set[str]
+    first: float
+    last: float
+
+
 class Roots:
     """Wanted heads with their authors. `clock` tells seconds and does not go back."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._roots: OrderedDict[bytes, tuple[set[str], float]] = OrderedDict()
+        self._roots: OrderedDict[bytes, _Root] = OrderedDict()
 
     def __contains__(self, name: bytes) -> bool:
         return name in self._roots
 
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._roots)
+
     def __len__(self) -> int:
         return len(self._roots)
 
-    def authors(self) -> Mapping[bytes, frozenset[str]]:
-        """Every root, with those who announced it."""
-        return {name: frozenset(authors) for name, (authors, _) in self._roots.items()}
+    def older_than(self, age: float) -> dict[bytes, frozenset[str]]:
+        """The roots that were first announced so many seconds ago, each with its authors, the least recently named first."""
+        limit = self._clock() - age
+        return {name: frozenset(root.authors) for name, root in self._roots.items() if root.first <= limit}
+
+    def restore(self, kept: Mapping[bytes, Collection[str]]) -> None:
+        """Roots of an earlier run, with all the patience there is; those announced meanwhile are more recent."""
+        now = self._clock()
+        for name, authors in reversed(list(kept.items())):
+            if name not in self._roots and len(self._roots) < MAX_ROOTS:
+                self._roots[name] = _Root(set(authors), now, now)
+                self._roots.move_to_end(name, last=False)
 
     def announced(self, names: Collection[bytes], author: str) -> list[bytes]:
         """An author named these; the roots, its own oldest first, that give way to them."""
         now = self._clock()
         for name in names:
-            authors, _ = self._roots.pop(name, (set(), now))
-            if len(authors) < MAX_AUTHORS:
-                authors.add(author)
-            self._roots[name] = authors, now
-        theirs = [(name, authors) for name, (authors, _) in self._roots.items() if author in authors]
+            root = self._roots.pop(name, None) or _Root(set(), now, now)
+            root.last = now
+            if len(root.authors) < MAX_AUTHORS:
+                root.authors.add(author)
+            self._roots[name] = root
+        theirs = [(name, root.authors) for name, root in self._roots.items() if author in root.authors]
         dropped = []
         for name, authors in theirs[: max(0, len(theirs) - PER_AUTHOR)]:
             authors.discard(author)
@@ -64,6 +85,6 @@ class Roots:
         """The roots to be given up now."""
         limit = self._clock() - PATIENCE
         dropped = []
-        while self._roots and next(iter(self._roots.values()))[1] < limit:
+        while self._roots and next(iter(self._roots.values())).last < limit:
             dropped.append(self._roots.popitem(last=False)[0])
         return dropped

@@ -251,18 +251,24 @@ class Store:
             db.executemany("DELETE FROM verdicts WHERE token = ?", [(token,) for token in removed])
             db.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", added.items())
 
-    def announced(self) -> Mapping[bytes, Collection[str]]:
-        """Heads that were announced and had not come, with the peers that announced them."""
-        with self._reading() as db:
-            rows = db.execute("SELECT digest, authors FROM announced").fetchall()
-        return {PREFIX + digest: json.loads(authors) for digest, authors in rows}
+    def announced(self, since: float) -> Mapping[bytes, Collection[str]]:
+        """Heads that were announced and had not come, with the peers that announced them, first remembered at or after a
+        time, Unix seconds, in that order; what is older is forgotten."""
+        with self._transaction(durable=False) as db:
+            db.execute("DELETE FROM announced WHERE at < ?", (since,))
+            rows = db.execute("SELECT digest, authors FROM announced ORDER BY at, digest").fetchall()
+        return {PREFIX + digest: authors.split() for digest, authors in rows}
 
-    def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes]) -> None:
-        """Remember announced heads with the peers that announced them, and forget others."""
-        rows = [(name[4:], json.dumps(sorted(authors))) for name, authors in named.items()]
+    def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes], at: float) -> None:
+        """Remember announced heads with the peers that announced them as of `at`, Unix seconds, or give those that are
+        remembered their authors; forget others."""
+        rows = [(name[4:], " ".join(sorted(authors)), at) for name, authors in named.items()]
         with self._transaction(durable=False) as db:
             db.executemany("DELETE FROM announced WHERE digest = ?", [(name[4:],) for name in gone])
-            db.executemany("INSERT OR REPLACE INTO announced VALUES (?, ?)", rows)
+            db.executemany(
+                "INSERT INTO announced VALUES (?, ?, ?) ON CONFLICT (digest) DO UPDATE SET authors = excluded.authors",
+                rows,
+            )
 
     def own(self) -> Mapping[str, str]:
         """What this peer means to have published: documents by key."""

@@ -130,6 +130,10 @@ class GoMember(Member):
     async def heads(self) -> set[str]:
         return {head.cid for head in await self.go.heads()}
 
+    async def wants(self) -> list[bytes]:
+        """The blocks that it asks its neighbours for."""
+        return [cid.from_str(name) for name in (await self.go.stats())["wants"]]
+
     async def waiting(self) -> str:
         """What it asks for, and of whom it hears, in words."""
         stats = await self.go.stats()
@@ -307,12 +311,15 @@ class Mesh:
         return all([await member.map() == first for member in members])
 
     async def broken_go_peers(self) -> list[GoMember]:
-        """The Go peers with a hole below their heads that one of ours could fill, if all others agree; else none."""
+        """The Go peers with a hole that one of ours could fill, if they were asked, and all others agree; else none."""
         ours = [member for member in self.members if isinstance(member, OurMember)]
+        replica = ours[0].node._writer.replica
         broken = []
         for member in self.members:
             if isinstance(member, GoMember) and (hole := await member.hole(await ours[0].heads())):
-                assert not ours[0].node._writer.replica.missing([cid.from_str(hole)]), f"nobody has {hole}"
+                assert not replica.missing([cid.from_str(hole)]), f"nobody has {hole}"
+                wants = await member.wants()
+                assert len(replica.missing(wants)) == len(wants), "a Go peer asks for what we hold, and waits"
                 broken.append(member)
         return broken if await self._agree([each for each in self.members if each not in broken]) else []
 

@@ -18,6 +18,7 @@ from betar_tui.replica.cid import from_str
 from . import conftest
 from .driver import (
     BETAR_PROTOCOL,
+    REPLY_TIMEOUT,
     GoPeer,
     GoPeerError,
     build_gopeer,
@@ -456,10 +457,11 @@ async def test_go_never_returns_to_a_walk_that_was_interrupted(
             for payload in (told, encode_broadcast([])):  # the second is taken up when the first is done with
                 await writer.publish(payload)
             heard = go.events()
-            while (await anext(heard)).data != told:
-                pass
-            while (await anext(heard)).name != "heard":
-                pass
+            with trio.fail_after(REPLY_TIMEOUT):
+                while (await anext(heard)).data != told:
+                    pass
+                while (await anext(heard)).name != "heard":
+                    pass
             assert await go.processed(tip)
             assert [head.cid for head in await go.heads()] == [own]
             with pytest.raises(GoPeerError):

@@ -226,6 +226,7 @@ async def test_a_head_that_was_announced_is_still_wanted_after_a_restart(tmp_pat
             await witness.mesh_peers(wait_for=ours.peer_id)
             await witness.publish(payload)
             await eventually(lambda: ours.online.pending, what="the head is wanted")
-        async with forgetful() as author, peer(tmp_path / "ours", bootstrap=(author.address,)):
-            await eventually(lambda: values(tmp_path / "ours") == {"/agents/a": b"v"}, what="the delta is here")
+        async with forgetful() as author:
             assert await author.heads() == ()
+            async with peer(tmp_path / "ours", bootstrap=(author.address,)):
+                await eventually(lambda: values(tmp_path / "ours") == {"/agents/a": b"v"}, what="the delta is here")

@@ -7,14 +7,17 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from betar_tui.errors import StoreError
+from betar_tui.p2p import rootkeeper
 from betar_tui.p2p.replication import Replication
-from betar_tui.p2p.rootkeeper import SETTLED, RootKeeper
+from betar_tui.p2p.rootkeeper import MAX_AGE, RootKeeper
 from betar_tui.p2p.roots import PATIENCE, Roots
-from betar_tui.p2p.types import ReceivedBroadcast
-from betar_tui.replica import Head, encode_broadcast
+from betar_tui.p2p.types import ReceivedBlock, ReceivedBroadcast
+from betar_tui.replica import Head, Node, encode_broadcast
 
 from ..simulation.lab import node
 from .test_telling import Network, Writer
+
+NOW = 1_800_000_000.0
 
 
 def name(n: int) -> bytes:
@@ -26,23 +29,28 @@ class Memory:
 
     def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None) -> None:
         self.kept = {name: frozenset(authors) for name, authors in (kept or {}).items()}
-        self.changes = 0
+        self.since = 0.0
+        self.changes = self.read = 0
         self.broken = False
         self._changed = trio.Event()
 
     async def changed(self) -> None:
-        """The next change is done."""
+        """The next change is done, or was tried in vain."""
         with trio.fail_after(60):
             await self._changed.wait()
         self._changed = trio.Event()
 
-    def announced(self) -> Mapping[bytes, Collection[str]]:
+    def announced(self, since: float) -> Mapping[bytes, Collection[str]]:
+        self.read += 1
+        self.since = since
         return dict(self.kept)
 
-    def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes]) -> None:
+    def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes], at: float) -> None:
         if self.broken:
+            trio.from_thread.run_sync(self._changed.set)
             raise StoreError("the disk is full")
         assert all(each in self.kept for each in gone)
+        assert at == NOW
         self.changes += 1
         for each in gone:
             del self.kept[each]
@@ -53,14 +61,21 @@ class Memory:
 class Kept:
     """Roots, and who keeps them."""
 
-    def __init__(self) -> None:
-        self.memory = Memory()
+    def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None) -> None:
+        self.memory = Memory(kept)
         self.roots = Roots(trio.current_time)
-        self.keeper = RootKeeper(self.roots, self.memory)
+        self.keeper = RootKeeper(self.roots, self.memory, lambda: NOW)
 
     def announce(self, n: int, author: str) -> None:
         self.roots.announced([name(n)], author)
         self.keeper.note()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits long for what is written down; threads and a mocked clock do not go together."""
+    monkeypatch.setattr(rootkeeper, "SETTLED", 0.05)
+    monkeypatch.setattr(rootkeeper, "RETRY", 0.05)
 
 
 @pytest.fixture
@@ -71,13 +86,14 @@ async def kept(nursery: trio.Nursery) -> AsyncIterator[Kept]:
     nursery.cancel_scope.cancel()
 
 
-async def test_what_comes_at_once_is_never_written_down(kept: Kept, autojump_clock: MockClock) -> None:
-    kept.announce(1, "alice")
-    await trio.sleep(SETTLED / 2)
-    kept.roots.arrived([name(1)])
-    kept.keeper.note()
-    await trio.sleep(SETTLED * 2)
-    await wait_all_tasks_blocked()
+async def test_what_comes_soon_is_never_written_down(kept: Kept, autojump_clock: MockClock) -> None:
+    """However many of them are on their way at any time."""
+    for n in range(20):
+        kept.announce(n, "alice")
+        await trio.sleep(rootkeeper.SETTLED / 3)
+        kept.keeper.arrived([name(n - 1)])
+    kept.keeper.arrived([name(19)])
+    await trio.sleep(rootkeeper.SETTLED * 4)
     assert kept.memory.changes == 0
 
 
@@ -87,68 +103,156 @@ async def test_what_does_not_is_remembered_until_it_arrives(kept: Kept) -> None:
     kept.announce(1, "bob")
     await kept.memory.changed()
     assert kept.memory.kept == {name(0): {"alice"}, name(1): {"alice", "bob"}, name(2): {"alice"}}
-    assert kept.memory.changes == 1
-    kept.roots.arrived([name(0), name(1)])
-    kept.keeper.note()
+    kept.keeper.arrived([name(0), name(1), name(7)])
     await kept.memory.changed()
     assert kept.memory.kept == {name(2): {"alice"}}
     kept.announce(2, "carol")
     await kept.memory.changed()
     assert kept.memory.kept == {name(2): {"alice", "carol"}}
-    kept.keeper.note()
-    kept.announce(3, "alice")
+    assert kept.memory.changes == 3
+
+
+async def test_one_that_comes_while_others_are_written_down_is_not_forgotten(kept: Kept) -> None:
+    kept.announce(1, "alice")
+    await trio.sleep(rootkeeper.SETTLED * 0.8)
+    kept.announce(2, "alice")
     await kept.memory.changed()
-    assert kept.memory.changes == 4
+    assert kept.memory.kept == {name(1): {"alice"}}
+    await kept.memory.changed()
+    assert kept.memory.kept == {name(1): {"alice"}, name(2): {"alice"}}
 
 
-async def test_whoever_stops_at_once_remembers_all_the_same() -> None:
-    kept = Kept()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(kept.keeper.run)
-        await wait_all_tasks_blocked()
-        kept.announce(1, "alice")
-        nursery.cancel_scope.cancel()
+async def test_nothing_is_written_where_nothing_changed(kept: Kept) -> None:
+    kept.announce(1, "alice")
+    await kept.memory.changed()
+    kept.announce(1, "alice")
+    await trio.sleep(rootkeeper.SETTLED * 2)
+    kept.announce(2, "alice")
+    await kept.memory.changed()
+    assert kept.memory.changes == 2
+
+
+async def test_only_so_many_are_written_down_the_last_named_ones(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rootkeeper, "MAX_KEPT", 2)
+    for n in (1, 2, 3, 1):
+        kept.announce(n, "alice")
+    await kept.memory.changed()
+    assert kept.memory.kept.keys() == {name(3), name(1)}
+
+
+async def test_a_full_disk_is_told_of_and_tried_again(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    kept.memory.broken = True
+    kept.announce(1, "alice")
+    await kept.memory.changed()
+    await kept.memory.changed()
+    assert "are not remembered: the disk is full" in caplog.text
+    kept.memory.broken = False
+    while not kept.memory.changes:
+        await kept.memory.changed()
     assert kept.memory.kept == {name(1): {"alice"}}
 
 
-async def test_a_full_disk_does_not_keep_anybody_from_stopping(caplog: pytest.LogCaptureFixture) -> None:
-    kept = Kept()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(kept.keeper.run)
-        await wait_all_tasks_blocked()
-        kept.memory.broken = True
-        kept.announce(1, "alice")
-        nursery.cancel_scope.cancel()
-    assert "are forgotten: the disk is full" in caplog.text
-
-
 async def test_the_next_run_has_the_roots_of_the_one_before(autojump_clock: MockClock) -> None:
-    memory = Memory({name(1): ["alice", "bob"], name(2): ["alice"]})
-    roots = Roots(trio.current_time)
-    assert sorted(await RootKeeper(roots, memory).restore()) == [name(1), name(2)]
-    assert roots.authors() == memory.kept
-    await trio.sleep(PATIENCE + 1)
-    assert len(roots.expired()) == 2
+    kept = Kept({name(1): ["alice", "bob"], name(2): ["alice"]})
+    kept.announce(3, "carol")
+    assert await kept.keeper.restore() == (name(1), name(2))
+    assert kept.memory.since == NOW - MAX_AGE
+    assert kept.roots.older_than(0) == {name(1): {"alice", "bob"}, name(2): {"alice"}, name(3): {"carol"}}
+    await trio.sleep(PATIENCE - 1)
+    assert kept.roots.expired() == []
+    await trio.sleep(2)
+    assert kept.roots.expired() == [name(1), name(2), name(3)]
+
+
+async def test_roots_come_back_once_and_what_was_given_up_does_not() -> None:
+    kept = Kept({name(1): ["alice"], name(2): ["alice"]})
+    await kept.keeper.restore()
+    kept.keeper.arrived([name(1)])
+    assert await kept.keeper.restore() == (name(2),)
+    assert kept.memory.read == 1
+
+
+class Life:
+    """A replication that only looks after its roots."""
+
+    def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None, *held: Node) -> None:
+        self.network, self.writer, self.kept = Network(), Writer(), Kept(kept)
+        for each in held:
+            self.writer.merged(each, "alice")
+        self.replication = Replication(
+            self.network,  # type: ignore[arg-type]
+            self.writer,  # type: ignore[arg-type]
+            dict.fromkeys,
+            self.kept.keeper,
+            30,
+            lambda *_: None,
+        )
+
+    async def hear(self, *names: bytes) -> None:
+        """Carol announced these, and bob passed it on."""
+        payload = encode_broadcast([Head(each, None) for each in names])
+        await self.replication.handle(ReceivedBroadcast("bob", "carol", payload))
 
 
 async def test_a_replication_wants_again_what_was_announced_and_is_missing(nursery: trio.Nursery) -> None:
-    held = node((), [("/agents/a", b"v")])
-    network, writer = Network(), Writer()
-    writer.merged(held, "alice")
-    memory = Memory({name(1): ["alice"], held.cid: ["alice"]})
-    replication = Replication(network, writer, dict.fromkeys, memory, 30, lambda *_: None)  # type: ignore[arg-type]
-    nursery.start_soon(replication.run_roots)
-    await memory.changed()
-    assert network.wanted == [(name(1), None)]
-    assert memory.kept == {name(1): {"alice"}}
+    held, late = node((), [("/agents/a", b"v")]), node((), [("/agents/b", b"v")])
+    life = Life({name(1): ["alice"], held.cid: ["alice"]}, held)
+    nursery.start_soon(life.replication.run_roots)
+    await life.kept.memory.changed()
+    assert life.network.wanted == [(name(1), None)]
+    assert life.kept.memory.kept == {name(1): {"alice"}}
+    await life.hear(late.cid)
+    await life.kept.memory.changed()
+    assert life.network.wanted == [(name(1), None), (late.cid, "bob")]
+    assert life.kept.memory.kept == {name(1): {"alice"}, late.cid: {"carol"}}
+    life.writer.merged(late, "bob")
+    await life.kept.memory.changed()
+    assert life.kept.memory.kept == {name(1): {"alice"}}
+    nursery.cancel_scope.cancel()
 
-    late = node((), [("/agents/b", b"v")])
-    payload = encode_broadcast([Head(late.cid, None)])
-    await replication.handle(ReceivedBroadcast("bob", "carol", payload))
-    await memory.changed()
-    assert network.wanted == [(name(1), None), (late.cid, "bob")]
-    assert memory.kept == {name(1): {"alice"}, late.cid: {"carol"}}
-    writer.merged(late, "bob")
-    await memory.changed()
-    assert memory.kept == {name(1): {"alice"}}
+
+async def test_whoever_stops_at_once_remembers_all_the_same() -> None:
+    life = Life({name(1): ["alice"]})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(life.replication.run_roots)
+        await life.hear(name(2))
+        nursery.cancel_scope.cancel()
+    assert life.kept.memory.kept == {name(1): {"alice"}, name(2): {"carol"}}
+
+
+async def test_a_full_disk_does_not_keep_anybody_from_stopping(caplog: pytest.LogCaptureFixture) -> None:
+    life = Life()
+    life.kept.memory.broken = True
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(life.replication.run_roots)
+        await life.hear(name(2))
+        nursery.cancel_scope.cancel()
+    assert "are not remembered: the disk is full" in caplog.text
+
+
+async def test_a_merge_that_failed_leaves_its_head_wanted(nursery: trio.Nursery) -> None:
+    block = node((), [("/agents/a", b"v")])
+    life = Life()
+    await life.hear(block.cid)
+    life.writer.broken = True
+    await life.replication.give(ReceivedBlock(block.cid, block.data, "bob"))
+    with pytest.raises(StoreError):
+        await life.replication.run_merges()
+    assert block.cid in life.kept.roots
+    nursery.start_soon(life.replication.run_merges)
+    await wait_all_tasks_blocked()
+    assert life.network.wanted == [(block.cid, "bob"), (block.cid, None)]
+    nursery.cancel_scope.cancel()
+
+
+async def test_what_was_announced_before_a_sync_was_held_is_wanted_when_it_goes_on(nursery: trio.Nursery) -> None:
+    life = Life({name(1): ["alice"]})
+    await life.hear(name(2))
+    life.replication.hold(True)
+    nursery.start_soon(life.replication.run_roots)
+    await trio.sleep(rootkeeper.SETTLED * 2)
+    await life.hear(name(3))
+    assert life.network.wanted == [(name(2), "bob"), (name(3), "bob")]
+    life.replication.hold(False)
+    assert life.network.wanted[2:] == [(name(1), None), (name(2), None)]
     nursery.cancel_scope.cancel()

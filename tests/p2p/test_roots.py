@@ -61,3 +61,15 @@ def test_nobody_takes_a_root_away_by_naming_it_too(monkeypatch: pytest.MonkeyPat
         wanted.announced([name(1)], f"mallory-{n}")
     assert wanted.announced([name(n) for n in range(30, 33)], "alice") == []
     assert name(1) in wanted
+
+
+def test_roots_of_an_earlier_run_come_before_what_was_announced_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roots, "MAX_ROOTS", 4)
+    now = 0.0
+    wanted = Roots(lambda: now)
+    wanted.announced([name(1), name(2)], "alice")
+    now = 5.0
+    wanted.restore({name(7): ["bob"], name(8): ["bob"], name(1): ["bob"], name(9): ["carol", "bob"]})
+    assert list(wanted) == [name(8), name(9), name(1), name(2)]
+    assert wanted.older_than(0) == {name(8): {"bob"}, name(9): {"bob", "carol"}, name(1): {"alice"}, name(2): {"alice"}}
+    assert wanted.older_than(1) == {name(1): {"alice"}, name(2): {"alice"}}

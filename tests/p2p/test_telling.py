@@ -1,15 +1,18 @@
 """What is broadcast of our own deltas, and when, over a network that only notes what it is told."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from betar_tui.errors import StoreError
 from betar_tui.p2p import replication
 from betar_tui.p2p.replication import Replication
-from betar_tui.p2p.writer import Applied
+from betar_tui.p2p.roots import Roots
+from betar_tui.p2p.writer import Applied, Outcome, RawBlock
 from betar_tui.replica import Head, Node, Replica, decode_broadcast
 
 from ..simulation.lab import node
@@ -62,6 +65,12 @@ class Writer:
     def __init__(self) -> None:
         self.replica = Replica(MemoryPort())
         self._deliver: Callable[[Any], None] = lambda applied: None
+        self.broken = False
+
+    async def merge(self, blocks: Sequence[RawBlock]) -> Outcome:
+        if self.broken:
+            raise StoreError("the disk is full")
+        return Outcome((), {}, 0)
 
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         return self.replica.missing(cids)
@@ -81,16 +90,6 @@ class Writer:
         return written.node.cid
 
 
-class Forgetful:
-    """Remembers no heads that were announced."""
-
-    def announced(self) -> Mapping[bytes, Collection[str]]:
-        return {}
-
-    def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes]) -> None:
-        """Forgotten at once."""
-
-
 class Teller:
     """A replication that only tells."""
 
@@ -100,7 +99,7 @@ class Teller:
             self.network,  # type: ignore[arg-type]
             self.writer,  # type: ignore[arg-type]
             dict.fromkeys,
-            Forgetful(),
+            SimpleNamespace(roots=Roots(trio.current_time), arrived=list),  # type: ignore[arg-type]
             30,
             lambda *_: None,
         )

@@ -228,14 +228,15 @@ def test_packing_while_others_read_and_write(store: Store, monkeypatch: pytest.M
 
 
 def test_announced_heads(tmp_path: Path) -> None:
-    """Remembered with those who announced them, by the next run too."""
-    one, two = (b"\x01\x70\x12\x20" + bytes([n]) * 32 for n in range(2))
+    """Remembered with those who announced them since when, by the next run too; forgotten when they are old."""
+    one, two, three = (b"\x01\x70\x12\x20" + bytes([n]) * 32 for n in (3, 2, 1))
     store = open_store(tmp_path / "db")
-    assert store.announced() == {}
-    store.change_announced({one: {"bob", "alice"}, two: {"bob"}}, ())
+    assert store.announced(0) == {}
+    store.change_announced({one: {"bob", "alice"}, two: {"bob"}}, (), 1000)
+    store.change_announced({three: {"bob"}, one: {"alice"}}, [two], 2000)
     store.close()
     store = open_store(tmp_path / "db")
-    assert store.announced() == {one: ["alice", "bob"], two: ["bob"]}
-    store.change_announced({two: {"carol"}}, [one])
-    assert store.announced() == {two: ["carol"]}
+    assert list(store.announced(1000).items()) == [(one, ["alice"]), (three, ["bob"])]
+    assert store.announced(1001) == {three: ["bob"]}
+    assert store.announced(0) == {three: ["bob"]}
     store.close()
