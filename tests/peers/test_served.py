@@ -136,13 +136,14 @@ class Watch:
         self._peer = peer
 
     async def __aenter__(self):
-        subscribers = await subscriber_count(self._peer)
+        # What asked before may not have closed its connection yet, and would be taken for the one that is waited for.
+        await eventually(lambda: nobody_connected(self._peer), what="nobody else is connected")
         self._process = await trio.lowlevel.open_process(
             [sys.executable, "-m", "betar_tui", "--data-dir", str(self._peer.directory), "watch", "--json"],
             stdout=-1,
             env=clean_environment(),
         )
-        await eventually(lambda: more_subscribers(self._peer, subscribers), what="watch has subscribed")
+        await eventually(lambda: subscriber_count(self._peer), what="watch has subscribed")
         return self._process.stdout
 
     async def __aexit__(self, *_):
@@ -157,8 +158,8 @@ async def subscriber_count(peer) -> int:
     return sum(1 for line in lines.splitlines() if line.endswith(str(peer.control)) and line.split()[5] == "03")
 
 
-async def more_subscribers(peer, before: int) -> bool:
-    return await subscriber_count(peer) > before
+async def nobody_connected(peer) -> bool:
+    return await subscriber_count(peer) == 0
 
 
 async def next_line(stream) -> dict:
