@@ -239,7 +239,7 @@ class Online:
             try:
                 await self._serve(self._network, self._replication)
             finally:
-                self._replication.close()
+                await self._replication.close()
                 self._network = self._replication = self._supervisor = None
 
     async def _serve(self, network: "Network", replication: "Replication") -> None:

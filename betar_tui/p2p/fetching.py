@@ -64,6 +64,11 @@ class Fetcher:
         """How many blocks are asked for or wait for their turn."""
         return max(len(self._bitswap) + len(self._pool), len(self._writer.replica.wants))
 
+    @property
+    def held(self) -> bool:
+        """Whether no history is asked for."""
+        return self._held
+
     def hold(self, held: bool) -> None:
         """Ask for no history, until told to go on; announced heads are still fetched, each for itself."""
         self._held = held

@@ -102,9 +102,10 @@ class Replication:
         """How the sync under way goes on, None when nothing is missing."""
         return self._meter.now(self.pending, self.fetcher.source)
 
-    def close(self) -> None:
-        """Stop hearing of changes: the network is gone."""
+    async def close(self) -> None:
+        """Stop hearing of changes, and remember what has not come: the network is gone."""
         self._unlisten()
+        await self._keeper.finish()
 
     async def give(self, block: ReceivedBlock) -> None:
         """A block that the network fetched. What it links to is asked for before it is merged: in a long chain every
@@ -119,7 +120,7 @@ class Replication:
 
     async def run_merges(self) -> None:
         """Merge what has come in, as much at a time as is there."""
-        self._ask_for(self._roots)  # a merge that failed has lost what it was to merge
+        self._ask_for(self._roots)  # a merge that failed has lost the heads that it was to merge
         async for first in self._incoming:
             batch = [first]
             size = len(first.data)
@@ -174,23 +175,23 @@ class Replication:
             await trio.sleep(self._interval * random.uniform(0.7, 1.3))
             await self._announce_quiet()
             self._announced.clear()
-            self._give_up(self._roots.expired())
-            self._keeper.note()
+            if self._network.topic_peers() and not self.fetcher.held:
+                self._give_up(self._roots.expired())
+                self._keeper.note()
+            else:
+                self._roots.renew()
 
     async def run_roots(self) -> None:
         """Want again what was announced to an earlier run and did not come, and write down what does not come to this one.
         Raises StoreError."""
-        try:
-            restored = await self._keeper.restore()
-            missing = await self._writer.missing(restored)
-            self._keeper.arrived(set(restored) - set(missing))
-            self._ask_for(missing)
-            await self._keeper.run()
-        finally:
-            await self._keeper.finish()
+        restored = await self._keeper.restore()
+        missing = await self._writer.missing(restored)
+        self._keeper.arrived(set(restored) - set(missing))
+        self._ask_for(missing)
+        await self._keeper.run()
 
     def hold(self, held: bool) -> None:
-        """Ask for nothing that was spoken of before now, until told to go on."""
+        """Ask for nothing that was spoken of before now, until told to go on; then for all of it that is not here."""
         self.fetcher.hold(held)
         self._ask_for(self._roots)
 
@@ -264,7 +265,13 @@ class Replication:
                 self._network.charge(event.author, f"broadcast: the block with head {cid.to_str(head.cid)} is another")
             bare.append(head.cid)
         if bare:
-            self._want_roots(list(await self._writer.missing(bare)), event)
+            try:
+                missing = await self._writer.missing(bare)
+            except trio.Cancelled:
+                # Others got this broadcast through us: the next run finds out what is missing.
+                self._roots.announced(bare, event.author)
+                raise
+            self._want_roots(list(missing), event)
 
     def _want_roots(self, names: list[bytes], event: ReceivedBroadcast) -> None:
         """Want heads that were announced, of one author only so many: anybody can name blocks that nobody has."""

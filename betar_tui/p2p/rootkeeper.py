@@ -32,8 +32,8 @@ RETRY = 30.0
 class RootMemory(Protocol):
     """Where announced heads are remembered, by CID with the peers that announced them. Raises StoreError."""
 
-    def announced(self, since: float) -> Mapping[bytes, Collection[str]]:
-        """What was first remembered at or after a time, Unix seconds, in that order; what is older is forgotten."""
+    def announced(self, now: float, max_age: float) -> Mapping[bytes, Collection[str]]:
+        """What is remembered, the oldest first, `now` in Unix seconds; what is older than `max_age` seconds is forgotten."""
 
     def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes], at: float) -> None:
         """Remember these as of `at`, Unix seconds, or give those that are remembered their authors; forget others."""
@@ -64,7 +64,7 @@ class RootKeeper:
     async def restore(self) -> tuple[bytes, ...]:
         """What an earlier run waited for becomes wanted, once; what is wanted now of that. Raises StoreError."""
         if not self._restored:
-            kept = await trio.to_thread.run_sync(self._memory.announced, self._clock() - MAX_AGE)
+            kept = await trio.to_thread.run_sync(self._memory.announced, self._clock(), MAX_AGE)
             self._kept = {name: frozenset(authors) for name, authors in kept.items()}
             self.roots.restore(self._kept)
             self._restored = True
@@ -83,7 +83,7 @@ class RootKeeper:
                 pause = RETRY if not written else 0.0 if settled else SETTLED
 
     async def finish(self) -> None:
-        """Write down everything, however new, in a moment when nothing more will change."""
+        """Write down everything, however new, when nothing is announced any more."""
         with trio.CancelScope(shield=True):
             await self._keep(0)
 

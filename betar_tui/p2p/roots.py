@@ -52,7 +52,10 @@ class Roots:
         """Roots of an earlier run, with all the patience there is; those announced meanwhile are more recent."""
         now = self._clock()
         for name, authors in reversed(list(kept.items())):
-            if name not in self._roots and len(self._roots) < MAX_ROOTS:
+            if name in self._roots:
+                known = self._roots[name].authors
+                known.update(list(set(authors) - known)[: MAX_AUTHORS - len(known)])
+            elif len(self._roots) < MAX_ROOTS:
                 self._roots[name] = _Root(set(authors), now, now)
                 self._roots.move_to_end(name, last=False)
 
@@ -80,6 +83,11 @@ class Roots:
         """These are here, or not wanted any more."""
         for name in names:
             self._roots.pop(name, None)
+
+    def renew(self) -> None:
+        """Nobody could be asked for these: their time begins anew."""
+        for root in self._roots.values():
+            root.last = self._clock()
 
     def expired(self) -> list[bytes]:
         """The roots to be given up now."""

@@ -251,11 +251,11 @@ class Store:
             db.executemany("DELETE FROM verdicts WHERE token = ?", [(token,) for token in removed])
             db.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", added.items())
 
-    def announced(self, since: float) -> Mapping[bytes, Collection[str]]:
-        """Heads that were announced and had not come, with the peers that announced them, first remembered at or after a
-        time, Unix seconds, in that order; what is older is forgotten."""
+    def announced(self, now: float, max_age: float) -> Mapping[bytes, Collection[str]]:
+        """Heads that were announced and had not come, with the peers that announced them, the first remembered first, `now`
+        in Unix seconds; what is older than `max_age` seconds is forgotten, and so is what the clock has gone back behind."""
         with self._transaction(durable=False) as db:
-            db.execute("DELETE FROM announced WHERE at < ?", (since,))
+            db.execute("DELETE FROM announced WHERE at NOT BETWEEN ? AND ?", (now - max_age, now))
             rows = db.execute("SELECT digest, authors FROM announced ORDER BY at, digest").fetchall()
         return {PREFIX + digest: authors.split() for digest, authors in rows}
 

@@ -29,7 +29,6 @@ class Memory:
 
     def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None) -> None:
         self.kept = {name: frozenset(authors) for name, authors in (kept or {}).items()}
-        self.since = 0.0
         self.changes = self.read = 0
         self.broken = False
         self._changed = trio.Event()
@@ -40,9 +39,9 @@ class Memory:
             await self._changed.wait()
         self._changed = trio.Event()
 
-    def announced(self, since: float) -> Mapping[bytes, Collection[str]]:
+    def announced(self, now: float, max_age: float) -> Mapping[bytes, Collection[str]]:
         self.read += 1
-        self.since = since
+        assert (now, max_age) == (NOW, MAX_AGE)
         return dict(self.kept)
 
     def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes], at: float) -> None:
@@ -112,12 +111,17 @@ async def test_what_does_not_is_remembered_until_it_arrives(kept: Kept) -> None:
     assert kept.memory.changes == 3
 
 
-async def test_one_that_comes_while_others_are_written_down_is_not_forgotten(kept: Kept) -> None:
+async def test_one_that_comes_while_others_are_written_down_is_not_forgotten(nursery: trio.Nursery) -> None:
+    kept, now = Kept(), 0.0
+    kept.roots = Roots(lambda: now)
+    kept.keeper = RootKeeper(kept.roots, kept.memory, lambda: NOW)
+    nursery.start_soon(kept.keeper.run)
     kept.announce(1, "alice")
-    await trio.sleep(rootkeeper.SETTLED * 0.8)
+    now = rootkeeper.SETTLED
     kept.announce(2, "alice")
     await kept.memory.changed()
     assert kept.memory.kept == {name(1): {"alice"}}
+    now *= 2
     await kept.memory.changed()
     assert kept.memory.kept == {name(1): {"alice"}, name(2): {"alice"}}
 
@@ -127,9 +131,10 @@ async def test_nothing_is_written_where_nothing_changed(kept: Kept) -> None:
     await kept.memory.changed()
     kept.announce(1, "alice")
     await trio.sleep(rootkeeper.SETTLED * 2)
+    assert kept.memory.changes == 1
     kept.announce(2, "alice")
     await kept.memory.changed()
-    assert kept.memory.changes == 2
+    assert kept.memory.kept.keys() == {name(1), name(2)}
 
 
 async def test_only_so_many_are_written_down_the_last_named_ones(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +161,6 @@ async def test_the_next_run_has_the_roots_of_the_one_before(autojump_clock: Mock
     kept = Kept({name(1): ["alice", "bob"], name(2): ["alice"]})
     kept.announce(3, "carol")
     assert await kept.keeper.restore() == (name(1), name(2))
-    assert kept.memory.since == NOW - MAX_AGE
     assert kept.roots.older_than(0) == {name(1): {"alice", "bob"}, name(2): {"alice"}, name(3): {"carol"}}
     await trio.sleep(PATIENCE - 1)
     assert kept.roots.expired() == []
@@ -216,8 +220,14 @@ async def test_whoever_stops_at_once_remembers_all_the_same() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(life.replication.run_roots)
         await life.hear(name(2))
+        life.writer.busy = True
+        nursery.start_soon(life.hear, name(3))
+        await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    assert life.kept.memory.kept == {name(1): {"alice"}, name(2): {"carol"}}
+    with trio.CancelScope() as stopping:
+        stopping.cancel()
+        await life.replication.close()
+    assert life.kept.memory.kept == {name(1): {"alice"}, name(2): {"carol"}, name(3): {"carol"}}
 
 
 async def test_a_full_disk_does_not_keep_anybody_from_stopping(caplog: pytest.LogCaptureFixture) -> None:
@@ -227,6 +237,7 @@ async def test_a_full_disk_does_not_keep_anybody_from_stopping(caplog: pytest.Lo
         nursery.start_soon(life.replication.run_roots)
         await life.hear(name(2))
         nursery.cancel_scope.cancel()
+    await life.replication.close()
     assert "are not remembered: the disk is full" in caplog.text
 
 
@@ -250,9 +261,25 @@ async def test_what_was_announced_before_a_sync_was_held_is_wanted_when_it_goes_
     await life.hear(name(2))
     life.replication.hold(True)
     nursery.start_soon(life.replication.run_roots)
-    await trio.sleep(rootkeeper.SETTLED * 2)
+    await life.kept.memory.changed()
     await life.hear(name(3))
     assert life.network.wanted == [(name(2), "bob"), (name(3), "bob")]
     life.replication.hold(False)
     assert life.network.wanted[2:] == [(name(1), None), (name(2), None)]
+    nursery.cancel_scope.cancel()
+
+
+async def test_whoever_can_ask_nobody_loses_no_patience(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    life = Life()
+    await life.hear(name(1))
+    nursery.start_soon(life.replication.run_rounds)
+    life.network.alone = True
+    await trio.sleep(PATIENCE * 2)
+    life.network.alone = False
+    life.replication.hold(True)
+    await trio.sleep(PATIENCE * 2)
+    assert name(1) in life.kept.roots
+    life.replication.hold(False)
+    await trio.sleep(PATIENCE * 2)
+    assert name(1) not in life.kept.roots
     nursery.cancel_scope.cancel()

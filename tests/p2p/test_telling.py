@@ -28,9 +28,10 @@ class Network:
         self.sent: list[tuple[float, list[Head]]] = []
         self.wanted: list[tuple[bytes, str | None]] = []
         self.speak_dagsync = False
+        self.alone = False
 
     def topic_peers(self) -> tuple[str, ...]:
-        return ("alice", "bob")
+        return () if self.alone else ("alice", "bob")
 
     def supports(self, peer: str, protocol: str) -> bool:
         return self.speak_dagsync
@@ -65,7 +66,7 @@ class Writer:
     def __init__(self) -> None:
         self.replica = Replica(MemoryPort())
         self._deliver: Callable[[Any], None] = lambda applied: None
-        self.broken = False
+        self.broken = self.busy = False
 
     async def merge(self, blocks: Sequence[RawBlock]) -> Outcome:
         if self.broken:
@@ -73,6 +74,8 @@ class Writer:
         return Outcome((), {}, 0)
 
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
+        if self.busy:
+            await trio.sleep_forever()
         return self.replica.missing(cids)
 
     def listen(self, prepare: Callable[[Applied], Any], deliver: Callable[[Any], None]) -> Callable[[], None]:

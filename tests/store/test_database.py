@@ -231,12 +231,13 @@ def test_announced_heads(tmp_path: Path) -> None:
     """Remembered with those who announced them since when, by the next run too; forgotten when they are old."""
     one, two, three = (b"\x01\x70\x12\x20" + bytes([n]) * 32 for n in (3, 2, 1))
     store = open_store(tmp_path / "db")
-    assert store.announced(0) == {}
+    assert store.announced(3000, 3000) == {}
     store.change_announced({one: {"bob", "alice"}, two: {"bob"}}, (), 1000)
     store.change_announced({three: {"bob"}, one: {"alice"}}, [two], 2000)
     store.close()
     store = open_store(tmp_path / "db")
-    assert list(store.announced(1000).items()) == [(one, ["alice"]), (three, ["bob"])]
-    assert store.announced(1001) == {three: ["bob"]}
-    assert store.announced(0) == {three: ["bob"]}
+    assert list(store.announced(3000, 2000).items()) == [(one, ["alice"]), (three, ["bob"])]
+    assert store.announced(3000, 1999) == {three: ["bob"]}
+    assert store.announced(3000, 3000) == {three: ["bob"]}
+    assert store.announced(1999, 3000) == {}
     store.close()
