@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import trio
+from libp2p.abc import INetConn, INetwork
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from betar_tui.errors import NetworkError
@@ -101,10 +102,25 @@ async def test_pings_give_the_latency() -> None:
         assert {each.direction for each in alice.network.connections() + bob.network.connections()} == {"in", "out"}
 
 
+def watch_ends(one: Peer, reported: set[str]) -> None:
+    """Note the peer's id when the library has told its table of the end of a connection."""
+    table = one.network._table
+    told = table.disconnected
+
+    async def disconnected(network: INetwork, conn: INetConn) -> None:
+        await told(network, conn)
+        reported.add(one.id)
+
+    table.disconnected = disconnected  # type: ignore[method-assign]
+
+
 async def test_a_second_connection_does_not_end_membership() -> None:
     """Both dial at once; when the first of two connections ends the peer stays on the topic, and is heard."""
     async with pair() as (alice, bob):
         first = alice.network._table.connections(bob.id)[0]
+        reported: set[str] = set()
+        for each in (alice, bob):
+            watch_ends(each, reported)
         await alice.network._dialer._race(bob.id, bob.network.addrs)
         await until(lambda: len(bob.network._table.connections(alice.id)) == 2)
         assert isinstance(first.muxed_conn, LiveYamux)
@@ -119,10 +135,12 @@ async def test_a_second_connection_does_not_end_membership() -> None:
 
         with trio.fail_after(5):
             await through()
-        await trio.sleep(0.4)  # the library reports the end of a connection 100 ms late
+        # The library reports the end of a connection later than it happens.
+        await until(lambda: reported == {alice.id, bob.id})
+        for one, other in ((alice, bob), (bob, alice)):
+            cid = other.shelf.put(b"and blocks come over the other connection to " + one.id.encode())
+            await one.fetch([cid], other.id)
         assert alice.of(PeerDisconnected) == bob.of(PeerDisconnected) == []
-        cid = bob.shelf.put(b"and blocks come over the other connection")
-        await alice.fetch([cid], bob.id)
 
 
 async def test_every_accepted_connection_gives_its_slot_back() -> None:
