@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import lru_cache
 
 import base58
@@ -104,7 +104,9 @@ def _key_of(public_key: bytes) -> tuple[str, VerifyKey]:
 
 def signed_bytes(listing: Mapping[str, object]) -> bytes:
     """What a signature covers. Raises ValueError for values that DAG-CBOR has no form for."""
-    return PREFIX + cbor2.dumps(_canonical({name: value for name, value in listing.items() if name != "signature"}))
+    signed = dict(listing)
+    signed.pop("signature", None)
+    return PREFIX + cbor2.dumps(_canonical(signed))
 
 
 def _canonical(value: object) -> object:
@@ -112,10 +114,20 @@ def _canonical(value: object) -> object:
     if isinstance(value, str | float | None):
         return value
     if isinstance(value, dict | Mapping):
-        pairs = sorted([(len(name), name, key) for key in value for name in (str(key).encode(),)])
-        return {key: _canonical(value[key]) for _, _, key in pairs}
+        return {key: each if type(each := value[key]) is str else _canonical(each) for key in _in_order(value)}
     if isinstance(value, list | tuple):
-        return [_canonical(each) for each in value]
+        return [each if type(each) is str else _canonical(each) for each in value]
     if isinstance(value, int) and not isinstance(value, bool) and value not in _INTEGERS:
         raise ValueError(f"{value} does not fit DAG-CBOR's 64-bit integers")
     return value
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Names in DAG-CBOR's order. UTF-8 sorts by its bytes as by its characters, so only the lengths are to be looked up."""
+    ordered = sorted(names)
+    ordered.sort(key=len if "".join(ordered).isascii() else _size)
+    return ordered
+
+
+def _size(name: str) -> int:
+    return len(name.encode())

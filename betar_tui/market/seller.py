@@ -18,6 +18,7 @@ from betar_tui.market.listing import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
 from betar_tui.market.own import OwnListings, OwnStore, intent_of, records
 from betar_tui.market.provenance import Signer
+from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.writer import ReplicaWriter
 from betar_tui.replica import Written, keys
 from betar_tui.store.facts import Winner
@@ -110,7 +111,7 @@ class Seller:
         self._announcer = Announcer(refresh_interval, signer.peer_id, self._value)
         self.dialect = self._decided(dialect)
         # Writing and rounds both read a document and put its value: one at a time.
-        self._turn = trio.Lock()
+        self._turn = FreeLock()
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Published, ...]:
         """Store and announce new listings, in order. Raises ListingError and then stores nothing.

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from itertools import islice
 from pathlib import Path
 
@@ -87,17 +87,18 @@ async def open_node(
                 await glimpse.take(await trio.to_thread.run_sync(look, store, peer_id, glimpse.sort, clock()))
             node = await trio.to_thread.run_sync(Node, config, seed, store, clock)
             log.info("betar-tui %s, peer %s in %s", __version__, node.peer_id, config.data_dir)
-            async with trio.open_nursery() as nursery:
-                if network:
-                    nursery.start_soon(node.online.run, start)
-                    nursery.start_soon(node.keep_house)
-                try:
-                    yield node
-                finally:
-                    nursery.cancel_scope.cancel()
-                    with trio.CancelScope(shield=True):
-                        await node.keep_verdicts()
-                    log.info("stopped")
+            with closing(node):
+                async with trio.open_nursery() as nursery:
+                    if network:
+                        nursery.start_soon(node.online.run, start)
+                        nursery.start_soon(node.keep_house)
+                    try:
+                        yield node
+                    finally:
+                        nursery.cancel_scope.cancel()
+                        with trio.CancelScope(shield=True):
+                            await node.keep_verdicts()
+                        log.info("stopped")
         finally:
             store.close()
     finally:
@@ -146,6 +147,10 @@ class Node:
         self.online = Online(
             config, seed, store, self._writer, self._book, self._seller, emit=self._hub.emit, clock=clock
         )
+
+    def close(self) -> None:
+        """End the node's own thread; nobody may use the node any more."""
+        self._writer.close()
 
     def _default_addrs(self) -> tuple[str, ...]:
         return self.online.dialable_addrs()

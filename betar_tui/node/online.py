@@ -312,7 +312,7 @@ class Online:
         while True:
             repairs = await self._seller.round()
             if repairs:
-                replication.tell(self._writer.replica.heads)
+                replication.tell(self._writer.heads)
             for repair in repairs:
                 level = "warning" if repair.why.healing or repair.trouble else "info"
                 done = f"not put again: {repair.trouble}" if repair.trouble else "put again"

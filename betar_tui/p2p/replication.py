@@ -46,7 +46,7 @@ ECHOES = (1.0, 5.0)
 """After a burst of our own writes the heads go out again when it has been quiet for so many seconds: a Go peer drops
 broadcasts while it walks, and would wait for a whole round."""
 BURST = 0.003
-GATHERED = 0.01
+GATHERED = 0.03
 """Broadcasts that are due within `BURST` seconds of the last one wait so many seconds for those behind them: each costs
 sender and receiver about as much as the delta that it tells of."""
 
@@ -162,7 +162,7 @@ class Replication:
         on top of one, the heads bring it along, whoever tells of them and when. Where all neighbours are peers of ours it is
         named as well, for its block to come without asking; otherwise not, since go-ds-crdt without heads takes over every
         one that is named, tip or not."""
-        heads = self._writer.replica.heads
+        heads = self._writer.heads
         lower = [name for name in due if name not in heads]
         if not lower:
             return list(due)
@@ -215,14 +215,14 @@ class Replication:
         elif isinstance(event, PeerDisconnected):
             self.fetcher.left(event.peer)
         elif isinstance(event, PeerJoined):
-            heads = self._writer.replica.heads
+            heads = self._writer.heads
             if heads:
                 await self.announce(heads)
 
     async def announce(self, heads: Iterable[bytes]) -> int:
         """Broadcast these heads, the highest first, with their blocks as far as they fit; the number of peers told. Those
         that are no heads any more come last, or not at all without their block."""
-        heights = self._writer.replica.heads
+        heights = self._writer.heads
         ordered = sorted(heads, key=lambda name: -heights.get(name, 0))
         told = 0
         for i in range(0, len(ordered), MAX_ANNOUNCED):
@@ -240,7 +240,7 @@ class Replication:
 
     async def _announce_quiet(self) -> None:
         """Announce the heads that nobody else announced lately."""
-        quiet = [name for name in self._writer.replica.heads if name not in self._announced]
+        quiet = [name for name in self._writer.heads if name not in self._announced]
         if quiet:
             await self.announce(quiet)
 
@@ -251,19 +251,20 @@ class Replication:
             self._network.charge(event.author, f"broadcast: {error}")
             return
         self._witnesses.announced(event.author, [head.cid for head in heads])
-        known = self._writer.replica.heads
+        known = self._writer.heads
         self._announced.update(head.cid for head in heads if head.cid in known)
-        bare = []
+        bare, blocks = [], []
         for head in heads:
             if head.cid in known or head.cid in self._bad:
                 continue
             if head.block is not None and cid.of(head.block) == head.cid:
                 # Merging what is held already changes nothing: no need to look first.
-                await self._inbox.send(RawBlock(head.cid, head.block, event.peer, event.author))
+                blocks.append(RawBlock(head.cid, head.block, event.peer, event.author))
                 continue
             if head.block is not None:
                 self._network.charge(event.author, f"broadcast: the block with head {cid.to_str(head.cid)} is another")
             bare.append(head.cid)
+        await self._hand_over(blocks)
         if bare:
             try:
                 missing = await self._writer.missing(bare)
@@ -272,6 +273,14 @@ class Replication:
                 self._roots.announced(bare, event.author)
                 raise
             self._want_roots(list(missing), event)
+
+    async def _hand_over(self, blocks: Iterable[RawBlock]) -> None:
+        """Pass blocks on to be merged together: each links to the next, which would be asked for if it came by itself."""
+        for block in blocks:
+            try:
+                self._inbox.send_nowait(block)
+            except trio.WouldBlock:
+                await self._inbox.send(block)
 
     def _want_roots(self, names: list[bytes], event: ReceivedBroadcast) -> None:
         """Want heads that were announced, of one author only so many: anybody can name blocks that nobody has."""

@@ -1,6 +1,6 @@
 """The replica behind one lock and off the event loop.
 
-Every merge and every write goes through here, one at a time, in a worker thread; whoever listens is told in the loop's
+Every merge and every write goes through here, one at a time, in a thread of its own; whoever listens is told in the loop's
 own thread, in the order in which the replica changed. A cancelled caller does not stop what has begun: the change is
 then remembered and told of all the same.
 """
@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import trio
 
 from betar_tui.errors import BetarError, DecodeError
+from betar_tui.p2p.locks import FreeLock
+from betar_tui.p2p.worker import Worker
 from betar_tui.replica import Effect, Node, Replica, Written, decode_node
 
 T = TypeVar("T")
@@ -54,13 +56,24 @@ class Outcome:
 
 
 class ReplicaWriter:
-    """Serialises the use of a replica."""
+    """Serialises the use of a replica. To be closed before what the replica is remembered in."""
 
     def __init__(self, replica: Replica, clock: Callable[[], float]) -> None:
         self.replica = replica
         self._clock = clock
-        self._lock = trio.Lock()
+        self._lock = FreeLock()
+        self._worker = Worker("replica")
         self._listeners: list[tuple[Callable[[Applied], Any], Callable[[Any], None]]] = []
+        self._heads = replica.heads
+
+    def close(self) -> None:
+        """End the thread."""
+        self._worker.close()
+
+    @property
+    def heads(self) -> Mapping[bytes, int]:
+        """The heads and their heights as of the last change that was told of; the replica may be further on."""
+        return self._heads
 
     def listen(self, prepare: Callable[[Applied], T], deliver: Callable[[T], None]) -> Callable[[], None]:
         """Be told of every change, until the returned function is called: `prepare` does the work in the worker thread,
@@ -121,7 +134,7 @@ class ReplicaWriter:
         return await trio.to_thread.run_sync(self.replica.missing, cids)
 
     async def _alone(self, work: Callable[[], tuple[list[Applied], T]]) -> T:
-        def run() -> tuple[list[tuple[Callable[[Any], None], Any]], T]:
+        def run() -> tuple[list[tuple[Callable[[Any], None], Any]], Mapping[bytes, int], T]:
             applied, result = work()
             told = []
             for each in applied:
@@ -130,11 +143,10 @@ class ReplicaWriter:
                         told.append((deliver, prepare(each)))
                     except Exception:
                         log.exception("a listener could not prepare a change")
-            return told, result
+            return told, self.replica.heads, result
 
         async with self._lock:
-            with trio.CancelScope(shield=True):
-                told, result = await trio.to_thread.run_sync(run)
+            told, self._heads, result = await self._worker.run(run)
             for deliver, prepared in told:
                 try:
                     deliver(prepared)

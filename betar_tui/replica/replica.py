@@ -63,8 +63,8 @@ class Replica:
 
     @property
     def heads(self) -> Mapping[bytes, int]:
-        """The heads and their heights."""
-        return dict(self._ancestry.heads)
+        """The heads and their heights, as they are now: what was returned never changes."""
+        return self._ancestry.heads
 
     @property
     def height(self) -> int:

@@ -129,7 +129,7 @@ class Ancestry:
             else:
                 self._incomplete[node.cid] = (node.delta.priority, node.links)
                 self._adopt(node.cid, node.links)
-        # Others may be reading the heads: they see those before or those after.
+        # Others hold the heads as they were, and may be reading them now.
         kept = {name: height for name, height in self.heads.items() if name not in growth.heads_removed}
         self.heads = {**kept, **growth.heads_added}
         self.wants -= growth.wants_removed

@@ -41,13 +41,11 @@ def write(db: sqlite3.Connection, history: History, recent: Recent, changes: Cha
     new_tombstones = _write_tombstones(db, history, changes.tombstones, numbers)
     if elements and tombstones + new_tombstones:
         _bury(db, numbers, [(key, n, changes.blocks[n - first].cid) for key, n, _, _ in elements])
-    if changes.whole:
+    if changes.whole and changes.completed:
         _complete_all(db, examined)
     else:
         _complete(db, changes.completed, examined)
-    heads = [(name[4:], to_sql(height)) for name, height in changes.heads_added.items()]
-    _each(db, "DELETE FROM heads WHERE digest = ?", _rows(changes.heads_removed))
-    _each(db, "INSERT INTO heads VALUES (?, ?)", heads)
+    _write_heads(db, changes)
     _each(db, "DELETE FROM wants WHERE digest = ?", _rows(changes.wants_removed))
     _each(db, "INSERT OR IGNORE INTO wants VALUES (?)", _rows(changes.wants_added))
     write_own(db, changes.own)
@@ -80,6 +78,16 @@ def _write_blocks(db: sqlite3.Connection, changes: Changes, first: int, via: int
     db.executemany("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", blocks)
     db.executemany("INSERT INTO names VALUES (?, ?)", names)
     _each(db, "INSERT INTO incomplete VALUES (?)", incomplete)
+
+
+def _write_heads(db: sqlite3.Connection, changes: Changes) -> None:
+    removed = _rows(changes.heads_removed)
+    added = [(name[4:], to_sql(height)) for name, height in changes.heads_added.items()]
+    if len(removed) == len(added) == 1:  # as nearly always: a statement less
+        db.execute("UPDATE heads SET digest = ?, height = ? WHERE digest = ?", (*added[0], *removed[0]))
+        return
+    _each(db, "DELETE FROM heads WHERE digest = ?", removed)
+    _each(db, "INSERT INTO heads VALUES (?, ?)", added)
 
 
 def write_own(db: sqlite3.Connection, documents: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 """What is broadcast of our own deltas, and when, over a network that only notes what it is told."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +12,9 @@ from betar_tui.errors import StoreError
 from betar_tui.p2p import replication
 from betar_tui.p2p.replication import Replication
 from betar_tui.p2p.roots import Roots
+from betar_tui.p2p.types import ReceivedBroadcast
 from betar_tui.p2p.writer import Applied, Outcome, RawBlock
-from betar_tui.replica import Head, Node, Replica, decode_broadcast
+from betar_tui.replica import Head, Node, Replica, decode_broadcast, encode_broadcast
 
 from ..simulation.lab import node
 from ..simulation.memory import MemoryPort
@@ -67,10 +68,16 @@ class Writer:
         self.replica = Replica(MemoryPort())
         self._deliver: Callable[[Any], None] = lambda applied: None
         self.broken = self.busy = False
+        self.batches: list[list[bytes]] = []
+
+    @property
+    def heads(self) -> Mapping[bytes, int]:
+        return self.replica.heads
 
     async def merge(self, blocks: Sequence[RawBlock]) -> Outcome:
         if self.broken:
             raise StoreError("the disk is full")
+        self.batches.append([each.cid for each in blocks])
         return Outcome((), {}, 0)
 
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
@@ -230,3 +237,16 @@ async def test_whoever_goes_on_writing_puts_the_echo_off(teller: Teller, autojum
     assert len(teller.network.sent) == 5
     await trio.sleep(60)
     assert teller.named()[5:] == [[name]] * 2
+
+
+async def test_the_blocks_of_one_broadcast_are_merged_together(teller: Teller, nursery: trio.Nursery) -> None:
+    """Each links to the next: whichever came by itself would have that one asked for."""
+    chain: list[Node] = []
+    for n in range(5):
+        chain.append(node(chain[-1:], [(f"/agents/{n}", b"1")], (), n + 1))
+    heads = [Head(each.cid, each.data) for each in reversed(chain)]
+    nursery.start_soon(teller.replication.run_merges)
+    await wait_all_tasks_blocked()
+    await teller.replication.handle(ReceivedBroadcast("alice", "alice", encode_broadcast(heads)))
+    await wait_all_tasks_blocked()
+    assert teller.writer.batches == [[head.cid for head in heads]]

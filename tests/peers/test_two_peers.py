@@ -3,6 +3,7 @@
 import trio
 
 from betar_tui.market.marketplace import ChangeKind, ListingDraft, ListingPatch, Provenance
+from betar_tui.p2p.dagsync.server import DagSyncServer
 
 from .harness import eventually, meet, peer, values
 
@@ -43,6 +44,24 @@ async def test_both_publish_at_once_and_converge(tmp_path):
         await eventually(lambda: values(tmp_path / "a") == values(tmp_path / "b"), what="equal maps")
         assert len(values(tmp_path / "a")) == 40
         await eventually(lambda: _same_heads(a, b), what="equal heads")
+
+
+async def test_in_a_burst_every_block_comes_with_its_head(tmp_path, monkeypatch):
+    """One that is named without its block costs its readers a question and a round trip."""
+    asked = []
+    answer = DagSyncServer._answer
+
+    async def noted(self, stream, request):
+        asked.append(request)
+        await answer(self, stream, request)
+
+    monkeypatch.setattr(DagSyncServer, "_answer", noted)
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        await meet(a, b)
+        for n in range(400):
+            await a.publish([ListingDraft(f"agent-{n}", n)])
+        await eventually(lambda: _count(b, 400), what="the listings")
+    assert asked == []
 
 
 async def test_a_peer_that_was_away_gets_everything(tmp_path):

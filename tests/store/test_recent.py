@@ -54,4 +54,4 @@ def test_what_failed_is_not_known(tmp_path: Path) -> None:
 
 def _forbid(store: Store) -> None:
     """The last statement of a merge fails from now on."""
-    store._db.execute("CREATE TRIGGER full BEFORE INSERT ON heads BEGIN SELECT RAISE(FAIL, 'no room'); END")
+    store._db.execute("CREATE TRIGGER full BEFORE UPDATE ON heads BEGIN SELECT RAISE(FAIL, 'no room'); END")

@@ -1,0 +1,120 @@
+"""The thread for short jobs: in order, one at a time, and nobody who waits is left waiting."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import trio
+import trio.testing
+
+from betar_tui.p2p.worker import Worker
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker("jobs")
+    yield worker
+    worker.close()
+
+
+def _threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "jobs"]
+
+
+async def test_jobs_are_done_in_one_thread_that_is_not_ours(worker: Worker) -> None:
+    assert not _threads()
+    first = await worker.run(threading.current_thread)
+    assert first is await worker.run(threading.current_thread)
+    assert first is not threading.current_thread()
+    assert _threads() == [first]
+
+
+async def test_in_the_order_of_asking_and_one_at_a_time(worker: Worker) -> None:
+    order, inside = list[int](), 0
+
+    def work(n: int) -> None:
+        nonlocal inside
+        inside += 1
+        assert inside == 1
+        order.append(n)
+        inside -= 1
+
+    async def ask(n: int) -> None:
+        await worker.run(lambda: work(n))
+
+    gate = threading.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(worker.run, gate.wait)
+        for n in range(9):
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(ask, n)
+        await trio.testing.wait_all_tasks_blocked()
+        assert order == []
+        gate.set()
+    assert order == list(range(9))
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)])
+async def test_what_a_job_raises_is_raised_where_it_was_asked_for(worker: Worker, error: BaseException) -> None:
+    def work() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        await worker.run(work)
+    assert caught.value is error
+    assert await worker.run(lambda: 7) == 7
+
+
+async def test_whoever_is_cancelled_waits_for_the_job_and_gets_its_result(worker: Worker) -> None:
+    gate = threading.Event()
+
+    def work() -> str:
+        gate.wait()
+        return "done"
+
+    got = []
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                got.append(await worker.run(work))
+
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            scope.cancel()
+            with trio.CancelScope(shield=True):
+                await trio.testing.wait_all_tasks_blocked()
+                assert got == []
+            gate.set()
+    assert got == ["done"]
+
+
+async def test_closing_ends_the_thread(worker: Worker) -> None:
+    await worker.run(lambda: None)
+    worker.close()
+    worker.close()
+    assert not _threads()
+
+
+async def test_a_loop_that_has_ended_meanwhile_does_not_end_the_thread(worker: Worker) -> None:
+    """Only a crash of trio itself leaves a job behind; the thread must be there to be closed."""
+
+    class Gone:
+        def run_sync_soon(self, *_: object) -> None:
+            raise trio.RunFinishedError("gone")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trio.lowlevel, "current_trio_token", Gone)
+        async with trio.open_nursery() as nursery:
+            task = trio.lowlevel.current_task
+            waiting = list[trio.lowlevel.Task]()
+
+            async def ask() -> None:
+                waiting.append(task())
+                await worker.run(lambda: None)
+
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            patch.undo()
+            assert await worker.run(lambda: 7) == 7
+            trio.lowlevel.reschedule(waiting[0])
