@@ -80,7 +80,10 @@ def render(
     file = None
     if dialect == BETAR_GO:
         fields, file = _in_betar_go(fields)
-    fields["signature"] = signer.sign(fields)
+    try:
+        fields["signature"] = signer.sign(fields)
+    except ValueError as error:
+        raise ListingError(f"the listing has a value that cannot be signed: {error}", "metadata") from error
     return Rendered(encode(fields), file)
 
 

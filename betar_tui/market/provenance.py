@@ -123,9 +123,13 @@ def _canonical(value: object) -> object:
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
-    """Names in DAG-CBOR's order. UTF-8 sorts by its bytes as by its characters, so only the lengths are to be looked up."""
-    ordered = sorted(names)
-    ordered.sort(key=len if "".join(ordered).isascii() else _size)
+    """Names in DAG-CBOR's order. UTF-8 sorts by its bytes as by its characters, so only the lengths are to be looked up.
+    Raises ValueError for names that are no texts."""
+    try:
+        ordered = sorted(names)
+        ordered.sort(key=len if "".join(ordered).isascii() else _size)
+    except TypeError as error:
+        raise ValueError(f"the names of a map must be texts: {error}") from error
     return ordered
 
 

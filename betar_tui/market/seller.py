@@ -67,7 +67,7 @@ class _Value:
     at: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
     """One call of publish on its way."""
 
@@ -118,6 +118,9 @@ class Seller:
 
         Calls that come while one is at work are written together after it: a burst makes few deltas.
         """
+        if not drafts:
+            await trio.lowlevel.checkpoint()
+            return ()
         job = _Job(tuple(drafts))
         self._jobs.append(job)
         try:
@@ -213,7 +216,7 @@ class Seller:
             try:
                 job.values = self._new_values(job.drafts, values)
                 values.update(job.values)
-            except ListingError as error:
+            except Exception as error:  # whatever is wrong with this one, the others are written
                 job.error = error
         try:
             written = await self._put(values)

@@ -143,6 +143,7 @@ class TopicPubsub(Pubsub):
         self._members: set[ID] = set()
         self._announced: dict[ID, dict[INetStream, set[str]]] = {}
         self._write_locks: weakref.WeakKeyDictionary[INetStream, FreeLock] = weakref.WeakKeyDictionary()
+        self._wrote = trio.Event()
         self.charge: Charge = lambda peer, what: None
         self.barred: Callable[[str], bool] = lambda peer: False
         self.accept: Accept = lambda payload: True
@@ -237,8 +238,17 @@ class TopicPubsub(Pubsub):
     async def write_msg(self, stream: INetStream, rpc_msg: rpc_pb2.RPC) -> bool:
         # py-libp2p 0.8.1: replays for a new peer are written beside the peer's queue, on the same stream; when the
         # window is short their pieces mix and the stream is garbage from then on.
-        async with self._write_locks.setdefault(stream, FreeLock()):
-            return await super().write_msg(stream, rpc_msg)
+        try:
+            async with self._write_locks.setdefault(stream, FreeLock()):
+                return await super().write_msg(stream, rpc_msg)
+        finally:
+            self._wrote.set()
+            self._wrote = trio.Event()
+
+    async def flush(self) -> None:
+        """Wait until all that was sent has been handed to the connections."""
+        while any(map(len, self.peer_queues.values())) or any(lock.locked() for lock in self._write_locks.values()):
+            await self._wrote.wait()
 
     def get_hello_packet(self) -> rpc_pb2.RPC:
         packet = super().get_hello_packet()
@@ -372,6 +382,10 @@ class Gossip:
         """Sign and send; returns to how many peers of the topic it went at first."""
         await self.pubsub.publish(self._topic, payload)
         return self.audience
+
+    async def flush(self) -> None:
+        """Wait until what was published has been handed to the connections."""
+        await self.pubsub.flush()
 
     @property
     def audience(self) -> int:

@@ -1,7 +1,9 @@
 """A lock that costs nothing while nobody else wants it.
 
-trio makes taking a lock a turn of the loop also where it is free. py-libp2p 0.8.1 takes thirty of them for each small
-message: half of the 45 turns that a block from a Go peer cost.
+trio makes taking a lock a turn of the loop also where it is free. Whoever uses this one must come to a checkpoint elsewhere;
+and a task that takes it twice waits for ever, where trio's lock would say so.
+
+py-libp2p 0.8.1 takes thirty of them for each small message: half of the 45 turns that a block from a Go peer cost.
 """
 
 from collections import deque

@@ -210,6 +210,10 @@ class Network:
             raise NetworkError(f"A broadcast of {len(payload)} bytes is too large; {MAX_PAYLOAD} are allowed.")
         return await self._gossip.publish(payload)
 
+    async def flush(self) -> None:
+        """Wait until what was broadcast has been handed to the connections, however slow they are."""
+        await self._gossip.flush()
+
     def want(self, cids: Iterable[bytes], ask: str | None = None) -> None:
         """Want blocks by binary CID until they come through `blocks` or are cancelled; `ask` is the peer to ask
         first. Raises DecodeError for a CID that is not sha2-256 of dag-pb or raw."""

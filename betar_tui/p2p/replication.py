@@ -10,8 +10,9 @@ import logging
 import math
 import random
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import trio
@@ -47,8 +48,13 @@ ECHOES = (1.0, 5.0)
 broadcasts while it walks, and would wait for a whole round."""
 BURST = 0.003
 GATHERED = 0.03
-"""Broadcasts that are due within `BURST` seconds of the last one wait so many seconds for those behind them: each costs
-sender and receiver about as much as the delta that it tells of."""
+"""Broadcasts that are due within `BURST` seconds of the last one wait so many seconds for those behind them, or until their
+blocks fill a broadcast: each costs sender and receiver about as much as the delta that it tells of."""
+FAREWELL = 1.0
+"""So many seconds what is still to be told may take when a peer stops."""
+
+
+_NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
 
 
 def acceptable(payload: bytes) -> bool:
@@ -85,8 +91,8 @@ class Replication:
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._written = trio.Event()
         self._wrote = -math.inf
-        self._due: dict[bytes, None] = {}
-        self._telling = trio.Event()
+        self._due: dict[bytes, bytes] = {}
+        self._telling, self._full = trio.Event(), trio.Event()
         self._meter = ProgressMeter(trio.current_time)
         self._witnesses = Witnesses(seen)
         network.on_sent(self._witnesses.sent)
@@ -103,8 +109,14 @@ class Replication:
         return self._meter.now(self.pending, self.fetcher.source)
 
     async def close(self) -> None:
-        """Stop hearing of changes, and remember what has not come: the network is gone."""
+        """Tell of what is due as long as the network is there, and remember what has not come."""
         self._unlisten()
+        with trio.CancelScope(shield=True), trio.move_on_after(FAREWELL):
+            try:
+                await self._tell_due()
+                await self._network.flush()
+            except Exception:  # of a network that has failed: what ends it must not be hidden
+                log.exception("what was written last could not be told of")
         await self._keeper.finish()
 
     async def give(self, block: ReceivedBlock) -> None:
@@ -137,8 +149,13 @@ class Replication:
 
         Whoever wrote them need not wait: in a burst the next delta is on its way to the disk meanwhile.
         """
-        self._due.update(dict.fromkeys(heads))
+        for name in heads:
+            # Its block is kept here: what others write meanwhile may displace it.
+            block = self._recent.get(name, b"")
+            self._due[name] = block if len(block) <= MAX_INLINE else b""
         self._telling.set()
+        if sum(map(len, self._due.values())) > MAX_INLINE_TOTAL - MAX_INLINE:
+            self._full.set()
         return self._network.audience
 
     async def run_telling(self) -> None:
@@ -147,15 +164,24 @@ class Replication:
         while True:
             await self._telling.wait()
             if trio.current_time() - last < BURST:
-                await trio.sleep(GATHERED)
-            self._telling = trio.Event()
-            due, self._due = self._due, {}
+                with trio.move_on_after(GATHERED):
+                    await self._full.wait()
             last = trio.current_time()
-            try:
-                await self.announce(self._heads_with(due))
-            except NetworkError as error:
-                # It is stored, and the next round announces it.
-                log.warning("announcing failed: %s", error)
+            await self._tell_due()
+
+    async def _tell_due(self) -> None:
+        self._telling, self._full = trio.Event(), trio.Event()
+        due, self._due = self._due, {}
+        if not due:
+            return
+        try:
+            await self.announce(self._heads_with(due), due)
+        except NetworkError as error:
+            # It is stored, and the next round announces it.
+            log.warning("announcing failed: %s", error)
+        except trio.Cancelled:
+            self._due = {**due, **self._due}  # for `close`
+            raise
 
     def _heads_with(self, due: Iterable[bytes]) -> list[bytes]:
         """What to name so that everybody hears of these deltas: themselves where they are heads. Where something was written
@@ -219,9 +245,9 @@ class Replication:
             if heads:
                 await self.announce(heads)
 
-    async def announce(self, heads: Iterable[bytes]) -> int:
-        """Broadcast these heads, the highest first, with their blocks as far as they fit; the number of peers told. Those
-        that are no heads any more come last, or not at all without their block."""
+    async def announce(self, heads: Iterable[bytes], at_hand: Mapping[bytes, bytes] = _NOTHING) -> int:
+        """Broadcast these heads, the highest first, with their blocks as far as they are `at_hand` or recent and fit; the
+        number of peers told. Those that are no heads any more come last, or not at all without their block."""
         heights = self._writer.heads
         ordered = sorted(heads, key=lambda name: -heights.get(name, 0))
         told = 0
@@ -229,9 +255,9 @@ class Replication:
             room = MAX_INLINE_TOTAL
             named = []
             for name in ordered[i : i + MAX_ANNOUNCED]:
-                block = self._recent.get(name)
-                inline = block is not None and len(block) <= min(room, MAX_INLINE)
-                room -= len(block) if block is not None and inline else 0
+                block = at_hand.get(name) or self._recent.get(name, b"")
+                inline = 0 < len(block) <= min(room, MAX_INLINE)
+                room -= len(block) if inline else 0
                 if inline or name in heights:
                     named.append(Head(name, block if inline else None))
             if named:

@@ -9,11 +9,11 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import trio
 
-from betar_tui.errors import BetarError, DecodeError
+from betar_tui.errors import DecodeError
 from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.worker import Worker
 from betar_tui.replica import Effect, Node, Replica, Written, decode_node
@@ -55,8 +55,17 @@ class Outcome:
     merged: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[T]):
+    """What came of a job: the changes, which are told of also where it failed after them."""
+
+    applied: list[Applied]
+    result: T
+    failure: Exception | None = None
+
+
 class ReplicaWriter:
-    """Serialises the use of a replica. To be closed before what the replica is remembered in."""
+    """Serialises the use of a replica. Close it before the store."""
 
     def __init__(self, replica: Replica, clock: Callable[[], float]) -> None:
         self.replica = replica
@@ -72,7 +81,7 @@ class ReplicaWriter:
 
     @property
     def heads(self) -> Mapping[bytes, int]:
-        """The heads and their heights as of the last change that was told of; the replica may be further on."""
+        """The heads and their heights after the last job whose changes are told of; the replica may be further on."""
         return self._heads
 
     def listen(self, prepare: Callable[[Applied], T], deliver: Callable[[T], None]) -> Callable[[], None]:
@@ -89,9 +98,9 @@ class ReplicaWriter:
     async def merge_nodes(self, nodes: Sequence[Node], peer: str) -> Outcome:
         """Merge nodes that are verified and decoded. Raises StoreError."""
 
-        def work() -> tuple[list[Applied], Outcome]:
+        def work() -> _Done[Outcome]:
             applied, wants = self._apply(peer, nodes, self._clock())
-            return applied, Outcome((), wants, sum(len(each.nodes) for each in applied))
+            return _Done(applied, Outcome((), wants, sum(len(each.nodes) for each in applied)))
 
         return await self._alone(work)
 
@@ -103,25 +112,21 @@ class ReplicaWriter:
         at = self._clock()
         wanted = tuple(deletes)
 
-        def work() -> tuple[list[Applied], tuple[list[Written], BetarError | None]]:
+        def work() -> _Done[tuple[Written, ...]]:
             written: list[Written] = []
             applied: list[Applied] = []
-            failure: BetarError | None = None
+            failure: Exception | None = None
             began = time.perf_counter()
             try:
                 for each in self.replica.writing(puts, wanted, at, own):
                     written.append(each)
                     took, began = time.perf_counter() - began, time.perf_counter()
                     applied.append(Applied((each.node,), each.effects, True, "", at, took))
-            except BetarError as error:
+            except Exception as error:
                 failure = error
-            return applied, (written, failure)
+            return _Done(applied, tuple(written), failure)
 
-        written, failure = await self._alone(work)
-        if failure is not None:
-            # Whoever listens has been told of the deltas before it: they are there.
-            raise failure
-        return tuple(written)
+        return await self._alone(work)
 
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         """Those of the blocks that are not held."""
@@ -133,28 +138,30 @@ class ReplicaWriter:
         """The same, told at once even while a merge runs: what that merge brings may still be named."""
         return await trio.to_thread.run_sync(self.replica.missing, cids)
 
-    async def _alone(self, work: Callable[[], tuple[list[Applied], T]]) -> T:
-        def run() -> tuple[list[tuple[Callable[[Any], None], Any]], Mapping[bytes, int], T]:
-            applied, result = work()
+    async def _alone(self, work: Callable[[], _Done[T]]) -> T:
+        def run() -> tuple[_Done[T], list[tuple[Callable[[Any], None], Any]], Mapping[bytes, int]]:
+            done = work()
             told = []
-            for each in applied:
+            for each in done.applied:
                 for prepare, deliver in self._listeners:
                     try:
                         told.append((deliver, prepare(each)))
                     except Exception:
                         log.exception("a listener could not prepare a change")
-            return told, self.replica.heads, result
+            return done, told, self.replica.heads
 
         async with self._lock:
-            told, self._heads, result = await self._worker.run(run)
+            done, told, self._heads = await self._worker.run(run)
             for deliver, prepared in told:
                 try:
                     deliver(prepared)
                 except Exception:
                     log.exception("a listener could not take a change")
-            return result
+            if done.failure is not None:
+                raise done.failure
+            return done.result
 
-    def _merge(self, blocks: Sequence[RawBlock]) -> tuple[list[Applied], Outcome]:
+    def _merge(self, blocks: Sequence[RawBlock]) -> _Done[Outcome]:
         at = self._clock()
         bad: list[tuple[RawBlock, str]] = []
         by_peer: dict[str, list[Node]] = {}
@@ -165,11 +172,18 @@ class ReplicaWriter:
                 bad.append((block, str(error)))
         applied: list[Applied] = []
         wants: dict[str, tuple[bytes, ...]] = {}
-        for peer, nodes in by_peer.items():
-            changes, wanted = self._apply(peer, nodes, at)
-            applied += changes
-            wants.update(wanted)
-        return applied, Outcome(tuple(bad), wants, sum(len(each.nodes) for each in applied))
+        failure: Exception | None = None
+        try:
+            for peer, nodes in by_peer.items():
+                changes, wanted = self._apply(peer, nodes, at)
+                applied += changes
+                wants.update(wanted)
+        except Exception as error:
+            failure = error
+        if len(by_peer) > 1:  # what came through one peer may have been wanted from another
+            still = self.replica.wants
+            wants = {peer: tuple(name for name in names if name in still) for peer, names in wants.items()}
+        return _Done(applied, Outcome(tuple(bad), wants, sum(len(each.nodes) for each in applied)), failure)
 
     def _apply(self, peer: str, nodes: Sequence[Node], at: float) -> tuple[list[Applied], dict[str, tuple[bytes, ...]]]:
         began = time.perf_counter()

@@ -84,7 +84,9 @@ def _write_heads(db: sqlite3.Connection, changes: Changes) -> None:
     removed = _rows(changes.heads_removed)
     added = [(name[4:], to_sql(height)) for name, height in changes.heads_added.items()]
     if len(removed) == len(added) == 1:  # as nearly always: a statement less
-        db.execute("UPDATE heads SET digest = ?, height = ? WHERE digest = ?", (*added[0], *removed[0]))
+        done = db.execute("UPDATE heads SET digest = ?, height = ? WHERE digest = ?", (*added[0], *removed[0]))
+        if done.rowcount != 1:
+            raise StoreError("a head is missing; run betar-tui doctor")
         return
     _each(db, "DELETE FROM heads WHERE digest = ?", removed)
     _each(db, "INSERT INTO heads VALUES (?, ?)", added)

@@ -68,6 +68,18 @@ def test_what_is_signed_is_canonical_dag_cbor():
     assert body == signed_bytes({"c": {"xx": 2, "y": 1}, "a": 0.5, "bb": 1})[len(PREFIX) :]
 
 
+def test_names_are_in_the_order_of_their_utf8() -> None:
+    names = ["𝄞", "abc", "é", "zz", "z", "ß", "日"]
+    ordered = list(cbor2.loads(signed_bytes({"m": dict.fromkeys(names, 1)})[len(PREFIX) :])["m"])
+    assert ordered == sorted(names, key=lambda name: (len(name.encode()), name.encode()))
+    assert ordered == ["z", "zz", "ß", "é", "abc", "日", "𝄞"]
+
+
+def test_names_that_are_no_texts_have_no_signed_form() -> None:
+    with pytest.raises(ValueError, match="must be texts"):
+        signed_bytes({"m": {1: 2}})
+
+
 @given(st.dictionaries(st.text(max_size=4), st.integers() | st.floats(allow_nan=False) | st.text(max_size=4)))
 def test_order_of_fields_does_not_matter(fields):
     try:

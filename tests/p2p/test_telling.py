@@ -47,6 +47,9 @@ class Network:
     def cancel(self, cids: Iterable[bytes]) -> None:
         """Nobody is asked any more."""
 
+    async def flush(self) -> None:
+        """All that was broadcast is sent."""
+
     def on_sent(self, listener: object) -> None:
         """Nobody asks for blocks here."""
 
@@ -109,7 +112,7 @@ class Teller:
             self.network,  # type: ignore[arg-type]
             self.writer,  # type: ignore[arg-type]
             dict.fromkeys,
-            SimpleNamespace(roots=Roots(trio.current_time), arrived=list),  # type: ignore[arg-type]
+            SimpleNamespace(roots=Roots(trio.current_time), arrived=list, finish=trio.lowlevel.checkpoint),  # type: ignore[arg-type]
             30,
             lambda *_: None,
         )
@@ -177,9 +180,86 @@ async def test_a_delta_below_one_that_is_not_told_of_yet_is_heard_of(teller: Tel
 
 async def test_without_room_for_its_block_only_a_head_is_named(teller: Teller, autojump_clock: MockClock) -> None:
     teller.network.speak_dagsync = True
-    names = [teller.put(f"/agents/{n}") for n in range(replication.MAX_RECENT + 10)]
+    names = [teller.put(f"/agents/{n}", bytes(8000)) for n in range(20)]
     await wait_all_tasks_blocked()
-    assert teller.named() == [names[: -replication.MAX_RECENT - 1 : -1]]
+    assert teller.named() == [names[:-9:-1]]
+
+
+async def test_a_burst_of_large_deltas_is_told_of_as_soon_as_a_broadcast_is_full(
+    teller: Teller, autojump_clock: MockClock
+) -> None:
+    teller.network.speak_dagsync = True
+    names = set()
+    for n in range(100):
+        names.add(teller.put(f"/agents/{n}", bytes(3000)))
+        await trio.sleep(replication.GATHERED / 60)
+    await trio.sleep(replication.GATHERED)
+    heads = [head for _, each in teller.network.sent for head in each]
+    assert {head.cid for head in heads} == names
+    assert all(head.block for head in heads)
+    assert len(teller.network.sent) <= 9, "the first by itself, then 16 at a time"
+
+
+async def test_what_others_write_does_not_displace_the_block_of_a_head_that_is_due(
+    teller: Teller, autojump_clock: MockClock
+) -> None:
+    teller.put("/agents/a")
+    await wait_all_tasks_blocked()
+    due = teller.put("/agents/b")
+    for n in range(replication.MAX_RECENT):
+        teller.writer.merged(node((), [(f"/agents/{n}", b"2")], (), 1), "alice")
+    await trio.sleep(replication.GATHERED * 2)
+    (told,) = [head for head in teller.network.sent[1][1] if head.cid == due]
+    assert told.block
+
+
+async def test_a_peer_that_stops_tells_of_what_is_due(teller: Teller, autojump_clock: MockClock) -> None:
+    first = teller.put("/agents/a")
+    await wait_all_tasks_blocked()
+    due = teller.put("/agents/b")
+    await wait_all_tasks_blocked()
+    assert teller.named() == [[first]]
+    await teller.replication.close()
+    assert teller.named() == [[first], [due]]
+    await teller.replication.close()
+    assert len(teller.named()) == 2
+
+
+async def test_a_peer_that_stops_while_it_tells_tells_again(autojump_clock: MockClock) -> None:
+    teller = Teller()
+    broadcast = teller.network.broadcast
+
+    async def never(_: bytes) -> int:
+        await trio.sleep_forever()
+
+    teller.network.broadcast = never  # type: ignore[method-assign]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(teller.replication.run_telling)
+        name = teller.put("/agents/a")
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    teller.network.broadcast = broadcast  # type: ignore[method-assign]
+    await teller.replication.close()
+    assert teller.named() == [[name]]
+
+
+async def test_a_network_that_does_not_answer_keeps_nobody_from_stopping(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    teller = Teller()
+    teller.put("/agents/a")
+    teller.network.flush = trio.sleep_forever  # type: ignore[method-assign]
+    begun = trio.current_time()
+    await teller.replication.close()
+    assert trio.current_time() - begun == pytest.approx(replication.FAREWELL)
+
+    async def broken(_: bytes) -> int:
+        raise ValueError("the library has ended")
+
+    teller.put("/agents/b")
+    teller.network.broadcast = broken  # type: ignore[method-assign]
+    await teller.replication.close()
+    assert [record.getMessage() for record in caplog.records] == ["what was written last could not be told of"]
 
 
 async def test_a_large_delta_below_another_is_not_named(teller: Teller, autojump_clock: MockClock) -> None:
@@ -250,3 +330,18 @@ async def test_the_blocks_of_one_broadcast_are_merged_together(teller: Teller, n
     await teller.replication.handle(ReceivedBroadcast("alice", "alice", encode_broadcast(heads)))
     await wait_all_tasks_blocked()
     assert teller.writer.batches == [[head.cid for head in heads]]
+
+
+async def test_more_blocks_than_have_room_come_one_after_the_other(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replication, "MAX_BATCH", 3)
+    teller = Teller()
+    blocks = [node((), [(f"/agents/{n}", b"1")], (), 1) for n in range(11)]
+    event = ReceivedBroadcast("alice", "alice", encode_broadcast([Head(each.cid, each.data) for each in blocks]))
+    nursery.start_soon(teller.replication.handle, event)
+    await wait_all_tasks_blocked()
+    nursery.start_soon(teller.replication.run_merges)
+    await wait_all_tasks_blocked()
+    assert max(map(len, teller.writer.batches)) <= 3
+    assert [name for batch in teller.writer.batches for name in batch] == [each.cid for each in blocks]

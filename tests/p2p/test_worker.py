@@ -1,7 +1,10 @@
 """The thread for short jobs: in order, one at a time, and nobody who waits is left waiting."""
 
+import queue
+import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import trio
@@ -15,6 +18,16 @@ def worker() -> Iterator[Worker]:
     worker = Worker("jobs")
     yield worker
     worker.close()
+
+
+@contextmanager
+def _gate() -> Iterator[threading.Event]:
+    """Open at the end in any case: who waits for it in a thread cannot be cancelled."""
+    gate = threading.Event()
+    try:
+        yield gate
+    finally:
+        gate.set()
 
 
 def _threads() -> list[threading.Thread]:
@@ -42,15 +55,16 @@ async def test_in_the_order_of_asking_and_one_at_a_time(worker: Worker) -> None:
     async def ask(n: int) -> None:
         await worker.run(lambda: work(n))
 
-    gate = threading.Event()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(worker.run, gate.wait)
-        for n in range(9):
+    with _gate() as gate:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(worker.run, gate.wait)
+            for n in range(9):
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.start_soon(ask, n)
             await trio.testing.wait_all_tasks_blocked()
-            nursery.start_soon(ask, n)
-        await trio.testing.wait_all_tasks_blocked()
-        assert order == []
-        gate.set()
+            before = list(order)
+            gate.set()
+    assert before == []
     assert order == list(range(9))
 
 
@@ -66,33 +80,57 @@ async def test_what_a_job_raises_is_raised_where_it_was_asked_for(worker: Worker
 
 
 async def test_whoever_is_cancelled_waits_for_the_job_and_gets_its_result(worker: Worker) -> None:
-    gate = threading.Event()
+    got, early = [], []
 
-    def work() -> str:
-        gate.wait()
-        return "done"
+    async def ask(gate: threading.Event) -> None:
+        await worker.run(gate.wait)
+        got.append("done")
 
-    got = []
-    with trio.CancelScope() as scope:
+    with _gate() as gate:
         async with trio.open_nursery() as nursery:
-
-            async def ask() -> None:
-                got.append(await worker.run(work))
-
-            nursery.start_soon(ask)
+            nursery.start_soon(ask, gate)
             await trio.testing.wait_all_tasks_blocked()
-            scope.cancel()
+            nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 await trio.testing.wait_all_tasks_blocked()
-                assert got == []
+            early += got
             gate.set()
+    assert early == []
     assert got == ["done"]
+
+
+def test_an_interrupt_waits_for_the_job() -> None:
+    """Or the job would wake a task that waits for something else by then."""
+    worker, got = Worker("jobs"), list[int]()
+
+    class Interrupted(queue.SimpleQueue):  # type: ignore[type-arg]
+        def put(self, *job: object) -> None:
+            super().put(*job)
+            if job[0] is not None:
+                signal.raise_signal(signal.SIGINT)
+
+    async def ask() -> None:
+        worker._jobs = Interrupted()
+        try:
+            got.append(await worker.run(lambda: 7))
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.testing.wait_all_tasks_blocked()
+        await trio.sleep_forever()
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(ask)
+    worker.close()
+    assert got == [7]
 
 
 async def test_closing_ends_the_thread(worker: Worker) -> None:
     await worker.run(lambda: None)
     worker.close()
     worker.close()
+    assert not _threads()
+    with pytest.raises(trio.ClosedResourceError):
+        await worker.run(lambda: None)
     assert not _threads()
 
 

@@ -1,4 +1,4 @@
-"""The replica off the loop: what is told of and when, where a merge runs beside those that ask."""
+"""The replica off the loop: what is told of, when, and what of a job that fails."""
 
 import threading
 from collections.abc import Iterator
@@ -6,17 +6,41 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from betar_tui.p2p.writer import Applied, ReplicaWriter
-from betar_tui.replica import Replica
+from betar_tui.errors import StoreError
+from betar_tui.p2p.writer import Applied, RawBlock, ReplicaWriter
+from betar_tui.replica import Node, Replica
+from betar_tui.store.facts import Changes
 
+from ..simulation.lab import node
 from ..simulation.memory import MemoryPort
 
 
+class Port(MemoryPort):
+    """Remembers nothing more once it is full."""
+
+    room = 99
+
+    def apply(self, changes: Changes, durable: bool) -> None:
+        if not self.room:
+            raise StoreError("the disk is full")
+        self.room -= 1
+        super().apply(changes, durable)
+
+
 @pytest.fixture
-def writer() -> Iterator[ReplicaWriter]:
-    writer = ReplicaWriter(Replica(MemoryPort()), lambda: 1.0)
+def port() -> Port:
+    return Port()
+
+
+@pytest.fixture
+def writer(port: Port) -> Iterator[ReplicaWriter]:
+    writer = ReplicaWriter(Replica(port), lambda: 1.0)
     yield writer
     writer.close()
+
+
+def _block(node: Node, peer: str) -> RawBlock:
+    return RawBlock(node.cid, node.data, peer, peer)
 
 
 async def test_a_head_is_named_no_sooner_than_its_delta_was_told_of(writer: ReplicaWriter) -> None:
@@ -34,10 +58,10 @@ async def test_a_head_is_named_no_sooner_than_its_delta_was_told_of(writer: Repl
     async with trio.open_nursery() as nursery:
         nursery.start_soon(writer.write, {"/agents/a": b"1"})
         await written.wait()
-        assert len(writer.replica.heads) == 1
-        assert writer.heads == {}
+        before = dict(writer.replica.heads), dict(writer.heads)
         go_on.set()
     ((name, heads),) = heads_when_told
+    assert before == ({name: 1}, {})
     assert heads == {name: 1} == writer.heads == writer.replica.heads
 
 
@@ -58,3 +82,33 @@ async def test_a_listener_that_fails_stops_nobody_else(writer: ReplicaWriter, ca
     stop()
     await writer.write({"/agents/b": b"1"})
     assert told == [1]
+
+
+async def test_what_was_merged_before_a_job_failed_is_told_of(writer: ReplicaWriter, port: Port) -> None:
+    told = list[Applied]()
+    writer.listen(lambda applied: applied, told.append)
+    one, other = node((), [("/agents/a", b"1")], (), 1), node((), [("/agents/b", b"1")], (), 1)
+    port.room = 1
+    with pytest.raises(StoreError, match="full"):
+        await writer.merge([_block(one, "alice"), _block(other, "bob")])
+    assert [each.nodes for each in told] == [(one,)]
+    assert writer.heads == writer.replica.heads == {one.cid: 1}
+
+
+async def test_what_was_written_before_a_job_failed_is_told_of(writer: ReplicaWriter, port: Port) -> None:
+    told = list[Applied]()
+    writer.listen(lambda applied: applied, told.append)
+    port.room = 1
+    with pytest.raises(StoreError, match="full"):
+        await writer.write({f"/agents/{n}": bytes([1]) * 400_000 for n in range(3)})
+    assert len(told) == 1
+    assert writer.heads == writer.replica.heads == {told[0].nodes[0].cid: 1}
+
+
+async def test_what_comes_through_another_peer_in_the_same_batch_is_not_wanted(writer: ReplicaWriter) -> None:
+    root = node((), [("/agents/a", b"1")], (), 1)
+    parent = node([root], [("/agents/a", b"2")], (), 2)
+    child = node([parent], [("/agents/a", b"3")], (), 3)
+    outcome = await writer.merge([_block(child, "alice"), _block(parent, "bob")])
+    assert {peer: names for peer, names in outcome.wants.items() if names} == {"bob": (root.cid,)}
+    assert writer.replica.wants == {root.cid}

@@ -1,9 +1,11 @@
 """Two of our peers over loopback."""
 
+import threading
+
 import trio
 
 from betar_tui.market.marketplace import ChangeKind, ListingDraft, ListingPatch, Provenance
-from betar_tui.p2p.dagsync.server import DagSyncServer
+from betar_tui.p2p.fetching import Fetcher
 
 from .harness import eventually, meet, peer, values
 
@@ -49,19 +51,31 @@ async def test_both_publish_at_once_and_converge(tmp_path):
 async def test_in_a_burst_every_block_comes_with_its_head(tmp_path, monkeypatch):
     """One that is named without its block costs its readers a question and a round trip."""
     asked = []
-    answer = DagSyncServer._answer
+    want = Fetcher.want
 
-    async def noted(self, stream, request):
-        asked.append(request)
-        await answer(self, stream, request)
+    def noted(self, names, peer, **options):
+        names = list(names)
+        asked.extend(name for name in names if not self.asked(name))
+        want(self, names, peer, **options)
 
-    monkeypatch.setattr(DagSyncServer, "_answer", noted)
+    monkeypatch.setattr(Fetcher, "want", noted)
     async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
         await meet(a, b)
         for n in range(400):
-            await a.publish([ListingDraft(f"agent-{n}", n)])
+            await a.publish([ListingDraft(f"agent-{n}", n, "x" * 3000 * (n % 2))])
         await eventually(lambda: _count(b, 400), what="the listings")
     assert asked == []
+
+
+async def test_a_peer_that_stops_at_once_has_told_of_what_it_wrote(tmp_path):
+    """It may never come back."""
+    async with peer(tmp_path / "b") as b:
+        async with peer(tmp_path / "a") as a:
+            await meet(a, b)
+            for n in range(5):
+                await a.publish([ListingDraft(f"agent-{n}", n)])
+        await eventually(lambda: _count(b, 5), what="the listings")
+    assert not [each for each in threading.enumerate() if each.name == "replica"], "threads that outlive their peers"
 
 
 async def test_a_peer_that_was_away_gets_everything(tmp_path):

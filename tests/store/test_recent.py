@@ -52,6 +52,19 @@ def test_what_failed_is_not_known(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_head_that_is_not_where_it_was_is_damage(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "db")
+    replica = Replica(store)
+    first = node((), [("/k", b"1")], (), 1)
+    replica.merge([first], "peer", 0)
+    store._db.execute("DELETE FROM heads")
+    with pytest.raises(StoreError, match="doctor"):
+        replica.merge([node((first,), [("/k", b"2")], (), 2)], "peer", 0)
+    assert replica.heads == {first.cid: 1}
+    assert store.totals().blocks == 1
+    store.close()
+
+
 def _forbid(store: Store) -> None:
-    """The last statement of a merge fails from now on."""
+    """The heads, which are written after the blocks and the keys, cannot be changed from now on."""
     store._db.execute("CREATE TRIGGER full BEFORE UPDATE ON heads BEGIN SELECT RAISE(FAIL, 'no room'); END")

@@ -1,0 +1,70 @@
+"""Publishing at once from many places: whoever is wrong harms nobody else."""
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from betar_tui.errors import ListingError
+from betar_tui.market.marketplace import ListingDraft
+from betar_tui.node import Node, open_node
+
+from ..peers.harness import config
+
+GOOD = {"good-0", "good-1", "good-2"}
+UNSIGNABLE = [{"n": 1 << 70}, {"deep": {"n": [-(1 << 65)]}}, {"m": {1: 2}}]
+
+
+async def publish_together(node: Node, bad: ListingDraft) -> list[Exception]:
+    """Publish the bad one in the middle of one batch of good ones; what was refused."""
+    refused: list[Exception] = []
+
+    async def publish(draft: ListingDraft) -> None:
+        try:
+            await node.publish([draft])
+        except Exception as error:
+            refused.append(error)
+
+    async with trio.open_nursery() as nursery, node._seller._turn:
+        for draft in (ListingDraft("good-0", 1), bad, *(ListingDraft(f"good-{n}", 1) for n in (1, 2))):
+            nursery.start_soon(publish, draft)
+            await wait_all_tasks_blocked()
+    return refused
+
+
+async def _names(node: Node) -> set[str]:
+    return {each.name for each in (await node.listings()).listings}
+
+
+@pytest.mark.parametrize("metadata", UNSIGNABLE)
+async def test_a_draft_that_cannot_be_signed_is_refused_alone(tmp_path, metadata):
+    async with open_node(config(tmp_path), network=False) as node:
+        (error,) = await publish_together(node, ListingDraft("bad", 1, metadata=metadata))
+        assert isinstance(error, ListingError)
+        assert error.field == "metadata"
+        assert "cannot be signed" in str(error)
+        assert await _names(node) == GOOD
+        assert (await node.status()).blocks == 1, "not one batch"
+
+
+async def test_a_mistake_of_the_caller_stays_with_the_caller(tmp_path):
+    async with open_node(config(tmp_path), network=False) as node:
+        (error,) = await publish_together(node, ListingDraft(None, 1))
+        assert isinstance(error, AttributeError)
+        assert await _names(node) == GOOD
+
+
+async def test_publishing_nothing_is_a_turn_for_others(tmp_path):
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with open_node(config(tmp_path), network=False) as node, trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        for _ in range(50):
+            assert await node.publish([]) == ()
+        nursery.cancel_scope.cancel()
+    assert turns >= 40
