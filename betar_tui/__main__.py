@@ -9,9 +9,12 @@ def main() -> int:
     # Nothing of what is imported and read at the start is garbage, and looking for some takes a tenth of the time. `cli`
     # goes on with it later.
     gc.disable()
-    from betar_tui import cli
+    try:
+        from betar_tui import cli
 
-    return cli.main()
+        return cli.main()
+    except KeyboardInterrupt:  # while all that is imported
+        return 130
 
 
 if __name__ == "__main__":

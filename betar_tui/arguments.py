@@ -22,7 +22,14 @@ def _price(text: str) -> float:
     return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
 
 
-_price.__name__ = "price"  # argparse names it in its message
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+_price.__name__, _count.__name__ = "price", "count"  # argparse names them in its message
 
 
 def _only_json(parser: argparse.ArgumentParser) -> None:
@@ -40,17 +47,17 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sort", default="", metavar="COLUMN", help="name price seller seen state; --sort=-price descends"
     )
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N")
+    parser.add_argument("--limit", type=_count, default=0, metavar="N", help="at most N (default 0: all)")
 
 
 def _listing_fields(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", metavar="N")
-    parser.add_argument("--price", type=_price, metavar="P")
-    parser.add_argument("--description", metavar="T")
+    parser.add_argument("--name", metavar="N", help="what the agent is called")
+    parser.add_argument("--price", type=_price, metavar="P", help="what it costs, such as 0.05")
+    parser.add_argument("--description", metavar="T", help="what it does, as Markdown")
     parser.add_argument("--meta", action="append", metavar="K=V", help="further metadata; repeat")
     parser.add_argument("--addr", action="append", metavar="MULTIADDR", help="where the agent is reached; repeat")
     parser.add_argument("--protocol", action="append", metavar="ID", help="what the agent speaks; repeat")
-    parser.add_argument("--token-id", metavar="T")
+    parser.add_argument("--token-id", metavar="T", help="its token, where it has one")
 
 
 def _publish_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +83,7 @@ def _connect_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _log_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="default 50")
+    parser.add_argument("--limit", type=_count, default=50, metavar="N", help="default 50")
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,9 +12,20 @@ from typing import Any
 from betar_tui.config import Config
 from betar_tui.errors import ControlError, ListingError, UsageError
 from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed
-from betar_tui.output import complain, listing_json, print_fields, print_json, print_table, say
+from betar_tui.output import (
+    LISTING_FIELDS,
+    complain,
+    duration,
+    listing_json,
+    print_fields,
+    print_json,
+    print_table,
+    say,
+)
 
 Arguments = argparse.Namespace
+
+_FILE_FIELDS = frozenset({"name", "price", "description", "metadata", "addrs", "protocols", "token_id"})
 
 
 @asynccontextmanager
@@ -127,7 +138,7 @@ async def status(config: Config, arguments: Arguments) -> None:
     if arguments.json:
         print_json(fields)
     else:
-        print_fields(fields)
+        print_fields({**fields, "uptime": duration(fields["uptime"])})
 
 
 async def peers(config: Config, arguments: Arguments) -> None:
@@ -138,7 +149,13 @@ async def peers(config: Config, arguments: Arguments) -> None:
         print_json([asdict(each) for each in connected])
         return
     rows = (
-        (p.peer_id, p.direction, "-" if p.latency_ms is None else f"{p.latency_ms:.1f} ms", p.agent, p.on_topic)
+        (
+            p.peer_id,
+            p.direction,
+            "-" if p.latency_ms is None else f"{p.latency_ms:.1f} ms",
+            p.agent,
+            "yes" if p.on_topic else "no",
+        )
         for p in connected
     )
     print_table(("PEER", "DIRECTION", "LATENCY", "AGENT", "ON TOPIC"), rows)
@@ -231,7 +248,9 @@ async def locate(config: Config, arguments: Arguments) -> None:
 
 
 def _sent(peers_count: int) -> str:
-    return f"sent to {peers_count} peers" if peers_count else "it goes out when a peer is there"
+    if not peers_count:
+        return "it goes out when a peer is there"
+    return f"sent to {peers_count} peer{'s' if peers_count > 1 else ''}"
 
 
 def _drafts_of(arguments: Arguments) -> tuple[ListingDraft, ...]:
@@ -260,14 +279,23 @@ def _drafts_in(path: Path) -> tuple[ListingDraft, ...]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ListingError(f"cannot read listings from {path}: {error}") from error
-    drafts = []
-    for i, entry in enumerate(content if isinstance(content, list) else [content]):
+    entries = content if isinstance(content, list) else [content]
+    if not entries:
+        raise ListingError(f"there are no listings in {path}")
+    drafts: list[ListingDraft] = []
+    for i, entry in enumerate(entries, 1):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise ListingError(f"listing {i} in {path} is not an object with a name and a price")
+        if unknown := sorted(entry.keys() - _FILE_FIELDS - set(LISTING_FIELDS)):
+            complain(f"left out of {entry['name']!r}, being no field of a listing: {', '.join(unknown)}")
+        if any(entry["name"].strip() == draft.name.strip() for draft in drafts):
+            raise ListingError(f"{path} has two listings with the name {entry['name']!r}", "name")
         metadata = _given(entry, "metadata", {})
         if not isinstance(metadata, dict):
             raise ListingError(f"the metadata of {entry['name']!r} in {path} is not an object", "metadata")
         price = entry.get("price")
+        if price is None:
+            raise ListingError(f"{entry['name']!r} in {path} has no price", "price")
         if isinstance(price, bool) or not isinstance(price, int | float) or not _is_finite(price):
             raise ListingError(f"the price of {entry['name']!r} in {path} is not a number, or too large", "price")
         drafts.append(

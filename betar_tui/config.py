@@ -240,6 +240,13 @@ def _bootstrap(value: object) -> tuple[str, ...]:
     return _texts(value)
 
 
+def _listen(value: object) -> tuple[str, ...]:
+    for address in _texts(value):
+        if not re.match(r"/(ip4|ip6|dns[46]?)/[^/]+/tcp/\d+(/|$)", address):
+            raise ConfigError(f"{address!r} is nothing to listen on; write it like /ip4/0.0.0.0/tcp/4001")
+    return _texts(value)
+
+
 def _flag(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -289,7 +296,7 @@ def _path(value: object) -> Path:
 
 
 _READERS = {
-    "listen": _texts,
+    "listen": _listen,
     "bootstrap": _bootstrap,
     "mdns": _absent,
     "dht": _absent,

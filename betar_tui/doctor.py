@@ -44,7 +44,8 @@ async def examine(config: Config) -> list[Finding]:
     except ControlError as error:
         return [*found, Finding("peer", WRONG, str(error), "stop the peer and start it again; its log says more")]
     held = f"the running peer holds {status.blocks} blocks; stop it to have the file checked"
-    return [*found, Finding("store", OK, held), *_connectivity(config, status)]
+    ports = [Finding("port", OK, f"the running peer listens on {address}") for address in status.addrs]
+    return [*found, Finding("store", OK, held), *ports, *_connectivity(config, status)]
 
 
 def _files(config: Config) -> Iterator[Finding]:
@@ -113,6 +114,7 @@ def _port(address: str, explicit: bool) -> Iterator[Finding]:
 
 def _connectivity(config: Config, status: Status) -> list[Finding]:
     troubles = [Finding("service", WRONG, each, "the peer's log says more") for each in status.troubles]
-    heard = f"{status.peers} peers, {status.topic_peers} of them on the topic; {status.connectivity}"
+    peers = f"{status.peers} peer{'' if status.peers == 1 else 's'}"
+    heard = f"{peers}, {status.topic_peers} of them on the topic; {status.connectivity}"
     state = OK if status.topic_peers else WRONG if config.bootstrap else NOTE
     return [*troubles, Finding("connectivity", state, heard, "betar-tui connect MULTIADDR, or start with --bootstrap")]

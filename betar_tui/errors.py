@@ -13,6 +13,10 @@ class UsageError(BetarError):
     """A command was given arguments that do not go together."""
 
 
+class OutputError(BetarError):
+    """What was to be printed cannot be."""
+
+
 class ConfigError(UsageError):
     """An option, a settings file or the identity key cannot be used."""
 

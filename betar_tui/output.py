@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.cells import cell_len
 
 from betar_tui.control.wire import plain
+from betar_tui.errors import OutputError
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
 
-_LISTING_FIELDS = (
+LISTING_FIELDS = (
     "id",
     "name",
     "price",
@@ -26,10 +27,14 @@ _LISTING_FIELDS = (
     "cid",
     "height",
 )
+"""The keys of a listing in JSON."""
 
 
 def print_json(value: object, *, pretty: bool = False) -> None:
-    """One JSON document, in ASCII: whatever a peer wrote, it is valid, and a terminal that it ends up on only shows it."""
+    """One JSON document, in ASCII: whatever a peer wrote, it is valid, and a terminal that it ends up on only shows it.
+
+    Like all that prints here, raises OutputError, and BrokenPipeError where the reader has left.
+    """
     _write(json.dumps(plain(value), ensure_ascii=True, allow_nan=False, indent=2 if pretty else None) + "\n")
 
 
@@ -47,8 +52,28 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 def print_fields(fields: Mapping[str, object]) -> None:
     """One "name: value" a line."""
     for name, value in plain(fields).items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        _write(f"{name}: {neutralise(shown)}\n")
+        _write(f"{name}: {neutralise(_shown(value))}\n")
+
+
+def _shown(value: object) -> str:
+    """A value for a person; what has parts stays JSON."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value)) or "-"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it, in its two largest units: 2m 48s."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    day, hour = divmod(hours, 24)
+    units = [(day, "d"), (hour, "h"), (minute, "m"), (second, "s")]
+    first = next((i for i, (number, _) in enumerate(units) if number), 3)
+    return " ".join(f"{number}{unit}" for number, unit in units[first : first + 2])
 
 
 def say(text: str) -> None:
@@ -64,7 +89,7 @@ def complain(text: str) -> None:
 
 def listing_json(listing: Listing) -> dict[str, object]:
     """A listing with the keys that scripts rely on."""
-    values = {name: getattr(listing, name) for name in _LISTING_FIELDS}
+    values = {name: getattr(listing, name) for name in LISTING_FIELDS}
     return {name: list(each) if isinstance(each, tuple) else each for name, each in values.items()}
 
 
@@ -76,5 +101,13 @@ def hang_up() -> None:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    if sys.stdout is None:
+        raise OutputError("stdout is closed; send the output somewhere, or to /dev/null")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        hang_up()  # or it is tried again at the end, and complained of once more
+        raise OutputError(f"the output cannot be written: {error}") from error

@@ -6,7 +6,8 @@ A filter is words and terms separated by spaces; a listing must meet all of them
     "two words"               the same, with a space inside
     !word                     is in none of them; `!` turns any other term around too
     price<0.5  price>=1       also <=, >, =, !=
-    seller:12D3               the seller's id begins with it, or contains it after an ellipsis "…"
+    seller:12D3               the seller's id contains it, or begins and ends with what stands around an ellipsis "…";
+                              seller:you are your own
     proto:x402                one of the protocols contains it
     state:new                 verified, unsigned, mine, new, stale, muted
 
@@ -46,6 +47,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+_EXAMPLES = {"price<": "0.5", "seller:": "12D3", "proto:": "x402", "state:": "new"}
 _TOKEN = re.compile(r'(?P<start>\S*?)"(?P<quoted>[^"]*)(?P<end>"?)|(?P<plain>\S+)')
 _PRICE = re.compile(r"price\s*(?P<op><=|>=|!=|==|<|>|=|:)(?P<value>.*)\Z", re.IGNORECASE)
 _FIELD = re.compile(r"(?P<field>[a-z_]+):(?P<value>.*)\Z", re.IGNORECASE)
@@ -204,8 +206,7 @@ def unfinished(text: str) -> tuple[str, str]:
     word = text[start:].removeprefix("!").lower()
     if len(word) < 2 or text[-1:].isspace():
         return "", ""
-    examples = ("price<0.5", "seller:12D3", "proto:x402", "state:new")
-    found = next((example for example in examples if example.lower().startswith(word)), "")
+    found = next((stem + example for stem, example in _EXAMPLES.items() if stem.startswith(word)), "")
     return (text[:start], found) if found else ("", "")
 
 
@@ -247,11 +248,12 @@ def _field_term(match: re.Match[str], position: int, negated: bool) -> Term | No
             # Ids and addresses have colons of their own: "did:key:z6Mk" is a word.
             return Term("word", match.group().lower(), negated)
         known = " ".join(f"{name}:" for name in FIELDS)
-        raise FilterError(f"no field {field[:12]}: (there are {known})", position)
+        raise FilterError(f"no field {field[:12]}: (there are price< {known})", position)
     at = position + match.start("value")
     if not value:
-        example = {"seller": "12D3", "proto": "x402", "state": "new"}[field]
-        raise FilterError(f"{field}: needs a value: {field}:{example}", at)
+        raise FilterError(f"{field}: needs a value: {field}:{_EXAMPLES[f'{field}:']}", at)
+    if (field, value) == ("seller", "you"):  # as the table calls it
+        return Term("state", "mine", negated)
     if field == "state" and value not in STATES:
         raise FilterError(f"no state {value[:10]!r}: {' '.join(STATES)}", at)
     return Term(field, value, negated)

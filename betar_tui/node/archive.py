@@ -64,6 +64,8 @@ async def import_car(store: Store, writer: ReplicaWriter, path: Path) -> Importe
     except OSError as error:
         raise ArchiveError(f"cannot read {path}: {error.strerror}") from error
     except DecodeError as error:
+        if reader.roots is None:
+            raise ArchiveError(f"{path} is no CARv1 file: {error}") from error
         raise ArchiveError(f"{path} is damaged: {error}; {new} new deltas before that are merged") from error
     if reader.roots is None or reader.rest:
         raise ArchiveError(f"{path} ends in the middle of a block; {new} new deltas before that are merged")

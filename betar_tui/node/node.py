@@ -320,7 +320,7 @@ class Node:
         try:
             name = cid.from_str(text)
         except DecodeError as error:
-            raise ArchiveError(str(error)) from error
+            raise ArchiveError(f"{text[:80]!r} names no block; betar-tui heads shows those that do") from error
         if await self._writer.missing([name]):
             raise ArchiveError(f"the block {text} is not here; betar-tui heads shows what is")
         return name

@@ -1,8 +1,8 @@
 """Everything a person can do, in one table; bindings, footer, help and command palette follow from it.
 
 A key is bound where its scope says: "app" everywhere, "main" in the main screen, "table", "log" and "peers" while that
-list has the focus, "detail", "view", "form", "peer", "place" and "mine" there. `order` in the table is the order in
-footer and help.
+list has the focus, "detail", "view", "form", "peer", "place" and "mine" there, "beside" on each of these screens but the
+form. The order in the table is the order in footer and help.
 The keys here are the ones without settings; `keymap` knows which are in force.
 """
 
@@ -61,9 +61,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane('listings')", "1", "Market", "The market", "main", False, "", True),
     Action("pane('peers')", "2", "Peers", "The peers", "main", False, "", True),
     Action("pane('activity')", "3", "Activity", "The activity", "main", False, "", True),
-    Action("place('replica')", "4", "Replica", "The replica: heads, sync and the Merkle-DAG", "main", False, "", True),
-    Action("place('mine')", "5", "Mine", "Your own listings and what became of each", "main", False, "", True),
-    Action("place('log')", "6", "Log", "What the peer logged", "main", False, "", True),
+    Action("place('replica')", "4", "Replica", "The replica: heads, sync and the Merkle-DAG", "main", True, "", True),
+    Action("place('mine')", "5", "Mine", "Your own listings and what became of each", "main", True, "", True),
+    Action("place('log')", "6", "Log", "What the peer logged", "main", True, "", True),
     Action("show_new", "f5", "Show new", "Take in new rows and order the table now", "main", False, "F5", True),
     Action("sort", "s", "Sort", "Sort by the next column, or by a click on a header", "main", False, "", True),
     Action("reverse", "S,R", "Reverse", "Turn the order around", "main", False, "", True),
@@ -99,9 +99,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("columns(-1)", "left", "Columns left", "Columns further left", "table", identity="columns_left"),
     Action("columns(1)", "right", "Columns right", "Columns further right", "table", identity="columns_right"),
     Action(
-        "place('settings')", "comma", "Settings", "Theme, columns, density, keys", "main", False, "", True, "settings"
+        "place('settings')", "comma", "Settings", "Theme, columns, density, keys", "main", True, "", True, "settings"
     ),
     Action("leave", "escape", "Back", "Leave the zoom or the filter, or take the filter away", "main"),
+    Action("pane('listings')", "1", "Market", "The market", "beside"),
+    Action("pane('peers')", "2", "Peers", "The peers", "beside"),
+    Action("pane('activity')", "3", "Activity", "The activity", "beside"),
+    Action("place('replica')", "4", "Replica", "The replica", "beside"),
+    Action("place('mine')", "5", "Mine", "Your own listings", "beside"),
+    Action("place('log')", "6", "Log", "What the peer logged", "beside"),
+    Action("place('settings')", "comma", "Settings", "Theme, columns, density, keys", "beside", identity="settings"),
     Action("back", "escape,q", "Back", "Back to the table", "detail", True, "Esc"),
     Action("edit", "e", "Edit", "Change this listing, if it is yours", "detail", True),
     Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "detail", True),
@@ -127,6 +134,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("publish", "n", "Publish", "Publish a listing", "mine", True),
     Action("edit", "e", "Edit", "Change this listing", "mine", True),
     Action("delist", "d", "Delist", "Remove this listing; asks once", "mine", True),
+    Action("renew", "u", "Renew", "Publish this listing once more, as it is", "mine", True),
     Action("submit", "f2", "Send", "Check and send the form", "form", True, "F2"),
     Action("leave", "escape", "Back", "Leave; the draft is kept", "form", True, "Esc"),
     Action("app.quit", "q", "Quit", "Quit", "main"),
@@ -153,6 +161,7 @@ SCOPE_TITLES = {
     "view": "The page of a listing",
     "peer": "One peer",
     "place": "Replica, mine, log",
+    "beside": "From one place to another",
     "placelines": "Lines of these places",
     "mine": "Mine",
     "settings": "Settings",
@@ -164,11 +173,11 @@ CHAINS: tuple[tuple[str, ...], ...] = (
     ("app", "main", "log", "lines"),
     ("app", "main", "peers"),
     ("app", "main", "view"),
-    ("app", "detail", "view"),
-    ("app", "peer"),
-    ("app", "place", "placelines", "lines"),
-    ("app", "place", "mine", "placelines", "lines"),
-    ("app", "place", "settings", "placelines", "lines"),
+    ("app", "beside", "detail", "view"),
+    ("app", "beside", "peer"),
+    ("app", "beside", "place", "placelines", "lines"),
+    ("app", "beside", "place", "mine", "placelines", "lines"),
+    ("app", "beside", "place", "settings", "placelines", "lines"),
     ("app", "form"),
 )
 """The scopes whose keys are in force at the same time."""

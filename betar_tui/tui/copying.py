@@ -43,16 +43,21 @@ class Copying:
         else:
             self.text({"i": listing.id, "c": listing.cid, "m": "".join(listing.addrs[:1])}[what])
 
-    def peer(self, peer: PeerInfo, own_addrs: tuple[str, ...]) -> None:
-        """Ask what of a peer is to be copied, or of ourselves."""
-        texts = {"i": peer.peer_id, "a": "".join(peer.addrs[:1]), "o": "\n".join(own_addrs)}
+    def peer(self, peer: PeerInfo | None, own_addrs: tuple[str, ...]) -> None:
+        """Ask what of a peer is to be copied, or of ourselves; without a peer only the latter."""
+        texts = {
+            "i": peer.peer_id if peer else "",
+            "a": "".join(peer.addrs[:1]) if peer else "",
+            "o": "\n".join(own_addrs),
+        }
         own = f"{neutralise(own_addrs[0], SHOWN - 10)}{' and more' if own_addrs[1:] else ''}" if own_addrs else ""
         choices = (
-            Choice("i", "Id", neutralise(peer.peer_id, SHOWN)),
+            Choice("i", "Id", neutralise(texts["i"], SHOWN)),
             Choice("a", "Address", neutralise(texts["a"], SHOWN)),
             Choice("o", "Our own", own),
         )
-        self._ask(f"Copy of peer {fmt.short_id(peer.peer_id)}", choices, lambda what: self.text(texts[what]))
+        title = f"Copy of peer {fmt.short_id(peer.peer_id)}" if peer else "Copy: no peer is chosen"
+        self._ask(title, choices, lambda what: self.text(texts[what]))
 
     def text(self, text: str) -> None:
         """Copy a text; what the network sent is made harmless, line by line."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from textual.app import App
 
 from betar_tui.errors import BetarError
-from betar_tui.market.marketplace import Listing, Receipt
+from betar_tui.market.marketplace import Listing, ListingPatch, Receipt
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.announcements import other_dialect
@@ -87,6 +87,11 @@ class Deeds:
 
         self._app.push_screen(question, answered)
 
+    def renew(self, listing_id: str) -> None:
+        """Publish an own listing once more, as it is."""
+        if listing := self._own("edit", listing_id):
+            start(self._app, partial(self._renew, listing), group="renew", exclusive=False)
+
     def copy(self, what: str, listing_id: str) -> None:
         """Copy the id (i), CID (c), JSON (j) or multiaddr (m) of a listing; nothing asks which."""
         listing = self._model.listing(listing_id)
@@ -156,6 +161,19 @@ class Deeds:
         self._tell(self._model.stored(receipt))
         if not receipt.sent_to:
             self.say(f"{screen.sent_name} is stored. {PENDING}", "warning")
+        elif self._model.activity.paused:  # where it would show otherwise
+            self.say(f"{screen.sent_name} is stored, sent to {fmt.plural(receipt.sent_to, 'peer')}")
+
+    async def _renew(self, listing: Listing) -> None:
+        name = neutralise(listing.name, 60)
+        try:
+            receipt = await self.bridge.update(listing.id, ListingPatch())
+        except BetarError as error:
+            self.say(f"{name} is as it was: {neutralise(str(error), 200)}", "error")
+            return
+        self._tell(self._model.stored(receipt))
+        sent = f"sent to {fmt.plural(receipt.sent_to, 'peer')}" if receipt.sent_to else PENDING
+        self.say(f"{name} is stored once more. {sent[:1].upper()}{sent[1:]}")
 
     async def _remove(self, listing: Listing) -> None:
         name = neutralise(listing.name, 60)

@@ -225,12 +225,15 @@ class MarketModel:
 
     def told_status(self, status: Status, peers: tuple[PeerInfo, ...] | None, peers_error: str = "") -> News:
         """Take the peer's numbers."""
+        alone = bool(self.status and self.status.peers and not status.peers)
+        if alone:
+            self.activity.notice("warning", "The last peer is gone", self.clock())
         self.status = status
         if peers is None:
             self.peers, self.peers_load, self.peers_error = (), Load.FAILED, peers_error
         else:
             self.peers, self.peers_load, self.peers_error = peers, Load.READY, ""
-        news = News(status=True, listings=True)
+        news = News(status=True, listings=True, activity=alone)
         return self._tell_outcomes(self.receipts.went_out(status.topic_peers), news)
 
     def status_failed(self, message: str) -> News:

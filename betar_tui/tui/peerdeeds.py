@@ -71,11 +71,12 @@ class PeerDeeds:
 
     def copy(self, peer_id: str) -> None:
         """Ask what of a peer is to be copied."""
+        own = self._model.status.addrs if self._model.status else ()
         peer = self._model.peer(peer_id)
-        if peer is None:
-            self._say("Nothing to copy: no peer is chosen", "warning")
+        if peer is None and not own:
+            self._say("Nothing to copy: no peer is chosen, and no address of ours is known yet", "warning")
             return
-        self._copying.peer(peer, self._model.status.addrs if self._model.status else ())
+        self._copying.peer(peer, own)
 
     async def _disconnect(self, peer_id: str) -> None:
         try:

@@ -58,8 +58,8 @@ def peers(model: MarketModel) -> PaneState | None:
     if model.peers_load is Load.FAILED:
         return _error(model, "The peers cannot be read", model.peers_error)
     connect = model.keys.name("connect")
-    why = f"Looking at the bootstrap addresses and at known peers.\nPress {connect} to add one."
-    return PaneState("empty", "No peers yet", why, "connect", f"Add a peer ({connect})")
+    why = f"Peers that were met before are dialled again and again.\nPress {connect} to add one."
+    return PaneState("empty", "No peer is connected", why, "connect", f"Add a peer ({connect})")
 
 
 def activity(model: MarketModel, shown: int, filtered: bool) -> PaneState | None:

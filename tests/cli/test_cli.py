@@ -24,7 +24,7 @@ from betar_tui.control import serve_control
 from betar_tui.doctor import examine
 from betar_tui.errors import ConfigError, UsageError
 from betar_tui.logs import configure
-from betar_tui.output import print_fields, print_json
+from betar_tui.output import duration, print_fields, print_json
 
 from ..peers import harness
 
@@ -147,6 +147,11 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
         (["--bootstrap", "/ip4/127.0.0.1/tcp/1", "status"], 2, "/p2p/"),
         (["--mdns", "status"], 2, "--bootstrap"),
         (["--listing-dialect", "french", "status"], 2, "invalid choice"),
+        (["--listen", "foo", "--serve"], 2, "/ip4/0.0.0.0/tcp/4001"),
+        (["--listen", "/ip4/127.0.0.1/udp/4001/quic-v1", "status"], 2, "nothing to listen on"),
+        (["list", "--limit", "-1"], 2, "invalid count"),
+        (["export", "x.car", "--heads", "bogus"], 1, "'bogus' names no block"),
+        (["import", __file__], 1, "is no CARv1 file"),
     ],
 )
 def test_mistakes_are_said_without_a_traceback(run, arguments, code, says):
@@ -232,7 +237,7 @@ def test_text_from_the_network_is_made_safe(run):
         ('"price": 1' + "0" * 400, "price"),
         ('"price": 1e400', "price"),
         ('"price": NaN', "price"),
-        ('"price": null', "price"),
+        ('"price": null', "has no price"),
         ('"price": 1, "metadata": []', "metadata"),
         ('"price": 1, "metadata": {"x": Infinity}', "metadata"),
         ('"price": 1, "metadata": ' + "[" * 100_000, "cannot read"),
@@ -245,6 +250,65 @@ def test_a_file_with_mistakes_is_refused_in_one_line(run, tmp_path, fields, says
     code, out, err = run("publish", "--file", str(file))
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert says in err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ([], "no listings in"),
+        ([{"name": "x", "price": 1}, {"name": " x", "price": 2}], "two listings with the name"),
+        ([{"name": "x", "price": 1}, {"name": "y"}], "'y' in"),
+        ([{"name": "x", "price": 1}, 7], "listing 2 in"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused(run, tmp_path, content, says):
+    file = tmp_path / "f.json"
+    file.write_text(json.dumps(content))
+    code, out, err = run("publish", "--file", str(file))
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert says in err
+    assert run("list", "--json")[1] == "[]\n"
+
+
+def test_a_field_that_no_listing_has_is_named(run, tmp_path):
+    publish(run)
+    listed = json.loads(run("list", "--json")[1])[0]
+    file = tmp_path / "f.json"
+    file.write_text(json.dumps({**listed, "name": "other", "descripton": "oops"}))
+    code, _, err = run("publish", "--file", str(file))
+    assert (code, err) == (0, "betar-tui: left out of 'other', being no field of a listing: descripton\n")
+
+
+def test_values_are_shown_as_people_write_them(run, capsys):
+    print_fields({"none": None, "yes": True, "no": False, "list": (), "two": ["a", 1], "map": {"b": "ü"}, "zero": 0})
+    assert capsys.readouterr().out == 'none: -\nyes: yes\nno: no\nlist: -\ntwo: a, 1\nmap: {"b": "ü"}\nzero: 0\n'
+    assert [duration(each) for each in (0.4, 59.9, 60, 168.8, 3600, 90061)] == [
+        "0s",
+        "59s",
+        "1m 0s",
+        "2m 48s",
+        "1h 0m",
+        "1d 1h",
+    ]
+    assert "uptime: 0s" in run("status")[1]
+
+
+@pytest.mark.parametrize(("redirection", "says"), [("> /dev/full", "No space left"), (">&-", "stdout is closed")])
+@pytest.mark.parametrize("command", ["list", "list --json", "status"])
+def test_output_that_cannot_be_written_is_said(run, redirection, says, command):
+    publish(run)
+    line = f"{sys.executable} -m betar_tui {command} {redirection}"
+    result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert says in result.stderr
+
+
+def test_an_interrupt_while_modules_are_imported_is_no_traceback(tmp_path):
+    (tmp_path / "trio.py").write_text("raise KeyboardInterrupt\n")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    command = [sys.executable, "-m", "betar_tui", "list"]
+    result = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "PYTHONPATH": path})
+    assert (result.returncode, result.stderr) == (130, b"")
 
 
 def test_null_in_a_file_is_as_good_as_nothing(run, tmp_path):
@@ -381,6 +445,7 @@ async def test_the_doctor_asks_a_running_peer(tmp_path):
         await nursery.start(serve_control, one, settings.control_socket)
         found = {each.check: each for each in await examine(settings)}
         assert (found["store"].state, found["connectivity"].state) == ("ok", "note")
+        assert found["port"].says == f"the running peer listens on {one.online.addrs[-1]}"
         lonely = harness.config(tmp_path, bootstrap=("/ip4/127.0.0.1/tcp/1/p2p/x",))
         assert (
             "connect"

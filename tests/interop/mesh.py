@@ -6,7 +6,8 @@ betar does. Left out are one key twice in a delta and empty values, because Go's
 arrival. Each of our replicas is judged by the oracle as well. `live` is the door for tests and soak runs.
 
 A Go peer that is stopped while it walks may have a hole for good: it never fetches a block below its own heads, though its
-neighbours hold it (go-ds-crdt issues 279, 350, 355), or it has noted a tip as processed and never makes it a head (shown by
+neighbours hold it (go-ds-crdt issues 279, 350, 355), or holds one there that it never merges, or it has noted a tip as
+processed and never makes it a head (shown by
 `test_go_with_go.py::test_go_never_returns_to_a_walk_that_was_interrupted`). It then shows what the rest of its blocks mean.
 That is counted, not failed, where the hole can be shown and every other peer agrees.
 """
@@ -141,8 +142,8 @@ class GoMember(Member):
         return f" wants {wanted} mesh {mesh} queued {stats['queued_jobs']} dirty {stats['dirty']}"
 
     async def hole(self, tips: Collection[str]) -> str:
-        """A block below its heads that it does not hold, or one of the tips that it takes for merged and has not below its
-        heads; "" when there is neither."""
+        """A block below its heads that it does not hold or never merged, or one of the tips that it takes for merged and has
+        not below its heads; "" when there is none."""
         seen: set[str] = set()
         ahead = [head.cid for head in await self.go.heads()]
         while ahead:
@@ -150,6 +151,8 @@ class GoMember(Member):
             try:
                 node = decode_node(cid.from_str(name), await self.go.block(name))
             except GoPeerError:
+                return name
+            if not await self.go.processed(name):
                 return name
             seen.add(name)
             ahead += [each for each in map(cid.to_str, node.links) if each not in seen]
@@ -311,7 +314,8 @@ class Mesh:
         return all([await member.map() == first for member in members])
 
     async def broken_go_peers(self) -> list[GoMember]:
-        """The Go peers with a hole that one of ours could fill, if they were asked, and all others agree; else none."""
+        """The Go peers with a hole that one of ours could fill, if they were asked, and all others agree; else none. Where
+        only such a peer stands between ours they are connected first: it has not got what they need."""
         ours = [member for member in self.members if isinstance(member, OurMember)]
         replica = ours[0].node._writer.replica
         broken = []
@@ -320,7 +324,12 @@ class Mesh:
                 assert not replica.missing([cid.from_str(hole)]), f"nobody has {hole}"
                 await eventually(member.asks_nothing, what="a Go peer that lost a branch waits for nobody")
                 broken.append(member)
-        return broken if await self._agree([each for each in self.members if each not in broken]) else []
+        others = [each for each in self.members if each not in broken]
+        if broken and not await self._agree(others):
+            for one in ours[1:]:
+                await one.connect(ours[0].address)
+            await eventually(lambda: self._agree(others), within=PATIENCE, what="all but the broken ones agree")
+        return broken
 
     async def describe(self) -> str:
         """The state of each, for a failure."""

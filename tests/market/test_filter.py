@@ -174,9 +174,20 @@ def test_typing_on_narrows():
         ("ocr", ("", "")),
         ("ocr price ", ("", "")),
         ("p", ("", "")),
-        ("price<0.5", ("", "price<0.5")),
+        ("price", ("", "price<0.5")),
+        ("ocr !proto:", ("ocr ", "proto:x402")),
+        ("price<0.5", ("", "")),
+        ("!proto:x402", ("", "")),
+        ("seller:12", ("", "")),
         ("", ("", "")),
     ],
 )
 def test_unfinished(text, expected):
     assert unfinished(text) == expected
+
+
+def test_you_are_a_seller_too():
+    """As the table calls it."""
+    assert parse("seller:you").terms == parse("state:mine").terms
+    assert parse("!seller:You").terms == parse("!state:mine").terms
+    assert parse("seller:your").terms != parse("state:mine").terms

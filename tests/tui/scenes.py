@@ -194,7 +194,7 @@ SCENES = (
     scene("detail", "offline", keys("enter"), "□ offline", prepare=offline),
     scene("peers", "ready", keys("2"), "LISTED"),
     scene("peers", "loading", keys("2"), "Asking for peers", prepare=held("status"), ready=False),
-    scene("peers", "empty", keys("2"), "No peers yet", **ALONE),
+    scene("peers", "empty", keys("2"), "No peer is connected", **ALONE),
     scene("peers", "error", peers_error, "The peers cannot be read"),
     scene("peers", "offline", keys("2"), "no peer runs on this", prepare=offline, **NOTHING),
     scene("peer", "ready", keys("2", "enter"), "does not follow the market"),

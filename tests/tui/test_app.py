@@ -591,7 +591,7 @@ async def test_peers_and_their_listings(ui):
 @ui(listings=three, peers=0)
 async def test_connect_by_address_with_errors_in_the_dialogue(ui):
     await ui.press("2")
-    await ui.sees("No peers yet")
+    await ui.sees("No peer is connected")
     await ui.press("a")
     await ui.type("nonsense")
     await ui.press("enter")

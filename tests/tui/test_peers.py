@@ -71,7 +71,7 @@ async def test_a_peer_that_goes_while_it_is_looked_at(ui):
     await ui.press("x")
     assert ui.toasts == ["No peer is chosen, or it is no longer connected"]
     await ui.press("escape")
-    await ui.sees("No peers yet")
+    await ui.sees("No peer is connected")
 
 
 @ui(listings=items)
@@ -196,3 +196,27 @@ def test_the_columns_fit_and_leave_a_cell_for_the_scrollbar(width):
 
 def test_all_columns_are_there_where_there_is_room():
     assert list(fitting(120)) == list(COLUMNS)
+
+
+@ui(listings=items, peers=0)
+async def test_our_own_address_can_be_had_without_any_peer(ui):
+    await ui.press("2", "y")
+    await ui.sees("Copy: no peer is chosen", "Our own")
+    await ui.press("i")
+    await ui.sees("Our own")
+    await ui.press("o")
+    await ui.until(lambda: any(each.startswith("Copied /ip4/") for each in ui.toasts))
+
+
+@ui(listings=items)
+async def test_the_mouse_finds_the_way_out_of_adding_a_peer(ui):
+    await ui.press("a")
+    await ui.sees("Add a peer", "Connect (⏎)")
+    await ui.click_text("Back (Esc)")
+    await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
+
+
+@ui(listings=items)
+async def test_the_loss_of_the_last_peer_is_told(ui):
+    ui.market.go(Connectivity.ALONE)
+    await ui.sees("○ no peers", "! The last peer is gone")

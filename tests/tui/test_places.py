@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from betar_tui.errors import ControlError, StoreError
 from betar_tui.market.marketplace import DagNode, DeltaInfo, Receipt, SyncProgress
 from betar_tui.tui.actions import SLASHES
@@ -10,7 +12,7 @@ from betar_tui.tui.graph import draw
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.screens.replica import ReplicaScreen
-from tests.tui.fake import NOW, FakeMarketplace, listing, peer_id
+from tests.tui.fake import NOW, OWN, FakeMarketplace, listing, peer_id
 from tests.tui.scenes import LOG
 from tests.tui.ui import ui
 
@@ -270,3 +272,93 @@ async def test_only_a_repair_that_was_made_is_told_as_one(ui):
     assert not ui.app.model.healed
     ui.market.notice("calm: geo: removed by another peer; put again", "warning")
     await ui.sees("healed: removed by another peer")
+
+
+def place(ui) -> str:
+    return type(ui.app.screen).__name__
+
+
+@ui(listings=items, prepare=with_dag)
+async def test_every_place_is_a_key_away_from_every_other(ui):
+    screens = {"4": "ReplicaScreen", "5": "MineScreen", "6": "LogScreen", "comma": "SettingsScreen"}
+    for first in screens:
+        for second, name in screens.items():
+            await ui.press(first)
+            await ui.until(lambda first=first: place(ui) == screens[first])
+            await ui.press(second)
+            await ui.until(lambda name=name: place(ui) == name)
+            assert len(ui.app.screen_stack) == 2, "the market and one place"
+            await ui.press("1")
+            await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
+
+
+@ui(listings=items)
+async def test_panes_are_a_key_away_from_what_stands_above_them(ui):
+    await ui.press("enter")
+    assert place(ui) == "DetailScreen"
+    await ui.press("2")
+    await ui.sees("[2 Peers]")
+    await ui.press("enter")
+    assert place(ui) == "PeerScreen"
+    await ui.press("3")
+    await ui.sees("[3 Activity]")
+    assert isinstance(ui.app.screen, MainScreen)
+    assert len(ui.app.screen_stack) == 1
+
+
+@ui(listings=items, prepare=with_dag)
+async def test_the_names_at_the_top_lead_to_places(ui):
+    await ui.click_text("5 Mine")
+    await ui.until(lambda: place(ui) == "MineScreen")
+    await ui.press("escape")
+    await ui.click_text("4 Replica")
+    await ui.until(lambda: place(ui) == "ReplicaScreen")
+
+
+@ui(listings=items)
+async def test_renew_publishes_the_chosen_one_once_more(ui):
+    await ui.press("5")
+    height = ui.market.store[f"{OWN}/calm-geo"].height
+    await ui.press("u")
+    await ui.until(lambda: ui.market.store[f"{OWN}/calm-geo"].height > height)
+    await ui.until(lambda: ui.toasts == ["calm-geo is stored once more. Sent to 3 peers"])
+
+
+@ui(listings=items, peers=0)
+async def test_renew_without_peers_is_pending_and_an_error_is_told(ui):
+    await ui.press("5", "u")
+    await ui.until(lambda: any("It is pending" in each or "it is pending" in each for each in ui.toasts))
+    ui.market.fail["update"] = StoreError("the disk is full")
+    await ui.press("u")
+    await ui.until(lambda: "calm-geo is as it was: the disk is full" in ui.toasts)
+
+
+@ui(listings=items, prepare=with_dag)
+async def test_the_footer_of_a_dialogue_names_its_keys_and_no_others(ui):
+    def footer() -> str:
+        return ui.lines[-1].strip()
+
+    assert footer().startswith("? Help")
+    await ui.press("end", "d")
+    await ui.until(lambda: footer() == "y Yes  n No  Esc Back")
+    await ui.press("n")
+    await ui.until(lambda: footer().startswith("? Help"))
+    for key, shown in (("y", "Esc Back"), ("a", "Esc Back"), ("question_mark", "Esc Close")):
+        await ui.press(key)
+        await ui.until(lambda shown=shown: footer() == shown)
+        await ui.press("escape")
+        await ui.until(lambda: footer().startswith("? Help"))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 140])
+def test_the_palette_is_always_in_the_footer(width):
+    @ui(listings=items, size=(width, 24))
+    async def look(ui):
+        for pane in ("1", "2", "3"):
+            await ui.press(pane)
+            await ui.until(lambda: ui.lines[-1].rstrip().endswith("^p Palette"))
+        if width >= 120:
+            await ui.press("1")
+            await ui.until(lambda: "4 Replica  5 Mine  6 Log" in ui.lines[-1])
+
+    look()

@@ -88,7 +88,11 @@ async def test_panes_offline(ui):
 @ui(size=(120, 36), listings=[], peers=0)
 async def test_panes_empty_say_why_and_the_next_key(ui):
     await ui.sees(
-        "No listings yet", "There is no listing to show", "No peers yet", "Nothing has changed yet", "Add a peer (a)"
+        "No listings yet",
+        "There is no listing to show",
+        "No peer is connected",
+        "Nothing has changed yet",
+        "Add a peer (a)",
     )
     for key, texts in (
         ("4", ("The replica is empty", "Look again (r)")),
@@ -236,8 +240,8 @@ async def test_a_lost_socket_leaves_what_is_shown_and_comes_back(ui):
 async def test_peers_that_vanish_leave_the_market(ui):
     await ui.press("2", "end")
     ui.market.go(Connectivity.ALONE)
-    await ui.sees("No peers yet", "○ no peers")
-    for key in ("x", "f", "y", "m"):
+    await ui.sees("No peer is connected", "○ no peers")
+    for key in ("x", "f", "m"):
         await ui.press(key)
     assert isinstance(ui.app.screen, MainScreen)
     await ui.press("enter")

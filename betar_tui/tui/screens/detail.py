@@ -11,14 +11,14 @@ from betar_tui.tui.actions import bindings
 from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.live import LiveScreen
+from betar_tui.tui.screens.beside import BesideScreen
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
 
 
-class DetailScreen(LiveScreen[None]):
+class DetailScreen(BesideScreen[None]):
     """Status, the listing, keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail", first=True)]

@@ -23,8 +23,10 @@ class ConfirmScreen(ModalScreen[bool]):
     """One question that names what it is about. The safe answer has the focus."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes", show=False),
-        Binding("n,escape,q", "answer(False)", "No", show=False),
+        Binding("y", "answer(True)", "Yes"),
+        Binding("n", "answer(False)", "No"),
+        Binding("escape", "answer(False)", "Back", key_display="Esc"),
+        Binding("q", "answer(False)", "Back", show=False),
         Binding("left,right", "app.focus_next", "Other", show=False),
     ]
 
@@ -56,7 +58,7 @@ class ConfirmScreen(ModalScreen[bool]):
 class ConnectScreen(ModalScreen[PeerInfo | None]):
     """Dial a peer; errors stay in the dialogue, with the address."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Back", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Back", key_display="Esc")]
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()

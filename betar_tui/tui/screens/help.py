@@ -35,7 +35,8 @@ class HelpScreen(ModalScreen[None]):
     """Keys by place, the filter's grammar, the signs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q,f1", "close", "Close", show=False),
+        Binding("escape", "close", "Close", key_display="Esc"),
+        Binding("question_mark,q,f1", "close", "Close", show=False),
         Binding("down,j", "scroll(1)", "Down", show=False),
         Binding("up,k", "scroll(-1)", "Up", show=False),
     ]

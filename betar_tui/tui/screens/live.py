@@ -11,6 +11,7 @@ from textual.screen import Screen
 
 from betar_tui.tui.model import News
 from betar_tui.tui.widgets.banner import Banner
+from betar_tui.tui.widgets.keyline import KeyLine
 
 if TYPE_CHECKING:
     from betar_tui.tui.deeds import Deeds
@@ -43,6 +44,14 @@ class LiveScreen(Screen[Result], Generic[Result]):
 
     def tick(self) -> None:
         """A second has passed."""
+
+    def on_screen_suspend(self) -> None:
+        """Another screen stands above this one: its keys are in force."""
+        self.query(KeyLine).refresh()
+
+    def on_screen_resume(self) -> None:
+        """This screen is on top again."""
+        self.query(KeyLine).refresh()
 
     # What the lines under the status line offer
 

@@ -292,8 +292,8 @@ class MainScreen(PointingScreen):
             self._find(self._pane).focus_inside()
 
     def on_pane_tabs_chosen(self, event: PaneTabs.Chosen) -> None:
-        """A pane was clicked at the top."""
-        self.action_pane(event.pane)
+        """A pane or a place was clicked at the top."""
+        (self.action_pane if event.kind == "pane" else self.action_place)(event.name)
 
     def on_detail_view_wanted(self, event: DetailView.Wanted) -> None:
         """The history of the listing beside the table: not for every row the cursor runs past."""

@@ -28,7 +28,8 @@ class MenuScreen(ModalScreen[str | None]):
     """Answers with the key that was chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", "Back", show=False),
+        Binding("escape", "dismiss(None)", "Back", key_display="Esc"),
+        Binding("q", "dismiss(None)", "Back", show=False),
         Binding("down", "app.focus_next", "Next", show=False),
         Binding("up", "app.focus_previous", "Previous", show=False),
     ]

@@ -47,7 +47,7 @@ class MineScreen(PlaceScreen):
 
     def why_not(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
-        return "you list nothing yet" if action in ("edit", "delist") and not self.current else ""
+        return "you list nothing yet" if action in ("edit", "delist", "renew") and not self.current else ""
 
     def open(self, row: int) -> None:
         """Edit the listing."""
@@ -70,6 +70,11 @@ class MineScreen(PlaceScreen):
         """Remove the chosen one; asks once."""
         if self.current:
             self._deeds.delist(self.current)
+
+    def action_renew(self) -> None:
+        """Publish the chosen one once more."""
+        if self.current:
+            self._deeds.renew(self.current)
 
     def _own(self) -> Sequence[Listing]:
         return sorted(

@@ -18,7 +18,7 @@ from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.rows import Rows
-from betar_tui.tui.screens.live import LiveScreen
+from betar_tui.tui.screens.beside import BesideScreen
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
@@ -28,7 +28,7 @@ SHOWN_NAMES = 40
 _DIRECTIONS = {"in": "← in, dialled by it", "out": "→ out, dialled from here"}
 
 
-class PeerScreen(LiveScreen[str | None]):
+class PeerScreen(BesideScreen[str | None]):
     """Status, the peer, keys. Answers with the filter that the market is to take, if any."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("peer", first=True)]

@@ -14,7 +14,7 @@ from betar_tui.tui.actions import bindings
 from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.live import LiveScreen
+from betar_tui.tui.screens.beside import BesideScreen
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.lines import LineList, Span
@@ -50,7 +50,7 @@ class PlaceLines(LineList):
             self.show_cursor()
 
 
-class PlaceScreen(LiveScreen[None]):
+class PlaceScreen(BesideScreen[None]):
     """The base of the places."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("place", first=True)]

@@ -1,11 +1,13 @@
 """The footer: the keys that work now, in the order of the table of actions; a click presses the key.
 
-Where an action is not allowed its key is dim and struck through: pressing it tells the reason.
+Where an action is not allowed its key is dim and struck through: pressing it tells the reason. While a dialogue stands above
+the screen the footer shows the dialogue's keys. Where not all fit, the last ones are left out, the palette stays.
 """
 
 from __future__ import annotations
 
 from textual import events
+from textual.binding import Binding
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
@@ -36,28 +38,30 @@ class KeyLine(Widget):
     def render(self) -> Content:
         """Keys and labels, as many as fit."""
         self._ranges.clear()
-        pieces: list[Content] = []
-        at = 0
-        active = self.screen.active_bindings
+        active = self.app.screen.active_bindings
         keys = self._model.keys
         shown = [item.binding for item in active.values() if item.binding.show and item.binding.key != "ctrl+p"]
         # Of an action with several keys the first is shown, also where the settings gave it other ones.
         shown = [each for each in shown if each.id is None or each.key == keys.keys(each.id)[0]]
         shown.sort(key=lambda binding: ORDER.get(binding.id or "", 99))
-        palette = [item.binding for item in active.values() if item.binding.key == "ctrl+p"]
-        for binding in [*shown, *palette]:
-            key = self.app.get_key_display(binding) if binding.id is None else keys.name(binding.id)
-            label = "Palette" if binding.key == "ctrl+p" else binding.description
-            dim = bool(self._why_not(binding.action))
-            text = Content.assemble(
-                " ", (key, "dim" if dim else "bold $accent"), " ", (label, "dim strike" if dim else "")
-            )
-            if at + text.cell_length > self.size.width - 1:
-                break
-            self._ranges.append((at, at + text.cell_length + 1, binding.key))
+        drawn = [(each.key, self._draw(each)) for each in shown]
+        # A dialogue has no use for it, though Textual would open it there.
+        above = self.app.screen is not self.screen
+        palette = [] if above else [item.binding for item in active.values() if item.binding.key == "ctrl+p"]
+        last = [(each.key, self._draw(each)) for each in palette]
+        while drawn and sum(text.cell_length + 1 for _, text in (*drawn, *last)) > self.size.width:
+            drawn.pop()
+        at = 0
+        for key, text in (*drawn, *last):
+            self._ranges.append((at, at + text.cell_length + 1, key))
             at += text.cell_length + 1
-            pieces += [text, Content(" ")]
-        return Content.assemble(*pieces)
+        return Content.assemble(*(piece for _, text in (*drawn, *last) for piece in (text, Content(" "))))
+
+    def _draw(self, binding: Binding) -> Content:
+        key = self.app.get_key_display(binding) if binding.id is None else self._model.keys.name(binding.id)
+        label = "Palette" if binding.key == "ctrl+p" else binding.description
+        dim = bool(self._why_not(binding.action))
+        return Content.assemble(" ", (key, "dim" if dim else "bold $accent"), " ", (label, "dim strike" if dim else ""))
 
     def on_click(self, event: events.Click) -> None:
         """Press the key under the mouse."""
@@ -66,5 +70,5 @@ class KeyLine(Widget):
                 self.app.simulate_key(key)
 
     def _why_not(self, action: str) -> str:
-        reason = getattr(self.screen, "why_not", None)
+        reason = getattr(self.app.screen, "why_not", None)
         return str(reason(action)) if reason else ""

@@ -1,4 +1,5 @@
-"""Where one pane is seen at a time: their names, to click, with the keys that go there."""
+"""Where one pane is seen at a time: their names and those of the places beside them, to click, with the keys that go
+there."""
 
 from __future__ import annotations
 
@@ -9,7 +10,14 @@ from textual.widget import Widget
 
 from betar_tui.tui.model import MarketModel
 
-PANES = (("listings", "Market"), ("peers", "Peers"), ("activity", "Activity"))
+TABS = (
+    ("pane", "listings", "Market"),
+    ("pane", "peers", "Peers"),
+    ("pane", "activity", "Activity"),
+    ("place", "replica", "Replica"),
+    ("place", "mine", "Mine"),
+    ("place", "log", "Log"),
+)
 
 
 class PaneTabs(Widget):
@@ -18,11 +26,11 @@ class PaneTabs(Widget):
     ALLOW_SELECT = False
 
     class Chosen(Message):
-        """A name was clicked."""
+        """A name was clicked: that of a pane, or of a place."""
 
-        def __init__(self, pane: str) -> None:
+        def __init__(self, kind: str, name: str) -> None:
             super().__init__()
-            self.pane = pane
+            self.kind, self.name = kind, name
 
     def __init__(self, model: MarketModel) -> None:
         super().__init__(id="tabs")
@@ -37,19 +45,19 @@ class PaneTabs(Widget):
     def render(self) -> Content:
         """The names; the current one in brackets, so that no colour is needed."""
         parts: list[tuple[str, str]] = []
-        for key, pane, title in self._panes():
-            here = pane == self._current
+        for key, _, name, title in self._tabs():
+            here = name == self._current
             parts.append((f"[{key} {title}]", "bold $accent") if here else (f" {key} {title} ", "dim"))
         return Content.assemble(" ", *parts)
 
     def on_click(self, event: events.Click) -> None:
-        """Go to the pane under the mouse."""
+        """Go to what is under the mouse."""
         at = 1
-        for key, pane, title in self._panes():
+        for key, kind, name, title in self._tabs():
             width = len(key) + len(title) + 3
             if at <= event.x < at + width:
-                self.post_message(self.Chosen(pane))
+                self.post_message(self.Chosen(kind, name))
             at += width
 
-    def _panes(self) -> list[tuple[str, str, str]]:
-        return [(self._model.keys.name(f"pane_{pane}"), pane, title) for pane, title in PANES]
+    def _tabs(self) -> list[tuple[str, str, str, str]]:
+        return [(self._model.keys.name(f"{kind}_{name}"), kind, name, title) for kind, name, title in TABS]
