@@ -22,7 +22,7 @@ from betar_tui import __version__, logs
 from betar_tui.arguments import COMMANDS
 from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir, save_settings
 from betar_tui.errors import BetarError, UsageError
-from betar_tui.output import complain, hang_up
+from betar_tui.output import complain, hang_up, say
 
 if TYPE_CHECKING:
     from betar_tui.tui.opening import Opening
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             prepare_data_dir(config.data_dir)
             logs.configure(config.log_level, config.log_format, config.log_file)
             return _run(lambda: _serve(config))
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if not all(each is not None and each.isatty() for each in (sys.stdin, sys.stdout)):
             raise UsageError(
                 "the interface needs a terminal; betar-tui --serve runs without one, betar-tui list prints"
             )
@@ -131,8 +131,7 @@ async def _serve(config: Config) -> int:
                 await nursery.start(serve_control, node, config.control_socket)
                 await node.online.ready.wait()
                 address = (node.online.addrs or ("",))[0]
-                sys.stdout.write(f"ready peer_id={node.peer_id} addr={address} control={config.control_socket}\n")
-                sys.stdout.flush()
+                say(f"ready peer_id={node.peer_id} addr={address} control={config.control_socket}")
                 await trio.sleep_forever()
     return DONE
 

@@ -283,13 +283,16 @@ def _drafts_in(path: Path) -> tuple[ListingDraft, ...]:
     if not entries:
         raise ListingError(f"there are no listings in {path}")
     drafts: list[ListingDraft] = []
+    names: set[str] = set()
+    left_out: list[str] = []
     for i, entry in enumerate(entries, 1):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise ListingError(f"listing {i} in {path} is not an object with a name and a price")
         if unknown := sorted(entry.keys() - _FILE_FIELDS - set(LISTING_FIELDS)):
-            complain(f"left out of {entry['name']!r}, being no field of a listing: {', '.join(unknown)}")
-        if any(entry["name"].strip() == draft.name.strip() for draft in drafts):
+            left_out.append(f"left out of {entry['name']!r}, being no field of a listing: {', '.join(unknown)}")
+        if entry["name"].strip() in names:
             raise ListingError(f"{path} has two listings with the name {entry['name']!r}", "name")
+        names.add(entry["name"].strip())
         metadata = _given(entry, "metadata", {})
         if not isinstance(metadata, dict):
             raise ListingError(f"the metadata of {entry['name']!r} in {path} is not an object", "metadata")
@@ -309,6 +312,8 @@ def _drafts_in(path: Path) -> tuple[ListingDraft, ...]:
                 token_id=None if entry.get("token_id") is None else str(entry["token_id"]),
             )
         )
+    for each in left_out:
+        complain(each)
     return tuple(drafts)
 
 

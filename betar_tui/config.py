@@ -6,6 +6,7 @@ first two and hands them over as strings. Nothing here reads argv or the environ
 
 import fcntl
 import hashlib
+import ipaddress
 import math
 import os
 import re
@@ -240,9 +241,17 @@ def _bootstrap(value: object) -> tuple[str, ...]:
     return _texts(value)
 
 
+def _is_ip(text: str, version: int) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == version
+    except ValueError:
+        return False
+
+
 def _listen(value: object) -> tuple[str, ...]:
     for address in _texts(value):
-        if not re.match(r"/(ip4|ip6|dns[46]?)/[^/]+/tcp/\d+(/|$)", address):
+        found = re.match(r"/ip([46])/([^/]+)/tcp/(\d{1,5})(/|$)", address)
+        if not found or not _is_ip(found[2], int(found[1])) or int(found[3]) > 65_535:
             raise ConfigError(f"{address!r} is nothing to listen on; write it like /ip4/0.0.0.0/tcp/4001")
     return _texts(value)
 

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from rich.cells import cell_len
 
@@ -82,7 +83,9 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """One line on stderr: what, why, what to try."""
+    """One line on stderr: what, why, what to try. Where there is none, nobody is told."""
+    if sys.stderr is None:
+        return
     sys.stderr.write(f"betar-tui: {neutralise(text)}\n")
     sys.stderr.flush()
 
@@ -95,9 +98,10 @@ def listing_json(listing: Listing) -> dict[str, object]:
 
 def hang_up() -> None:
     """Whoever read stdout has left: what is still to be flushed goes nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    with suppress(AttributeError, OSError, ValueError):  # there is none, or it is no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _write(text: str) -> None:
@@ -108,6 +112,6 @@ def _write(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         raise
-    except (OSError, ValueError) as error:
+    except OSError as error:
         hang_up()  # or it is tried again at the end, and complained of once more
         raise OutputError(f"the output cannot be written: {error}") from error

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import trio
 
-from betar_tui.errors import BetarError, ListingError, NotOwnerError, UnknownListingError
+from betar_tui.errors import ListingError, NotOwnerError, UnknownListingError
 from betar_tui.market.announce import Announcer, Intent, Why
 from betar_tui.market.book import Book
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
@@ -256,7 +256,7 @@ class Seller:
             written = await self._writer.write(
                 {key: each.rendered.value for key, each in values.items()}, (), records(intents)
             )
-        except BetarError:
+        except Exception:
             # The first of several deltas may stand. Nobody was told that it worked: a later round must not publish it.
             await self._own.keep({key: intent for key, intent in before.items() if intent})
             await self._own.forget([key for key, intent in before.items() if intent is None])

@@ -109,14 +109,18 @@ class Replication:
         return self._meter.now(self.pending, self.fetcher.source)
 
     async def close(self) -> None:
-        """Tell of what is due as long as the network is there, and remember what has not come."""
-        self._unlisten()
+        """Tell of what is due as long as the network is there, also of what is written meanwhile, and remember what has not
+        come."""
         with trio.CancelScope(shield=True), trio.move_on_after(FAREWELL):
             try:
                 await self._tell_due()
                 await self._network.flush()
+                while self._due:
+                    await self._tell_due()
+                    await self._network.flush()
             except Exception:  # of a network that has failed: what ends it must not be hidden
                 log.exception("what was written last could not be told of")
+        self._unlisten()
         await self._keeper.finish()
 
     async def give(self, block: ReceivedBlock) -> None:
@@ -151,7 +155,7 @@ class Replication:
         """
         for name in heads:
             # Its block is kept here: what others write meanwhile may displace it.
-            block = self._recent.get(name, b"")
+            block = self._recent.get(name) or self._due.get(name, b"")
             self._due[name] = block if len(block) <= MAX_INLINE else b""
         self._telling.set()
         if sum(map(len, self._due.values())) > MAX_INLINE_TOTAL - MAX_INLINE:

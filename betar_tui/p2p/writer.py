@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import trio
 
-from betar_tui.errors import DecodeError
+from betar_tui.errors import DecodeError, StoreError
 from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.worker import Worker
 from betar_tui.replica import Effect, Node, Replica, Written, decode_node
@@ -151,15 +151,21 @@ class ReplicaWriter:
             return done, told, self.replica.heads
 
         async with self._lock:
-            done, told, self._heads = await self._worker.run(run)
+            try:
+                done, told, self._heads = await self._worker.run(run)
+            except trio.ClosedResourceError as error:
+                raise StoreError("this peer has stopped; nothing was changed") from error
             for deliver, prepared in told:
                 try:
                     deliver(prepared)
                 except Exception:
                     log.exception("a listener could not take a change")
-            if done.failure is not None:
-                raise done.failure
-            return done.result
+            try:
+                if done.failure is not None:
+                    raise done.failure
+                return done.result
+            finally:
+                del done  # or its failure would hold this frame, and the frame all that was merged
 
     def _merge(self, blocks: Sequence[RawBlock]) -> _Done[Outcome]:
         at = self._clock()

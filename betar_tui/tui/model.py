@@ -225,7 +225,9 @@ class MarketModel:
 
     def told_status(self, status: Status, peers: tuple[PeerInfo, ...] | None, peers_error: str = "") -> News:
         """Take the peer's numbers."""
-        alone = bool(self.status and self.status.peers and not status.peers)
+        before, found = self.status, status.connectivity
+        # A peer that was started anew has lost nobody.
+        alone = bool(before and before.peers and found is Connectivity.ALONE and status.uptime >= before.uptime)
         if alone:
             self.activity.notice("warning", "The last peer is gone", self.clock())
         self.status = status

@@ -131,9 +131,10 @@ class GoMember(Member):
     async def heads(self) -> set[str]:
         return {head.cid for head in await self.go.heads()}
 
-    async def asks_nothing(self) -> bool:
-        """Whether it asks its neighbours for no block."""
-        return not (await self.go.stats())["wants"]
+    async def rests(self) -> bool:
+        """Whether it asks its neighbours for no block and has none to merge."""
+        stats = await self.go.stats()
+        return not stats["wants"] and not stats["queued_jobs"]
 
     async def waiting(self) -> str:
         """What it asks for, and of whom it hears, in words."""
@@ -314,22 +315,36 @@ class Mesh:
         return all([await member.map() == first for member in members])
 
     async def broken_go_peers(self) -> list[GoMember]:
-        """The Go peers with a hole that one of ours could fill, if they were asked, and all others agree; else none. Where
-        only such a peer stands between ours they are connected first: it has not got what they need."""
+        """The Go peers with a hole that one of ours could fill, if they were asked. Raises AssertionError unless all others
+        agree; those of ours that only such a peer stands between are connected for that: it has not got what they need."""
         ours = [member for member in self.members if isinstance(member, OurMember)]
         replica = ours[0].node._writer.replica
         broken = []
         for member in self.members:
             if isinstance(member, GoMember) and (hole := await member.hole(await ours[0].heads())):
                 assert not replica.missing([cid.from_str(hole)]), f"nobody has {hole}"
-                await eventually(member.asks_nothing, what="a Go peer that lost a branch waits for nobody")
-                broken.append(member)
-        others = [each for each in self.members if each not in broken]
-        if broken and not await self._agree(others):
-            for one in ours[1:]:
-                await one.connect(ours[0].address)
+                await eventually(member.rests, what="a Go peer that lost a branch waits for nobody")
+                if await member.hole(await ours[0].heads()):
+                    broken.append(member)
+        if broken:
+            others = [each for each in self.members if each not in broken]
+            for one in ours:
+                if one not in self._reached(ours[0], others):
+                    await one.connect(ours[0].address)
             await eventually(lambda: self._agree(others), within=PATIENCE, what="all but the broken ones agree")
         return broken
+
+    def _reached(self, start: Member, among: Sequence[Member]) -> set[Member]:
+        """Whom wires that are up lead to from one of these, through these alone."""
+        reached, ahead = {start}, [start]
+        while ahead:
+            here = ahead.pop()
+            ends = [(wire.near, wire.far) for wire in self.wires if wire.up]
+            for end in [b for a, b in (*ends, *((b, a) for a, b in ends)) if a is here and b in among]:
+                if end not in reached:
+                    reached.add(end)
+                    ahead.append(end)
+        return reached
 
     async def describe(self) -> str:
         """The state of each, for a failure."""

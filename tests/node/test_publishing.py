@@ -4,9 +4,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from betar_tui.errors import ListingError
+from betar_tui.errors import ListingError, StoreError
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.node import Node, open_node
+from betar_tui.store.database import Store
 
 from ..peers.harness import config
 
@@ -51,6 +52,28 @@ async def test_a_mistake_of_the_caller_stays_with_the_caller(tmp_path):
         (error,) = await publish_together(node, ListingDraft(None, 1))
         assert isinstance(error, AttributeError)
         assert await _names(node) == GOOD
+
+
+async def test_what_failed_for_whatever_reason_is_not_published_later(tmp_path, monkeypatch):
+    """The first of several deltas stands, and with it the records of all of them."""
+    drafts = [ListingDraft(f"big-{n}", 1, "x" * 16_000) for n in range(80)]
+    async with open_node(config(tmp_path), network=False) as node:
+        apply, applied = Store.apply, []
+
+        def breaks(self: Store, *changes: object) -> None:
+            if applied:
+                raise RuntimeError("broken")
+            applied.append(changes)
+            apply(self, *changes)
+
+        monkeypatch.setattr(Store, "apply", breaks)
+        with pytest.raises(RuntimeError, match="broken"):
+            await node.publish(drafts)
+        monkeypatch.undo()
+        assert await trio.to_thread.run_sync(node._store.own) == {}
+        assert 0 < len(await _names(node)) < 80
+    with pytest.raises(StoreError):
+        await node.publish([ListingDraft("late", 1)])
 
 
 async def test_publishing_nothing_is_a_turn_for_others(tmp_path):

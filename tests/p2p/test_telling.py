@@ -213,6 +213,34 @@ async def test_what_others_write_does_not_displace_the_block_of_a_head_that_is_d
     assert told.block
 
 
+async def test_a_block_that_is_kept_is_kept_when_its_head_is_told_again(
+    teller: Teller, autojump_clock: MockClock
+) -> None:
+    teller.put("/agents/a")
+    await wait_all_tasks_blocked()
+    due = teller.put("/agents/b")
+    for n in range(replication.MAX_RECENT):
+        teller.writer.merged(node((), [(f"/agents/{n}", b"2")], (), 1), "alice")
+    teller.replication.tell([due])
+    await trio.sleep(replication.GATHERED * 2)
+    (told,) = [head for head in teller.network.sent[1][1] if head.cid == due]
+    assert told.block
+
+
+async def test_what_is_written_while_a_peer_stops_is_told_of_too(autojump_clock: MockClock) -> None:
+    teller = Teller()
+    first, later = teller.put("/agents/a"), list[bytes]()
+
+    async def flush() -> None:
+        await trio.sleep(replication.FAREWELL / 10)
+        if not later:
+            later.append(teller.put("/agents/b"))
+
+    teller.network.flush = flush  # type: ignore[method-assign]
+    await teller.replication.close()
+    assert teller.named() == [[first], later]
+
+
 async def test_a_peer_that_stops_tells_of_what_is_due(teller: Teller, autojump_clock: MockClock) -> None:
     first = teller.put("/agents/a")
     await wait_all_tasks_blocked()

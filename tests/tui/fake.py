@@ -172,9 +172,8 @@ class FakeMarketplace:
             bytes=len(self.store) * 900,
             pending=0,
             tombstones=0,
-            uptime=12.0,
             connectivity=self.connectivity,
-            **self.more_status,  # type: ignore[arg-type]
+            **{"uptime": 12.0, **self.more_status},  # type: ignore[arg-type]
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:

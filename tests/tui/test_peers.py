@@ -220,3 +220,11 @@ async def test_the_mouse_finds_the_way_out_of_adding_a_peer(ui):
 async def test_the_loss_of_the_last_peer_is_told(ui):
     ui.market.go(Connectivity.ALONE)
     await ui.sees("○ no peers", "! The last peer is gone")
+
+
+@ui(listings=items)
+async def test_a_peer_that_was_started_anew_has_lost_nobody(ui):
+    ui.market.more_status["uptime"] = 1.0
+    ui.market.go(Connectivity.ALONE)
+    await ui.sees("○ no peers")
+    assert "is gone" not in ui.text

@@ -1,7 +1,8 @@
 """The footer: the keys that work now, in the order of the table of actions; a click presses the key.
 
 Where an action is not allowed its key is dim and struck through: pressing it tells the reason. While a dialogue stands above
-the screen the footer shows the dialogue's keys. Where not all fit, the last ones are left out, the palette stays.
+the screen the footer shows the dialogue's keys, to be read alone: the dialogue has buttons. Where not all fit, the last ones
+are left out, the palette stays.
 """
 
 from __future__ import annotations
