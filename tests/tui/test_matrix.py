@@ -1,6 +1,7 @@
 """Every screen in its states, in three sizes, dark and light, as text files.
 
-A change shows as a diff of letters or colours. Take the new ones with `--snapshot-update` after a look at them:
+A change shows as a diff of letters or colours. Take the new ones with `--snapshot-update` after a look at them, the old
+files in place: where none is there to be waited for, the first picture that seems at rest is taken, perhaps too soon.
 `PICTURES=directory` writes each as an SVG as well. The screen may take its time to become what the file shows.
 """
 
