@@ -113,11 +113,11 @@ class Replication:
         come."""
         with trio.CancelScope(shield=True), trio.move_on_after(FAREWELL):
             try:
-                await self._tell_due()
-                await self._network.flush()
-                while self._due:
+                while True:
                     await self._tell_due()
                     await self._network.flush()
+                    if not self._due:
+                        break
             except Exception:  # of a network that has failed: what ends it must not be hidden
                 log.exception("what was written last could not be told of")
         self._unlisten()
