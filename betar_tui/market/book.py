@@ -6,7 +6,7 @@ Fed with the effects of merges, it answers with the changes that people and scri
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from betar_tui.errors import FilterError, ListingError
@@ -14,7 +14,6 @@ from betar_tui.market.index import ListingIndex
 from betar_tui.market.listing import decode, description_of, same_but_for_time
 from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingPage, Provenance
 from betar_tui.market.order import SORT_COLUMNS
-from betar_tui.market.provenance import Verify, verify
 from betar_tui.p2p.writer import Applied
 from betar_tui.replica import Effect, Node, keys
 from betar_tui.replica import cid as cids
@@ -40,11 +39,12 @@ class Reading:
 
 
 class Book:
-    """All listings, the hidden ones apart. `own_peer_id` tells which are mine, `verify` who signed one."""
+    """All listings, the hidden ones apart. `own_peer_id` tells which are mine; values that `vouched` knows are, without a
+    look at their signature."""
 
-    def __init__(self, own_peer_id: str, verify: Verify = verify) -> None:
+    def __init__(self, own_peer_id: str, vouched: Callable[[bytes], bool] = lambda value: False) -> None:
         self._own = own_peer_id
-        self._verify = verify
+        self._vouched = vouched
         self._shown: dict[str, Listing] = {}
         self._invalid: dict[str, Listing] = {}
         self._unreadable: dict[str, str] = {}
@@ -177,7 +177,9 @@ class Book:
         if winner is None:
             return None
         try:
-            return decode(key, winner, at, self._own, proven, self._verify)
+            if proven is None and self._vouched(winner.value):
+                proven = Provenance.VERIFIED
+            return decode(key, winner, at, self._own, proven)
         except ListingError as error:
             return str(error)
         except Exception as error:

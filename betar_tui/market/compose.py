@@ -84,7 +84,10 @@ def render(
         fields["signature"] = signer.sign(fields)
     except ValueError as error:
         raise ListingError(f"the listing has a value that cannot be signed: {error}", "metadata") from error
-    return Rendered(encode(fields), file)
+    value = encode(fields)
+    if document["seller_id"] == signer.peer_id:
+        signer.made(value)
+    return Rendered(value, file)
 
 
 def _in_betar_go(fields: Mapping[str, object]) -> tuple[Document, tuple[bytes, bytes]]:

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from betar_tui.errors import ListingError
-from betar_tui.market import provenance
 from betar_tui.market.marketplace import Listing, Provenance
-from betar_tui.market.provenance import Verify
+from betar_tui.market.provenance import verify
 from betar_tui.replica import cid as cids
 from betar_tui.replica import keys
 from betar_tui.store.facts import Winner
@@ -71,10 +70,9 @@ def decode(
     at: float,
     own_peer_id: str,
     proven: Provenance | None = None,
-    verify: Verify = provenance.verify,
 ) -> Listing:
     """The listing under a key. `at` is when the value was applied, Unix seconds; `proven` is what its signature was
-    found to show before, None to look, as `verify` does. Raises ListingError."""
+    found to show before, None to look. Raises ListingError."""
     fields = parse_value(winner.value)
     listing_id = _string(fields, "id")
     if keys.of_agent(listing_id) != key:

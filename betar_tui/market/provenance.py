@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import base58
@@ -27,38 +27,41 @@ _PEER_ID_PREFIX = b"\x00\x24\x08\x01\x12\x20"
 _INTEGERS = range(-(1 << 64), 1 << 64)
 
 
-Verify = Callable[[Mapping[str, object], str], Provenance]
-"""What `verify` and `Signer.verify` are."""
-
 _MADE = 4096
-"""So many own signatures are known without a check, which takes twice as long as signing."""
+"""So many values of ours are known without a check, which takes twice as long as signing."""
 
 
 class Signer:
     """Signs listings with a peer's key, given as its 32-byte Ed25519 seed."""
 
     def __init__(self, seed: bytes) -> None:
-        self._made: OrderedDict[bytes, bytes] = OrderedDict()
+        self._made: OrderedDict[bytes, None] = OrderedDict()
         self._key = SigningKey(seed)
         self._public = bytes(self._key.verify_key)
         self.peer_id = peer_id_of(self._public)
 
     def sign(self, listing: Mapping[str, object]) -> dict[str, str]:
         """The `signature` of a listing; one that the listing already has is left out of what is signed."""
-        message = signed_bytes(listing)
-        signature = self._key.sign(message).signature
-        self._made[signature] = _digest(message)
-        if len(self._made) > _MADE:
-            self._made.popitem(last=False)
+        signature = self._key.sign(signed_bytes(listing)).signature
         return {
             "alg": ALGORITHM,
             "key": base64.b64encode(self._public).decode(),
             "sig": base64.b64encode(signature).decode(),
         }
 
-    def verify(self, listing: Mapping[str, object], seller_id: str) -> Provenance:
-        """The same as `verify`; one of the last signatures made here needs no check, once. Any thread may call."""
-        return verify(listing, seller_id, self._made if seller_id == self.peer_id else None)
+    def made(self, value: bytes) -> None:
+        """Remember a value that `verify` would find to be this seller's."""
+        self._made[_digest(value)] = None
+        if len(self._made) > _MADE:
+            self._made.popitem(last=False)
+
+    def vouches(self, value: bytes) -> bool:
+        """Whether it is one of the last that were made here: it needs no check, once. Any thread may call."""
+        try:
+            del self._made[_digest(value)]
+        except KeyError:
+            return False
+        return True
 
 
 def peer_id_of(public_key: bytes) -> str:
@@ -66,11 +69,8 @@ def peer_id_of(public_key: bytes) -> str:
     return base58.b58encode(_PEER_ID_PREFIX + public_key).decode()
 
 
-def verify(
-    listing: Mapping[str, object], seller_id: str, made: MutableMapping[bytes, bytes] | None = None
-) -> Provenance:
-    """Whether the listing is signed by its seller, unsigned, or signed wrongly. `made` are signatures by this seller, each
-    with the SHA-256 of what it signs; one that is found is taken out."""
+def verify(listing: Mapping[str, object], seller_id: str) -> Provenance:
+    """Whether the listing is signed by its seller, unsigned, or signed wrongly."""
     signature = listing.get("signature")
     if signature is None:
         return Provenance.UNSIGNED
@@ -84,16 +84,14 @@ def verify(
         peer_id, key = _key_of(public)
         if peer_id != seller_id:
             return Provenance.INVALID
-        message = signed_bytes(listing)
-        if not made or made.pop(raw, None) != _digest(message):
-            key.verify(message, raw)
+        key.verify(signed_bytes(listing), raw)
     except (binascii.Error, ValueError, RecursionError, CryptoError):
         return Provenance.INVALID
     return Provenance.VERIFIED
 
 
-def _digest(message: bytes) -> bytes:
-    return hashlib.sha256(message).digest()
+def _digest(value: bytes) -> bytes:
+    return hashlib.sha256(value).digest()
 
 
 @lru_cache(1024)

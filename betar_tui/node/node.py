@@ -129,7 +129,7 @@ class Node:
         signer = Signer(seed)
         self.peer_id = signer.peer_id
         self._writer = ReplicaWriter(Replica(store), clock)
-        self._book = Book(self.peer_id, signer.verify)
+        self._book = Book(self.peer_id, signer.vouches)
         self._verdicts = store.verdicts()
         self._book.fill(store.values(keys.span(keys.AGENTS)), self._verdicts)
         self._writer.listen(self._read, self._take)

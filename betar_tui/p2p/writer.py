@@ -1,8 +1,8 @@
 """The replica behind one lock and off the event loop.
 
-Every merge and every write goes through here, one at a time, in a thread of its own; whoever listens is told in the loop's
-own thread, in the order in which the replica changed. A cancelled caller does not stop what has begun: the change is
-then remembered and told of all the same.
+Every merge and every write goes through here, one at a time, in a thread of its own, or where it is asked for: see `Worker`
+about single puts that follow one another. Whoever listens is told in the loop's own thread, in the order in which the
+replica changed. A cancelled caller does not stop what has begun: the change is then remembered and told of all the same.
 """
 
 import logging
@@ -85,7 +85,7 @@ class ReplicaWriter:
         return self._heads
 
     def listen(self, prepare: Callable[[Applied], T], deliver: Callable[[T], None]) -> Callable[[], None]:
-        """Be told of every change, until the returned function is called: `prepare` does the work in the worker thread,
+        """Be told of every change, until the returned function is called: `prepare` does the work where the change is made,
         `deliver` gets its result in the loop's thread. What they raise is logged and stops nobody else."""
         entry = (prepare, deliver)
         self._listeners.append(entry)
@@ -126,7 +126,7 @@ class ReplicaWriter:
                 failure = error
             return _Done(applied, tuple(written), failure)
 
-        return await self._alone(work)
+        return await self._alone(work, brief=len(puts) == 1 and not wanted)
 
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         """Those of the blocks that are not held."""
@@ -138,7 +138,7 @@ class ReplicaWriter:
         """The same, told at once even while a merge runs: what that merge brings may still be named."""
         return await trio.to_thread.run_sync(self.replica.missing, cids)
 
-    async def _alone(self, work: Callable[[], _Done[T]]) -> T:
+    async def _alone(self, work: Callable[[], _Done[T]], brief: bool = False) -> T:
         def run() -> tuple[_Done[T], list[tuple[Callable[[Any], None], Any]], Mapping[bytes, int]]:
             done = work()
             told = []
@@ -152,7 +152,7 @@ class ReplicaWriter:
 
         async with self._lock:
             try:
-                done, told, self._heads = await self._worker.run(run)
+                done, told, self._heads = await self._worker.run(run, brief)
             except trio.ClosedResourceError as error:
                 raise StoreError("this peer has stopped; nothing was changed") from error
             for deliver, prepared in told:

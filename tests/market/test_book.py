@@ -65,6 +65,14 @@ def test_a_verdict_serves_the_value_it_was_found_for_and_no_other_in_the_same_bl
     assert (len(believed), believed.invalid) == (0, 2)
 
 
+def test_a_value_that_is_vouched_for_is_not_checked_and_no_other_is_spared():
+    mine, forged = (json.dumps({**json.loads(value()), "price": price}).encode() for price in (1, 2))
+    book = Book(SIGNER.peer_id, {mine}.__contains__)
+    for found, listed in ((mine, (1, 0)), (forged, (0, 1))):
+        book.take(book.read(Applied((), (Effect(key(), None, winner(found)),), True, "", 5.0)))
+        assert (len(book), book.invalid) == listed
+
+
 def test_who_is_muted_is_not_known_outside_the_interface():
     with pytest.raises(FilterError, match="setting of the interface"):
         Book(SIGNER.peer_id).page("state:muted", "", 0, 0.0)

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from betar_tui.market import provenance
 from betar_tui.market.marketplace import Provenance
 from betar_tui.market.provenance import PREFIX, Signer, signed_bytes, verify
 
@@ -95,29 +94,14 @@ def test_an_integer_beyond_64_bits_has_no_signed_form():
     assert verify({**signed(), "n": 1 << 70}, SIGNER.peer_id) is Provenance.INVALID
 
 
-def test_a_signer_knows_what_it_signed_and_nothing_else() -> None:
-    """Without a check, once, and only for the very bytes."""
+def test_a_signer_knows_the_values_it_made_once_each_and_nothing_else() -> None:
     signer = Signer(b"\x05" * 32)
-    listing = {"id": "x", "price": 1.0}
-    signed = {**listing, "signature": signer.sign(listing)}
-    forged = {**signed, "price": 2.0}
-    checked = 0
-
-    class Watched(provenance.VerifyKey):
-        def verify(self, *arguments: object, **named: object) -> bytes:
-            nonlocal checked
-            checked += 1
-            return bytes(super().verify(*arguments, **named))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(provenance, "VerifyKey", Watched)
-        assert signer.verify(signed, signer.peer_id) is Provenance.VERIFIED
-        assert checked == 0
-        assert signer.verify(signed, signer.peer_id) is Provenance.VERIFIED
-        assert checked == 1
-        signer.sign(listing)
-        assert signer.verify(forged, signer.peer_id) is Provenance.INVALID
-        assert signer.verify(signed, OTHER.peer_id) is Provenance.INVALID
-        assert checked == 2
-        stolen = {**signed, "signature": {**signer.sign(listing), "key": OTHER.sign(listing)["key"]}}
-        assert signer.verify(stolen, OTHER.peer_id) is Provenance.INVALID
+    signer.made(b"one")
+    signer.made(b"two")
+    assert not signer.vouches(b"three")
+    assert signer.vouches(b"one")
+    assert not signer.vouches(b"one")
+    for n in range(5000):
+        signer.made(b"%d" % n)
+    assert not signer.vouches(b"two")
+    assert signer.vouches(b"4999")

@@ -3,14 +3,14 @@
 import queue
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 import trio
 import trio.testing
 
-from betar_tui.p2p.worker import Worker
+from betar_tui.p2p.worker import LONG, ROW, WARY, Worker
 
 
 @pytest.fixture
@@ -156,3 +156,110 @@ async def test_a_loop_that_has_ended_meanwhile_does_not_end_the_thread(worker: W
             patch.undo()
             assert await worker.run(lambda: 7) == 7
             trio.lowlevel.reschedule(waiting[0])
+
+
+class _Times:
+    """A clock that goes on only where a test says so, and jobs that take as long as it says."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def job(self, takes: float) -> Callable[[], threading.Thread]:
+        def work() -> threading.Thread:
+            self.now += takes
+            return threading.current_thread()
+
+        return work
+
+
+@pytest.fixture
+def times() -> _Times:
+    return _Times()
+
+
+@pytest.fixture
+def timed(times: _Times) -> Iterator[Worker]:
+    worker = Worker("jobs", times)
+    yield worker
+    worker.close()
+
+
+async def _here(worker: Worker, job: Callable[[], threading.Thread], brief: bool = True) -> bool:
+    """Whether a job was done in the loop's thread."""
+    return await worker.run(job, brief) is threading.current_thread()
+
+
+async def test_brief_jobs_in_a_row_are_done_in_the_loops_thread(times: _Times, timed: Worker) -> None:
+    brief = times.job(0.001)
+    assert [await _here(timed, brief) for _ in range(4)] == [False, True, True, True]
+    times.now += 2 * ROW
+    assert [await _here(timed, brief) for _ in range(2)] == [False, True]
+
+
+async def test_a_job_that_may_be_long_is_never_done_there(times: _Times, timed: Worker) -> None:
+    brief = times.job(0.001)
+    assert [await _here(timed, brief, how) for how in (True, False, True, False)] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("before", [0, 1, 5])
+async def test_after_a_long_one_the_thread_does_them_for_a_while(times: _Times, timed: Worker, before: int) -> None:
+    """Wherever the long one was done."""
+    brief = times.job(0.001)
+    for _ in range(before):
+        await timed.run(brief, brief=True)
+    await timed.run(times.job(LONG), brief=True)
+    until = times.now + WARY
+    seen = []
+    while times.now < until:
+        seen.append(await _here(timed, brief))
+    assert len(seen) > 500
+    assert not any(seen)
+    assert await _here(timed, brief)
+
+
+async def test_a_brief_one_does_not_overtake_what_waits(times: _Times, timed: Worker) -> None:
+    order = list[str]()
+    for _ in range(2):
+        assert await timed.run(times.job(0.001), brief=True)
+    with _gate() as gate:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(timed.run, lambda: (gate.wait(), order.append("long")))
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(timed.run, lambda: order.append("brief"), True)
+            await trio.testing.wait_all_tasks_blocked()
+            before = list(order)
+            gate.set()
+    assert before == []
+    assert order == ["long", "brief"]
+
+
+async def test_a_row_lets_others_have_their_turns_and_is_not_cut_short(times: _Times, timed: Worker) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        for _ in range(20):
+            await timed.run(times.job(0.001), brief=True)
+        assert turns >= 19
+        nursery.cancel_scope.cancel()
+        assert await _here(timed, times.job(0.001))
+
+
+async def test_what_a_brief_job_raises_is_raised_there_too(times: _Times, timed: Worker) -> None:
+    def work() -> None:
+        times.now += LONG
+        raise ValueError("no")
+
+    await timed.run(times.job(0.001), brief=True)
+    with pytest.raises(ValueError, match="no"):
+        await timed.run(work, brief=True)
+    assert not await _here(timed, times.job(0.001))
