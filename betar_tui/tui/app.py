@@ -253,14 +253,11 @@ class BetarApp(App[None]):
 
     def on_linked(self, message: Linked) -> None:
         """The stream is up: load what may have been missed. Or it is down: say so."""
-        known = self.model.link_error
-        self.model.link_error = message.error
         if message.error:
-            if not known:
-                self.model.activity.notice("error", f"Lost the peer: {message.error}", self.model.clock())
-            self._sync(News(listings=True, status=True, activity=True))
+            self._sync(self.model.lost(message.error))
             return
-        if known:
+        if self.model.link_error:
+            self.model.link_error = ""
             self.model.activity.notice("info", "The peer is back", self.model.clock())
         self.load()
         self.ask_status()

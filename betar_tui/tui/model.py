@@ -244,6 +244,14 @@ class MarketModel:
             self.peers_load, self.peers_error = Load.FAILED, message
         return News(status=True)
 
+    def lost(self, message: str) -> News:
+        """The peer cannot be followed any more; its listings stay, whom it is connected to is unknown from now on."""
+        if not self.link_error:
+            self.activity.notice("error", f"Lost the peer: {message}", self.clock())
+        self.link_error = message
+        self.peers, self.peers_load, self.peers_error = (), Load.FAILED, message
+        return News(listings=True, status=True, activity=True)
+
     def apply(self, events: Sequence[Event]) -> News:
         """Follow a batch of events."""
         news = News()

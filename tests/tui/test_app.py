@@ -119,9 +119,12 @@ async def test_lost_peer_is_said_and_found_again(ui):
     ui.market.fail["events"] = ControlError("the running peer went away")
     ui.market.break_stream()
     await ui.sees("✗ lost the peer", "amber-ocr")
+    assert "peers 3" not in ui.text
+    await ui.press("2")
+    await ui.sees("The peers cannot be read", "the running peer went away", "Try again (r)")
     ui.market.fail.clear()
     await ui.press("r")
-    await ui.sees("● online")
+    await ui.sees("● online", "peers 3", "AGENT" if ui.app.size.width > 100 else "PEER")
     assert [entry.text for entry in ui.app.model.activity.entries][-1] == "The peer is back"
 
 

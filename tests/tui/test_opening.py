@@ -5,7 +5,7 @@ import trio
 import trio.testing
 
 from betar_tui.errors import ControlError
-from betar_tui.market.marketplace import ListingDraft, ListingPage, Missed
+from betar_tui.market.marketplace import ListingDraft, ListingPage, Missed, Notice
 from betar_tui.tui.app import Arrived, Loaded
 from betar_tui.tui.model import Load, News
 from betar_tui.tui.opening import LISTED_BY, Opening
@@ -45,6 +45,25 @@ async def test_the_first_listings_show_until_all_can_be_had(nursery):
         assert len((await opening.listings()).listings) == 2
         fake.notice("hello")
         assert (await stream.receive()).text == "hello"
+    async with opening.events() as stream:
+        fake.notice("again")
+        assert (await stream.receive()).text == "again"
+
+
+async def test_what_there_is_to_say_about_it_is_told_once_and_first(nursery):
+    opening, fake, told = Opening(), FakeMarketplace([listing("amber-ocr", 0.02)]), []
+
+    async def follow() -> None:
+        async with opening.events() as stream:
+            told.append(await stream.receive())
+            fake.notice("hello")
+            told.append(await stream.receive())
+
+    nursery.start_soon(follow)
+    await trio.testing.wait_all_tasks_blocked()
+    opening.opened(fake, Notice("info", "attached", 1.0))
+    await trio.testing.wait_all_tasks_blocked()
+    assert [each.text for each in told] == ["attached", "hello"]
     async with opening.events() as stream:
         fake.notice("again")
         assert (await stream.receive()).text == "again"
