@@ -137,3 +137,21 @@ async def test_settings_are_kept_and_what_is_wrong_with_them_is_said(tmp_path):
         await window.shows("or P to publish")
         await window.keys(",")
         await window.shows("(•) betar-light")
+
+
+async def test_an_attached_interface_loses_its_peer_and_finds_it_again(tmp_path):
+    mine = tmp_path / "mine"
+    async with (
+        served(tmp_path / "other") as other,
+        served(mine, "--bootstrap", other.address) as peer,
+        terminal(tmp_path, "--data-dir", str(mine)) as window,
+    ):
+        await window.shows("Attached to the peer", "● online", "peers 1")
+        await window.keys("2")
+        await window.shows(f"{other.peer_id[:4]}…")
+        peer.process.kill()
+        await window.shows("✗ lost the peer", "The peers cannot be read")
+        await window.lacks(f"{other.peer_id[:4]}…")
+        async with served(mine, "--bootstrap", other.address):
+            await window.keys("r")
+            await window.shows("● online", "peers 1", f"{other.peer_id[:4]}…")
