@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -183,12 +182,10 @@ async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, 
     importing libp2p keeps the interpreter busy for a second."""
     await framed.wait()
     from betar_tui.control import ControlClient, serve_control
-    from betar_tui.market.marketplace import Notice
 
     client = ControlClient(config.control_socket)
     if await client.running():
-        where = "Attached to the peer that runs on this data directory; it goes on when you leave"
-        opening.opened(client, Notice("info", where, time.time()))
+        opening.opened(client)
         return
     from betar_tui.node import Glimpse, open_node
 

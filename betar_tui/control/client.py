@@ -1,5 +1,6 @@
 """The client's side of the control socket: a `Marketplace` that another process runs."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -22,12 +23,14 @@ from betar_tui.market.marketplace import (
     ListingDraft,
     ListingPage,
     ListingPatch,
+    Notice,
     PeerInfo,
     Receipt,
     Status,
 )
 
 _BUFFER = 1024
+_ATTACHED = "Attached to the peer that runs on this data directory; it goes on when you leave"
 
 
 class ControlClient:
@@ -114,7 +117,7 @@ class ControlClient:
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
-        """See `Marketplace`. The channel ends when the peer does."""
+        """See `Marketplace`. The first event says whose peer this is. The channel ends when the peer does."""
         async with await self._connect() as stream:
             messages = lines(stream)
             try:
@@ -126,6 +129,7 @@ class ControlClient:
                 ) from error
             async with trio.open_nursery() as nursery:
                 send, receive = trio.open_memory_channel[Event](_BUFFER)
+                send.send_nowait(Notice("info", _ATTACHED, time.time()))
                 nursery.start_soon(_forward, messages, send)
                 async with receive:
                     yield receive

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from betar_tui.errors import ListingError
 from betar_tui.market import unixfs
-from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, encode
+from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, dialect_of, encode
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
 from betar_tui.market.provenance import Signer
 from betar_tui.replica import cid as cids
@@ -85,7 +85,7 @@ def render(
     except ValueError as error:
         raise ListingError(f"the listing has a value that cannot be signed: {error}", "metadata") from error
     value = encode(fields)
-    if document["seller_id"] == signer.peer_id:
+    if fields.get(dialect_of(fields).seller) == signer.peer_id:
         signer.made(value)
     return Rendered(value, file)
 

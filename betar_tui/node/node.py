@@ -118,7 +118,7 @@ async def _acquire(lock: DirectoryLock, patient: bool) -> None:
 
 
 class Node:
-    """One peer. Made by `open_node`; blocking work goes to worker threads."""
+    """One peer. Made by `open_node`; blocking work goes to worker threads, single puts in a row apart."""
 
     def __init__(self, config: Config, seed: bytes, store: Store, clock: Callable[[], float]) -> None:
         self._store = store
@@ -128,7 +128,7 @@ class Node:
         self._hub = EventHub()
         signer = Signer(seed)
         self.peer_id = signer.peer_id
-        self._writer = ReplicaWriter(Replica(store), clock)
+        self._writer = ReplicaWriter(Replica(store), clock, store.is_free)
         self._book = Book(self.peer_id, signer.vouches)
         self._verdicts = store.verdicts()
         self._book.fill(store.values(keys.span(keys.AGENTS)), self._verdicts)

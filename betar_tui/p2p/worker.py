@@ -3,9 +3,10 @@
 trio's threads take any job: each costs a turn of the loop for a place among them, a context, and a name for the thread,
 together a tenth of a put. What stays the same: whoever waits for a job cannot be cancelled, nor interrupted.
 
-To another thread and back takes half as long as a put itself: two processors are woken, and each has in its cache what the
-other one needs. Jobs that are meant to be brief and come one straight after the other are therefore done where they are
-asked for, a turn of the loop each, until one of them takes long.
+To another thread and back takes a third of what a put does: two processors are woken, and each has in its cache what the
+other one needs. Brief jobs that come one straight after the other are therefore done where they are asked for, a turn of
+the loop each, as long as they are brief, and not for long at a stretch: while one is done in the thread, all others in the
+loop catch up.
 """
 
 import math
@@ -20,10 +21,10 @@ import trio
 
 T = TypeVar("T")
 
-LONG = 0.015
-"""A job that takes so many seconds is not brief: no frame comes late for less."""
-WARY = 1.0
-"""So many seconds after a long one, brief jobs go to the thread: the disk is slow, or somebody else is at it."""
+LONG = 0.003
+"""After a job that took so many seconds the next one goes to the thread: there is little to be won."""
+STRETCH = 0.02
+"""After so many seconds of jobs in the loop's thread one goes to the other: all else has had but a turn between two."""
 ROW = 0.005
 """A job that comes so many seconds after the last brief one belongs to the same row."""
 
@@ -55,25 +56,24 @@ class _Row:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._last = -math.inf
-        self._wary_until = -math.inf
+        self._ended = -math.inf
+        self._took = self._stretch = 0.0
 
-    def goes_on(self) -> bool:
-        """Whether a job that comes now is one of a row of brief ones."""
-        now = self._clock()
-        return now - self._last < ROW and now >= self._wary_until
+    def may_go_on(self) -> bool:
+        """Whether a job that comes now may be done in the loop's thread."""
+        return self._clock() - self._ended < ROW and self._took < LONG and self._stretch < STRETCH
 
-    def timing(self, work: Callable[[], T]) -> Callable[[], T]:
-        """A job that is meant to be brief, to be done in any thread."""
+    def timing(self, work: Callable[[], T], here: bool) -> Callable[[], T]:
+        """A job that is meant to be brief, to be done `here` in the loop's thread or in the other."""
 
         def timed() -> T:
             began = self._clock()
             try:
                 return work()
             finally:
-                self._last = self._clock()
-                if self._last - began >= LONG:
-                    self._wary_until = self._last + WARY
+                self._ended = self._clock()
+                self._took = self._ended - began
+                self._stretch = self._stretch + self._took if here else 0.0
 
         return timed
 
@@ -90,16 +90,17 @@ class Worker:
         self._closed = False
 
     @trio.lowlevel.enable_ki_protection
-    async def run(self, work: Callable[[], T], brief: bool = False) -> T:
+    async def run(self, work: Callable[[], T], brief: Callable[[], bool] | None = None) -> T:
         """What `work` returns or raises, called in the thread. Cancelling does not shorten it.
 
-        A `brief` one is called in the loop's thread where it follows others and no job waits. Raises ClosedResourceError
-        once it is closed.
+        A job that is meant to be brief may be called in the loop's thread instead, where it follows others, no job waits,
+        and `brief` says that nothing will hold it up. Raises ClosedResourceError once it is closed.
         """
         if self._closed:
             raise trio.ClosedResourceError(f"the thread {self._name!r} has ended")
-        job = _Job(self._row.timing(work) if brief else work)
-        if brief and not self._waiting and self._row.goes_on():
+        here = brief is not None and not self._waiting and self._row.may_go_on() and brief()
+        job = _Job(work if brief is None else self._row.timing(work, here))
+        if here:
             job.do()
             await trio.lowlevel.cancel_shielded_checkpoint()
         else:

@@ -1,7 +1,7 @@
-"""The replica behind one lock and off the event loop.
+"""The replica behind one lock, and as good as always off the event loop.
 
-Every merge and every write goes through here, one at a time, in a thread of its own, or where it is asked for: see `Worker`
-about single puts that follow one another. Whoever listens is told in the loop's own thread, in the order in which the
+Every merge and every write goes through here, one at a time, in a thread of its own; single puts that follow one another may
+be done where they are asked for (see `Worker`). Whoever listens is told in the loop's own thread, in the order in which the
 replica changed. A cancelled caller does not stop what has begun: the change is then remembered and told of all the same.
 """
 
@@ -65,11 +65,14 @@ class _Done(Generic[T]):
 
 
 class ReplicaWriter:
-    """Serialises the use of a replica. Close it before the store."""
+    """Serialises the use of a replica. `is_free` tells whether the store would answer at once. Close it before the store."""
 
-    def __init__(self, replica: Replica, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, replica: Replica, clock: Callable[[], float], is_free: Callable[[], bool] = lambda: True
+    ) -> None:
         self.replica = replica
         self._clock = clock
+        self._is_free = is_free
         self._lock = FreeLock()
         self._worker = Worker("replica")
         self._listeners: list[tuple[Callable[[Applied], Any], Callable[[Any], None]]] = []
@@ -126,7 +129,7 @@ class ReplicaWriter:
                 failure = error
             return _Done(applied, tuple(written), failure)
 
-        return await self._alone(work, brief=len(puts) == 1 and not wanted)
+        return await self._alone(work, brief=self._is_free if len(puts) == 1 and not wanted else None)
 
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         """Those of the blocks that are not held."""
@@ -138,7 +141,7 @@ class ReplicaWriter:
         """The same, told at once even while a merge runs: what that merge brings may still be named."""
         return await trio.to_thread.run_sync(self.replica.missing, cids)
 
-    async def _alone(self, work: Callable[[], _Done[T]], brief: bool = False) -> T:
+    async def _alone(self, work: Callable[[], _Done[T]], brief: Callable[[], bool] | None = None) -> T:
         def run() -> tuple[_Done[T], list[tuple[Callable[[Any], None], Any]], Mapping[bytes, int]]:
             done = work()
             told = []

@@ -68,6 +68,13 @@ class Store:
             self._recent.clear()
             self._db.close()
 
+    def is_free(self) -> bool:
+        """Whether a call would begin at once: no other thread is at it."""
+        free = self._mutex.acquire(blocking=False)
+        if free:
+            self._mutex.release()
+        return free
+
     # The replica's port.
 
     def load(self) -> Snapshot:
@@ -104,6 +111,7 @@ class Store:
         shown = {key: Shown(k, n, found.get(key)) for key, n, *_, k in rows if key in wanted}
         for key, each in shown.items():
             self._recent.put(key, each)
+        self._recent.absent = frozenset(wanted - shown.keys())
         return shown
 
     def tombstoned(self, pairs: Collection[tuple[str, bytes]]) -> Collection[tuple[str, bytes]]:
@@ -130,7 +138,7 @@ class Store:
                 done = merging.write(db, self._history, self._recent, changes, self._tombstones)
             self._blocks += len(changes.blocks)
             self._tombstones += done.tombstones
-            self._recent.counters = done.counters
+            self._recent.counters, self._recent.absent = done.counters, frozenset()
             self._recent.put_source(changes.via, done.source)
             for key, shown in done.shown.items():
                 self._recent.put(key, shown)

@@ -150,10 +150,10 @@ def _known(db: sqlite3.Connection, recent: Recent, keys: Collection[str]) -> dic
     others = []
     for key in keys:
         shown = recent.get(key)
-        if shown is None:
-            others.append(key)
-        else:
+        if shown is not None:
             known[key] = (shown.k, shown.n)
+        elif key not in recent.absent:
+            others.append(key)
     if others:
         known.update(key_numbers(db, others))
     return known

@@ -39,6 +39,8 @@ class Recent:
         self._keys: OrderedDict[str, Shown] = OrderedDict()
         self._sources: dict[str, int] = {}
         self.counters: Counters | None = None
+        self.absent: frozenset[str] = frozenset()
+        """Keys that were looked for last and are not there."""
 
     def get(self, key: str) -> Shown | None:
         """What is known of a key."""
@@ -72,3 +74,4 @@ class Recent:
         self._keys.clear()
         self._sources.clear()
         self.counters = None
+        self.absent = frozenset()

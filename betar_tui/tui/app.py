@@ -256,9 +256,7 @@ class BetarApp(App[None]):
         if message.error:
             self._sync(self.model.lost(message.error))
             return
-        if self.model.link_error:
-            self.model.link_error = ""
-            self.model.activity.notice("info", "The peer is back", self.model.clock())
+        self._sync(self.model.found())
         self.load()
         self.ask_status()
 

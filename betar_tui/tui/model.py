@@ -122,6 +122,7 @@ class MarketModel:
         self._gone_from: dict[int, str] = {}
         self._held_back: list[Event] | None = None
         self.status: Status | None = None
+        self.own_id = ""
         self.peers: tuple[PeerInfo, ...] = ()
         self.listings_load, self.listings_error = Load.LOADING, ""
         self.peers_load, self.peers_error = Load.LOADING, ""
@@ -130,11 +131,6 @@ class MarketModel:
         self.healed: dict[str, str] = {}
 
     # Reading
-
-    @property
-    def own_id(self) -> str:
-        """This peer's id, or nothing while it is unknown."""
-        return self.status.peer_id if self.status else ""
 
     @property
     def connectivity(self) -> Connectivity:
@@ -224,13 +220,15 @@ class MarketModel:
         return news
 
     def told_status(self, status: Status, peers: tuple[PeerInfo, ...] | None, peers_error: str = "") -> News:
-        """Take the peer's numbers."""
+        """Take the peer's numbers; not of one that cannot be followed."""
+        if self.link_error:
+            return News()
         before, found = self.status, status.connectivity
         # A peer that was started anew has lost nobody.
         alone = bool(before and before.peers and found is Connectivity.ALONE and status.uptime >= before.uptime)
         if alone:
             self.activity.notice("warning", "The last peer is gone", self.clock())
-        self.status = status
+        self.status, self.own_id = status, status.peer_id
         if peers is None:
             self.peers, self.peers_load, self.peers_error = (), Load.FAILED, peers_error
         else:
@@ -245,12 +243,21 @@ class MarketModel:
         return News(status=True)
 
     def lost(self, message: str) -> News:
-        """The peer cannot be followed any more; its listings stay, whom it is connected to is unknown from now on."""
+        """The peer cannot be followed any more: its listings stay, all else about it is unknown from now on."""
         if not self.link_error:
             self.activity.notice("error", f"Lost the peer: {message}", self.clock())
-        self.link_error = message
+        self.link_error, self.status = message, None
         self.peers, self.peers_load, self.peers_error = (), Load.FAILED, message
         return News(listings=True, status=True, activity=True)
+
+    def found(self) -> News:
+        """The peer is followed, for the first time or again."""
+        if not self.link_error:
+            return News()
+        self.link_error = ""
+        self.peers_load, self.peers_error = Load.LOADING, ""
+        self.activity.notice("info", "The peer is back", self.clock())
+        return News(status=True, activity=True)
 
     def apply(self, events: Sequence[Event]) -> News:
         """Follow a batch of events."""

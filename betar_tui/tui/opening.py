@@ -26,12 +26,13 @@ from betar_tui.market.marketplace import (
     ListingPatch,
     Marketplace,
     Missed,
-    Notice,
     PeerInfo,
     Receipt,
     Status,
 )
 
+BUFFER = 1024
+"""Events that wait here for the interface, which takes what waits at once, ten times a second."""
 LISTED_BY = 1.0
 """Seconds in which the first listings should be on the screen; what waits for that waits no longer."""
 
@@ -43,7 +44,6 @@ class Opening:
         self._there, self._readable, self._listed = trio.Event(), trio.Event(), trio.Event()
         self._market: Marketplace | None = None
         self._glimpse: ListingPage | None = None
-        self._notice: Notice | None = None
 
     async def glimpsed(self, page: ListingPage) -> None:
         """Here are the first listings; returns when they are on the screen: what comes next would only slow that down. An
@@ -58,9 +58,9 @@ class Opening:
         """The first listings are on the screen."""
         self._listed.set()
 
-    def opened(self, market: Marketplace, notice: Notice | None = None) -> None:
-        """Here it is; with what there is to say about it, which is told once."""
-        self._market, self._notice = market, notice
+    def opened(self, market: Marketplace) -> None:
+        """Here it is."""
+        self._market = market
         self._there.set()
         self._readable.set()
 
@@ -141,28 +141,25 @@ class Opening:
         """See `Marketplace`. A stream that begins with the first listings alone tells to load again as soon as all can be
         had."""
         await self._readable.wait()
-        first: Event | None = Missed(0)
         if self._there.is_set():
-            first, self._notice = self._notice, None
-        if first is None:
             async with (await self._real()).events() as stream:
                 yield stream
             return
         lost: list[BetarError] = []
-        send, receive = trio.open_memory_channel[Event](0)
+        send, receive = trio.open_memory_channel[Event](BUFFER)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._pass_on, first, send, lost)
+            nursery.start_soon(self._pass_on, send, lost)
             yield receive
             nursery.cancel_scope.cancel()
         if lost:
             raise lost[0]
 
-    async def _pass_on(self, first: Event, send: trio.MemorySendChannel[Event], lost: list[BetarError]) -> None:
-        """What happens once the marketplace is there, after a `first` event; why it ended goes to `lost`."""
+    async def _pass_on(self, send: trio.MemorySendChannel[Event], lost: list[BetarError]) -> None:
+        """What happens once the marketplace is there; why it ended goes to `lost`."""
         async with send:
             try:
                 async with (await self._real()).events() as stream:
-                    await send.send(first)
+                    await send.send(Missed(0))
                     async for event in stream:
                         await send.send(event)
             except BetarError as error:

@@ -23,6 +23,7 @@ from betar_tui.market.marketplace import (
     ListingDraft,
     ListingPage,
     Missed,
+    Notice,
     Provenance,
     StatusChanged,
 )
@@ -193,6 +194,7 @@ async def test_hostile_metadata_reaches_the_client_and_ends_nothing(tmp_path):
             assert "deep" not in str(got.metadata["deep"])
         async with client.events() as events:
             await market.feed.send(Change(ChangeKind.PUT, "s/1", "c", 1, "p", 0.0, page.listings[0]))
+            assert isinstance(await events.receive(), Notice)
             assert (await events.receive()).listing.metadata["half"] == "\ud800"
 
 
@@ -201,6 +203,7 @@ async def test_an_event_that_cannot_be_told_is_a_missed_one(tmp_path):
     async with canned(tmp_path, market) as client, client.events() as events:
         await market.feed.send(Missed(object()))  # JSON has no form for it
         await market.feed.send(StatusChanged())
+        assert "Attached" in (await events.receive()).text
         assert [await events.receive(), await events.receive()] == [Missed(1), StatusChanged()]
 
 

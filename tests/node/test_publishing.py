@@ -2,10 +2,11 @@
 
 import pytest
 import trio
+from nacl.exceptions import CryptoError
 from trio.testing import wait_all_tasks_blocked
 
 from betar_tui.errors import ListingError, StoreError
-from betar_tui.market.marketplace import ListingDraft
+from betar_tui.market.marketplace import ListingDraft, ListingPatch
 from betar_tui.node import Node, open_node
 from betar_tui.store.database import Store
 
@@ -91,3 +92,17 @@ async def test_publishing_nothing_is_a_turn_for_others(tmp_path):
             assert await node.publish([]) == ()
         nursery.cancel_scope.cancel()
     assert turns >= 40
+
+
+async def test_own_values_are_read_back_without_a_look_at_their_signature(tmp_path, monkeypatch):
+    def refuse(*_: object) -> bytes:
+        raise CryptoError("no signature is genuine")
+
+    monkeypatch.setattr("nacl.signing.VerifyKey.verify", refuse)
+    async with open_node(config(tmp_path), network=False) as node:
+        (receipt,) = await node.publish([ListingDraft("one", 1)])
+        await node.update(receipt.id, ListingPatch(price=2.0))
+        (listing,) = (await node.listings()).listings
+        assert (listing.price, listing.mine) == (2.0, True)
+        value = (await node.show(receipt.id)).raw.encode()
+        assert not node._seller._signer.vouches(value), "once"

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from betar_tui.p2p.worker import LONG, ROW, WARY, Worker
+from betar_tui.p2p.worker import LONG, ROW, STRETCH, Worker
 
 
 @pytest.fixture
@@ -187,9 +187,9 @@ def timed(times: _Times) -> Iterator[Worker]:
     worker.close()
 
 
-async def _here(worker: Worker, job: Callable[[], threading.Thread], brief: bool = True) -> bool:
-    """Whether a job was done in the loop's thread."""
-    return await worker.run(job, brief) is threading.current_thread()
+async def _here(worker: Worker, job: Callable[[], threading.Thread], free: bool = True) -> bool:
+    """Whether a brief job was done in the loop's thread."""
+    return await worker.run(job, lambda: free) is threading.current_thread()
 
 
 async def test_brief_jobs_in_a_row_are_done_in_the_loops_thread(times: _Times, timed: Worker) -> None:
@@ -199,36 +199,39 @@ async def test_brief_jobs_in_a_row_are_done_in_the_loops_thread(times: _Times, t
     assert [await _here(timed, brief) for _ in range(2)] == [False, True]
 
 
-async def test_a_job_that_may_be_long_is_never_done_there(times: _Times, timed: Worker) -> None:
+async def test_a_job_that_may_be_long_or_held_up_is_not_done_there(times: _Times, timed: Worker) -> None:
     brief = times.job(0.001)
-    assert [await _here(timed, brief, how) for how in (True, False, True, False)] == [False, False, True, False]
-
-
-@pytest.mark.parametrize("before", [0, 1, 5])
-async def test_after_a_long_one_the_thread_does_them_for_a_while(times: _Times, timed: Worker, before: int) -> None:
-    """Wherever the long one was done."""
-    brief = times.job(0.001)
-    for _ in range(before):
-        await timed.run(brief, brief=True)
-    await timed.run(times.job(LONG), brief=True)
-    until = times.now + WARY
-    seen = []
-    while times.now < until:
-        seen.append(await _here(timed, brief))
-    assert len(seen) > 500
-    assert not any(seen)
+    assert not await _here(timed, brief)
+    assert await timed.run(brief) is not threading.current_thread()
     assert await _here(timed, brief)
+    assert not await _here(timed, brief, free=False)
+    assert await _here(timed, brief)
+
+
+async def test_after_one_that_was_long_the_next_goes_to_the_thread(times: _Times, timed: Worker) -> None:
+    """Wherever the long one was done: where all are, all go there."""
+    took = [0.001, 0.001, LONG, 0.001, 0.001, LONG, LONG, LONG, 0.001, 0.001]
+    assert [await _here(timed, times.job(each)) for each in took] == [
+        False, True, True, False, True, True, False, False, False, True,
+    ]  # fmt: skip
+
+
+async def test_the_loop_is_not_kept_from_others_for_long_at_a_stretch(times: _Times, timed: Worker) -> None:
+    takes = STRETCH / 8 + 0.0001
+    assert takes < LONG
+    stretch = [False, *[True] * 8]
+    assert [await _here(timed, times.job(takes)) for _ in range(19)] == [*stretch, *stretch, False]
 
 
 async def test_a_brief_one_does_not_overtake_what_waits(times: _Times, timed: Worker) -> None:
     order = list[str]()
     for _ in range(2):
-        assert await timed.run(times.job(0.001), brief=True)
+        await timed.run(times.job(0.001), lambda: True)
     with _gate() as gate:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(timed.run, lambda: (gate.wait(), order.append("long")))
             await trio.testing.wait_all_tasks_blocked()
-            nursery.start_soon(timed.run, lambda: order.append("brief"), True)
+            nursery.start_soon(timed.run, lambda: order.append("brief"), lambda: True)
             await trio.testing.wait_all_tasks_blocked()
             before = list(order)
             gate.set()
@@ -236,7 +239,9 @@ async def test_a_brief_one_does_not_overtake_what_waits(times: _Times, timed: Wo
     assert order == ["long", "brief"]
 
 
-async def test_a_row_lets_others_have_their_turns_and_is_not_cut_short(times: _Times, timed: Worker) -> None:
+async def test_jobs_in_the_loops_thread_let_others_have_a_turn_each_and_are_not_cut_short(
+    times: _Times, timed: Worker
+) -> None:
     turns = 0
 
     async def other() -> None:
@@ -245,21 +250,27 @@ async def test_a_row_lets_others_have_their_turns_and_is_not_cut_short(times: _T
             await trio.lowlevel.checkpoint()
             turns += 1
 
+    brief = times.job(0.0001)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(other)
-        for _ in range(20):
-            await timed.run(times.job(0.001), brief=True)
-        assert turns >= 19
+        await timed.run(brief, lambda: True)
+        turns = 0
+        assert all([await _here(timed, brief) for _ in range(20)])
+        assert 19 <= turns <= 21
         nursery.cancel_scope.cancel()
-        assert await _here(timed, times.job(0.001))
+        assert await _here(timed, brief)
 
 
-async def test_what_a_brief_job_raises_is_raised_there_too(times: _Times, timed: Worker) -> None:
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)])
+async def test_what_a_job_in_the_loops_thread_raises_is_raised_too(
+    times: _Times, timed: Worker, error: BaseException
+) -> None:
     def work() -> None:
         times.now += LONG
-        raise ValueError("no")
+        raise error
 
-    await timed.run(times.job(0.001), brief=True)
-    with pytest.raises(ValueError, match="no"):
-        await timed.run(work, brief=True)
+    await timed.run(times.job(0.001), lambda: True)
+    with pytest.raises(type(error)) as caught:
+        await timed.run(work, lambda: True)
+    assert caught.value is error
     assert not await _here(timed, times.job(0.001))

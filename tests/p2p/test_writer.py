@@ -1,4 +1,4 @@
-"""The replica off the loop: what is told of, when, and what of a job that fails."""
+"""The replica behind its lock: where jobs are done, what is told of, when, and what of a job that fails."""
 
 import threading
 from collections.abc import Iterator
@@ -112,3 +112,52 @@ async def test_what_comes_through_another_peer_in_the_same_batch_is_not_wanted(w
     outcome = await writer.merge([_block(child, "alice"), _block(parent, "bob")])
     assert {peer: names for peer, names in outcome.wants.items() if names} == {"bob": (root.cid,)}
     assert writer.replica.wants == {root.cid}
+
+
+async def test_single_puts_in_a_row_are_done_in_the_loops_thread_and_nothing_else(port: Port) -> None:
+    port.room, free, here = 10_000, True, list[bool]()
+    writer = ReplicaWriter(Replica(port), lambda: 1.0, lambda: free)
+    writer.listen(lambda _: here.append(threading.current_thread() is threading.main_thread()), lambda _: None)
+    row = {"/agents/a": b"1"}
+
+    async def in_row(puts: dict[str, bytes], deletes: tuple[str, ...] = ()) -> bool:
+        """Whether a write is done in the loop's thread, straight after a put that is: the machine may be slow."""
+        with trio.fail_after(10):
+            while True:
+                await writer.write(row)
+                here.clear()
+                await writer.write(row)
+                if here == [True]:
+                    here.clear()
+                    await writer.write(puts, deletes)
+                    return here.pop()
+
+    try:
+        assert any([await in_row({"/agents/b": b"1"}) for _ in range(20)])
+        assert not any([await in_row({"/agents/b": b"1", "/agents/c": b"1"}) for _ in range(5)])
+        assert not any([await in_row({"/agents/b": b"1"}, ("/agents/c",)) for _ in range(5)])
+        assert not any([await in_row({}, ("/agents/a",)) for _ in range(5)])
+        free = False
+        here.clear()
+        for _ in range(20):
+            await writer.write(row)
+        assert not any(here)
+    finally:
+        writer.close()
+
+
+async def test_a_put_in_a_row_that_fails_is_told_of_no_more_than_any_other(writer: ReplicaWriter, port: Port) -> None:
+    told = list[Applied]()
+    writer.listen(lambda applied: applied, told.append)
+    port.room = 5
+    for n in range(9):
+        if n < 5:
+            await writer.write({"/agents/a": b"%d" % n})
+        else:
+            with pytest.raises(StoreError, match="full"):
+                await writer.write({"/agents/a": b"%d" % n})
+    assert len(told) == 5
+    assert writer.heads == writer.replica.heads == {told[-1].nodes[0].cid: 5}
+    port.room = 1
+    await writer.write({"/agents/a": b"again"})
+    assert writer.heads == {told[-1].nodes[0].cid: 6}

@@ -156,9 +156,9 @@ async def form_errors(ui: Ui) -> None:
 
 
 async def lost(ui: Ui) -> None:
-    """No events from the first moment on; the status, asked for now and then, is known."""
+    """No events from the first moment on; the status, asked for now and then, can be had but says nothing."""
     ui.app.ask_status()
-    await ui.until(lambda: ui.app.model.status and ui.app.model.activity)
+    await ui.until(lambda: ui.app.model.link_error and ui.app.model.activity)
     await ui.press("3")
 
 

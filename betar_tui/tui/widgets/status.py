@@ -53,8 +53,6 @@ class StatusBar(Widget):
         parts = [(f"listings {len(model.index):,}", "")]
         history = model.rate.history()
         rate = f"Δ {model.rate.rate():.0f}/s {fmt.spark(history[-6:])}"
-        if model.link_error:
-            return parts  # the other numbers were those of a peer that is gone
         if status is None:
             return [*parts, (rate, "dim")]
         parts.insert(0, (f"peers {status.peers}", ""))
