@@ -10,6 +10,12 @@ neighbours hold it (go-ds-crdt issues 279, 350, 355), or holds one there that it
 processed and never makes it a head (shown by
 `test_go_with_go.py::test_go_never_returns_to_a_walk_that_was_interrupted`). It then shows what the rest of its blocks mean.
 That is counted, not failed, where the hole can be shown and every other peer agrees.
+
+A Go peer may also show an older version of a key, or none, though it has merged every block below the same heads: its
+workers merge the branches below a node side by side, putElems in its set.go holds a lock, putTombs holds none, so what a
+delete found to be the best version is written over a better one that came in between (shown between Go peers alone by
+`test_go_with_go.py::test_a_delete_in_go_may_overwrite_what_another_branch_put`). The next put mends it. It is counted, not
+failed, where the key was deleted once and all blocks are merged.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +58,7 @@ class Report:
     height: int = 0
     heads: int = 0
     go_holes: int = 0
+    go_overwritten: int = 0
 
 
 class Member:
@@ -159,6 +167,21 @@ class GoMember(Member):
             ahead += [each for each in map(cid.to_str, node.links) if each not in seen]
         lost = [name for name in tips if name not in seen and await self.go.processed(name)]
         return lost[0] if lost else ""
+
+    async def overwrote(self, one: OurMember) -> bool:
+        """Whether it has merged what `one` has, and shows none or another version of keys that were deleted once, and of no
+        other keys."""
+        tips = await one.heads()
+        if not await self.heads() >= tips or await self.hole(tips):
+            return False
+        theirs, ours = await self.map(), await one.map()
+        wrong = [key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key)]
+        versions = {key: one.node._store.elements(key) for key in wrong}
+        return bool(wrong) and all(
+            any(each.dead for each in versions[key])
+            and theirs.get(key) in (None, *(each.value for each in versions[key]))
+            for key in wrong
+        )
 
     async def connect(self, address: str) -> None:
         await self.go.connect(address)
@@ -314,9 +337,10 @@ class Mesh:
         first = await ours[0].map()
         return all([await member.map() == first for member in members])
 
-    async def broken_go_peers(self) -> list[GoMember]:
-        """The Go peers with a hole that one of ours could fill, if they were asked. Raises AssertionError unless all others
-        agree; those of ours that only such a peer stands between are connected for that: it has not got what they need."""
+    async def blame_go(self) -> None:
+        """Count the Go peers with a hole that one of ours could fill, if they were asked, and those that overwrote what they
+        had merged. Raises AssertionError unless there are some and all others agree; those of ours that only such a peer
+        stands between are connected for that: it has not got what they need."""
         ours = [member for member in self.members if isinstance(member, OurMember)]
         replica = ours[0].node._writer.replica
         broken = []
@@ -326,13 +350,20 @@ class Mesh:
                 await eventually(member.rests, what="a Go peer that lost a branch waits for nobody")
                 if await member.hole(await ours[0].heads()):
                     broken.append(member)
+        self.report.go_holes = len(broken)
+        others = [each for each in self.members if each not in broken]
         if broken:
-            others = [each for each in self.members if each not in broken]
             for one in ours:
                 if one not in self._reached(ours[0], others):
                     await one.connect(ours[0].address)
-            await eventually(lambda: self._agree(others), within=PATIENCE, what="all but the broken ones agree")
-        return broken
+            with suppress(AssertionError):
+                await eventually(lambda: self._agree(others), within=PATIENCE, what="all but the broken ones agree")
+                return
+        whole = [each for each in others if isinstance(each, GoMember)]
+        overwrote = [each for each in whole if await each.overwrote(ours[0])]
+        self.report.go_overwritten = len(overwrote)
+        if not overwrote or not await self._agree([each for each in others if each not in overwrote]):
+            raise AssertionError("they do not agree, and no Go peer is to blame")
 
     def _reached(self, start: Member, among: Sequence[Member]) -> set[Member]:
         """Whom wires that are up lead to from one of these, through these alone."""
@@ -395,9 +426,7 @@ async def live(seed: int, folder: Path, binary: Path, *, turns: int = TURNS) -> 
             try:
                 await eventually(mesh.agreed, within=PATIENCE, what="all agree")
             except AssertionError:
-                mesh.report.go_holes = len(await mesh.broken_go_peers())
-                if not mesh.report.go_holes:
-                    raise
+                await mesh.blame_go()
         except Exception as error:
             raise AssertionError(f"seed {seed}: {error!r}\n{await mesh.describe()}") from error
         final = await next(member for member in members if isinstance(member, OurMember)).map()

@@ -468,6 +468,55 @@ async def test_go_never_returns_to_a_walk_that_was_interrupted(
                 await go.block(below)
 
 
+async def test_a_delete_in_go_may_overwrite_what_another_branch_put(gopeer_binary: Path, nursery: trio.Nursery) -> None:
+    """Two workers merge two branches below one node: what the delete on the one found to be the best version, which is none,
+    is written after the put on the other. Half of all readers show less than their blocks mean, until the next put. So
+    live runs must not be failed for it (see mesh.py)."""
+    keys = [f"/agents/k{n}" for n in range(50)]
+    async with (
+        open_gopeer(nursery, binary=gopeer_binary) as one,
+        open_gopeer(nursery, binary=gopeer_binary) as other,
+    ):
+        await one.batch(dict.fromkeys(keys, b"old"))
+        await join(one, other)
+        await wait_converged(one, other)
+        await one.disconnect(other.peer_id)
+        await one.batch((), keys)
+        await other.batch(dict.fromkeys(keys, b"new"))
+        await one.connect(other.address)
+
+        async def both_branches() -> bool:
+            return len(await one.heads()) == len(await other.heads()) == 2 and await one.list() == await other.list()
+
+        await wait_until(both_branches)
+        branches = [head.cid for head in await one.heads()]
+        (tip,) = (await one.put("/agents/tip", b"1")).cids
+        meant = await one.list()
+        assert meant == {**dict.fromkeys(keys, b"new"), "/agents/tip": b"1"}
+        for _ in range(20):
+            async with open_gopeer(nursery, binary=gopeer_binary) as reader:
+                await reader.connect(one.address)
+
+                async def all_merged(reader: GoPeer = reader) -> bool:
+                    merged = [await reader.processed(name) for name in (tip, *branches)]
+                    return all(merged) and [head.cid for head in await reader.heads()] == [tip]
+
+                await wait_until(all_merged)
+                shown = await reader.list()
+                if shown != meant:
+                    key = min(meant.items() - shown.items())[0]
+                    await one.put(key, b"newer")
+                    await wait_until(lambda key=key, reader=reader: _shows(reader, key, b"newer"))
+                    return
+        raise AssertionError(
+            "20 readers show what their blocks mean: Go may be mended, and mesh.py need not allow for it"
+        )
+
+
+async def _shows(peer: GoPeer, key: str, value: bytes) -> bool:
+    return (await peer.list()).get(key) == value
+
+
 async def test_errors_are_answers(gopeer_binary: Path, nursery: trio.Nursery) -> None:
     async with open_gopeer(nursery, binary=gopeer_binary) as peer:
         for op, fields in (

@@ -21,7 +21,7 @@ def run(count: int, first: int) -> tuple[int, int]:
         print("  no `go` on PATH: the Go peers cannot be built")
         return 0, count
     binary = build_gopeer()
-    failed = holes = 0
+    failed = holes = overwritten = 0
     took: list[float] = []
     for seed in range(first, first + count):
         start = time.perf_counter()
@@ -30,6 +30,7 @@ def run(count: int, first: int) -> tuple[int, int]:
                 report = trio.run(_live, seed, Path(folder), binary)
                 took.append(time.perf_counter() - start)
                 holes += bool(report.go_holes)
+                overwritten += bool(report.go_overwritten)
                 print(f"  {seed}: {took[-1]:.1f} s, {report}", flush=True)
             except Exception:
                 failed += 1
@@ -37,6 +38,9 @@ def run(count: int, first: int) -> tuple[int, int]:
     if took:
         print(f"  a schedule took {statistics.median(took):.1f} s (median), {max(took):.1f} s at most")
     print(f"  in {holes} a Go peer had lost a branch by itself; all others agreed, and one of them held what it lacked")
+    print(
+        f"  in {overwritten} a delete in a Go peer had overwritten what it merged at the same time; all others agreed"
+    )
     return count - failed, failed
 
 
