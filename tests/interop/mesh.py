@@ -91,6 +91,10 @@ class Member:
     async def heads(self) -> set[str]:
         raise NotImplementedError
 
+    async def holds(self, name: str) -> bool:
+        """Whether it has a block."""
+        raise NotImplementedError
+
     async def connect(self, address: str) -> None:
         raise NotImplementedError
 
@@ -138,6 +142,13 @@ class GoMember(Member):
 
     async def heads(self) -> set[str]:
         return {head.cid for head in await self.go.heads()}
+
+    async def holds(self, name: str) -> bool:
+        try:
+            await self.go.block(name)
+        except GoPeerError:
+            return False
+        return True
 
     async def rests(self) -> bool:
         """Whether it asks its neighbours for no block and has none to merge."""
@@ -219,6 +230,9 @@ class OurMember(Member):
 
     async def heads(self) -> set[str]:
         return {head.cid for head in await self.node.heads()}
+
+    async def holds(self, name: str) -> bool:
+        return not self.node._writer.replica.missing([cid.from_str(name)])
 
     async def connect(self, address: str) -> None:
         await self.node.connect(address)
@@ -338,22 +352,24 @@ class Mesh:
         return all([await member.map() == first for member in members])
 
     async def blame_go(self) -> None:
-        """Count the Go peers with a hole that one of ours could fill, if they were asked, and those that overwrote what they
-        had merged. Raises AssertionError unless there are some and all others agree; those of ours that only such a peer
-        stands between are connected for that: it has not got what they need."""
+        """Count the Go peers with a hole that somebody else could fill, if they asked, and those that overwrote what they
+        had merged. Raises AssertionError unless there are some and all others agree; whom only such a peer stands between
+        is connected for that: it has not got what they need."""
         ours = [member for member in self.members if isinstance(member, OurMember)]
-        replica = ours[0].node._writer.replica
+        tips = {tip for member in self.members for tip in await member.heads()}
         broken = []
         for member in self.members:
-            if isinstance(member, GoMember) and (hole := await member.hole(await ours[0].heads())):
-                assert not replica.missing([cid.from_str(hole)]), f"nobody has {hole}"
+            if isinstance(member, GoMember) and (hole := await member.hole(tips)):
+                assert any([await each.holds(hole) for each in self.members if each is not member]), (
+                    f"nobody has {hole}"
+                )
                 await eventually(member.rests, what="a Go peer that lost a branch waits for nobody")
-                if await member.hole(await ours[0].heads()):
+                if await member.hole(tips):
                     broken.append(member)
         self.report.go_holes = len(broken)
         others = [each for each in self.members if each not in broken]
         if broken:
-            for one in ours:
+            for one in others:
                 if one not in self._reached(ours[0], others):
                     await one.connect(ours[0].address)
             with suppress(AssertionError):
@@ -380,13 +396,15 @@ class Mesh:
     async def describe(self) -> str:
         """The state of each, for a failure."""
         lines = []
+        tips = {tip for member in self.members for tip in await member.heads()}
         for member in self.members:
             heads = sorted(each[-6:] for each in await member.heads())
             extra = ""
             if isinstance(member, OurMember):
-                extra = f" pending {member.node.online.pending} topic {member.node.online.topic_peers}"
+                wanted = [cid.to_str(name)[-6:] for name in member.node._writer.replica.wants]
+                extra = f" pending {member.node.online.pending} wants {wanted} topic {member.node.online.topic_peers}"
             if isinstance(member, GoMember):
-                extra = await member.waiting()
+                extra = await member.waiting() + f" hole {(await member.hole(tips))[-6:]}"
             shown = {key: value[:8] for key, value in sorted((await member.map()).items())}
             lines.append(f"{type(member).__name__} {member.peer_id[-6:]}: heads {heads}{extra} {shown}")
         lines += [f"{w.near.peer_id[-6:]} - {w.far.peer_id[-6:]}: up {w.up}, {w.proxy.live} live" for w in self.wires]
