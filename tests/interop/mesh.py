@@ -21,8 +21,7 @@ failed, where the key was deleted once and all blocks are merged.
 from __future__ import annotations
 
 import random
-import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,20 +29,19 @@ from pathlib import Path
 import trio
 
 from betar_tui.errors import NetworkError
-from betar_tui.node import Node
-from betar_tui.replica import cid, decode_node
+from betar_tui.replica import cid
 from betar_tui.store.database import open_store
 from tests.simulation.memory import blocks_of, truth_of
 from tests.simulation.oracle import Truth, judge
 
-from ..peers.harness import eventually, peer, values
+from ..peers.harness import eventually
 from ..proxy import Proxy, open_proxy
-from .driver import GoPeer, GoPeerError, open_gopeer
+from .driver import GoPeerError
+from .members import REBROADCAST, GoMember, Member, OurMember
 
 KEYS = ("/agents/a", "/agents/a/v", "/agents/ab", "/agents/p", "/agents/b")
 TURNS = 40
 PATIENCE = 60.0
-REBROADCAST = 0.3
 
 
 @dataclass
@@ -59,188 +57,6 @@ class Report:
     heads: int = 0
     go_holes: int = 0
     go_overwritten: int = 0
-
-
-class Member:
-    """One peer of the mesh, which may restart; it runs in a task of its own."""
-
-    def __init__(self, nursery: trio.Nursery, directory: Path) -> None:
-        self._nursery = nursery
-        self.directory = directory
-        self._stop, self._ended = trio.Event(), trio.Event()
-        self.peer_id = ""
-        self.address = ""
-
-    async def start(self) -> None:
-        self._stop, self._ended = trio.Event(), trio.Event()
-        await self._nursery.start(self._run)
-
-    async def stop(self) -> None:
-        self._stop.set()
-        await self._ended.wait()
-
-    async def _run(self, task_status: trio.TaskStatus[None]) -> None:
-        raise NotImplementedError
-
-    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> None:
-        raise NotImplementedError
-
-    async def map(self) -> dict[str, bytes]:
-        raise NotImplementedError
-
-    async def heads(self) -> set[str]:
-        raise NotImplementedError
-
-    async def holds(self, name: str) -> bool:
-        """Whether it has a block."""
-        raise NotImplementedError
-
-    async def connect(self, address: str) -> None:
-        raise NotImplementedError
-
-    async def disconnect(self, other: str) -> None:
-        raise NotImplementedError
-
-
-class GoMember(Member):
-    """A Go peer; `volatile` ones keep their blocks only."""
-
-    def __init__(self, nursery: trio.Nursery, directory: Path, binary: Path, volatile: bool) -> None:
-        super().__init__(nursery, directory)
-        self._binary = binary
-        self._volatile = volatile
-        self.go: GoPeer
-
-    async def _run(self, task_status: trio.TaskStatus[None]) -> None:
-        self.directory.mkdir(exist_ok=True)
-        async with (
-            trio.open_nursery() as nursery,
-            open_gopeer(
-                nursery,
-                binary=self._binary,
-                key=self.directory / "key",
-                data=self.directory / "data",
-                volatile_crdt=self._volatile,
-                rebroadcast=f"{REBROADCAST * 1000:.0f}ms",
-            ) as self.go,
-        ):
-            self.peer_id, self.address = self.go.peer_id, self.go.address
-            task_status.started()
-            await self._stop.wait()
-        self._ended.set()
-
-    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> None:
-        if len(puts) + len(deletes) > 1:
-            await self.go.batch(puts, deletes)
-        for key, value in puts.items() if not deletes and len(puts) == 1 else ():
-            await self.go.put(key, value)
-        for key in deletes if not puts and len(deletes) == 1 else ():
-            await self.go.delete(key)
-
-    async def map(self) -> dict[str, bytes]:
-        return await self.go.list()
-
-    async def heads(self) -> set[str]:
-        return {head.cid for head in await self.go.heads()}
-
-    async def holds(self, name: str) -> bool:
-        try:
-            await self.go.block(name)
-        except GoPeerError:
-            return False
-        return True
-
-    async def rests(self) -> bool:
-        """Whether it asks its neighbours for no block and has none to merge."""
-        stats = await self.go.stats()
-        return not stats["wants"] and not stats["queued_jobs"]
-
-    async def waiting(self) -> str:
-        """What it asks for, and of whom it hears, in words."""
-        stats = await self.go.stats()
-        wanted, mesh = [each[-6:] for each in stats["wants"]], [each[-6:] for each in await self.go.mesh_peers()]
-        return f" wants {wanted} mesh {mesh} queued {stats['queued_jobs']} dirty {stats['dirty']}"
-
-    async def hole(self, tips: Collection[str]) -> str:
-        """A block below its heads that it does not hold or never merged, or one of the tips that it takes for merged and has
-        not below its heads; "" when there is none."""
-        seen: set[str] = set()
-        ahead = [head.cid for head in await self.go.heads()]
-        while ahead:
-            name = ahead.pop()
-            try:
-                node = decode_node(cid.from_str(name), await self.go.block(name))
-            except GoPeerError:
-                return name
-            if not await self.go.processed(name):
-                return name
-            seen.add(name)
-            ahead += [each for each in map(cid.to_str, node.links) if each not in seen]
-        lost = [name for name in tips if name not in seen and await self.go.processed(name)]
-        return lost[0] if lost else ""
-
-    async def overwrote(self, one: OurMember) -> bool:
-        """Whether it has merged what `one` has, and shows none or another version of keys that were deleted once, and of no
-        other keys."""
-        tips = await one.heads()
-        if not await self.heads() >= tips or await self.hole(tips):
-            return False
-        theirs, ours = await self.map(), await one.map()
-        wrong = [key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key)]
-        versions = {key: one.node._store.elements(key) for key in wrong}
-        return bool(wrong) and all(
-            any(each.dead for each in versions[key])
-            and theirs.get(key) in (None, *(each.value for each in versions[key]))
-            for key in wrong
-        )
-
-    async def connect(self, address: str) -> None:
-        await self.go.connect(address)
-
-    async def disconnect(self, other: str) -> None:
-        await self.go.disconnect(other)
-
-
-class OurMember(Member):
-    """One of our peers, in this process."""
-
-    node: Node
-
-    async def _run(self, task_status: trio.TaskStatus[None]) -> None:
-        self._forget_peers()
-        async with peer(self.directory, announce_interval=REBROADCAST) as self.node:
-            self.peer_id, self.address = self.node.peer_id, self.node.online.addrs[0]
-            task_status.started()
-            await self._stop.wait()
-        self._ended.set()
-
-    def _forget_peers(self) -> None:
-        """Whom it knew it would dial at once, through any partition."""
-        if (self.directory / "replica.db").exists():
-            database = sqlite3.connect(self.directory / "replica.db")
-            with database:
-                database.execute("DELETE FROM peers")
-            database.close()
-
-    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> None:
-        self.node._send(await self.node._writer.write(puts, deletes))
-
-    async def map(self) -> dict[str, bytes]:
-        return await trio.to_thread.run_sync(values, self.directory)
-
-    async def heads(self) -> set[str]:
-        return {head.cid for head in await self.node.heads()}
-
-    async def holds(self, name: str) -> bool:
-        return not self.node._writer.replica.missing([cid.from_str(name)])
-
-    async def connect(self, address: str) -> None:
-        await self.node.connect(address)
-
-    async def disconnect(self, other: str) -> None:
-        network = self.node.online._network
-        if network is not None:
-            await network.disconnect(other)
 
 
 @dataclass(eq=False)
