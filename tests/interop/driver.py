@@ -508,6 +508,7 @@ async def open_gopeer(
     data: Path | None = None,
     volatile_crdt: bool = False,
     rebroadcast: str = "2s",
+    workers: int = 2,
     betar: bool = False,
     trace: bool = False,
     log_level: str = "error",
@@ -515,7 +516,7 @@ async def open_gopeer(
     """Run a peer until the block ends. The nursery runs the tasks that read from it."""
     if binary is None:
         binary = await trio.to_thread.run_sync(build_gopeer)
-    command = [str(binary), "-rebroadcast", rebroadcast, "-log-level", log_level]
+    command = [str(binary), "-rebroadcast", rebroadcast, "-workers", str(workers), "-log-level", log_level]
     for listen_addr in listen:
         command += ["-listen", listen_addr]
     if key is not None:

@@ -11,7 +11,7 @@ import trio
 from betar_tui.node import Node
 from betar_tui.replica import cid, decode_node
 
-from ..peers.harness import peer, values
+from ..peers.harness import eventually, peer, values
 from .driver import GoPeer, GoPeerError, open_gopeer
 
 REBROADCAST = 0.3
@@ -119,29 +119,20 @@ class GoMember(Member):
         return f" wants {wanted} mesh {mesh} queued {stats['queued_jobs']} dirty {stats['dirty']}"
 
     async def hole(self, tips: Collection[str]) -> str:
-        """A block below its heads that it does not hold or never merged, or one of the tips that it takes for merged and has
-        not below its heads; "" when there is none."""
-        seen: set[str] = set()
-        ahead = [head.cid for head in await self.go.heads()]
-        while ahead:
-            name = ahead.pop()
-            try:
-                node = decode_node(cid.from_str(name), await self.go.block(name))
-            except GoPeerError:
-                return name
-            if not await self.go.processed(name):
-                return name
-            seen.add(name)
-            ahead += [each for each in map(cid.to_str, node.links) if each not in seen]
-        lost = [name for name in tips if name not in seen and await self.go.processed(name)]
-        return lost[0] if lost else ""
+        """See `hole_of`."""
+        return await hole_of(self.go, tips)
 
     async def overwrote(self, one: OurMember) -> bool:
         """Whether it has merged what `one` has, and shows none or another version of keys that were deleted once, and of no
-        other keys."""
-        tips = await one.heads()
-        if not await self.heads() >= tips or await self.hole(tips):
-            return False
+        other keys: at rest, and still after some announcements."""
+        for pause in (0, 5 * REBROADCAST):
+            await trio.sleep(pause)
+            await eventually(self.rests, what="a Go peer with all blocks waits for nobody")
+            if not await has_read(self.go, await one.heads()) or not await self._shows_older(one):
+                return False
+        return True
+
+    async def _shows_older(self, one: OurMember) -> bool:
         theirs, ours = await self.map(), await one.map()
         wrong = [key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key)]
         versions = {key: one.node._store.elements(key) for key in wrong}
@@ -156,6 +147,32 @@ class GoMember(Member):
 
     async def disconnect(self, other: str) -> None:
         await self.go.disconnect(other)
+
+
+async def hole_of(go: GoPeer, tips: Collection[str]) -> str:
+    """A block below its heads that a Go peer does not hold or never merged, or one of the tips that it takes for merged and
+    has not below its heads; "" when there is none."""
+    seen: set[str] = set()
+    ahead = [head.cid for head in await go.heads()]
+    while ahead:
+        name = ahead.pop()
+        if name in seen:
+            continue
+        try:
+            node = decode_node(cid.from_str(name), await go.block(name))
+        except GoPeerError:
+            return name
+        if not await go.processed(name):
+            return name
+        seen.add(name)
+        ahead += map(cid.to_str, node.links)
+    lost = [name for name in tips if name not in seen and await go.processed(name)]
+    return lost[0] if lost else ""
+
+
+async def has_read(go: GoPeer, heads: Collection[str]) -> bool:
+    """Whether a Go peer has these heads and has merged all that is below its own."""
+    return {head.cid for head in await go.heads()} >= set(heads) and not await hole_of(go, heads)
 
 
 class OurMember(Member):

@@ -58,6 +58,7 @@ func main() {
 	flag.StringVar(&cfg.dataDir, "data", "", "folder that keeps blocks and CRDT state (default: memory)")
 	flag.BoolVar(&cfg.volatileCRDT, "volatile-crdt", false, "with -data: keep blocks only and forget the CRDT state, as betar does")
 	flag.DurationVar(&cfg.rebroadcast, "rebroadcast", 2*time.Second, "interval between announcements of heads (betar: 1m)")
+	flag.IntVar(&cfg.workers, "workers", 2, "how many branches are merged side by side (betar: 2)")
 	flag.BoolVar(&cfg.betar, "betar", false, "answer to "+betarProtocol+", so that others take this peer for a betar")
 	flag.BoolVar(&cfg.trace, "trace", false, "emit a 'heard' event for each announcement read from the topic")
 	logLevel := flag.String("log-level", "error", "level of the libraries' logs")

@@ -53,6 +53,7 @@ type config struct {
 	dataDir      string
 	volatileCRDT bool
 	rebroadcast  time.Duration
+	workers      int
 	betar        bool
 	trace        bool
 }
@@ -217,7 +218,7 @@ func newPeer(ctx context.Context, cfg config, out *lineWriter) (*testPeer, error
 	}
 	visible := newVisibleStore(state, ds.NewKey(namespace), p.onPut)
 	opts := crdt.DefaultOptions()
-	opts.NumWorkers = 2 // as betar
+	opts.NumWorkers = cfg.workers
 	opts.RebroadcastInterval = cfg.rebroadcast
 	opts.PutHook = visible.putHook
 	opts.DeleteHook = p.onDelete
