@@ -117,16 +117,15 @@ class ControlClient:
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
-        """See `Marketplace`. The first event says whose peer this is. The channel ends when the peer does."""
+        """See `Marketplace`. The first event says that the peer is another process. The channel ends when the peer does."""
         async with await self._connect() as stream:
             messages = lines(stream)
-            try:
+            answer = None
+            with suppress(trio.BrokenResourceError):
                 await stream.send_all(line({"jsonrpc": "2.0", "id": 1, "method": "events"}))
-                await anext(messages, None)
-            except trio.BrokenResourceError as error:
-                raise ControlError(
-                    "the peer left before it told of anything; see its log, then start it again"
-                ) from error
+                answer = await anext(messages, None)
+            if answer is None:
+                raise ControlError("the peer left before it told of anything; see its log, then start it again")
             async with trio.open_nursery() as nursery:
                 send, receive = trio.open_memory_channel[Event](_BUFFER)
                 send.send_nowait(Notice("info", _ATTACHED, time.time()))

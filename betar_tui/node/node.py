@@ -128,7 +128,7 @@ class Node:
         self._hub = EventHub()
         signer = Signer(seed)
         self.peer_id = signer.peer_id
-        self._writer = ReplicaWriter(Replica(store), clock, store.is_free)
+        self._writer = ReplicaWriter(Replica(store), clock, store.reserve)
         self._book = Book(self.peer_id, signer.vouches)
         self._verdicts = store.verdicts()
         self._book.fill(store.values(keys.span(keys.AGENTS)), self._verdicts)

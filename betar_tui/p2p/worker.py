@@ -21,6 +21,9 @@ import trio
 
 T = TypeVar("T")
 
+Reserve = Callable[[], Callable[[], None] | None]
+"""Gets hold of what a job needs without waiting: how to give it back, or None where another has it."""
+
 LONG = 0.003
 """After a job that took so many seconds the next one goes to the thread: there is little to be won."""
 STRETCH = 0.02
@@ -44,6 +47,19 @@ class _Job(Generic[T]):
             self.result = self._work()
         except BaseException as error:
             self.error = error
+
+    def outcome(self) -> T:
+        """What it returns or raises, once: the frames of an error hold the job, which must not hold the error in turn, or
+        all that it worked on would stay until the collector comes."""
+        error, self.error = self.error, None
+        if error is None:
+            result = self.result
+            del self.result
+            return result
+        try:
+            raise error
+        finally:
+            del error
 
     def wake(self) -> None:
         """Let who waits for it go on."""
@@ -90,27 +106,23 @@ class Worker:
         self._closed = False
 
     @trio.lowlevel.enable_ki_protection
-    async def run(self, work: Callable[[], T], brief: Callable[[], bool] | None = None) -> T:
+    async def run(self, work: Callable[[], T], brief: Reserve | None = None) -> T:
         """What `work` returns or raises, called in the thread. Cancelling does not shorten it.
 
         A job that is meant to be brief may be called in the loop's thread instead, where it follows others, no job waits,
-        and `brief` says that nothing will hold it up. Raises ClosedResourceError once it is closed.
+        and `brief` gets hold of what it needs. Raises ClosedResourceError once it is closed.
         """
         if self._closed:
             raise trio.ClosedResourceError(f"the thread {self._name!r} has ended")
-        here = brief is not None and not self._waiting and self._row.may_go_on() and brief()
-        job = _Job(work if brief is None else self._row.timing(work, here))
-        if here:
+        release = brief() if brief is not None and not self._waiting and self._row.may_go_on() else None
+        job = _Job(work if brief is None else self._row.timing(work, here=release is not None))
+        if release is not None:
             job.do()
+            release()
             await trio.lowlevel.cancel_shielded_checkpoint()
         else:
             await self._done_in_thread(job)
-        try:
-            if job.error is not None:
-                raise job.error
-            return job.result
-        finally:
-            del job  # or its error would hold this frame, and the frame the job with all its work
+        return job.outcome()
 
     async def _done_in_thread(self, job: _Job[Any]) -> None:
         if self._thread is None:

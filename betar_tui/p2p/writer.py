@@ -15,7 +15,7 @@ import trio
 
 from betar_tui.errors import DecodeError, StoreError
 from betar_tui.p2p.locks import FreeLock
-from betar_tui.p2p.worker import Worker
+from betar_tui.p2p.worker import Reserve, Worker
 from betar_tui.replica import Effect, Node, Replica, Written, decode_node
 
 T = TypeVar("T")
@@ -65,14 +65,13 @@ class _Done(Generic[T]):
 
 
 class ReplicaWriter:
-    """Serialises the use of a replica. `is_free` tells whether the store would answer at once. Close it before the store."""
+    """Serialises the use of a replica. `reserve` keeps others out of the store for a put that is done in the loop's thread
+    (see `Worker`); none is by default. Close it before the store."""
 
-    def __init__(
-        self, replica: Replica, clock: Callable[[], float], is_free: Callable[[], bool] = lambda: True
-    ) -> None:
+    def __init__(self, replica: Replica, clock: Callable[[], float], reserve: Reserve = lambda: None) -> None:
         self.replica = replica
         self._clock = clock
-        self._is_free = is_free
+        self._reserve = reserve
         self._lock = FreeLock()
         self._worker = Worker("replica")
         self._listeners: list[tuple[Callable[[Applied], Any], Callable[[Any], None]]] = []
@@ -118,7 +117,6 @@ class ReplicaWriter:
         def work() -> _Done[tuple[Written, ...]]:
             written: list[Written] = []
             applied: list[Applied] = []
-            failure: Exception | None = None
             began = time.perf_counter()
             try:
                 for each in self.replica.writing(puts, wanted, at, own):
@@ -126,10 +124,11 @@ class ReplicaWriter:
                     took, began = time.perf_counter() - began, time.perf_counter()
                     applied.append(Applied((each.node,), each.effects, True, "", at, took))
             except Exception as error:
-                failure = error
-            return _Done(applied, tuple(written), failure)
+                return _Done(applied, tuple(written), error)
+            return _Done(applied, tuple(written))
 
-        return await self._alone(work, brief=self._is_free if len(puts) == 1 and not wanted else None)
+        brief = len(puts) == 1 and not wanted and not self.replica.puts_remove
+        return await self._alone(work, self._reserve if brief else None)
 
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         """Those of the blocks that are not held."""
@@ -141,7 +140,7 @@ class ReplicaWriter:
         """The same, told at once even while a merge runs: what that merge brings may still be named."""
         return await trio.to_thread.run_sync(self.replica.missing, cids)
 
-    async def _alone(self, work: Callable[[], _Done[T]], brief: Callable[[], bool] | None = None) -> T:
+    async def _alone(self, work: Callable[[], _Done[T]], brief: Reserve | None = None) -> T:
         def run() -> tuple[_Done[T], list[tuple[Callable[[Any], None], Any]], Mapping[bytes, int]]:
             done = work()
             told = []
@@ -151,7 +150,10 @@ class ReplicaWriter:
                         told.append((deliver, prepare(each)))
                     except Exception:
                         log.exception("a listener could not prepare a change")
-            return done, told, self.replica.heads
+            try:
+                return done, told, self.replica.heads
+            finally:
+                del done  # or its failure would hold this frame, and the frame all that was to be merged
 
         async with self._lock:
             try:
@@ -168,7 +170,7 @@ class ReplicaWriter:
                     raise done.failure
                 return done.result
             finally:
-                del done  # or its failure would hold this frame, and the frame all that was merged
+                del done
 
     def _merge(self, blocks: Sequence[RawBlock]) -> _Done[Outcome]:
         at = self._clock()
@@ -181,18 +183,17 @@ class ReplicaWriter:
                 bad.append((block, str(error)))
         applied: list[Applied] = []
         wants: dict[str, tuple[bytes, ...]] = {}
-        failure: Exception | None = None
         try:
             for peer, nodes in by_peer.items():
                 changes, wanted = self._apply(peer, nodes, at)
                 applied += changes
                 wants.update(wanted)
         except Exception as error:
-            failure = error
+            return _Done(applied, Outcome(tuple(bad), wants, 0), error)
         if len(by_peer) > 1:  # what came through one peer may have been wanted from another
             still = self.replica.wants
             wants = {peer: tuple(name for name in names if name in still) for peer, names in wants.items()}
-        return _Done(applied, Outcome(tuple(bad), wants, sum(len(each.nodes) for each in applied)), failure)
+        return _Done(applied, Outcome(tuple(bad), wants, sum(len(each.nodes) for each in applied)))
 
     def _apply(self, peer: str, nodes: Sequence[Node], at: float) -> tuple[list[Applied], dict[str, tuple[bytes, ...]]]:
         began = time.perf_counter()

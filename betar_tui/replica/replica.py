@@ -72,6 +72,12 @@ class Replica:
         return self._ancestry.height
 
     @property
+    def puts_remove(self) -> bool:
+        """Whether a put has to remove the versions that are there: a hostile delta has taken the greatest height there is,
+        and only without them does a new value win."""
+        return self._ancestry.height >= delta.MAX_PRIORITY
+
+    @property
     def wants(self) -> frozenset[bytes]:
         """Blocks that merged blocks link to and that are not held."""
         return frozenset(self._ancestry.wants)
@@ -124,8 +130,7 @@ class Replica:
                 raise BetarError(
                     f"{key[:80]} and its value of {len(value)} bytes are more than a delta may carry; shorten them"
                 )
-        # Where a hostile delta has taken the greatest height there is, only its removal lets a new value win.
-        replaced = puts if self._ancestry.height >= delta.MAX_PRIORITY else ()
+        replaced = puts if self.puts_remove else ()
         tombstones = [(key, each.cid) for key in (*deletes, *replaced) for each in self._port.live(key)]
         room = MAX_EMITTED - _DELTA_OVERHEAD - _LINK_SIZE * max(1, min(len(self._ancestry.heads), MAX_LINKS))
         for some_puts, some_tombstones in _batches(puts, tombstones, room):

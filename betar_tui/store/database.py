@@ -9,7 +9,7 @@ history is packed by `pack`, a slice at a time, whenever the caller has nothing 
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -68,12 +68,9 @@ class Store:
             self._recent.clear()
             self._db.close()
 
-    def is_free(self) -> bool:
-        """Whether a call would begin at once: no other thread is at it."""
-        free = self._mutex.acquire(blocking=False)
-        if free:
-            self._mutex.release()
-        return free
+    def reserve(self) -> Callable[[], None] | None:
+        """Keep other threads out until the returned function is called, in the same thread; None where one is at it."""
+        return self._mutex.release if self._mutex.acquire(blocking=False) else None
 
     # The replica's port.
 

@@ -12,7 +12,7 @@ from betar_tui.store.facts import Winner
 KEYS = 4096
 _SOURCES = 1024
 _LARGEST = 4096
-"""The longest value that is kept here, in bytes: all of them together take some megabytes."""
+"""The longest key with its value that is kept here, in bytes: all of them together take some megabytes."""
 
 
 class Shown(NamedTuple):
@@ -51,7 +51,7 @@ class Recent:
 
     def put(self, key: str, shown: Shown) -> None:
         """Remember a key, and forget the one that nobody has asked for longest."""
-        if shown.winner is not None and len(shown.winner.value) > _LARGEST:
+        if len(key) + (len(shown.winner.value) if shown.winner is not None else 0) > _LARGEST:
             self._keys.pop(key, None)
             return
         self._keys[key] = shown

@@ -14,6 +14,8 @@ from typing import Any
 PREFIX = b"\x01\x70\x12\x20"
 _CHUNK = 500
 _SIGN_BIT = 1 << 63
+_LONG_KEY = 256
+"""Keys of more characters are not kept: anybody can write some of megabytes."""
 
 
 def digests(cids: Iterable[bytes]) -> list[bytes]:
@@ -26,10 +28,17 @@ def short(digest: bytes) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-@lru_cache(16_384)
 def short_key(key: str) -> int:
-    """The short name of a key; a merge asks three times."""
+    """The short name of a key."""
+    return _by_heart(key) if len(key) <= _LONG_KEY else _short_key(key)
+
+
+def _short_key(key: str) -> int:
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+_by_heart = lru_cache(16_384)(_short_key)
+"""A merge asks three times."""
 
 
 def in_list(db: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# Before textual, which takes `current_task` out of asyncio: since Python 3.12 that only works as replaced by this.
 import trio_asyncio
 
 from betar_tui.market.marketplace import Marketplace

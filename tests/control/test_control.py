@@ -182,6 +182,26 @@ def nested(depth: int) -> object:
     return value
 
 
+@pytest.mark.parametrize("politely", [True, False])
+async def test_a_peer_that_leaves_before_it_tells_of_anything_is_not_there(tmp_path, politely):
+    """One that is stopping still takes connections."""
+
+    async def leave(stream: trio.SocketStream) -> None:
+        if politely:
+            await stream.receive_some()
+        await stream.aclose()
+
+    listening = trio.socket.socket(trio.socket.AF_UNIX)
+    await listening.bind(str(tmp_path / "control.sock"))
+    listening.listen()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, leave, [trio.SocketListener(listening)])
+        with pytest.raises(ControlError, match="left before it told"):
+            async with ControlClient(tmp_path / "control.sock").events():
+                pytest.fail("it said that it is attached")
+        nursery.cancel_scope.cancel()
+
+
 async def test_hostile_metadata_reaches_the_client_and_ends_nothing(tmp_path):
     metadata = {"half": "\ud800", "bidi": "\u202e", "deep": nested(900), "endless": float("inf")}
     page = ListingPage((listing(1, metadata=metadata, token_id="\udfff"),), 1)

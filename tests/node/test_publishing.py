@@ -1,5 +1,8 @@
 """Publishing at once from many places: whoever is wrong harms nobody else."""
 
+import threading
+import time
+
 import pytest
 import trio
 from nacl.exceptions import CryptoError
@@ -92,6 +95,43 @@ async def test_publishing_nothing_is_a_turn_for_others(tmp_path):
             assert await node.publish([]) == ()
         nursery.cancel_scope.cancel()
     assert turns >= 40
+
+
+async def test_puts_in_a_row_wait_for_the_store_in_the_thread(tmp_path):
+    """Whoever holds it, for as long as that takes: the loop goes on."""
+    used_in = list[threading.Thread]()
+    async with open_node(config(tmp_path), network=False) as node:
+        node._writer.listen(lambda _: used_in.append(threading.current_thread()), lambda _: None)
+
+        async def put() -> bool:
+            """Whether it was done in the loop's thread."""
+            await node.publish([ListingDraft(f"agent-{len(used_in)}", 1)])
+            return used_in[-1] is threading.main_thread()
+
+        with trio.fail_after(20):
+            while not await put():  # the machine may be slow
+                pass
+        at_it, go_on = threading.Event(), threading.Event()
+
+        def use() -> None:
+            with node._store._reading():
+                at_it.set()
+                go_on.wait(20)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, use)
+            await trio.to_thread.run_sync(at_it.wait)
+            await put_while_held(node, go_on)
+        assert used_in[-1] is not threading.main_thread()
+
+
+async def put_while_held(node: Node, go_on: threading.Event) -> None:
+    """Puts that come straight after another, while somebody holds the store."""
+    async with trio.open_nursery() as nursery:
+        node._writer._worker._row._ended = time.perf_counter()  # however long it took to get here
+        nursery.start_soon(node.publish, [ListingDraft("held", 1)])
+        await wait_all_tasks_blocked()
+        go_on.set()
 
 
 async def test_own_values_are_read_back_without_a_look_at_their_signature(tmp_path, monkeypatch):

@@ -1,8 +1,10 @@
 """The thread for short jobs: in order, one at a time, and nobody who waits is left waiting."""
 
+import gc
 import queue
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -189,7 +191,12 @@ def timed(times: _Times) -> Iterator[Worker]:
 
 async def _here(worker: Worker, job: Callable[[], threading.Thread], free: bool = True) -> bool:
     """Whether a brief job was done in the loop's thread."""
-    return await worker.run(job, lambda: free) is threading.current_thread()
+    return await worker.run(job, _free if free else lambda: None) is threading.current_thread()
+
+
+def _free() -> Callable[[], None]:
+    """What a job needs is always to be had."""
+    return lambda: None
 
 
 async def test_brief_jobs_in_a_row_are_done_in_the_loops_thread(times: _Times, timed: Worker) -> None:
@@ -226,12 +233,12 @@ async def test_the_loop_is_not_kept_from_others_for_long_at_a_stretch(times: _Ti
 async def test_a_brief_one_does_not_overtake_what_waits(times: _Times, timed: Worker) -> None:
     order = list[str]()
     for _ in range(2):
-        await timed.run(times.job(0.001), lambda: True)
+        await timed.run(times.job(0.001), _free)
     with _gate() as gate:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(timed.run, lambda: (gate.wait(), order.append("long")))
             await trio.testing.wait_all_tasks_blocked()
-            nursery.start_soon(timed.run, lambda: order.append("brief"), lambda: True)
+            nursery.start_soon(timed.run, lambda: order.append("brief"), _free)
             await trio.testing.wait_all_tasks_blocked()
             before = list(order)
             gate.set()
@@ -253,7 +260,7 @@ async def test_jobs_in_the_loops_thread_let_others_have_a_turn_each_and_are_not_
     brief = times.job(0.0001)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(other)
-        await timed.run(brief, lambda: True)
+        await timed.run(brief, _free)
         turns = 0
         assert all([await _here(timed, brief) for _ in range(20)])
         assert 19 <= turns <= 21
@@ -269,8 +276,61 @@ async def test_what_a_job_in_the_loops_thread_raises_is_raised_too(
         times.now += LONG
         raise error
 
-    await timed.run(times.job(0.001), lambda: True)
+    await timed.run(times.job(0.001), _free)
     with pytest.raises(type(error)) as caught:
-        await timed.run(work, lambda: True)
+        await timed.run(work, _free)
     assert caught.value is error
     assert not await _here(timed, times.job(0.001))
+
+
+async def test_what_a_job_in_the_loops_thread_needs_is_given_back_after_it(times: _Times, timed: Worker) -> None:
+    """Also where the job fails; and it is not taken for a job that goes to the thread."""
+    order = list[str]()
+
+    def reserve() -> Callable[[], None]:
+        order.append("take")
+        return lambda: order.append("give back")
+
+    def work() -> None:
+        times.now += 0.001
+        order.append("work")
+
+    def fail() -> None:
+        work()
+        raise ValueError("no")
+
+    await timed.run(work, reserve)
+    assert order == ["work"]
+    await timed.run(work, reserve)
+    with pytest.raises(ValueError, match="no"):
+        await timed.run(fail, reserve)
+    assert order[1:] == 2 * ["take", "work", "give back"]
+
+
+@pytest.mark.parametrize("here", [False, True])
+async def test_a_job_that_failed_is_let_go_at_once(times: _Times, timed: Worker, here: bool) -> None:
+    """It may hold all that was to be merged; the collector may be minutes away."""
+
+    class Batch:
+        pass
+
+    async def fail() -> weakref.ref[Batch]:
+        batch = Batch()
+
+        def work() -> None:
+            times.now += 0.001
+            raise ValueError(f"not {batch}"[:3])
+
+        with pytest.raises(ValueError, match="not"):
+            await timed.run(work, _free if here else None)
+        return weakref.ref(batch)
+
+    await timed.run(times.job(0.001), _free)
+    gc.disable()
+    try:
+        gone = await fail()
+        await trio.testing.wait_all_tasks_blocked()  # the thread lets go of it too
+        await timed.run(lambda: None)
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -199,6 +199,41 @@ def test_many_threads_may_read_while_one_writes(store: Store) -> None:
     assert errors == []
 
 
+def test_a_store_that_is_reserved_lets_no_other_thread_in(store: Store) -> None:
+    give_back = store.reserve()
+    assert give_back is not None
+    counted = list[int]()
+    other = threading.Thread(target=lambda: counted.append(store.totals().blocks))
+    other.start()
+    Replica(store).merge([node((), [("/k", b"v")])], "peer", 0)  # this thread goes on
+    other.join(0.1)
+    assert counted == []
+    give_back()
+    other.join()
+    assert counted == [1]
+
+
+def test_a_store_that_another_thread_uses_is_not_reserved(store: Store) -> None:
+    at_it, go_on = threading.Event(), threading.Event()
+
+    def use() -> None:
+        with store._reading():
+            at_it.set()
+            go_on.wait()
+
+    other = threading.Thread(target=use)
+    other.start()
+    at_it.wait()
+    try:
+        assert store.reserve() is None
+    finally:
+        go_on.set()
+        other.join()
+    give_back = store.reserve()
+    assert give_back is not None
+    give_back()
+
+
 def test_packing_while_others_read_and_write(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a group is compressed the store is free; a value that counts again meanwhile keeps its block plain."""
     monkeypatch.setattr(packing, "GROUP", 3)

@@ -1,5 +1,6 @@
 """What the store knows by heart is what it would read, after failures too."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from betar_tui.replica import Replica
 from betar_tui.store.database import Store, open_store
 from betar_tui.store.facts import Winner
 from betar_tui.store.recent import Recent, Shown
+from betar_tui.store.sql import short_key
 
 from ..simulation.lab import node
 
@@ -28,6 +30,17 @@ def test_long_values_are_not_kept() -> None:
     recent.put("a", Shown(1, 1, Winner(1, b"short", b"")))
     recent.put("a", Shown(1, 2, Winner(2, bytes(5000), b"")))
     assert recent.get("a") is None
+
+
+def test_long_keys_are_not_kept() -> None:
+    """Anybody can write them, thousands of them, megabytes each."""
+    recent = Recent()
+    long = "/" + 5000 * "k"
+    recent.put(long, Shown(1, None, None))
+    assert recent.get(long) is None
+    known = sys.getrefcount(long)
+    assert short_key(long) == short_key(long)
+    assert sys.getrefcount(long) == known, "nothing holds it"
 
 
 def test_what_failed_is_not_known(tmp_path: Path) -> None:
@@ -52,6 +65,26 @@ def test_what_failed_is_not_known(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_key_that_was_not_there_is_looked_for_again(tmp_path: Path, fails: bool) -> None:
+    """It is known to be absent for one merge: or the next one would give it a second number."""
+    store = open_store(tmp_path / "db", remember=1)
+    replica = Replica(store)
+    first = node((), [("/new", b"1")], (), 1)
+    assert store.winners(["/new"]) == {}
+    if fails:
+        _forbid(store, "INSERT")
+        with pytest.raises(StoreError):
+            replica.merge([first], "peer", 0)
+        store._db.execute("DROP TRIGGER full")
+    replica.merge([first, node((), [("/other", b"1")], (), 1)], "peer", 0)  # of which it knows but one by heart
+    second = node((first,), [("/new", b"2"), ("/other", b"2")], (), 2)
+    replica.merge([second], "peer", 0)
+    assert store._db.execute("SELECT key FROM keys ORDER BY key").fetchall() == [("/new",), ("/other",)]
+    assert store.winners(["/new"]) == {"/new": Winner(2, b"2", second.cid)}
+    store.close()
+
+
 def test_a_head_that_is_not_where_it_was_is_damage(tmp_path: Path) -> None:
     store = open_store(tmp_path / "db")
     replica = Replica(store)
@@ -65,6 +98,6 @@ def test_a_head_that_is_not_where_it_was_is_damage(tmp_path: Path) -> None:
     store.close()
 
 
-def _forbid(store: Store) -> None:
+def _forbid(store: Store, what: str = "UPDATE") -> None:
     """The heads, which are written after the blocks and the keys, cannot be changed from now on."""
-    store._db.execute("CREATE TRIGGER full BEFORE UPDATE ON heads BEGIN SELECT RAISE(FAIL, 'no room'); END")
+    store._db.execute(f"CREATE TRIGGER full BEFORE {what} ON heads BEGIN SELECT RAISE(FAIL, 'no room'); END")
