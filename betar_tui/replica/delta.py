@@ -31,14 +31,18 @@ class Delta(NamedTuple):
 def decode(buf: bytes, start: int, end: int) -> Delta:
     """The delta in `buf[start:end]`. Raises DecodeError."""
     elements: dict[str, Span] = {}
+    best: dict[str, bytes] = {}  # of keys that come again: a long value is copied once, however often they do
     tombstones: list[tuple[str, bytes]] = []
     priority = 0
     for number, kind, a, b in fields(buf, start, end):
         if number == 1 and kind == BYTES:
             key, _, value = _element(buf, a, b)
             span = Span(key, *value)
-            if key not in elements or _value(buf, elements[key]) < _value(buf, span):
-                elements[key] = span
+            known = elements.setdefault(key, span)
+            if known is not span:
+                before = best[key] if key in best else best.setdefault(key, _value(buf, known))
+                if before < (after := _value(buf, span)):
+                    elements[key], best[key] = span, after
         elif number == 2 and kind == BYTES:
             key, element_id, _ = _element(buf, a, b)
             block = cid.from_element_id(element_id)

@@ -6,7 +6,7 @@ The answers are facts; no rule is known behind this door.
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from betar_tui.store.facts import Changes, Element, Snapshot, Winner
+from betar_tui.store.facts import Changes, Snapshot, Winner
 
 
 class Port(Protocol):
@@ -24,8 +24,11 @@ class Port(Protocol):
     def tombstoned(self, pairs: Collection[tuple[str, bytes]]) -> Collection[tuple[str, bytes]]:
         """Those of the (key, block) pairs that a tombstone names."""
 
-    def live(self, key: str) -> Collection[Element]:
-        """The elements of a key that no tombstone names."""
+    def live(self, key: str, least: int = 0) -> Collection[bytes]:
+        """The blocks with elements of a key that no tombstone names, those of at least this height."""
+
+    def greatest(self, key: str, without: Collection[bytes]) -> Winner | None:
+        """The greatest element of a key that no tombstone names, those in some blocks left out."""
 
     def apply(self, changes: Changes, durable: bool) -> None:
         """Remember a merge in one transaction; `durable` ones survive a power cut once this returns."""

@@ -73,9 +73,8 @@ class Replica:
 
     @property
     def puts_remove(self) -> bool:
-        """Whether a put has to remove the versions that are there: a hostile delta has taken the greatest height there is,
-        and only without them does a new value win."""
-        return self._ancestry.height >= delta.MAX_PRIORITY
+        """Whether a put may have to remove versions that are there, thousands perhaps (see `_in_the_way`)."""
+        return self._ancestry.overtopped or self._ancestry.height >= delta.MAX_PRIORITY
 
     @property
     def wants(self) -> frozenset[bytes]:
@@ -130,12 +129,24 @@ class Replica:
                 raise BetarError(
                     f"{key[:80]} and its value of {len(value)} bytes are more than a delta may carry; shorten them"
                 )
-        replaced = puts if self.puts_remove else ()
-        tombstones = [(key, each.cid) for key in (*deletes, *replaced) for each in self._port.live(key)]
+        tombstones = [(key, block) for key in deletes for block in self._port.live(key)]
+        tombstones += self._in_the_way(puts)
         room = MAX_EMITTED - _DELTA_OVERHEAD - _LINK_SIZE * max(1, min(len(self._ancestry.heads), MAX_LINKS))
         for some_puts, some_tombstones in _batches(puts, tombstones, room):
             yield self._write_one(some_puts, some_tombstones, at, own or {})
             own = None
+
+    def _in_the_way(self, puts: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
+        """The versions that would win over new values of these keys, since their height is no less. They lie above blocks
+        that are still to come, or were never there; or below a hostile block that is lower; or at the greatest height."""
+        height = self._next_height
+        above = [key for key, winner in self._port.winners(puts.keys()).items() if winner.height >= height]
+        return [(key, block) for key in above for block in self._port.live(key, height)]
+
+    @property
+    def _next_height(self) -> int:
+        # A head at the greatest height leaves nothing above it: the value then decides.
+        return min(self._ancestry.height + 1, delta.MAX_PRIORITY)
 
     def _write_one(
         self,
@@ -144,12 +155,10 @@ class Replica:
         at: float,
         own: Mapping[str, str],
     ) -> Written:
-        # A head at the greatest height leaves nothing above it: the value then decides.
-        priority = min(self._ancestry.height + 1, delta.MAX_PRIORITY)
         heads = self._ancestry.heads
         # Those that find no room stay heads, for the next delta.
         links = heads if len(heads) <= MAX_LINKS else nlargest(MAX_LINKS, heads, key=lambda name: (heads[name], name))
-        block = encode_node(links, delta.encode(puts, tombstones, priority))
+        block = encode_node(links, delta.encode(puts, tombstones, self._next_height))
         node = decode_node(cid.of(block), block)
         # Its links are heads, so they are held and complete. It is not: a block that is held with all its links complete is
         # complete itself, and what a complete block links to is no head.
@@ -181,7 +190,7 @@ class Replica:
         keys.update(key for node in nodes for key, _ in node.delta.tombstones)
         pairs = [(span.key, node.cid) for node in nodes for span in node.delta.elements]
         before = self._port.winners(keys)
-        facts = Facts(before, self._port.tombstoned(pairs), self._port.live)
+        facts = Facts(before, self._port.tombstoned(pairs), self._port.greatest)
         return before, values_after(nodes, facts)
 
     @staticmethod

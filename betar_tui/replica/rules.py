@@ -12,16 +12,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from betar_tui.replica.node import Node
-from betar_tui.store.facts import Element, Winner
+from betar_tui.store.facts import Winner
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was known of the keys that a merge touches, before it. `live` answers only for keys with tombstones."""
+    """What was known of the keys that a merge touches, before it. `greatest` gives the best element of a key that no
+    tombstone names and that does not lie in one of these blocks."""
 
     winners: Mapping[str, Winner]
     tombstoned: Collection[tuple[str, bytes]]
-    live: Callable[[str], Collection[Element]]
+    greatest: Callable[[str, Collection[bytes]], Winner | None]
 
 
 def values_after(nodes: Sequence[Node], facts: Facts) -> dict[str, Winner | None]:
@@ -34,8 +35,7 @@ def values_after(nodes: Sequence[Node], facts: Facts) -> dict[str, Winner | None
     for key, dead in killed.items():
         current = facts.winners.get(key)
         if current is not None and current.cid in dead:
-            rest = (Winner(e.height, e.value, e.cid) for e in facts.live(key) if e.cid not in dead)
-            current = max(rest, default=None)
+            current = facts.greatest(key, dead)
         after[key] = current
     for name, data, _, delta in nodes:
         height = delta.priority
@@ -77,6 +77,7 @@ class Ancestry:
         self.heads = dict(heads)
         self.wants = set(wants)
         self._incomplete = dict(incomplete)
+        self._tallest = max([*self.heads.values(), *(height for height, _ in incomplete.values())], default=0)
         self._parents: dict[bytes, list[bytes]] = {}
         for parent, (_, links) in incomplete.items():
             self._adopt(parent, links)
@@ -85,6 +86,12 @@ class Ancestry:
     def height(self) -> int:
         """The greatest height of a head, 0 without one."""
         return max(self.heads.values(), default=0)
+
+    @property
+    def overtopped(self) -> bool:
+        """Whether blocks were merged that are higher than every head, as far as is known: those of complete ones that came
+        before this was made are not."""
+        return self._tallest > self.height
 
     def knows(self, name: bytes) -> bool:
         """Whether the block is held for certain; a complete block that is no head is not remembered here."""
@@ -123,6 +130,7 @@ class Ancestry:
             self._parents_of(name, remove=True)
             for link in self._incomplete.pop(name)[1]:  # some were complete when their parent came
                 self._parents_of(link, remove=True)
+        self._tallest = max([self._tallest, *(node.delta.priority for node in nodes)])
         for node in nodes:
             if node.cid in growth.complete:
                 self._parents_of(node.cid, remove=True)

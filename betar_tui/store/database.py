@@ -92,7 +92,7 @@ class Store:
         """The values of those of the keys that have one."""
         with self._reading() as db:
             known = {key: shown for key in keys if (shown := self._recent.get(key)) is not None}
-            others = [key for key in keys if key not in known]
+            others = [key for key in keys if key not in known and key not in self._recent.absent]
             if others:
                 known.update(self._look_up(db, others))
         return {key: shown.winner for key, shown in known.items() if shown.winner is not None}
@@ -124,9 +124,25 @@ class Store:
                 if key in known and db.execute(sql, (known[key][0], block[4:])).fetchone()
             }
 
-    def live(self, key: str) -> Collection[Element]:
-        """The elements of a key that no tombstone names."""
-        return tuple(self._elements(key, " AND NOT dead"))
+    def live(self, key: str, least: int = 0) -> Collection[bytes]:
+        """The blocks with elements of a key that no tombstone names, those of at least this height."""
+        with self._reading() as db:
+            known = merging.key_numbers(db, [key])
+            found = self._history.live(db, known[key][0]) if known else []
+        return [each.cid for each in found if each.height >= least]
+
+    def greatest(self, key: str, without: Collection[bytes]) -> Winner | None:
+        """The greatest element of a key that no tombstone names, those in some blocks left out. There may be thousands, of
+        which only the highest are read."""
+        with self._reading() as db:
+            known = merging.key_numbers(db, [key])
+            if not known:
+                return None
+            k, _ = known[key]
+            rest = [each for each in self._history.live(db, k) if each.cid not in without]
+            height = max((each.height for each in rest), default=0)
+            highest = [each.n for each in rest if each.height == height]
+            return max(map(_winner, self._history.elements(db, key, k, highest)), default=None)
 
     def apply(self, changes: Changes, durable: bool) -> None:
         """Remember a merge in one transaction; `durable` ones survive a power cut once this returns."""
@@ -181,17 +197,10 @@ class Store:
 
     def elements(self, key: str) -> list[Element]:
         """Every version of a key, removed ones too, highest first."""
-        return self._elements(key, "")
-
-    def _elements(self, key: str, condition: str) -> list[Element]:
-        sql = (
-            f"SELECT ?, elements.n, start, length, dead, {VERSION} FROM elements LEFT JOIN blocks USING (n)"
-            f" WHERE k = ?{condition}"
-        )
         with self._reading() as db:
             known = merging.key_numbers(db, [key])
-            rows = db.execute(sql, (key, known[key][0])) if known else ()
-            found = [Element(PREFIX + r.digest, r.height, r.value, r.dead) for r in self._history.versions(db, rows)]
+            rows = self._history.elements(db, key, known[key][0]) if known else []
+        found = [Element(PREFIX + r.digest, r.height, r.value, r.dead) for r in rows]
         return sorted(found, key=lambda each: (each.height, each.value, each.cid), reverse=True)
 
     def blocks(self, cids: Collection[bytes]) -> Mapping[bytes, bytes]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from betar_tui.errors import StoreError
 from betar_tui.store.groups import SLOTS, Group, Member
-from betar_tui.store.sql import from_sql, in_list, short
+from betar_tui.store.sql import PREFIX, from_sql, in_list, short
 
 _KEPT = 8
 """How many groups stay unpacked: two megabytes, enough for a few walks at once."""
@@ -30,6 +30,14 @@ class Row(NamedTuple):
     value: bytes
     at: int
     dead: bool
+
+
+class Lying(NamedTuple):
+    """Where an element lies: the block's number, its CID, and its height."""
+
+    n: int
+    cid: bytes
+    height: int
 
 
 class History:
@@ -86,6 +94,24 @@ class History:
             digest = hashlib.sha256(member.data).digest()
             for key, start, end, dead in elsewhere[n]:
                 yield Row(key, digest, member.height, member.data[start:end], member.at, dead)
+
+    def live(self, db: sqlite3.Connection, k: int) -> list[Lying]:
+        """The elements of a key that no tombstone names, their values unread."""
+        sql = "SELECT n, digest, height FROM elements LEFT JOIN blocks USING (n) WHERE k = ? AND NOT dead"
+        rows = db.execute(sql, (k,)).fetchall()
+        found = [Lying(n, PREFIX + digest, from_sql(height)) for n, digest, height in rows if digest is not None]
+        for n, member in self.members(db, [n for n, digest, _ in rows if digest is None]):
+            found.append(Lying(n, PREFIX + hashlib.sha256(member.data).digest(), member.height))
+        return found
+
+    def elements(self, db: sqlite3.Connection, key: str, k: int, numbers: Collection[int] | None = None) -> list[Row]:
+        """The elements of a key, dead ones too, all of them or those in some blocks."""
+        sql = f"SELECT ?, n, start, length, dead, {VERSION} FROM elements LEFT JOIN blocks USING (n) WHERE k = ?"
+        if numbers is None:
+            rows = db.execute(sql, (key, k)).fetchall()
+        else:
+            rows = [db.execute(f"{sql} AND n = ?", (key, k, n)).fetchone() for n in numbers]
+        return list(self.versions(db, rows))
 
     def values(self, db: sqlite3.Connection, rows: Iterable[tuple[str, int, int, int]]) -> Iterator[Row]:
         """The versions in rows of (key, n, start, length), block by block: finding the end of a long one takes SQLite as

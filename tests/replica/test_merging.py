@@ -7,7 +7,7 @@ import time
 import pytest
 
 from betar_tui.errors import BetarError
-from betar_tui.replica import Effect, Node, cid
+from betar_tui.replica import Effect, Node, cid, decode_node
 from betar_tui.replica.delta import MAX_PRIORITY
 from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS
 from betar_tui.store.facts import Winner
@@ -42,6 +42,64 @@ def test_the_greatest_priority_there_is() -> None:
     bench.delete("/k")
     assert bench.map == {}
     assert_sound(bench.port)
+
+
+LOST = cid.of(b"nobody has this")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param([node([LOST], [("/k", b"vandal")], (), 10**9)], id="above a block that is nowhere"),
+        pytest.param([node((), [("/k", b"vandal")], (), 10**9)], id="a head"),
+        pytest.param(
+            [top := node((), [("/k", b"vandal")], (), 10**9), node([top], [("/other", b"")], (), 3)],
+            id="below a lower head",
+        ),
+        pytest.param(
+            [node([LOST], [("/k", b"vandal %d" % n)], (), height) for n, height in enumerate((2, 3, 4, 2**64 - 1))],
+            id="several, also at the height of the next put",
+        ),
+    ],
+)
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_put_wins_over_whatever_height_others_gave_to_a_value(hostile: list[Node], restart: bool) -> None:
+    """Or a listing that somebody replaced could never be put back."""
+    bench = Bench()
+    bench.put("/k", b"honest")
+    bench.put("/untouched", b"1")
+    bench.merge(*hostile)
+    assert bench.map["/k"].startswith(b"vandal")
+    if restart:
+        bench.restart()
+    written = bench.put("/k", b"healed")
+    assert bench.map["/k"] == b"healed"
+    assert [(each.key, each.after and each.after.value) for each in written.effects] == [("/k", b"healed")]
+    assert written.tombstones <= len(hostile), "honest versions are no hindrance and are not named"
+    assert bench.put("/untouched", b"2").tombstones == 0
+    assert bench.put("/k", b"healed again").tombstones == 0
+    other = Bench()
+    for data in bench.port.data.values():
+        other.merge(decode_node(cid.of(data), data))
+    assert other.map["/k"] == b"healed again"
+    assert_sound(bench.port)
+
+
+def test_a_put_may_remove_versions_only_where_some_are_higher_than_the_heads() -> None:
+    bench = Bench()
+    assert not bench.replica.puts_remove
+    bench.put("/k", b"1")
+    bench.merge(node((), [("/k", b"2")], (), 7))
+    assert not bench.replica.puts_remove
+    root = node((), [("/k", b"3")], (), 8)
+    bench.merge(node([root], [("/k", b"4")], (), 9))
+    assert bench.replica.puts_remove
+    bench.restart()
+    assert bench.replica.puts_remove
+    bench.merge(root)
+    assert not bench.replica.puts_remove
+    bench.merge(node((), [("/k", b"5")], (), MAX_PRIORITY))
+    assert bench.replica.puts_remove
 
 
 def test_one_key_twice_in_a_delta() -> None:

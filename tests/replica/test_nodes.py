@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from betar_tui.errors import DecodeError
 from betar_tui.replica import Node, cid, decode_node, delta, node
 from betar_tui.replica.protobuf import write_bytes
+from betar_tui.store.facts import Span
 from tests.simulation.oracle import PBNode
 
 NAMES = [cid.of(bytes([i])) for i in range(4)]
@@ -145,6 +146,22 @@ def test_a_key_twice_in_a_delta_counts_with_its_greater_value() -> None:
     block = write_bytes(1, delta.encode([("/k", b"b"), ("k/", b"c"), ("/x/../k", b"a")], [], 1))
     (span,) = decode(block).delta.elements
     assert (span.key, block[span.start : span.start + span.length]) == ("/k", b"c")
+
+
+def test_a_key_that_comes_again_and_again_costs_no_copy_of_its_value_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = 0
+
+    def counting(buf: bytes, span: Span) -> bytes:
+        nonlocal copied
+        copied += span.length
+        return buf[span.start : span.start + span.length]
+
+    monkeypatch.setattr(delta, "_value", counting)
+    long = write_bytes(1, write_bytes(1, b"/") + write_bytes(3, b"v" * 100_000))
+    block = write_bytes(1, long + 1000 * b"\x0a\x00" + write_bytes(1, write_bytes(3, b"w")) + 1000 * b"\x0a\x00")
+    (span,) = decode(block).delta.elements
+    assert span.length == 1
+    assert copied < 110_000
 
 
 def test_tombstones_that_name_no_block_are_left_out_and_doubles_are_one() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from betar_tui.replica import Port
 from betar_tui.store.database import Store
-from betar_tui.store.facts import Changes, Element, Snapshot, Span, Winner
+from betar_tui.store.facts import Changes, Snapshot, Span, Winner
 
 from .oracle import Truth, judge
 
@@ -46,9 +46,12 @@ class MemoryPort:
     def tombstoned(self, pairs: Collection[tuple[str, bytes]]) -> Collection[tuple[str, bytes]]:
         return self.buried.intersection(pairs)
 
-    def live(self, key: str) -> Collection[Element]:
-        mine = (self._winner(key, cid) for cid in self.spans.get(key, ()) if (key, cid) not in self.buried)
-        return [Element(each.cid, each.height, each.value) for each in mine]
+    def live(self, key: str, least: int = 0) -> Collection[bytes]:
+        mine = [cid for cid in self.spans.get(key, ()) if (key, cid) not in self.buried]
+        return [cid for cid in mine if self.heights[cid] >= least]
+
+    def greatest(self, key: str, without: Collection[bytes]) -> Winner | None:
+        return max((self._winner(key, cid) for cid in self.live(key) if cid not in without), default=None)
 
     def apply(self, changes: Changes, durable: bool) -> None:
         if self.crash == "before":

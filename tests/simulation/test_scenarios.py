@@ -412,7 +412,11 @@ def test_stores_and_dictionaries_answer_alike(tmp_path: Path, remember: int) -> 
     assert store.winners(keys) == memory.winners(keys)
     assert set(store.tombstoned(pairs)) == set(memory.tombstoned(pairs))
     for key in keys:
-        assert set(store.live(key)) == set(memory.live(key))
+        live = memory.live(key)
+        assert set(store.live(key)) == set(live)
+        assert set(store.live(key, 2)) == set(memory.live(key, 2))
+        for without in ((), live[::2], live):
+            assert store.greatest(key, without) == memory.greatest(key, without)
     assert store.load() == memory.load()
     store.close()
 

@@ -103,7 +103,12 @@ def test_elements_highest_first(store: Store) -> None:
         (2, b"2", False),
         (0, b"5", True),
     ]
-    assert [each.value for each in store.live("/k")] == [b"3", b"1", b"4", b"6", b"2"]
+    three, one, four, six, two = (versions[i].cid for i in (3, 1, 4, 6, 2))
+    assert set(store.live("/k")) == {three, one, four, six, two}
+    assert set(store.live("/k", 1 << 63)) == {three, one}
+    best = [store.greatest("/k", without) for without in ((), [three], [three, one, four])]
+    assert [(each.value, each.cid) for each in best if each] == [(b"3", three), (b"1", one), (b"6", six)]
+    assert store.greatest("/k", store.live("/k")) is store.greatest("/none", ()) is None
     assert store.winners(["/k"])["/k"].height == (1 << 64) - 1
     assert store.elements("/none") == []
 
