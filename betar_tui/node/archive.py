@@ -69,7 +69,7 @@ async def import_car(store: Store, writer: ReplicaWriter, path: Path) -> Importe
         raise ArchiveError(f"{path} is damaged: {error}; {new} new deltas before that are merged") from error
     if reader.roots is None or reader.rest:
         raise ArchiveError(f"{path} ends in the middle of a block; {new} new deltas before that are merged")
-    return Imported(str(path), new, known, files, len(writer.replica.wants))
+    return Imported(str(path), new, known, files, writer.replica.wanted)
 
 
 def _take(blocks: Iterator[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

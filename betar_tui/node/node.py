@@ -1,6 +1,7 @@
 """`Node`: the `Marketplace` of a peer that runs in this process."""
 
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
@@ -59,6 +60,8 @@ log = logging.getLogger(__name__)
 LOCK_PATIENCE = 2.0
 PACKED_AT_ONCE = 256
 PACK_PAUSE, PACK_INTERVAL = 0.05, 30.0
+BULK, QUIET = 32, 2.0
+"""Nothing is packed within so many seconds of a merge of so many deltas."""
 
 
 @asynccontextmanager
@@ -132,7 +135,9 @@ class Node:
         self._book = Book(self.peer_id, signer.vouches)
         self._verdicts = store.verdicts()
         self._book.fill(store.values(keys.span(keys.AGENTS)), self._verdicts)
+        self._bulk_merged = -math.inf
         self._writer.listen(self._read, self._take)
+        self._writer.listen(lambda applied: len(applied.nodes) >= BULK, self._note_bulk)
         self._seller = Seller(
             store,
             self._writer,
@@ -161,6 +166,10 @@ class Node:
     def _read(self, applied: Applied) -> list[Reading]:
         return self._book.read(applied)
 
+    def _note_bulk(self, bulk: bool) -> None:
+        if bulk:
+            self._bulk_merged = trio.current_time()
+
     def _take(self, readings: list[Reading]) -> None:
         self._hub.emit((*self._book.take(readings), StatusChanged()))
         self.online.files.listings_changed()
@@ -168,15 +177,21 @@ class Node:
     async def keep_house(self) -> None:
         """Pack old history when there is nothing better to do, until cancelled."""
         while True:
-            packed = 0
-            if not self.online.pending:
-                try:
-                    packed = await trio.to_thread.run_sync(self._store.pack, PACKED_AT_ONCE)
-                except StoreError:
-                    log.exception("packing old history failed; it is tried again")
+            packed = await self._pack()
             if not packed:
                 await self.keep_verdicts()
             await trio.sleep(PACK_PAUSE if packed else PACK_INTERVAL)
+
+    async def _pack(self) -> int:
+        """Pack a slice of old history, unless history is just coming in; how many blocks it was. Wanted blocks are no reason
+        to wait: anybody can make us want some that nobody has."""
+        if trio.current_time() - self._bulk_merged < QUIET:
+            return 0
+        try:
+            return await trio.to_thread.run_sync(self._store.pack, PACKED_AT_ONCE)
+        except StoreError:
+            log.exception("packing old history failed; it is tried again")
+            return 0
 
     async def keep_verdicts(self) -> None:
         """Remember what signatures showed: looking costs a start with many listings seconds."""

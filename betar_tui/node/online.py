@@ -138,7 +138,7 @@ class Online:
     @property
     def pending(self) -> int:
         """How many blocks are wanted and not here."""
-        return self._replication.pending if self._replication else len(self._writer.replica.wants)
+        return self._replication.pending if self._replication else self._writer.replica.wanted
 
     @property
     def sync(self) -> SyncProgress | None:
@@ -254,6 +254,7 @@ class Online:
             supervisor.start("announced heads", replication.run_roots)
             supervisor.start("telling", replication.run_telling)
             supervisor.start("announcing", replication.run_rounds)
+            supervisor.start("greeting", replication.run_greetings)
             supervisor.start("announcing again", replication.run_echoes)
             supervisor.start("metadata files", lambda: self.files.run(network))
             supervisor.start("own listings", lambda: self._own_rounds(replication))
@@ -274,7 +275,7 @@ class Online:
             if self.files.asked(block.cid):
                 await self.files.take(network, block)
                 # A listing may name a delta as its metadata: that must not keep the delta from the replica.
-                if block.cid not in self._writer.replica.wants and not replication.fetcher.asked(block.cid):
+                if not self._writer.replica.is_wanted(block.cid) and not replication.fetcher.asked(block.cid):
                     continue
             await replication.give(block)
 

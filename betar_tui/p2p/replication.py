@@ -21,21 +21,21 @@ from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.p2p.dagsync.messages import PROTOCOL as DAGSYNC
 from betar_tui.p2p.dagsync.walk import Lookup
 from betar_tui.p2p.fetching import Fetcher
+from betar_tui.p2p.inbox import Inbox
 from betar_tui.p2p.progress import Progress, ProgressMeter
 from betar_tui.p2p.rootkeeper import RootKeeper
 from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, ReceivedBlock, ReceivedBroadcast
 from betar_tui.p2p.witnesses import Tell, Witnesses
 from betar_tui.p2p.writer import Applied, RawBlock, ReplicaWriter
-from betar_tui.replica import Head, cid, decode_broadcast, encode_broadcast, outline
+from betar_tui.replica import Head, cid, decode_broadcast, encode_broadcast
 from betar_tui.replica.broadcast import MAX_INLINE
+from betar_tui.replica.node import links_of
 
 if TYPE_CHECKING:
     from betar_tui.p2p.network import Network
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH = 1024
-MAX_BATCH_BYTES = 4 << 20
 MAX_ANNOUNCED = 512
 MAX_BAD = 4096
 MAX_INLINE_TOTAL = 64 << 10
@@ -50,6 +50,9 @@ BURST = 0.003
 GATHERED = 0.03
 """Broadcasts that are due within `BURST` seconds of the last one wait so many seconds for those behind them, or until their
 blocks fill a broadcast: each costs sender and receiver about as much as the delta that it tells of."""
+GREETINGS, GREETING = 8, 1.0
+"""Our heads go out for so many peers that join at once, and from then on once in so many seconds: joining again and again
+costs a peer nothing."""
 FAREWELL = 1.0
 """So many seconds what is still to be told may take when a peer stops."""
 
@@ -82,13 +85,14 @@ class Replication:
         self._network = network
         self._writer = writer
         self._interval = announce_interval
-        self._inbox, self._incoming = trio.open_memory_channel[RawBlock](MAX_BATCH)
+        self._inbox = Inbox()
         self._keeper = keeper
         self._roots = keeper.roots
         self._bad: OrderedDict[bytes, None] = OrderedDict()
         self.fetcher = Fetcher(network, writer, lookup)
         self._announced: set[bytes] = set()
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
+        self._joined = trio.Event()
         self._written = trio.Event()
         self._wrote = -math.inf
         self._due: dict[bytes, bytes] = {}
@@ -128,25 +132,18 @@ class Replication:
         block waits for the one above it."""
         links: tuple[bytes, ...] = ()
         with suppress(DecodeError):
-            links, _ = outline(block.data)
+            links = links_of(block.data)
         unsure = [name for name in links if self._writer.replica.may_lack(name) and not self.fetcher.asked(name)]
         if unsure:
             self.fetcher.want(await self._writer.lacking(unsure), block.peer)
-        await self._inbox.send(RawBlock(block.cid, block.data, block.peer, block.peer))
+        # It is what was asked for: whoever linked to it, or spoke of it, answers for what it is.
+        await self._inbox.put([RawBlock(block.cid, block.data, block.peer)])
 
     async def run_merges(self) -> None:
         """Merge what has come in, as much at a time as is there."""
         self._ask_for(self._roots)  # a merge that failed has lost the heads that it was to merge
-        async for first in self._incoming:
-            batch = [first]
-            size = len(first.data)
-            while len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES:
-                try:
-                    batch.append(self._incoming.receive_nowait())
-                except trio.WouldBlock:
-                    break
-                size += len(batch[-1].data)
-            await self._merge(batch)
+        while True:
+            await self._merge(await self._inbox.take())
 
     def tell(self, heads: Iterable[bytes]) -> int:
         """Broadcast these heads as soon as possible, with others that are due; the number of peers that will be told.
@@ -155,8 +152,7 @@ class Replication:
         """
         for name in heads:
             # Its block is kept here: what others write meanwhile may displace it.
-            block = self._recent.get(name) or self._due.get(name, b"")
-            self._due[name] = block if len(block) <= MAX_INLINE else b""
+            self._due[name] = self._recent.get(name) or self._due.get(name, b"")
         self._telling.set()
         if sum(map(len, self._due.values())) > MAX_INLINE_TOTAL - MAX_INLINE:
             self._full.set()
@@ -245,8 +241,21 @@ class Replication:
         elif isinstance(event, PeerDisconnected):
             self.fetcher.left(event.peer)
         elif isinstance(event, PeerJoined):
-            heads = self._writer.heads
-            if heads:
+            self._joined.set()
+
+    async def run_greetings(self) -> None:
+        """Announce our heads to peers that join the topic."""
+        spare, last = float(GREETINGS), trio.current_time()
+        while True:
+            await self._joined.wait()
+            now = trio.current_time()
+            spare, last = min(GREETINGS, spare + (now - last) / GREETING), now
+            if spare < 1:
+                await trio.sleep((1 - spare) * GREETING)
+                continue
+            spare -= 1
+            self._joined = trio.Event()
+            if heads := self._writer.heads:
                 await self.announce(heads)
 
     async def announce(self, heads: Iterable[bytes], at_hand: Mapping[bytes, bytes] = _NOTHING) -> int:
@@ -294,7 +303,9 @@ class Replication:
             if head.block is not None:
                 self._network.charge(event.author, f"broadcast: the block with head {cid.to_str(head.cid)} is another")
             bare.append(head.cid)
-        await self._hand_over(blocks)
+        if blocks:
+            # Together: each links to the next, which would be asked for if it came by itself.
+            await self._inbox.put(blocks)
         if bare:
             try:
                 missing = await self._writer.missing(bare)
@@ -303,14 +314,6 @@ class Replication:
                 self._roots.announced(bare, event.author)
                 raise
             self._want_roots(list(missing), event)
-
-    async def _hand_over(self, blocks: Iterable[RawBlock]) -> None:
-        """Pass blocks on to be merged together: each links to the next, which would be asked for if it came by itself."""
-        for block in blocks:
-            try:
-                self._inbox.send_nowait(block)
-            except trio.WouldBlock:
-                await self._inbox.send(block)
 
     def _want_roots(self, names: list[bytes], event: ReceivedBroadcast) -> None:
         """Want heads that were announced, of one author only so many: anybody can name blocks that nobody has."""
@@ -324,7 +327,7 @@ class Replication:
 
     def _give_up(self, names: list[bytes]) -> None:
         """Announced heads that are not waited for any longer, unless something merged links to them."""
-        self.fetcher.arrived([name for name in names if name not in self._writer.replica.wants])
+        self.fetcher.arrived([name for name in names if not self._writer.replica.is_wanted(name)])
 
     async def _merge(self, batch: list[RawBlock]) -> None:
         arrived = [block.cid for block in batch]
@@ -335,7 +338,8 @@ class Replication:
             self.fetcher.arrived(arrived)
         self._keeper.arrived(arrived)
         for block, reason in outcome.bad:
-            self._network.charge(block.author, f"block {cid.to_str(block.cid)}: {reason}")
+            if block.author:
+                self._network.charge(block.author, f"block {cid.to_str(block.cid)}: {reason}")
             self._bad[block.cid] = None
             while len(self._bad) > MAX_BAD:
                 self._bad.popitem(last=False)
@@ -358,6 +362,7 @@ class Replication:
             self._wrote = trio.current_time()
             self._written.set()
         for node in applied.nodes[-MAX_RECENT:]:
-            self._recent[node.cid] = node.data
+            if len(node.data) <= MAX_INLINE:
+                self._recent[node.cid] = node.data
         while len(self._recent) > MAX_RECENT:
             self._recent.popitem(last=False)

@@ -38,7 +38,7 @@ class Applied:
 @dataclass(frozen=True, slots=True)
 class RawBlock:
     """A block as it came, verified and not yet decoded. `peer` sent it and may have what it links to; `author` answers
-    for what is in it."""
+    for what is in it, "" where that is nobody we know."""
 
     cid: bytes
     data: bytes
@@ -191,8 +191,8 @@ class ReplicaWriter:
         except Exception as error:
             return _Done(applied, Outcome(tuple(bad), wants, 0), error)
         if len(by_peer) > 1:  # what came through one peer may have been wanted from another
-            still = self.replica.wants
-            wants = {peer: tuple(name for name in names if name in still) for peer, names in wants.items()}
+            still = self.replica.is_wanted
+            wants = {peer: tuple(name for name in names if still(name)) for peer, names in wants.items()}
         return _Done(applied, Outcome(tuple(bad), wants, sum(len(each.nodes) for each in applied)))
 
     def _apply(self, peer: str, nodes: Sequence[Node], at: float) -> tuple[list[Applied], dict[str, tuple[bytes, ...]]]:

@@ -6,9 +6,11 @@ Go takes any unknown top-level field for an old raw-CID message, so nothing is e
 `Head` it passes over, which is where our own peers carry the head's block.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 
+from betar_tui.errors import DecodeError
 from betar_tui.replica import cid
 from betar_tui.replica.protobuf import BYTES, fields, write_bytes
 
@@ -16,8 +18,11 @@ MAX_INLINE = 16 << 10
 """The largest block that travels inside a broadcast, in bytes."""
 MAX_HEADS = 4096
 """How many heads of a broadcast are looked at; the rest is passed over."""
+MAX_FIELDS = 32 << 10
+"""How many fields it may have, those of its heads included: four times what a megabyte of Go's has."""
 
 _HEADS, _CID, _BLOCK = 1, 1, 15
+_Field = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,12 @@ def decode_broadcast(payload: bytes) -> tuple[Head, ...]:
     """The heads of a broadcast, or the one of the old raw-CID form. Raises DecodeError; one bad CID spoils it all."""
     heads: list[Head] = []
     legacy = False
-    for number, kind, a, b in fields(payload, 0, len(payload)):
+    budget = count(1)
+    for number, kind, a, b in _counted(fields(payload, 0, len(payload)), budget):
         if number != _HEADS or kind != BYTES:
             legacy = True
         elif len(heads) < MAX_HEADS:
-            heads.append(_head(payload, a, b))
+            heads.append(_head(payload, a, b, budget))
     return (Head(cid.normalise(payload)),) if legacy else tuple(heads)
 
 
@@ -51,10 +57,17 @@ def encode_broadcast(heads: Iterable[Head]) -> bytes:
     return b"".join(out)
 
 
-def _head(payload: bytes, start: int, end: int) -> Head:
+def _counted(some: Iterator[_Field], budget: Iterator[int]) -> Iterator[_Field]:
+    for each, number in zip(some, budget, strict=False):
+        if number > MAX_FIELDS:
+            raise DecodeError(f"a broadcast has more than {MAX_FIELDS} fields")
+        yield each
+
+
+def _head(payload: bytes, start: int, end: int, budget: Iterator[int]) -> Head:
     target = b""
     block: bytes | None = None
-    for number, kind, a, b in fields(payload, start, end):
+    for number, kind, a, b in _counted(fields(payload, start, end), budget):
         if number == _CID and kind == BYTES:
             target = payload[a:b]
         elif number == _BLOCK and kind == BYTES and b - a <= MAX_INLINE:

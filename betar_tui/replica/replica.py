@@ -78,8 +78,17 @@ class Replica:
 
     @property
     def wants(self) -> frozenset[bytes]:
-        """Blocks that merged blocks link to and that are not held."""
+        """Blocks that merged blocks link to and that are not held; a copy, and there may be very many."""
         return frozenset(self._ancestry.wants)
+
+    @property
+    def wanted(self) -> int:
+        """How many there are of these."""
+        return len(self._ancestry.wants)
+
+    def is_wanted(self, name: bytes) -> bool:
+        """Whether a block is one of them. May be called while a merge runs."""
+        return name in self._ancestry.wants
 
     @property
     def incomplete(self) -> int:

@@ -9,10 +9,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from betar_tui.errors import StoreError
-from betar_tui.p2p import replication
+from betar_tui.p2p import inbox, replication
 from betar_tui.p2p.replication import Replication
 from betar_tui.p2p.roots import Roots
-from betar_tui.p2p.types import ReceivedBroadcast
+from betar_tui.p2p.types import PeerJoined, ReceivedBroadcast
 from betar_tui.p2p.writer import Applied, Outcome, RawBlock
 from betar_tui.replica import Head, Node, Replica, decode_broadcast, encode_broadcast
 
@@ -352,10 +352,34 @@ async def test_the_blocks_of_one_broadcast_are_merged_together(teller: Teller, n
     assert teller.writer.batches == [[head.cid for head in heads]]
 
 
+async def test_a_peer_that_joins_is_told_at_once_and_one_that_joins_again_and_again_is_not(
+    teller: Teller, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    nursery.start_soon(teller.replication.run_greetings)
+    name = teller.writer.put("/agents/a")
+    await trio.sleep(LONG)
+    before, begun = len(teller.network.sent), trio.current_time()
+    for n in range(replication.GREETINGS):
+        await teller.replication.handle(PeerJoined("alice"))
+        await wait_all_tasks_blocked()
+        assert len(teller.network.sent) == before + n + 1
+    assert trio.current_time() == begun
+    seconds = 20
+    while trio.current_time() < begun + seconds * replication.GREETING:
+        await teller.replication.handle(PeerJoined("alice"))
+        await trio.sleep(replication.GREETING / 50)
+    assert len(teller.network.sent) - before - replication.GREETINGS == pytest.approx(seconds, abs=1)
+    assert teller.named()[-1] == [name]
+    sent = len(teller.network.sent)
+    await teller.replication.handle(PeerJoined("bob"))
+    await trio.sleep(replication.GREETING)
+    assert len(teller.network.sent) == sent + 1, "nobody who joins is left out"
+
+
 async def test_more_blocks_than_have_room_come_one_after_the_other(
     nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replication, "MAX_BATCH", 3)
+    monkeypatch.setattr(inbox, "MAX_BATCH", 3)
     teller = Teller()
     blocks = [node((), [(f"/agents/{n}", b"1")], (), 1) for n in range(11)]
     event = ReceivedBroadcast("alice", "alice", encode_broadcast([Head(each.cid, each.data) for each in blocks]))

@@ -65,7 +65,8 @@ async def test_broadcasts_that_are_none_are_charged_to_their_sender(tmp_path):
         await eventually(lambda: shown(b), what="a good listing after them")
 
 
-async def test_a_block_that_is_no_delta_is_charged_and_not_asked_for_again(tmp_path):
+async def test_a_block_that_is_no_delta_is_not_asked_for_again(tmp_path):
+    """Who sends it is not charged: it is what was asked for, and anybody may have linked to it."""
     async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
         await meet(a, b)
         wide = encode_node([cid.of(b"%d" % n) for n in range(MAX_LINKS + 1)], delta.encode([], [], 1))
@@ -76,6 +77,15 @@ async def test_a_block_that_is_no_delta_is_charged_and_not_asked_for_again(tmp_p
         assert (await b.status()).pending == 0
         await a.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(b), what="a good listing after them")
+        assert b.online._network.faults() == {}
+
+
+async def test_an_inline_block_that_is_no_delta_is_charged_to_who_announced_it(tmp_path):
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        await meet(a, b)
+        block = b"no dag-pb"
+        await a.online._network.broadcast(encode_broadcast([Head(cid.of(block), block)]))
+        await eventually(lambda: b.online._network.faults() == {a.peer_id: 1}, what="a charge")
 
 
 async def test_a_thousand_heads_that_nobody_has_keep_nobody_from_being_heard(tmp_path):

@@ -35,6 +35,19 @@ def test_a_block_travels_along_when_it_is_small_enough() -> None:
     assert decode_broadcast(forced) == (Head(NAME),)
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_one_with_more_fields_than_anybody_sends_is_refused(inside: bool) -> None:
+    """Half a megabyte of them would keep every peer that it is passed on to for a fifth of a second."""
+    few, many = (n * b"\x20\x07" for n in (broadcast.MAX_FIELDS - 2, broadcast.MAX_FIELDS))
+    name = write_bytes(1, NAME)
+    if inside:
+        assert decode_broadcast(head(name, few)) == (Head(NAME),)
+    with pytest.raises(DecodeError, match="more than"):
+        decode_broadcast(head(name, many) if inside else head(name) + many)
+    heads = 20_000 * head(name)
+    assert len(decode_broadcast(heads)) == broadcast.MAX_HEADS
+
+
 def head(*parts: bytes) -> bytes:
     return write_bytes(1, b"".join(parts))
 

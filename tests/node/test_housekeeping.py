@@ -1,0 +1,37 @@
+"""Old history is packed when nothing else is to be done, and a hostile delta does not change when that is."""
+
+import trio
+
+from betar_tui.node import node as module
+from betar_tui.node import open_node
+from betar_tui.replica import cid
+
+from ..peers.harness import config, eventually
+from ..simulation.lab import node as delta
+from ..store.test_packing import chain
+
+
+async def test_history_is_packed_though_a_block_is_wanted_that_nobody_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PACK_INTERVAL", 0.02)
+    monkeypatch.setattr(module, "QUIET", 0.1)
+    async with open_node(config(tmp_path), network=False) as node, trio.open_nursery() as nursery:
+        await node._writer.merge_nodes([delta([cid.of(b"invented")], [("/x", b"1")], (), 1)], "hostile")
+        await node._writer.merge_nodes(chain(3000, 1), "honest")
+        assert (await node.status()).pending == 1
+        nursery.start_soon(node.keep_house)
+
+        async def packed() -> bool:
+            return (await node.status()).packed > 500
+
+        await eventually(packed, what="most of it packed")
+        nursery.cancel_scope.cancel()
+
+
+async def test_nothing_is_packed_while_history_comes_in(tmp_path, monkeypatch):
+    async with open_node(config(tmp_path), network=False) as node:
+        await node._writer.merge_nodes(chain(3000, 1), "honest")
+        assert await node._pack() == 0
+        for n in range(2 * module.BULK):  # single deltas are no reason to wait: a market has some every second
+            await node._writer.merge_nodes([delta((), [("/y", b"%d" % n)], (), n + 1)], "honest")
+        monkeypatch.setattr(module, "QUIET", 0.0)
+        assert await node._pack() > 0
