@@ -16,6 +16,7 @@ from betar_tui.node import Node
 from betar_tui.replica import Head, cid, encode_broadcast, keys
 
 from ..peers.harness import eventually, peer, values
+from ..simulation.lab import node
 from .driver import GoPeer, open_gopeer
 
 GO_LISTING = {
@@ -99,6 +100,26 @@ async def test_a_go_listing_shows_with_name_price_and_seller(tmp_path, gopeer_bi
         assert shown.provenance is Provenance.UNSIGNED
         await eventually(lambda: described(ours, "sings"), what="the description from the metadata file")
         assert (await ours.show(shown.id)).document == metadata
+
+
+async def test_a_listing_that_was_replaced_from_a_great_height_is_put_back_for_go_too(tmp_path, gopeer_binary):
+    """The delta that does it lies below a lower head, so that no head tells of its height."""
+    async with pair(tmp_path, gopeer_binary, "ours") as (ours, go):
+        (receipt,) = await ours.publish([ListingDraft("mine", 1)])
+        key = keys.of_agent(receipt.id)
+        above = node((), [(key, b"vandal")], (), 10**9)
+        await ours._writer.merge_nodes([above, node([above], [("/agents/YQ", b"1")], (), 3)], "hostile")
+        await ours.online._replication.announce(ours._writer.heads)
+        await eventually(lambda: shows(go, key, b"vandal"), what="Go shows what replaced it")
+        assert len(await ours._seller.round()) == 1
+        healed = values(tmp_path / "ours")[key]
+        assert json.loads(healed)["name"] == "mine"
+        await ours.online._replication.announce(ours._writer.heads)
+        await eventually(lambda: shows(go, key, healed), what="Go shows it again")
+
+
+async def shows(go: GoPeer, key: str, value: bytes) -> bool:
+    return (await go.list()).get(key) == value
 
 
 async def test_our_listings_in_the_dialect_of_go_are_read_by_go(tmp_path, gopeer_binary):
