@@ -13,6 +13,10 @@ class UsageError(BetarError):
     """A command was given arguments that do not go together."""
 
 
+class InterfaceError(BetarError):
+    """The interface has failed."""
+
+
 class OutputError(BetarError):
     """What was to be printed cannot be."""
 

@@ -4,3 +4,6 @@ May import `market.marketplace`, `market.index`, `market.order`, `market.filter`
 the network, the replica or the store: the first frame is painted before any of them is loaded. The door for others is
 `run.run_app`. Only this room knows that Textual runs on asyncio inside the trio run (`bridge`).
 """
+
+# Before textual, which takes `current_task` out of asyncio: since Python 3.12 that only works as replaced by this.
+import trio_asyncio  # noqa: F401

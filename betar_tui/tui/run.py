@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-# Before textual, which takes `current_task` out of asyncio: since Python 3.12 that only works as replaced by this.
 import trio_asyncio
 
+from betar_tui.errors import InterfaceError
 from betar_tui.market.marketplace import Marketplace
 from betar_tui.tui.app import BetarApp
 from betar_tui.tui.bridge import Bridge
@@ -12,7 +12,7 @@ from betar_tui.tui.options import TuiOptions
 
 
 async def run_app(marketplace: Marketplace, *, options: TuiOptions | None = None) -> None:
-    """Show the marketplace until the person quits.
+    """Show the marketplace until the person quits. Raises InterfaceError when the app has failed, of which it told.
 
     The marketplace may still be starting: the app paints at once, shows what is stored and follows its events.
     """
@@ -20,3 +20,7 @@ async def run_app(marketplace: Marketplace, *, options: TuiOptions | None = None
     async with trio_asyncio.open_loop():
         app = BetarApp(Bridge(marketplace, interval=chosen.interval), chosen)
         await trio_asyncio.aio_as_trio(app.run_async)()
+    if app.return_code:
+        raise InterfaceError(
+            "the interface has failed; what is above may be reported, and --serve runs the peer without it"
+        )
