@@ -1,5 +1,7 @@
 """Who holds what we wrote, told from what peers announce."""
 
+from collections import OrderedDict
+
 from betar_tui.p2p import witnesses
 from betar_tui.p2p.witnesses import Witnesses
 from betar_tui.replica import Node
@@ -18,6 +20,34 @@ class Told:
 
     def of(self, delta: Node) -> int:
         return next((count for (name, _), count in self.counts.items() if name == delta.cid), 0)
+
+
+class Looked(OrderedDict[bytes, tuple[int, tuple[bytes, ...]]]):
+    """The remembered blocks, with how often one's links were read."""
+
+    times = 0
+
+    def __getitem__(self, name: bytes) -> tuple[int, tuple[bytes, ...]]:
+        self.times += 1
+        return super().__getitem__(name)
+
+    def get(self, name: bytes, *default: object) -> object:  # type: ignore[override]
+        self.times += 1
+        return super().get(name, *default)
+
+
+def looked_at(told: Told) -> Looked:
+    told.witnesses._links = looked = Looked(told.witnesses._links)
+    return looked
+
+
+def branch(told: Told, length: int, lowest: int = 10) -> list[Node]:
+    """A hostile chain beside our delta, the lowest block first."""
+    chain: list[Node] = []
+    for height in range(lowest, lowest + length):
+        chain.append(node(chain[-1:], [("/agents/m", b"%d" % height)], (), height))
+    told.witnesses.applied(chain, ours=False)
+    return chain
 
 
 OURS = node((), [("/agents/a", b"1")])
@@ -81,3 +111,64 @@ def test_what_is_remembered_has_limits() -> None:
     for n in range(witnesses.MAX_CLAIMS * 2):
         told.witnesses.announced("mallory", [b"%036d" % n])
     assert len(told.witnesses._claims) == witnesses.MAX_CLAIMS
+    for n in range(witnesses.MAX_CLAIMANTS * 2):
+        told.witnesses.announced(f"mallory{n}", [THEIRS.cid])
+    assert len(told.witnesses._claims[THEIRS.cid]) == witnesses.MAX_CLAIMANTS
+    for n in range(witnesses.MAX_CLAIMED):
+        told.witnesses.announced(f"mallory{n}", [b"%036d" % (n % 128)])
+    assert told.witnesses._claimed == sum(map(len, told.witnesses._claims.values())) <= witnesses.MAX_CLAIMED
+    for n in range(witnesses.MAX_PEERS * 2):
+        told.witnesses.announced(f"mallory{n}", [deltas[-1].cid])
+    assert told.of(deltas[-1]) == witnesses.MAX_PEERS
+
+
+def test_the_links_that_are_remembered_have_a_limit_of_their_own() -> None:
+    told = Told()
+    told.witnesses.applied([OURS], ours=True)
+    many = [node((), [("/agents/m", b"%d" % n)]) for n in range(1024)]
+    wide = [node(many, [("/agents/w", b"%d" % n)], (), 2) for n in range(witnesses.MAX_LINKS // 1024 + 8)]
+    told.witnesses.applied(wide, ours=False)
+    told.witnesses.applied(wide[-1:], ours=False)  # again: it is counted once
+    links = [len(links) for _, links in told.witnesses._links.values()]
+    assert sum(links) == told.witnesses._linked == witnesses.MAX_LINKS
+
+
+def test_a_broadcast_costs_so_many_steps_however_many_heads_it_names() -> None:
+    told = Told()
+    told.witnesses.applied([OURS], ours=True)
+    chain = branch(told, 5000)
+    looked = looked_at(told)
+    told.witnesses.announced("mallory", [each.cid for each in chain[-100:]])
+    assert looked.times < 3 * witnesses.MAX_STEPS
+    looked.times = 0
+    told.witnesses.announced("mallory", [each.cid for each in chain[-4096:]])
+    assert looked.times < 4 * witnesses.MAX_STEPS
+    assert not told.counts
+
+
+def test_many_claims_on_what_comes_together_are_one_walk_and_nobody_takes_it_from_others() -> None:
+    told = Told()
+    told.witnesses.applied([OURS, LATER], ours=True)
+    chain = branch(told, 5000)
+    tops = [node(chain[-1:], [("/agents/m", b"top%d" % n)], (), 10_000) for n in range(64)]
+    for n in range(witnesses.MAX_CLAIMANTS):
+        told.witnesses.announced(f"mallory{n}", [each.cid for each in tops])
+    told.witnesses.announced("alice", [THEIRS.cid])
+    told.witnesses.announced("bob", [OURS.cid])
+    looked = looked_at(told)
+    told.witnesses.applied([*tops, THEIRS], ours=False)
+    assert looked.times < 4 * witnesses.MAX_REMEMBERED
+    assert (told.of(OURS), told.of(LATER)) == (2, 1)
+    assert told.witnesses._claimed == 0
+
+
+def test_each_head_vouches_for_its_own_peers_only() -> None:
+    told = Told()
+    told.witnesses.applied([OURS, LATER], ours=True)
+    top = node([THEIRS], [("/agents/c", b"5")], (), 4)
+    beside = node([OURS], [("/agents/c", b"6")], (), 2)
+    told.witnesses.announced("alice", [top.cid])
+    told.witnesses.announced("bob", [THEIRS.cid])
+    told.witnesses.announced("carol", [beside.cid])
+    told.witnesses.applied([beside, top, THEIRS], ours=False)
+    assert (told.of(OURS), told.of(LATER)) == (3, 2)
