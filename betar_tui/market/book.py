@@ -153,6 +153,10 @@ class Book:
         """Metadata CIDs of shown listings whose file is not here."""
         return self._pointing.keys() - self._documents.keys()
 
+    def lacks(self, metadata_cid: str) -> bool:
+        """Whether a shown listing points at this metadata file, and it is not here."""
+        return metadata_cid in self._pointing and metadata_cid not in self._documents
+
     def page(self, query: str, sort: str, limit: int, clock_now: float) -> ListingPage:
         """The shown listings that match, in order. Any thread may call: it works on a copy, made in one go. Raises
         FilterError."""

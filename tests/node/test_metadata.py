@@ -1,0 +1,148 @@
+"""Metadata files: each that a listing points at has its turn, whatever the others point at."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from betar_tui.market import unixfs
+from betar_tui.market.book import Book
+from betar_tui.node import metadata
+from betar_tui.node.metadata import MetadataFiles
+from betar_tui.p2p.writer import Applied
+from betar_tui.replica import Effect, cid, keys
+from betar_tui.store.facts import Winner
+
+from ..market.values import SIGNER
+
+HONEST, BLOCK = unixfs.encode_file(b'{"description":"honest"}')
+
+
+@pytest.fixture(autouse=True)
+def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of a test would run on while a thread works."""
+
+    async def run_sync(work: Callable[..., object], *args: object) -> object:
+        await trio.lowlevel.checkpoint()
+        return work(*args)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
+
+
+class Blocks:
+    """A store of files and deltas that remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.files: dict[bytes, bytes] = {}
+        self.deltas: dict[bytes, bytes] = {}
+        self.read: list[tuple[bytes, ...]] = []
+
+    def stored(self, names: Collection[bytes]) -> Mapping[bytes, bool]:
+        held = {name[-32:] for name in self.deltas}
+        return {cid.DAG_PB + name[-32:]: True for name in names if name[-32:] in held}
+
+    def blocks(self, names: Collection[bytes]) -> Mapping[bytes, bytes]:
+        self.read.append(tuple(names))
+        held = self.files | self.deltas
+        return {name: held[name] for name in names if name in held}
+
+    def put_files(self, files: Mapping[bytes, bytes]) -> None:
+        self.files.update(files)
+
+
+class Wants:
+    """A network that remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self.rounds: list[int] = []
+        self.open: set[bytes] = set()
+        self.told: list[bytes] = []
+
+    def want(self, names: Iterable[bytes]) -> None:
+        names = list(names)
+        self.asked += names
+        self.rounds.append(len(names))
+        self.open.update(names)
+
+    def cancel(self, names: Iterable[bytes]) -> None:
+        self.open.difference_update(names)
+
+    def announce_block(self, name: bytes) -> None:
+        self.told.append(name)
+
+
+class Market:
+    """A book, and what describes its listings."""
+
+    def __init__(self) -> None:
+        self.book, self.store, self.network = Book(SIGNER.peer_id), Blocks(), Wants()
+        self.files = MetadataFiles(self.store, self.book, list, trio.current_time)  # type: ignore[arg-type]
+
+    def list(self, *texts: str) -> None:
+        """A listing for each of these metadata CIDs."""
+        effects = []
+        for text in texts:
+            value = b'{"id":"%s","name":"n","price":1,"metadata":"%s","sellerId":"s"}' % ((text.encode(),) * 2)
+            effects.append(Effect(keys.of_agent(text), None, Winner(1, value, cid.of(value))))
+        self.book.take(self.book.read(Applied((), tuple(effects), True, "peer", 5.0)))
+        self.files.listings_changed()
+
+    def delist(self, text: str) -> None:
+        self.book.take(self.book.read(Applied((), (Effect(keys.of_agent(text), None, None),), True, "peer", 5.0)))
+        self.files.listings_changed()
+
+    async def run(self, *steps: Callable[[], object], seconds: float = 1) -> None:
+        """Do each of these, and let the time pass after it."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.files.run, self.network)
+            for step in steps:
+                result = step()
+                if result is not None:
+                    await result  # type: ignore[misc]
+                await trio.sleep(seconds)
+            nursery.cancel_scope.cancel()
+
+    def description(self, text: str) -> str:
+        listing = self.book.get(text)
+        assert listing is not None
+        return listing.description
+
+
+def invented(n: int) -> list[str]:
+    return [cid.to_str(cid.of(b"invented %d" % number)) for number in range(n)]
+
+
+def test_every_file_has_its_turn_however_many_are_invented() -> None:
+    market = Market()
+    honest = cid.to_str(HONEST)
+    many = invented(20 * metadata.MAX_ASKED)
+
+    async def main() -> None:
+        rounds = (len(many) + 1) / metadata.MAX_ASKED + 1
+        await market.run(
+            lambda: market.list(*many),
+            lambda: market.list(honest),
+            seconds=rounds * (metadata.PATIENCE + metadata.PAUSE),
+        )
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+    assert HONEST in market.network.asked
+    assert market.network.asked.count(HONEST) <= 3
+    assert max(market.network.rounds) <= metadata.MAX_ASKED
+    assert len(market.network.open) <= metadata.MAX_ASKED
+    assert len(set(market.network.asked)) == len(many) + 1
+
+
+def test_one_that_did_not_come_rests_and_is_asked_for_again() -> None:
+    market = Market()
+
+    async def main() -> None:
+        await market.run(lambda: market.list(cid.to_str(HONEST)), seconds=metadata.REST - metadata.PATIENCE)
+        assert market.network.asked == [HONEST]
+        assert market.network.open == set()
+        await market.run(lambda: None, seconds=metadata.REST + 4 * metadata.PATIENCE)
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+    assert market.network.asked.count(HONEST) >= 2
