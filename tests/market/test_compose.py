@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 
@@ -9,6 +10,7 @@ from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, DOCUMENTS
 from betar_tui.market.marketplace import ListingDraft, ListingPatch, Provenance
 from betar_tui.market.provenance import Signer, verify
 from betar_tui.replica import cid
+from betar_tui.replica.protobuf import fields, write_bytes
 
 from .values import NOW, SIGNER, document
 
@@ -104,9 +106,48 @@ def test_what_is_no_small_unixfs_file_is_refused(block):
         unixfs.decode_file(cid.of(block), block)
 
 
-def test_metadata_cids_are_read_in_any_base():
+def test_a_block_that_is_too_large_for_metadata_is_not_parsed(monkeypatch):
+    def fields(*args: object) -> object:
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr(unixfs, "fields", fields)
+    for block in (write_bytes(1, b"\x08\x02" * (1 << 20)), b"x" * (unixfs.MAX_FILE_BLOCK + 1)):
+        for name in (cid.of(block), cid.of_raw(block)):
+            with pytest.raises(DecodeError, match="exceeds"):
+                unixfs.decode_file(name, block)
+
+
+def test_fields_without_end_are_not_read(monkeypatch):
+    read = 0
+
+    def counted(*args):
+        nonlocal read
+        for each in fields(*args):
+            read += 1
+            yield each
+
+    monkeypatch.setattr(unixfs, "fields", counted)
+    for block in (b"\x0a\x00" * 30_000, write_bytes(1, b"\x08\x02" * 30_000)):
+        read = 0
+        with pytest.raises(DecodeError, match="fields"):
+            unixfs.decode_file(cid.of(block), block)
+        assert read <= 2 * unixfs.MAX_FIELDS
+    unusual = (
+        b"\x08\x02" + write_bytes(2, b"{}") + b"\x18\x02\x28\x00\x30\x00\x38\xed\x03" + write_bytes(8, b"\x08\x01")
+    )
+    assert unixfs.decode_file(b"", write_bytes(1, unusual)) == b"{}", "a file with its mode and time"
+
+
+def test_metadata_cids_are_read_in_any_base(monkeypatch):
     name, _ = unixfs.encode_file(b"x")
-    assert unixfs.parse_cid(cid.to_str(name)) == name
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "multiformats", None)
+        assert unixfs.parse_cid(cid.to_str(name)) == name, "the usual form needs no general decoder"
+        raw = cid.of_raw(b"x")
+        assert unixfs.parse_cid(cid.to_str(raw)) == raw
+    assert unixfs.parse_cid(f"f{name.hex()}") == name
+    assert unixfs.parse_cid(cid.to_str(name).upper()) == name
+    assert unixfs.parse_cid(cid.to_str(name)[:-1] + "b") is None, "bits are left over"
     import base58
 
     assert unixfs.parse_cid(base58.b58encode(name[2:]).decode()) == name, "CIDv0"

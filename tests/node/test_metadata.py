@@ -146,3 +146,29 @@ def test_one_that_did_not_come_rests_and_is_asked_for_again() -> None:
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
     assert market.network.asked.count(HONEST) >= 2
+
+
+def test_others_have_their_turn_while_many_cids_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    market = Market()
+    parsed = longest = 0
+
+    def parse(text: str) -> None:
+        nonlocal parsed
+        parsed += 1
+
+    async def watch() -> None:
+        nonlocal parsed, longest
+        while True:
+            longest, parsed = max(longest, parsed), 0
+            await trio.lowlevel.checkpoint()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            await market.run(lambda: market.list(*(f"Qm{n}" for n in range(1000))))
+            nursery.cancel_scope.cancel()
+
+    monkeypatch.setattr(unixfs, "parse_cid", parse)
+    trio.run(main)
+    assert 0 < longest <= 2 * metadata.AT_ONCE
+    assert market.book.undescribed() == set()
