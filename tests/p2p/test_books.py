@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import pytest
 import trio
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
+from trio.testing import wait_all_tasks_blocked
 
+from betar_tui.p2p import outbox as module
 from betar_tui.p2p.addresses import dial_order, is_dialable, reachable, with_peer
 from betar_tui.p2p.faults import MAX_REMEMBERED, FaultBook, FaultNews
 from betar_tui.p2p.identify import Introduction, parse
@@ -152,6 +157,56 @@ async def test_faults_displace_no_other_events_and_the_order_stays() -> None:
         nursery.cancel_scope.cancel()
     faults: list[NetworkEvent] = [Fault("p", "998"), Fault("p", "999")]
     assert got == [PeerJoined("p"), ReceivedBroadcast("p", "p", b"x"), *faults, PeerJoined("q")]
+
+
+async def read(outbox: Outbox) -> list[ReceivedBroadcast]:
+    """The broadcasts that wait, in order."""
+    got: list[ReceivedBroadcast] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(outbox.pump)
+        with suppress(trio.WouldBlock):
+            while True:
+                await wait_all_tasks_blocked()
+                event = outbox.receive.receive_nowait()
+                assert isinstance(event, ReceivedBroadcast)
+                got.append(event)
+        nursery.cancel_scope.cancel()
+    return got
+
+
+@pytest.mark.parametrize("size", [0, 100])
+async def test_a_flood_of_broadcasts_displaces_its_own(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BROADCAST_BYTES", 64 * 100 if size else 1 << 20)
+    outbox = Outbox(broadcasts=1024 if size else 64)
+    honest = [ReceivedBroadcast("p", f"honest{n}", b"%0*d" % (size, n)) for n in range(16)]
+    outbox.put(honest[0])
+    for number in range(5000):
+        outbox.put(ReceivedBroadcast("p", "mallory", b"x" * size))
+        if number % 300 == 0 and number // 300 < 15:
+            outbox.put(honest[number // 300 + 1])
+    got = await read(outbox)
+    assert [event for event in got if event.author != "mallory"] == honest
+    assert len(got) == 64
+    assert outbox.dropped == 5016 - 64
+    assert not outbox._broadcasts._held
+    assert not outbox._broadcasts._greedy
+
+
+async def test_an_author_alone_has_the_whole_queue_and_many_authors_lose_the_oldest() -> None:
+    outbox = Outbox(broadcasts=64)
+    for number in range(100):
+        outbox.put(ReceivedBroadcast("p", "alone", b"%d" % number))
+    assert [event.payload for event in await read(outbox)] == [b"%d" % number for number in range(36, 100)]
+    for number in range(100):
+        outbox.put(ReceivedBroadcast("p", str(number), b""))
+    assert [event.author for event in await read(outbox)] == [str(number) for number in range(36, 100)]
+
+
+async def test_the_broadcasts_that_wait_have_a_limit_in_bytes() -> None:
+    outbox = Outbox()
+    for number in range(1000):
+        outbox.put(ReceivedBroadcast("p", str(number), bytes(512 << 10)))
+    assert sum(len(event.payload) for event in await read(outbox)) == module.BROADCAST_BYTES
 
 
 def test_faults_of_one_peer_are_told_at_once_and_then_folded() -> None:
