@@ -4,14 +4,13 @@ Fed with the effects of merges, it answers with the changes that people and scri
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from betar_tui.errors import FilterError, ListingError
 from betar_tui.market.index import ListingIndex
-from betar_tui.market.listing import decode, description_of, same_but_for_time
+from betar_tui.market.listing import decode, description_of, parse_value, same_but_for_time
 from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingPage, Provenance
 from betar_tui.market.order import SORT_COLUMNS
 from betar_tui.p2p.writer import Applied
@@ -38,6 +37,14 @@ class Reading:
     took: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A metadata file. It is kept as it came: parsed it may be many times as large, and few are ever looked at."""
+
+    description: str
+    content: bytes
+
+
 class Book:
     """All listings, the hidden ones apart. `own_peer_id` tells which are mine; values that `vouched` knows are, without a
     look at their signature."""
@@ -48,7 +55,7 @@ class Book:
         self._shown: dict[str, Listing] = {}
         self._invalid: dict[str, Listing] = {}
         self._unreadable: dict[str, str] = {}
-        self._documents: dict[str, Mapping[str, object]] = {}
+        self._documents: dict[str, _Document] = {}
         self._pointing: dict[str, set[str]] = {}
         self._verdicts: dict[str, tuple[bytes, Provenance]] = {}
         self.verdicts_changed = False
@@ -129,25 +136,27 @@ class Book:
     def describe(self, metadata_cid: str, content: bytes) -> tuple[Listing, ...]:
         """Take in the metadata file that listings point at; those whose description it gives. Raises ListingError."""
         try:
-            document = json.loads(content.decode())
-        except (ValueError, RecursionError) as error:
-            raise ListingError(f"the metadata file {metadata_cid} is not JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise ListingError(f"the metadata file {metadata_cid} is JSON but not an object")
-        self._documents[metadata_cid] = document
+            description = description_of(parse_value(content))
+        except ListingError as error:
+            raise ListingError(f"the metadata file {metadata_cid}: {error}") from error
+        if metadata_cid not in self._pointing:
+            return ()
+        self._documents[metadata_cid] = _Document(description, content)
         described = []
-        for key in self._pointing.get(metadata_cid, ()):
-            self._shown[key] = replace(self._shown[key], description=description_of(document))
+        for key in self._pointing[metadata_cid]:
+            self._shown[key] = replace(self._shown[key], description=description)
             described.append(self._shown[key])
         return tuple(described)
 
     def give_up(self, metadata_cid: str) -> None:
         """This CID names no metadata file: do not look for it again."""
-        self._documents[metadata_cid] = {}
+        if metadata_cid in self._pointing:
+            self._documents[metadata_cid] = _Document("", b"{}")
 
     def document(self, listing: Listing) -> Mapping[str, object] | None:
         """The fetched metadata file of a listing, where its metadata is a CID and the file is here."""
-        return self._documents.get(listing.metadata) if isinstance(listing.metadata, str) else None
+        kept = self._documents.get(listing.metadata) if isinstance(listing.metadata, str) else None
+        return parse_value(kept.content) if kept is not None else None
 
     def undescribed(self) -> set[str]:
         """Metadata CIDs of shown listings whose file is not here."""
@@ -206,8 +215,8 @@ class Book:
         elif now is not None:
             if isinstance(now.metadata, str) and now.metadata:
                 self._pointing.setdefault(now.metadata, set()).add(key)
-            if document := self.document(now):
-                now = replace(now, description=description_of(document))
+                if kept := self._documents.get(now.metadata):
+                    now = replace(now, description=kept.description)
             self._shown[key] = now
         if old is not None and isinstance(old.metadata, str):
             self._unpoint(key, old.metadata)

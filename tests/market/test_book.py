@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from betar_tui.errors import FilterError
+from betar_tui.errors import FilterError, ListingError
 from betar_tui.market.book import Book
 from betar_tui.market.marketplace import ChangeKind, Provenance
 from betar_tui.p2p.writer import Applied
@@ -76,3 +76,57 @@ def test_a_value_that_is_vouched_for_is_not_checked_and_no_other_is_spared():
 def test_who_is_muted_is_not_known_outside_the_interface():
     with pytest.raises(FilterError, match="setting of the interface"):
         Book(SIGNER.peer_id).page("state:muted", "", 0, 0.0)
+
+
+def pointing(name: str, metadata: str, height: int = 1) -> Winner:
+    fields = {**json.loads(value(name)), "metadata": metadata}
+    del fields["signature"]
+    return winner(json.dumps(fields).encode(), height)
+
+
+def test_a_metadata_file_is_kept_as_long_as_a_listing_points_at_it():
+    ids = [f"{SIGNER.peer_id}/{name}" for name in "ab"]
+    one, two = pointing("a", "cid"), pointing("b", "cid")
+    book, _ = book_after(Effect(key("a"), None, one))
+    assert book.lacks("cid")
+    (described,) = book.describe("cid", b'{"description":"reads scans","more":[1]}')
+    assert (described.id, described.description) == (ids[0], "reads scans")
+    assert not book.lacks("cid")
+    book.take(book.read(Applied((), (Effect(key("b"), None, two),), True, "peer", 6.0)))
+    for listing_id in ids:
+        listing = book.get(listing_id)
+        assert listing.description == "reads scans"
+        assert book.document(listing) == {"description": "reads scans", "more": [1]}
+    for name in "ab":
+        assert book._documents.keys() == {"cid"}
+        book.take(book.read(Applied((), (Effect(key(name), one, None),), True, "peer", 7.0)))
+    assert not book._documents
+    assert not book._pointing
+
+
+def test_a_metadata_file_that_nothing_points_at_is_not_taken_in():
+    book, _ = book_after(Effect(key("a"), None, pointing("a", "cid")))
+    assert book.describe("other", b'{"description":"x"}') == ()
+    book.give_up("another")
+    assert not book._documents
+    book.give_up("cid")
+    assert not book.lacks("cid")
+    assert book.document(book.get(f"{SIGNER.peer_id}/a")) == {}
+
+
+def test_a_metadata_file_takes_no_more_room_than_its_bytes():
+    book, _ = book_after(Effect(key("a"), None, pointing("a", "cid")))
+    book.describe("cid", b'{"description":"x","a":[%s]}' % b",".join([b"{}"] * 4000))
+    (kept,) = book._documents.values()
+    assert (kept.description, type(kept.content)) == ("x", bytes)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[]", b"{", b"\xff", b'{"a":NaN}', b'{"description":"\\ud800"}', b'{"a":[%s]}' % b",".join([b"[]"] * 5000)],
+)
+def test_a_metadata_file_is_read_as_strictly_as_a_listing(content):
+    book, _ = book_after(Effect(key("a"), None, pointing("a", "cid")))
+    with pytest.raises(ListingError, match="metadata file cid"):
+        book.describe("cid", content)
+    assert not book._documents

@@ -1,6 +1,6 @@
 """Metadata files: each that a listing points at has its turn, whatever the others point at."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
 import pytest
 import trio
@@ -10,8 +10,10 @@ from betar_tui.market import unixfs
 from betar_tui.market.book import Book
 from betar_tui.node import metadata
 from betar_tui.node.metadata import MetadataFiles
+from betar_tui.p2p.types import ReceivedBlock
 from betar_tui.p2p.writer import Applied
 from betar_tui.replica import Effect, cid, keys
+from betar_tui.replica.protobuf import write_bytes
 from betar_tui.store.facts import Winner
 
 from ..market.values import SIGNER
@@ -93,14 +95,17 @@ class Market:
         self.book.take(self.book.read(Applied((), (Effect(keys.of_agent(text), None, None),), True, "peer", 5.0)))
         self.files.listings_changed()
 
-    async def run(self, *steps: Callable[[], object], seconds: float = 1) -> None:
+    def take(self, name: bytes, block: bytes) -> Awaitable[None]:
+        return self.files.take(self.network, ReceivedBlock(name, block, "peer"))  # type: ignore[arg-type]
+
+    async def run(self, *steps: Callable[[], Awaitable[None] | None], seconds: float = 1) -> None:
         """Do each of these, and let the time pass after it."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.files.run, self.network)
             for step in steps:
                 result = step()
                 if result is not None:
-                    await result  # type: ignore[misc]
+                    await result
                 await trio.sleep(seconds)
             nursery.cancel_scope.cancel()
 
@@ -172,3 +177,71 @@ def test_others_have_their_turn_while_many_cids_are_parsed(monkeypatch: pytest.M
     trio.run(main)
     assert 0 < longest <= 2 * metadata.AT_ONCE
     assert market.book.undescribed() == set()
+
+
+async def test_a_file_that_came_describes_its_listing_and_is_kept() -> None:
+    market = Market()
+    honest = cid.to_str(HONEST)
+    await market.run(
+        lambda: market.list(honest),
+        lambda: market.take(HONEST, BLOCK),
+        seconds=2 * metadata.PAUSE,
+    )
+    assert market.description(honest) == "honest"
+    assert market.store.files == {HONEST: BLOCK}
+    assert market.network.told == [HONEST]
+    assert market.network.open == set()
+
+
+@pytest.mark.parametrize("size", [unixfs.MAX_FILE_BLOCK + 1, 1 << 20])
+async def test_a_block_that_is_larger_than_a_metadata_file_is_not_kept(size: int) -> None:
+    market = Market()
+    block = write_bytes(1, b'\x08\x02\x12\x16{"description":"tiny"}' + write_bytes(15, bytes(size)))
+    await market.run(
+        lambda: market.list(cid.to_str(cid.of(block))),
+        lambda: market.take(cid.of(block), block),
+        seconds=2 * metadata.PAUSE,
+    )
+    assert market.network.asked == [cid.of(block)]
+    assert market.store.files == {}
+    assert market.network.told == []
+    assert market.book.undescribed() == set()
+
+
+async def test_a_file_that_nothing_points_at_any_more_is_not_kept() -> None:
+    market = Market()
+    honest = cid.to_str(HONEST)
+    await market.run(
+        lambda: market.list(honest),
+        lambda: market.delist(honest),
+        lambda: market.take(HONEST, BLOCK),
+        seconds=2 * metadata.PAUSE,
+    )
+    assert market.store.files == {}
+    assert market.network.told == []
+
+
+async def test_files_are_read_from_the_store_in_parts_and_deltas_not_at_all() -> None:
+    market = Market()
+    deltas = {cid.of(block): block for block in (b"delta %d" % n for n in range(300))}
+    held = dict(unixfs.encode_file(b'{"description":"%d"}' % n) for n in range(300))
+    market.store.deltas, market.store.files = deltas, held
+    raw = [cid.RAW + name[4:] for name in deltas]
+    await market.run(lambda: market.list(*map(cid.to_str, [*deltas, *raw, *held])), seconds=2 * metadata.PAUSE)
+    assert max(map(len, market.store.read)) <= metadata.AT_ONCE
+    assert {name for names in market.store.read for name in names} == held.keys()
+    assert market.network.asked == []
+    assert market.book.undescribed() == set()
+    assert sorted(market.description(cid.to_str(name)) for name in held) == sorted(map(str, range(300)))
+
+
+async def test_two_texts_that_name_one_file_are_asked_for_once_and_both_described() -> None:
+    market = Market()
+    texts = cid.to_str(HONEST), f"f{HONEST.hex()}"
+    await market.run(
+        lambda: market.list(*texts),
+        lambda: market.take(HONEST, BLOCK),
+        seconds=2 * metadata.PAUSE,
+    )
+    assert market.network.asked == [HONEST]
+    assert [market.description(text) for text in texts] == ["honest"] * 2
