@@ -33,6 +33,7 @@ class ProgressMeter:
         if missing:
             self._fetched += count
             self._recent.append((self._clock(), count))
+            self._forget()  # nobody may ever ask
             return 0
         fetched, self._fetched = self._fetched, 0
         self._recent.clear()
@@ -42,8 +43,11 @@ class ProgressMeter:
         """The progress, None when nothing is missing."""
         if missing == 0:
             return None
+        self._forget()
+        rate = sum(count for _, count in self._recent) / WINDOW
+        return Progress(self._fetched, missing, rate, source)
+
+    def _forget(self) -> None:
         since = self._clock() - WINDOW
         while self._recent and self._recent[0][0] < since:
             self._recent.popleft()
-        rate = sum(count for _, count in self._recent) / WINDOW
-        return Progress(self._fetched, missing, rate, source)

@@ -38,3 +38,15 @@ def test_the_rate_forgets_what_is_long_past() -> None:
     clock.now += WINDOW + 0.1
     meter.merged(30, 5)
     assert meter.now(5, "") == Progress(330, 5, 30 / WINDOW, "")
+
+
+def test_what_is_long_past_is_forgotten_also_when_nobody_asks() -> None:
+    clock = Clock()
+    meter = ProgressMeter(clock)
+    for _ in range(1000):
+        clock.now += WINDOW / 10
+        meter.merged(1, 5)
+    assert len(meter._recent) <= 11
+    progress = meter.now(5, "")
+    assert progress is not None
+    assert progress.fetched == 1000
