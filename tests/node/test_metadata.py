@@ -119,20 +119,16 @@ def invented(n: int) -> list[str]:
     return [cid.to_str(cid.of(b"invented %d" % number)) for number in range(n)]
 
 
-def test_every_file_has_its_turn_however_many_are_invented() -> None:
+async def test_every_file_has_its_turn_however_many_are_invented(autojump_clock: MockClock) -> None:
     market = Market()
     honest = cid.to_str(HONEST)
     many = invented(20 * metadata.MAX_ASKED)
-
-    async def main() -> None:
-        rounds = (len(many) + 1) / metadata.MAX_ASKED + 1
-        await market.run(
-            lambda: market.list(*many),
-            lambda: market.list(honest),
-            seconds=rounds * (metadata.PATIENCE + metadata.PAUSE),
-        )
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+    rounds = (len(many) + 1) / metadata.MAX_ASKED + 1
+    await market.run(
+        lambda: market.list(*many),
+        lambda: market.list(honest),
+        seconds=rounds * (metadata.PATIENCE + metadata.PAUSE),
+    )
     assert HONEST in market.network.asked
     assert market.network.asked.count(HONEST) <= 3
     assert max(market.network.rounds) <= metadata.MAX_ASKED
@@ -140,20 +136,16 @@ def test_every_file_has_its_turn_however_many_are_invented() -> None:
     assert len(set(market.network.asked)) == len(many) + 1
 
 
-def test_one_that_did_not_come_rests_and_is_asked_for_again() -> None:
+async def test_one_that_did_not_come_rests_and_is_asked_for_again(autojump_clock: MockClock) -> None:
     market = Market()
-
-    async def main() -> None:
-        await market.run(lambda: market.list(cid.to_str(HONEST)), seconds=metadata.REST - metadata.PATIENCE)
-        assert market.network.asked == [HONEST]
-        assert market.network.open == set()
-        await market.run(lambda: None, seconds=metadata.REST + 4 * metadata.PATIENCE)
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+    await market.run(lambda: market.list(cid.to_str(HONEST)), seconds=metadata.REST - metadata.PATIENCE)
+    assert market.network.asked == [HONEST]
+    assert market.network.open == set()
+    await market.run(lambda: None, seconds=metadata.REST + 4 * metadata.PATIENCE)
     assert market.network.asked.count(HONEST) >= 2
 
 
-def test_others_have_their_turn_while_many_cids_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_others_have_their_turn_while_many_cids_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     market = Market()
     parsed = longest = 0
 
@@ -161,25 +153,19 @@ def test_others_have_their_turn_while_many_cids_are_parsed(monkeypatch: pytest.M
         nonlocal parsed
         parsed += 1
 
-    async def watch() -> None:
-        nonlocal parsed, longest
-        while True:
-            longest, parsed = max(longest, parsed), 0
-            await trio.lowlevel.checkpoint()
-
-    async def main() -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(watch)
-            await market.run(lambda: market.list(*(f"Qm{n}" for n in range(1000))))
-            nursery.cancel_scope.cancel()
-
     monkeypatch.setattr(unixfs, "parse_cid", parse)
-    trio.run(main)
+    market.list(*(f"Qm{n}" for n in range(1000)))
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(market.files.run, market.network)
+            while market.book.undescribed():
+                await trio.lowlevel.checkpoint()
+                longest, parsed = max(longest, parsed), 0
+            nursery.cancel_scope.cancel()
     assert 0 < longest <= 2 * metadata.AT_ONCE
-    assert market.book.undescribed() == set()
 
 
-async def test_a_file_that_came_describes_its_listing_and_is_kept() -> None:
+async def test_a_file_that_came_describes_its_listing_and_is_kept(autojump_clock: MockClock) -> None:
     market = Market()
     honest = cid.to_str(HONEST)
     await market.run(
@@ -194,7 +180,7 @@ async def test_a_file_that_came_describes_its_listing_and_is_kept() -> None:
 
 
 @pytest.mark.parametrize("size", [unixfs.MAX_FILE_BLOCK + 1, 1 << 20])
-async def test_a_block_that_is_larger_than_a_metadata_file_is_not_kept(size: int) -> None:
+async def test_a_block_that_is_larger_than_a_metadata_file_is_not_kept(size: int, autojump_clock: MockClock) -> None:
     market = Market()
     block = write_bytes(1, b'\x08\x02\x12\x16{"description":"tiny"}' + write_bytes(15, bytes(size)))
     await market.run(
@@ -208,7 +194,7 @@ async def test_a_block_that_is_larger_than_a_metadata_file_is_not_kept(size: int
     assert market.book.undescribed() == set()
 
 
-async def test_a_file_that_nothing_points_at_any_more_is_not_kept() -> None:
+async def test_a_file_that_nothing_points_at_any_more_is_not_kept(autojump_clock: MockClock) -> None:
     market = Market()
     honest = cid.to_str(HONEST)
     await market.run(
@@ -221,7 +207,7 @@ async def test_a_file_that_nothing_points_at_any_more_is_not_kept() -> None:
     assert market.network.told == []
 
 
-async def test_files_are_read_from_the_store_in_parts_and_deltas_not_at_all() -> None:
+async def test_files_are_read_from_the_store_in_parts_and_deltas_not_at_all(autojump_clock: MockClock) -> None:
     market = Market()
     deltas = {cid.of(block): block for block in (b"delta %d" % n for n in range(300))}
     held = dict(unixfs.encode_file(b'{"description":"%d"}' % n) for n in range(300))
@@ -235,7 +221,7 @@ async def test_files_are_read_from_the_store_in_parts_and_deltas_not_at_all() ->
     assert sorted(market.description(cid.to_str(name)) for name in held) == sorted(map(str, range(300)))
 
 
-async def test_two_texts_that_name_one_file_are_asked_for_once_and_both_described() -> None:
+async def test_two_texts_that_name_one_file_are_asked_for_once_and_both_described(autojump_clock: MockClock) -> None:
     market = Market()
     texts = cid.to_str(HONEST), f"f{HONEST.hex()}"
     await market.run(
