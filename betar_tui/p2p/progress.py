@@ -1,11 +1,14 @@
 """How a sync goes on, in numbers. Pure: the clock is handed in."""
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 WINDOW = 3.0
 """Over how many seconds a rate is taken."""
+STALLED = 30.0
+"""A sync of which nothing has come for so many seconds is none: anybody can name blocks that nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +29,34 @@ class ProgressMeter:
         self._clock = clock
         self._fetched = 0
         self._recent: deque[tuple[float, int]] = deque()
+        self._last = -math.inf
 
     def merged(self, count: int, missing: int) -> int:
-        """So many deltas were merged, and so many blocks are known to be missing after that. Returns how many there were in
-        all where this was the end of a sync, else 0."""
+        """So many deltas that were missing were merged, and so many blocks are known to be missing after that. Returns how
+        many there were in all where this was the end of a sync, else 0."""
         if missing:
-            self._fetched += count
-            self._recent.append((self._clock(), count))
-            self._forget()  # nobody may ever ask
+            if count:
+                if self._is_stalled():
+                    self._fetched = 0
+                self._last = self._clock()
+                self._fetched += count
+                self._recent.append((self._last, count))
+                self._forget()  # nobody may ever ask
             return 0
         fetched, self._fetched = self._fetched, 0
         self._recent.clear()
         return fetched and fetched + count
 
     def now(self, missing: int, source: str) -> Progress | None:
-        """The progress, None when nothing is missing."""
-        if missing == 0:
+        """The progress, None when nothing is missing or nothing comes."""
+        if missing == 0 or self._is_stalled():
             return None
         self._forget()
         rate = sum(count for _, count in self._recent) / WINDOW
         return Progress(self._fetched, missing, rate, source)
+
+    def _is_stalled(self) -> bool:
+        return self._clock() - self._last > STALLED
 
     def _forget(self) -> None:
         since = self._clock() - WINDOW

@@ -348,6 +348,8 @@ class Replication:
 
     def _remember(self, applied: Applied) -> None:
         """Keep the newest blocks at hand to send along with their heads, and give them to peers that wait for them."""
+        # What comes below a block that was asked for comes with it.
+        asked = [node for node in applied.nodes if self.fetcher.source or self.fetcher.asked(node.cid)]
         # Nobody is asked for these any more, or they would count as missing.
         self.fetcher.arrived([node.cid for node in applied.nodes])
         for node in applied.nodes:
@@ -355,7 +357,7 @@ class Replication:
         self._witnesses.applied(applied.nodes, ours=not applied.via)
         self._keeper.arrived(node.cid for node in applied.nodes)
         if applied.via:
-            synced = self._meter.merged(len(applied.nodes), self.pending)
+            synced = self._meter.merged(len(asked), self.pending)
             if synced >= MANY:
                 log.info("%d deltas were missing and are here now, the last from %s", synced, applied.via)
         else:

@@ -1,6 +1,6 @@
 """The numbers of a sync."""
 
-from betar_tui.p2p.progress import WINDOW, Progress, ProgressMeter
+from betar_tui.p2p.progress import STALLED, WINDOW, Progress, ProgressMeter
 
 
 class Clock:
@@ -29,6 +29,19 @@ def test_a_sync_is_counted_from_the_first_missing_block_to_the_last() -> None:
     assert meter.merged(2, 0) == 6
     assert meter.now(0, "alice") is None
     assert meter.merged(1, 0) == 0
+
+
+def test_what_nobody_has_is_no_sync_though_deltas_come_by_themselves() -> None:
+    clock = Clock()
+    meter = ProgressMeter(clock)
+    assert meter.now(1, "") is None
+    meter.merged(500, 1)
+    for _ in range(5):
+        clock.now += STALLED / 4
+        meter.merged(0, 1)
+    assert meter.now(1, "") is None
+    meter.merged(3, 1)
+    assert meter.now(1, "") == Progress(3, 1, 3 / WINDOW, ""), "another one"
 
 
 def test_the_rate_forgets_what_is_long_past() -> None:

@@ -14,7 +14,7 @@ from betar_tui.p2p.replication import Replication
 from betar_tui.p2p.roots import Roots
 from betar_tui.p2p.types import PeerJoined, ReceivedBroadcast
 from betar_tui.p2p.writer import Applied, Outcome, RawBlock
-from betar_tui.replica import Head, Node, Replica, decode_broadcast, encode_broadcast
+from betar_tui.replica import Head, Node, Replica, cid, decode_broadcast, encode_broadcast
 
 from ..simulation.lab import node
 from ..simulation.memory import MemoryPort
@@ -389,3 +389,12 @@ async def test_more_blocks_than_have_room_come_one_after_the_other(
     await wait_all_tasks_blocked()
     assert max(map(len, teller.writer.batches)) <= 3
     assert [name for batch in teller.writer.batches for name in batch] == [each.cid for each in blocks]
+
+
+async def test_what_is_written_now_is_no_part_of_a_sync_that_gets_nowhere(teller: Teller) -> None:
+    """A link to a block that nobody has must not look like a sync for ever, each delta of the market being its progress."""
+    teller.writer.merged(node([cid.of(b"invented")], [("/agents/x", b"1")], (), 1), "mallory")
+    for n in range(5):
+        teller.writer.merged(node((), [(f"/agents/{n}", b"1")], (), 1), "alice")
+    assert teller.replication.pending == 1
+    assert teller.replication.progress is None
