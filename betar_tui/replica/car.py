@@ -7,7 +7,6 @@ The reader is strict about what it understands: CIDv1 of dag-pb or raw blocks un
 hashes; whoever uses a block does.
 """
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +14,12 @@ import cbor2
 
 from betar_tui.errors import DecodeError
 from betar_tui.replica import cid as cids
+from betar_tui.replica.dagcbor import LINK_TAG, Link, load_map
 from betar_tui.replica.node import MAX_BLOCK
 from betar_tui.replica.protobuf import read_varint, write_varint
 
 MAX_HEADER = 1 << 20
 MAX_SECTION = MAX_BLOCK + 64
-LINK_TAG = 42
 END = b"\x00"
 _VARINT = 10
 
@@ -40,23 +39,11 @@ def link(name: bytes) -> cbor2.CBORTag:
 
 def unlink(value: object) -> bytes:
     """The 36-byte CID of a DAG-CBOR link. Raises DecodeError."""
-    if not isinstance(value, cbor2.CBORTag) or value.tag != LINK_TAG or not isinstance(value.value, bytes):
+    if not isinstance(value, Link):
         raise DecodeError("a list of CIDs holds something else")
     if value.value[:1] != b"\x00":
         raise DecodeError("a DAG-CBOR link does not start with the identity base")
     return _any_cid(value.value[1:])
-
-
-def load_map(raw: bytes) -> dict[object, object]:
-    """The one DAG-CBOR map that `raw` holds. Raises DecodeError."""
-    stream = io.BytesIO(raw)
-    try:
-        value = cbor2.CBORDecoder(stream).decode()
-    except (cbor2.CBORError, ValueError, RecursionError, OverflowError, MemoryError, TypeError) as error:
-        raise DecodeError(f"not DAG-CBOR: {error}") from error
-    if not isinstance(value, dict) or stream.read(1):
-        raise DecodeError("not one DAG-CBOR map")
-    return value
 
 
 def encode_header(roots: Sequence[bytes]) -> bytes:

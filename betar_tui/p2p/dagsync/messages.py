@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import cbor2
 
 from betar_tui.errors import DecodeError
-from betar_tui.replica.car import link, load_map, unlink
+from betar_tui.replica.car import link, unlink
+from betar_tui.replica.dagcbor import load_map
 from betar_tui.replica.protobuf import write_varint
 
 PROTOCOL = "/betar-tui/dagsync/1.0.0"
@@ -56,8 +57,9 @@ def encode_request(request: Request) -> bytes:
 def decode_request(raw: bytes) -> Request:
     """The request in the bytes behind its length. Raises DecodeError."""
     fields = load_map(raw)
-    if fields.get("v") != VERSION:
-        raise DecodeError(f"dagsync version {fields.get('v')!r} is not spoken here")
+    version = _number(fields, "v")
+    if version != VERSION:
+        raise DecodeError(f"dagsync version {version} is not spoken here")
     return Request(
         wants=_cids(fields, "wants", MAX_WANTS),
         haves=_cids(fields, "haves", MAX_HAVES),
@@ -86,14 +88,14 @@ def _framed(fields: Mapping[str, object]) -> bytes:
     return write_varint(len(body)) + body
 
 
-def _cids(fields: Mapping[object, object], name: str, limit: int) -> tuple[bytes, ...]:
+def _cids(fields: Mapping[str, object], name: str, limit: int) -> tuple[bytes, ...]:
     values = fields.get(name)
     if not isinstance(values, list) or len(values) > limit:
         raise DecodeError(f"{name} of a dagsync request is no list of at most {limit} CIDs")
     return tuple(dict.fromkeys(unlink(each) for each in values))
 
 
-def _number(fields: Mapping[object, object], name: str) -> int:
+def _number(fields: Mapping[str, object], name: str) -> int:
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise DecodeError(f"{name} of a dagsync message is no number")
