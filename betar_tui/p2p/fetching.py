@@ -33,6 +33,8 @@ SHUNNED = 60.0
 """A peer whose dagsync failed is asked over Bitswap for so many seconds."""
 ROTATION = 20.0
 """How often, in seconds, what waits for its turn is asked for."""
+MAX_REFUSED = 1 << 14
+"""So many blocks that turned out to be no deltas are remembered."""
 PATIENCE, FLOOR = 15.0, 50_000
 """After so many seconds an answer must have come at so many bytes a second: others wait behind it."""
 
@@ -48,6 +50,7 @@ class Fetcher:
         # Dictionaries keep the order in which blocks were asked for.
         self._bitswap: dict[bytes, None] = {}
         self._pool: dict[bytes, str] = {}
+        self._refused: dict[bytes, None] = {}
         self._lacking: dict[str, frozenset[bytes]] = {}
         self._shunned: dict[str, float] = {}
         self._work = trio.Event()
@@ -62,7 +65,7 @@ class Fetcher:
     @property
     def pending(self) -> int:
         """How many blocks are asked for or wait for their turn."""
-        return max(len(self._bitswap) + len(self._pool), len(self._writer.replica.wants))
+        return max(len(self._bitswap) + len(self._pool), len(self._writer.replica.wants.difference(self._refused)))
 
     @property
     def held(self) -> bool:
@@ -82,7 +85,7 @@ class Fetcher:
     def want(self, names: Iterable[bytes], peer: str, *, announced: bool = False) -> None:
         """Fetch these, if nobody is asked for them yet, from `peer` first ("" for anybody). `announced` ones are heads
         that a peer just spoke of, no part of a history."""
-        fresh = [name for name in names if not self.asked(name)]
+        fresh = [name for name in names if not self.asked(name) and name not in self._refused]
         if not fresh or (self._held and not announced):
             return
         if self._held:
@@ -103,6 +106,14 @@ class Fetcher:
             self._pool.pop(name, None)
         if gone:
             self._network.cancel(gone)
+
+    def refuse(self, names: Iterable[bytes]) -> None:
+        """These blocks are what their CIDs say, and no deltas: they are not asked for again, whatever links to them."""
+        for name in names:
+            self._refused[name] = self._refused.pop(name, None)
+            self.arrived((name,))
+        for name in list(self._refused)[: max(0, len(self._refused) - MAX_REFUSED)]:
+            del self._refused[name]
 
     def left(self, peer: str) -> None:
         """The peer is not connected any more."""
@@ -171,7 +182,8 @@ class Fetcher:
         if self._held:
             return
         # What was found missing on the way is wanted now, from this peer first if its answer was cut short.
-        self._pool.update((name, peer) for name in self._writer.replica.wants if name not in self._bitswap)
+        fresh = self._writer.replica.wants.difference(self._bitswap, self._refused)
+        self._pool.update((name, peer) for name in fresh)
 
     def _shun(self, peer: str) -> None:
         """Try dagsync with this peer later; one whose connection was cut is tried again when it is back."""
@@ -187,11 +199,14 @@ class Fetcher:
         blocks = size = 0
         async with aclosing(self._client.fetch(peer, wants, haves)) as pieces:
             async for piece in pieces:
+                blocks += len(piece.nodes) + len(piece.others)
+                size += sum(len(node.data) for node in piece.nodes) + sum(len(other.data) for other in piece.others)
                 if piece.nodes:
-                    blocks += len(piece.nodes)
-                    size += sum(len(node.data) for node in piece.nodes)
                     await self._writer.merge_nodes(piece.nodes, peer)
                     self.arrived([node.cid for node in piece.nodes])
+                if piece.others:
+                    wanted = self._writer.replica.wants | self._pool.keys()
+                    self.refuse(each.cid for each in piece.others if each.cid in wanted)
                 waited = trio.current_time() - began
                 if piece.trailer is None:
                     if waited > PATIENCE and size < FLOOR * waited:

@@ -3,10 +3,11 @@
 import pytest
 import trio
 
+from betar_tui.market import unixfs
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.p2p.dagsync import client
 from betar_tui.p2p.dagsync.messages import PROTOCOL, Trailer, encode_trailer
-from betar_tui.replica import Head, car, cid, delta, encode_broadcast
+from betar_tui.replica import Head, car, cid, decode_node, delta, encode_broadcast
 from betar_tui.replica.node import encode_node
 
 from ..peers.harness import eventually, meet, peer
@@ -79,6 +80,35 @@ async def test_a_peer_that_ends_its_stream_is_asked_over_bitswap(tmp_path):
         await meet(b, a)
         await eventually(lambda: shown(b, 5), what="all of it")
         assert (await b.status()).pending == 0
+
+
+async def test_a_peer_is_not_charged_for_files_that_somebody_elses_delta_links_to(tmp_path):
+    """A file has blocks below it, which dagsync sends as well."""
+    root, blocks = file(3)
+    linking = encode_node([root, cid.of(JUNK)], delta.encode([("/agents/YQ", b"x")], [], 5))
+    node = decode_node(cid.of(linking), linking)
+    async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
+        b._store.put_files({**blocks, cid.of(JUNK): JUNK})
+        await meet(a, b)
+        await a._writer.merge_nodes([node], "somebody")
+        assert a.online.pending == 2
+        await eventually(lambda: a.online._network.supports(b.peer_id, PROTOCOL), what="that it is a peer of ours")
+        a.online.ask_again()
+        await eventually(lambda: a.online.pending == 0, what="an end to what is asked for")
+        assert a._store.blocks([root, cid.of(JUNK)]).keys() == {cid.of(JUNK)}, "what is a delta is merged all the same"
+        assert a.online._network.faults() == b.online._network.faults() == {}
+        a.online.ask_again()
+        await b.publish([ListingDraft("next", 2)])
+        await eventually(lambda: shown(a, 1), what="the next listing")
+        assert a.online.pending == 0
+        assert a.online._network.faults() == {}
+
+
+def file(leaves: int) -> tuple[bytes, dict[bytes, bytes]]:
+    """A UnixFS file of several dag-pb blocks: its root, and all of them by CID."""
+    found = dict(unixfs.encode_file(b"{%d}" % n) for n in range(leaves))
+    root = encode_node(list(found), b"\x08\x02\x12\x01x\x18\x03" + b"\x20\x01" * leaves)
+    return cid.of(root), {**found, cid.of(root): root}
 
 
 async def shown(node, count):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.errors import DecodeError
+from betar_tui.p2p.dagsync.client import _Answer
 from betar_tui.p2p.dagsync.messages import (
     MAX_BLOCKS,
     MAX_WANTS,
@@ -198,3 +199,21 @@ def test_padding_in_a_file_is_passed_over():
     reader = car.CarReader(stop_at_end=False)
     raw = car.encode_header([]) + car.END + car.encode_section(cid.of(block), block) + car.END
     assert [section.data for section in reader.feed(raw)] == [block]
+
+
+def test_a_block_that_is_no_delta_is_passed_over_with_what_is_below_it_and_a_false_one_is_not():
+    leaf = encode_node([], b"\x12\x02{}")
+    root = encode_node([cid.of(leaf)], b"\x12\x02{}")
+    linking = encode_node([cid.of(root)], delta.encode([("/agents/a", b"v")], [], 7))
+    answer = _Answer(Request((cid.of(linking),), ()))
+    answer.feed(car.encode_header([]))
+    piece = answer.feed(b"".join(car.encode_section(cid.of(each), each) for each in (linking, root, leaf)))
+    assert [node.data for node in piece.nodes] == [linking]
+    assert [other.data for other in piece.others] == [root, leaf]
+    end = answer.feed(car.END + encode_trailer(Trailer(3, 0, True)))
+    assert end.trailer == Trailer(3, 0, True)
+    for name, block in ((cid.of(leaf), leaf), (cid.of(root), leaf)):
+        answer = _Answer(Request((cid.of(root),), ()))
+        answer.feed(car.encode_header([]))
+        with pytest.raises(DecodeError):
+            answer.feed(car.encode_section(name, block))

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from betar_tui.p2p.fetching import MAX_BITSWAP, Fetcher
+from betar_tui.p2p.fetching import MAX_BITSWAP, MAX_REFUSED, Fetcher
 
 A, B, C = (bytes([n]) * 36 for n in range(3))
 
@@ -66,3 +66,18 @@ async def test_when_too_much_is_wanted_the_oldest_give_way() -> None:
     fetching.want([A, B], "alice")
     assert network.cancelled == [set(names[:2])]
     assert fetching.pending == MAX_BITSWAP
+
+
+async def test_what_is_no_delta_is_wanted_no_more_whoever_links_to_it() -> None:
+    fetching, network = fetcher(A, B)
+    fetching.want([A, B], "alice")
+    fetching.refuse([A])
+    assert network.cancelled == [{A}]
+    assert fetching.pending == 1
+    fetching.want([A, C], "bob")
+    fetching.hold(True)
+    fetching.hold(False)
+    assert [names for names, _ in network.wanted[1:]] == [[C], [B]]
+    fetching.refuse(b"%036d" % n for n in range(MAX_REFUSED))
+    fetching.want([A], "bob")
+    assert network.wanted[-1] == ([A], "bob"), "only so many are remembered"

@@ -1,7 +1,8 @@
 """The asking side of dagsync: one stream a peer, kept open, and one request on it at a time.
 
 Every block must be one that was asked for or that a block received before links to, and must hash to its CID; else the
-stream ends and the peer is charged. What is done with the blocks is the caller's business.
+stream ends and the peer is charged. A block that is what its CID says and no delta is passed over: whoever linked to it is
+to blame, not who has it. What is done with the blocks is the caller's business.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
@@ -24,8 +25,9 @@ from betar_tui.p2p.dagsync.messages import (
     decode_trailer,
     encode_request,
 )
-from betar_tui.replica import Node, decode_node
-from betar_tui.replica.car import CarReader
+from betar_tui.replica import Node, cid, decode_node
+from betar_tui.replica.car import CarReader, Section
+from betar_tui.replica.node import links_of
 from betar_tui.replica.protobuf import read_varint
 
 READ_SIZE = 1 << 18
@@ -95,17 +97,19 @@ class DagSyncClient:
                 if not data:
                     raise NetworkError(f"{peer} ended its dagsync stream early")
                 # Hashing and decoding a quarter of a megabyte takes milliseconds: not in the loop's thread.
-                nodes = await trio.to_thread.run_sync(answer.feed, data)
-                if nodes or answer.trailer is not None:
-                    return Piece(nodes, answer.trailer)
+                piece = await trio.to_thread.run_sync(answer.feed, data)
+                if piece.nodes or piece.others or piece.trailer is not None:
+                    return piece
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some verified nodes, newest first, and at the end what the peer says of the whole."""
+    """Some verified nodes, newest first, and at the end what the peer says of the whole; `others` are verified blocks
+    that are no deltas."""
 
     nodes: tuple[Node, ...]
     trailer: Trailer | None
+    others: tuple[Section, ...] = ()
 
 
 class _Answer:
@@ -118,9 +122,9 @@ class _Answer:
         self._blocks = self._bytes = 0
         self.trailer: Trailer | None = None
 
-    def feed(self, data: bytes) -> tuple[Node, ...]:
-        """The nodes that these bytes complete. Raises DecodeError."""
-        nodes = []
+    def feed(self, data: bytes) -> Piece:
+        """What these bytes complete. Raises DecodeError."""
+        nodes, others = [], []
         for section in self._car.feed(data):
             if section.cid not in self._expected:
                 raise DecodeError("dagsync: a block that nobody asked for")
@@ -128,14 +132,25 @@ class _Answer:
             self._bytes += len(section.data)
             if self._blocks > MAX_BLOCKS or self._bytes > MAX_BYTES:
                 raise DecodeError("dagsync: the stream is longer than its limit")
-            node = decode_node(section.cid, section.data)
-            self._expected.discard(node.cid)
-            self._received.add(node.cid)
-            self._expected.update(link for link in node.links if link not in self._received)
+            try:
+                node = decode_node(section.cid, section.data)
+            except DecodeError:
+                if cid.of(section.data) != section.cid:
+                    raise
+                others.append(section)
+                self._expect(section.cid, _links_of_any(section.data))
+                continue
+            self._expect(node.cid, node.links)
             nodes.append(node)
         if self._car.ended:
             self._end(self._car.rest)
-        return tuple(nodes)
+        return Piece(tuple(nodes), self.trailer, tuple(others))
+
+    def _expect(self, received: bytes, links: tuple[bytes, ...]) -> None:
+        """A block is here: what it links to may follow."""
+        self._expected.discard(received)
+        self._received.add(received)
+        self._expected.update(link for link in links if link not in self._received)
 
     def _end(self, rest: bytes) -> None:
         if len(rest) > MAX_TRAILER:
@@ -149,6 +164,14 @@ class _Answer:
         if len(rest) > start + size:
             raise DecodeError("dagsync: something follows the trailer")
         self.trailer = decode_trailer(rest[start:])
+
+
+def _links_of_any(block: bytes) -> tuple[bytes, ...]:
+    """The links of a block that is no delta, as a server sees them that knows it only as a block."""
+    try:
+        return links_of(block)
+    except DecodeError:
+        return ()
 
 
 async def _reset(stream: INetStream) -> None:
