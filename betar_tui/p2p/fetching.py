@@ -2,7 +2,9 @@
 
 A want goes to the peer that spoke of the block. If that peer speaks dagsync, one request brings the block and all that
 is missing below it; what a peer turned out not to have is asked of the next one, and in the end of everybody over
-Bitswap. One dagsync runs at a time: two would bring the same history twice.
+Bitswap. One dagsync runs at a time: two would bring the same history twice. Whoever cut an answer short comes after the
+others that spoke of something, and what waits too long behind an answer is asked for over Bitswap meanwhile: a peer that
+sends without end, and invents what it sends, must not keep the rest away.
 
 Anybody can make us want blocks that nobody has. So Bitswap is asked for a limited number at a time, and when that is
 used up the oldest gives way: what merged blocks link to gets its turn again, an invented head does not.
@@ -33,6 +35,8 @@ SHUNNED = 60.0
 """A peer whose dagsync failed is asked over Bitswap for so many seconds."""
 ROTATION = 20.0
 """How often, in seconds, what waits for its turn is asked for."""
+MAX_OVERDUE = 512
+"""So many blocks at a time that wait behind a dagsync are asked for over Bitswap: it may still bring them."""
 MAX_REFUSED = 1 << 14
 """So many blocks that turned out to be no deltas are remembered."""
 PATIENCE, FLOOR = 15.0, 50_000
@@ -53,6 +57,8 @@ class Fetcher:
         self._refused: dict[bytes, None] = {}
         self._lacking: dict[str, frozenset[bytes]] = {}
         self._shunned: dict[str, float] = {}
+        self._cut: dict[str, None] = {}
+        self._waiting: frozenset[bytes] = frozenset()
         self._work = trio.Event()
         self._held = False
         self._syncing = trio.CancelScope()
@@ -65,7 +71,9 @@ class Fetcher:
     @property
     def pending(self) -> int:
         """How many blocks are asked for or wait for their turn."""
-        return max(len(self._bitswap) + len(self._pool), len(self._writer.replica.wants.difference(self._refused)))
+        return max(
+            len(self._bitswap.keys() | self._pool.keys()), len(self._writer.replica.wants.difference(self._refused))
+        )
 
     @property
     def held(self) -> bool:
@@ -85,7 +93,10 @@ class Fetcher:
     def want(self, names: Iterable[bytes], peer: str, *, announced: bool = False) -> None:
         """Fetch these, if nobody is asked for them yet, from `peer` first ("" for anybody). `announced` ones are heads
         that a peer just spoke of, no part of a history."""
-        fresh = [name for name in names if not self.asked(name) and name not in self._refused]
+        names = [name for name in names if name not in self._refused]
+        if peer:
+            self._pool.update((name, peer) for name in [each for each in names if self._pool.get(each) == ""])
+        fresh = [name for name in names if not self.asked(name)]
         if not fresh or (self._held and not announced):
             return
         if self._held:
@@ -120,6 +131,7 @@ class Fetcher:
         self._client.forget(peer)
         self._lacking.pop(peer, None)
         self._shunned.pop(peer, None)
+        self._cut.pop(peer, None)
 
     async def run(self) -> None:
         """Work off the wants that dagsync may bring; what it cannot goes to everybody over Bitswap."""
@@ -136,10 +148,25 @@ class Fetcher:
                     self._ask_everybody(left, "")
 
     async def run_rotation(self) -> None:
-        """Ask for what merged blocks link to and nobody is asked for: at once, and again and again."""
+        """Ask for what merged blocks link to and nobody is asked for, and over Bitswap for what waits behind an answer: at
+        once, and again and again."""
         while True:
             self.want(self._writer.replica.wants, "")
+            self._pass_by()
             await trio.sleep(ROTATION)
+
+    def _pass_by(self) -> None:
+        """Ask over Bitswap for what has waited behind a dagsync since the last time, first for what others spoke of."""
+        late = (
+            [name for name in self._pool if name in self._waiting and name not in self._bitswap] if self.source else []
+        )
+        late.sort(key=lambda name: self._pool[name] in ("", self.source))
+        asked: dict[str, list[bytes]] = {}
+        for name in late[:MAX_OVERDUE]:
+            asked.setdefault(self._pool[name], []).append(name)
+        for peer, names in asked.items():
+            self._ask_everybody(names, peer)
+        self._waiting = frozenset(self._pool)
 
     def _ask_everybody(self, names: Iterable[bytes], peer: str) -> None:
         asked = list(names)[:MAX_BITSWAP]
@@ -154,8 +181,10 @@ class Fetcher:
         return not shunned and bool(self._network.supports(peer, PROTOCOL))
 
     def _peer_to_ask(self) -> str:
-        """The peer that spoke of a wanted block, else any that may have one; "" when all of them lack them all."""
-        named = [peer for peer in self._pool.values() if peer]
+        """The peer that spoke of a wanted block, else any that may have one; "" when all of them lack them all. Of those
+        that spoke of one the first, but whoever cut an answer short has had its turn."""
+        turns = {peer: turn for turn, peer in enumerate(self._cut, 1)}
+        named = sorted(filter(None, dict.fromkeys(self._pool.values())), key=lambda peer: turns.get(peer, 0))
         for peer in dict.fromkeys((*named, *(each.peer_id for each in self._network.connections()))):
             lacking = self._lacking.get(peer, frozenset())
             if self._speaks(peer) and any(name not in lacking for name in self._pool):
@@ -182,8 +211,8 @@ class Fetcher:
         if self._held:
             return
         # What was found missing on the way is wanted now, from this peer first if its answer was cut short.
-        fresh = self._writer.replica.wants.difference(self._bitswap, self._refused)
-        self._pool.update((name, peer) for name in fresh)
+        for name in self._writer.replica.wants.difference(self._bitswap, self._refused):
+            self._pool.setdefault(name, peer)
 
     def _shun(self, peer: str) -> None:
         """Try dagsync with this peer later; one whose connection was cut is tried again when it is back."""
@@ -212,6 +241,10 @@ class Fetcher:
                     if waited > PATIENCE and size < FLOOR * waited:
                         raise NetworkError(f"{peer} answers a dagsync with {size / waited:.0f} bytes a second")
                 elif piece.trailer.complete:
+                    self._cut.pop(peer, None)
                     self._lacking[peer] = frozenset(self._pool) | self._writer.replica.wants
                 elif not blocks:
                     raise NetworkError(f"{peer} cut its dagsync answer short before the first block")
+                else:
+                    self._cut.pop(peer, None)
+                    self._cut[peer] = None

@@ -1,8 +1,14 @@
 """What is asked of whom, and when no more, over a network that only notes what it is told."""
 
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
-from betar_tui.p2p.fetching import MAX_BITSWAP, MAX_REFUSED, Fetcher
+import trio
+
+from betar_tui.p2p.dagsync.client import Piece
+from betar_tui.p2p.dagsync.messages import Trailer
+from betar_tui.p2p.fetching import MAX_BITSWAP, MAX_OVERDUE, MAX_REFUSED, Fetcher
 
 A, B, C = (bytes([n]) * 36 for n in range(3))
 
@@ -81,3 +87,118 @@ async def test_what_is_no_delta_is_wanted_no_more_whoever_links_to_it() -> None:
     fetching.refuse(b"%036d" % n for n in range(MAX_REFUSED))
     fetching.want([A], "bob")
     assert network.wanted[-1] == ([A], "bob"), "only so many are remembered"
+
+
+class Ours(Network):
+    """Peers that speak dagsync, too."""
+
+    def supports(self, peer: str, protocol: str) -> bool:
+        return True
+
+    def connections(self) -> list[object]:
+        return [SimpleNamespace(peer_id=peer) for peer in ("junk", "honest")]
+
+
+class Answers:
+    """A client whose peers answer what `answer(peer, wants, serial)` says: the names of a piece and what each links to, and
+    whether that is all; None is an answer that does not end."""
+
+    def __init__(self, answer: Callable[[str, list[bytes], int], tuple[dict[bytes, tuple[bytes, ...]], bool] | None]):
+        self._answer = answer
+        self.asked: list[tuple[str, list[bytes]]] = []
+
+    async def fetch(self, peer: str, wants: list[bytes], haves: object) -> AsyncGenerator[Piece, None]:
+        self.asked.append((peer, list(wants)))
+        said = self._answer(peer, wants, len(self.asked))
+        if said is None:
+            await trio.sleep_forever()
+            return
+        nodes = tuple(SimpleNamespace(cid=name, links=links, data=b"x") for name, links in said[0].items())
+        yield Piece(nodes, None)  # type: ignore[arg-type]
+        yield Piece((), Trailer(len(nodes), 0, said[1]))
+
+
+@asynccontextmanager
+async def running(answers: Answers, *linked: bytes) -> AsyncGenerator[tuple[Fetcher, Ours, set[bytes]], None]:
+    """A fetcher at work, its network, and what its replica wants."""
+    wants = set(linked)
+
+    async def merge_nodes(nodes: list[SimpleNamespace], peer: str) -> None:
+        await trio.lowlevel.checkpoint()
+        for node in nodes:
+            wants.discard(node.cid)
+            wants.update(node.links)
+
+    network = Ours()
+    writer = SimpleNamespace(replica=SimpleNamespace(wants=wants, heads={}), merge_nodes=merge_nodes)
+    fetching = Fetcher(network, writer, dict.fromkeys)  # type: ignore[arg-type]
+    fetching._client = answers  # type: ignore[assignment]
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fetching.run)
+            yield fetching, network, wants
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_peer_that_cuts_every_answer_short_takes_turns_with_the_others() -> None:
+    """What it invents goes on for ever, and each answer is valid."""
+    came = trio.Event()
+
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool] | None:
+        if peer == "junk":
+            if serial == 1:  # spoken of meanwhile, and looked for by the rotation first
+                replica.add(A)
+                fetching.want([A], "")
+                fetching.want([A], "honest")
+            return ({b"junk%d" % serial: (b"junk%d" % (serial + 1),)}, False) if serial < 20 else None
+        if A not in wants:
+            return {}, True
+        came.set()
+        return {A: ()}, True
+
+    answers = Answers(answer)
+    async with running(answers, b"junk1") as (fetching, _, replica):
+        fetching.want([b"junk1"], "junk")
+        await came.wait()
+    assert [peer for peer, _ in answers.asked[:2]] == ["junk", "honest"]
+
+
+async def test_among_those_who_cut_answers_short_the_one_whose_turn_is_longest_ago_is_next() -> None:
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool] | None:
+        if serial == 9:
+            done.set()
+            return None
+        mine = next(name for name in wants if name.startswith(peer.encode()))
+        return {mine: (mine + b"x",)}, False
+
+    done = trio.Event()
+    answers = Answers(answer)
+    async with running(answers, b"a", b"b", b"c") as (fetching, _, _):
+        for name in "abc":
+            fetching.want([name.encode()], name)
+        await done.wait()
+    assert "".join(peer for peer, _ in answers.asked) == "abcabcabc"
+
+
+async def test_what_waits_behind_an_answer_without_end_is_asked_for_over_bitswap() -> None:
+    """First what others than the sender spoke of; only so much at a time; nothing twice."""
+    many = [b"%036d" % n for n in range(MAX_OVERDUE)]
+    async with running(Answers(lambda peer, wants, serial: None), A) as (fetching, network, _):
+        fetching.want([A], "junk")
+        while not fetching.source:
+            await trio.lowlevel.checkpoint()
+        fetching.want(many, "")
+        fetching.want([B, C], "honest")
+        fetching._pass_by()
+        assert network.wanted == [], "it has not waited yet"
+        fetching._pass_by()
+        assert network.wanted[0] == ([B, C], "honest")
+        assert sum(len(names) for names, _ in network.wanted) == MAX_OVERDUE
+        fetching._pass_by()
+        fetching._pass_by()
+        asked = [name for names, _ in network.wanted for name in names]
+        assert sorted(asked) == sorted([A, B, C, *many])
+        assert fetching.pending == len(asked)
+        fetching.arrived([B])
+        assert network.cancelled == [{B}]
+        assert not fetching.asked(B)
