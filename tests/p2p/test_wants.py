@@ -166,6 +166,18 @@ def test_a_new_announcer_helps_a_want_that_searches() -> None:
     assert planner.take(B) == [block(X)]
 
 
+def test_entries_that_are_never_answered_keep_no_other_waiting() -> None:
+    planner = wants(A, per_peer=4)
+    silent = [b"%d" % number for number in range(4)]
+    planner.want([*silent, X], A, 0.0)
+    assert planner.take(A) == [block(each) for each in silent]
+    planner.dirty()
+    planner.tick(1.0)
+    assert planner.dirty() == (A,)
+    assert planner.take(A) == [block(X)]
+    assert planner.received(A, silent[0], 1.1), "a late block is as good as any"
+
+
 def test_cancelled_wants_are_cancelled_where_they_were_told_only() -> None:
     planner = wants(A, B)
     planner.want([X], A, 0.0)
@@ -284,6 +296,52 @@ def test_a_ledger_answers_as_boxo_does() -> None:
     blocks, presences = ledgers.answer(A, ledgers.take_lookups(A, 10), {cid["none"]: small})
     assert len(blocks) == 1
     assert ledgers.arrived(cid["none"]) == ()
+
+
+def test_what_a_full_ledger_cannot_keep_is_answered_all_the_same() -> None:
+    ledgers = Ledgers(max_wants=2)
+    cids = [b"\x01\x70\x12\x20" + b"%032d" % number for number in range(6)]
+    ledgers.receive(A, [Entry(cid, send_dont_have=True) for cid in cids], False)
+    asked = ledgers.take_lookups(A, 10)
+    assert list(asked) == cids[:4], "as much again may wait for its answer"
+    blocks, presences = ledgers.answer(A, asked, {cids[3]: b"held"})
+    assert [bytes(each.data) for each in blocks] == [b"held"]
+    assert [(each.cid, each.have) for each in presences] == [(cid, False) for cid in cids[:3]]
+    assert list(ledgers._ledgers[A].wants) == cids[:2]
+    assert not ledgers._ledgers[A].excess
+    assert ledgers.arrived(cids[2]) == ()
+
+
+def test_what_exceeds_a_ledger_may_be_asked_for_otherwise_cancelled_or_replaced() -> None:
+    ledgers = Ledgers(max_wants=1)
+    cid = b"\x01\x70\x12\x20" + b"%032d" % 7
+    ledgers.receive(A, [Entry(X), Entry(cid, have=True)], False)
+    ledgers.receive(A, [Entry(X, cancel=True), Entry(cid)], False)
+    blocks, presences = ledgers.answer(A, ledgers.take_lookups(A, 10), {cid: b"l" * 5000})
+    assert (len(blocks), presences) == (1, []), "the block, though it only asked whether it is here before"
+    ledgers.receive(A, [Entry(X), Entry(Y)], False)
+    ledgers.receive(A, [Entry(Y, cancel=True)], False)
+    assert list(ledgers.take_lookups(A, 10)) == [X]
+    ledgers.receive(A, [Entry(Y)], False)
+    ledgers.receive(A, [Entry(cid)], True)
+    assert list(ledgers.take_lookups(A, 10)) == [cid]
+
+
+def test_two_of_ours_get_a_block_past_more_invented_ones_than_a_ledger_keeps() -> None:
+    planner, ledgers = wants(A, per_peer=32), Ledgers(max_wants=64)
+    cids = [b"\x01\x70\x12\x20" + b"%032d" % number for number in range(200)]
+    held = {cids[-1]: b"held"}
+    planner.want(cids, A, 0.0)
+    while entries := planner.take(A):
+        ledgers.receive(A, entries, False)
+        asked = ledgers.take_lookups(A, 100)
+        blocks, presences = ledgers.answer(A, asked, held if cids[-1] in asked else {})
+        for each in presences:
+            planner.dont_have(A, each.cid, 0.1)
+        for _ in blocks:
+            assert planner.received(A, cids[-1], 0.1)
+    assert cids[-1] not in planner
+    assert not planner._peers[A].open
 
 
 def test_a_full_wantlist_replaces_and_a_cancel_removes() -> None:

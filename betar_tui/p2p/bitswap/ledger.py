@@ -1,8 +1,9 @@
 """What peers want of us, and what they get: the server's half of Bitswap, without I/O.
 
-Each peer has a ledger: the entries of its wantlist that we could not answer with a block yet (at most `MAX_WANTS`,
-the excess is dropped), and those to be looked up next. The engine takes a batch of look-ups, reads the
-blocks, and gives them back to `answer`, which says what to send. A block that arrives later is looked up again for
+Each peer has a ledger: the entries of its wantlist that we could not answer with a block yet (at most `MAX_WANTS`),
+and those to be looked up next. What exceeds a full ledger is looked up and answered once and not kept, or the peer would
+wait for an answer; only as much again may await that, the rest is dropped. The engine takes a batch of look-ups, reads
+the blocks, and gives them back to `answer`, which says what to send. A block that arrives later is looked up again for
 everybody who still wants it. As in boxo: a block settles its entry, a HAVE settles an entry that only asked for one,
 and a small block is sent instead of a HAVE.
 """
@@ -22,6 +23,7 @@ SMALL_BLOCK = 1024
 @dataclass(slots=True)
 class _Ledger:
     wants: dict[bytes, Entry] = field(default_factory=dict)
+    excess: dict[bytes, Entry] = field(default_factory=dict)  # looked up once, and not kept
     lookups: dict[bytes, bool] = field(default_factory=dict)  # CID -> say so when we have not got it
 
 
@@ -38,15 +40,19 @@ class Ledgers:
         at."""
         ledger = self._ledgers.setdefault(peer, _Ledger())
         if full:
-            for cid in tuple(ledger.wants):
+            for cid in (*ledger.wants, *ledger.excess):
                 self._drop(peer, ledger, cid)
         for entry in entries:
             if entry.cancel:
                 self._drop(peer, ledger, entry.cid)
             elif entry.cid in ledger.wants or len(ledger.wants) < self._max_wants:
+                ledger.excess.pop(entry.cid, None)
                 ledger.wants[entry.cid] = entry
                 ledger.lookups[entry.cid] = entry.send_dont_have
                 self._waiting.setdefault(entry.cid, set()).add(peer)
+            elif entry.cid in ledger.excess or len(ledger.excess) < self._max_wants:
+                ledger.excess[entry.cid] = entry
+                ledger.lookups[entry.cid] = entry.send_dont_have
         return bool(ledger.lookups)
 
     def arrived(self, cid: bytes) -> tuple[str, ...]:
@@ -76,7 +82,7 @@ class Ledgers:
         if ledger is None:
             return blocks, presences
         for cid, say_no in asked.items():
-            entry = ledger.wants.get(cid)
+            entry = ledger.excess.pop(cid, None) or ledger.wants.get(cid)
             if entry is None:
                 continue
             data = held.get(cid)
@@ -101,6 +107,7 @@ class Ledgers:
 
     def _drop(self, peer: str, ledger: _Ledger, cid: bytes) -> None:
         ledger.wants.pop(cid, None)
+        ledger.excess.pop(cid, None)
         ledger.lookups.pop(cid, None)
         peers = self._waiting.get(cid)
         if peers is not None:

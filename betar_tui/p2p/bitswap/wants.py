@@ -4,11 +4,12 @@ Theory of operation. A want is at any time in one of two states. Either it count
 asked for the block itself (the peer that announced it, if known), until that one answers, says it has not got it,
 goes away, or stalls. Or it *searches*: every other peer was asked whether it has the block, the first to say so
 becomes the provider at once, and if nobody does all are asked again after a growing pause, for as long as the block
-is wanted. A stalled peer's request is left standing: a late block is as good as any.
+is wanted. A stalled peer's request is left standing: a late block is as good as any; but it keeps no other waiting, for
+a peer may never answer what it will not keep, and one that speaks an old version says only what it has.
 
 Facts come in through methods that take `now` (seconds of any clock that does not go back); what must be sent is
-fetched with `take(peer)` for the peers named by `dirty()`. Each peer has at most `per_peer` unanswered entries, the
-rest waits in its `ready`. Nothing here verifies blocks, and nothing here knows of streams.
+fetched with `take(peer)` for the peers named by `dirty()`. Each peer has at most `per_peer` entries that an answer is
+still expected to, the rest waits in its `ready`. Nothing here verifies blocks, and nothing here knows of streams.
 """
 
 from __future__ import annotations
@@ -192,6 +193,7 @@ class Wants:
                 self._set_deadline(want, progress + self._stall)
             else:
                 want.failed.add(want.provider)
+                self._expect_no_more(want.provider, cid)
                 self._search(want, now)
 
     # What to send
@@ -265,6 +267,12 @@ class Wants:
         if state.open.pop(cid, None) is not None and state.ready:
             self._dirty[peer] = None
         return self._wants.get(cid)
+
+    def _expect_no_more(self, peer: str, cid: bytes) -> None:
+        """No answer is expected any more: another entry may go out in its place."""
+        state = self._peers[peer]
+        if state.open.pop(cid, None) is not None and state.ready:
+            self._dirty[peer] = None
 
     def _finish(self, cid: bytes, by: str | None) -> bool:
         want = self._wants.pop(cid, None)
