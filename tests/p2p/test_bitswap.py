@@ -6,13 +6,16 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import trio
 from libp2p.abc import INetStream
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.peer.id import ID
 
 from betar_tui.errors import DecodeError
-from betar_tui.p2p.bitswap.engine import LOOKUP_BATCH, OUTSTANDING_PRESENCES
+from betar_tui.p2p.bitswap.engine import FRAME_COST, LOOKUP_BATCH, OUTSTANDING_PRESENCES, TURN, Bitswap
 from betar_tui.p2p.bitswap.messages import (
     PROTOCOLS,
     V10,
@@ -26,7 +29,7 @@ from betar_tui.p2p.bitswap.messages import (
     encode,
 )
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.types import Fault
+from betar_tui.p2p.types import Fault, ReceivedBlock, Timing
 from tests.p2p.peers import QUICK, cid_for, meet, pair, peer, until
 
 
@@ -283,3 +286,36 @@ async def test_a_source_that_fails_is_reported_and_does_not_end_the_link() -> No
         alice.shelf.blocks = working  # type: ignore[method-assign]
         with trio.fail_after(5):
             assert (await bob.network.blocks.receive()).cid == cid
+
+
+async def test_others_get_their_turn_while_empty_messages_are_read() -> None:
+    """What one read of a stream brings may be nothing else, and no waiting lies between two of them."""
+    count = 1 << 14
+    pieces = [bytes(count)]
+
+    async def read(size: int) -> bytes:
+        return pieces.pop() if pieces else b""
+
+    alice = ID.from_pubkey(create_new_key_pair(bytes(32)).public_key)
+    stream = SimpleNamespace(muxed_conn=SimpleNamespace(peer_id=alice), read=read)
+    connection = SimpleNamespace(is_closed=False)
+    host = SimpleNamespace(get_network=lambda: SimpleNamespace(get_connections=lambda peer: [connection]))
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    charges: list[object] = []
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            received = trio.open_memory_channel[ReceivedBlock](1)[0]
+            note = lambda *what: charges.append(what)  # noqa: E731
+            bitswap = Bitswap(host, None, Timing(), nursery, received, note, note)  # type: ignore[arg-type]
+            nursery.start_soon(other)
+            await bitswap.handle(stream)  # type: ignore[arg-type]
+            nursery.cancel_scope.cancel()
+    assert turns >= count * FRAME_COST // TURN
+    assert charges == []

@@ -14,6 +14,7 @@ from betar_tui.errors import DecodeError
 from betar_tui.p2p.bitswap import messages
 from betar_tui.p2p.bitswap.cids import aliases, cid_of, is_supported, prefix_of
 from betar_tui.p2p.bitswap.messages import V10, V11, Block, Entry, Message, Presence, decode, encode
+from betar_tui.replica.protobuf import write_bytes
 
 CIDS = st.binary(min_size=1, max_size=64)
 ENTRIES = st.builds(
@@ -126,6 +127,42 @@ def test_caps() -> None:
     with pytest.raises(DecodeError):
         decode(encode(Message(blocks=[Block(b"", bytes(messages.MAX_BLOCK + 1))])))
     decode(encode(Message(blocks=[Block(b"", bytes(messages.MAX_BLOCK))])))
+
+
+@pytest.mark.parametrize("where", ["message", "wantlist", "entry", "payload", "presence"])
+def test_so_many_fields_are_looked_at_wherever_they_are(where: str) -> None:
+    """A message of 4 MiB has room for two million, and a second goes by."""
+    around = {
+        "message": (),
+        "wantlist": (1,),
+        "entry": (1, 1),
+        "payload": (3,),
+        "presence": (4,),
+    }[where]
+    known = {"entry": b"\x0a\x01c", "presence": b"\x0a\x01c"}.get(where, b"")
+
+    def wrapped(count: int) -> bytes:
+        raw = known + b"\x78\x00" * (count - bool(known) - len(around))
+        for number in reversed(around):
+            raw = write_bytes(number, raw)
+        return raw
+
+    decode(wrapped(messages.MAX_FIELDS))
+    with pytest.raises(DecodeError):
+        decode(wrapped(messages.MAX_FIELDS + 1))
+
+
+@pytest.mark.parametrize("empty", [b"\x0a\x00", b"\x12\x00", b"\x1a\x00"])
+def test_empty_parts_are_counted_like_others(empty: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode(empty * (messages.MAX_FIELDS + 1))
+
+
+def test_the_longest_wantlist_that_boxo_sends_is_read() -> None:
+    """It fills 2 MiB; of its entries we read as many as ever."""
+    entry = encode(Message([Entry(bytes(36), have=True, send_dont_have=True, cancel=True)]))
+    raw = write_bytes(1, entry[2:] * ((2 << 20) // len(entry[2:])))
+    assert len(decode(raw).entries) == messages.MAX_ENTRIES
 
 
 def test_cids() -> None:

@@ -47,6 +47,7 @@ OUTSTANDING_PRESENCES = 8192
 LOOKUP_BATCH = 32
 PRESENCES_PER_MESSAGE = 2048
 STREAMS_PER_PEER = 32
+FRAME_COST, TURN = 512, 64 << 10  # each message counts so many bytes more; after so many others get a turn
 # Between two openings of our stream to a peer; a stream that lasted makes the pause short again.
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
 LASTED = 10.0
@@ -216,8 +217,13 @@ class Bitswap:
 
     async def _read(self, peer: str, stream: INetStream) -> None:
         frames = FrameReader(stream, MAX_MESSAGE)
+        taken = 0
         while (raw := await frames.next()) is not None and not self.barred(peer):
             await self._take_in(peer, decode(raw))
+            taken += FRAME_COST + len(raw)
+            if taken >= TURN:  # one read may bring a quarter of a million empty messages
+                taken = 0
+                await trio.lowlevel.checkpoint()
 
     async def _take_in(self, peer: str, message: Message) -> None:
         now = trio.current_time()

@@ -26,6 +26,9 @@ MAX_ENTRIES = 8192
 MAX_PRESENCES = 8192
 MAX_BLOCKS = 8192
 MAX_CID = 64
+MAX_FIELDS = 1 << 17
+"""So many fields of a message are looked at, nested ones too: a Go peer's longest wantlist, of 2 MiB, has 50,000 entries, of
+which we read 8,192 with five fields each."""
 
 V12 = "/ipfs/bitswap/1.2.0"
 V11 = "/ipfs/bitswap/1.1.0"
@@ -79,6 +82,13 @@ class _Draft:
     full: bool = False
     blocks: list[Block] = field(default_factory=list)
     presences: list[Presence] = field(default_factory=list)
+    fields: int = 0
+
+    def count(self) -> None:
+        """One more field: whoever sends millions of empty ones is refused."""
+        self.fields += 1
+        if self.fields > MAX_FIELDS:
+            raise DecodeError(f"a Bitswap message of more than {MAX_FIELDS} fields")
 
 
 def decode(raw: bytes) -> Message:
@@ -87,6 +97,7 @@ def decode(raw: bytes) -> Message:
         raise DecodeError(f"a Bitswap message of {len(raw)} bytes")
     draft = _Draft()
     for number, kind, a, b in fields(raw, 0, len(raw)):
+        draft.count()
         if number > 4:
             continue
         _expect(BYTES, kind)
@@ -135,19 +146,21 @@ def block_for(cid: bytes, data: bytes) -> Block:
 
 def _decode_wantlist(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
     for number, kind, a, b in fields(raw, pos, end):
+        draft.count()
         if number == 1:
             _expect(BYTES, kind)
             if len(draft.entries) < MAX_ENTRIES:
-                draft.entries.append(_decode_entry(raw, a, b))
+                draft.entries.append(_decode_entry(raw, a, b, draft))
         elif number == 2:
             _expect(VARINT, kind)
             draft.full = bool(a)
 
 
-def _decode_entry(raw: bytes, pos: int, end: int) -> Entry:
+def _decode_entry(raw: bytes, pos: int, end: int, draft: _Draft) -> Entry:
     cid = b""
     priority, cancel, want_type, send_dont_have = 0, 0, 0, 0
     for number, kind, a, b in fields(raw, pos, end):
+        draft.count()
         if number > 5:
             continue
         _expect(BYTES if number == 1 else VARINT, kind)
@@ -170,6 +183,7 @@ def _decode_entry(raw: bytes, pos: int, end: int) -> Entry:
 def _decode_payload(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
     prefix = data = b""
     for number, kind, a, b in fields(raw, pos, end):
+        draft.count()
         if number > 2:
             continue
         _expect(BYTES, kind)
@@ -191,6 +205,7 @@ def _decode_presence(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
     cid = b""
     have = True
     for number, kind, a, b in fields(raw, pos, end):
+        draft.count()
         if number == 1:
             _expect(BYTES, kind)
             cid = _cid(raw, a, b)
