@@ -19,7 +19,7 @@ from betar_tui.p2p.dagsync.messages import (
     encode_request,
     encode_trailer,
 )
-from betar_tui.p2p.dagsync.walk import Walk, locator
+from betar_tui.p2p.dagsync.walk import HELD_BYTES, LOOKUP_BYTES, MAX_LOOKUP, Walk, locator
 from betar_tui.replica import car, cid, delta
 from betar_tui.replica.node import encode_node
 from betar_tui.replica.protobuf import read_varint
@@ -135,6 +135,43 @@ def test_a_walk_looks_no_further_than_the_haves():
 
     assert len(list(Walk([chain[-1]], [chain[-4]], lookup).blocks())) == 3
     assert len(looked) < 10
+
+
+def test_a_walk_over_large_blocks_holds_few_bytes():
+    """They are looked up in small numbers, and again when they are sent."""
+    count, size = 100, 512 << 10
+    value = bytes(size)
+    made = [encode_node([], delta.encode([(f"/agents/{n}", value)], [], count - n)) for n in range(count)]
+    blocks = {cid.of(block): block for block in made}
+    looked: list[int] = []
+
+    def lookup(asked):
+        found = {name: blocks[name] for name in asked if name in blocks}
+        looked.append(sum(map(len, found.values())))
+        return found
+
+    walk = Walk(list(blocks), [], lookup)
+    sent = []
+    for name, _ in walk.blocks():
+        sent.append(name)
+        held = sum(map(len, walk._held.values()))
+        assert held == walk._weight <= HELD_BYTES
+    assert sent == list(blocks)
+    assert looked[0] <= MAX_LOOKUP * (size + 100)
+    assert max(looked[1:]) <= LOOKUP_BYTES
+    assert not walk._held
+
+
+def test_small_blocks_are_looked_up_once():
+    blocks = {name: block for name, (block, _, _) in random_dag(1, 300).items()}
+    looked: list[bytes] = []
+
+    def lookup(asked):
+        looked.extend(asked)
+        return {name: blocks[name] for name in asked}
+
+    assert len(list(Walk(list(blocks), [], lookup).blocks())) == 300
+    assert len(looked) == 300
 
 
 def test_a_locator_names_the_heads_and_ever_farther_blocks():

@@ -15,7 +15,12 @@ Lookup = Callable[[Collection[bytes]], Mapping[bytes, bytes]]
 
 MAX_HELD = 1024
 """How many blocks that wait for their visit are held in memory; others are looked up again."""
-_CHUNK = 256
+HELD_BYTES = 8 << 20
+"""How many bytes of them."""
+MAX_LOOKUP = 32
+"""How many blocks are looked up at once; nobody knows how large they are before."""
+LOOKUP_BYTES = 4 << 20
+"""Fewer are where so many of the largest block so far would exceed so many bytes."""
 
 
 class Walk:
@@ -26,6 +31,8 @@ class Walk:
         self._lookup = lookup
         self._queue: list[tuple[int, bytes, tuple[bytes, ...]]] = []
         self._held: dict[bytes, bytes] = {}
+        self._weight = 0
+        self._largest = 1
         self._queued: set[bytes] = set()
         self._known: set[bytes] = set(haves)
         self._open = 0
@@ -36,6 +43,7 @@ class Walk:
         while self._open:
             _, name, links = heapq.heappop(self._queue)
             block = self._held.pop(name, None)
+            self._weight -= len(block or b"")
             known = name in self._known
             if known:
                 self._mark(links)
@@ -64,11 +72,15 @@ class Walk:
 
     def _add(self, names: Iterable[bytes]) -> None:
         fresh = [name for name in dict.fromkeys(names) if name not in self._queued]
-        for i in range(0, len(fresh), _CHUNK):
-            for name, block in self._lookup(fresh[i : i + _CHUNK]).items():
+        start = 0
+        while start < len(fresh):
+            size = max(1, min(MAX_LOOKUP, LOOKUP_BYTES // self._largest))
+            for name, block in self._lookup(fresh[start : start + size]).items():
                 self._enqueue(name, block)
+            start += size
 
     def _enqueue(self, name: bytes, block: bytes) -> None:
+        self._largest = max(self._largest, len(block))
         try:
             links, height = outline(block)
         except DecodeError:
@@ -77,8 +89,9 @@ class Walk:
         heapq.heappush(self._queue, (-height, name, links))
         if name not in self._known:
             self._open += 1
-            if len(self._held) < MAX_HELD:
+            if len(self._held) < MAX_HELD and self._weight + len(block) <= HELD_BYTES:
                 self._held[name] = block
+                self._weight += len(block)
 
 
 def locator(heads: Sequence[bytes], lookup: Lookup, limit: int, farthest: int = 1024) -> tuple[bytes, ...]:
