@@ -145,7 +145,7 @@ class Fetcher:
                     await self._sync(peer)
                 else:
                     left, self._pool = self._pool, {}
-                    self._ask_everybody(left, "")
+                    self._ask_everybody([name for name in left if name not in self._bitswap], "")
 
     async def run_rotation(self) -> None:
         """Ask for what merged blocks link to and nobody is asked for, and over Bitswap for what waits behind an answer: at

@@ -202,3 +202,25 @@ async def test_what_waits_behind_an_answer_without_end_is_asked_for_over_bitswap
         fetching.arrived([B])
         assert network.cancelled == [{B}]
         assert not fetching.asked(B)
+
+
+async def test_what_a_dagsync_did_not_bring_is_asked_for_once_over_bitswap() -> None:
+    ended = trio.Event()
+
+    class Late(Answers):
+        async def fetch(self, peer: str, wants: list[bytes], haves: object) -> AsyncGenerator[Piece, None]:
+            await ended.wait()
+            self.asked.append((peer, list(wants)))
+            yield Piece((), Trailer(0, 0, True))
+
+    async with running(Late(lambda peer, wants, serial: None)) as (fetching, network, _):
+        fetching.want([A], "junk")
+        while not fetching.source:
+            await trio.lowlevel.checkpoint()
+        for _ in range(2):
+            fetching._pass_by()
+        fetching.want([B], "junk")
+        ended.set()
+        while fetching._pool:
+            await trio.lowlevel.checkpoint()
+    assert network.wanted == [([A], "junk"), ([B], None)]
