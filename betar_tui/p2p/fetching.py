@@ -37,7 +37,7 @@ ROTATION = 20.0
 """How often, in seconds, what waits for its turn is asked for."""
 MAX_OVERDUE = 512
 """So many blocks at a time that wait behind a dagsync are asked for over Bitswap: it may still bring them."""
-MAX_REFUSED = 1 << 14
+MAX_REFUSED = 4096
 """So many blocks that turned out to be no deltas are remembered."""
 PATIENCE, FLOOR = 15.0, 50_000
 """After so many seconds an answer must have come at so many bytes a second: others wait behind it."""
@@ -71,9 +71,13 @@ class Fetcher:
     @property
     def pending(self) -> int:
         """How many blocks are asked for or wait for their turn."""
-        return max(
-            len(self._bitswap.keys() | self._pool.keys()), len(self._writer.replica.wants.difference(self._refused))
-        )
+        replica = self._writer.replica
+        asked = len(self._bitswap) + len(self._pool) - len(self._bitswap.keys() & self._pool.keys())
+        return max(asked, replica.wanted - sum(map(replica.is_wanted, self._refused)))
+
+    def is_refused(self, name: bytes) -> bool:
+        """Whether it was found to be no delta."""
+        return name in self._refused
 
     @property
     def held(self) -> bool:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_ANNOUNCED = 512
-MAX_BAD = 4096
 MAX_INLINE_TOTAL = 64 << 10
 MAX_RECENT = 64
 """So many blocks are at hand to travel with their heads."""
@@ -88,7 +87,6 @@ class Replication:
         self._inbox = Inbox()
         self._keeper = keeper
         self._roots = keeper.roots
-        self._bad: OrderedDict[bytes, None] = OrderedDict()
         self.fetcher = Fetcher(network, writer, lookup)
         self._announced: set[bytes] = set()
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
@@ -294,7 +292,7 @@ class Replication:
         self._announced.update(head.cid for head in heads if head.cid in known)
         bare, blocks = [], []
         for head in heads:
-            if head.cid in known or head.cid in self._bad:
+            if head.cid in known or self.fetcher.is_refused(head.cid):
                 continue
             if head.block is not None and cid.of(head.block) == head.cid:
                 # Merging what is held already changes nothing: no need to look first.
@@ -340,11 +338,9 @@ class Replication:
         for block, reason in outcome.bad:
             if block.author:
                 self._network.charge(block.author, f"block {cid.to_str(block.cid)}: {reason}")
-            self._bad[block.cid] = None
-            while len(self._bad) > MAX_BAD:
-                self._bad.popitem(last=False)
+        self.fetcher.refuse([block.cid for block, _ in outcome.bad])
         for peer, names in outcome.wants.items():
-            self.fetcher.want([name for name in names if name not in self._bad], peer)
+            self.fetcher.want(names, peer)
 
     def _remember(self, applied: Applied) -> None:
         """Keep the newest blocks at hand to send along with their heads, and give them to peers that wait for them."""

@@ -1,6 +1,7 @@
 """What is asked of whom, and when no more, over a network that only notes what it is told."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
@@ -36,10 +37,26 @@ class Network:
         raise AssertionError("nobody speaks dagsync")
 
 
+class Wanting:
+    """A replica of which nothing is known but what it wants."""
+
+    heads: Mapping[bytes, int] = {}
+
+    def __init__(self, wants: AbstractSet[bytes]) -> None:
+        self.wants = wants
+
+    @property
+    def wanted(self) -> int:
+        return len(self.wants)
+
+    def is_wanted(self, name: bytes) -> bool:
+        return name in self.wants
+
+
 def fetcher(*linked: bytes) -> tuple[Fetcher, Network]:
     """A fetcher over a replica that wants these."""
     network = Network()
-    writer = SimpleNamespace(replica=SimpleNamespace(wants=set(linked)))
+    writer = SimpleNamespace(replica=Wanting(set(linked)))
     return Fetcher(network, writer, dict.fromkeys), network  # type: ignore[arg-type]
 
 
@@ -130,7 +147,7 @@ async def running(answers: Answers, *linked: bytes) -> AsyncGenerator[tuple[Fetc
             wants.update(node.links)
 
     network = Ours()
-    writer = SimpleNamespace(replica=SimpleNamespace(wants=wants, heads={}), merge_nodes=merge_nodes)
+    writer = SimpleNamespace(replica=Wanting(wants), merge_nodes=merge_nodes)
     fetching = Fetcher(network, writer, dict.fromkeys)  # type: ignore[arg-type]
     fetching._client = answers  # type: ignore[assignment]
     with trio.fail_after(20):

@@ -73,7 +73,7 @@ async def test_a_block_that_is_no_delta_is_not_asked_for_again(tmp_path):
         for block in (b"no dag-pb", wide):
             a._store.put_files({cid.of(block): block})
             await a.online._network.broadcast(encode_broadcast([Head(cid.of(block))]))
-        await eventually(lambda: len(b.online._replication._bad) == 2, what="both refused")
+        await eventually(lambda: len(b.online._replication.fetcher._refused) == 2, what="both refused")
         assert (await b.status()).pending == 0
         await a.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(b), what="a good listing after them")
