@@ -30,6 +30,7 @@ from libp2p.pubsub.validators import signature_validator
 from betar_tui.errors import DecodeError
 from betar_tui.p2p.frames import FrameReader
 from betar_tui.p2p.guard import Charge, has_ended, quiet_reset, start_service
+from betar_tui.p2p.keys import is_sane
 from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.types import NetworkConfig
 
@@ -336,6 +337,10 @@ def _fault_of(msg: rpc_pb2.Message) -> str:
         return "a message that is too large"
     if not msg.seqno or len(msg.seqno) > 64 or not msg.from_id or len(msg.from_id) > 64:
         return "a message without author or number"
+    # One that is in its owner's name, and one that is beside it.
+    named = msg.from_id[2:] if msg.from_id[:1] == b"\x00" else b""
+    if not all(is_sane(key) for key in (named, msg.key) if key):
+        return "a message with a garbage key"
     try:
         genuine = signature_validator(msg)
     except Exception:

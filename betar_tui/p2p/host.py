@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import trio
+from google.protobuf.message import DecodeError as ProtobufError
 from libp2p import generate_peer_id_from
 from libp2p.abc import INetConn, INetStream, IRawConnection
 from libp2p.crypto.ed25519 import create_new_key_pair
@@ -27,15 +29,20 @@ from libp2p.network.stream.net_stream import NetStream
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PeerStore
+from libp2p.security.exceptions import HandshakeFailure
+from libp2p.security.noise.patterns import IPattern, PatternXX
+from libp2p.security.noise.pb import noise_pb2
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+from noise.connection import NoiseConnection  # type: ignore[import-untyped]
 
 from betar_tui.errors import NetworkError
 from betar_tui.p2p.addresses import reachable
 from betar_tui.p2p.guard import Charge, guarded, quiet_reset
+from betar_tui.p2p.keys import is_sane
 from betar_tui.p2p.liveness import Upgrader
 from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.negotiation import Negotiator
@@ -54,6 +61,36 @@ class _NoConnector(AutoConnector):
 
     async def maybe_connect(self) -> None:
         return
+
+
+class _CarefulXX(PatternXX):
+    """The Noise handshake; whoever comes with a key that may not be parsed is refused before it is.
+
+    py-libp2p 0.8.1: the key is parsed before the signature that proves it, for anybody who opens a TCP connection.
+    """
+
+    def create_noise_state(self, prologue: bytes | None = None) -> NoiseConnection:
+        state = super().create_noise_state(prologue)
+        read = state.read_message
+
+        def read_message(data: bytes) -> bytes:
+            payload = bytes(read(data))
+            # Nonsense is left to the library, which reads it the same way and refuses it.
+            with suppress(ProtobufError):
+                key = noise_pb2.NoiseHandshakePayload.FromString(payload).identity_key
+                if key and not is_sane(key):
+                    raise HandshakeFailure(f"an identity key of {len(key)} bytes of no form that is taken here")
+            return payload
+
+        state.read_message = read_message
+        return state
+
+
+class _CarefulNoise(NoiseTransport):
+    """Noise with that handshake."""
+
+    def get_pattern(self) -> IPattern:
+        return _CarefulXX(self.local_peer, self.libp2p_privkey, self.noise_privkey)
 
 
 class PeerSwarm(Swarm):
@@ -181,7 +218,7 @@ def build_host(config: NetworkConfig) -> PeerHost:
     """A host that does not run yet. The same seed gives the same peer id."""
     key_pair = create_new_key_pair(config.seed)
     upgrader = Upgrader(
-        {NOISE: NoiseTransport(key_pair, noise_privkey=create_noise_key_pair().private_key)},
+        {NOISE: _CarefulNoise(key_pair, noise_privkey=create_noise_key_pair().private_key)},
         {TProtocol(YAMUX): Yamux},
     )
     upgrader.timing = config.timing
