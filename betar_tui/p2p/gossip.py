@@ -25,12 +25,11 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
-from libp2p.pubsub.validators import signature_validator
 
 from betar_tui.errors import DecodeError
+from betar_tui.p2p.authorship import flaw_of
 from betar_tui.p2p.frames import FrameReader
 from betar_tui.p2p.guard import Charge, has_ended, quiet_reset, start_service
-from betar_tui.p2p.keys import is_sane
 from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.types import NetworkConfig
 
@@ -39,7 +38,6 @@ log = logging.getLogger(__name__)
 # 1.1.0 first: it costs half the CPU of 1.2.0 here. 1.0.0 for old peers.
 PROTOCOLS = ("/meshsub/1.1.0", "/meshsub/1.2.0", "/meshsub/1.0.0")
 MAX_RPC = 1 << 20
-MAX_PAYLOAD = 512 * 1024
 MAX_MESSAGES_PER_RPC = 5000
 MAX_SUBSCRIPTIONS = 64
 SEND_QUEUE = 4096
@@ -212,8 +210,9 @@ class TopicPubsub(Pubsub):
         ours = msg_forwarder == self.my_id
         if self._is_msg_seen(msg) or (not ours and msg.from_id == self.my_id.to_bytes()):
             return
-        if not ours and (fault := _fault_of(msg)):
-            self.charge(str(msg_forwarder), f"gossip: {fault}")
+        if not ours and (flaw := flaw_of(msg)) is not None:
+            if flaw.relay_to_blame or msg.from_id == msg_forwarder.to_bytes():
+                self.charge(str(msg_forwarder), f"gossip: {flaw.what}")
             return
         self._mark_msg_seen(msg)
         if not ours:
@@ -329,23 +328,6 @@ def _parse(raw: bytes) -> rpc_pb2.RPC:
     except Exception:
         raise DecodeError("not an RPC") from None
     return rpc
-
-
-def _fault_of(msg: rpc_pb2.Message) -> str:
-    """What is wrong with a message from outside, or "". Checks the signature; never raises."""
-    if len(msg.data) > MAX_PAYLOAD:
-        return "a message that is too large"
-    if not msg.seqno or len(msg.seqno) > 64 or not msg.from_id or len(msg.from_id) > 64:
-        return "a message without author or number"
-    # One that is in its owner's name, and one that is beside it.
-    named = msg.from_id[2:] if msg.from_id[:1] == b"\x00" else b""
-    if not all(is_sane(key) for key in (named, msg.key) if key):
-        return "a message with a garbage key"
-    try:
-        genuine = signature_validator(msg)
-    except Exception:
-        return "a message with a garbage key"
-    return "" if genuine else "a message whose signature does not match"
 
 
 class Gossip:

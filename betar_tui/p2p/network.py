@@ -19,11 +19,12 @@ from libp2p.custom_types import TProtocol
 
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
+from betar_tui.p2p.authorship import MAX_PAYLOAD
 from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
 from betar_tui.p2p.dialer import Dialer
 from betar_tui.p2p.faults import FOLD, FaultBook, FaultNews
-from betar_tui.p2p.gossip import MAX_PAYLOAD, Accept, Gossip
+from betar_tui.p2p.gossip import Accept, Gossip
 from betar_tui.p2p.guard import guarded, log_failure, start_service
 from betar_tui.p2p.host import PeerSwarm, build_host, listen, open_stream
 from betar_tui.p2p.identify import Identifier, Introduction
