@@ -43,7 +43,7 @@ from betar_tui.errors import NetworkError
 from betar_tui.p2p.addresses import reachable
 from betar_tui.p2p.guard import Charge, guarded, quiet_reset
 from betar_tui.p2p.keys import is_sane
-from betar_tui.p2p.liveness import Upgrader
+from betar_tui.p2p.liveness import Upgrader, abandon
 from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.negotiation import Negotiator
 from betar_tui.p2p.transport import Transport
@@ -162,6 +162,7 @@ class PeerHost(BasicHost):
     """The host with its stream handlers contained and its own identify switched off (`identify.py` does it)."""
 
     transport: Transport
+    upgrader: Upgrader
     _addrs: list[Multiaddr]
     _addr_texts: tuple[str, ...]
     _addrs_until = 0.0
@@ -192,6 +193,7 @@ class PeerHost(BasicHost):
         self._streams: dict[ID, int] = {}
         self._max_streams = max_streams_per_peer
         self._charge = charge
+        self.upgrader.charge = charge
         handler: Callable[[INetStream], Awaitable[None]] = guarded(self._swarm_stream_handler, charge)
 
         async def counted(stream: INetStream) -> None:
@@ -208,7 +210,13 @@ class PeerHost(BasicHost):
                 if not self._streams[peer]:
                     del self._streams[peer]
 
-        self.get_network().set_stream_handler(counted)
+        async def handled(stream: INetStream) -> None:
+            try:
+                await counted(stream)
+            finally:
+                abandon(stream)
+
+        self.get_network().set_stream_handler(handled)
 
     def _schedule_identify(self, peer_id: ID, *, reason: str) -> None:
         return
@@ -222,6 +230,7 @@ def build_host(config: NetworkConfig) -> PeerHost:
         {TProtocol(YAMUX): Yamux},
     )
     upgrader.timing = config.timing
+    upgrader.charge = lambda peer, what: None
     transport = Transport()
     peerstore = PeerStore()
     own_id = generate_peer_id_from(key_pair)
@@ -243,6 +252,7 @@ def build_host(config: NetworkConfig) -> PeerHost:
     swarm.auto_connector = _NoConnector(swarm)
     host = PeerHost(swarm, addrs_factory=_advertised, disable_identify_address_discovery=True)
     host.transport = transport
+    host.upgrader = upgrader
     host.multiselect = Negotiator(host.multiselect.handlers)
     return host
 

@@ -25,16 +25,20 @@ from libp2p.identity.identify.identify import (
 )
 from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.identity.identify_push.identify_push import ID_PUSH as PUSH
+from libp2p.network.stream.exceptions import StreamError
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
 
 from betar_tui.errors import DecodeError
 from betar_tui.p2p.addresses import with_peer
 from betar_tui.p2p.frames import FrameReader, frame
+from betar_tui.p2p.guard import quiet_reset
 
 MAX_MESSAGE = 64 * 1024
 MAX_PROTOCOLS = 256
 MAX_TEXT = 256
+PATIENCE = 5.0
+"""Seconds for a peer to end its side of a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Identifier:
             await stream.write(frame(self._message(stream)))
         finally:
             await _close(stream)
+        await _see_off(stream)
 
     async def _receive_push(self, stream: INetStream) -> None:
         with trio.fail_after(10):
@@ -93,6 +98,7 @@ class Identifier:
         if message is not None:
             peer = str(stream.muxed_conn.peer_id)
             self._learned(peer, parse(message, peer))
+        await _see_off(stream)
 
     def _message(self, stream: INetStream) -> bytes:
         observed = _remote_address_to_multiaddr(stream.get_remote_address())
@@ -116,6 +122,19 @@ def parse(message: bytes, peer: str) -> Introduction:
             continue
     protocols = tuple(str(protocol)[:MAX_TEXT] for protocol in decoded.protocols[:MAX_PROTOCOLS])
     return Introduction(str(decoded.agent_version)[:MAX_TEXT], protocols, with_peer(addresses, peer))
+
+
+async def _see_off(stream: INetStream) -> None:
+    """Wait for the peer's end of a stream from which nothing more is expected; reset it when that does not come.
+
+    Else it could have as many open as it likes: the count of its streams is of those that are handled.
+    """
+    try:
+        with trio.move_on_after(PATIENCE):
+            await stream.read(1)
+    except StreamError:
+        return
+    await quiet_reset(stream)
 
 
 async def _close(stream: INetStream) -> None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NoReturn, cast
 from weakref import WeakKeyDictionary
 
 import trio
-from libp2p.abc import IMuxedConn, INetConn, ISecureConn
+from libp2p.abc import IMuxedConn, INetConn, INetStream, ISecureConn
 from libp2p.peer.id import ID
 from libp2p.stream_muxer.yamux.yamux import (
     DEFAULT_WINDOW_SIZE,
@@ -30,6 +31,7 @@ from libp2p.stream_muxer.yamux.yamux import (
 )
 from libp2p.transport.upgrader import TransportUpgrader
 
+from betar_tui.p2p.guard import Charge
 from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.types import Timing
 
@@ -89,20 +91,53 @@ class _Streams(dict[int, YamuxStream]):
         super().__setitem__(stream_id, stream)
 
 
-class LiveYamux(Yamux):
-    """A yamux connection that notices when nobody answers.
+class _Unread(bytearray):
+    """What has come for a stream and was not read yet; each addition must be admitted, and is kept while it is wanted."""
 
-    py-libp2p 0.8.1: it pings every 30 s, but only to learn the round trip, and ignores a missing answer.
+    def __init__(self, admit: Callable[[int], None]) -> None:
+        super().__init__()
+        self._admit = admit
+        self._wanted = True
+
+    def extend(self, data: Any) -> None:
+        self._admit(len(data))
+        if self._wanted:
+            super().extend(data)
+
+    def abandon(self) -> None:
+        """Nobody will read what is here or will come."""
+        self._wanted = False
+        self.clear()
+
+
+class _Buffers(dict[int, bytearray]):
+    """The unread bytes by stream; each new, empty buffer is exchanged for one that is watched as it is entered."""
+
+    def __init__(self, admit: Callable[[int, int], None]) -> None:
+        super().__init__()
+        self._admit = admit
+
+    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
+        super().__setitem__(stream_id, _Unread(partial(self._admit, stream_id)))
+
+
+class LiveYamux(Yamux):
+    """A yamux connection that notices when nobody answers, and ends when its peer sends more than it was told it may.
+
+    py-libp2p 0.8.1: it pings every 30 s, but only to learn the round trip, and ignores a missing answer. Whatever is
+    sent beyond the window is kept.
     """
 
-    def __init__(self, secured_conn: ISecureConn, peer_id: ID, timing: Timing) -> None:
+    def __init__(self, secured_conn: ISecureConn, peer_id: ID, timing: Timing, charge: Charge) -> None:
         self.meter = _Meter(secured_conn)
         super().__init__(cast(ISecureConn, self.meter), peer_id, is_initiator=secured_conn.is_initiator)
         self._timing = timing
+        self._charge = charge
         self._pongs = _Pongs()
         self._ping_event = cast(trio.Event, self._pongs)  # the library only calls set() on it
         self.latency: float | None = None  # seconds, of the last answered ping
         self.streams = _Streams()
+        self.stream_buffers = _Buffers(self._admit)
         self.streams_lock = cast(trio.Lock, FreeLock())
         self._write_lock = cast(trio.Lock, FreeLock())
         # By stream: room the sender was not told of yet, and its window when it last was.
@@ -129,11 +164,35 @@ class LiveYamux(Yamux):
 
     async def _tell_room(self, stream: YamuxStream, stream_id: int, credit: int, window: int) -> None:
         self._credit[stream] = 0, stream.recv_window
+        frame = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_WINDOW_UPDATE, 0, stream_id, credit)
         try:
-            await super()._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_WINDOW_UPDATE, 0, stream_id, credit))
+            async with self._write_lock:
+                await self.secured_conn.write(frame)
         except BaseException:  # cancelled: the next one tells of this room as well
             self._credit[stream] = self._credit[stream][0] + credit, window
             raise
+        # The library's own checkpoint; cancelled here, the room has been told of all the same.
+        await trio.lowlevel.checkpoint()
+
+    def _room(self, stream: YamuxStream) -> int:
+        """So many bytes may still come, as far as the sender was told."""
+        return stream.recv_window - self._credit.get(stream, (0, 0))[0]
+
+    def _admit(self, stream_id: int, size: int) -> None:
+        if size > self._room(self.streams[stream_id]):
+            self._end(f"it sent more than the window of stream {stream_id} allows")
+
+    async def _read_data_body(self, length: int) -> bytes:
+        # Also what is for no stream is read to its end: more than any stream may hold is not even begun.
+        if length > DEFAULT_WINDOW_SIZE and length > max(map(self._room, self.streams.values()), default=0):
+            self._end(f"it announced {length} bytes, more than any window allows")
+        return await super()._read_data_body(length)
+
+    def _end(self, why: str) -> NoReturn:
+        log.info("%s: %s; the connection is closed", self.peer_id, why)
+        self._charge(str(self.peer_id), f"yamux: {why}")
+        # Of all errors this is the one for which the library ends the connection wherever it comes up.
+        raise trio.TooSlowError
 
     async def probe(self, timeout: float) -> bool:
         """Ping once; whether an answer came within `timeout` seconds."""
@@ -177,6 +236,7 @@ class Upgrader(TransportUpgrader):
     """Makes every connection a `LiveYamux`."""
 
     timing: Timing
+    charge: Charge
 
     async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
         """Negotiate yamux over a secured connection.
@@ -185,8 +245,20 @@ class Upgrader(TransportUpgrader):
         """
         muxer: Any = self.muxer_multistream
         protocol, _ = await muxer._selector.select(conn, conn.is_initiator, muxer.negotiate_timeout)
-        connection = LiveYamux(conn, peer_id, self.timing)
+        connection = LiveYamux(conn, peer_id, self.timing, self.charge)
         return cast(IMuxedConn, muxer._annotate_connection(connection, conn, protocol))
+
+
+def abandon(stream: INetStream) -> None:
+    """The handler of an inbound stream is done with it, and nobody else reads it.
+
+    py-libp2p 0.8.1: what is unread stays with the connection, for a minute after the stream's end or for ever without one.
+    """
+    muxed: Any = stream.muxed_conn
+    if isinstance(muxed, LiveYamux):
+        buffer = muxed.stream_buffers.get(cast(Any, stream).muxed_stream.stream_id)
+        if isinstance(buffer, _Unread):
+            buffer.abandon()
 
 
 def latency_ms(connection: INetConn) -> float | None:

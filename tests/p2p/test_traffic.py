@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import socket
+import struct
+from typing import Any
 
 import pytest
 import trio
@@ -10,11 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
-from libp2p.stream_muxer.yamux.yamux import DEFAULT_WINDOW_SIZE
+from libp2p.network.stream.exceptions import StreamEOF, StreamReset
+from libp2p.stream_muxer.yamux.yamux import (
+    DEFAULT_WINDOW_SIZE,
+    FLAG_ACK,
+    FLAG_SYN,
+    TYPE_DATA,
+    YAMUX_HEADER_FORMAT,
+)
 
+from betar_tui.p2p import identify
+from betar_tui.p2p.frames import frame
 from betar_tui.p2p.liveness import LiveYamux
 from betar_tui.p2p.transport import ReadAhead
-from tests.p2p.peers import pair, until
+from betar_tui.p2p.types import Fault, PeerDisconnected, ReceivedBroadcast
+from tests.p2p.peers import SECONDS, Peer, pair, until
 
 TEST = TProtocol("/test/bulk")
 
@@ -101,6 +114,168 @@ async def test_a_reader_of_single_bytes_does_not_strand_its_sender() -> None:
             full.set()
             with trio.fail_after(10):
                 await done.wait()
+
+
+async def raw(stream: INetStream, size: int, flags: int = 0, announced: int = 0) -> None:
+    """Send a frame of data as it is, whatever the window."""
+    muxed: Any = stream.muxed_stream
+    header = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_DATA, flags, muxed.stream_id, announced or size)
+    await muxed.conn._write_frame(header + bytes(size))
+
+
+def unread(one: Peer, other: Peer) -> int:
+    """Bytes that a peer holds of what another one sent."""
+    connections: Any = [each.muxed_conn for each in one.network._table.connections(other.id)]
+    return sum(len(buffer) for each in connections for buffer in each.stream_buffers.values())
+
+
+async def leave_unread(stream: INetStream) -> None:
+    await trio.sleep_forever()
+
+
+async def test_a_peer_that_sends_beyond_its_window_is_cut_off_and_charged() -> None:
+    """The library kept whatever came: 300 MB for a stream that nobody reads."""
+    async with pair() as (alice, bob):
+        bob.network._host.set_stream_handler(TEST, leave_unread)
+        stream = await alice.network.open_stream(bob.id, TEST)
+        told = stream.muxed_stream.send_window  # type: ignore[attr-defined]  # what alice knows of bob's window
+        for _ in range(8):
+            await raw(stream, told // 8)
+        await raw(stream, told % 8)
+        await until(lambda: unread(bob, alice) == told)
+        assert bob.network.faults() == {}
+        await raw(stream, 1)
+        await until(lambda: bob.of(PeerDisconnected))
+        assert bob.network.faults() == {alice.id: 1}
+        assert "window" in bob.of(Fault)[0].what
+
+
+async def test_what_was_read_but_not_told_of_is_no_room() -> None:
+    """A window update waits until half of the window is used up: until then the sender may not count on it."""
+    async with pair() as (alice, bob):
+
+        async def take_a_little(stream: INetStream) -> None:
+            await stream.read(1000)
+            await trio.sleep_forever()
+
+        bob.network._host.set_stream_handler(TEST, take_a_little)
+        stream = await alice.network.open_stream(bob.id, TEST)
+        told = stream.muxed_stream.send_window  # type: ignore[attr-defined]
+        await raw(stream, 1000)
+        await until(lambda: unread(bob, alice) == 0)
+        await raw(stream, told - 1000)
+        await until(lambda: unread(bob, alice) == told - 1000)
+        await raw(stream, 1)
+        await until(lambda: bob.of(PeerDisconnected))
+        assert bob.network.faults() == {alice.id: 1}
+
+
+@pytest.mark.parametrize("ending", ["finished", "reset", "open"])
+async def test_what_comes_for_a_stream_whose_handler_is_done_is_not_kept(ending: str) -> None:
+    """On one stream after the other a peer could fill any memory, within their windows."""
+    done: list[INetStream] = []
+
+    async def ignore(stream: INetStream) -> None:
+        await until(lambda: ending == "open" or unread(bob, alice) >= 1000)
+        done.append(stream)
+
+    async with pair() as (alice, bob):
+        bob.network._host.set_stream_handler(TEST, ignore)
+        for number in range(5):
+            stream = await alice.network.open_stream(bob.id, TEST)
+            if ending == "open":
+                await until(lambda number=number: len(done) > number)  # type: ignore[misc]
+            await stream.write(bytes(1000))
+            if ending != "open":
+                await (stream.close() if ending == "finished" else stream.reset())
+            await until(lambda number=number: len(done) > number)  # type: ignore[misc]
+        await alice.network.broadcast(b"after them")
+        await until(lambda: bob.of(ReceivedBroadcast))
+        await until(lambda: unread(bob, alice) == 0)
+        assert bob.network.faults() == {}
+
+
+@pytest.mark.parametrize("flags", [0, FLAG_SYN, FLAG_ACK])
+async def test_a_frame_larger_than_any_window_is_not_awaited(flags: int) -> None:
+    async with pair() as (alice, bob):
+        bob.network._host.set_stream_handler(TEST, leave_unread)
+        stream = await alice.network.open_stream(bob.id, TEST)
+        await raw(stream, 1, flags, announced=DEFAULT_WINDOW_SIZE + 1)
+        await until(lambda: bob.of(PeerDisconnected))
+        assert bob.network.faults() == {alice.id: 1}
+
+
+async def test_room_that_was_told_of_is_not_told_of_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that is cancelled right after: its peer would be charged for using what it was told of twice."""
+    async with pair() as (alice, bob):
+        bob.network._host.set_stream_handler(TEST, leave_unread)
+        stream: Any = (await alice.network.open_stream(bob.id, TEST)).muxed_stream
+        connection = stream.conn
+        scope = trio.CancelScope()
+        write = connection.meter.write
+
+        async def written_and_cancelled(data: bytes) -> None:
+            await write(data)
+            scope.cancel()
+
+        monkeypatch.setattr(connection.meter, "write", written_and_cancelled)
+        with scope:
+            await connection._tell_room(stream, stream.stream_id, 1000, DEFAULT_WINDOW_SIZE)
+        assert scope.cancelled_caught
+        assert connection._credit[stream][0] == 0
+
+
+async def test_a_reader_that_is_cancelled_all_the_time_costs_its_sender_nothing() -> None:
+    size, turns, done = 16 * DEFAULT_WINDOW_SIZE, random.Random(1), trio.Event()
+
+    async def take(stream: INetStream) -> None:
+        while True:
+            with trio.CancelScope() as scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(cancel_after, turns.randrange(6), scope)
+                    try:
+                        while await stream.read(turns.randrange(1, 60_000)):
+                            pass
+                    except StreamEOF:
+                        done.set()
+                        return
+
+    async def cancel_after(count: int, scope: trio.CancelScope) -> None:
+        for _ in range(count):
+            await trio.lowlevel.checkpoint()
+        scope.cancel()
+
+    async with pair() as (alice, bob):
+        bob.network._host.set_stream_handler(TEST, take)
+        stream = await alice.network.open_stream(bob.id, TEST)
+        with trio.fail_after(30):
+            for _ in range(0, size, 50_000):
+                await stream.write(bytes(50_000))
+            await stream.close()
+            await done.wait()
+        assert bob.network.faults() == {}
+
+
+@pytest.mark.parametrize("protocol", ["/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0"])
+@pytest.mark.parametrize("talks", [True, False])
+async def test_an_identify_stream_that_its_peer_does_not_end_is_reset(
+    protocol: str, talks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identify, "PATIENCE", 60.0 if talks else 0.1)
+    async with pair() as (alice, bob):
+        stream = await alice.network.open_stream(bob.id, protocol)
+        if protocol.endswith("push/1.0.0"):
+            await stream.write(frame(b""))
+        if talks:
+            await stream.write(b"and another thing")
+        with trio.fail_after(SECONDS), pytest.raises(StreamReset):
+            while True:
+                try:
+                    await stream.read(1000)
+                except StreamEOF:
+                    await trio.lowlevel.checkpoint()
+        await until(lambda: unread(bob, alice) == 0)
+        assert bob.network.faults() == {}
 
 
 @settings(max_examples=50, deadline=None)
