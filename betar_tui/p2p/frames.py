@@ -6,6 +6,7 @@ a lock and a task switch each) and refuses a message by its announced length, be
 
 from __future__ import annotations
 
+import trio
 from libp2p.abc import INetStream
 from libp2p.network.stream.exceptions import StreamEOF
 
@@ -14,6 +15,8 @@ from betar_tui.replica.protobuf import read_varint, write_varint
 
 READ_SIZE = 256 * 1024
 MAX_PREFIX = 10
+_MESSAGES = 64
+"""So many messages may be taken between two turns of the loop."""
 
 
 def frame(message: bytes) -> bytes:
@@ -28,12 +31,17 @@ class FrameReader:
         self._stream = stream
         self._limit = limit
         self._buffer = bytearray()
+        self._taken = 0
 
     async def next(self) -> bytes | None:
         """The next message, or None when the stream ended between messages.
 
         Raises DecodeError for a length beyond the limit or an end inside a message, and the stream's own errors.
         """
+        self._taken += 1
+        if not self._taken % _MESSAGES:
+            # One read may bring a quarter of a million empty messages; they must not keep the loop to themselves.
+            await trio.lowlevel.checkpoint()
         while True:
             message = self._take()
             if message is not None:

@@ -40,6 +40,10 @@ PROTOCOLS = ("/meshsub/1.1.0", "/meshsub/1.2.0", "/meshsub/1.0.0")
 MAX_RPC = 1 << 20
 MAX_MESSAGES_PER_RPC = 5000
 MAX_SUBSCRIPTIONS = 64
+MAX_EMPTY = 1000
+"""Empty RPCs in a row; Go sends none."""
+MESSAGES = 8
+"""So many of one RPC, each a signature to check, may be handled between two turns of the loop."""
 SEND_QUEUE = 4096
 SEEN_SECONDS = 120.0
 SEEN_LIMIT = 50_000
@@ -172,9 +176,14 @@ class TopicPubsub(Pubsub):
         _stream.set(stream)
         self._announced.setdefault(peer, {})[stream] = set()
         frames = FrameReader(stream, MAX_RPC)
+        empty = 0
         try:
             while (raw := await frames.next()) is not None and not self.barred(str(peer)):
-                await self._handle_rpc(peer, _parse(raw))
+                empty = 0 if raw else empty + 1
+                if empty > MAX_EMPTY:
+                    raise DecodeError(f"more than {MAX_EMPTY} empty RPCs in a row")
+                if raw:  # Go passes over empty ones as well
+                    await self._handle_rpc(peer, _parse(raw))
         except DecodeError as error:
             self.charge(str(peer), f"gossip: {error}")
             await quiet_reset(stream)
@@ -190,7 +199,9 @@ class TopicPubsub(Pubsub):
             raise DecodeError("an RPC with too many parts")
         for subscription in rpc.subscriptions:
             self.handle_subscription(peer, subscription)
-        for message in rpc.publish:
+        for number, message in enumerate(rpc.publish):
+            if number % MESSAGES == MESSAGES - 1:
+                await trio.lowlevel.checkpoint()
             if self.barred(str(peer)):  # its connections are being closed
                 return
             await self.push_msg(peer, message)

@@ -36,7 +36,12 @@ from betar_tui.p2p.guard import quiet_reset
 
 MAX_MESSAGE = 64 * 1024
 MAX_PROTOCOLS = 256
+MAX_ADDRS = 64
+MAX_ADDRESS = 512
+"""Bytes; one that can be dialled is shorter."""
 MAX_TEXT = 256
+PUSH_PAUSE = 3.0
+"""Seconds between two pushes of one peer that are looked at."""
 PATIENCE = 5.0
 """Seconds for a peer to end its side of a stream."""
 
@@ -57,6 +62,8 @@ class Identifier:
         self._host = host
         self._agent = agent
         self._learned = learned
+        self._pushed: dict[str, bytes] = {}  # peer -> its newest push, which somebody waits to look at
+        self._next_look: dict[str, float] = {}
         self.handlers = {IDENTIFY: self._answer, PUSH: self._receive_push}
 
     async def ask(self, peer: ID, timeout: float) -> Introduction:
@@ -96,9 +103,24 @@ class Identifier:
             message = await FrameReader(stream, MAX_MESSAGE).next()
         await _close(stream)
         if message is not None:
-            peer = str(stream.muxed_conn.peer_id)
-            self._learned(peer, parse(message, peer))
+            await self._look_at(str(stream.muxed_conn.peer_id), message)
         await _see_off(stream)
+
+    async def _look_at(self, peer: str, message: bytes) -> None:
+        """Learn from a push. Parsing one may take a tenth of a second, so a peer that pushes often is looked at now and
+        then: of those that come meanwhile, only the newest counts."""
+        waited_for = peer in self._pushed
+        self._pushed[peer] = message
+        if waited_for:
+            return
+        try:
+            await trio.sleep_until(self._next_look.get(peer, 0))
+        finally:
+            message = self._pushed.pop(peer)
+        now = trio.current_time()
+        self._next_look = {each: when for each, when in self._next_look.items() if when > now}
+        self._next_look[peer] = now + PUSH_PAUSE
+        self._learned(peer, parse(message, peer))
 
     def _message(self, stream: INetStream) -> bytes:
         observed = _remote_address_to_multiaddr(stream.get_remote_address())
@@ -115,7 +137,9 @@ def parse(message: bytes, peer: str) -> Introduction:
     except Exception as error:
         raise DecodeError(f"not an identify message: {error}") from None
     addresses = []
-    for raw in decoded.listen_addrs[:MAX_PROTOCOLS]:
+    for raw in decoded.listen_addrs[:MAX_ADDRS]:
+        if len(raw) > MAX_ADDRESS:
+            continue
         try:
             addresses.append(str(Multiaddr(raw)))
         except Exception:

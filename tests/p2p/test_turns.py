@@ -1,0 +1,136 @@
+"""What one peer sends in a moment does not keep the loop from the others; counted in turns, not in seconds."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import trio
+import trio.testing
+from libp2p.abc import INetStream
+from libp2p.identity.identify.pb.identify_pb2 import Identify
+from libp2p.peer.id import ID
+from libp2p.pubsub.pb import rpc_pb2
+
+from betar_tui.p2p import gossip, identify
+from betar_tui.p2p.frames import FrameReader, frame
+from betar_tui.p2p.identify import Identifier, Introduction
+from betar_tui.p2p.types import MARKET_TOPIC, Fault, ReceivedBroadcast
+from tests.p2p.peers import pair, peer, until
+
+PEER = "12D3KooWQCkBm1BYtkHpocxCwMgR8yjitEeHGx8spzcDLGt2gkBm"
+
+
+class Turns:
+    """Counts the turns that the loop gives to somebody else."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def run(self) -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+            self.count += 1
+
+
+class Piece:
+    """A stream that brings all of its bytes with the first read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    async def read(self, n: int | None = None) -> bytes:
+        data, self._data = self._data, b""
+        return data
+
+
+async def test_thousands_of_messages_in_one_piece_leave_turns_to_others() -> None:
+    reader, turns, count = FrameReader(cast(INetStream, Piece(bytes(6400))), 100), Turns(), 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turns.run)
+        while await reader.next() is not None:
+            count += 1
+        nursery.cancel_scope.cancel()
+    assert count == 6400
+    assert turns.count > 90
+
+
+async def test_the_messages_of_one_rpc_leave_turns_to_others() -> None:
+    async with peer("bob") as bob:
+        pubsub, turns, seen = bob.network._gossip.pubsub, Turns(), []
+
+        async def push(forwarder: ID, message: rpc_pb2.Message) -> None:
+            seen.append(message)
+
+        pubsub.push_msg = push  # type: ignore[method-assign]
+        rpc = rpc_pb2.RPC(publish=[rpc_pb2.Message(topicIDs=[MARKET_TOPIC]) for _ in range(800)])
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(turns.run)
+            await pubsub._handle_rpc(ID.from_base58(PEER), rpc)
+            nursery.cancel_scope.cancel()
+        assert len(seen) == 800
+        assert turns.count > 90
+
+
+async def test_empty_rpcs_are_passed_over_and_a_stream_of_them_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gossip, "MAX_EMPTY", 100)
+    async with pair() as (alice, bob):
+        stream = await alice.network.open_stream(bob.id, "/meshsub/1.1.0")
+        hello = frame(alice.network._gossip.pubsub.get_hello_packet().SerializeToString())
+        for _ in range(3):
+            await stream.write(bytes(100) + hello)
+        await alice.network.broadcast(b"fine")
+        await until(lambda: bob.of(ReceivedBroadcast))
+        assert bob.of(Fault) == []
+        await stream.write(bytes(101))
+        await until(lambda: bob.of(Fault))
+        assert "empty" in bob.of(Fault)[0].what
+
+
+def test_few_addresses_are_parsed_and_none_that_is_too_long_to_be_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+    real = identify.Multiaddr
+
+    def counted(raw: bytes) -> Any:
+        parsed.append(raw)
+        return real(raw)
+
+    monkeypatch.setattr(identify, "Multiaddr", counted)
+    good = b"\x04\x01\x02\x03\x04\x06\x00\x01"
+    for addresses, count in (([good * 7000, good], 1), ([good] * 5000, identify.MAX_ADDRS)):
+        parsed.clear()
+        said = identify.parse(Identify(listen_addrs=addresses).SerializeToString(), PEER)
+        assert said.addrs == (f"/ip4/1.2.3.4/tcp/1/p2p/{PEER}",)
+        assert parsed == [good] * count
+
+
+async def test_of_many_pushes_the_first_and_the_newest_are_looked_at(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[str, str, float]] = []
+    parsed: list[bytes] = []
+    parse = identify.parse
+
+    def counted(message: bytes, peer: str) -> Introduction:
+        parsed.append(message)
+        return parse(message, peer)
+
+    def learned(peer: str, said: Introduction) -> None:
+        looks.append((peer, said.agent, trio.current_time() - start))
+
+    monkeypatch.setattr(identify, "parse", counted)
+    identifier = Identifier(cast(Any, SimpleNamespace()), "", learned)
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for number in range(50):
+            message = Identify(agent_version=f"{number}").SerializeToString()
+            nursery.start_soon(identifier._look_at, "chatty", message)
+            await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(identifier._look_at, "other", Identify(agent_version="quiet").SerializeToString())
+    assert looks == [("chatty", "0", 0.0), ("other", "quiet", 0.0), ("chatty", "49", identify.PUSH_PAUSE)]
+    assert len(parsed) == 3
+    for _ in range(100):
+        await identifier._look_at("later", Identify(agent_version="x").SerializeToString())
+    assert set(identifier._next_look) == {"later"}
+    assert not identifier._pushed
