@@ -48,6 +48,8 @@ ENDED = (
 NONSENSE = (DecodeError, ProtobufError)
 
 RESTART_PAUSE = 1.0
+MAX_TEXT = 300
+"""Characters of a fault's text."""
 
 
 def has_ended(error: BaseException) -> bool:
@@ -132,6 +134,11 @@ def log_failure(what: str, error: BaseException) -> None:
     log.warning("%s failed", what, exc_info=error)
 
 
+def shortened(text: str) -> str:
+    """A text that may quote what a peer sent, megabytes of it perhaps, for the log and for whoever watches."""
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
 def guarded(handler: StreamHandler, charge: Charge, report: Report = log_failure) -> StreamHandler:
     """`handler` with its exceptions contained and the stream reset. What the peer sent wrongly is charged to it, which
     before a protocol is agreed on is whatever the library trips over; anything else is ours, and reported.
@@ -147,8 +154,9 @@ def guarded(handler: StreamHandler, charge: Charge, report: Report = log_failure
                 log.debug("stream ended: %r", error)
             elif (protocol := stream.get_protocol()) is None or is_nonsense(error):
                 peer = str(stream.muxed_conn.peer_id)
-                log.info("a stream of %s from %s: %r", protocol, peer, error)
-                charge(peer, f"a stream of {protocol or 'no protocol yet'} failed: {error!r}")
+                what = shortened(f"a stream of {protocol or 'no protocol yet'} failed: {error!r}")
+                log.info("%s: %s", peer, what)
+                charge(peer, what)
             else:
                 report(f"streams of {protocol}", error)
         else:

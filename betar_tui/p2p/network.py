@@ -25,7 +25,7 @@ from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
 from betar_tui.p2p.dialer import Dialer
 from betar_tui.p2p.faults import FOLD, FaultBook, FaultNews
 from betar_tui.p2p.gossip import Accept, Gossip
-from betar_tui.p2p.guard import guarded, log_failure, start_service
+from betar_tui.p2p.guard import guarded, log_failure, shortened, start_service
 from betar_tui.p2p.host import PeerSwarm, build_host, listen, open_stream
 from betar_tui.p2p.identify import Identifier, Introduction
 from betar_tui.p2p.liveness import close_connection, close_dead
@@ -265,6 +265,7 @@ class Network:
     def charge(self, peer: str, what: str) -> None:
         """A peer misbehaved. Beyond the budget of its window its connections are closed and it is barred for a
         while. What one peer does within a second is told in two events."""
+        what = shortened(what)
         log.debug("fault of %s: %s", peer, what)
         if self._fault_news.note(peer, what):
             self._tell_fault(peer, what)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 import weakref
 from dataclasses import replace
@@ -12,13 +13,14 @@ import pytest
 import trio
 import trio.lowlevel
 import trio.testing
+from libp2p.abc import INetStream
 from libp2p.network.stream.exceptions import StreamReset
 from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui.errors import DecodeError, StoreError
 from betar_tui.p2p import supervise
 from betar_tui.p2p.gossip import PROTOCOLS
-from betar_tui.p2p.guard import guarded, has_ended, is_nonsense
+from betar_tui.p2p.guard import MAX_TEXT, guarded, has_ended, is_nonsense
 from betar_tui.p2p.supervise import Supervisor
 from betar_tui.p2p.types import Fault, ReceivedBroadcast
 from tests.p2p.peers import QUICK, meet, pair, peer, until
@@ -187,6 +189,24 @@ async def test_charges_of_the_decoder_reach_the_events() -> None:
     async with pair() as (alice, bob):
         bob.network.charge(alice.id, "a delta that makes no sense")
         await until(lambda: bob.of(Fault) == [Fault(alice.id, "a delta that makes no sense")])
+
+
+async def test_a_fault_that_quotes_megabytes_is_told_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "betar_tui")
+    async with pair() as (alice, bob):
+
+        async def strict(stream: INetStream) -> None:
+            raise DecodeError("x" * 2_000_000)
+
+        bob.network.set_protocol_handler("/test/strict/1.0.0", strict)
+        await until(lambda: alice.network.supports(bob.id, "/test/strict/1.0.0"))
+        stream = await alice.network.open_stream(bob.id, "/test/strict/1.0.0")
+        await stream.write(b"x")
+        await until(lambda: bob.of(Fault))
+        bob.network.charge(alice.id, "y" * 2_000_000)
+        await until(lambda: len(bob.of(Fault)) == 2)
+        assert {len(event.what) for event in bob.of(Fault)} == {MAX_TEXT}
+        assert max(len(record.getMessage()) for record in caplog.records) < 1000
 
 
 @pytest.mark.parametrize("seed", [b"", b"x" * 31])
