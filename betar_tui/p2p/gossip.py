@@ -31,6 +31,7 @@ from betar_tui.p2p.authorship import flaw_of
 from betar_tui.p2p.frames import FrameReader
 from betar_tui.p2p.guard import Charge, has_ended, quiet_reset, start_service
 from betar_tui.p2p.locks import FreeLock
+from betar_tui.p2p.sendqueue import SendQueue
 from betar_tui.p2p.types import NetworkConfig
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,6 @@ MAX_EMPTY = 1000
 """Empty RPCs in a row; Go sends none."""
 MESSAGES = 8
 """So many of one RPC, each a signature to check, may be handled between two turns of the loop."""
-SEND_QUEUE = 4096
 SEEN_SECONDS = 120.0
 SEEN_LIMIT = 50_000
 DELIVERIES_KEPT = 64
@@ -284,8 +284,7 @@ class TopicPubsub(Pubsub):
             raise SwarmException(f"no gossip stream: {error!r}") from error
         queue = self.peer_queues.get(peer_id)
         if queue is not None:
-            # py-libp2p 0.8.1: the queue to a peer holds 32 RPCs and drops the rest without a word.
-            queue._queue.max_size = SEND_QUEUE
+            queue._queue = SendQueue(queue._queue)
         self._membership()
         if peer_id in self.members():
             # py-libp2p 0.8.1: a peer whose subscription came before we could write to it waits for the next heartbeat to be
