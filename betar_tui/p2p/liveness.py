@@ -4,7 +4,7 @@ Theory: TCP alone never tells that a peer froze or that its machine vanished. Ea
 end every few seconds; two misses close its socket, which the rest of the room sees as an ordinary disconnect. When a
 second connection to the same peer appears the older ones are probed at once, so that a peer that came back after a
 crash is not hidden behind its dead predecessor. What gossip and dialling must do then is theirs (`gossip.py`,
-`dialer.py`).
+`dialer.py`). Who sends more than the windows of its streams allow is found here as well, and its connection ends too.
 """
 
 from __future__ import annotations
