@@ -49,7 +49,8 @@ from betar_tui.p2p.types import (
 
 log = logging.getLogger(__name__)
 
-BLOCKS_WAITING = 1024
+BLOCKS_WAITING = 64
+"""So many blocks wait for the node at most: each may have two megabytes."""
 GOODBYE = 0.4
 INTRODUCTION_TRIES = 3
 
