@@ -7,7 +7,6 @@ Checked by libsodium, which also refuses the few public keys that fit many signa
 
 import base64
 import binascii
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -51,14 +50,14 @@ class Signer:
 
     def made(self, value: bytes) -> None:
         """Remember a value that `verify` would find to be this seller's."""
-        self._made[_digest(value)] = None
+        self._made[value] = None
         if len(self._made) > _MADE:
             self._made.popitem(last=False)
 
     def vouches(self, value: bytes) -> bool:
         """Whether it is one of the last that were made here: it needs no check, once. Any thread may call."""
         try:
-            del self._made[_digest(value)]
+            del self._made[value]
         except KeyError:
             return False
         return True
@@ -88,10 +87,6 @@ def verify(listing: Mapping[str, object], seller_id: str) -> Provenance:
     except (binascii.Error, ValueError, RecursionError, CryptoError):
         return Provenance.INVALID
     return Provenance.VERIFIED
-
-
-def _digest(value: bytes) -> bytes:
-    return hashlib.sha256(value).digest()
 
 
 @lru_cache(1024)

@@ -127,9 +127,12 @@ class Seller:
             async with self._turn:
                 if not job.done:
                     jobs, self._jobs = self._jobs, []
-                    # Others wait for this batch: whoever began it may leave, the batch may not.
-                    with trio.CancelScope(shield=True):
+                    if jobs == [job]:
                         await self._publish_jobs(jobs)
+                    else:
+                        # Others wait for this batch: whoever began it may leave, the batch may not.
+                        with trio.CancelScope(shield=True):
+                            await self._publish_jobs(jobs)
         except BaseException:
             # Nobody waits for it any more: it must not be published later.
             if job in self._jobs:
@@ -242,7 +245,7 @@ class Seller:
             shown = self._book.get(listing_id)
             if key in values or key in taken or key in self._own.intents or (shown is not None and shown.mine):
                 raise ListingError(f"you already list {draft.name!r}; update it instead", "name")
-            values[key] = self._value_of(document)
+            values[key] = self._value_of(document, addrs)
         return values
 
     async def _put(self, values: Mapping[str, _Value]) -> dict[str, Written]:
@@ -258,16 +261,18 @@ class Seller:
             )
         except Exception:
             # The first of several deltas may stand. Nobody was told that it worked: a later round must not publish it.
-            await self._own.keep({key: intent for key, intent in before.items() if intent})
-            await self._own.forget([key for key, intent in before.items() if intent is None])
+            with trio.CancelScope(shield=True):
+                await self._own.keep({key: intent for key, intent in before.items() if intent})
+                await self._own.forget([key for key, intent in before.items() if intent is None])
             raise
         self._own.kept(intents)
         return {span.key: each for each in written for span in each.node.delta.elements}
 
-    def _value_of(self, document: Document) -> _Value:
+    def _value_of(self, document: Document, addrs: tuple[str, ...] | None = None) -> _Value:
         """What a document makes now. Raises ListingError."""
         now = int(self._clock())
-        return _Value(document, render(document, self.dialect, self._signer, now, self._default_addrs()), now)
+        own = self._default_addrs() if addrs is None else addrs
+        return _Value(document, render(document, self.dialect, self._signer, now, own), now)
 
     def _value(self, document: Document, dialect: str, at: int, addrs: tuple[str, ...]) -> bytes:
         return render(document, dialect, self._signer, at, addrs).value

@@ -62,6 +62,8 @@ PACKED_AT_ONCE = 256
 PACK_PAUSE, PACK_INTERVAL = 0.05, 30.0
 BULK, QUIET = 32, 2.0
 """Nothing is packed within so many seconds of a merge of so many deltas."""
+PATIENCE = 10
+"""So many times packing is put off; then a slice is packed all the same."""
 
 
 @asynccontextmanager
@@ -135,7 +137,7 @@ class Node:
         self._book = Book(self.peer_id, signer.vouches)
         self._verdicts = store.verdicts()
         self._book.fill(store.values(keys.span(keys.AGENTS)), self._verdicts)
-        self._bulk_merged = -math.inf
+        self._bulk_merged, self._put_off = -math.inf, 0
         self._writer.listen(self._read, self._take)
         self._writer.listen(lambda applied: len(applied.nodes) >= BULK, self._note_bulk)
         self._seller = Seller(
@@ -185,8 +187,10 @@ class Node:
     async def _pack(self) -> int:
         """Pack a slice of old history, unless history is just coming in; how many blocks it was. Wanted blocks are no reason
         to wait: anybody can make us want some that nobody has."""
-        if trio.current_time() - self._bulk_merged < QUIET:
+        if trio.current_time() - self._bulk_merged < QUIET and self._put_off < PATIENCE:
+            self._put_off += 1
             return 0
+        self._put_off = 0
         try:
             return await trio.to_thread.run_sync(self._store.pack, PACKED_AT_ONCE)
         except StoreError:

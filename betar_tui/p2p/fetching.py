@@ -19,7 +19,7 @@ import trio
 
 from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.p2p.dagsync.client import DagSyncClient
-from betar_tui.p2p.dagsync.messages import PROTOCOL
+from betar_tui.p2p.dagsync.messages import MAX_WANTS, PROTOCOL
 from betar_tui.p2p.dagsync.walk import Lookup, locator
 from betar_tui.p2p.writer import ReplicaWriter
 
@@ -39,6 +39,8 @@ MAX_OVERDUE = 512
 """So many blocks at a time that wait behind a dagsync are asked for over Bitswap: it may still bring them."""
 MAX_REFUSED = 4096
 """So many blocks that turned out to be no deltas are remembered."""
+MIN_BLOCKS, MIN_BYTES = 1000, 1 << 20
+"""An answer is cut short for being too long: one of fewer blocks and bytes is none, and asking again costs more than it."""
 PATIENCE, FLOOR = 15.0, 50_000
 """After so many seconds an answer must have come at so many bytes a second: others wait behind it."""
 
@@ -149,14 +151,18 @@ class Fetcher:
                     await self._sync(peer)
                 else:
                     left, self._pool = self._pool, {}
-                    self._ask_everybody([name for name in left if name not in self._bitswap], "")
+                    # There is not room for any number: what a peer spoke of comes first.
+                    spoken_of = sorted(left, key=lambda name: not left[name])
+                    self._ask_everybody([name for name in spoken_of if name not in self._bitswap], "")
 
     async def run_rotation(self) -> None:
         """Ask for what merged blocks link to and nobody is asked for, and over Bitswap for what waits behind an answer: at
-        once, and again and again."""
+        once, and again and again. Bitswap may have lost a want: one that a metadata file shared, or whose block came just
+        when its connection went."""
         while True:
             self.want(self._writer.replica.wants, "")
             self._pass_by()
+            self._network.want(list(self._bitswap))
             await trio.sleep(ROTATION)
 
     def _pass_by(self) -> None:
@@ -199,11 +205,12 @@ class Fetcher:
         """One dagsync with a peer, for everything in the pool that it may have."""
         lacking = self._lacking.get(peer, frozenset())
         wants = [name for name in self._pool if name not in lacking]
+        wants = sorted(wants, key=lambda name: self._pool[name] != peer)[:MAX_WANTS]
         self.source = peer
         self._syncing = trio.CancelScope()
         try:
             with self._syncing:
-                await self._fetch(peer, wants)
+                await self._fetch(peer, wants, lacking)
         except DecodeError as error:
             self._shun(peer)
             self._network.charge(peer, str(error))
@@ -218,13 +225,16 @@ class Fetcher:
         for name in self._writer.replica.wants.difference(self._bitswap, self._refused):
             self._pool.setdefault(name, peer)
 
+    def _is_wanted(self, name: bytes) -> bool:
+        return name in self._pool or self._writer.replica.is_wanted(name)
+
     def _shun(self, peer: str) -> None:
         """Try dagsync with this peer later; one whose connection was cut is tried again when it is back."""
         if self._network.supports(peer, PROTOCOL):
             self._shunned[peer] = trio.current_time() + SHUNNED
 
-    async def _fetch(self, peer: str, wants: list[bytes]) -> None:
-        """Merge what a peer has. Raises NetworkError, DecodeError."""
+    async def _fetch(self, peer: str, wants: list[bytes], lacking: frozenset[bytes]) -> None:
+        """Merge what a peer has of these; `lacking` is what it was found not to have. Raises NetworkError, DecodeError."""
         heads = sorted(self._writer.replica.heads.items(), key=lambda head: -head[1])
         names = [name for name, _ in heads]
         haves = await trio.to_thread.run_sync(locator, names, self._lookup, MAX_HAVES)
@@ -237,18 +247,17 @@ class Fetcher:
                 if piece.nodes:
                     await self._writer.merge_nodes(piece.nodes, peer)
                     self.arrived([node.cid for node in piece.nodes])
-                if piece.others:
-                    wanted = self._writer.replica.wants | self._pool.keys()
-                    self.refuse(each.cid for each in piece.others if each.cid in wanted)
+                self.refuse([each.cid for each in piece.others if self._is_wanted(each.cid)])
                 waited = trio.current_time() - began
                 if piece.trailer is None:
                     if waited > PATIENCE and size < FLOOR * waited:
                         raise NetworkError(f"{peer} answers a dagsync with {size / waited:.0f} bytes a second")
                 elif piece.trailer.complete:
                     self._cut.pop(peer, None)
-                    self._lacking[peer] = frozenset(self._pool) | self._writer.replica.wants
-                elif not blocks:
-                    raise NetworkError(f"{peer} cut its dagsync answer short before the first block")
+                    unasked = self._pool.keys() - lacking.union(wants)
+                    self._lacking[peer] = (frozenset(self._pool) | self._writer.replica.wants) - unasked
+                elif blocks < MIN_BLOCKS and size < MIN_BYTES:
+                    raise NetworkError(f"{peer} cut its dagsync answer short after {blocks} blocks")
                 else:
                     self._cut.pop(peer, None)
                     self._cut[peer] = None

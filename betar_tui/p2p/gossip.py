@@ -44,7 +44,7 @@ MAX_SUBSCRIPTIONS = 64
 MAX_EMPTY = 1000
 """Empty RPCs in a row; Go sends none."""
 MESSAGES = 8
-"""So many of one RPC, each a signature to check, may be handled between two turns of the loop."""
+"""So many, each a signature to check, may be handled between two turns of the loop."""
 SEEN_SECONDS = 120.0
 SEEN_LIMIT = 50_000
 DELIVERIES_KEPT = 64
@@ -162,7 +162,7 @@ class TopicPubsub(Pubsub):
         self.seen_messages = cast(Any, SeenMessages(SEEN_SECONDS, SEEN_LIMIT))
         # py-libp2p 0.8.1: numbers start at whole seconds, so that a peer restarted with the same key repeats numbers
         # its neighbours have seen, and is ignored for a while.
-        self.counter = time.time_ns()
+        self.counter, self._checked = time.time_ns(), 0
 
     # Reading
 
@@ -199,8 +199,9 @@ class TopicPubsub(Pubsub):
             raise DecodeError("an RPC with too many parts")
         for subscription in rpc.subscriptions:
             self.handle_subscription(peer, subscription)
-        for number, message in enumerate(rpc.publish):
-            if number % MESSAGES == MESSAGES - 1:
+        for message in rpc.publish:
+            self._checked += 1
+            if not self._checked % MESSAGES:
                 await trio.lowlevel.checkpoint()
             if self.barred(str(peer)):  # its connections are being closed
                 return

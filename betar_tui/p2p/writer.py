@@ -127,8 +127,14 @@ class ReplicaWriter:
                 return _Done(applied, tuple(written), error)
             return _Done(applied, tuple(written))
 
-        brief = len(puts) == 1 and not wanted and not self.replica.puts_remove
-        return await self._alone(work, self._reserve if brief else None)
+        def reserve() -> Callable[[], None] | None:
+            give_back = self._reserve()
+            if give_back is not None and any(map(self.replica.put_removes, puts)):
+                give_back()
+                return None
+            return give_back
+
+        return await self._alone(work, reserve if len(puts) == 1 and not wanted else None)
 
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         """Those of the blocks that are not held."""

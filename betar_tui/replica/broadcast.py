@@ -18,8 +18,8 @@ MAX_INLINE = 16 << 10
 """The largest block that travels inside a broadcast, in bytes."""
 MAX_HEADS = 4096
 """How many heads of a broadcast are looked at; the rest is passed over."""
-MAX_FIELDS = 32 << 10
-"""How many fields it may have, those of its heads included: four times what a megabyte of Go's has."""
+MAX_FIELDS = 64 << 10
+"""How many fields it may have, those of heads that are looked at included: more than there are in a megabyte of Go's."""
 
 _HEADS, _CID, _BLOCK = 1, 1, 15
 _Field = tuple[int, int, int, int]

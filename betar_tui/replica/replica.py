@@ -72,11 +72,6 @@ class Replica:
         return self._ancestry.height
 
     @property
-    def puts_remove(self) -> bool:
-        """Whether a put may have to remove versions that are there, thousands perhaps (see `_in_the_way`)."""
-        return self._ancestry.overtopped or self._ancestry.height >= delta.MAX_PRIORITY
-
-    @property
     def wants(self) -> frozenset[bytes]:
         """Blocks that merged blocks link to and that are not held; a copy, and there may be very many."""
         return frozenset(self._ancestry.wants)
@@ -138,36 +133,38 @@ class Replica:
                 raise BetarError(
                     f"{key[:80]} and its value of {len(value)} bytes are more than a delta may carry; shorten them"
                 )
+        winners = self._port.winners(puts.keys())
+        # What is there may be higher than every head: above blocks that are still to come, or were never there, or below a
+        # hostile block that is lower. A new value is to win all the same.
+        height = min(max((winner.height for winner in winners.values()), default=0) + 1, delta.MAX_PRIORITY)
+        unsurpassed = [key for key, winner in winners.items() if winner.height >= delta.MAX_PRIORITY]
         tombstones = [(key, block) for key in deletes for block in self._port.live(key)]
-        tombstones += self._in_the_way(puts)
+        tombstones += [(key, block) for key in unsurpassed for block in self._port.live(key, delta.MAX_PRIORITY)]
         room = MAX_EMITTED - _DELTA_OVERHEAD - _LINK_SIZE * max(1, min(len(self._ancestry.heads), MAX_LINKS))
         for some_puts, some_tombstones in _batches(puts, tombstones, room):
-            yield self._write_one(some_puts, some_tombstones, at, own or {})
+            # A head at the greatest height leaves nothing above it: the value then decides.
+            above = min(self._ancestry.height + 1, delta.MAX_PRIORITY)
+            yield self._write_one(some_puts, some_tombstones, max(height, above), at, own or {})
             own = None
 
-    def _in_the_way(self, puts: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
-        """The versions that would win over new values of these keys, since their height is no less. They lie above blocks
-        that are still to come, or were never there; or below a hostile block that is lower; or at the greatest height."""
-        height = self._next_height
-        above = [key for key, winner in self._port.winners(puts.keys()).items() if winner.height >= height]
-        return [(key, block) for key in above for block in self._port.live(key, height)]
-
-    @property
-    def _next_height(self) -> int:
-        # A head at the greatest height leaves nothing above it: the value then decides.
-        return min(self._ancestry.height + 1, delta.MAX_PRIORITY)
+    def put_removes(self, key: str) -> bool:
+        """Whether a put of this key has to remove versions that are there, thousands perhaps: a hostile delta gave it the
+        greatest height, and only without that does a new value win."""
+        winner = self._port.winners([key]).get(key)
+        return winner is not None and winner.height >= delta.MAX_PRIORITY
 
     def _write_one(
         self,
         puts: Sequence[tuple[str, bytes]],
         tombstones: Sequence[tuple[str, bytes]],
+        height: int,
         at: float,
         own: Mapping[str, str],
     ) -> Written:
         heads = self._ancestry.heads
         # Those that find no room stay heads, for the next delta.
         links = heads if len(heads) <= MAX_LINKS else nlargest(MAX_LINKS, heads, key=lambda name: (heads[name], name))
-        block = encode_node(links, delta.encode(puts, tombstones, self._next_height))
+        block = encode_node(links, delta.encode(puts, tombstones, height))
         node = decode_node(cid.of(block), block)
         # Its links are heads, so they are held and complete. It is not: a block that is held with all its links complete is
         # complete itself, and what a complete block links to is no head.

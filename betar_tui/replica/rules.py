@@ -77,7 +77,6 @@ class Ancestry:
         self.heads = dict(heads)
         self.wants = set(wants)
         self._incomplete = dict(incomplete)
-        self._tallest = max([*self.heads.values(), *(height for height, _ in incomplete.values())], default=0)
         self._parents: dict[bytes, list[bytes]] = {}
         for parent, (_, links) in incomplete.items():
             self._adopt(parent, links)
@@ -86,12 +85,6 @@ class Ancestry:
     def height(self) -> int:
         """The greatest height of a head, 0 without one."""
         return max(self.heads.values(), default=0)
-
-    @property
-    def overtopped(self) -> bool:
-        """Whether blocks were merged that are higher than every head, as far as is known: those of complete ones that came
-        before this was made are not."""
-        return self._tallest > self.height
 
     def knows(self, name: bytes) -> bool:
         """Whether the block is held for certain; a complete block that is no head is not remembered here."""
@@ -130,7 +123,6 @@ class Ancestry:
             self._parents_of(name, remove=True)
             for link in self._incomplete.pop(name)[1]:  # some were complete when their parent came
                 self._parents_of(link, remove=True)
-        self._tallest = max([self._tallest, *(node.delta.priority for node in nodes)])
         for node in nodes:
             if node.cid in growth.complete:
                 self._parents_of(node.cid, remove=True)

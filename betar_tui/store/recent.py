@@ -12,7 +12,7 @@ from betar_tui.store.facts import Winner
 KEYS = 4096
 _SOURCES = 1024
 _LARGEST = 4096
-"""The longest key with its value that is kept here, in bytes: all of them together take some megabytes."""
+"""The longest key with its value that is kept here: all of them together take some tens of megabytes at most."""
 
 
 class Shown(NamedTuple):

@@ -517,8 +517,7 @@ async def open_gopeer(
     if binary is None:
         binary = await trio.to_thread.run_sync(build_gopeer)
     command = [str(binary), "-rebroadcast", rebroadcast, "-workers", str(workers), "-log-level", log_level]
-    for listen_addr in listen:
-        command += ["-listen", listen_addr]
+    command += [part for each in listen for part in ("-listen", each)]
     if key is not None:
         command += ["-key", str(key)]
     if data is not None:

@@ -27,19 +27,22 @@ class Member:
         self._stop, self._ended = trio.Event(), trio.Event()
         self.peer_id = ""
         self.address = ""
+        self.stops = 0
 
     async def start(self) -> None:
         self._stop, self._ended = trio.Event(), trio.Event()
         await self._nursery.start(self._run)
 
     async def stop(self) -> None:
+        self.stops += 1
         self._stop.set()
         await self._ended.wait()
 
     async def _run(self, task_status: trio.TaskStatus[None]) -> None:
         raise NotImplementedError
 
-    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> None:
+    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> tuple[bytes, ...]:
+        """The deltas that must never be lost from then on."""
         raise NotImplementedError
 
     async def map(self) -> dict[str, bytes]:
@@ -86,13 +89,14 @@ class GoMember(Member):
             await self._stop.wait()
         self._ended.set()
 
-    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> None:
+    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> tuple[bytes, ...]:
         if len(puts) + len(deletes) > 1:
             await self.go.batch(puts, deletes)
         for key, value in puts.items() if not deletes and len(puts) == 1 else ():
             await self.go.put(key, value)
         for key in deletes if not puts and len(deletes) == 1 else ():
             await self.go.delete(key)
+        return ()  # one that forgets its heads with a restart loses what nobody had heard of
 
     async def map(self) -> dict[str, bytes]:
         return await self.go.list()
@@ -196,8 +200,10 @@ class OurMember(Member):
                 database.execute("DELETE FROM peers")
             database.close()
 
-    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> None:
-        self.node._send(await self.node._writer.write(puts, deletes))
+    async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> tuple[bytes, ...]:
+        written = await self.node._writer.write(puts, deletes)
+        self.node._send(written)
+        return tuple(each.node.cid for each in written)
 
     async def map(self) -> dict[str, bytes]:
         return await trio.to_thread.run_sync(values, self.directory)

@@ -24,7 +24,7 @@ never cut off and merges with one worker, reads all from one of ours and must sh
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -76,13 +76,7 @@ class Wire:
         """Connect, however often it takes: the other end may be about to notice that an older connection is gone."""
         self.proxy.target = self.far.address
         self.proxy.heal()
-        with trio.fail_after(PATIENCE):
-            while True:
-                try:
-                    await self.near.connect(self.proxy.address)
-                    break
-                except (NetworkError, GoPeerError):
-                    await trio.sleep(0.1)
+        await _connect(self.near, self.proxy.address)
         self.up = True
 
     async def close(self) -> None:
@@ -91,6 +85,15 @@ class Wire:
         self.proxy.partition()
         await self.near.disconnect(self.far.peer_id)
         await self.far.disconnect(self.near.peer_id)
+
+
+async def _connect(member: Member, address: str) -> None:
+    with trio.fail_after(PATIENCE):
+        while True:
+            try:
+                return await member.connect(address)
+            except (NetworkError, GoPeerError):
+                await trio.sleep(0.1)
 
 
 @dataclass
@@ -102,12 +105,13 @@ class Mesh:
     wires: list[Wire]
     reader: Callable[[], AbstractAsyncContextManager[GoPeer]]
     report: Report = field(default_factory=Report)
+    acknowledged: set[bytes] = field(default_factory=set)
 
     async def act(self, turn: int) -> None:
         rng = self.rng
         match rng.random():
             case fate if fate < 0.82:
-                await rng.choice(self.members).write(*self._change(turn))
+                self.acknowledged.update(await rng.choice(self.members).write(*self._change(turn)))
                 self.report.writes += 1
             case fate if fate < 0.90:
                 sides = {id(member): rng.randrange(2) for member in self.members}
@@ -183,20 +187,20 @@ class Mesh:
         self.report.go_holes = len(broken)
         others = [each for each in self.members if each not in broken]
         for each in broken:
-            await first.connect(each.address)  # what it wrote is everybody's all the same
+            await _connect(first, each.address)  # what it wrote is everybody's all the same
         for each in others if broken else ():
             if each not in self._reached(first, others):
-                await each.connect(first.address)
+                await _connect(each, first.address)
 
         async def all_but_broken() -> bool:
             theirs = [await each.heads() for each in broken]
             return await self._agree(others) and all([await first.holds(name) for name in set().union(*theirs)])
 
+        whole = [each for each in others if isinstance(each, GoMember)]
         if broken:
             with suppress(AssertionError):
-                await eventually(all_but_broken, within=PATIENCE, what="all but the broken ones agree")
+                await eventually(all_but_broken, within=PATIENCE / 2, what="all but the broken ones agree")
                 return
-        whole = [each for each in others if isinstance(each, GoMember)]
         overwrote = [each for each in whole if await each.overwrote(first)]
         self.report.go_overwritten = len(overwrote)
         others = [each for each in others if each not in overwrote]
@@ -204,11 +208,11 @@ class Mesh:
             raise AssertionError("they do not agree, and no Go peer is to blame")
 
     async def _with_a_hole(self) -> list[GoMember]:
-        """Go peers that lack a block which somebody else has, and do not ask for it."""
+        """Go peers that were stopped once, lack a block which somebody else has, and do not ask for it."""
         tips = {tip for member in self.members for tip in await member.heads()}
         broken = []
         for member in self.members:
-            if isinstance(member, GoMember) and (hole := await member.hole(tips)):
+            if isinstance(member, GoMember) and member.stops and (hole := await member.hole(tips)):
                 assert any([await each.holds(hole) for each in self.members if each is not member]), (
                     f"nobody has {hole}"
                 )
@@ -245,6 +249,9 @@ class Mesh:
         """The state of each, for a failure."""
         lines, tips = [], set[str]()
         for member in self.members:
+            with suppress(Exception):
+                tips |= await member.heads()
+        for member in self.members:
             lines.append(f"{type(member).__name__} {member.peer_id[-6:]}:")
             try:
                 lines[-1] += await self._state(member, tips)
@@ -255,7 +262,6 @@ class Mesh:
 
     async def _state(self, member: Member, tips: set[str]) -> str:
         heads = await member.heads()
-        tips |= heads
         extra = ""
         if isinstance(member, OurMember):
             wanted = [cid.to_str(name)[-6:] for name in member.node._writer.replica.wants]
@@ -309,15 +315,17 @@ async def live(seed: int, folder: Path, binary: Path, *, turns: int = TURNS) -> 
             await member.stop()
         for member in members:
             if isinstance(member, OurMember):
-                _judge(seed, member, final, mesh.report)
+                _judge(seed, member, final, mesh.acknowledged, mesh.report)
         nursery.cancel_scope.cancel()
     return mesh.report
 
 
-def _judge(seed: int, member: OurMember, final: Mapping[str, bytes], report: Report) -> None:
-    """What one of our replicas says is what its blocks mean, and it is the map that all agreed on."""
+def _judge(
+    seed: int, member: OurMember, final: Mapping[str, bytes], acknowledged: Collection[bytes], report: Report
+) -> None:
+    """What one of our replicas says is what its blocks mean, it is the map that all agreed on, and nothing is lost."""
     try:
-        truth = judged_replica(member.directory)
+        truth = judged_replica(member.directory, acknowledged)
     except AssertionError as error:
         raise AssertionError(f"seed {seed}, {member.peer_id}: {error}") from error
     assert {key: value for key, (_, value) in truth.values.items()} == final, f"seed {seed}: {member.peer_id}"
@@ -325,14 +333,16 @@ def _judge(seed: int, member: OurMember, final: Mapping[str, bytes], report: Rep
     report.height = max(truth.heads.values(), default=0)
 
 
-def judged_replica(directory: Path) -> Truth:
-    """What the oracle makes of the blocks in a data directory, which is what the replica says, without a hole."""
+def judged_replica(directory: Path, acknowledged: Collection[bytes] = ()) -> Truth:
+    """What the oracle makes of the blocks in a data directory, which is what the replica says, without a hole. Those that
+    were acknowledged are among them."""
     store = open_store(directory / "replica.db")
     try:
         assert store.check() == "ok", "the database is damaged"
         truth = judge(blocks_of(store).values())
         assert truth_of(store) == truth, "it is not what its blocks mean"
         assert not truth.wants, "there is a hole"
+        assert store.stored(acknowledged).keys() == set(acknowledged), "a delta is lost"
         return truth
     finally:
         store.close()

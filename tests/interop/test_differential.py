@@ -125,6 +125,7 @@ async def test_a_history_of_go_peers(seed: int, gopeer_binary: Path, nursery: tr
     assert ours.node.delta.priority == max(truth.heads.values()) + 1
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", LIVE_SEEDS)
 async def test_a_live_mesh_of_go_and_ours(seed: int, gopeer_binary: Path, tmp_path: Path) -> None:
     report = await live(seed, tmp_path, gopeer_binary)

@@ -27,11 +27,21 @@ async def test_history_is_packed_though_a_block_is_wanted_that_nobody_has(tmp_pa
         nursery.cancel_scope.cancel()
 
 
-async def test_nothing_is_packed_while_history_comes_in(tmp_path, monkeypatch):
+async def test_nothing_is_packed_while_history_comes_in(tmp_path):
     async with open_node(config(tmp_path), network=False) as node:
         await node._writer.merge_nodes(chain(3000, 1), "honest")
         assert await node._pack() == 0
+        node._bulk_merged -= module.QUIET
         for n in range(2 * module.BULK):  # single deltas are no reason to wait: a market has some every second
             await node._writer.merge_nodes([delta((), [("/y", b"%d" % n)], (), n + 1)], "honest")
-        monkeypatch.setattr(module, "QUIET", 0.0)
         assert await node._pack() > 0
+
+
+async def test_history_that_comes_in_without_end_does_not_keep_it_from_being_packed_for_good(tmp_path):
+    async with open_node(config(tmp_path), network=False) as node:
+        packed = []
+        for n in range(module.PATIENCE + 1):
+            await node._writer.merge_nodes(chain(1000, 1, start=1000 * n), "hostile")
+            packed.append(await node._pack())
+        assert packed[:-1] == [0] * module.PATIENCE
+        assert packed[-1] > 0

@@ -15,7 +15,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 
 from betar_tui.errors import DecodeError
-from betar_tui.p2p.bitswap.engine import FRAME_COST, LOOKUP_BATCH, OUTSTANDING_PRESENCES, TURN, Bitswap
+from betar_tui.p2p.bitswap.engine import LOOKUP_BATCH, OUTSTANDING_PRESENCES, TURN, Bitswap
 from betar_tui.p2p.bitswap.messages import (
     PROTOCOLS,
     V10,
@@ -30,6 +30,7 @@ from betar_tui.p2p.bitswap.messages import (
 )
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.types import Fault, ReceivedBlock, Timing
+from betar_tui.replica.protobuf import write_bytes
 from tests.p2p.peers import QUICK, cid_for, meet, pair, peer, until
 
 
@@ -288,10 +289,10 @@ async def test_a_source_that_fails_is_reported_and_does_not_end_the_link() -> No
             assert (await bob.network.blocks.receive()).cid == cid
 
 
-async def test_others_get_their_turn_while_empty_messages_are_read() -> None:
+async def test_others_get_their_turn_while_large_messages_are_read() -> None:
     """What one read of a stream brings may be nothing else, and no waiting lies between two of them."""
-    count = 1 << 14
-    pieces = [bytes(count)]
+    count, size = 60, 16_000
+    pieces = [count * frame(write_bytes(15, bytes(size)))]
 
     async def read(size: int) -> bytes:
         return pieces.pop() if pieces else b""
@@ -317,5 +318,5 @@ async def test_others_get_their_turn_while_empty_messages_are_read() -> None:
             nursery.start_soon(other)
             await bitswap.handle(stream)  # type: ignore[arg-type]
             nursery.cancel_scope.cancel()
-    assert turns >= count * FRAME_COST // TURN
+    assert turns >= count // (TURN // size + 1) - 1
     assert charges == []

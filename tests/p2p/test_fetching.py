@@ -5,10 +5,13 @@ from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
+import pytest
 import trio
+import trio.testing
 
+from betar_tui.p2p import fetching as module
 from betar_tui.p2p.dagsync.client import Piece
-from betar_tui.p2p.dagsync.messages import Trailer
+from betar_tui.p2p.dagsync.messages import MAX_WANTS, Trailer
 from betar_tui.p2p.fetching import MAX_BITSWAP, MAX_OVERDUE, MAX_REFUSED, Fetcher
 
 A, B, C = (bytes([n]) * 36 for n in range(3))
@@ -157,7 +160,13 @@ async def running(answers: Answers, *linked: bytes) -> AsyncGenerator[tuple[Fetc
             nursery.cancel_scope.cancel()
 
 
-async def test_a_peer_that_cuts_every_answer_short_takes_turns_with_the_others() -> None:
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of one block may be cut short."""
+    monkeypatch.setattr(module, "MIN_BLOCKS", 1)
+
+
+async def test_a_peer_that_cuts_every_answer_short_takes_turns_with_the_others(short: None) -> None:
     """What it invents goes on for ever, and each answer is valid."""
     came = trio.Event()
 
@@ -180,7 +189,7 @@ async def test_a_peer_that_cuts_every_answer_short_takes_turns_with_the_others()
     assert [peer for peer, _ in answers.asked[:2]] == ["junk", "honest"]
 
 
-async def test_among_those_who_cut_answers_short_the_one_whose_turn_is_longest_ago_is_next() -> None:
+async def test_among_those_who_cut_answers_short_the_one_whose_turn_is_longest_ago_is_next(short: None) -> None:
     def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool] | None:
         if serial == 9:
             done.set()
@@ -241,3 +250,67 @@ async def test_what_a_dagsync_did_not_bring_is_asked_for_once_over_bitswap() -> 
         while fetching._pool:
             await trio.lowlevel.checkpoint()
     assert network.wanted == [([A], "junk"), ([B], None)]
+
+
+async def test_a_peer_that_cuts_its_answers_short_for_nothing_is_not_asked_again_soon() -> None:
+    """Each answer would cost us a request of many times its size."""
+
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool]:
+        if peer == "honest":
+            done.set()
+            return {}, True
+        return {b"junk%d" % serial: (b"junk%d" % (serial + 1),)}, False
+
+    done = trio.Event()
+    answers = Answers(answer)
+    async with running(answers, b"junk1") as (fetching, _, _):
+        fetching.want([b"junk1"], "junk")
+        await done.wait()
+        assert list(fetching._shunned) == ["junk"]
+    assert [peer for peer, _ in answers.asked] == ["junk", "honest"]
+
+
+async def test_what_a_peer_was_not_asked_for_is_not_taken_for_what_it_lacks() -> None:
+    """More is wanted than a request holds, and something is spoken of while the answer comes."""
+    invented = [b"%036d" % n for n in range(2 * MAX_WANTS)]
+
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool]:
+        assert len(wants) <= MAX_WANTS
+        if serial == 1:
+            fetching.want([B], "honest")
+        if B in wants:
+            done.set()
+        return {name: () for name in wants if name in (A, B)}, True
+
+    done = trio.Event()
+    answers = Answers(answer)
+    async with running(answers, A, B, *invented) as (fetching, _, wants):
+        fetching.want(invented, "")
+        fetching.want([A], "honest")
+        await done.wait()
+        while wants & {A, B}:
+            await trio.lowlevel.checkpoint()
+    assert answers.asked[0][0] == "honest"
+    assert answers.asked[0][1][0] == A, "what the peer spoke of comes first"
+
+
+async def test_what_does_not_fit_is_not_what_somebody_spoke_of() -> None:
+    invented = [b"%036d" % n for n in range(MAX_BITSWAP + 1)]
+    async with running(Answers(lambda peer, wants, serial: ({}, True)), A, *invented) as (fetching, network, _):
+        fetching.want(invented, "")
+        fetching.want([A], "honest")
+        while not any(A in names for names, _ in network.wanted):
+            await trio.lowlevel.checkpoint()
+        assert fetching.asked(A)
+
+
+async def test_a_want_that_bitswap_has_lost_is_asked_for_again(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A metadata file that shares it may have been given up."""
+    fetching, network = fetcher()
+    fetching.want([A], "alice")
+    nursery.start_soon(fetching.run_rotation)
+    await trio.sleep(module.ROTATION * 2.5)
+    assert network.wanted[1:] == [([A], None)] * 3
+    nursery.cancel_scope.cancel()

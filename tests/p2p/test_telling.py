@@ -12,9 +12,10 @@ from betar_tui.errors import StoreError
 from betar_tui.p2p import inbox, replication
 from betar_tui.p2p.replication import Replication
 from betar_tui.p2p.roots import Roots
-from betar_tui.p2p.types import PeerJoined, ReceivedBroadcast
+from betar_tui.p2p.types import PeerJoined, ReceivedBlock, ReceivedBroadcast
 from betar_tui.p2p.writer import Applied, Outcome, RawBlock
 from betar_tui.replica import Head, Node, Replica, cid, decode_broadcast, encode_broadcast
+from betar_tui.replica.node import encode_node
 
 from ..simulation.lab import node
 from ..simulation.memory import MemoryPort
@@ -85,6 +86,10 @@ class Writer:
             raise StoreError("the disk is full")
         self.batches.append([each.cid for each in blocks])
         return Outcome((), {}, 0)
+
+    async def lacking(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
+        await trio.lowlevel.checkpoint()
+        return self.replica.missing(cids)
 
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         if self.busy:
@@ -398,3 +403,22 @@ async def test_what_is_written_now_is_no_part_of_a_sync_that_gets_nowhere(teller
         teller.writer.merged(node((), [(f"/agents/{n}", b"1")], (), 1), "alice")
     assert teller.replication.pending == 1
     assert teller.replication.progress is None
+
+
+async def test_what_a_block_that_is_no_delta_links_to_is_wanted_no_more(teller: Teller, nursery: trio.Nursery) -> None:
+    """It was asked for when that block came; nothing that was merged links to it."""
+    invented = [cid.of(b"%d" % n) for n in range(3)]
+    block = encode_node(invented, b"\xff")
+    name = cid.of(block)
+
+    async def refuse(blocks: Sequence[RawBlock]) -> Outcome:
+        return Outcome(tuple((each, "no delta") for each in blocks), {}, 0)
+
+    teller.writer.merge = refuse  # type: ignore[method-assign]
+    teller.replication.fetcher.want([name], "mallory")
+    await teller.replication.give(ReceivedBlock(name, block, "mallory"))
+    assert teller.replication.pending == 4
+    nursery.start_soon(teller.replication.run_merges)
+    await wait_all_tasks_blocked()
+    assert teller.replication.pending == 0
+    assert teller.replication.fetcher.is_refused(name)

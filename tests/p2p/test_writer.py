@@ -143,7 +143,7 @@ async def test_single_puts_in_a_row_are_done_in_the_loops_thread_and_nothing_els
         assert not any([await in_row({"/agents/b": b"1", "/agents/c": b"1"}) for _ in range(5)])
         assert not any([await in_row({"/agents/b": b"1"}, ("/agents/c",)) for _ in range(5)])
         assert not any([await in_row({}, ("/agents/a",)) for _ in range(5)])
-        await writer.merge_nodes([node((), [("/agents/z", b"1")], (), MAX_PRIORITY)], "alice")
+        await writer.merge_nodes([node((), [("/agents/a", b"1")], (), MAX_PRIORITY)], "alice")
         # Each removes what is there, however much that is.
         assert not any([await _row_of(writer, row, here) for _ in range(5)])
         free = False

@@ -12,7 +12,7 @@ from ..interop.driver import build_gopeer, go_available
 from ..interop.mesh import Report, live
 
 COUNT = 300
-PATIENCE = 180.0
+PATIENCE = 300.0
 
 
 def run(count: int, first: int) -> tuple[int, int]:

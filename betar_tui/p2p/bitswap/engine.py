@@ -47,7 +47,7 @@ OUTSTANDING_PRESENCES = 8192
 LOOKUP_BATCH = 32
 PRESENCES_PER_MESSAGE = 2048
 STREAMS_PER_PEER = 32
-FRAME_COST, TURN = 512, 64 << 10  # each message counts so many bytes more; after so many others get a turn
+TURN = 64 << 10  # after so many bytes others get a turn
 # Between two openings of our stream to a peer; a stream that lasted makes the pause short again.
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
 LASTED = 10.0
@@ -220,8 +220,8 @@ class Bitswap:
         taken = 0
         while (raw := await frames.next()) is not None and not self.barred(peer):
             await self._take_in(peer, decode(raw))
-            taken += FRAME_COST + len(raw)
-            if taken >= TURN:  # one read may bring a quarter of a million empty messages
+            taken += len(raw)
+            if taken >= TURN:  # one read may bring several times as many
                 taken = 0
                 await trio.lowlevel.checkpoint()
 
