@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import trio
-from libp2p.abc import IHost, INetStream
+from libp2p.abc import IHost, IMuxedConn, INetStream
 from libp2p.identity.identify.identify import (
     ID as IDENTIFY,
 )
@@ -62,7 +62,8 @@ class Identifier:
         self._host = host
         self._agent = agent
         self._learned = learned
-        self._pushed: dict[str, bytes] = {}  # peer -> its newest push, which somebody waits to look at
+        # By peer: its newest push, which somebody waits to look at, and the connection that it came by.
+        self._pushed: dict[str, tuple[bytes, IMuxedConn]] = {}
         self._next_look: dict[str, float] = {}
         self.handlers = {IDENTIFY: self._answer, PUSH: self._receive_push}
 
@@ -103,24 +104,26 @@ class Identifier:
             message = await FrameReader(stream, MAX_MESSAGE).next()
         await _close(stream)
         if message is not None:
-            await self._look_at(str(stream.muxed_conn.peer_id), message)
+            await self._look_at(str(stream.muxed_conn.peer_id), message, stream.muxed_conn)
         await _see_off(stream)
 
-    async def _look_at(self, peer: str, message: bytes) -> None:
+    async def _look_at(self, peer: str, message: bytes, connection: IMuxedConn) -> None:
         """Learn from a push. Parsing one may take a tenth of a second, so a peer that pushes often is looked at now and
-        then: of those that come meanwhile, only the newest counts."""
+        then: of those that come meanwhile, only the newest counts, and only while its connection is there. On the next one
+        the peer is asked anew, and may be another version."""
         waited_for = peer in self._pushed
-        self._pushed[peer] = message
+        self._pushed[peer] = message, connection
         if waited_for:
             return
         try:
             await trio.sleep_until(self._next_look.get(peer, 0))
         finally:
-            message = self._pushed.pop(peer)
+            message, connection = self._pushed.pop(peer)
         now = trio.current_time()
         self._next_look = {each: when for each, when in self._next_look.items() if when > now}
         self._next_look[peer] = now + PUSH_PAUSE
-        self._learned(peer, parse(message, peer))
+        if not connection.is_closed:
+            self._learned(peer, parse(message, peer))
 
     def _message(self, stream: INetStream) -> bytes:
         observed = _remote_address_to_multiaddr(stream.get_remote_address())

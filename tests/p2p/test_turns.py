@@ -123,16 +123,26 @@ async def test_of_many_pushes_the_first_and_the_newest_are_looked_at(
 
     monkeypatch.setattr(identify, "parse", counted)
     identifier = Identifier(cast(Any, SimpleNamespace()), "", learned)
+    connection: Any = SimpleNamespace(is_closed=False)
     start = trio.current_time()
     async with trio.open_nursery() as nursery:
         for number in range(50):
             message = Identify(agent_version=f"{number}").SerializeToString()
-            nursery.start_soon(identifier._look_at, "chatty", message)
+            nursery.start_soon(identifier._look_at, "chatty", message, connection)
             await trio.testing.wait_all_tasks_blocked()
-        nursery.start_soon(identifier._look_at, "other", Identify(agent_version="quiet").SerializeToString())
+        nursery.start_soon(
+            identifier._look_at, "other", Identify(agent_version="quiet").SerializeToString(), connection
+        )
     assert looks == [("chatty", "0", 0.0), ("other", "quiet", 0.0), ("chatty", "49", identify.PUSH_PAUSE)]
     assert len(parsed) == 3
     for _ in range(100):
-        await identifier._look_at("later", Identify(agent_version="x").SerializeToString())
+        await identifier._look_at("later", Identify(agent_version="x").SerializeToString(), connection)
     assert set(identifier._next_look) == {"later"}
     assert not identifier._pushed
+    # What waits when its connection goes is older than what the peer says on the next one.
+    looks.clear()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(identifier._look_at, "later", Identify(agent_version="old").SerializeToString(), connection)
+        await trio.testing.wait_all_tasks_blocked()
+        connection.is_closed = True
+    assert looks == []
