@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from betar_tui.errors import ListingError
 from betar_tui.market import unixfs
-from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, dialect_of, encode
+from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, encode
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
 from betar_tui.market.provenance import Signer
 from betar_tui.replica import cid as cids
@@ -84,10 +84,7 @@ def render(
         fields["signature"] = signer.sign(fields)
     except ValueError as error:
         raise ListingError(f"the listing has a value that cannot be signed: {error}", "metadata") from error
-    value = encode(fields)
-    if fields.get(dialect_of(fields).seller) == signer.peer_id:
-        signer.made(value)
-    return Rendered(value, file)
+    return Rendered(encode(fields), file)
 
 
 def _in_betar_go(fields: Mapping[str, object]) -> tuple[Document, tuple[bytes, bytes]]:

@@ -255,6 +255,9 @@ class Seller:
         before = {key: self._own.intents.get(key) for key in values}
         intents = {key: Intent(dict(each.document), each.at) for key, each in values.items()}
         await self._own.keep_files(dict(each.rendered.file for each in values.values() if each.rendered.file))
+        for each in values.values():
+            if each.document["seller_id"] == self._signer.peer_id:
+                self._signer.made(each.rendered.value)
         try:
             written = await self._writer.write(
                 {key: each.rendered.value for key, each in values.items()}, (), records(intents)

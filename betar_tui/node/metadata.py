@@ -64,6 +64,7 @@ class MetadataFiles:
             self._expire(network)
             await self._line_up()
             await self._ask(network)
+            network.want(list(self._asked))  # the replica may have wanted the same block, and wants it no more
             with trio.move_on_after(PATIENCE):
                 await self._changed.wait()
             await trio.sleep(PAUSE)

@@ -63,7 +63,7 @@ PACK_PAUSE, PACK_INTERVAL = 0.05, 30.0
 BULK, QUIET = 32, 2.0
 """Nothing is packed within so many seconds of a merge of so many deltas."""
 PATIENCE = 10
-"""So many times packing is put off; then a slice is packed all the same."""
+"""So many times packing is put off; then all that is due is packed all the same."""
 
 
 @asynccontextmanager
@@ -187,15 +187,18 @@ class Node:
     async def _pack(self) -> int:
         """Pack a slice of old history, unless history is just coming in; how many blocks it was. Wanted blocks are no reason
         to wait: anybody can make us want some that nobody has."""
-        if trio.current_time() - self._bulk_merged < QUIET and self._put_off < PATIENCE:
+        busy = trio.current_time() - self._bulk_merged < QUIET
+        if busy and self._put_off < PATIENCE:
             self._put_off += 1
             return 0
-        self._put_off = 0
+        packed = 0
         try:
-            return await trio.to_thread.run_sync(self._store.pack, PACKED_AT_ONCE)
+            packed = await trio.to_thread.run_sync(self._store.pack, PACKED_AT_ONCE)
         except StoreError:
             log.exception("packing old history failed; it is tried again")
-            return 0
+        if not busy or not packed:
+            self._put_off = 0
+        return packed
 
     async def keep_verdicts(self) -> None:
         """Remember what signatures showed: looking costs a start with many listings seconds."""

@@ -210,7 +210,7 @@ class Fetcher:
         self._syncing = trio.CancelScope()
         try:
             with self._syncing:
-                await self._fetch(peer, wants, lacking)
+                await self._fetch(peer, wants)
         except DecodeError as error:
             self._shun(peer)
             self._network.charge(peer, str(error))
@@ -222,8 +222,9 @@ class Fetcher:
         if self._held:
             return
         # What was found missing on the way is wanted now, from this peer first if its answer was cut short.
+        named = peer if peer in self._cut else ""
         for name in self._writer.replica.wants.difference(self._bitswap, self._refused):
-            self._pool.setdefault(name, peer)
+            self._pool.setdefault(name, named)
 
     def _is_wanted(self, name: bytes) -> bool:
         return name in self._pool or self._writer.replica.is_wanted(name)
@@ -233,8 +234,8 @@ class Fetcher:
         if self._network.supports(peer, PROTOCOL):
             self._shunned[peer] = trio.current_time() + SHUNNED
 
-    async def _fetch(self, peer: str, wants: list[bytes], lacking: frozenset[bytes]) -> None:
-        """Merge what a peer has of these; `lacking` is what it was found not to have. Raises NetworkError, DecodeError."""
+    async def _fetch(self, peer: str, wants: list[bytes]) -> None:
+        """Merge what a peer has of these. Raises NetworkError, DecodeError."""
         heads = sorted(self._writer.replica.heads.items(), key=lambda head: -head[1])
         names = [name for name, _ in heads]
         haves = await trio.to_thread.run_sync(locator, names, self._lookup, MAX_HAVES)
@@ -254,7 +255,8 @@ class Fetcher:
                         raise NetworkError(f"{peer} answers a dagsync with {size / waited:.0f} bytes a second")
                 elif piece.trailer.complete:
                     self._cut.pop(peer, None)
-                    unasked = self._pool.keys() - lacking.union(wants)
+                    lacking = self._lacking.get(peer, frozenset())  # less what it spoke of meanwhile
+                    unasked = (self._pool.keys() | self._bitswap.keys()) - lacking.union(wants)
                     self._lacking[peer] = (frozenset(self._pool) | self._writer.replica.wants) - unasked
                 elif blocks < MIN_BLOCKS and size < MIN_BYTES:
                     raise NetworkError(f"{peer} cut its dagsync answer short after {blocks} blocks")

@@ -62,8 +62,8 @@ class Identifier:
         self._host = host
         self._agent = agent
         self._learned = learned
-        # By peer: its newest push, which somebody waits to look at, and the connection that it came by.
-        self._pushed: dict[str, tuple[bytes, IMuxedConn]] = {}
+        # By peer: its newest push by each connection, the newest last; somebody waits to look at them.
+        self._pushed: dict[str, dict[IMuxedConn, bytes]] = {}
         self._next_look: dict[str, float] = {}
         self.handlers = {IDENTIFY: self._answer, PUSH: self._receive_push}
 
@@ -109,21 +109,25 @@ class Identifier:
 
     async def _look_at(self, peer: str, message: bytes, connection: IMuxedConn) -> None:
         """Learn from a push. Parsing one may take a tenth of a second, so a peer that pushes often is looked at now and
-        then: of those that come meanwhile, only the newest counts, and only while its connection is there. On the next one
-        the peer is asked anew, and may be another version."""
+        then: of those that come meanwhile, only the newest counts whose connection is there. One that comes back is asked
+        anew, and may be another version."""
         waited_for = peer in self._pushed
-        self._pushed[peer] = message, connection
+        pushed = self._pushed.setdefault(peer, {})
+        pushed.pop(connection, None)
+        pushed[connection] = message
         if waited_for:
             return
         try:
             await trio.sleep_until(self._next_look.get(peer, 0))
         finally:
-            message, connection = self._pushed.pop(peer)
+            pushed = self._pushed.pop(peer)
         now = trio.current_time()
         self._next_look = {each: when for each, when in self._next_look.items() if when > now}
         self._next_look[peer] = now + PUSH_PAUSE
-        if not connection.is_closed:
-            self._learned(peer, parse(message, peer))
+        for connection, message in reversed(pushed.items()):
+            if not connection.is_closed:
+                self._learned(peer, parse(message, peer))
+                break
 
     def _message(self, stream: INetStream) -> bytes:
         observed = _remote_address_to_multiaddr(stream.get_remote_address())

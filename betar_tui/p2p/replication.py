@@ -338,7 +338,7 @@ class Replication:
         for block, reason in outcome.bad:
             if block.author:
                 self._network.charge(block.author, f"block {cid.to_str(block.cid)}: {reason}")
-            with suppress(DecodeError):  # what it links to was asked for when it came
+            with suppress(DecodeError):  # what a block links to is asked for when it comes
                 self._give_up([link for link in links_of(block.data) if link not in self._roots])
         self.fetcher.refuse([block.cid for block, _ in outcome.bad])
         for peer, names in outcome.wants.items():

@@ -8,6 +8,7 @@ replica changed. A cancelled caller does not stop what has begun: the change is 
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -129,10 +130,16 @@ class ReplicaWriter:
 
         def reserve() -> Callable[[], None] | None:
             give_back = self._reserve()
-            if give_back is not None and any(map(self.replica.put_removes, puts)):
-                give_back()
+            if give_back is None:
                 return None
-            return give_back
+            brief = False
+            try:
+                with suppress(StoreError):  # the job will meet it as well
+                    brief = not any(map(self.replica.put_removes, puts))
+            finally:
+                if not brief:
+                    give_back()
+            return give_back if brief else None
 
         return await self._alone(work, reserve if len(puts) == 1 and not wanted else None)
 

@@ -15,6 +15,8 @@ from betar_tui.replica.port import Port
 from betar_tui.replica.rules import Ancestry, Facts, Growth, values_after
 from betar_tui.store.facts import BlockRow, Changes, Winner
 
+_CEILING = 1 << 62
+"""No honest delta has this height; one that has is not surpassed unless a head has it too."""
 _DELTA_OVERHEAD = 64
 _LINK_SIZE = 46
 _TOMBSTONE_SIZE = 72
@@ -133,25 +135,40 @@ class Replica:
                 raise BetarError(
                     f"{key[:80]} and its value of {len(value)} bytes are more than a delta may carry; shorten them"
                 )
-        winners = self._port.winners(puts.keys())
-        # What is there may be higher than every head: above blocks that are still to come, or were never there, or below a
-        # hostile block that is lower. A new value is to win all the same.
-        height = min(max((winner.height for winner in winners.values()), default=0) + 1, delta.MAX_PRIORITY)
-        unsurpassed = [key for key, winner in winners.items() if winner.height >= delta.MAX_PRIORITY]
-        tombstones = [(key, block) for key in deletes for block in self._port.live(key)]
-        tombstones += [(key, block) for key in unsurpassed for block in self._port.live(key, delta.MAX_PRIORITY)]
+        height, removed = self._above(puts)
+        tombstones = [*((key, block) for key in deletes for block in self._port.live(key)), *removed]
         room = MAX_EMITTED - _DELTA_OVERHEAD - _LINK_SIZE * max(1, min(len(self._ancestry.heads), MAX_LINKS))
         for some_puts, some_tombstones in _batches(puts, tombstones, room):
-            # A head at the greatest height leaves nothing above it: the value then decides.
-            above = min(self._ancestry.height + 1, delta.MAX_PRIORITY)
-            yield self._write_one(some_puts, some_tombstones, max(height, above), at, own or {})
+            yield self._write_one(some_puts, some_tombstones, max(height, self._next_height), at, own or {})
             own = None
 
     def put_removes(self, key: str) -> bool:
-        """Whether a put of this key has to remove versions that are there, thousands perhaps: a hostile delta gave it the
-        greatest height, and only without that does a new value win."""
-        winner = self._port.winners([key]).get(key)
-        return winner is not None and winner.height >= delta.MAX_PRIORITY
+        """Whether a put of this key has to remove versions that are there, thousands perhaps (see `_above`)."""
+        winner = self._port.winners([keys.clean(key)]).get(keys.clean(key))
+        return winner is not None and winner.height >= max(_CEILING, self._next_height)
+
+    def _above(self, puts: Mapping[str, bytes]) -> tuple[int, list[tuple[str, bytes]]]:
+        """The height at which new values of these keys win over what is there, and what must be removed for that.
+
+        What is there may be higher than every head: it lies above blocks that are still to come, or were never there, or
+        below a hostile block that is lower. Where its height is absurd, it is removed instead: our delta is a head for
+        everybody, and Go peers begin at 0 again above the greatest height.
+        """
+        limit = max(_CEILING, self._next_height)
+        heights, removed = [0], list[tuple[str, bytes]]()
+        for key, winner in self._port.winners(puts.keys()).items():
+            best: Winner | None = winner
+            if winner.height >= limit:
+                absurd = self._port.live(key, limit)
+                removed += [(key, block) for block in absurd]
+                best = self._port.greatest(key, absurd)
+            heights.append(best.height if best else 0)
+        return max(heights) + 1, removed
+
+    @property
+    def _next_height(self) -> int:
+        # A head at the greatest height leaves nothing above it: the value then decides.
+        return min(self._ancestry.height + 1, delta.MAX_PRIORITY)
 
     def _write_one(
         self,

@@ -7,8 +7,8 @@ from betar_tui.errors import DecodeError, ListingError
 from betar_tui.market import unixfs
 from betar_tui.market.compose import new_document, patched, render
 from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, DOCUMENTS
-from betar_tui.market.marketplace import ListingDraft, ListingPatch, Provenance
-from betar_tui.market.provenance import Signer, verify
+from betar_tui.market.marketplace import ListingDraft, ListingPatch
+from betar_tui.market.provenance import verify
 from betar_tui.replica import cid
 from betar_tui.replica.protobuf import fields, write_bytes
 
@@ -51,20 +51,6 @@ def test_a_bad_field_is_named(draft, field):
     with pytest.raises(ListingError) as error:
         new_document(draft, SIGNER.peer_id, ())
     assert error.value.field == field
-
-
-@pytest.mark.parametrize("dialect", [DOCUMENTS, BETAR_GO])
-def test_a_signer_vouches_for_what_it_made_for_itself(dialect):
-    signer, other = Signer(b"\x05" * 32), Signer(b"\x06" * 32)
-    own = new_document(ListingDraft("a", 1), signer.peer_id, ())
-    value = render(own, dialect, signer, NOW).value
-    assert not other.vouches(value)
-    assert verify_value(value, signer) is Provenance.VERIFIED
-    assert signer.vouches(value)
-    others = new_document(ListingDraft("a", 1), other.peer_id, ())
-    value = render(others, dialect, signer, NOW).value
-    assert verify_value(value, other) is Provenance.INVALID
-    assert not signer.vouches(value)
 
 
 def verify_value(value, seller):

@@ -63,10 +63,11 @@ class Wants:
         self.told: list[bytes] = []
 
     def want(self, names: Iterable[bytes]) -> None:
-        names = list(names)
-        self.asked += names
-        self.rounds.append(len(names))
-        self.open.update(names)
+        fresh = [name for name in names if name not in self.open]
+        if fresh:
+            self.asked += fresh
+            self.rounds.append(len(fresh))
+            self.open.update(fresh)
 
     def cancel(self, names: Iterable[bytes]) -> None:
         self.open.difference_update(names)
@@ -231,3 +232,23 @@ async def test_two_texts_that_name_one_file_are_asked_for_once_and_both_describe
     )
     assert market.network.asked == [HONEST]
     assert [market.description(text) for text in texts] == ["honest"] * 2
+
+
+async def test_a_file_whose_want_somebody_else_gave_up_is_asked_for_again(autojump_clock: MockClock) -> None:
+    """The replica shares it when a hostile delta links to it."""
+    market = Market()
+
+    def list_it() -> None:
+        market.list(cid.to_str(HONEST))
+
+    def give_up() -> None:
+        market.network.cancel([HONEST])
+        market.files.listings_changed()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(market.files.run, market.network)
+        for change in (list_it, give_up):
+            change()
+            await trio.sleep(2 * metadata.PAUSE)
+            assert market.network.open == {HONEST}
+        nursery.cancel_scope.cancel()

@@ -9,8 +9,11 @@ from nacl.exceptions import CryptoError
 from trio.testing import wait_all_tasks_blocked
 
 from betar_tui.errors import ListingError, StoreError
+from betar_tui.market.compose import new_document
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
+from betar_tui.market.provenance import Signer
 from betar_tui.node import Node, open_node
+from betar_tui.replica import keys
 from betar_tui.store.database import Store
 
 from ..peers.harness import config
@@ -134,15 +137,27 @@ async def put_while_held(node: Node, go_on: threading.Event) -> None:
         go_on.set()
 
 
-async def test_own_values_are_read_back_without_a_look_at_their_signature(tmp_path, monkeypatch):
+@pytest.mark.parametrize("dialect", ["documents", "betar-go"])
+async def test_own_values_are_read_back_without_a_look_at_their_signature(tmp_path, monkeypatch, dialect):
     def refuse(*_: object) -> bytes:
         raise CryptoError("no signature is genuine")
 
     monkeypatch.setattr("nacl.signing.VerifyKey.verify", refuse)
-    async with open_node(config(tmp_path), network=False) as node:
+    async with open_node(config(tmp_path, listing_dialect=dialect), network=False) as node:
         (receipt,) = await node.publish([ListingDraft("one", 1)])
         await node.update(receipt.id, ListingPatch(price=2.0))
+        await node._seller.round()
         (listing,) = (await node.listings()).listings
         assert (listing.price, listing.mine) == (2.0, True)
         value = (await node.show(receipt.id)).raw.encode()
         assert not node._seller._signer.vouches(value), "once"
+        assert not node._seller._signer._made, "nor is anything known that is not to be written"
+
+
+async def test_a_document_of_another_seller_is_not_taken_for_ours_though_we_write_it(tmp_path):
+    """One that was remembered when the data directory had another key."""
+    async with open_node(config(tmp_path), network=False) as node:
+        other = new_document(ListingDraft("theirs", 1), Signer(b"\x06" * 32).peer_id, ())
+        await node._seller._put({keys.of_agent(str(other["id"])): node._seller._value_of(other)})
+        page = await node.listings()
+        assert (page.listings, page.invalid) == ((), 1)

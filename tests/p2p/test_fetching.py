@@ -314,3 +314,27 @@ async def test_a_want_that_bitswap_has_lost_is_asked_for_again(
     await trio.sleep(module.ROTATION * 2.5)
     assert network.wanted[1:] == [([A], None)] * 3
     nursery.cancel_scope.cancel()
+
+
+async def test_what_a_peer_speaks_of_again_while_it_answers_is_asked_of_it_again() -> None:
+    """It had been found not to have it, and has got it meanwhile."""
+
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool]:
+        if serial == 1 or peer == "junk":
+            return {}, True  # it lacks A
+        if B in wants:
+            fetching.want([A], "honest")
+            return {B: ()}, True
+        done.set()
+        return {A: ()}, True
+
+    done = trio.Event()
+    answers = Answers(answer)
+    async with running(answers) as (fetching, network, _):
+        fetching.want([A], "honest")
+        while not fetching._lacking.get("honest"):
+            await trio.lowlevel.checkpoint()
+        fetching.arrived([A])
+        fetching.want([B], "honest")
+        await done.wait()
+    assert answers.asked[-1] == ("honest", [A])

@@ -34,6 +34,10 @@ class Turns:
             self.count += 1
 
 
+class Connection:
+    is_closed = False
+
+
 class Piece:
     """A stream that brings all of its bytes with the first read."""
 
@@ -123,7 +127,7 @@ async def test_of_many_pushes_the_first_and_the_newest_are_looked_at(
 
     monkeypatch.setattr(identify, "parse", counted)
     identifier = Identifier(cast(Any, SimpleNamespace()), "", learned)
-    connection: Any = SimpleNamespace(is_closed=False)
+    connection: Any = Connection()
     start = trio.current_time()
     async with trio.open_nursery() as nursery:
         for number in range(50):
@@ -146,3 +150,9 @@ async def test_of_many_pushes_the_first_and_the_newest_are_looked_at(
         await trio.testing.wait_all_tasks_blocked()
         connection.is_closed = True
     assert looks == []
+    other: Any = Connection()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(identifier._look_at, "later", Identify(agent_version="first").SerializeToString(), other)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(identifier._look_at, "later", Identify(agent_version="2").SerializeToString(), connection)
+    assert [agent for _, agent, _ in looks] == ["first"]

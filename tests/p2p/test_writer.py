@@ -3,7 +3,7 @@
 import gc
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
 import pytest
@@ -148,6 +148,36 @@ async def test_single_puts_in_a_row_are_done_in_the_loops_thread_and_nothing_els
         assert not any([await _row_of(writer, row, here) for _ in range(5)])
         free = False
         assert not await _row_of(writer, row, here)
+    finally:
+        writer.close()
+
+
+async def test_a_look_that_fails_gives_the_store_back(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or no other thread would ever get it again."""
+    held, looks = 0, 0
+
+    def reserve() -> Callable[[], None]:
+        nonlocal held
+        held += 1
+        return give_back
+
+    def give_back() -> None:
+        nonlocal held
+        held -= 1
+
+    def fail(key: str) -> bool:
+        nonlocal looks
+        looks += 1
+        assert held == 1
+        raise StoreError("the disk is broken")
+
+    writer = ReplicaWriter(Replica(port), lambda: 1.0, reserve)
+    monkeypatch.setattr(writer.replica, "put_removes", fail)
+    try:
+        with trio.fail_after(10):
+            while not looks:  # the machine may be slow
+                await writer.write({"/agents/a": b"1"})
+        assert held == 0
     finally:
         writer.close()
 

@@ -60,6 +60,10 @@ LOST = cid.of(b"nobody has this")
             [node([LOST], [("/k", b"vandal %d" % n)], (), height) for n, height in enumerate((2, 3, 4, 2**64 - 1))],
             id="several, also at the height of the next put",
         ),
+        pytest.param(
+            [node((), [("/x", b"")], (), 2**62 + 5), node([LOST], [("/k", b"vandal")], (), 2**62 + 9)],
+            id="absurd, and a head nearly so",
+        ),
     ],
 )
 @pytest.mark.parametrize("restart", [False, True])
@@ -102,18 +106,20 @@ def test_a_put_during_a_sync_takes_nobody_back_to_an_older_value() -> None:
     assert written.tombstones == 0
 
 
-def test_a_put_removes_only_what_has_the_greatest_height() -> None:
+def test_a_put_removes_only_what_has_an_absurd_height() -> None:
     bench = Bench()
     for key in ("/k", "/l"):
         bench.put(key, b"1")
-    bench.merge(node([LOST], [("/k", b"2")], (), MAX_PRIORITY - 1))
+    bench.merge(node([LOST], [("/k", b"2")], (), 9))
     assert not bench.replica.put_removes("/k")
-    bench.merge(node([LOST], [("/k", b"3")], (), MAX_PRIORITY), node([LOST], [("/k", b"4")], (), MAX_PRIORITY))
-    assert bench.replica.put_removes("/k")
+    absurd = [node([LOST], [("/k", b"%d" % n)], (), MAX_PRIORITY - n) for n in range(3)]
+    bench.merge(*absurd)
+    assert bench.replica.put_removes("k")
     assert not bench.replica.put_removes("/l")
     assert not bench.replica.put_removes("/none")
-    assert bench.put("/k", b"0").tombstones == 2
+    assert bench.put("/k", b"0").tombstones == 3
     assert bench.map["/k"] == b"0"
+    assert bench.replica.height == 10, "Go peers begin at 0 again above the greatest one"
 
 
 def test_one_key_twice_in_a_delta() -> None:
