@@ -7,12 +7,11 @@ metadata and are refused.
 
 import base64
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 
 from betar_tui.errors import DecodeError
 from betar_tui.replica import cid
-from betar_tui.replica.protobuf import BYTES, VARINT, fields, write_bytes, write_varint
+from betar_tui.replica.protobuf import BYTES, VARINT, Budget, write_bytes, write_varint
 
 MAX_FILE = 64 << 10
 """The largest file that is read as metadata, in bytes."""
@@ -24,8 +23,6 @@ MAX_CID = 128
 """The longest text that is read as a CID, in characters."""
 
 _RAW_TYPE, _FILE_TYPE = 0, 2
-
-Field = tuple[int, int, int, int]
 
 
 def encode_file(content: bytes) -> tuple[bytes, bytes]:
@@ -83,7 +80,7 @@ def _decode_any(text: str) -> bytes:
 
 def _data(block: bytes) -> tuple[int, int]:
     data = (0, 0)
-    for number, kind, a, b in _few(fields(block, 0, len(block))):
+    for number, kind, a, b in _budget().fields(block, 0, len(block)):
         if number == 2:
             raise DecodeError("the file has more than one block, which metadata never has")
         if number != 1 or kind != BYTES:
@@ -95,7 +92,7 @@ def _data(block: bytes) -> tuple[int, int]:
 def _content(block: bytes, start: int, end: int) -> bytes:
     kind_of_file = -1
     content = b""
-    for number, kind, a, b in _few(fields(block, start, end)):
+    for number, kind, a, b in _budget().fields(block, start, end):
         if number == 1 and kind == VARINT:
             kind_of_file = a
         elif number == 2 and kind == BYTES:
@@ -105,9 +102,5 @@ def _content(block: bytes, start: int, end: int) -> bytes:
     return content
 
 
-def _few(some: Iterator[Field]) -> Iterator[Field]:
-    """These fields, as long as they are no more than a file has."""
-    for number, each in enumerate(some):
-        if number == MAX_FIELDS:
-            raise DecodeError(f"the file has more than {MAX_FIELDS} fields in one message")
-        yield each
+def _budget() -> Budget:
+    return Budget(MAX_FIELDS, "a message of the file")

@@ -100,8 +100,9 @@ class Fetcher:
         """Fetch these, if nobody is asked for them yet, from `peer` first ("" for anybody). `announced` ones are heads
         that a peer just spoke of, no part of a history."""
         names = [name for name in names if name not in self._refused]
-        if peer:
-            self._pool.update((name, peer) for name in [each for each in names if self._pool.get(each) == ""])
+        for name in names if peer else ():
+            if self._pool.get(name) == "":
+                self._pool[name] = peer
         fresh = [name for name in names if not self.asked(name)]
         if not fresh or (self._held and not announced):
             return
@@ -124,11 +125,12 @@ class Fetcher:
         if gone:
             self._network.cancel(gone)
 
-    def refuse(self, names: Iterable[bytes]) -> None:
+    def refuse(self, names: Collection[bytes]) -> None:
         """These blocks are what their CIDs say, and no deltas: they are not asked for again, whatever links to them."""
         for name in names:
-            self._refused[name] = self._refused.pop(name, None)
-            self.arrived((name,))
+            self._refused.pop(name, None)
+            self._refused[name] = None
+        self.arrived(names)
         for name in list(self._refused)[: max(0, len(self._refused) - MAX_REFUSED)]:
             del self._refused[name]
 
@@ -167,9 +169,7 @@ class Fetcher:
 
     def _pass_by(self) -> None:
         """Ask over Bitswap for what has waited behind a dagsync since the last time, first for what others spoke of."""
-        late = (
-            [name for name in self._pool if name in self._waiting and name not in self._bitswap] if self.source else []
-        )
+        late = [name for name in self._pool if self.source and name in self._waiting and name not in self._bitswap]
         late.sort(key=lambda name: self._pool[name] in ("", self.source))
         asked: dict[str, list[bytes]] = {}
         for name in late[:MAX_OVERDUE]:

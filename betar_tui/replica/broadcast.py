@@ -6,13 +6,11 @@ Go takes any unknown top-level field for an old raw-CID message, so nothing is e
 `Head` it passes over, which is where our own peers carry the head's block.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import count
 
-from betar_tui.errors import DecodeError
 from betar_tui.replica import cid
-from betar_tui.replica.protobuf import BYTES, fields, write_bytes
+from betar_tui.replica.protobuf import BYTES, Budget, write_bytes
 
 MAX_INLINE = 16 << 10
 """The largest block that travels inside a broadcast, in bytes."""
@@ -22,7 +20,6 @@ MAX_FIELDS = 64 << 10
 """How many fields it may have, those of heads that are looked at included: more than there are in a megabyte of Go's."""
 
 _HEADS, _CID, _BLOCK = 1, 1, 15
-_Field = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +34,8 @@ def decode_broadcast(payload: bytes) -> tuple[Head, ...]:
     """The heads of a broadcast, or the one of the old raw-CID form. Raises DecodeError; one bad CID spoils it all."""
     heads: list[Head] = []
     legacy = False
-    budget = count(1)
-    for number, kind, a, b in _counted(fields(payload, 0, len(payload)), budget):
+    budget = Budget(MAX_FIELDS, "a broadcast")
+    for number, kind, a, b in budget.fields(payload, 0, len(payload)):
         if number != _HEADS or kind != BYTES:
             legacy = True
         elif len(heads) < MAX_HEADS:
@@ -57,17 +54,10 @@ def encode_broadcast(heads: Iterable[Head]) -> bytes:
     return b"".join(out)
 
 
-def _counted(some: Iterator[_Field], budget: Iterator[int]) -> Iterator[_Field]:
-    for each, number in zip(some, budget, strict=False):
-        if number > MAX_FIELDS:
-            raise DecodeError(f"a broadcast has more than {MAX_FIELDS} fields")
-        yield each
-
-
-def _head(payload: bytes, start: int, end: int, budget: Iterator[int]) -> Head:
+def _head(payload: bytes, start: int, end: int, budget: Budget) -> Head:
     target = b""
     block: bytes | None = None
-    for number, kind, a, b in _counted(fields(payload, start, end), budget):
+    for number, kind, a, b in budget.fields(payload, start, end):
         if number == _CID and kind == BYTES:
             target = payload[a:b]
         elif number == _BLOCK and kind == BYTES and b - a <= MAX_INLINE:

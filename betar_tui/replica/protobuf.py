@@ -85,6 +85,24 @@ def fields(buf: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]
             yield number, kind, start, pos
 
 
+class Budget:
+    """How many fields are read of a message and of all that is nested in it: whoever sends millions of empty ones is
+    refused. `what` names the message in the error."""
+
+    def __init__(self, limit: int, what: str) -> None:
+        self._limit = limit
+        self._what = what
+        self._taken = 0
+
+    def fields(self, buf: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+        """See `fields`. Raises DecodeError beyond the limit, too."""
+        for each in fields(buf, pos, end):
+            self._taken += 1
+            if self._taken > self._limit:
+                raise DecodeError(f"{self._what} has more than {self._limit} fields")
+            yield each
+
+
 def _skip(buf: bytes, pos: int, end: int, number: int, kind: int) -> int:
     """The position behind a fixed-size field or a group that starts at `pos`."""
     groups: list[int] = []

@@ -144,7 +144,8 @@ class Replica:
 
     def put_removes(self, key: str) -> bool:
         """Whether a put of this key has to remove versions that are there, thousands perhaps (see `_above`)."""
-        winner = self._port.winners([keys.clean(key)]).get(keys.clean(key))
+        key = keys.clean(key)
+        winner = self._port.winners([key]).get(key)
         return winner is not None and winner.height >= max(_CEILING, self._next_height)
 
     def _above(self, puts: Mapping[str, bytes]) -> tuple[int, list[tuple[str, bytes]]]:

@@ -192,19 +192,18 @@ class Mesh:
             if each not in self._reached(first, others):
                 await _connect(each, first.address)
 
-        async def all_but_broken() -> bool:
+        async def agree(members: Sequence[Member]) -> bool:
+            """These, and we have what the broken ones hold."""
             theirs = [await each.heads() for each in broken]
-            return await self._agree(others) and all([await first.holds(name) for name in set().union(*theirs)])
+            return await self._agree(members) and all([await first.holds(name) for name in set().union(*theirs)])
 
-        whole = [each for each in others if isinstance(each, GoMember)]
         if broken:
             with suppress(AssertionError):
-                await eventually(all_but_broken, within=PATIENCE / 2, what="all but the broken ones agree")
+                await eventually(partial(agree, others), within=PATIENCE / 2, what="all but the broken ones agree")
                 return
-        overwrote = [each for each in whole if await each.overwrote(first)]
+        overwrote = [each for each in others if isinstance(each, GoMember) and await each.overwrote(first)]
         self.report.go_overwritten = len(overwrote)
-        others = [each for each in others if each not in overwrote]
-        if not overwrote or not await all_but_broken():
+        if not overwrote or not await agree([each for each in others if each not in overwrote]):
             raise AssertionError("they do not agree, and no Go peer is to blame")
 
     async def _with_a_hole(self) -> list[GoMember]:

@@ -9,7 +9,7 @@ from betar_tui.market.compose import new_document, patched, render
 from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, DOCUMENTS
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
 from betar_tui.market.provenance import verify
-from betar_tui.replica import cid
+from betar_tui.replica import cid, protobuf
 from betar_tui.replica.protobuf import fields, write_bytes
 
 from .values import NOW, SIGNER, document
@@ -96,7 +96,7 @@ def test_a_block_that_is_too_large_for_metadata_is_not_parsed(monkeypatch):
     def fields(*args: object) -> object:
         raise AssertionError("parsed")
 
-    monkeypatch.setattr(unixfs, "fields", fields)
+    monkeypatch.setattr(protobuf, "fields", fields)
     for block in (write_bytes(1, b"\x08\x02" * (1 << 20)), b"x" * (unixfs.MAX_FILE_BLOCK + 1)):
         for name in (cid.of(block), cid.of_raw(block)):
             with pytest.raises(DecodeError, match="exceeds"):
@@ -112,7 +112,7 @@ def test_fields_without_end_are_not_read(monkeypatch):
             read += 1
             yield each
 
-    monkeypatch.setattr(unixfs, "fields", counted)
+    monkeypatch.setattr(protobuf, "fields", counted)
     for block in (b"\x0a\x00" * 30_000, write_bytes(1, b"\x08\x02" * 30_000)):
         read = 0
         with pytest.raises(DecodeError, match="fields"):

@@ -17,6 +17,7 @@ from betar_tui.replica.protobuf import write_bytes
 from betar_tui.store.facts import Winner
 
 from ..market.values import SIGNER
+from ..peers.harness import eventually
 
 HONEST, BLOCK = unixfs.encode_file(b'{"description":"honest"}')
 
@@ -249,6 +250,6 @@ async def test_a_file_whose_want_somebody_else_gave_up_is_asked_for_again(autoju
         nursery.start_soon(market.files.run, market.network)
         for change in (list_it, give_up):
             change()
-            await trio.sleep(2 * metadata.PAUSE)
-            assert market.network.open == {HONEST}
+            assert not market.network.open
+            await eventually(lambda: market.network.open == {HONEST}, what="it is asked for")
         nursery.cancel_scope.cancel()

@@ -104,7 +104,7 @@ async def test_what_is_no_delta_is_wanted_no_more_whoever_links_to_it() -> None:
     fetching.hold(True)
     fetching.hold(False)
     assert [names for names, _ in network.wanted[1:]] == [[C], [B]]
-    fetching.refuse(b"%036d" % n for n in range(MAX_REFUSED))
+    fetching.refuse([b"%036d" % n for n in range(MAX_REFUSED)])
     fetching.want([A], "bob")
     assert network.wanted[-1] == ([A], "bob"), "only so many are remembered"
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from betar_tui.errors import DecodeError
 from betar_tui.p2p.bitswap.cids import prefix_of
 from betar_tui.replica.cid import MULTIHASH
-from betar_tui.replica.protobuf import BYTES, VARINT, fields, write_bytes, write_varint
+from betar_tui.replica.protobuf import BYTES, VARINT, Budget, write_bytes, write_varint
 
 MAX_MESSAGE = 4 << 20
 MAX_BLOCK = 2 << 20
@@ -82,13 +82,7 @@ class _Draft:
     full: bool = False
     blocks: list[Block] = field(default_factory=list)
     presences: list[Presence] = field(default_factory=list)
-    fields: int = 0
-
-    def count(self) -> None:
-        """One more field: whoever sends millions of empty ones is refused."""
-        self.fields += 1
-        if self.fields > MAX_FIELDS:
-            raise DecodeError(f"a Bitswap message of more than {MAX_FIELDS} fields")
+    budget: Budget = field(default_factory=lambda: Budget(MAX_FIELDS, "a Bitswap message"))
 
 
 def decode(raw: bytes) -> Message:
@@ -96,8 +90,7 @@ def decode(raw: bytes) -> Message:
     if len(raw) > MAX_MESSAGE:
         raise DecodeError(f"a Bitswap message of {len(raw)} bytes")
     draft = _Draft()
-    for number, kind, a, b in fields(raw, 0, len(raw)):
-        draft.count()
+    for number, kind, a, b in draft.budget.fields(raw, 0, len(raw)):
         if number > 4:
             continue
         _expect(BYTES, kind)
@@ -145,8 +138,7 @@ def block_for(cid: bytes, data: bytes) -> Block:
 
 
 def _decode_wantlist(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
-    for number, kind, a, b in fields(raw, pos, end):
-        draft.count()
+    for number, kind, a, b in draft.budget.fields(raw, pos, end):
         if number == 1:
             _expect(BYTES, kind)
             if len(draft.entries) < MAX_ENTRIES:
@@ -159,8 +151,7 @@ def _decode_wantlist(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
 def _decode_entry(raw: bytes, pos: int, end: int, draft: _Draft) -> Entry:
     cid = b""
     priority, cancel, want_type, send_dont_have = 0, 0, 0, 0
-    for number, kind, a, b in fields(raw, pos, end):
-        draft.count()
+    for number, kind, a, b in draft.budget.fields(raw, pos, end):
         if number > 5:
             continue
         _expect(BYTES if number == 1 else VARINT, kind)
@@ -182,8 +173,7 @@ def _decode_entry(raw: bytes, pos: int, end: int, draft: _Draft) -> Entry:
 
 def _decode_payload(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
     prefix = data = b""
-    for number, kind, a, b in fields(raw, pos, end):
-        draft.count()
+    for number, kind, a, b in draft.budget.fields(raw, pos, end):
         if number > 2:
             continue
         _expect(BYTES, kind)
@@ -204,8 +194,7 @@ def _add_block(draft: _Draft, prefix: bytes, data: bytes) -> None:
 def _decode_presence(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
     cid = b""
     have = True
-    for number, kind, a, b in fields(raw, pos, end):
-        draft.count()
+    for number, kind, a, b in draft.budget.fields(raw, pos, end):
         if number == 1:
             _expect(BYTES, kind)
             cid = _cid(raw, a, b)
