@@ -109,7 +109,7 @@ def decode(
 
 def encode(fields: Mapping[str, object]) -> bytes:
     """The value of a listing's fields, compact. Raises ListingError when it is too large."""
-    value = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    value = _COMPACT.encode(fields).encode()
     if len(value) > MAX_VALUE:
         raise ListingError(f"the listing has {len(value)} bytes, at most {MAX_VALUE} are allowed; shorten its texts")
     return value
@@ -160,6 +160,7 @@ def _reject(constant: str) -> object:
 
 
 _JSON = json.JSONDecoder(parse_constant=_reject)
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _string(fields: Mapping[str, object], name: str, default: str | None = None) -> str:

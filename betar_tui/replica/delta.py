@@ -64,10 +64,32 @@ def priority_of(buf: bytes, start: int, end: int) -> int:
 
 def encode(puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, bytes]], priority: int) -> bytes:
     """The delta of these (key, value) pairs and (key, CID) tombstones, the latter in the order of their id bytes."""
-    named = sorted((cid.element_id(block), key) for key, block in tombstones)
     out = [write_bytes(1, write_bytes(1, key.encode()) + write_bytes(3, value)) for key, value in puts]
-    out += [write_bytes(2, write_bytes(1, key.encode()) + write_bytes(2, name.encode())) for name, key in named]
+    for key, block in _in_order(tombstones):
+        out.append(write_bytes(2, write_bytes(1, key.encode()) + write_bytes(2, cid.element_id(block).encode())))
     return b"".join(out) + b"\x18" + write_varint(priority)
+
+
+def layout(
+    puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, bytes]], priority: int, start: int
+) -> Delta:
+    """What `decode` finds in what `encode` makes of these, where it begins at `start`. Keys are clean, each is put once."""
+    elements = []
+    for key, value in puts:
+        start += _field_size(_field_size(len(key.encode())) + _field_size(len(value)))
+        elements.append(Span(key, start - len(value), len(value)))
+    return Delta(tuple(elements), _in_order(tombstones), priority)
+
+
+def _in_order(tombstones: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
+    """Tombstones as they are written: by their id bytes, which are longer names of the same digests, then by key."""
+    named = sorted((cid.element_id(block), key, block) for key, block in dict.fromkeys(tombstones))
+    return tuple((key, block) for _, key, block in named)
+
+
+def _field_size(content: int) -> int:
+    """The bytes that a length-prefixed field of so many bytes takes, with a tag of one byte."""
+    return 1 + max(1, (content.bit_length() + 6) // 7) + content
 
 
 def _element(buf: bytes, start: int, end: int) -> tuple[str, str, tuple[int, int]]:

@@ -9,7 +9,7 @@ sha2-256, since nothing else can be a delta. Received bytes are kept as they are
 in the canonical form: Links first, Name and Tsize always written, links in the order of their CID bytes (PROTOCOL 2).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from betar_tui.errors import DecodeError
@@ -63,6 +63,17 @@ def encode_node(links: Iterable[bytes], data: bytes) -> bytes:
     """The canonical dag-pb block of these links (36-byte CIDs) around an encoded delta."""
     parts = [write_bytes(2, write_bytes(_HASH, link) + b"\x12\x00\x18\x00") for link in sorted(links)]
     return b"".join(parts) + write_bytes(1, data)
+
+
+def compose(
+    links: Iterable[bytes], puts: Sequence[tuple[str, bytes]], tombstones: Sequence[tuple[str, bytes]], height: int
+) -> Node:
+    """A node of ours: what `decode_node` makes of its canonical block, without reading it. Keys are clean, each is put
+    once; links and tombstones are distinct."""
+    ordered = sorted(links)
+    data = delta.encode(puts, tombstones, height)
+    block = encode_node(ordered, data)
+    return Node(cid.of(block), block, tuple(ordered), delta.layout(puts, tombstones, height, len(block) - len(data)))
 
 
 def _sections(block: bytes) -> tuple[tuple[bytes, ...], int, int]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from heapq import nlargest
 
 from betar_tui.errors import BetarError, DecodeError, StoreError
-from betar_tui.replica import cid, delta, keys
-from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS, Node, decode_node, encode_node, links_of
+from betar_tui.replica import delta, keys
+from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS, Node, compose, links_of
 from betar_tui.replica.port import Port
 from betar_tui.replica.rules import Ancestry, Facts, Growth, values_after
 from betar_tui.store.facts import BlockRow, Changes, Winner
@@ -182,8 +182,7 @@ class Replica:
         heads = self._ancestry.heads
         # Those that find no room stay heads, for the next delta.
         links = heads if len(heads) <= MAX_LINKS else nlargest(MAX_LINKS, heads, key=lambda name: (heads[name], name))
-        block = encode_node(links, delta.encode(puts, tombstones, height))
-        node = decode_node(cid.of(block), block)
+        node = compose(links, puts, tombstones, height)
         # Its links are heads, so they are held and complete. It is not: a block that is held with all its links complete is
         # complete itself, and what a complete block links to is no head.
         merged = self._merge((node,), dict.fromkeys(node.links, True), "", at, durable=True, own=own)

@@ -90,11 +90,12 @@ class Store:
 
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         """The values of those of the keys that have one."""
-        with self._reading() as db:
+        with self._mutex:
             known = {key: shown for key in keys if (shown := self._recent.get(key)) is not None}
             others = [key for key in keys if key not in known and key not in self._recent.absent]
             if others:
-                known.update(self._look_up(db, others))
+                with self._reading() as db:
+                    known.update(self._look_up(db, others))
         return {key: shown.winner for key, shown in known.items() if shown.winner is not None}
 
     def _look_up(self, db: sqlite3.Connection, keys: Collection[str]) -> dict[str, Shown]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.errors import DecodeError
-from betar_tui.replica import Node, cid, decode_node, delta, node
+from betar_tui.replica import Node, cid, decode_node, delta, keys, node
 from betar_tui.replica.protobuf import write_bytes
 from betar_tui.store.facts import Span
 from tests.simulation.oracle import PBNode
@@ -222,3 +222,24 @@ def test_a_hostile_block_is_decoded_in_time() -> None:
     start = time.process_time()
     assert len(decode(block).delta.elements) == 1
     assert time.process_time() - start < 20
+
+
+KEYS = st.text(max_size=40).map(keys.clean)
+BLOCKS = st.sampled_from(NAMES)
+VALUES = st.binary(min_size=1, max_size=60) | st.integers(100, 20_000).map(lambda size: b"v" * size)
+
+
+@given(
+    st.lists(BLOCKS, unique=True),
+    st.dictionaries(KEYS, VALUES, max_size=4),
+    st.lists(st.tuples(KEYS, BLOCKS), max_size=6),
+    st.integers(0, delta.MAX_PRIORITY),
+)
+def test_ours_are_what_a_reader_finds(
+    links: list[bytes], puts: dict[str, bytes], tombstones: list[tuple[str, bytes]], height: int
+) -> None:
+    made = node.compose(links, list(puts.items()), tombstones, height)
+    assert made == decode(made.data)
+    assert made.delta.priority == height and set(made.links) == set(links)
+    assert {span.key: made.data[span.start : span.start + span.length] for span in made.delta.elements} == puts
+    assert set(made.delta.tombstones) == set(tombstones)
