@@ -178,6 +178,31 @@ def test_entries_that_are_never_answered_keep_no_other_waiting() -> None:
     assert planner.received(A, silent[0], 1.1), "a late block is as good as any"
 
 
+def test_questions_that_a_peer_never_answers_leave_room_for_what_it_announced() -> None:
+    planner = wants(A, B, per_peer=4)
+    invented = [b"%d" % number for number in range(20)]
+    planner.want(invented, A, 0.0)
+    while entries := planner.take(A):
+        for entry in entries:
+            planner.dont_have(A, entry.cid, 0.1)
+    assert planner.take(B) == [have(each) for each in invented[:2]]
+    planner.want([X, Y], B, 0.2)
+    assert planner.take(B) == [block(X), block(Y)]
+    planner.dirty()
+    planner.dont_have(B, invented[0], 0.3)
+    assert planner.dirty() == (B,)
+    assert planner.take(B) == [have(invented[2])]
+
+
+def test_what_a_peer_announced_goes_before_questions_that_wait() -> None:
+    planner = wants(A, B, per_peer=4)
+    planner.want([b"1", b"2"], A, 0.0)
+    for entry in planner.take(A):
+        planner.dont_have(A, entry.cid, 0.1)
+    planner.want([X], B, 0.1)
+    assert planner.take(B) == [block(X), have(b"1"), have(b"2")]
+
+
 def test_cancelled_wants_are_cancelled_where_they_were_told_only() -> None:
     planner = wants(A, B)
     planner.want([X], A, 0.0)
@@ -265,7 +290,10 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.planner.next_deadline() < float("inf")
         for state in self.planner._peers.values():
             assert len(state.open) <= 3
-            assert set(state.open) | set(state.ready) <= self.wanted
+            assert {*state.open, *state.requests, *state.questions} <= self.wanted
+            assert sum(state.open.values()) <= 1
+            assert not (state.requests.keys() | state.open.keys()) & state.questions.keys()
+            assert not state.requests.keys() & state.open.keys()
         for peer, told in self.lists.items():
             # An entry in a peer's list is still wanted, or its cancel waits to be sent.
             waiting = self.planner._peers[peer].cancels

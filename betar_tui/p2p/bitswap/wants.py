@@ -9,7 +9,9 @@ a peer may never answer what it will not keep, and one that speaks an old versio
 
 Facts come in through methods that take `now` (seconds of any clock that does not go back); what must be sent is
 fetched with `take(peer)` for the peers named by `dirty()`. Each peer has at most `per_peer` entries that an answer is
-still expected to, the rest waits in its `ready`. Nothing here verifies blocks, and nothing here knows of streams.
+still expected to, the rest waits in its `requests` and `questions`. What is searched for takes up to half of them: an
+invented CID is a question to everybody for as long as it is wanted, and who answers none would else be asked for nothing
+it has announced. Nothing here verifies blocks, and nothing here knows of streams.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 
 from betar_tui.p2p.bitswap.messages import Entry
 
@@ -44,10 +46,27 @@ class _Want:
 @dataclass(slots=True)
 class _Peer:
     presences: bool  # speaks 1.2.0: may be asked whether it has a block, and says when it has not
-    ready: dict[bytes, bool] = field(default_factory=dict)  # to send: CID -> only whether it has it
-    open: dict[bytes, bool] = field(default_factory=dict)  # sent and unanswered
+    requests: dict[bytes, None] = field(default_factory=dict)  # to send: blocks that count on it
+    questions: dict[bytes, None] = field(default_factory=dict)  # to send: blocks that are searched for
+    open: dict[bytes, bool] = field(default_factory=dict)  # sent and unanswered: CID -> whether it was a question
     cancels: dict[bytes, None] = field(default_factory=dict)
     progress: float = float("-inf")
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to send once there is room."""
+        return bool(self.requests or self.questions)
+
+    def put(self, cid: bytes, question: bool) -> None:
+        """Have this sent, in place of what was sent about it or is to be."""
+        self.drop(cid)
+        (self.questions if question else self.requests)[cid] = None
+
+    def drop(self, cid: bytes) -> bool:
+        """Forget what was sent about it or is to be; whether an answer was expected."""
+        self.requests.pop(cid, None)
+        self.questions.pop(cid, None)
+        return self.open.pop(cid, None) is not None
 
 
 class Wants:
@@ -111,7 +130,7 @@ class Wants:
                 if want.first == peer or len(self._peers) == 1:
                     self._assign(want, peer, now)
                 else:
-                    self._ask(want, peer, have=True)
+                    self._ask(want, peer, question=True)
 
     def peer_down(self, peer: str, now: float) -> None:
         """A peer is gone; what was counted on it goes to others."""
@@ -159,9 +178,12 @@ class Wants:
     def resend(self, peer: str) -> None:
         """What was sent to `peer` may be lost (its stream broke): queue what it has not answered again."""
         state = self._peers.get(peer)
-        if state is not None and (state.open or state.ready):
-            state.ready = {**state.open, **state.ready}
-            state.open = {}
+        if state is None:
+            return
+        lost, state.open = state.open, {}
+        state.requests = dict.fromkeys((*(cid for cid, question in lost.items() if not question), *state.requests))
+        state.questions = dict.fromkeys((*(cid for cid, question in lost.items() if question), *state.questions))
+        if state.waiting:
             self._dirty[peer] = None
 
     # Time
@@ -211,15 +233,21 @@ class Wants:
             return []
         entries = [Entry(cid, cancel=True) for cid in state.cancels]
         state.cancels.clear()
-        room = self._per_peer - len(state.open)
-        for cid in list(state.ready)[: max(0, room)]:
-            have = state.ready.pop(cid)
-            state.open[cid] = have
-            self._wants[cid].told.add(peer)
-            entries.append(Entry(cid, have=have, send_dont_have=True))
-        return entries
+        entries += self._send(peer, state.requests, self._per_peer, question=False)
+        unanswered = sum(state.open.values()) if state.questions else 0
+        return entries + self._send(peer, state.questions, self._per_peer // 2 - unanswered, question=True)
 
     # Inside
+
+    def _send(self, peer: str, waiting: dict[bytes, None], share: int, question: bool) -> list[Entry]:
+        """The next of what waits, at most `share` and as long as there is room."""
+        state = self._peers[peer]
+        names = list(islice(waiting, max(0, min(share, self._per_peer - len(state.open)))))
+        for cid in names:
+            del waiting[cid]
+            state.open[cid] = question
+            self._wants[cid].told.add(peer)
+        return [Entry(cid, have=question and state.presences, send_dont_have=True) for cid in names]
 
     def _begin(self, want: _Want, now: float) -> None:
         """Choose whom to ask first: the announcer, the only peer, or the one that delivered last; else search."""
@@ -233,7 +261,7 @@ class Wants:
         want.provider = peer
         want.haves.pop(peer, None)
         want.patience = now + PATIENCE * self._stall
-        self._ask(want, peer, have=False)
+        self._ask(want, peer)
         self._set_deadline(want, now + self._stall)
 
     def _search(self, want: _Want, now: float) -> None:
@@ -245,17 +273,17 @@ class Wants:
             want.searching = True
             for peer in self._peers:
                 if peer not in want.failed:
-                    self._ask(want, peer, have=True)
+                    self._ask(want, peer, question=True)
         pause = min(self._retry_max, self._retry_min * 2.0 ** min(want.rounds, 30))
         self._set_deadline(want, now + pause)
 
-    def _ask(self, want: _Want, peer: str, have: bool) -> None:
+    def _ask(self, want: _Want, peer: str, question: bool = False) -> None:
+        """Have the block asked for, or only whether the peer has it where it can say so."""
         state = self._peers[peer]
-        state.open.pop(want.cid, None)
         if want.cid in state.cancels:  # wanted again before the cancel went out: the peer still has the old entry
             del state.cancels[want.cid]
             want.told.add(peer)
-        state.ready[want.cid] = have and state.presences
+        state.put(want.cid, question)
         self._dirty[peer] = None
 
     def _answered(self, peer: str, cid: bytes, now: float) -> _Want | None:
@@ -264,14 +292,14 @@ class Wants:
         if state is None:
             return None
         state.progress = now
-        if state.open.pop(cid, None) is not None and state.ready:
+        if state.open.pop(cid, None) is not None and state.waiting:
             self._dirty[peer] = None
         return self._wants.get(cid)
 
     def _expect_no_more(self, peer: str, cid: bytes) -> None:
         """No answer is expected any more: another entry may go out in its place."""
         state = self._peers[peer]
-        if state.open.pop(cid, None) is not None and state.ready:
+        if state.open.pop(cid, None) is not None and state.waiting:
             self._dirty[peer] = None
 
     def _finish(self, cid: bytes, by: str | None) -> bool:
@@ -282,11 +310,10 @@ class Wants:
         while len(self._done) > REMEMBERED:
             self._done.popitem(last=False)
         for peer, state in self._peers.items():
-            waiting = state.open.pop(cid, None) is not None
-            state.ready.pop(cid, None)
+            expected = state.drop(cid)
             if peer in want.told and peer != by:
                 state.cancels[cid] = None
-            if state.cancels or (waiting and state.ready):
+            if state.cancels or (expected and state.waiting):
                 self._dirty[peer] = None
         return True
 
