@@ -73,7 +73,8 @@ def encode(puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, by
 def layout(
     puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, bytes]], priority: int, start: int
 ) -> Delta:
-    """What `decode` finds in what `encode` makes of these, where it begins at `start`. Keys are clean, each is put once."""
+    """What `decode` finds in what `encode` makes of these, where it begins at `start`. Keys are clean, each is put once;
+    tombstones are distinct."""
     elements = []
     for key, value in puts:
         start += _field_size(_field_size(len(key.encode())) + _field_size(len(value)))
@@ -82,8 +83,8 @@ def layout(
 
 
 def _in_order(tombstones: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
-    """Tombstones as they are written: by their id bytes, which are longer names of the same digests, then by key."""
-    named = sorted((cid.element_id(block), key, block) for key, block in dict.fromkeys(tombstones))
+    """Tombstones as they are written: by their id bytes, then by key."""
+    named = sorted((cid.element_id(block), key, block) for key, block in tombstones)
     return tuple((key, block) for _, key, block in named)
 
 

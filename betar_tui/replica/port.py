@@ -3,7 +3,7 @@
 The answers are facts; no rule is known behind this door.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from typing import Protocol
 
 from betar_tui.store.facts import Changes, Snapshot, Winner
@@ -27,7 +27,7 @@ class Port(Protocol):
     def live(self, key: str, least: int = 0) -> Collection[bytes]:
         """The blocks with elements of a key that no tombstone names, those of at least this height."""
 
-    def greatest(self, key: str, without: Collection[bytes]) -> Winner | None:
+    def greatest(self, key: str, without: Set[bytes]) -> Winner | None:
         """The greatest element of a key that no tombstone names, those in some blocks left out."""
 
     def apply(self, changes: Changes, durable: bool) -> None:

@@ -16,7 +16,7 @@ from betar_tui.replica.rules import Ancestry, Facts, Growth, values_after
 from betar_tui.store.facts import BlockRow, Changes, Winner
 
 _CEILING = 1 << 62
-"""No honest delta has this height; one that has is not surpassed unless a head has it too."""
+"""Nobody comes to this height honestly; a version that has it is not surpassed unless a head has it too."""
 _DELTA_OVERHEAD = 64
 _LINK_SIZE = 46
 _TOMBSTONE_SIZE = 72
@@ -136,7 +136,8 @@ class Replica:
                     f"{key[:80]} and its value of {len(value)} bytes are more than a delta may carry; shorten them"
                 )
         height, removed = self._above(puts)
-        tombstones = [*((key, block) for key in deletes for block in self._port.live(key)), *removed]
+        named = ((key, block) for key in deletes for block in self._port.live(key))
+        tombstones = tuple(dict.fromkeys((*named, *removed)))
         room = MAX_EMITTED - _DELTA_OVERHEAD - _LINK_SIZE * max(1, min(len(self._ancestry.heads), MAX_LINKS))
         for some_puts, some_tombstones in _batches(puts, tombstones, room):
             yield self._write_one(some_puts, some_tombstones, max(height, self._next_height), at, own or {})
@@ -162,7 +163,7 @@ class Replica:
             if winner.height >= limit:
                 absurd = self._port.live(key, limit)
                 removed += [(key, block) for block in absurd]
-                best = self._port.greatest(key, absurd)
+                best = self._port.greatest(key, frozenset(absurd))  # there may be thousands
             heights.append(best.height if best else 0)
         return max(heights) + 1, removed
 

@@ -8,7 +8,7 @@ are merged as they come, newest first, so most of a history is incomplete until 
 that part in memory and says what each new block completes.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from betar_tui.replica.node import Node
@@ -22,7 +22,7 @@ class Facts:
 
     winners: Mapping[str, Winner]
     tombstoned: Collection[tuple[str, bytes]]
-    greatest: Callable[[str, Collection[bytes]], Winner | None]
+    greatest: Callable[[str, Set[bytes]], Winner | None]
 
 
 def values_after(nodes: Sequence[Node], facts: Facts) -> dict[str, Winner | None]:

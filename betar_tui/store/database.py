@@ -9,7 +9,7 @@ history is packed by `pack`, a slice at a time, whenever the caller has nothing 
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -132,7 +132,7 @@ class Store:
             found = self._history.live(db, known[key][0]) if known else []
         return [each.cid for each in found if each.height >= least]
 
-    def greatest(self, key: str, without: Collection[bytes]) -> Winner | None:
+    def greatest(self, key: str, without: Set[bytes]) -> Winner | None:
         """The greatest element of a key that no tombstone names, those in some blocks left out. There may be thousands, of
         which only the highest are read."""
         with self._reading() as db:

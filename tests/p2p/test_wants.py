@@ -174,11 +174,29 @@ def test_entries_that_are_never_answered_keep_no_other_waiting() -> None:
     planner.dirty()
     planner.tick(1.0)
     assert planner.dirty() == (A,)
-    assert planner.take(A) == [block(X)]
+    assert planner.take(A) == [have(X)], "it was not sent in time, and is searched for now"
     assert planner.received(A, silent[0], 1.1), "a late block is as good as any"
 
 
-def test_questions_that_a_peer_never_answers_leave_room_for_what_it_announced() -> None:
+def test_a_favourite_that_answers_no_guess_is_asked_for_what_it_announces() -> None:
+    planner = wants(A, B, per_peer=4)
+    planner.want([b"good"], A, 0.0)
+    planner.take(A)
+    planner.received(A, b"good", 0.1)
+    planner.want([b"%d" % number for number in range(40)], None, 0.2)  # asked of A, which delivered last
+    assert planner.take(A) == [block(b"0"), block(b"1")], "half of the places"
+    now = 0.2
+    for n in range(20):
+        now += 1.1
+        planner.tick(now)
+        planner.take(A)
+        name = b"announced %d" % n
+        planner.want([name], A, now)
+        assert block(name) in planner.take(A), n
+        assert planner.received(A, name, now)
+
+
+def test_guesses_that_a_peer_never_answers_leave_room_for_what_it_announced() -> None:
     planner = wants(A, B, per_peer=4)
     invented = [b"%d" % number for number in range(20)]
     planner.want(invented, A, 0.0)
@@ -194,7 +212,16 @@ def test_questions_that_a_peer_never_answers_leave_room_for_what_it_announced() 
     assert planner.take(B) == [have(invented[2])]
 
 
-def test_what_a_peer_announced_goes_before_questions_that_wait() -> None:
+def test_what_was_given_up_unsent_does_not_go_before_what_is_announced() -> None:
+    planner = wants(A, B, per_peer=4)
+    planner.want([b"%d" % number for number in range(40)], A, 0.0)
+    assert len(planner.take(A)) == 4
+    planner.tick(1.0)
+    planner.want([X], A, 1.0)
+    assert planner.take(A) == [block(X), have(b"4"), have(b"5")]
+
+
+def test_what_a_peer_announced_goes_before_guesses_that_wait() -> None:
     planner = wants(A, B, per_peer=4)
     planner.want([b"1", b"2"], A, 0.0)
     for entry in planner.take(A):
@@ -290,10 +317,10 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.planner.next_deadline() < float("inf")
         for state in self.planner._peers.values():
             assert len(state.open) <= 3
-            assert {*state.open, *state.requests, *state.questions} <= self.wanted
+            assert {*state.open, *state.spoken, *state.guesses} <= self.wanted
             assert sum(state.open.values()) <= 1
-            assert not (state.requests.keys() | state.open.keys()) & state.questions.keys()
-            assert not state.requests.keys() & state.open.keys()
+            assert not (state.spoken.keys() | state.open.keys()) & state.guesses.keys()
+            assert not state.spoken.keys() & state.open.keys()
         for peer, told in self.lists.items():
             # An entry in a peer's list is still wanted, or its cancel waits to be sent.
             waiting = self.planner._peers[peer].cancels

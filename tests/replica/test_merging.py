@@ -122,6 +122,23 @@ def test_a_put_removes_only_what_has_an_absurd_height() -> None:
     assert bench.replica.height == 10, "Go peers begin at 0 again above the greatest one"
 
 
+def test_above_an_absurd_head_a_put_removes_nothing() -> None:
+    bench = Bench()
+    bench.merge(node((), [("/k", b"1")], (), 1 << 62))
+    for value in (b"2", b"3"):
+        assert not bench.replica.put_removes("/k")
+        assert bench.put("/k", value).tombstones == 0
+        assert bench.map == {"/k": value}
+
+
+def test_a_version_is_removed_once_by_a_put_and_a_delete_of_its_key() -> None:
+    bench = Bench()
+    bench.merge(node([LOST], [("/k", b"1")], (), MAX_PRIORITY))
+    (written,) = bench.batch({"/k": b"2"}, ["/k"])
+    assert written.tombstones == len(written.node.delta.tombstones) == 1
+    assert bench.map == {"/k": b"2"}
+
+
 def test_one_key_twice_in_a_delta() -> None:
     for values in ([b"a", b"b"], [b"b", b"a"]):
         bench = Bench()

@@ -232,7 +232,7 @@ VALUES = st.binary(min_size=1, max_size=60) | st.integers(100, 20_000).map(lambd
 @given(
     st.lists(BLOCKS, unique=True),
     st.dictionaries(KEYS, VALUES, max_size=4),
-    st.lists(st.tuples(KEYS, BLOCKS), max_size=6),
+    st.lists(st.tuples(KEYS, BLOCKS), max_size=6, unique=True),
     st.integers(0, delta.MAX_PRIORITY),
 )
 def test_ours_are_what_a_reader_finds(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from betar_tui.replica import Port
@@ -50,7 +50,7 @@ class MemoryPort:
         mine = [cid for cid in self.spans.get(key, ()) if (key, cid) not in self.buried]
         return [cid for cid in mine if self.heights[cid] >= least]
 
-    def greatest(self, key: str, without: Collection[bytes]) -> Winner | None:
+    def greatest(self, key: str, without: Set[bytes]) -> Winner | None:
         return max((self._winner(key, cid) for cid in self.live(key) if cid not in without), default=None)
 
     def apply(self, changes: Changes, durable: bool) -> None:

@@ -53,7 +53,7 @@ def said(store: Store) -> list[object]:
         store.winners(keys),
         {key: store.elements(key) for key in keys},
         {key: sorted(store.live(key)) for key in keys},
-        {key: store.greatest(key, ()) for key in keys},
+        {key: store.greatest(key, frozenset()) for key in keys},
         store.load(),
     ]
 

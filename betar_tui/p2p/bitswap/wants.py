@@ -9,9 +9,9 @@ a peer may never answer what it will not keep, and one that speaks an old versio
 
 Facts come in through methods that take `now` (seconds of any clock that does not go back); what must be sent is
 fetched with `take(peer)` for the peers named by `dirty()`. Each peer has at most `per_peer` entries that an answer is
-still expected to, the rest waits in its `requests` and `questions`. What is searched for takes up to half of them: an
-invented CID is a question to everybody for as long as it is wanted, and who answers none would else be asked for nothing
-it has announced. Nothing here verifies blocks, and nothing here knows of streams.
+still expected to, the rest waits: first the blocks that the peer itself spoke of, then those that it may have. The latter
+take up to half of the places: an invented CID is wanted of everybody for as long as it is wanted, and who does not answer
+such would else be asked for nothing it has announced. Nothing here verifies blocks, and nothing here knows of streams.
 """
 
 from __future__ import annotations
@@ -46,26 +46,26 @@ class _Want:
 @dataclass(slots=True)
 class _Peer:
     presences: bool  # speaks 1.2.0: may be asked whether it has a block, and says when it has not
-    requests: dict[bytes, None] = field(default_factory=dict)  # to send: blocks that count on it
-    questions: dict[bytes, None] = field(default_factory=dict)  # to send: blocks that are searched for
-    open: dict[bytes, bool] = field(default_factory=dict)  # sent and unanswered: CID -> whether it was a question
+    spoken: dict[bytes, None] = field(default_factory=dict)  # to send: what it announced or says it has
+    guesses: dict[bytes, None] = field(default_factory=dict)  # to send: what it may have
+    open: dict[bytes, bool] = field(default_factory=dict)  # sent and unanswered: CID -> whether it was a guess
     cancels: dict[bytes, None] = field(default_factory=dict)
     progress: float = float("-inf")
 
     @property
     def waiting(self) -> bool:
         """Whether there is something to send once there is room."""
-        return bool(self.requests or self.questions)
+        return bool(self.spoken or self.guesses)
 
-    def put(self, cid: bytes, question: bool) -> None:
+    def put(self, cid: bytes, guess: bool) -> None:
         """Have this sent, in place of what was sent about it or is to be."""
         self.drop(cid)
-        (self.questions if question else self.requests)[cid] = None
+        (self.guesses if guess else self.spoken)[cid] = None
 
     def drop(self, cid: bytes) -> bool:
         """Forget what was sent about it or is to be; whether an answer was expected."""
-        self.requests.pop(cid, None)
-        self.questions.pop(cid, None)
+        self.spoken.pop(cid, None)
+        self.guesses.pop(cid, None)
         return self.open.pop(cid, None) is not None
 
 
@@ -130,7 +130,7 @@ class Wants:
                 if want.first == peer or len(self._peers) == 1:
                     self._assign(want, peer, now)
                 else:
-                    self._ask(want, peer, question=True)
+                    self._ask(want, peer, guess=True)
 
     def peer_down(self, peer: str, now: float) -> None:
         """A peer is gone; what was counted on it goes to others."""
@@ -152,10 +152,9 @@ class Wants:
         if want is None or want.provider == peer:
             return
         want.failed.discard(peer)
+        want.haves[peer] = None
         if want.provider is None:
             self._assign(want, peer, now)
-        else:
-            want.haves[peer] = None
 
     def dont_have(self, peer: str, cid: bytes, now: float) -> None:
         """A peer says it has not got the block."""
@@ -181,8 +180,8 @@ class Wants:
         if state is None:
             return
         lost, state.open = state.open, {}
-        state.requests = dict.fromkeys((*(cid for cid, question in lost.items() if not question), *state.requests))
-        state.questions = dict.fromkeys((*(cid for cid, question in lost.items() if question), *state.questions))
+        state.spoken = dict.fromkeys((*(cid for cid, guess in lost.items() if not guess), *state.spoken))
+        state.guesses = dict.fromkeys((*(cid for cid, guess in lost.items() if guess), *state.guesses))
         if state.waiting:
             self._dirty[peer] = None
 
@@ -233,21 +232,23 @@ class Wants:
             return []
         entries = [Entry(cid, cancel=True) for cid in state.cancels]
         state.cancels.clear()
-        entries += self._send(peer, state.requests, self._per_peer, question=False)
-        unanswered = sum(state.open.values()) if state.questions else 0
-        return entries + self._send(peer, state.questions, self._per_peer // 2 - unanswered, question=True)
+        entries += self._send(peer, state.spoken, self._per_peer, guess=False)
+        unanswered = sum(state.open.values()) if state.guesses else 0
+        return entries + self._send(peer, state.guesses, self._per_peer // 2 - unanswered, guess=True)
 
     # Inside
 
-    def _send(self, peer: str, waiting: dict[bytes, None], share: int, question: bool) -> list[Entry]:
+    def _send(self, peer: str, waiting: dict[bytes, None], share: int, guess: bool) -> list[Entry]:
         """The next of what waits, at most `share` and as long as there is room."""
         state = self._peers[peer]
-        names = list(islice(waiting, max(0, min(share, self._per_peer - len(state.open)))))
-        for cid in names:
+        entries = []
+        for cid in list(islice(waiting, max(0, min(share, self._per_peer - len(state.open))))):
             del waiting[cid]
-            state.open[cid] = question
-            self._wants[cid].told.add(peer)
-        return [Entry(cid, have=question and state.presences, send_dont_have=True) for cid in names]
+            state.open[cid] = guess
+            want = self._wants[cid]
+            want.told.add(peer)
+            entries.append(Entry(cid, have=want.provider != peer and state.presences, send_dont_have=True))
+        return entries
 
     def _begin(self, want: _Want, now: float) -> None:
         """Choose whom to ask first: the announcer, the only peer, or the one that delivered last; else search."""
@@ -259,9 +260,10 @@ class Wants:
 
     def _assign(self, want: _Want, peer: str, now: float) -> None:
         want.provider = peer
+        guess = peer != want.first and peer not in want.haves
         want.haves.pop(peer, None)
         want.patience = now + PATIENCE * self._stall
-        self._ask(want, peer)
+        self._ask(want, peer, guess)
         self._set_deadline(want, now + self._stall)
 
     def _search(self, want: _Want, now: float) -> None:
@@ -273,17 +275,17 @@ class Wants:
             want.searching = True
             for peer in self._peers:
                 if peer not in want.failed:
-                    self._ask(want, peer, question=True)
+                    self._ask(want, peer, guess=True)
         pause = min(self._retry_max, self._retry_min * 2.0 ** min(want.rounds, 30))
         self._set_deadline(want, now + pause)
 
-    def _ask(self, want: _Want, peer: str, question: bool = False) -> None:
-        """Have the block asked for, or only whether the peer has it where it can say so."""
+    def _ask(self, want: _Want, peer: str, guess: bool) -> None:
+        """Have a peer asked: its provider for the block, others whether they have it, where they can say so."""
         state = self._peers[peer]
         if want.cid in state.cancels:  # wanted again before the cancel went out: the peer still has the old entry
             del state.cancels[want.cid]
             want.told.add(peer)
-        state.put(want.cid, question)
+        state.put(want.cid, guess)
         self._dirty[peer] = None
 
     def _answered(self, peer: str, cid: bytes, now: float) -> _Want | None:
@@ -297,8 +299,11 @@ class Wants:
         return self._wants.get(cid)
 
     def _expect_no_more(self, peer: str, cid: bytes) -> None:
-        """No answer is expected any more: another entry may go out in its place."""
+        """No answer is expected any more: another entry may go out in its place. What was not even sent goes no longer
+        before what this peer announces."""
         state = self._peers[peer]
+        if cid in state.spoken:
+            state.put(cid, guess=True)
         if state.open.pop(cid, None) is not None and state.waiting:
             self._dirty[peer] = None
 
