@@ -64,33 +64,22 @@ def priority_of(buf: bytes, start: int, end: int) -> int:
 
 def encode(puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, bytes]], priority: int) -> bytes:
     """The delta of these (key, value) pairs and (key, CID) tombstones, the latter in the order of their id bytes."""
-    out = [write_bytes(1, write_bytes(1, key.encode()) + write_bytes(3, value)) for key, value in puts]
-    for key, block in _in_order(tombstones):
-        out.append(write_bytes(2, write_bytes(1, key.encode()) + write_bytes(2, cid.element_id(block).encode())))
-    return b"".join(out) + b"\x18" + write_varint(priority)
+    return compose(puts, tombstones, priority)[0]
 
 
-def layout(
-    puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, bytes]], priority: int, start: int
-) -> Delta:
-    """What `decode` finds in what `encode` makes of these, where it begins at `start`. Keys are clean, each is put once;
-    tombstones are distinct."""
-    elements = []
+def compose(
+    puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, bytes]], priority: int
+) -> tuple[bytes, Delta]:
+    """The same, and what `decode` finds in it where keys are clean, each is put once, and tombstones are distinct."""
+    out, elements, size = [], [], 0
     for key, value in puts:
-        start += _field_size(_field_size(len(key.encode())) + _field_size(len(value)))
-        elements.append(Span(key, start - len(value), len(value)))
-    return Delta(tuple(elements), _in_order(tombstones), priority)
-
-
-def _in_order(tombstones: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
-    """Tombstones as they are written: by their id bytes, then by key."""
+        out.append(write_bytes(1, write_bytes(1, key.encode()) + write_bytes(3, value)))
+        size += len(out[-1])
+        elements.append(Span(key, size - len(value), len(value)))
     named = sorted((cid.element_id(block), key, block) for key, block in tombstones)
-    return tuple((key, block) for _, key, block in named)
-
-
-def _field_size(content: int) -> int:
-    """The bytes that a length-prefixed field of so many bytes takes, with a tag of one byte."""
-    return 1 + max(1, (content.bit_length() + 6) // 7) + content
+    out += [write_bytes(2, write_bytes(1, key.encode()) + write_bytes(2, name.encode())) for name, key, _ in named]
+    found = Delta(tuple(elements), tuple((key, block) for _, key, block in named), priority)
+    return b"".join(out) + b"\x18" + write_varint(priority), found
 
 
 def _element(buf: bytes, start: int, end: int) -> tuple[str, str, tuple[int, int]]:

@@ -16,6 +16,7 @@ from betar_tui.errors import DecodeError
 from betar_tui.replica import cid, delta
 from betar_tui.replica.delta import Delta
 from betar_tui.replica.protobuf import BYTES, VARINT, fields, write_bytes
+from betar_tui.store.facts import Span
 
 MAX_BLOCK = 2 << 20
 """The largest block that is accepted, in bytes."""
@@ -71,9 +72,11 @@ def compose(
     """A node of ours: what `decode_node` makes of its canonical block, without reading it. Keys are clean, each is put
     once; links and tombstones are distinct."""
     ordered = sorted(links)
-    data = delta.encode(puts, tombstones, height)
+    data, found = delta.compose(puts, tombstones, height)
     block = encode_node(ordered, data)
-    return Node(cid.of(block), block, tuple(ordered), delta.layout(puts, tombstones, height, len(block) - len(data)))
+    start = len(block) - len(data)
+    elements = tuple(Span(key, start + at, length) for key, at, length in found.elements)
+    return Node(cid.of(block), block, tuple(ordered), found._replace(elements=elements))
 
 
 def _sections(block: bytes) -> tuple[tuple[bytes, ...], int, int]:

@@ -247,7 +247,8 @@ class Wants:
             state.open[cid] = guess
             want = self._wants[cid]
             want.told.add(peer)
-            entries.append(Entry(cid, have=want.provider != peer and state.presences, send_dont_have=True))
+            have = state.presences and peer not in (want.provider, want.first)
+            entries.append(Entry(cid, have=have, send_dont_have=True))
         return entries
 
     def _begin(self, want: _Want, now: float) -> None:
@@ -280,7 +281,7 @@ class Wants:
         self._set_deadline(want, now + pause)
 
     def _ask(self, want: _Want, peer: str, guess: bool) -> None:
-        """Have a peer asked: its provider for the block, others whether they have it, where they can say so."""
+        """Have a peer asked: provider and announcer for the block, others whether they have it, where they can say so."""
         state = self._peers[peer]
         if want.cid in state.cancels:  # wanted again before the cancel went out: the peer still has the old entry
             del state.cancels[want.cid]
