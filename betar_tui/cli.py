@@ -25,7 +25,7 @@ from betar_tui.errors import BetarError, UsageError
 from betar_tui.output import complain, hang_up, say
 
 if TYPE_CHECKING:
-    from betar_tui.tui.opening import Opening
+    from betar_tui.tui.deferred_marketplace import DeferredMarketplace
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _PREFIX = "BETAR_TUI_"
@@ -97,7 +97,7 @@ def _first(group: BaseException) -> BaseException:
     return group
 
 
-class _Late:
+class ShutdownWatchdog:
     """Ends a peer that does not go in time once it was told to: nothing acknowledged is lost by that."""
 
     def __init__(self) -> None:
@@ -115,9 +115,12 @@ async def _command(config: Config, arguments: argparse.Namespace) -> int | None:
 async def _serve(config: Config) -> int:
     """The peer alone, until SIGINT or SIGTERM."""
     from betar_tui.control import serve_control
-    from betar_tui.node import open_node
+    from betar_tui.peer import open_peer
 
-    with contextlib.closing(_Late()) as late, trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with (
+        contextlib.closing(ShutdownWatchdog()) as late,
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+    ):
         async with trio.open_nursery() as nursery:
 
             async def until_signal() -> None:
@@ -127,7 +130,7 @@ async def _serve(config: Config) -> int:
                     return
 
             nursery.start_soon(until_signal)
-            async with open_node(config, network=True) as node:
+            async with open_peer(config, network=True) as node:
                 await nursery.start(serve_control, node, config.control_socket)
                 await node.online.ready.wait()
                 address = (node.online.addrs or ("",))[0]
@@ -146,7 +149,7 @@ async def _demo() -> int:
 
 async def _interface(config: Config, log_file: Path) -> int:
     """The interface, with a peer of its own or attached to the one that runs."""
-    from betar_tui.tui.opening import Opening
+    from betar_tui.tui.deferred_marketplace import DeferredMarketplace
     from betar_tui.tui.options import TuiOptions
     from betar_tui.tui.run import run_app
     from betar_tui.tui.settings import InterfaceSettings
@@ -159,7 +162,7 @@ async def _interface(config: Config, log_file: Path) -> int:
 
     settings, complaints = InterfaceSettings.from_mapping(config.interface)
     options = TuiOptions(log_tail=read_tail, settings=settings, complaints=complaints, keep=keep)
-    framed, painted, opening = trio.Event(), trio.Event(), Opening()
+    framed, painted, opening = trio.Event(), trio.Event(), DeferredMarketplace()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_collect_garbage, painted)
         nursery.start_soon(_open_behind, config, framed, painted, opening, settings.sort)
@@ -177,7 +180,9 @@ async def _collect_garbage(painted: trio.Event) -> None:
     gc.enable()
 
 
-async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, opening: "Opening", sort: str) -> None:
+async def _open_behind(
+    config: Config, framed: trio.Event, painted: trio.Event, opening: "DeferredMarketplace", sort: str
+) -> None:
     """Find the running peer, or open one, once the first frame is there; its network once the stored listings are:
     importing libp2p keeps the interpreter busy for a second."""
     await framed.wait()
@@ -187,11 +192,14 @@ async def _open_behind(config: Config, framed: trio.Event, painted: trio.Event, 
     if await client.running():
         opening.opened(client)
         return
-    from betar_tui.node import Glimpse, open_node
+    from betar_tui.peer import FirstPage, open_peer
 
-    glimpse = Glimpse(sort, opening.glimpsed)
+    first_page = FirstPage(sort, opening.first_page_ready)
     _shorten_log(config)
-    async with open_node(config, network=True, start=painted, glimpse=glimpse) as node, trio.open_nursery() as nursery:
+    async with (
+        open_peer(config, network=True, start=painted, first_page=first_page) as node,
+        trio.open_nursery() as nursery,
+    ):
         await nursery.start(serve_control, node, config.control_socket)
         opening.opened(node)
         while True:

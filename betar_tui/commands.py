@@ -37,9 +37,9 @@ async def open_marketplace(config: Config, *, need_peer: bool = False) -> AsyncI
     if need_peer or await client.running():
         yield client
         return
-    from betar_tui.node import open_node
+    from betar_tui.peer import open_peer
 
-    async with open_node(config, network=False) as node:
+    async with open_peer(config, network=False) as node:
         yield node
 
 
@@ -136,6 +136,7 @@ async def status(config: Config, arguments: Arguments) -> None:
     async with open_marketplace(config) as market:
         fields = asdict(await market.status())
     if arguments.json:
+        fields["deaf_peers"] = fields.pop("peers_unable_to_read")  # the key that scripts rely on
         print_json(fields)
     else:
         print_fields({**fields, "uptime": duration(fields["uptime"])})
@@ -218,10 +219,10 @@ async def import_(config: Config, arguments: Arguments) -> None:
 
 async def doctor(config: Config, arguments: Arguments) -> int:
     """Check the data directory and its peer, and say what to do."""
-    from betar_tui.doctor import OK, WRONG, examine
+    from betar_tui.doctor import ERROR, OK, examine
 
     findings = await examine(config)
-    healthy = all(each.state != WRONG for each in findings)
+    healthy = all(each.state != ERROR for each in findings)
     if arguments.json:
         print_json({"ok": healthy, "checks": findings})
         return 0 if healthy else 1

@@ -22,7 +22,7 @@ from betar_tui import logs
 from betar_tui.config import Config
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
-from betar_tui.node import Node, open_node
+from betar_tui.peer import Peer, open_peer
 from betar_tui.tui.options import TuiOptions
 
 log = logging.getLogger(__name__)
@@ -66,11 +66,11 @@ async def run_demo(options: TuiOptions | None = None) -> None:
 
 
 @asynccontextmanager
-async def demo_market(folder: Path, *, start: trio.Event | None = None, seed: str = "") -> AsyncIterator[Node]:
+async def demo_market(folder: Path, *, start: trio.Event | None = None, seed: str = "") -> AsyncIterator[Peer]:
     """A node of our own, not online before `start`, and its five neighbours joining; `seed` fixes their dice."""
     async with (
         _neighbours(folder, seed) as child,
-        open_node(_config(folder / "you"), network=True, start=start) as node,
+        open_peer(_config(folder / "you"), network=True, start=start) as node,
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(_join, node, child)
@@ -96,7 +96,7 @@ async def _neighbours(folder: Path, seed: str = "") -> AsyncIterator[trio.Proces
             await child.wait()
 
 
-async def _join(node: Node, child: trio.Process) -> None:
+async def _join(node: Peer, child: trio.Process) -> None:
     """Connect to each of the other peers as it tells its address."""
     assert child.stdout is not None
     await node.online.ready.wait()
@@ -123,7 +123,7 @@ async def _market(folder: Path) -> None:
         nursery.start_soon(_until_input_ends, nursery.cancel_scope)
         first = ""
         for number in range(PEERS):
-            node = await stack.enter_async_context(open_node(_config(folder / f"peer-{number}"), network=True))
+            node = await stack.enter_async_context(open_peer(_config(folder / f"peer-{number}"), network=True))
             agents = [_agent(number, at) for at in range(random.randint(3, 6))]
             await node.publish(agents)
             await node.online.ready.wait()
@@ -144,7 +144,7 @@ async def _until_input_ends(scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _trade(node: Node, number: int) -> None:
+async def _trade(node: Peer, number: int) -> None:
     """What a seller does all day: a new agent now and then, other prices often, a removal at times."""
     made = 100
     while True:

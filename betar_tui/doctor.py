@@ -17,7 +17,7 @@ from betar_tui.replica import Replica
 from betar_tui.store.database import open_store
 from betar_tui.store.lock import DirectoryLock
 
-OK, NOTE, WRONG = "ok", "note", "wrong"
+OK, INFO, ERROR = "ok", "note", "wrong"
 EARLIEST, DAY = 1_735_689_600.0, 86_400.0  # 2025-01-01
 
 
@@ -40,9 +40,9 @@ async def examine(config: Config) -> list[Finding]:
     except NoRunningPeerError:
         found += await trio.to_thread.run_sync(_store, config)
         found += [each for address in config.listen for each in _port(address, config.listen_explicit)]
-        return [*found, Finding("peer", NOTE, "none runs on this data directory", "start one with betar-tui --serve")]
+        return [*found, Finding("peer", INFO, "none runs on this data directory", "start one with betar-tui --serve")]
     except ControlError as error:
-        return [*found, Finding("peer", WRONG, str(error), "stop the peer and start it again; its log says more")]
+        return [*found, Finding("peer", ERROR, str(error), "stop the peer and start it again; its log says more")]
     held = f"the running peer holds {status.blocks} blocks; stop it to have the file checked"
     ports = [Finding("port", OK, f"the running peer listens on {address}") for address in status.addrs]
     return [*found, Finding("store", OK, held), *ports, *_connectivity(config, status)]
@@ -54,28 +54,28 @@ def _files(config: Config) -> Iterator[Finding]:
         try:
             found = path.stat()
         except OSError as error:
-            state, advice = WRONG, f"make it yours: sudo chown $USER {path}"
+            state, advice = ERROR, f"make it yours: sudo chown $USER {path}"
             if isinstance(error, FileNotFoundError):
-                state, advice = NOTE, "the first start makes it"
+                state, advice = INFO, "the first start makes it"
             yield Finding(name, state, f"{path}: {error.strerror}", advice)
             continue
         if found.st_mode & forbidden:
-            yield Finding(name, WRONG, f"others may use {path}", f"chmod {change} {path}")
+            yield Finding(name, ERROR, f"others may use {path}", f"chmod {change} {path}")
         elif name == "identity key" and found.st_size != 32:
-            yield Finding(name, WRONG, f"{path} has not 32 bytes", "restore it, or remove it to become a new peer")
+            yield Finding(name, ERROR, f"{path} has not 32 bytes", "restore it, or remove it to become a new peer")
         else:
             yield Finding(name, OK, str(path))
 
 
 def _clock() -> Finding:
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time.time()))
-    return Finding("clock", OK, shown) if time.time() > EARLIEST else Finding("clock", WRONG, shown, "set the clock")
+    return Finding("clock", OK, shown) if time.time() > EARLIEST else Finding("clock", ERROR, shown, "set the clock")
 
 
 def _store(config: Config) -> list[Finding]:
     path = config.database
     if not os.path.exists(path):
-        return [Finding("store", NOTE, f"{path} is not there yet", "the first start makes it")]
+        return [Finding("store", INFO, f"{path} is not there yet", "the first start makes it")]
     advice = f"restore a backup, or move {path} away: what others offer comes back from peers"
     lock = DirectoryLock(config.data_dir)
     try:
@@ -85,15 +85,15 @@ def _store(config: Config) -> list[Finding]:
             height = Replica(store).height
             newest = max((row.at for row in store.log(1)), default=0.0)
     except StoreLockedError as error:
-        return [Finding("store", WRONG, f"process {error.pid} uses it and answers no commands", "wait, or stop it")]
+        return [Finding("store", ERROR, f"process {error.pid} uses it and answers no commands", "wait, or stop it")]
     except StoreError as error:
-        return [Finding("store", WRONG, str(error), advice)]
+        return [Finding("store", ERROR, str(error), advice)]
     finally:
         lock.release()
-    sound = (OK, "") if said == "ok" else (WRONG, advice)
+    sound = (OK, "") if said == "ok" else (ERROR, advice)
     found = [Finding("store", sound[0], f"{path}: {said}, height {height}", sound[1])]
     if newest > time.time() + DAY:
-        found.append(Finding("clock", WRONG, "the store was written later than it is now", "set the clock"))
+        found.append(Finding("clock", ERROR, "the store was written later than it is now", "set the clock"))
     return found
 
 
@@ -106,15 +106,15 @@ def _port(address: str, explicit: bool) -> Iterator[Finding]:
         try:
             sock.bind((host, int(port)))
         except (OSError, OverflowError) as error:
-            state = WRONG if explicit else NOTE
+            state = ERROR if explicit else INFO
             yield Finding("port", state, f"{address}: {error}", "stop what uses it, or choose another --listen")
         else:
             yield Finding("port", OK, f"{address} is free")
 
 
 def _connectivity(config: Config, status: Status) -> list[Finding]:
-    troubles = [Finding("service", WRONG, each, "the peer's log says more") for each in status.troubles]
+    troubles = [Finding("service", ERROR, each, "the peer's log says more") for each in status.troubles]
     peers = f"{status.peers} peer{'' if status.peers == 1 else 's'}"
     heard = f"{peers}, {status.topic_peers} of them on the topic; {status.connectivity}"
-    state = OK if status.topic_peers else WRONG if config.bootstrap else NOTE
+    state = OK if status.topic_peers else ERROR if config.bootstrap else INFO
     return [*troubles, Finding("connectivity", state, heard, "betar-tui connect MULTIADDR, or start with --bootstrap")]

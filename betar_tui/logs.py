@@ -50,7 +50,7 @@ class _LogFile(WatchedFileHandler):
         """Nobody to tell."""
 
 
-class Sparing(logging.Filter):
+class RateLimitFilter(logging.Filter):
     """Lets through so many lines a minute of each logger and level, errors aside, and tells how many it left out: what other
     peers do shows in the log, and must not fill the disk."""
 
@@ -88,7 +88,7 @@ def configure(level: str, form: str, file: Path | None) -> None:
         raise ConfigError(f"cannot write the log {file}: {error.strerror}; choose another --log-file") from error
     handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(TEXT))
     if level != "debug":  # who looks that closely wants to see all of it
-        handler.addFilter(Sparing())
+        handler.addFilter(RateLimitFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -12,7 +12,7 @@ from betar_tui.control.methods import METHODS, joined
 from betar_tui.control.wire import EVENTS, line, lines, plain, raise_plain, typed
 from betar_tui.errors import ControlError, NoRunningPeerError
 from betar_tui.market.marketplace import (
-    DagNode,
+    DagNodeInfo,
     DelistReceipt,
     DeltaInfo,
     Event,
@@ -99,7 +99,7 @@ class ControlClient:
         """See `Marketplace`."""
         return await self._call("heads")  # type: ignore[no-any-return]
 
-    async def dag(self, limit: int = 200) -> tuple[DagNode, ...]:
+    async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
         """See `Marketplace`."""
         return await self._call("dag", limit=limit)  # type: ignore[no-any-return]
 

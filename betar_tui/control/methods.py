@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from betar_tui.market.marketplace import (
-    DagNode,
+    DagNodeInfo,
     DelistReceipt,
     DeltaInfo,
     Exported,
@@ -50,7 +50,7 @@ METHODS: Mapping[str, Method] = {
     "heads": Method({}, tuple[HeadInfo, ...]),
     "export_car": Method({"path": str, "heads": tuple[str, ...]}, Exported),
     "import_car": Method({"path": str}, Imported),
-    "dag": Method({"limit": int}, tuple[DagNode, ...]),
+    "dag": Method({"limit": int}, tuple[DagNodeInfo, ...]),
     "log": Method({"limit": int}, tuple[DeltaInfo, ...]),
 }
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from betar_tui.errors import ListingError
-from betar_tui.market import unixfs
+from betar_tui.ipld import cid as cids
+from betar_tui.ipld import unixfs
 from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, encode
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
 from betar_tui.market.provenance import Signer
-from betar_tui.replica import cid as cids
 
 MAX_NAME = 128
 MAX_DESCRIPTION = 16 << 10

@@ -21,8 +21,8 @@ from typing import Any
 
 from betar_tui.market.filter import Filter, Term, haystack, parse, screen
 from betar_tui.market.marketplace import Change, ChangeKind, Listing
-from betar_tui.market.order import KEYS, SORT_COLUMNS, SortKey, order_ties, place, put, sort_key, take
-from betar_tui.market.screens import Screens
+from betar_tui.market.sorting import KEYS, SORT_COLUMNS, SortKey, order_ties, place, put, sort_key, take
+from betar_tui.market.term_cache import TermCache
 
 SLICE = 4_000
 """Listings read, or made searchable, in one go: a few milliseconds."""
@@ -53,7 +53,7 @@ class ListingIndex:
         self._sifted: list[int] | None = None
         self._rows: list[str] | None = []
         self._generation = 0
-        self._screens = Screens()
+        self._screens = TermCache()
 
     # What is there
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from betar_tui.errors import ListingError
+from betar_tui.ipld import cid as cids
 from betar_tui.market.marketplace import Listing, Provenance
 from betar_tui.market.provenance import verify
-from betar_tui.replica import cid as cids
 from betar_tui.replica import keys
-from betar_tui.store.facts import Winner
+from betar_tui.replica.facts import Winner
 
 MAX_VALUE = 64 << 10
 """The largest value that is read as a listing, in bytes."""

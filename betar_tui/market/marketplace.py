@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from betar_tui.values import PeerInfo as PeerInfo
+from betar_tui.values import SyncProgress as SyncProgress
+
 if TYPE_CHECKING:
     import trio
 
@@ -150,23 +153,6 @@ class ListingPage:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerInfo:
-    """One connected peer. `latency_ms` is None before the first ping; `connected_since` is in Unix seconds. `bytes_in` and
-    `bytes_out` went over its open connections."""
-
-    peer_id: str
-    addrs: tuple[str, ...]
-    direction: str
-    latency_ms: float | None
-    agent: str
-    protocols: tuple[str, ...]
-    on_topic: bool
-    connected_since: float
-    bytes_in: int = 0
-    bytes_out: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class HeadInfo:
     """A head of the Merkle-DAG."""
 
@@ -189,7 +175,7 @@ class DeltaInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class DagNode:
+class DagNodeInfo:
     """A delta in the Merkle-DAG: what it links to, how many keys it puts and versions it removes."""
 
     cid: str
@@ -202,22 +188,12 @@ class DagNode:
 
 
 @dataclass(frozen=True, slots=True)
-class SyncProgress:
-    """A sync under way: deltas merged since it began, blocks known to be missing (more may turn up below them), deltas
-    a second, and the peer that sends them ("" when they come from several)."""
-
-    fetched: int
-    missing: int
-    rate: float
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class Status:
     """The peer and its replica in numbers. `pending` counts blocks still wanted, `packed` the blocks of old history that
     are kept compressed; `troubles` names background services that are being restarted, in words for a person. `dialect`
-    is the one that own listings are written in, `dialect_choice` what decides it: "auto", or a dialect. `deaf_peers`
-    counts Go betars on the topic that cannot read it. `sync_held` says that a person stopped the fetching of history."""
+    is the one that own listings are written in, `dialect_choice` what decides it: "auto", or a dialect.
+    `peers_unable_to_read` counts the Go betars on the topic that cannot read it. `sync_held` says that a person stopped the
+    fetching of history."""
 
     version: str
     running: bool
@@ -241,7 +217,7 @@ class Status:
     sync: SyncProgress | None = None
     packed: int = 0
     dialect_choice: str = "auto"
-    deaf_peers: int = 0
+    peers_unable_to_read: int = 0
     sync_held: bool = False
 
 
@@ -361,7 +337,7 @@ class Marketplace(Protocol):
     async def heads(self) -> tuple[HeadInfo, ...]:
         """The heads, highest first."""
 
-    async def dag(self, limit: int = 200) -> tuple[DagNode, ...]:
+    async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
         """The newest deltas below the heads, by falling height: each stands before what it links to."""
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:

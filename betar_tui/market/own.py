@@ -9,8 +9,8 @@ from typing import Protocol
 
 import trio
 
-from betar_tui.market.announce import Intent
 from betar_tui.market.marketplace import Listing
+from betar_tui.market.republish import Intent
 
 
 class OwnStore(Protocol):

@@ -54,7 +54,7 @@ class Signer:
         if len(self._made) > _MADE:
             self._made.popitem(last=False)
 
-    def vouches(self, value: bytes) -> bool:
+    def is_own_value(self, value: bytes) -> bool:
         """Whether it is one of the last that were made here: it needs no check, once. Any thread may call."""
         try:
             del self._made[value]

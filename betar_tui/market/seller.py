@@ -4,24 +4,23 @@ What a person wants is remembered in the transaction that writes it, so that a c
 Reads the replica's values and writes through the writer; knows no network.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import trio
 
+from betar_tui.concurrency import FastLock
 from betar_tui.errors import ListingError, NotOwnerError, UnknownListingError
-from betar_tui.market.announce import Announcer, Intent, Why
-from betar_tui.market.book import Book
+from betar_tui.market.catalogue import Catalogue
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
 from betar_tui.market.listing import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
 from betar_tui.market.own import OwnListings, OwnStore, intent_of, records
 from betar_tui.market.provenance import Signer
-from betar_tui.p2p.locks import FreeLock
-from betar_tui.p2p.writer import ReplicaWriter
+from betar_tui.market.republish import Intent, RepublishPolicy, RepublishReason
 from betar_tui.replica import Written, keys
-from betar_tui.store.facts import Winner
+from betar_tui.replica.facts import Winner
 
 _DIALECT = "dialect"
 
@@ -39,13 +38,22 @@ class SellerStore(OwnStore, Protocol):
         """The values that the replica holds."""
 
 
+class DeltaWriter(Protocol):
+    """Writes deltas of our own, one at a time."""
+
+    async def write(
+        self, puts: Mapping[str, bytes], deletes: Iterable[str] = (), own: Mapping[str, str] | None = None
+    ) -> tuple[Written, ...]:
+        """Put and delete keys durably, and remember documents of ours in the same transaction. Raises StoreError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Repair:
     """What a round did about an own listing, and why; `trouble` says why it could not."""
 
     listing_id: str
     name: str
-    why: Why
+    why: RepublishReason
     trouble: str = ""
 
 
@@ -88,9 +96,9 @@ class Seller:
     def __init__(
         self,
         store: SellerStore,
-        writer: ReplicaWriter,
+        writer: DeltaWriter,
         signer: Signer,
-        book: Book,
+        book: Catalogue,
         *,
         dialect: str,
         refresh_interval: float,
@@ -108,10 +116,10 @@ class Seller:
         self._announce = announce
         self._jobs: list[_Job] = []
         self._own = OwnListings(store)
-        self._announcer = Announcer(refresh_interval, signer.peer_id, self._value)
+        self._announcer = RepublishPolicy(refresh_interval, signer.peer_id, self._value)
         self.dialect = self._decided(dialect)
         # Writing and rounds both read a document and put its value: one at a time.
-        self._turn = FreeLock()
+        self._turn = FastLock()
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Published, ...]:
         """Store and announce new listings, in order. Raises ListingError and then stores nothing.
@@ -201,10 +209,10 @@ class Seller:
             due = self._announcer.due(own, values, self.dialect, self._default_addrs(), self._clock())
             return tuple([await self._repair(key, own[key], why) for key, why in due.items()])
 
-    async def _repair(self, key: str, intent: Intent, why: Why) -> Repair:
+    async def _repair(self, key: str, intent: Intent, why: RepublishReason) -> Repair:
         listing_id, name = str(intent.document["id"]), str(intent.document["name"])
         try:
-            if why is Why.ADOPTED:
+            if why is RepublishReason.ADOPTED:
                 listing = self._mine(listing_id)
                 await self._own.keep({key: intent_of(listing, self._book.document(listing))})
             else:

@@ -24,29 +24,29 @@ _PREFIX = PUBSUB_SIGNING_PREFIX.encode()
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class MessageError:
     """What is wrong with a message. `relay_to_blame`: no Go peer would have passed it on."""
 
     what: str
     relay_to_blame: bool
 
 
-def flaw_of(message: rpc_pb2.Message) -> Flaw | None:
+def flaw_of(message: rpc_pb2.Message) -> MessageError | None:
     """What is wrong with a message from outside, or None: then its author signed it."""
     author = message.from_id
     if not message.signature or not _names_a_peer(author):
-        return Flaw("a message without author or signature", True)
+        return MessageError("a message without author or signature", True)
     if len(message.data) > MAX_PAYLOAD:
-        return Flaw("a message that is too large", False)
+        return MessageError("a message that is too large", False)
     if not message.seqno or len(message.seqno) > _MAX_NAME or len(author) > _MAX_NAME:
-        return Flaw("a message without a proper number or author", False)
+        return MessageError("a message without a proper number or author", False)
     key = message.key or author[2:]
     if not is_sane(key):
-        return Flaw("a message with a key of no form that is taken here", False)
+        return MessageError("a message with a key of no form that is taken here", False)
     if peer_of(key) != author:
-        return Flaw("a message whose key is not its author's", True)
+        return MessageError("a message whose key is not its author's", True)
     if not _signed(message, key):
-        return Flaw("a message whose signature does not match", _is_forgery(message.signature, key))
+        return MessageError("a message whose signature does not match", _is_forgery(message.signature, key))
     return None
 
 

@@ -17,9 +17,9 @@ from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package s
 
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
+from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.guard import has_ended
 from betar_tui.p2p.liveness import close_dead
-from betar_tui.p2p.peerbook import PeerBook
 from betar_tui.p2p.types import Timing
 
 log = logging.getLogger(__name__)
@@ -34,16 +34,16 @@ class Dialer:
         self,
         swarm: Swarm,
         own: str,
-        book: PeerBook,
+        book: AddressBook,
         timing: Timing,
         nursery: trio.Nursery,
-        barred: Callable[[str], bool],
+        banned: Callable[[str], bool],
     ) -> None:
         self._swarm = swarm
         self._own = own
         self._timing = timing
         self._nursery = nursery
-        self._barred = barred
+        self._banned = banned
         self._dialling: set[str] = set()
         self._woken = trio.Event()
         self.book = book
@@ -89,8 +89,8 @@ class Dialer:
     async def _redial(self, peer: str, limit: trio.CapacityLimiter) -> None:
         try:
             async with limit:
-                if self._barred(peer):
-                    raise NetworkError("it is barred for now")
+                if self._banned(peer):
+                    raise NetworkError("it is banned for now")
                 await self._race(peer, self.book.addrs(peer))
         except Exception as error:
             if not isinstance(error, NetworkError):

@@ -6,12 +6,12 @@ a lock and a task switch each) and refuses a message by its announced length, be
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import trio
-from libp2p.abc import INetStream
-from libp2p.network.stream.exceptions import StreamEOF
 
 from betar_tui.errors import DecodeError
-from betar_tui.replica.protobuf import read_varint, write_varint
+from betar_tui.ipld.protobuf import read_varint, write_varint
 
 READ_SIZE = 256 * 1024
 MAX_PREFIX = 10
@@ -24,10 +24,17 @@ def frame(message: bytes) -> bytes:
     return write_varint(len(message)) + message
 
 
+class Readable(Protocol):
+    """What a reader needs of a stream."""
+
+    async def read(self, n: int) -> bytes:
+        """At most `n` bytes; b"" or EOFError at the end."""
+
+
 class FrameReader:
     """Reads the frames of one stream, in order."""
 
-    def __init__(self, stream: INetStream, limit: int) -> None:
+    def __init__(self, stream: Readable, limit: int) -> None:
         self._stream = stream
         self._limit = limit
         self._buffer = bytearray()
@@ -48,7 +55,7 @@ class FrameReader:
                 return message
             try:
                 data = await self._stream.read(READ_SIZE)
-            except StreamEOF:
+            except EOFError:  # as libp2p's StreamEOF is
                 data = b""
             if not data:
                 if self._buffer:

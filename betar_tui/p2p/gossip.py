@@ -26,11 +26,11 @@ from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 
+from betar_tui.concurrency import FastLock
 from betar_tui.errors import DecodeError
 from betar_tui.p2p.authorship import flaw_of
 from betar_tui.p2p.frames import FrameReader
-from betar_tui.p2p.guard import Charge, has_ended, quiet_reset, start_service
-from betar_tui.p2p.locks import FreeLock
+from betar_tui.p2p.guard import Penalize, has_ended, quiet_reset, start_service
 from betar_tui.p2p.sendqueue import SendQueue
 from betar_tui.p2p.types import NetworkConfig
 
@@ -145,10 +145,10 @@ class TopicPubsub(Pubsub):
         self._joined = joined
         self._members: set[ID] = set()
         self._announced: dict[ID, dict[INetStream, set[str]]] = {}
-        self._write_locks: weakref.WeakKeyDictionary[INetStream, FreeLock] = weakref.WeakKeyDictionary()
+        self._write_locks: weakref.WeakKeyDictionary[INetStream, FastLock] = weakref.WeakKeyDictionary()
         self._wrote = trio.Event()
-        self.charge: Charge = lambda peer, what: None
-        self.barred: Callable[[str], bool] = lambda peer: False
+        self.penalize: Penalize = lambda peer, what: None
+        self.banned: Callable[[str], bool] = lambda peer: False
         self.accept: Accept = lambda payload: True
         super().__init__(
             host,
@@ -178,14 +178,14 @@ class TopicPubsub(Pubsub):
         frames = FrameReader(stream, MAX_RPC)
         empty = 0
         try:
-            while (raw := await frames.next()) is not None and not self.barred(str(peer)):
+            while (raw := await frames.next()) is not None and not self.banned(str(peer)):
                 empty = 0 if raw else empty + 1
                 if empty > MAX_EMPTY:
                     raise DecodeError(f"more than {MAX_EMPTY} empty RPCs in a row")
                 if raw:  # Go passes over empty ones as well
                     await self._handle_rpc(peer, _parse(raw))
         except DecodeError as error:
-            self.charge(str(peer), f"gossip: {error}")
+            self.penalize(str(peer), f"gossip: {error}")
             await quiet_reset(stream)
             self._handle_dead_peer(peer)
         finally:
@@ -203,7 +203,7 @@ class TopicPubsub(Pubsub):
             self._checked += 1
             if not self._checked % MESSAGES:
                 await trio.lowlevel.checkpoint()
-            if self.barred(str(peer)):  # its connections are being closed
+            if self.banned(str(peer)):  # its connections are being closed
                 return
             await self.push_msg(peer, message)
         if rpc.HasField("control"):
@@ -215,7 +215,7 @@ class TopicPubsub(Pubsub):
 
         py-libp2p 0.8.1: a garbage key in a message raises out of the signature check; a validator that raises ends
         the process and one that awaits lets a message through twice. Here nothing raises and nothing awaits in
-        between. What `accept` refuses is dropped, and charged only if its author sent it: Go forwards without looking.
+        between. What `accept` refuses is dropped, and penalized only if its author sent it: Go forwards without looking.
         """
         if list(msg.topicIDs) != [self._topic]:
             return
@@ -224,7 +224,7 @@ class TopicPubsub(Pubsub):
             return
         if not ours and (flaw := flaw_of(msg)) is not None:
             if flaw.relay_to_blame or msg.from_id == msg_forwarder.to_bytes():
-                self.charge(str(msg_forwarder), f"gossip: {flaw.what}")
+                self.penalize(str(msg_forwarder), f"gossip: {flaw.what}")
             return
         self._mark_msg_seen(msg)
         if not ours:
@@ -232,7 +232,7 @@ class TopicPubsub(Pubsub):
             accepted = self._accepts(msg.data)
             if not accepted:
                 if accepted is not None and author == msg_forwarder:
-                    self.charge(str(author), "gossip: a payload that is no broadcast")
+                    self.penalize(str(author), "gossip: a payload that is no broadcast")
                 return
             self._deliver(str(msg_forwarder), str(author), msg.data)
         await self.router.publish(msg_forwarder, msg)
@@ -251,7 +251,7 @@ class TopicPubsub(Pubsub):
         # py-libp2p 0.8.1: replays for a new peer are written beside the peer's queue, on the same stream; when the
         # window is short their pieces mix and the stream is garbage from then on.
         try:
-            async with self._write_locks.setdefault(stream, FreeLock()):
+            async with self._write_locks.setdefault(stream, FastLock()):
                 return await super().write_msg(stream, rpc_msg)
         finally:
             self._wrote.set()
@@ -350,16 +350,16 @@ class Gossip:
         config: NetworkConfig,
         deliver: Deliver,
         joined: Membership,
-        charge: Charge,
-        barred: Callable[[str], bool],
+        penalize: Penalize,
+        banned: Callable[[str], bool],
         accept: Accept | None,
     ) -> None:
         self._topic = config.topic
         self._hello_interval = config.timing.hello_interval
         self._router = TopicRouter(config.timing.heartbeat)
         self.pubsub = TopicPubsub(host, self._router, config.topic, deliver, joined)
-        self.pubsub.charge = charge
-        self.pubsub.barred = barred
+        self.pubsub.penalize = penalize
+        self.pubsub.banned = banned
         if accept is not None:
             self.pubsub.accept = accept
 

@@ -2,7 +2,7 @@
 
 Two guards, used by every other file of the room. `GuardedManager` runs the library's services; `guarded` wraps a
 stream handler. Both let cancellation through and turn any other exception into a log line and a report. Only what a peer
-itself did wrong is charged to it: a defect or a broken disk of ours must not put honest peers out.
+itself did wrong is penalized to it: a defect or a broken disk of ours must not put honest peers out.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.tools.anyio_service.api import ServiceAPI
 from libp2p.tools.anyio_service.trio_manager import TrioManager
 
-from betar_tui.errors import DecodeError
+from betar_tui.errors import DecodeError, NetworkError
 
 log = logging.getLogger(__name__)
 
 StreamHandler = Callable[[INetStream], Awaitable[None]]
-Charge = Callable[[str, str], None]
+Penalize = Callable[[str, str], None]
 Report = Callable[[str, BaseException], None]
 
 # A connection or stream that ended under our hands: nobody is to blame.
 ENDED = (
+    NetworkError,
     StreamError,
     MuxedStreamError,
     SwarmException,
@@ -139,8 +140,8 @@ def shortened(text: str) -> str:
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
-def guarded(handler: StreamHandler, charge: Charge, report: Report = log_failure) -> StreamHandler:
-    """`handler` with its exceptions contained and the stream reset. What the peer sent wrongly is charged to it, which
+def guarded(handler: StreamHandler, penalize: Penalize, report: Report = log_failure) -> StreamHandler:
+    """`handler` with its exceptions contained and the stream reset. What the peer sent wrongly is penalized to it, which
     before a protocol is agreed on is whatever the library trips over; anything else is ours, and reported.
 
     py-libp2p 0.8.1: any stream handler that raises ends the whole `trio.run`.
@@ -156,7 +157,7 @@ def guarded(handler: StreamHandler, charge: Charge, report: Report = log_failure
                 peer = str(stream.muxed_conn.peer_id)
                 what = shortened(f"a stream of {protocol or 'no protocol yet'} failed: {error!r}")
                 log.info("%s: %s", peer, what)
-                charge(peer, what)
+                penalize(peer, what)
             else:
                 report(f"streams of {protocol}", error)
         else:

@@ -39,12 +39,12 @@ from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
 from noise.connection import NoiseConnection  # type: ignore[import-untyped]
 
+from betar_tui.concurrency import FastLock
 from betar_tui.errors import NetworkError
 from betar_tui.p2p.addresses import reachable
-from betar_tui.p2p.guard import Charge, guarded, quiet_reset
+from betar_tui.p2p.guard import Penalize, guarded, quiet_reset
 from betar_tui.p2p.keys import is_sane
 from betar_tui.p2p.liveness import Upgrader, abandon
-from betar_tui.p2p.locks import FreeLock
 from betar_tui.p2p.negotiation import Negotiator
 from betar_tui.p2p.transport import Transport
 from betar_tui.p2p.types import NetworkConfig
@@ -120,7 +120,7 @@ class PeerSwarm(Swarm):
         a Go peer sends; none does anything then.
         """
         if isinstance(stream, NetStream):
-            stream._state_lock = cast(trio.Lock, FreeLock())
+            stream._state_lock = cast(trio.Lock, FastLock())
             connection = stream.swarm_conn
             # One that is closed is not listed any more, and nobody would tell of it again.
             if connection is None or connection.is_closed:
@@ -188,18 +188,18 @@ class PeerHost(BasicHost):
         """They are others now."""
         self._addrs_until = 0.0
 
-    def contain(self, charge: Charge, max_streams_per_peer: int) -> None:
+    def contain(self, penalize: Penalize, max_streams_per_peer: int) -> None:
         """Put the guard around every inbound stream, from protocol negotiation on."""
         self._streams: dict[ID, int] = {}
         self._max_streams = max_streams_per_peer
-        self._charge = charge
-        self.upgrader.charge = charge
-        handler: Callable[[INetStream], Awaitable[None]] = guarded(self._swarm_stream_handler, charge)
+        self._penalize = penalize
+        self.upgrader.penalize = penalize
+        handler: Callable[[INetStream], Awaitable[None]] = guarded(self._swarm_stream_handler, penalize)
 
         async def counted(stream: INetStream) -> None:
             peer = stream.muxed_conn.peer_id
             if self._streams.get(peer, 0) >= self._max_streams:
-                charge(str(peer), "too many open streams")
+                penalize(str(peer), "too many open streams")
                 await quiet_reset(stream)
                 return
             self._streams[peer] = self._streams.get(peer, 0) + 1
@@ -230,7 +230,7 @@ def build_host(config: NetworkConfig) -> PeerHost:
         {TProtocol(YAMUX): Yamux},
     )
     upgrader.timing = config.timing
-    upgrader.charge = lambda peer, what: None
+    upgrader.penalize = lambda peer, what: None
     transport = Transport()
     peerstore = PeerStore()
     own_id = generate_peer_id_from(key_pair)

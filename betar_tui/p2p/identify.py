@@ -1,7 +1,7 @@
 """Who is at the other end: the identify protocol, both ways.
 
 We ask every new connection's peer once and keep what it says (agent, protocols, listen addresses) as an
-`Introduction`; a peer may push a new one later. What we say about ourselves is built by the library, with our own
+`IdentifyInfo`; a peer may push a new one later. What we say about ourselves is built by the library, with our own
 agent name in it.
 
 py-libp2p 0.8.1: the peer's agent is thrown away, a peer that was known before is not asked again after it came back
@@ -47,7 +47,7 @@ PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Introduction:
+class IdentifyInfo:
     """What a peer says about itself. `addrs` are dialable multiaddrs ending in /p2p/<peer id>."""
 
     agent: str = ""
@@ -55,10 +55,10 @@ class Introduction:
     addrs: tuple[str, ...] = ()
 
 
-class Identifier:
-    """Asks, answers, and hands every introduction to `learned(peer, introduction)`."""
+class IdentifyService:
+    """Asks, answers, and hands every identify_info to `learned(peer, identify_info)`."""
 
-    def __init__(self, host: IHost, agent: str, learned: Callable[[str, Introduction], None]) -> None:
+    def __init__(self, host: IHost, agent: str, learned: Callable[[str, IdentifyInfo], None]) -> None:
         self._host = host
         self._agent = agent
         self._learned = learned
@@ -67,7 +67,7 @@ class Identifier:
         self._next_look: dict[str, float] = {}
         self.handlers = {IDENTIFY: self._answer, PUSH: self._receive_push}
 
-    async def ask(self, peer: ID, timeout: float) -> Introduction:
+    async def ask(self, peer: ID, timeout: float) -> IdentifyInfo:
         """Ask a connected peer. Raises DecodeError, TooSlowError or the stream's errors."""
         with trio.fail_after(timeout):
             stream = await self._host.new_stream(peer, [IDENTIFY])
@@ -78,9 +78,9 @@ class Identifier:
                     await _close(stream)
         if message is None:
             raise DecodeError("the peer ended identify without a message")
-        introduction = parse(message, str(peer))
-        self._learned(str(peer), introduction)
-        return introduction
+        identify_info = parse(message, str(peer))
+        self._learned(str(peer), identify_info)
+        return identify_info
 
     async def push(self, peer: ID, timeout: float) -> None:
         """Tell a connected peer that something about us changed."""
@@ -136,8 +136,8 @@ class Identifier:
         return message.SerializeToString()
 
 
-def parse(message: bytes, peer: str) -> Introduction:
-    """An identify message as an `Introduction`; parts that make no sense are left out. Raises DecodeError."""
+def parse(message: bytes, peer: str) -> IdentifyInfo:
+    """An identify message as an `IdentifyInfo`; parts that make no sense are left out. Raises DecodeError."""
     decoded: Any = Identify()
     try:
         decoded.ParseFromString(message)
@@ -152,7 +152,7 @@ def parse(message: bytes, peer: str) -> Introduction:
         except Exception:
             continue
     protocols = tuple(str(protocol)[:MAX_TEXT] for protocol in decoded.protocols[:MAX_PROTOCOLS])
-    return Introduction(str(decoded.agent_version)[:MAX_TEXT], protocols, with_peer(addresses, peer))
+    return IdentifyInfo(str(decoded.agent_version)[:MAX_TEXT], protocols, with_peer(addresses, peer))
 
 
 async def _see_off(stream: INetStream) -> None:

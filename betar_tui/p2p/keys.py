@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from betar_tui.replica.protobuf import write_varint
+from betar_tui.ipld.protobuf import write_varint
 
 ED25519 = b"\x08\x01\x12\x20"
 """What stands before the 32 bytes of an Ed25519 key in its protobuf."""

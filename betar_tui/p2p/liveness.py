@@ -31,8 +31,8 @@ from libp2p.stream_muxer.yamux.yamux import (
 )
 from libp2p.transport.upgrader import TransportUpgrader
 
-from betar_tui.p2p.guard import Charge
-from betar_tui.p2p.locks import FreeLock
+from betar_tui.concurrency import FastLock
+from betar_tui.p2p.guard import Penalize
 from betar_tui.p2p.types import Timing
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ _READS = 64
 """So many reads, one or two a frame, may pass between two turns of the loop."""
 
 
-class _Pongs:
+class PongCounter:
     """Stands in for yamux's one-shot ping event: counts answers and wakes everybody who waits for one."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class _Pongs:
         await self._event.wait()
 
 
-class _Meter:
+class CountingConnection:
     """A secured connection that counts what passes."""
 
     def __init__(self, connection: ISecureConn) -> None:
@@ -87,11 +87,11 @@ class _Streams(dict[int, YamuxStream]):
     """The streams of a connection; each gets another lock as it is entered, before anybody can hold the old one."""
 
     def __setitem__(self, stream_id: int, stream: YamuxStream) -> None:
-        stream.window_lock = cast(trio.Lock, FreeLock())
+        stream.window_lock = cast(trio.Lock, FastLock())
         super().__setitem__(stream_id, stream)
 
 
-class _Unread(bytearray):
+class WindowedBuffer(bytearray):
     """What has come for a stream and was not read yet; each addition must be admitted, and is kept while it is wanted."""
 
     def __init__(self, admit: Callable[[int], None]) -> None:
@@ -118,7 +118,7 @@ class _Buffers(dict[int, bytearray]):
         self._admit = admit
 
     def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
-        super().__setitem__(stream_id, _Unread(partial(self._admit, stream_id)))
+        super().__setitem__(stream_id, WindowedBuffer(partial(self._admit, stream_id)))
 
 
 class LiveYamux(Yamux):
@@ -128,18 +128,18 @@ class LiveYamux(Yamux):
     sent beyond the window is kept.
     """
 
-    def __init__(self, secured_conn: ISecureConn, peer_id: ID, timing: Timing, charge: Charge) -> None:
-        self.meter = _Meter(secured_conn)
+    def __init__(self, secured_conn: ISecureConn, peer_id: ID, timing: Timing, penalize: Penalize) -> None:
+        self.meter = CountingConnection(secured_conn)
         super().__init__(cast(ISecureConn, self.meter), peer_id, is_initiator=secured_conn.is_initiator)
         self._timing = timing
-        self._charge = charge
-        self._pongs = _Pongs()
+        self._penalize = penalize
+        self._pongs = PongCounter()
         self._ping_event = cast(trio.Event, self._pongs)  # the library only calls set() on it
         self.latency: float | None = None  # seconds, of the last answered ping
         self.streams = _Streams()
         self.stream_buffers = _Buffers(self._admit)
-        self.streams_lock = cast(trio.Lock, FreeLock())
-        self._write_lock = cast(trio.Lock, FreeLock())
+        self.streams_lock = cast(trio.Lock, FastLock())
+        self._write_lock = cast(trio.Lock, FastLock())
         # By stream: room the sender was not told of yet, and its window when it last was.
         self._credit: WeakKeyDictionary[YamuxStream, tuple[int, int]] = WeakKeyDictionary()
 
@@ -190,7 +190,7 @@ class LiveYamux(Yamux):
 
     def _end(self, why: str) -> NoReturn:
         log.info("%s: %s; the connection is closed", self.peer_id, why)
-        self._charge(str(self.peer_id), f"yamux: {why}")
+        self._penalize(str(self.peer_id), f"yamux: {why}")
         # Of all errors this is the one for which the library ends the connection wherever it comes up.
         raise trio.TooSlowError
 
@@ -236,7 +236,7 @@ class Upgrader(TransportUpgrader):
     """Makes every connection a `LiveYamux`."""
 
     timing: Timing
-    charge: Charge
+    penalize: Penalize
 
     async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
         """Negotiate yamux over a secured connection.
@@ -245,7 +245,7 @@ class Upgrader(TransportUpgrader):
         """
         muxer: Any = self.muxer_multistream
         protocol, _ = await muxer._selector.select(conn, conn.is_initiator, muxer.negotiate_timeout)
-        connection = LiveYamux(conn, peer_id, self.timing, self.charge)
+        connection = LiveYamux(conn, peer_id, self.timing, self.penalize)
         return cast(IMuxedConn, muxer._annotate_connection(connection, conn, protocol))
 
 
@@ -257,7 +257,7 @@ def abandon(stream: INetStream) -> None:
     muxed: Any = stream.muxed_conn
     if isinstance(muxed, LiveYamux):
         buffer = muxed.stream_buffers.get(cast(Any, stream).muxed_stream.stream_id)
-        if isinstance(buffer, _Unread):
+        if isinstance(buffer, WindowedBuffer):
             buffer.abandon()
 
 

@@ -29,7 +29,7 @@ _UNSENT = 1024
 """So many bytes are kept at most: a peer may ask for the list of protocols without end."""
 
 
-class Gathering(MultiselectCommunicator):
+class BufferedCommunicator(MultiselectCommunicator):
     """Reads a message at a time, and writes when it would have to wait, or by `flush`."""
 
     def __init__(self, read_writer: Any) -> None:
@@ -77,14 +77,14 @@ class Gathering(MultiselectCommunicator):
 
 
 class Negotiator(Multiselect):
-    """The listener's side of multistream-select over a `Gathering`."""
+    """The listener's side of multistream-select over a `BufferedCommunicator`."""
 
     async def negotiate(
         self, communicator: IMultiselectCommunicator, negotiate_timeout: int = DEFAULT_NEGOTIATE_TIMEOUT
     ) -> tuple[TProtocol | None, StreamHandlerFn | None]:
         """The protocol agreed on, and its handler. Raises MultiselectError."""
         assert isinstance(communicator, MultiselectCommunicator), "the host gives no other"
-        gathering = Gathering(communicator.read_writer)
+        gathering = BufferedCommunicator(communicator.read_writer)
         agreed = await super().negotiate(gathering, negotiate_timeout)
         try:
             with trio.fail_after(negotiate_timeout):

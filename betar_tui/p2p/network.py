@@ -19,24 +19,23 @@ from libp2p.custom_types import TProtocol
 
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
+from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.authorship import MAX_PAYLOAD
 from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
 from betar_tui.p2p.dialer import Dialer
-from betar_tui.p2p.faults import FOLD, FaultBook, FaultNews
+from betar_tui.p2p.event_queue import EventQueue
 from betar_tui.p2p.gossip import Accept, Gossip
 from betar_tui.p2p.guard import guarded, log_failure, shortened, start_service
 from betar_tui.p2p.host import PeerSwarm, build_host, listen, open_stream
-from betar_tui.p2p.identify import Identifier, Introduction
+from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
-from betar_tui.p2p.outbox import Outbox
-from betar_tui.p2p.peerbook import PeerBook
+from betar_tui.p2p.misbehaviour import FOLD, MisbehaviourLedger, MisbehaviourReports
 from betar_tui.p2p.peers import PeerRecord, PeerTable
-from betar_tui.p2p.supervise import Supervisor
+from betar_tui.p2p.streams import PeerStream
 from betar_tui.p2p.types import (
     BlockSource,
-    Connection,
-    Fault,
+    Misbehaviour,
     NetworkConfig,
     NetworkEvent,
     PeerConnected,
@@ -45,14 +44,17 @@ from betar_tui.p2p.types import (
     PeerLeft,
     ReceivedBlock,
     ReceivedBroadcast,
+    Stream,
 )
+from betar_tui.supervise import Supervisor
+from betar_tui.values import PeerInfo
 
 log = logging.getLogger(__name__)
 
 BLOCKS_WAITING = 64
 """So many blocks wait for the node at most: each may have two megabytes."""
-GOODBYE = 0.4
-INTRODUCTION_TRIES = 3
+CLOSE_TIMEOUT = 0.4
+IDENTIFY_TRIES = 3
 
 
 @asynccontextmanager
@@ -135,22 +137,24 @@ class Network:
         self._services = services
         self._tasks = tasks
         self._supervisor = Supervisor(tasks)
-        self._outbox = Outbox()
-        self._faults = FaultBook(config.fault_budget, config.fault_window, config.timing.bar, trio.current_time)
-        self._fault_news = FaultNews(trio.current_time)
+        self._event_queue = EventQueue()
+        self._faults = MisbehaviourLedger(
+            config.fault_budget, config.fault_window, config.timing.ban_time, trio.current_time
+        )
+        self._fault_news = MisbehaviourReports(trio.current_time)
         self._host = build_host(config)
         self._swarm: PeerSwarm = self._host.get_network()  # type: ignore[assignment]
         self.peer_id = str(self._host.get_id())
-        self.events: trio.MemoryReceiveChannel[NetworkEvent] = self._outbox.receive
+        self.events: trio.MemoryReceiveChannel[NetworkEvent] = self._event_queue.receive
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](BLOCKS_WAITING)
         self._table = PeerTable(self._swarm, self._opened, self._ended)
-        barred = self._faults.barred
-        self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.charge, barred, accept)
-        self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.charge, self._failed)
-        self._bitswap.barred = barred
-        self._identifier = Identifier(self._host, config.agent_version, self._learned)
-        book = PeerBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
-        self._dialer = Dialer(self._swarm, self.peer_id, book, self._timing, tasks, self._faults.barred)
+        banned = self._faults.banned
+        self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.penalize, banned, accept)
+        self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.penalize, self._failed)
+        self._bitswap.banned = banned
+        self._identify = IdentifyService(self._host, config.agent_version, self._learned)
+        book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
+        self._dialer = Dialer(self._swarm, self.peer_id, book, self._timing, tasks, self._faults.banned)
         self.listen_notice = ""
 
     # Facts
@@ -164,9 +168,9 @@ class Network:
     @property
     def missed_broadcasts(self) -> int:
         """Broadcasts left out because `events` was read too slowly."""
-        return self._outbox.dropped
+        return self._event_queue.dropped
 
-    def connections(self) -> tuple[Connection, ...]:
+    def connections(self) -> tuple[PeerInfo, ...]:
         """Every connected peer."""
         members = set(self._gossip.members())
         return self._table.all(members.__contains__)
@@ -188,9 +192,9 @@ class Network:
     def supports(self, peer: str, protocol: str) -> bool | None:
         """Whether a peer speaks a protocol; None while it is not connected or has not introduced itself."""
         record = self._table.get(peer)
-        if record is None or record.introduction is None:
+        if record is None or record.identify_info is None:
             return None
-        return protocol in record.introduction.protocols
+        return protocol in record.identify_info.protocols
 
     def wants(self) -> int:
         """How many blocks are wanted and have not come."""
@@ -231,12 +235,12 @@ class Network:
 
     # Connections
 
-    async def connect(self, multiaddr: str) -> Connection:
+    async def connect(self, multiaddr: str) -> PeerInfo:
         """Dial now, or find the peer connected; it is remembered and dialled again when it is lost. Raises
         NetworkError with what went wrong at which address."""
         peer, address = addresses.split_peer(multiaddr)
         addresses.peer_id(peer)
-        self._faults.pardon(peer)
+        self._faults.unban(peer)
         await self._dialer.dial(peer, (address,))
         self._dialer.book.add(peer, (address,))
         record = self._table.get(peer)
@@ -263,20 +267,20 @@ class Network:
         """Call `sent(peer, CIDs)` whenever a peer was sent blocks over Bitswap that it had asked for."""
         self._bitswap.sent = sent
 
-    def charge(self, peer: str, what: str) -> None:
-        """A peer misbehaved. Beyond the budget of its window its connections are closed and it is barred for a
+    def penalize(self, peer: str, what: str) -> None:
+        """A peer misbehaved. Beyond the budget of its window its connections are closed and it is banned for a
         while. What one peer does within a second is told in two events."""
         what = shortened(what)
         log.debug("fault of %s: %s", peer, what)
         if self._fault_news.note(peer, what):
             self._tell_fault(peer, what)
-        if self._faults.charge(peer):
+        if self._faults.penalize(peer):
             log.warning("%s broke too many rules: it is put out", peer)
             self._tasks.start_soon(self._close, self._table.connections(peer))
 
     def _tell_fault(self, peer: str, what: str) -> None:
         log.info("fault of %s: %s", peer, what)
-        self._outbox.put(Fault(peer, what))
+        self._event_queue.put(Misbehaviour(peer, what))
 
     async def _tell_faults(self) -> None:
         """A service: the faults that were folded."""
@@ -287,19 +291,23 @@ class Network:
 
     # Other protocols
 
-    def set_protocol_handler(self, protocol: str, handler: Callable[[INetStream], Awaitable[None]]) -> None:
-        """Serve a protocol. A handler that raises ends its stream only: a DecodeError is charged to the peer, anything
+    def set_protocol_handler(self, protocol: str, handler: Callable[[Stream], Awaitable[None]]) -> None:
+        """Serve a protocol. A handler that raises ends its stream only: a DecodeError is penalized to the peer, anything
         else is a trouble of ours. Connected peers are told of the new protocol."""
-        self._host.set_stream_handler(TProtocol(protocol), guarded(handler, self.charge, self._failed))
+
+        async def handle(stream: INetStream) -> None:
+            await handler(PeerStream(stream))
+
+        self._host.set_stream_handler(TProtocol(protocol), guarded(handle, self.penalize, self._failed))
         for connection in self.connections():
             peer = addresses.peer_id(connection.peer_id)
-            push = partial(self._identifier.push, peer, self._timing.identify_timeout)
+            push = partial(self._identify.push, peer, self._timing.identify_timeout)
             self._supervisor.start_once(f"identify push to {peer}", push)
 
-    async def open_stream(self, peer: str, protocol: str) -> INetStream:
+    async def open_stream(self, peer: str, protocol: str) -> Stream:
         """A new stream to a connected peer. Raises NetworkError."""
         try:
-            return await open_stream(self._host, addresses.peer_id(peer), [protocol])
+            return PeerStream(await open_stream(self._host, addresses.peer_id(peer), [protocol]))
         except NetworkError:
             raise
         except Exception as error:
@@ -308,10 +316,10 @@ class Network:
     # Start and stop
 
     async def _start(self) -> None:
-        self._host.contain(self.charge, self._config.max_streams_per_peer)
-        handlers = {**self._identifier.handlers, **{TProtocol(each): self._bitswap.handle for each in BITSWAP}}
+        self._host.contain(self.penalize, self._config.max_streams_per_peer)
+        handlers = {**self._identify.handlers, **{TProtocol(each): self._bitswap.handle for each in BITSWAP}}
         for protocol, handler in handlers.items():
-            self._host.set_stream_handler(protocol, guarded(handler, self.charge, self._failed))
+            self._host.set_stream_handler(protocol, guarded(handler, self.penalize, self._failed))
         known = [addresses.split_peer(address) for address in self._config.bootstrap]
         await start_service(self._services, self._swarm, self._report)
         await self._gossip.start(self._services, self._report)
@@ -320,7 +328,7 @@ class Network:
             self._dialer.book.add(peer, (address,))
         for peer, addrs in self._config.known_peers:
             self._dialer.book.add(peer, addrs)
-        self._supervisor.start("events", self._outbox.pump)
+        self._supervisor.start("events", self._event_queue.pump)
         self._supervisor.start("faults", self._tell_faults)
         self._supervisor.start("wants", self._bitswap.run_timers)
         self._supervisor.start("hello", self._gossip.keep_saying_hello)
@@ -333,13 +341,13 @@ class Network:
         await self._close(self._swarm.get_connections())
         await self._host.close()
         await self._gossip.stop()
-        self._outbox.close()
+        self._event_queue.close()
         self._blocks.close()
 
     async def _close(self, connections: Iterable[INetConn]) -> None:
         async with trio.open_nursery() as nursery:
             for connection in connections:
-                nursery.start_soon(close_connection, connection, GOODBYE)
+                nursery.start_soon(close_connection, connection, CLOSE_TIMEOUT)
 
     # What happens
 
@@ -352,48 +360,48 @@ class Network:
         self._supervisor.report(what, f"failed ({type(error).__name__}: {error})")
 
     def _delivered(self, peer: str, author: str, payload: bytes) -> None:
-        self._outbox.put(ReceivedBroadcast(peer, author, payload))
+        self._event_queue.put(ReceivedBroadcast(peer, author, payload))
 
     def _joined(self, peer: str, on_topic: bool) -> None:
-        self._outbox.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
+        self._event_queue.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
 
     async def _opened(self, record: PeerRecord, connection: INetConn) -> None:
-        if self._faults.barred(record.peer):
+        if self._faults.banned(record.peer):
             self._tasks.start_soon(self._close, [connection])
             return
         older = [each for each in self._table.connections(record.peer) if each is not connection]
         if older:
             self._tasks.start_soon(close_dead, older, self._timing.probe_timeout)
-        self._tasks.start_soon(self._introduce, record)
+        self._tasks.start_soon(self._run_identify, record)
 
-    async def _introduce(self, record: PeerRecord) -> None:
-        for attempt in range(INTRODUCTION_TRIES):
+    async def _run_identify(self, record: PeerRecord) -> None:
+        for attempt in range(IDENTIFY_TRIES):
             try:
-                await self._identifier.ask(addresses.peer_id(record.peer), self._timing.identify_timeout)
+                await self._identify.ask(addresses.peer_id(record.peer), self._timing.identify_timeout)
                 return
             except Exception as error:
                 log.debug("identify of %s, attempt %d: %r", record.peer, attempt + 1, error)
             await trio.sleep(0.1 * (attempt + 1))
-        self._learned(record.peer, record.introduction or Introduction())
+        self._learned(record.peer, record.identify_info or IdentifyInfo())
 
-    def _learned(self, peer: str, introduction: Introduction) -> None:
+    def _learned(self, peer: str, identify_info: IdentifyInfo) -> None:
         record = self._table.get(peer)
         if record is None:
             return
-        record.introduction = introduction
+        record.identify_info = identify_info
         if record.direction == "out":
             self._dialer.book.add(peer, record.addrs())
         self._dialer.book.replace(peer, record.addrs())
         self._dialer.book.succeeded(peer)
         if not record.reported.is_set():
             record.reported.set()
-            self._outbox.put(PeerConnected(peer, record.addrs()))
-        self._bitswap.peer_up(peer, introduction.protocols)
+            self._event_queue.put(PeerConnected(peer, record.addrs()))
+        self._bitswap.peer_up(peer, identify_info.protocols)
 
     def _ended(self, record: PeerRecord) -> None:
         self._bitswap.peer_down(record.peer)
         if record.reported.is_set():
-            self._outbox.put(PeerDisconnected(record.peer))
+            self._event_queue.put(PeerDisconnected(record.peer))
         record.reported.set()  # nobody waits for a peer that is gone
         self._dialer.book.lost(record.peer, trio.current_time())
         self._dialer.wake()

@@ -18,9 +18,9 @@ from libp2p.rcmgr import Direction
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
 
 from betar_tui.p2p import addresses
-from betar_tui.p2p.identify import Introduction
+from betar_tui.p2p.identify import IdentifyInfo
 from betar_tui.p2p.liveness import latency_ms, traffic
-from betar_tui.p2p.types import Connection
+from betar_tui.values import PeerInfo
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +33,13 @@ class PeerRecord:
     since: float
     direction: str
     remote: tuple[str, ...]
-    introduction: Introduction | None = None
+    identify_info: IdentifyInfo | None = None
     reported: trio.Event = field(default_factory=trio.Event)  # the peer introduced itself, or will not
 
     def addrs(self) -> tuple[str, ...]:
         """Dialable addresses: the one that worked, then those the peer listens on."""
         reached = self.remote if self.direction == "out" else ()
-        said = self.introduction.addrs if self.introduction is not None else ()
+        said = self.identify_info.addrs if self.identify_info is not None else ()
         return addresses.with_peer(reached + said, self.peer)
 
 
@@ -69,23 +69,23 @@ class PeerTable(INotifee):
         """The open connections to a peer, as the swarm lists them."""
         return [each for each in self._swarm.get_connections(addresses.peer_id(peer)) if not each.is_closed]
 
-    def all(self, on_topic: Callable[[str], bool]) -> tuple[Connection, ...]:
+    def all(self, on_topic: Callable[[str], bool]) -> tuple[PeerInfo, ...]:
         """Every connected peer, longest connected first."""
         return tuple(self.describe(record, on_topic(record.peer)) for record in self._records.values())
 
-    def describe(self, record: PeerRecord, on_topic: bool) -> Connection:
+    def describe(self, record: PeerRecord, on_topic: bool) -> PeerInfo:
         """A record as the door's dataclass."""
         connections = self.connections(record.peer)
         latencies = [latency for each in connections if (latency := latency_ms(each)) is not None]
         passed = [traffic(each) for each in connections]
-        introduction = record.introduction or Introduction()
-        return Connection(
+        identify_info = record.identify_info or IdentifyInfo()
+        return PeerInfo(
             peer_id=record.peer,
             addrs=record.addrs() or record.remote,
             direction=record.direction,
             latency_ms=min(latencies, default=None),
-            agent=introduction.agent,
-            protocols=introduction.protocols,
+            agent=identify_info.agent,
+            protocols=identify_info.protocols,
             on_topic=on_topic,
             connected_since=record.since,
             bytes_in=sum(received for received, _ in passed),

@@ -22,7 +22,7 @@ from libp2p.transport.tcp.tcp import TCP
 from libp2p.utils.multiaddr_utils import extract_ip_from_multiaddr, multiaddr_from_socket
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
 
-from betar_tui.p2p.locks import FreeLock
+from betar_tui.concurrency import FastLock
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ class ReadAhead(TrioTCPStream):
 
     def __init__(self, stream: trio.SocketStream) -> None:
         super().__init__(stream)
-        self.read_lock = cast(trio.Lock, FreeLock())
-        self.write_lock = cast(trio.Lock, FreeLock())
+        self.read_lock = cast(trio.Lock, FastLock())
+        self.write_lock = cast(trio.Lock, FastLock())
         self._ahead = memoryview(b"")
 
     async def read(self, n: int | None = None) -> bytes:

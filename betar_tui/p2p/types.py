@@ -35,7 +35,7 @@ class Timing:
     retry_min: float = 2.0
     retry_max: float = 30.0
     close_timeout: float = 1.5
-    bar: float = 60.0
+    ban_time: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class NetworkConfig:
     taken, `listen_explicit` decides: True refuses to start, False takes a free port instead. `bootstrap` are
     multiaddrs that end in /p2p/<peer id>; `known_peers` pairs a peer id with its multiaddrs. Both are dialled at
     start and redialled when lost. `fault_budget` misbehaviours within `fault_window` seconds end a peer's connections
-    for `timing.bar` seconds.
+    for `timing.ban_time` seconds.
     """
 
     seed: bytes
@@ -61,6 +61,24 @@ class NetworkConfig:
     fault_window: float = 60.0
     max_connections: int = 256
     max_streams_per_peer: int = 128
+
+
+class Stream(Protocol):
+    """A stream of bytes to one peer. Every method raises NetworkError when the peer or its connection has ended it."""
+
+    peer: str
+
+    async def read(self, n: int) -> bytes:
+        """At most `n` bytes; b"" at the end."""
+
+    async def write(self, data: bytes) -> None:
+        """Send all of `data`."""
+
+    async def close(self) -> None:
+        """End our side; the other side may still send."""
+
+    async def reset(self) -> None:
+        """End both sides at once."""
 
 
 class BlockSource(Protocol):
@@ -119,32 +137,11 @@ class PeerDisconnected:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Misbehaviour:
     """A peer broke a rule; `what` says which, for a log."""
 
     peer: str
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """One connected peer.
-
-    `addrs` as in `PeerConnected`, or the remote address where the peer has not said. `direction` is "in" or "out".
-    `latency_ms` is the round trip of the last ping, None before the first. `connected_since` is in Unix seconds.
-    `bytes_in` and `bytes_out` went over its open connections.
-    """
-
-    peer_id: str
-    addrs: tuple[str, ...]
-    direction: str
-    latency_ms: float | None
-    agent: str
-    protocols: tuple[str, ...]
-    on_topic: bool
-    connected_since: float
-    bytes_in: int = 0
-    bytes_out: int = 0
-
-
-NetworkEvent = ReceivedBroadcast | PeerJoined | PeerLeft | PeerConnected | PeerDisconnected | Fault
+NetworkEvent = ReceivedBroadcast | PeerJoined | PeerLeft | PeerConnected | PeerDisconnected | Misbehaviour

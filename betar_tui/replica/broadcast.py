@@ -9,8 +9,8 @@ Go takes any unknown top-level field for an old raw-CID message, so nothing is e
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from betar_tui.replica import cid
-from betar_tui.replica.protobuf import BYTES, Budget, write_bytes
+from betar_tui.ipld import cid
+from betar_tui.ipld.protobuf import BYTES, Budget, write_bytes
 
 MAX_INLINE = 16 << 10
 """The largest block that travels inside a broadcast, in bytes."""

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from betar_tui.errors import DecodeError
-from betar_tui.replica import cid, keys
-from betar_tui.replica.protobuf import BYTES, VARINT, fields, write_bytes, write_varint
-from betar_tui.store.facts import Span
+from betar_tui.ipld import cid
+from betar_tui.ipld.protobuf import BYTES, VARINT, fields, write_bytes, write_varint
+from betar_tui.replica import keys
+from betar_tui.replica.facts import Span
 
 MAX_PRIORITY = (1 << 64) - 1
 

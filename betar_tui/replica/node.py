@@ -13,13 +13,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from betar_tui.errors import DecodeError
-from betar_tui.replica import cid, delta
+from betar_tui.ipld import cid
+from betar_tui.ipld.cid import MAX_BLOCK
+from betar_tui.ipld.protobuf import BYTES, VARINT, fields, write_bytes
+from betar_tui.replica import delta
 from betar_tui.replica.delta import Delta
-from betar_tui.replica.protobuf import BYTES, VARINT, fields, write_bytes
-from betar_tui.store.facts import Span
+from betar_tui.replica.facts import Span
 
-MAX_BLOCK = 2 << 20
-"""The largest block that is accepted, in bytes."""
 MAX_EMITTED = 1 << 20
 """The largest block that is written, in bytes."""
 MAX_LINKS = 4096
@@ -30,7 +30,7 @@ _LINK_START, _LINK_END = b"\x12\x2a\x0a\x24" + cid.DAG_PB, b"\x12\x00\x18\x00"
 _LINK_WIRE_TYPE = {_HASH: BYTES, _NAME: BYTES, _TSIZE: VARINT}
 
 
-class Node(NamedTuple):
+class DagNode(NamedTuple):
     """A verified, decoded block. `links` are distinct 36-byte CIDs."""
 
     cid: bytes
@@ -39,14 +39,14 @@ class Node(NamedTuple):
     delta: Delta
 
 
-def decode_node(name: bytes, block: bytes) -> Node:
+def decode_node(name: bytes, block: bytes) -> DagNode:
     """Verify that `block` hashes to the CID `name` and decode it. Raises DecodeError."""
     if len(block) > MAX_BLOCK:
         raise DecodeError(f"a block of {len(block)} bytes exceeds the limit of {MAX_BLOCK}")
     if cid.of(block) != name:
         raise DecodeError(f"a block does not hash to its CID {cid.to_str(name)}")
     links, start, end = _sections(block)
-    return Node(name, block, links, delta.decode(block, start, end))
+    return DagNode(name, block, links, delta.decode(block, start, end))
 
 
 def links_of(block: bytes) -> tuple[bytes, ...]:
@@ -68,7 +68,7 @@ def encode_node(links: Iterable[bytes], data: bytes) -> bytes:
 
 def compose(
     links: Iterable[bytes], puts: Sequence[tuple[str, bytes]], tombstones: Sequence[tuple[str, bytes]], height: int
-) -> Node:
+) -> DagNode:
     """A node of ours: what `decode_node` makes of its canonical block, without reading it. Keys are clean, each is put
     once; links and tombstones are distinct."""
     ordered = sorted(links)
@@ -76,7 +76,7 @@ def compose(
     block = encode_node(ordered, data)
     start = len(block) - len(data)
     elements = tuple(Span(key, start + at, length) for key, at, length in found.elements)
-    return Node(cid.of(block), block, tuple(ordered), found._replace(elements=elements))
+    return DagNode(cid.of(block), block, tuple(ordered), found._replace(elements=elements))
 
 
 def _sections(block: bytes) -> tuple[tuple[bytes, ...], int, int]:

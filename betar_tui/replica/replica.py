@@ -10,10 +10,10 @@ from heapq import nlargest
 
 from betar_tui.errors import BetarError, DecodeError, StoreError
 from betar_tui.replica import delta, keys
-from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS, Node, compose, links_of
-from betar_tui.replica.port import Port
+from betar_tui.replica.facts import BlockRow, Changes, Winner
+from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS, DagNode, compose, links_of
 from betar_tui.replica.rules import Ancestry, Facts, Growth, values_after
-from betar_tui.store.facts import BlockRow, Changes, Winner
+from betar_tui.replica.storage import ReplicaStorage
 
 _CEILING = 1 << 62
 """Nobody comes to this height honestly; a version that has it is not surpassed unless a head has it too."""
@@ -36,7 +36,7 @@ class Merged:
     """The outcome of a merge: the nodes that were new, the keys whose value changed, the heads before and after when
     they differ, and what is newly wanted."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[DagNode, ...]
     effects: tuple[Effect, ...]
     heads_changed: bool
     wants: frozenset[bytes]
@@ -46,15 +46,27 @@ class Merged:
 class Written:
     """One delta of ours, stored: its node, and how many versions its tombstones named."""
 
-    node: Node
+    node: DagNode
     tombstones: int
     effects: tuple[Effect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What changed the replica: `via` is the peer it came through, "" for our own; `at` Unix seconds, `took` seconds."""
+
+    nodes: tuple[DagNode, ...]
+    effects: tuple[Effect, ...]
+    heads_changed: bool
+    via: str
+    at: float
+    took: float = 0.0
 
 
 class Replica:
     """One replica of the map. `port` is where it is remembered. Raises StoreError when that is damaged."""
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: ReplicaStorage) -> None:
         self._port = port
         snapshot = port.load()
         try:
@@ -103,7 +115,7 @@ class Replica:
         stored = self._port.stored(asked)
         return tuple(name for name in asked if name not in stored)
 
-    def merge(self, nodes: Sequence[Node], via: str, at: float) -> Merged:
+    def merge(self, nodes: Sequence[DagNode], via: str, at: float) -> Merged:
         """Apply verified nodes in one transaction; those already held change nothing. Raises StoreError."""
         unique = {node.cid: node for node in nodes}
         stored = self._port.stored(unique.keys() | {link for node in unique.values() for link in node.links})
@@ -191,7 +203,7 @@ class Replica:
 
     def _merge(
         self,
-        fresh: tuple[Node, ...],
+        fresh: tuple[DagNode, ...],
         stored: Mapping[bytes, bool],
         via: str,
         at: float,
@@ -209,7 +221,7 @@ class Replica:
         self._ancestry.commit(fresh, growth)
         return Merged(fresh, effects, bool(growth.heads_added or growth.heads_removed), growth.wants_added)
 
-    def _values(self, nodes: Sequence[Node]) -> tuple[Mapping[str, Winner], Mapping[str, Winner | None]]:
+    def _values(self, nodes: Sequence[DagNode]) -> tuple[Mapping[str, Winner], Mapping[str, Winner | None]]:
         keys = {span.key for node in nodes for span in node.delta.elements}
         keys.update(key for node in nodes for key, _ in node.delta.tombstones)
         pairs = [(span.key, node.cid) for node in nodes for span in node.delta.elements]
@@ -219,7 +231,7 @@ class Replica:
 
     @staticmethod
     def _changes(
-        nodes: Sequence[Node],
+        nodes: Sequence[DagNode],
         growth: Growth,
         effects: Sequence[Effect],
         via: str,

@@ -11,8 +11,8 @@ that part in memory and says what each new block completes.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from betar_tui.replica.node import Node
-from betar_tui.store.facts import Winner
+from betar_tui.replica.facts import Winner
+from betar_tui.replica.node import DagNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Facts:
     greatest: Callable[[str, Set[bytes]], Winner | None]
 
 
-def values_after(nodes: Sequence[Node], facts: Facts) -> dict[str, Winner | None]:
+def values_after(nodes: Sequence[DagNode], facts: Facts) -> dict[str, Winner | None]:
     """The value of each key that these new nodes touch, once they are merged; None for a key without one."""
     killed: dict[str, set[bytes]] = {}
     for node in nodes:
@@ -94,7 +94,7 @@ class Ancestry:
         """How many blocks are merged but not complete."""
         return len(self._incomplete)
 
-    def grow(self, nodes: Sequence[Node], stored: Mapping[bytes, bool]) -> Growth:
+    def grow(self, nodes: Sequence[DagNode], stored: Mapping[bytes, bool]) -> Growth:
         """What merging `nodes`, none of which is held, would do; `stored` tells of those of their links that are."""
         new = {node.cid: node for node in nodes}
         missing = {link for node in nodes for link in node.links if link not in stored and link not in new}
@@ -117,7 +117,7 @@ class Ancestry:
             whole=len(complete) == len(new) + len(self._incomplete),
         )
 
-    def commit(self, nodes: Sequence[Node], growth: Growth) -> None:
+    def commit(self, nodes: Sequence[DagNode], growth: Growth) -> None:
         """Take over a growth that has been remembered."""
         for name in growth.completed:
             self._parents_of(name, remove=True)
@@ -142,7 +142,7 @@ class Ancestry:
     def _parents_of(self, name: bytes, remove: bool = False) -> list[bytes]:
         return self._parents.pop(name, []) if remove else self._parents.get(name, [])
 
-    def _completed_by(self, new: Mapping[bytes, Node], stored: Mapping[bytes, bool]) -> dict[bytes, None]:
+    def _completed_by(self, new: Mapping[bytes, DagNode], stored: Mapping[bytes, bool]) -> dict[bytes, None]:
         """New and older blocks that become complete, in an order in which links come first."""
         parents: dict[bytes, list[bytes]] = {}
         lacking: dict[bytes, int] = {}

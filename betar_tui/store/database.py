@@ -14,11 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from betar_tui.errors import StoreError
+from betar_tui.replica.facts import Changes, Element, LogRow, PeerRow, Snapshot, Totals, Winner
 from betar_tui.store import merging, packing, schema
-from betar_tui.store.facts import Changes, Element, LogRow, PeerRow, Snapshot, Totals, Winner
 from betar_tui.store.groups import Member
 from betar_tui.store.history import VERSION, History, Row
-from betar_tui.store.recent import KEYS, Recent, Shown
+from betar_tui.store.key_cache import KEYS, CachedKey, KeyCache
 from betar_tui.store.sql import PREFIX, digests, from_sql, in_list, short_key
 
 _FILE_PREFIXES = (PREFIX, b"\x01\x55\x12\x20", b"\x12\x20")
@@ -38,7 +38,7 @@ def open_store(path: Path, remember: int = KEYS) -> "Store":
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA cache_size = -32768")
         schema.prepare(db)
-        return Store(db, path, Recent(remember))
+        return Store(db, path, KeyCache(remember))
     except sqlite3.Error as error:
         db.close()
         raise StoreError(f"{path} cannot be used: {error}; move it away to start afresh from the network") from error
@@ -48,9 +48,9 @@ def open_store(path: Path, remember: int = KEYS) -> "Store":
 
 
 class Store:
-    """What a replica remembers. Answers `replica.Port`."""
+    """What a replica remembers. Answers `replica.ReplicaStorage`."""
 
-    def __init__(self, db: sqlite3.Connection, path: Path, recent: Recent) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path, recent: KeyCache) -> None:
         self._db = db
         self._path = path
         self._recent = recent
@@ -98,7 +98,7 @@ class Store:
                     known.update(self._look_up(db, others))
         return {key: shown.winner for key, shown in known.items() if shown.winner is not None}
 
-    def _look_up(self, db: sqlite3.Connection, keys: Collection[str]) -> dict[str, Shown]:
+    def _look_up(self, db: sqlite3.Connection, keys: Collection[str]) -> dict[str, CachedKey]:
         """Keys that are not known by heart, and will be."""
         sql = f"SELECT {_WINNER}, k FROM key_names JOIN keys USING (k) LEFT JOIN blocks USING (n) WHERE short IN"
         rows = in_list(db, sql, [short_key(key) for key in keys])
@@ -106,7 +106,7 @@ class Store:
             row.key: _winner(row) for row in self._history.versions(db, [r[:-1] for r in rows if r[1] is not None])
         }
         wanted = set(keys)
-        shown = {key: Shown(k, n, found.get(key)) for key, n, *_, k in rows if key in wanted}
+        shown = {key: CachedKey(k, n, found.get(key)) for key, n, *_, k in rows if key in wanted}
         for key, each in shown.items():
             self._recent.put(key, each)
         self._recent.absent = frozenset(wanted - shown.keys())
@@ -255,12 +255,12 @@ class Store:
                 "DELETE FROM peers WHERE peer NOT IN (SELECT peer FROM peers ORDER BY last_seen DESC LIMIT ?)", (keep,)
             )
 
-    def verdicts(self) -> Mapping[bytes, str]:
+    def signature_cache(self) -> Mapping[bytes, str]:
         """What was found out about values, by whatever tokens it was kept under."""
         with self._reading() as db:
             return dict(db.execute("SELECT token, verdict FROM verdicts").fetchall())
 
-    def change_verdicts(self, added: Mapping[bytes, str], removed: Collection[bytes]) -> None:
+    def change_signature_cache(self, added: Mapping[bytes, str], removed: Collection[bytes]) -> None:
         """Remember findings, which can be found out again, and forget others."""
         with self._transaction(durable=False) as db:
             db.executemany("DELETE FROM verdicts WHERE token = ?", [(token,) for token in removed])

@@ -32,7 +32,7 @@ class Row(NamedTuple):
     dead: bool
 
 
-class Lying(NamedTuple):
+class ElementLocation(NamedTuple):
     """Where an element lies: the block's number, its CID, and its height."""
 
     n: int
@@ -95,13 +95,15 @@ class History:
             for key, start, end, dead in elsewhere[n]:
                 yield Row(key, digest, member.height, member.data[start:end], member.at, dead)
 
-    def live(self, db: sqlite3.Connection, k: int) -> list[Lying]:
+    def live(self, db: sqlite3.Connection, k: int) -> list[ElementLocation]:
         """The elements of a key that no tombstone names, their values unread."""
         sql = "SELECT n, digest, height FROM elements LEFT JOIN blocks USING (n) WHERE k = ? AND NOT dead"
         rows = db.execute(sql, (k,)).fetchall()
-        found = [Lying(n, PREFIX + digest, from_sql(height)) for n, digest, height in rows if digest is not None]
+        found = [
+            ElementLocation(n, PREFIX + digest, from_sql(height)) for n, digest, height in rows if digest is not None
+        ]
         for n, member in self.members(db, [n for n, digest, _ in rows if digest is None]):
-            found.append(Lying(n, PREFIX + hashlib.sha256(member.data).digest(), member.height))
+            found.append(ElementLocation(n, PREFIX + hashlib.sha256(member.data).digest(), member.height))
         return found
 
     def elements(self, db: sqlite3.Connection, key: str, k: int, numbers: Collection[int] | None = None) -> list[Row]:

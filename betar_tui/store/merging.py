@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from betar_tui.errors import StoreError
-from betar_tui.store.facts import Changes
+from betar_tui.replica.facts import Changes
 from betar_tui.store.history import History
-from betar_tui.store.recent import Counters, Recent, Shown
+from betar_tui.store.key_cache import CachedKey, Counters, KeyCache
 from betar_tui.store.sql import digests, in_list, short, short_key, to_sql
 
 Value = tuple[int | None, int | None, int | None]
@@ -23,12 +23,12 @@ class Done(NamedTuple):
     something else, the source of the blocks, and the counters."""
 
     tombstones: int
-    shown: Mapping[str, Shown]
+    shown: Mapping[str, CachedKey]
     source: int
     counters: Counters
 
 
-def write(db: sqlite3.Connection, history: History, recent: Recent, changes: Changes, tombstones: int) -> Done:
+def write(db: sqlite3.Connection, history: History, recent: KeyCache, changes: Changes, tombstones: int) -> Done:
     """Remember a merge. So many tombstones are there already."""
     counters = recent.counters or _counters(db)
     via = recent.source(changes.via) or _source(db, changes.via)
@@ -51,7 +51,7 @@ def write(db: sqlite3.Connection, history: History, recent: Recent, changes: Cha
     write_own(db, changes.own)
     return Done(
         new_tombstones,
-        {key: Shown(numbers[key], values[key][0], winner) for key, winner in changes.winners.items()},
+        {key: CachedKey(numbers[key], values[key][0], winner) for key, winner in changes.winners.items()},
         via,
         Counters(first + len(changes.blocks), counters.key + new_keys, examined),
     )
@@ -108,7 +108,7 @@ def key_numbers(db: sqlite3.Connection, keys: Collection[str]) -> dict[str, tupl
 def _write_set(
     db: sqlite3.Connection,
     history: History,
-    recent: Recent,
+    recent: KeyCache,
     changes: Changes,
     elements: Sequence[tuple[str, int, int, int]],
     counters: Counters,
@@ -144,7 +144,7 @@ def _write_set(
     return numbers, values, len(new_keys)
 
 
-def _known(db: sqlite3.Connection, recent: Recent, keys: Collection[str]) -> dict[str, tuple[int, int | None]]:
+def _known(db: sqlite3.Connection, recent: KeyCache, keys: Collection[str]) -> dict[str, tuple[int, int | None]]:
     """The same as `key_numbers`, by heart where that is possible."""
     known: dict[str, tuple[int, int | None]] = {}
     others = []

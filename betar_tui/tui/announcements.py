@@ -26,7 +26,7 @@ def announcements(status: Status | None, dialect_key: str, hold_key: str) -> tup
     if status is None:
         return ()
     lines = []
-    if status.deaf_peers > 0 and status.dialect_choice != "auto":
+    if status.peers_unable_to_read > 0 and status.dialect_choice != "auto":
         lines.append(_deaf(status, dialect_key))
     if status.sync_held:
         lines.append(_held(status, hold_key))
@@ -52,7 +52,10 @@ def other_dialect(status: Status) -> str:
 
 
 def _deaf(status: Status, key: str) -> Announcement:
-    who, other = f"{fmt.plural(status.deaf_peers, 'Go peer')} cannot read your listings", other_dialect(status)
+    who, other = (
+        f"{fmt.plural(status.peers_unable_to_read, 'Go peer')} cannot read your listings",
+        other_dialect(status),
+    )
     text = f"{who}: they are written as {status.dialect}. Press {key} to write them in {other}"
     return Announcement("!", text, f"{who} ({status.dialect}). {key} writes them in {other}", "choose_dialect")
 

@@ -21,15 +21,15 @@ from textual.theme import Theme
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Event, PeerInfo, Status
 from betar_tui.market.text import neutralise, neutralise_lines
-from betar_tui.tui.actions import ACTIONS, SLASHES, bindings
 from betar_tui.tui.bridge import Bridge
-from betar_tui.tui.deeds import Deeds
-from betar_tui.tui.keeping import Keeper
+from betar_tui.tui.keybindings import ACTIONS, SLASHES, bindings
+from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.live import LiveScreen
 from betar_tui.tui.screens.main import MainScreen
+from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.settings import InterfaceSettings, Settings
+from betar_tui.tui.settings_saver import SettingsSaver
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.workers import runs, start
 
@@ -58,7 +58,7 @@ class Loaded(Message):
         self.error, self.all = error, all
 
 
-class Told(Message):
+class StatusLoaded(Message):
     """Status and peers; `peers` is None where they could not be had."""
 
     def __init__(self, status: Status | None, peers: tuple[PeerInfo, ...] | None, error: str = "") -> None:
@@ -90,7 +90,7 @@ class BetarApp(App[None]):
         self.bridge = bridge
         self.settings = Settings(self.options.settings)
         self.model = MarketModel(self.options.clock, self.settings)
-        self.deeds = Deeds(self, self.model, bridge, self.options, self._sync)
+        self.actions = ListingActions(self, self.model, bridge, self.options, self._sync)
         self._status_due = False
         self._ahead: list[events.Event] | None = []
         for theme in THEMES:
@@ -98,7 +98,7 @@ class BetarApp(App[None]):
         self.theme = self.settings.now.theme
         self._variables = self.get_css_variables()
         self.stylesheet.set_variables(self._variables)
-        self._keeper = Keeper(self, self.options.keep, self._not_kept)
+        self._keeper = SettingsSaver(self, self.options.keep, self._not_kept)
         self.settings.follow(self._settings_changed)
         if not self.options.animate:
             self.animation_level = "none"
@@ -115,7 +115,7 @@ class BetarApp(App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         """The main screen is there from the first frame."""
-        return MainScreen(self.model, self.deeds, self.options, self.size.width)
+        return MainScreen(self.model, self.actions, self.options, self.size.width)
 
     def on_mount(self) -> None:
         """Paint first, then ask."""
@@ -123,7 +123,7 @@ class BetarApp(App[None]):
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         for complaint in self.options.complaints:
             self.model.activity.notice("warning", complaint, self.model.clock())
-            self.deeds.say(complaint, "warning")
+            self.actions.say(complaint, "warning")
         self.call_after_refresh(self.options.framed)
         self.call_after_refresh(self.start_session)
         self.set_timer(self.options.furnish, self._furnish)
@@ -147,7 +147,7 @@ class BetarApp(App[None]):
             self.settings.change(theme=theme.name)
 
     def _not_kept(self, error: str) -> None:
-        self.deeds.say(f"The settings hold for now, but could not be kept: {neutralise(error, 300)}", "error")
+        self.actions.say(f"The settings hold for now, but could not be kept: {neutralise(error, 300)}", "error")
 
     async def on_event(self, event: events.Event) -> None:
         """What is pasted may come from anywhere, and fields show what is in them as it is. What a person does before every
@@ -239,15 +239,15 @@ class BetarApp(App[None]):
             # A burst of events asks once more at its end, not once each.
             await asyncio.sleep(self.options.interval * 3)
 
-    async def _status(self) -> Told:
+    async def _status(self) -> StatusLoaded:
         try:
             status = await self.bridge.status()
         except BetarError as error:
-            return Told(None, None, str(error))
+            return StatusLoaded(None, None, str(error))
         try:
-            return Told(status, await self.bridge.peers())
+            return StatusLoaded(status, await self.bridge.peers())
         except BetarError as error:
-            return Told(status, None, str(error))
+            return StatusLoaded(status, None, str(error))
 
     # What comes back
 
@@ -285,10 +285,10 @@ class BetarApp(App[None]):
         self.call_after_refresh(self.options.painted)
         news = self.model.load_failed(message.error)
         if len(self.model.index):
-            self.deeds.say(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
+            self.actions.say(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
         self._take(news)
 
-    def on_told(self, message: Told) -> None:
+    def on_told(self, message: StatusLoaded) -> None:
         """Take the peer's numbers."""
         if message.status is not None:
             self._sync(self.model.told_status(message.status, message.peers, message.error))
@@ -297,12 +297,12 @@ class BetarApp(App[None]):
 
     def _sync(self, news: News) -> None:
         for screen in self.screen_stack:
-            if isinstance(screen, LiveScreen):
+            if isinstance(screen, ModelScreen):
                 screen.hear(lambda screen=screen: screen.sync(news))  # type: ignore[misc]
 
     def _tick(self) -> None:
         self.model.index.reconsider()
-        if isinstance(self.screen, LiveScreen):
+        if isinstance(self.screen, ModelScreen):
             self.screen.hear(self.screen.tick)
 
     # Actions

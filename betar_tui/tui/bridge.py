@@ -15,7 +15,7 @@ import trio
 import trio_asyncio
 
 from betar_tui.market.marketplace import (
-    DagNode,
+    DagNodeInfo,
     DelistReceipt,
     DeltaInfo,
     Event,
@@ -70,7 +70,7 @@ class Bridge:
         """The connected peers."""
         return await _in_trio(self._marketplace.peers)
 
-    async def dag(self, limit: int) -> tuple[DagNode, ...]:
+    async def dag(self, limit: int) -> tuple[DagNodeInfo, ...]:
         """The newest deltas, by falling height."""
         return await _in_trio(self._marketplace.dag, limit)
 

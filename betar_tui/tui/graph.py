@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from betar_tui.market.marketplace import DagNode
+from betar_tui.market.marketplace import DagNodeInfo
 
 MAX_LANES = 16
 """More branches than this are not drawn side by side; "…" stands for them."""
@@ -19,12 +19,12 @@ MAX_LANES = 16
 class GraphLine:
     """One delta and the lanes before it. A head is a delta that no other links to."""
 
-    node: DagNode
+    node: DagNodeInfo
     lanes: str
     head: bool
 
 
-def draw(nodes: Sequence[DagNode]) -> list[GraphLine]:
+def draw(nodes: Sequence[DagNodeInfo]) -> list[GraphLine]:
     """The lines; `nodes` come by falling height, each before what it links to."""
     lanes: list[str] = []
     lines = []

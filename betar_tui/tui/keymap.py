@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from textual.keys import KEY_NAME_REPLACEMENTS, REPLACED_KEYS, Keys, key_to_character
 
-from betar_tui.tui.actions import ACTIONS, CHAINS, MOVES
+from betar_tui.tui.keybindings import ACTIONS, CHAINS, MOVES
 
 WHILE_TYPING = frozenset({"next_pane", "previous_pane", "submit", "leave"})
 """Actions that work while somebody types: a key that writes a character would never reach the input."""

@@ -16,7 +16,7 @@ from rich.cells import cell_len
 
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
-from betar_tui.tui.rows import folded
+from betar_tui.tui.labelled_text import folded
 
 MOST = 500
 """Letters of a line that are shown."""

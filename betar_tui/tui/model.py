@@ -155,7 +155,7 @@ class MarketModel:
             return None
         return mark
 
-    def why_not_own(self, listing: Listing | None) -> str:
+    def own_disabled_reason(self, listing: Listing | None) -> str:
         """Why a listing cannot be edited or removed here; empty if it can."""
         if listing is None:
             return "no listing is chosen"

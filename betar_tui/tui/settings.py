@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from betar_tui.market.order import SORT_COLUMNS
+from betar_tui.market.sorting import SORT_COLUMNS
 from betar_tui.market.text import neutralise
 from betar_tui.tui.keymap import KeyMap, read_keys
 from betar_tui.tui.themes import THEME_NAMES

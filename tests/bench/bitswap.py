@@ -10,9 +10,9 @@ from pathlib import Path
 
 import trio
 
-from ..interop.driver import GoPeer, go_available, open_gopeer
-from ..peers.harness import eventually, served
-from .common import bar, beside_go, complete, fill, listing, number, runs
+from tests.bench.common import bar, beside_go, complete, fill, listing, number, runs
+from tests.interop.driver import GoPeer, go_available, open_gopeer
+from tests.peers.harness import eventually, served
 
 FROM_GO, TO_GO = number("FROM_GO", 3000), number("GO_CHAIN", 500)
 

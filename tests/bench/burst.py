@@ -12,10 +12,9 @@ from pathlib import Path
 import trio
 
 from betar_tui.market.marketplace import ListingDraft
-
-from ..interop.driver import go_available, join, open_gopeer
-from ..peers.harness import eventually, peer, served
-from .common import bar, number, runs
+from tests.bench.common import bar, number, runs
+from tests.interop.driver import go_available, join, open_gopeer
+from tests.peers.harness import eventually, peer, served
 
 BURST, GO_BURST = number("BURST", 2000), number("GO_BURST", 500)
 PUBLISHERS = 8

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from betar_tui.replica import Node, Replica, cid, decode_node, delta, keys
+from betar_tui.ipld import cid
+from betar_tui.replica import DagNode, Replica, decode_node, delta, keys
 from betar_tui.replica.node import encode_node
 from betar_tui.store.database import open_store
-
-from ..peers.harness import Served
+from tests.peers.harness import Served
 
 VALUE_SIZE = 600
 BATCH = 1024
@@ -38,7 +38,7 @@ def listing(n: int, agents: int) -> tuple[str, bytes]:
     return keys.of_agent(agent), start + b"v" * (VALUE_SIZE - len(start) - 2) + b'"}'
 
 
-def chain(count: int, agents: int) -> Iterator[Node]:
+def chain(count: int, agents: int) -> Iterator[DagNode]:
     """A chain of puts, oldest first."""
     links: tuple[bytes, ...] = ()
     for n in range(count):

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from betar_tui.replica import Node, Replica, cid, decode_node, delta, keys
+from betar_tui.ipld import cid
+from betar_tui.replica import DagNode, Replica, decode_node, delta, keys
 from betar_tui.replica.node import encode_node
 from betar_tui.store.database import Store, open_store
 
@@ -57,7 +58,7 @@ def size(path: Path) -> int:
     return sum(each.stat().st_blocks * 512 for each in files if each.exists())
 
 
-def nodes_of(blocks: Iterable[bytes]) -> list[Node]:
+def nodes_of(blocks: Iterable[bytes]) -> list[DagNode]:
     """Verified and decoded."""
     return [decode_node(cid.of(block), block) for block in blocks]
 

@@ -33,17 +33,16 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingDraft
-from betar_tui.node import open_node
+from betar_tui.peer import open_peer
 from betar_tui.tui import app as app_module
 from betar_tui.tui.app import BetarApp
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.widgets.listings import ListingRows
-
-from ..peers.harness import clean_environment, config
-from ..tui.fake import FakeMarketplace
-from ..tui.market import market
-from .common import bar, number
+from tests.bench.common import bar, number
+from tests.peers.harness import clean_environment, config
+from tests.tui.fake import FakeMarketplace
+from tests.tui.market import market
 
 SIZE, STORED, STARTS = number("LISTINGS", 100_000), number("STORED", 10_000), number("STARTS", 7)
 WORDS = ("ocr", "nimble", "swift-tr", "amber", "geo", "price<0.5", "state:verified", "tag !lucid")
@@ -252,7 +251,7 @@ def start_once(arguments: list[str], *, wait_for: bytes = b"agent-00003") -> tup
 
 
 async def store_listings(directory: Path) -> None:
-    async with open_node(config(directory), network=False) as node:
+    async with open_peer(config(directory), network=False) as node:
         drafts = [ListingDraft(f"agent-{n:05d}", n / 100, description=f"Number {n}") for n in range(STORED)]
         for at in range(0, STORED, 1000):
             await node.publish(drafts[at : at + 1000])

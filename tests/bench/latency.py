@@ -13,12 +13,11 @@ from pathlib import Path
 import trio
 
 from betar_tui.market.marketplace import Change, ListingDraft
-
-from ..interop.driver import go_available, open_gopeer
-from ..interop.latency import put_and_wait
-from ..peers.harness import eventually, served
-from ..proxy import open_proxy
-from .common import ONE_WAY, bar, beside_go, number, runs
+from tests.bench.common import ONE_WAY, bar, beside_go, number, runs
+from tests.interop.driver import go_available, open_gopeer
+from tests.interop.latency import put_and_wait
+from tests.peers.harness import eventually, served
+from tests.proxy import open_proxy
 
 PUBLISHES, WARM_UP = number("PUBLISHES", 30), 5
 

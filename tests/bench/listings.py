@@ -12,10 +12,9 @@ import trio
 
 from betar_tui.market.marketplace import Change
 from betar_tui.p2p.types import NetworkEvent, ReceivedBroadcast
-
-from ..interop.driver import go_available, open_gopeer
-from ..peers.harness import peer, served
-from .common import bar, fill, listing, number, runs
+from tests.bench.common import bar, fill, listing, number, runs
+from tests.interop.driver import go_available, open_gopeer
+from tests.peers.harness import peer, served
 
 PUTS, GO_PUTS, AGENTS = number("REPUTS", 20_000), number("GO_REPUTS", 20_000), 20
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import trio
 
-from betar_tui.p2p.writer import RawBlock, ReplicaWriter
 from betar_tui.replica import Replica, decode_node
 from betar_tui.store.database import open_store
-
-from .common import BATCH, bar, chain, number, runs
+from betar_tui.sync.writer import RawBlock, ReplicaWriter
+from tests.bench.common import BATCH, bar, chain, number, runs
 
 BULK, SINGLE, AGENTS = number("MERGE_BULK", 50_000), number("MERGE_SINGLE", 5000), number("AGENTS", 1000)
 

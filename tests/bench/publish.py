@@ -8,15 +8,14 @@ from pathlib import Path
 import trio
 
 from betar_tui.market.marketplace import ListingDraft
-from betar_tui.node import Node, open_node
-
-from ..peers.harness import config
-from .common import bar, fill, number, runs
+from betar_tui.peer import Peer, open_peer
+from tests.bench.common import bar, fill, number, runs
+from tests.peers.harness import config
 
 LONG, SHORT, PUBLISHES, AGENTS = number("HISTORY", 200_000), 1000, 200, number("AGENTS", 1000)
 
 
-async def publish(node: Node, n: int) -> float:
+async def publish(node: Peer, n: int) -> float:
     """Milliseconds that one publish takes."""
     start = time.perf_counter()
     await node.publish([ListingDraft(f"agent-{n}", n, "x" * 200)])
@@ -26,8 +25,8 @@ async def publish(node: Node, n: int) -> float:
 async def measure(folder: Path, first: int) -> tuple[float, float]:
     """Medians with the long and the short history."""
     async with (
-        open_node(config(folder / "long"), network=False) as long,
-        open_node(config(folder / "short"), network=False) as short,
+        open_peer(config(folder / "long"), network=False) as long,
+        open_peer(config(folder / "short"), network=False) as short,
     ):
         for n in range(10):
             await publish(long, first + n)

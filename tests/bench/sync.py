@@ -12,10 +12,10 @@ from pathlib import Path
 
 import trio
 
-from ..interop.driver import go_available, open_gopeer
-from ..peers.harness import eventually, served
-from ..proxy import open_proxy
-from .common import ONE_WAY, bar, complete, fill, number, runs
+from tests.bench.common import ONE_WAY, bar, complete, fill, number, runs
+from tests.interop.driver import go_available, open_gopeer
+from tests.peers.harness import eventually, served
+from tests.proxy import open_proxy
 
 CHAIN, LONG_CHAIN, AGENTS = number("CHAIN", 10_000), number("LONG_CHAIN", 100_000), number("AGENTS", 1000)
 GO_CHAIN, GO_FAR_CHAIN = number("GO_CHAIN", 500), number("GO_FAR_CHAIN", 100)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import trio
 
-from ..peers.harness import eventually, peer, served
-from .common import bar, fill, number, runs
+from tests.bench.common import bar, fill, number, runs
+from tests.peers.harness import eventually, peer, served
 
 LENGTH, AGENTS, TICK = number("LONG_CHAIN", 100_000), number("AGENTS", 1000), 0.02
 

@@ -25,8 +25,7 @@ from betar_tui.doctor import examine
 from betar_tui.errors import ConfigError, UsageError
 from betar_tui.logs import configure
 from betar_tui.output import duration, print_fields, print_json
-
-from ..peers import harness
+from tests.peers import harness
 
 LISTING_KEYS = {
     "id", "name", "price", "metadata", "seller_id", "addrs", "protocols", "timestamp", "token_id", "provenance", "mine",
@@ -368,11 +367,11 @@ def test_a_reader_that_leaves_early_is_no_mistake(run, tmp_path):
 def test_a_peer_that_cannot_stop_is_ended_with_code_0(tmp_path, number):
     script = """
 import contextlib, os, sys, types, trio
-import betar_tui.node
+import betar_tui.peer
 from betar_tui import cli
 
 @contextlib.asynccontextmanager
-async def open_node(config, network):
+async def open_peer(config, network):
     ready = trio.Event()
     ready.set()
     try:
@@ -380,7 +379,7 @@ async def open_node(config, network):
     finally:
         os.read(os.pipe()[0], 1)  # never returns
 
-betar_tui.node.open_node = open_node
+betar_tui.peer.open_peer = open_peer
 cli._STOP_TIME = 0.3
 sys.exit(cli.main(["--serve", "--data-dir", sys.argv[1]]))
 """

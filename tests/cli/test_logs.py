@@ -10,8 +10,7 @@ import pytest
 
 from betar_tui import __version__, logs
 from betar_tui.errors import ConfigError
-
-from ..peers.harness import eventually, served
+from tests.peers.harness import eventually, served
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +65,7 @@ def test_what_comes_too_often_is_left_out_and_counted_but_errors_are_not(tmp_pat
     now = 1000.0
     logs.configure("info", "text", tmp_path / "log")
     handler = logging.getLogger().handlers[0]
-    handler.filters[:] = [logs.Sparing(3, lambda: now)]
+    handler.filters[:] = [logs.RateLimitFilter(3, lambda: now)]
     some = logging.getLogger("betar_tui.some")
 
     def told() -> list[str]:

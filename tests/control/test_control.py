@@ -27,9 +27,8 @@ from betar_tui.market.marketplace import (
     Provenance,
     StatusChanged,
 )
-from betar_tui.node import open_node
-
-from ..peers.harness import config
+from betar_tui.peer import open_peer
+from tests.peers.harness import config
 
 listings = st.builds(
     Listing,
@@ -91,7 +90,7 @@ def test_what_does_not_fit_is_a_control_error(value):
 
 async def test_a_marketplace_behind_the_socket_answers_as_itself(tmp_path):
     settings = config(tmp_path)
-    async with open_node(settings, network=False) as node, trio.open_nursery() as nursery:
+    async with open_peer(settings, network=False) as node, trio.open_nursery() as nursery:
         await nursery.start(serve_control, node, settings.control_socket)
         assert stat.S_IMODE(settings.control_socket.stat().st_mode) == 0o600
         client = ControlClient(settings.control_socket)
@@ -119,7 +118,7 @@ async def test_a_marketplace_behind_the_socket_answers_as_itself(tmp_path):
 @pytest.mark.parametrize(
     ("raw", "error"),
     [(b"junk\n", None), (b"[]\n", None), (b"\xff\n", None), (b"[" * 100_000 + b"\n", None),
-     (b'{"method": "open_node"}\n', "knows no call open_node"),
+     (b'{"method": "open_peer"}\n', "knows no call open_peer"),
      (b'{"method": "__class__"}\n', "knows no call __class__"),
      (b'{"method": "listings", "params": {"nope": 1}}\n', "knows no call listings of this form"),
      (b'{"method": "listings", "params": [1]}\n', "knows no call listings of this form"),
@@ -129,7 +128,7 @@ async def test_a_marketplace_behind_the_socket_answers_as_itself(tmp_path):
 )  # fmt: skip
 async def test_nonsense_on_the_socket_ends_nothing(tmp_path, raw, error):
     settings = config(tmp_path)
-    async with open_node(settings, network=False) as node, trio.open_nursery() as nursery:
+    async with open_peer(settings, network=False) as node, trio.open_nursery() as nursery:
         await nursery.start(serve_control, node, settings.control_socket)
         async with await trio.open_unix_socket(str(settings.control_socket)) as stream:
             await stream.send_all(raw)

@@ -3,14 +3,14 @@
 import trio
 
 from betar_tui.demo import AGENTS, _agent, _config, _join, _neighbours
-from betar_tui.node import open_node
+from betar_tui.peer import open_peer
 from tests.peers.harness import eventually
 
 
 async def test_the_market_comes_to_life_and_ends_with_us(tmp_path):
     async with (
         _neighbours(tmp_path) as child,
-        open_node(_config(tmp_path / "you"), network=True) as node,
+        open_peer(_config(tmp_path / "you"), network=True) as node,
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(_join, node, child)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .driver import GoBuildError, build_gopeer, go_available
+from tests.interop.driver import GoBuildError, build_gopeer, go_available
 
 REQUIRE_ENV = "BETAR_TUI_REQUIRE_GO"
 

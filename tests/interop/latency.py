@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from .driver import GoPeer, join, open_gopeer
+from tests.interop.driver import GoPeer, join, open_gopeer
 
 VALUE_SIZE = 500  # about a listing
 WARM_UP = 5

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import trio
 
-from betar_tui.node import Node
-from betar_tui.replica import cid, decode_node
-
-from ..peers.harness import eventually, peer, values
-from .driver import GoPeer, GoPeerError, open_gopeer
+from betar_tui.ipld import cid
+from betar_tui.peer import Peer
+from betar_tui.replica import decode_node
+from tests.interop.driver import GoPeer, GoPeerError, open_gopeer
+from tests.peers.harness import eventually, peer, values
 
 REBROADCAST = 0.3
 """Seconds between two announcements of what a member's heads are."""
@@ -182,7 +182,7 @@ async def has_read(go: GoPeer, heads: Collection[str]) -> bool:
 class OurMember(Member):
     """One of our peers, in this process."""
 
-    node: Node
+    node: Peer
 
     async def _run(self, task_status: trio.TaskStatus[None]) -> None:
         self._forget_peers()

@@ -33,15 +33,14 @@ from pathlib import Path
 import trio
 
 from betar_tui.errors import NetworkError
-from betar_tui.replica import cid
+from betar_tui.ipld import cid
 from betar_tui.store.database import open_store
+from tests.interop.driver import GoPeer, GoPeerError, open_gopeer
+from tests.interop.members import REBROADCAST, GoMember, Member, OurMember, has_read
+from tests.peers.harness import eventually
+from tests.proxy import Proxy, open_proxy
 from tests.simulation.memory import blocks_of, truth_of
 from tests.simulation.oracle import Truth, judge
-
-from ..peers.harness import eventually
-from ..proxy import Proxy, open_proxy
-from .driver import GoPeer, GoPeerError, open_gopeer
-from .members import REBROADCAST, GoMember, Member, OurMember, has_read
 
 KEYS = ("/agents/a", "/agents/a/v", "/agents/ab", "/agents/p", "/agents/b")
 TURNS = 40

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import trio
 
-from ..peers.harness import eventually, peer
-from .driver import open_gopeer
+from tests.interop.driver import open_gopeer
+from tests.peers.harness import eventually, peer
 
 
 async def test_a_delta_passes_through_ours_between_two_go_peers(

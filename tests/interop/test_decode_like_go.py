@@ -16,11 +16,11 @@ import trio
 from google.protobuf.message import DecodeError as GoogleError
 
 from betar_tui.errors import DecodeError
-from betar_tui.replica import Node, cid, decode_node, delta, keys, node
-from betar_tui.replica.protobuf import write_bytes, write_varint
+from betar_tui.ipld import cid
+from betar_tui.ipld.protobuf import write_bytes, write_varint
+from betar_tui.replica import DagNode, decode_node, delta, keys, node
+from tests.interop.driver import GoNode, GoPeer, GoPeerError, open_gopeer
 from tests.simulation.oracle import Delta, PBNode
-
-from .driver import GoNode, GoPeer, GoPeerError, open_gopeer
 
 SEED = int(os.environ.get("BETAR_TUI_DECODE_SEED", "0")) or random.SystemRandom().randrange(1 << 32)
 CASES = int(os.environ.get("BETAR_TUI_DECODE_CASES", "4000"))
@@ -233,7 +233,7 @@ def difference(block: bytes, go: GoNode | str) -> str:
     return content(ours, go)
 
 
-def content(ours: Node, go: GoNode) -> str:
+def content(ours: DagNode, go: GoNode) -> str:
     """Elements and tombstones, which Go only counts: google.protobuf tells what they are, where it agrees with Go."""
     try:
         message = Delta.FromString(PBNode.FromString(ours.data).Data)

@@ -19,13 +19,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from betar_tui.replica import Node, Replica, cid, decode_node
+from betar_tui.ipld import cid
+from betar_tui.replica import DagNode, Replica, decode_node
 from betar_tui.store.database import open_store
+from tests.interop.driver import GoPeer, GoPeerError, join, open_gopeer, wait_until
+from tests.interop.mesh import live
 from tests.simulation.memory import MemoryPort, truth_of
 from tests.simulation.oracle import judge
-
-from .driver import GoPeer, GoPeerError, join, open_gopeer, wait_until
-from .mesh import live
 
 LIVE_SEEDS = range(int(os.environ.get("BETAR_TUI_LIVE_SEEDS", "3")))
 SEEDS = range(int(os.environ.get("BETAR_TUI_DIFFERENTIAL_SEEDS", "2")))
@@ -46,9 +46,9 @@ async def act(rng: random.Random, peer: GoPeer, turn: int) -> tuple[str, ...]:
             return (await peer.put(rng.choice(KEYS), value)).cids
 
 
-async def all_blocks(peer: GoPeer, tips: list[str]) -> dict[bytes, Node]:
+async def all_blocks(peer: GoPeer, tips: list[str]) -> dict[bytes, DagNode]:
     """Everything below these, from the peer's own store."""
-    nodes: dict[bytes, Node] = {}
+    nodes: dict[bytes, DagNode] = {}
     ahead = [cid.from_str(tip) for tip in tips]
     while ahead:
         name = ahead.pop()

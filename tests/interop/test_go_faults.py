@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 import trio
 
+from betar_tui.ipld.cid import from_str
 from betar_tui.replica import Head, encode_broadcast
-from betar_tui.replica.cid import from_str
-
-from .driver import REPLY_TIMEOUT, GoPeer, GoPeerError, join, open_gopeer, wait_converged, wait_until
-from .members import has_read
+from tests.interop.driver import REPLY_TIMEOUT, GoPeer, GoPeerError, join, open_gopeer, wait_converged, wait_until
+from tests.interop.members import has_read
 
 
 async def test_go_never_returns_to_a_walk_that_was_interrupted(

@@ -12,8 +12,8 @@ import pytest
 import trio
 import trio.testing
 
-from . import conftest
-from .driver import (
+from tests.interop import conftest
+from tests.interop.driver import (
     BETAR_PROTOCOL,
     GoPeer,
     GoPeerError,
@@ -24,7 +24,7 @@ from .driver import (
     wait_converged,
     wait_until,
 )
-from .latency import measure_go_latency
+from tests.interop.latency import measure_go_latency
 
 # Re-announce often, so that a test does not wait for the mesh to form.
 REBROADCAST = "500ms"

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import trio
 
+from betar_tui.ipld import cid
 from betar_tui.market.marketplace import ListingDraft, Provenance
-from betar_tui.node import Node
-from betar_tui.replica import Head, cid, encode_broadcast, keys
-
-from ..peers.harness import eventually, peer, values
-from ..simulation.lab import node
-from .driver import GoPeer, open_gopeer
+from betar_tui.peer import Peer
+from betar_tui.replica import Head, encode_broadcast, keys
+from tests.interop.driver import GoPeer, open_gopeer
+from tests.peers.harness import eventually, peer, values
+from tests.simulation.lab import node
 
 GO_LISTING = {
     "id": "did:key:z6MkgoSeller",
@@ -34,7 +34,7 @@ GO_LISTING = {
 @asynccontextmanager
 async def pair(
     tmp_path: Path, binary: Path, first: str, betar: bool = False, **settings: object
-) -> AsyncIterator[tuple[Node, GoPeer]]:
+) -> AsyncIterator[tuple[Peer, GoPeer]]:
     """Ours and a Go peer on one topic; `first` ("ours" or "go") is started before the other and is dialled by it."""
     async with trio.open_nursery() as nursery:
         if first == "go":
@@ -54,7 +54,7 @@ async def pair(
                 yield ours, go
 
 
-async def acquainted(ours: Node, go: GoPeer) -> None:
+async def acquainted(ours: Peer, go: GoPeer) -> None:
     await go.topic_peers(wait_for=ours.peer_id)
     await eventually(lambda: ours.online.topic_peers, what="Go on the topic")
 
@@ -157,10 +157,10 @@ async def test_a_fixed_dialect_that_go_cannot_read_is_told_and_can_be_changed(tm
     async with pair(tmp_path, gopeer_binary, "go", betar=True, listing_dialect="documents") as (ours, go):
         await ours.publish([ListingDraft("swift-ocr", 0.05, "reads scans")])
         await eventually(lambda: hidden_by(go), what="the listing, hidden")
-        assert (await ours.status()).deaf_peers == 1
+        assert (await ours.status()).peers_unable_to_read == 1
         await ours.choose_dialect("betar-go")
         await eventually(lambda: shown_by(go), what="the listing in Go's types")
-        assert (await ours.status()).deaf_peers == 0
+        assert (await ours.status()).peers_unable_to_read == 0
 
 
 async def test_an_empty_go_peer_gets_everything_from_ours_alone(tmp_path, gopeer_binary):
@@ -204,11 +204,11 @@ async def test_what_was_missed_while_away_comes_after_both_restart(tmp_path, gop
                 assert len(await go.list()) == 21
 
 
-async def listed(ours: Node):
+async def listed(ours: Peer):
     return (await ours.listings()).listings
 
 
-async def described(ours: Node, text: str) -> bool:
+async def described(ours: Peer, text: str) -> bool:
     return any(each.description == text for each in await listed(ours))
 
 
@@ -220,7 +220,7 @@ async def hidden_by(go: GoPeer):
     return (await go.listings()).hidden
 
 
-async def no_pending(ours: Node) -> bool:
+async def no_pending(ours: Peer) -> bool:
     return (await ours.status()).pending == 0
 
 

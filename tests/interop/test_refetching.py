@@ -7,9 +7,8 @@ from pathlib import Path
 import trio
 
 from betar_tui.p2p.types import ReceivedBlock
-
-from ..peers.harness import eventually, peer
-from .driver import open_gopeer
+from tests.interop.driver import open_gopeer
+from tests.peers.harness import eventually, peer
 
 DELTAS = 100
 

@@ -4,15 +4,13 @@ import sys
 import pytest
 
 from betar_tui.errors import DecodeError, ListingError
-from betar_tui.market import unixfs
+from betar_tui.ipld import cid, protobuf, unixfs
+from betar_tui.ipld.protobuf import fields, write_bytes
 from betar_tui.market.compose import new_document, patched, render
 from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, DOCUMENTS
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
 from betar_tui.market.provenance import verify
-from betar_tui.replica import cid, protobuf
-from betar_tui.replica.protobuf import fields, write_bytes
-
-from .values import NOW, SIGNER, document
+from tests.market.values import NOW, SIGNER, document
 
 
 def test_a_draft_without_addresses_follows_the_peers_own():

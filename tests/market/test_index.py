@@ -12,7 +12,7 @@ from betar_tui.market import index as index_module
 from betar_tui.market.filter import parse
 from betar_tui.market.index import ListingIndex
 from betar_tui.market.marketplace import Change, ChangeKind
-from betar_tui.market.order import SORT_COLUMNS, sort_key
+from betar_tui.market.sorting import SORT_COLUMNS, sort_key
 from tests.market.test_filter import NOW, listing
 
 NAMES = [f"{word}-{number}" for word in ("ocr", "chat", "geo") for number in range(4)]

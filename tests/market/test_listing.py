@@ -8,8 +8,7 @@ from betar_tui.errors import ListingError
 from betar_tui.market.listing import BETAR_GO, MAX_VALUE, decode, encode, parse_value, same_but_for_time
 from betar_tui.market.marketplace import Provenance
 from betar_tui.replica import keys
-
-from .values import NOW, SIGNER, document, key, value, winner
+from tests.market.values import NOW, SIGNER, document, key, value, winner
 
 GO_VALUE = {
     "id": "did:key:z6MkTest",

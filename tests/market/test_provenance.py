@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from betar_tui.market.marketplace import Provenance
 from betar_tui.market.provenance import PREFIX, Signer, signed_bytes, verify
-
-from .values import SIGNER, document
+from tests.market.values import SIGNER, document
 
 OTHER = Signer(b"\x07" * 32)
 
@@ -98,10 +97,10 @@ def test_a_signer_knows_the_values_it_made_once_each_and_nothing_else() -> None:
     signer = Signer(b"\x05" * 32)
     signer.made(b"one")
     signer.made(b"two")
-    assert not signer.vouches(b"three")
-    assert signer.vouches(b"one")
-    assert not signer.vouches(b"one")
+    assert not signer.is_own_value(b"three")
+    assert signer.is_own_value(b"one")
+    assert not signer.is_own_value(b"one")
     for n in range(5000):
         signer.made(b"%d" % n)
-    assert not signer.vouches(b"two")
-    assert signer.vouches(b"4999")
+    assert not signer.is_own_value(b"two")
+    assert signer.is_own_value(b"4999")

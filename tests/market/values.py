@@ -1,11 +1,12 @@
 """Listings to test with."""
 
+from betar_tui.ipld import cid
 from betar_tui.market.compose import Document, new_document, render
 from betar_tui.market.listing import DOCUMENTS
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.market.provenance import Signer
-from betar_tui.replica import cid, keys
-from betar_tui.store.facts import Winner
+from betar_tui.replica import keys
+from betar_tui.replica.facts import Winner
 
 SEED = bytes(range(32))
 SIGNER = Signer(SEED)

@@ -9,7 +9,11 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 import trio
+from libp2p.abc import INetStream
 
+from betar_tui.errors import NetworkError
+from betar_tui.p2p.addresses import peer_id
+from betar_tui.p2p.host import open_stream
 from betar_tui.p2p.network import Network, open_network
 from betar_tui.p2p.types import NetworkConfig, NetworkEvent, Timing
 
@@ -118,6 +122,14 @@ async def meet(one: Peer, other: Peer) -> None:
     """Connect two peers and wait until each sees the other on the topic."""
     await one.network.connect(other.network.addrs[0])
     await until(lambda: other.id in one.network.topic_peers() and one.id in other.network.topic_peers())
+
+
+async def raw_stream(one: Peer, other: str, protocol: str) -> INetStream:
+    """A stream of libp2p's own, whose errors are the library's. Raises NetworkError when it cannot be had."""
+    try:
+        return await open_stream(one.network._host, peer_id(other), [protocol])
+    except Exception as error:
+        raise NetworkError(f"no stream of {protocol} to {other}") from error
 
 
 async def until(condition: Callable[[], object], seconds: float = SECONDS) -> None:

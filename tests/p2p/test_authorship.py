@@ -11,10 +11,10 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 from nacl import bindings
 
-from betar_tui.p2p.authorship import MAX_PAYLOAD, Flaw, flaw_of
+from betar_tui.p2p.authorship import MAX_PAYLOAD, MessageError, flaw_of
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.types import MARKET_TOPIC, ReceivedBroadcast
-from tests.p2p.peers import pair, until
+from tests.p2p.peers import pair, raw_stream, until
 
 SEED = b"author of the tests".ljust(32)
 AUTHOR = ed25519.create_new_key_pair(SEED)
@@ -97,10 +97,10 @@ def test_what_go_refuses_is_blamed_on_who_brings_it() -> None:
 
 
 async def test_a_relay_is_not_put_out_for_what_it_relays() -> None:
-    """Twenty-one tiny messages, well signed by somebody, barred every honest Go peer that passed them on."""
+    """Twenty-one tiny messages, well signed by somebody, banned every honest Go peer that passed them on."""
     async with pair(fault_budget=3) as (alice, bob):
         rpc = rpc_pb2.RPC(publish=[message(seqno=LONG + b"%d" % number) for number in range(10)])
-        stream = await alice.network.open_stream(bob.id, "/meshsub/1.1.0")
+        stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         await stream.write(frame(rpc.SerializeToString()))
         await stream.write(frame(rpc_pb2.RPC(publish=[message(data=b"good")]).SerializeToString()))
         await until(lambda: bob.of(ReceivedBroadcast))
@@ -113,7 +113,7 @@ async def test_an_author_who_brings_its_own_is_charged() -> None:
         host = alice.network._host
         own = KeyPair(host.get_private_key(), host.get_public_key())
         one = message(own, seqno=LONG)
-        assert flaw_of(one) == Flaw("a message without a proper number or author", False)
-        stream = await alice.network.open_stream(bob.id, "/meshsub/1.1.0")
+        assert flaw_of(one) == MessageError("a message without a proper number or author", False)
+        stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         await stream.write(frame(rpc_pb2.RPC(publish=[one]).SerializeToString()))
         await until(lambda: bob.network.faults() == {alice.id: 1})

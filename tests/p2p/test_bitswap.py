@@ -15,6 +15,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
 
 from betar_tui.errors import DecodeError
+from betar_tui.ipld.protobuf import write_bytes
 from betar_tui.p2p.bitswap.engine import LOOKUP_BATCH, OUTSTANDING_PRESENCES, TURN, Bitswap
 from betar_tui.p2p.bitswap.messages import (
     PROTOCOLS,
@@ -29,9 +30,8 @@ from betar_tui.p2p.bitswap.messages import (
     encode,
 )
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.types import Fault, ReceivedBlock, Timing
-from betar_tui.replica.protobuf import write_bytes
-from tests.p2p.peers import QUICK, cid_for, meet, pair, peer, until
+from betar_tui.p2p.types import Misbehaviour, ReceivedBlock, Timing
+from tests.p2p.peers import QUICK, cid_for, meet, pair, peer, raw_stream, until
 
 
 async def test_sixty_blocks_from_the_announcer() -> None:
@@ -66,7 +66,7 @@ async def test_a_third_peer_helps_when_the_announcer_has_not_got_it() -> None:
         start = time.perf_counter()
         assert await bob.fetch([cid], alice.id)
         assert time.perf_counter() - start < bob.network._timing.retry_min  # found by asking, not by retrying
-        assert bob.of(Fault) == []
+        assert bob.of(Misbehaviour) == []
 
 
 async def test_a_peer_that_connects_later_is_asked() -> None:
@@ -115,11 +115,11 @@ async def test_a_cancelled_want_is_neither_delivered_nor_a_fault() -> None:
         bob.network.cancel([cid])
         assert bob.network.wants() == 0
         late = Message(blocks=[Block(cid[:4], b"cancelled")])
-        stream = await alice.network.open_stream(bob.id, V12)
+        stream = await raw_stream(alice, bob.id, V12)
         await stream.write(frame(encode(late)))
         other = alice.shelf.put(b"another")
         await bob.fetch([other], alice.id)
-        assert bob.of(Fault) == []
+        assert bob.of(Misbehaviour) == []
         await until(lambda: alice.network._bitswap._ledgers._ledgers[bob.id].wants == {})
 
 
@@ -147,7 +147,7 @@ async def test_old_protocol_versions_are_served_on_our_own_stream(protocol: str)
             mux.handlers.pop(each, None)  # type: ignore[call-overload]
         alice.network._host.set_stream_handler(protocol, collect)  # type: ignore[arg-type]
         cid = bob.shelf.put(b"for an old peer")
-        stream = await alice.network.open_stream(bob.id, protocol)
+        stream = await raw_stream(alice, bob.id, protocol)
         await stream.write(frame(encode(Message([Entry(cid)]), protocol)))
         await until(lambda: got)
         assert bytes(got[0].blocks[0].data) == b"for an old peer"
@@ -183,7 +183,7 @@ async def test_wants_survive_a_broken_stream() -> None:
 
 async def test_a_want_list_without_end_is_cut() -> None:
     async with pair() as (alice, bob):
-        stream = await alice.network.open_stream(bob.id, V12)
+        stream = await raw_stream(alice, bob.id, V12)
         for part in range(3):
             entries = [Entry(cid_for(b"%d/%d" % (part, number))) for number in range(4000)]
             await stream.write(frame(encode(Message(entries))))
@@ -206,10 +206,10 @@ async def test_a_peer_that_asks_and_never_reads_holds_little() -> None:
 
         for protocol in PROTOCOLS:
             alice.network._host.set_stream_handler(protocol, deaf)  # type: ignore[arg-type]
-        await until(lambda: alice.id in bob.network._bitswap._links)  # it comes with the introduction
+        await until(lambda: alice.id in bob.network._bitswap._links)  # it comes with the identify_info
         link = bob.network._bitswap._links[alice.id]
         cid = bob.shelf.put(b"x" * 5000)
-        stream = await alice.network.open_stream(bob.id, V12)
+        stream = await raw_stream(alice, bob.id, V12)
         wants = [Entry(cid_for(b"%d" % number), have=True, send_dont_have=True) for number in range(4000)]
         bitswap, taken = bob.network._bitswap, []
         take_in, ledgers = bitswap._take_in, bitswap._ledgers
@@ -249,7 +249,7 @@ async def test_no_link_is_made_for_a_peer_that_is_gone() -> None:
 async def test_a_link_whose_peer_is_gone_ends_though_nobody_said_so() -> None:
     async with pair() as (alice, bob):
         bitswap = bob.network._bitswap
-        await until(lambda: alice.id in bitswap._links)  # it comes with the introduction, not with the topic
+        await until(lambda: alice.id in bitswap._links)  # it comes with the identify_info, not with the topic
         link = bitswap._links[alice.id]
         bitswap._connected = lambda peer: False  # type: ignore[method-assign]
         bob.network.want([cid_for(b"x")], alice.id)

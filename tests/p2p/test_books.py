@@ -9,13 +9,13 @@ import trio
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 from trio.testing import wait_all_tasks_blocked
 
-from betar_tui.p2p import outbox as module
+from betar_tui.p2p import event_queue as module
+from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.addresses import dial_order, is_dialable, reachable, with_peer
-from betar_tui.p2p.faults import MAX_REMEMBERED, FaultBook, FaultNews
-from betar_tui.p2p.identify import Introduction, parse
-from betar_tui.p2p.outbox import Outbox
-from betar_tui.p2p.peerbook import PeerBook
-from betar_tui.p2p.types import Fault, NetworkEvent, PeerJoined, ReceivedBroadcast
+from betar_tui.p2p.event_queue import EventQueue
+from betar_tui.p2p.identify import IdentifyInfo, parse
+from betar_tui.p2p.misbehaviour import MAX_REMEMBERED, MisbehaviourLedger, MisbehaviourReports
+from betar_tui.p2p.types import Misbehaviour, NetworkEvent, PeerJoined, ReceivedBroadcast
 
 ALICE = "12D3KooWRkZhiRhsqmrQ28rt73K7V3aCBpqKrLGSXmZ99PTcTZby"
 BOB = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
@@ -25,30 +25,30 @@ NAME, SIX = "/dns4/example.org/tcp/4001", "/ip6/2606:2800::1/tcp/4001"
 
 def test_faults_beyond_the_budget_of_a_window_bar_for_a_while() -> None:
     now = 0.0
-    book = FaultBook(budget=2, window=10, bar=60, clock=lambda: now)
-    assert [book.charge(BOB) for _ in range(3)] == [False, False, True]
-    assert book.barred(BOB)
-    assert not book.charge(BOB)  # it is out already
+    book = MisbehaviourLedger(budget=2, window=10, ban_time=60, clock=lambda: now)
+    assert [book.penalize(BOB) for _ in range(3)] == [False, False, True]
+    assert book.banned(BOB)
+    assert not book.penalize(BOB)  # it is out already
     now = 60.0
-    assert not book.barred(BOB)
-    assert [book.charge(BOB), book.charge(BOB)] == [False, False]
+    assert not book.banned(BOB)
+    assert [book.penalize(BOB), book.penalize(BOB)] == [False, False]
     now = 75.0
-    assert not book.charge(BOB)  # the window has moved on
+    assert not book.penalize(BOB)  # the window has moved on
     assert book.totals() == {BOB: 7}
-    assert [book.charge(ALICE) for _ in range(3)][-1]
-    book.pardon(ALICE)
-    assert not book.barred(ALICE)
+    assert [book.penalize(ALICE) for _ in range(3)][-1]
+    book.unban(ALICE)
+    assert not book.banned(ALICE)
 
 
 def test_faults_of_countless_peers_are_forgotten() -> None:
-    book = FaultBook(budget=2, window=10, bar=60, clock=lambda: 0.0)
+    book = MisbehaviourLedger(budget=2, window=10, ban_time=60, clock=lambda: 0.0)
     for number in range(MAX_REMEMBERED * 2):
-        book.charge(str(number))
+        book.penalize(str(number))
     assert len(book.totals()) <= MAX_REMEMBERED + 1
 
 
 def test_pauses_grow_with_jitter_and_a_success_resets_them() -> None:
-    book = PeerBook(ALICE, 1.0, 8.0, jitter=lambda: 0.5)
+    book = AddressBook(ALICE, 1.0, 8.0, jitter=lambda: 0.5)
     assert book.add(BOB, [PUBLIC])
     nobody = {}.__contains__
     assert book.due(0.0, nobody) == (BOB,)
@@ -62,7 +62,7 @@ def test_pauses_grow_with_jitter_and_a_success_resets_them() -> None:
     assert book.due(108.0, lambda peer: True) == ()
     book.succeeded(BOB)
     assert book.due(0.0, nobody) == (BOB,)
-    low, high = PeerBook(ALICE, 1.0, 8.0, jitter=lambda: 0.0), PeerBook(ALICE, 1.0, 8.0, jitter=lambda: 1.0)
+    low, high = AddressBook(ALICE, 1.0, 8.0, jitter=lambda: 0.0), AddressBook(ALICE, 1.0, 8.0, jitter=lambda: 1.0)
     for each in (low, high):
         each.add(BOB, [PUBLIC])
         each.failed(BOB, 0.0)
@@ -70,7 +70,7 @@ def test_pauses_grow_with_jitter_and_a_success_resets_them() -> None:
 
 
 def test_the_book_keeps_what_can_be_dialled_and_never_ourselves() -> None:
-    book = PeerBook(ALICE, 1.0, 8.0)
+    book = AddressBook(ALICE, 1.0, 8.0)
     assert not book.add(ALICE, [PUBLIC])
     assert not book.add(BOB, ["/ip4/1.2.3.4/udp/4001/quic-v1", "garbage", f"{PUBLIC}/p2p/{ALICE}"])
     assert not book.add("no peer id", [PUBLIC])
@@ -115,15 +115,15 @@ def test_an_introduction_of_garbage_is_cut_to_size() -> None:
 
     message = Identify(agent_version="a" * 10_000, protocols=["p" * 1000] * 1000)
     message.listen_addrs.extend([b"\xff\xff", Multiaddr(PUBLIC).to_bytes(), b""] * 100)
-    introduction = parse(message.SerializeToString(), BOB)
-    assert len(introduction.agent) == 256
-    assert len(introduction.protocols) == 256
-    assert introduction.addrs == (f"{PUBLIC}/p2p/{BOB}",)
-    assert parse(b"", BOB) == Introduction()
+    identify_info = parse(message.SerializeToString(), BOB)
+    assert len(identify_info.agent) == 256
+    assert len(identify_info.protocols) == 256
+    assert identify_info.addrs == (f"{PUBLIC}/p2p/{BOB}",)
+    assert parse(b"", BOB) == IdentifyInfo()
 
 
 async def test_the_event_queue_drops_the_oldest_broadcasts_and_keeps_news_of_peers() -> None:
-    outbox = Outbox(broadcasts=3, limit=5)
+    outbox = EventQueue(broadcasts=3, limit=5)
     outbox.put(PeerJoined("p"))
     for number in range(10):
         outbox.put(ReceivedBroadcast("p", "p", b"%d" % number))
@@ -142,11 +142,11 @@ async def test_the_event_queue_drops_the_oldest_broadcasts_and_keeps_news_of_pee
 
 
 async def test_faults_displace_no_other_events_and_the_order_stays() -> None:
-    outbox = Outbox(broadcasts=3, limit=3, faults=2)
+    outbox = EventQueue(broadcasts=3, limit=3, faults=2)
     outbox.put(PeerJoined("p"))
     outbox.put(ReceivedBroadcast("p", "p", b"x"))
     for number in range(1000):
-        outbox.put(Fault("p", str(number)))
+        outbox.put(Misbehaviour("p", str(number)))
     outbox.put(PeerJoined("q"))
     assert outbox.dropped == 0
     got: list[NetworkEvent] = []
@@ -155,11 +155,11 @@ async def test_faults_displace_no_other_events_and_the_order_stays() -> None:
         for _ in range(5):
             got.append(await outbox.receive.receive())
         nursery.cancel_scope.cancel()
-    faults: list[NetworkEvent] = [Fault("p", "998"), Fault("p", "999")]
+    faults: list[NetworkEvent] = [Misbehaviour("p", "998"), Misbehaviour("p", "999")]
     assert got == [PeerJoined("p"), ReceivedBroadcast("p", "p", b"x"), *faults, PeerJoined("q")]
 
 
-async def read(outbox: Outbox) -> list[ReceivedBroadcast]:
+async def read(outbox: EventQueue) -> list[ReceivedBroadcast]:
     """The broadcasts that wait, in order."""
     got: list[ReceivedBroadcast] = []
     async with trio.open_nursery() as nursery:
@@ -177,7 +177,7 @@ async def read(outbox: Outbox) -> list[ReceivedBroadcast]:
 @pytest.mark.parametrize("size", [0, 100])
 async def test_a_flood_of_broadcasts_displaces_its_own(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BROADCAST_BYTES", 64 * 100 if size else 1 << 20)
-    outbox = Outbox(broadcasts=1024 if size else 64)
+    outbox = EventQueue(broadcasts=1024 if size else 64)
     honest = [ReceivedBroadcast("p", f"honest{n}", b"%0*d" % (size, n)) for n in range(16)]
     outbox.put(honest[0])
     for number in range(5000):
@@ -193,7 +193,7 @@ async def test_a_flood_of_broadcasts_displaces_its_own(size: int, monkeypatch: p
 
 
 async def test_an_author_alone_has_the_whole_queue_and_many_authors_lose_the_oldest() -> None:
-    outbox = Outbox(broadcasts=64)
+    outbox = EventQueue(broadcasts=64)
     for number in range(100):
         outbox.put(ReceivedBroadcast("p", "alone", b"%d" % number))
     assert [event.payload for event in await read(outbox)] == [b"%d" % number for number in range(36, 100)]
@@ -203,7 +203,7 @@ async def test_an_author_alone_has_the_whole_queue_and_many_authors_lose_the_old
 
 
 async def test_the_broadcasts_that_wait_have_a_limit_in_bytes() -> None:
-    outbox = Outbox()
+    outbox = EventQueue()
     for number in range(1000):
         outbox.put(ReceivedBroadcast("p", str(number), bytes(512 << 10)))
     assert sum(len(event.payload) for event in await read(outbox)) == module.BROADCAST_BYTES
@@ -211,7 +211,7 @@ async def test_the_broadcasts_that_wait_have_a_limit_in_bytes() -> None:
 
 def test_faults_of_one_peer_are_told_at_once_and_then_folded() -> None:
     now = 0.0
-    news = FaultNews(lambda: now, fold=1.0)
+    news = MisbehaviourReports(lambda: now, fold=1.0)
     assert [news.note(BOB, str(number)) for number in range(5)] == [True, False, False, False, False]
     assert news.note(ALICE, "hers")
     assert news.due() == []

@@ -16,14 +16,14 @@ from betar_tui.p2p.frames import frame
 from betar_tui.p2p.gossip import DELIVERIES_KEPT, SeenMessages
 from betar_tui.p2p.types import (
     MARKET_TOPIC,
-    Fault,
+    Misbehaviour,
     PeerConnected,
     PeerDisconnected,
     PeerJoined,
     PeerLeft,
     ReceivedBroadcast,
 )
-from tests.p2p.peers import QUICK, Peer, meet, pair, peer, until
+from tests.p2p.peers import QUICK, Peer, meet, pair, peer, raw_stream, until
 
 
 async def test_broadcasts_arrive_both_ways() -> None:
@@ -80,8 +80,8 @@ async def test_what_is_refused_is_neither_delivered_nor_forwarded() -> None:
         await until(lambda: len(beats) >= 3)  # nor is it offered by name, which comes with a heartbeat
         for one in (bob, carol):
             assert [event.payload for event in one.of(ReceivedBroadcast)] == [b"good"]
-        # Its author sent it to us: it is charged. That we failed to look at another is not.
-        assert [event.peer for event in bob.of(Fault)] == [alice.id]
+        # Its author sent it to us: it is penalized. That we failed to look at another is not.
+        assert [event.peer for event in bob.of(Misbehaviour)] == [alice.id]
         assert bob.network.faults() == {alice.id: 1}
         await bob.network.broadcast(b"bad")  # one's own is one's own business
         await until(lambda: len(carol.of(ReceivedBroadcast)) == 2)
@@ -116,7 +116,7 @@ async def test_a_burst_arrives_whole_and_in_order() -> None:
 async def test_a_reader_that_stands_still_holds_nobody_up() -> None:
     async with peer("alice") as alice, peer("bob", follow=False) as bob:
         await meet(alice, bob)
-        bob.network._outbox._broadcasts._limit = 10
+        bob.network._event_queue._broadcasts._limit = 10
         for number in range(50):
             await alice.network.broadcast(b"%d" % number)
         await until(lambda: bob.network.missed_broadcasts >= 39)
@@ -205,7 +205,7 @@ async def test_the_messages_of_one_rpc_keep_their_order() -> None:
         router.publish = keep  # type: ignore[method-assign,assignment]
         for number in range(100):
             await alice.network.broadcast(b"%d" % number)
-        stream = await alice.network.open_stream(bob.id, "/meshsub/1.1.0")
+        stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         await stream.write(frame(rpc_pb2.RPC(publish=signed).SerializeToString()))
         await until(lambda: len(bob.of(ReceivedBroadcast)) == 100)
         assert [int(event.payload) for event in bob.of(ReceivedBroadcast)] == list(range(100))
@@ -261,7 +261,7 @@ async def test_a_forgotten_subscription_comes_back_with_the_next_hello() -> None
 
 async def test_subscriptions_to_other_topics_are_not_kept() -> None:
     async with pair() as (alice, bob):
-        stream = await alice.network.open_stream(bob.id, "/meshsub/1.1.0")
+        stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         subscriptions = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=f"spam {n}") for n in range(50)]
         await stream.write(frame(rpc_pb2.RPC(subscriptions=subscriptions).SerializeToString()))
         await alice.network.broadcast(b"after")

@@ -17,13 +17,13 @@ from libp2p.abc import INetStream
 from libp2p.network.stream.exceptions import StreamReset
 from libp2p.pubsub.pb import rpc_pb2
 
+from betar_tui import supervise
 from betar_tui.errors import DecodeError, StoreError
-from betar_tui.p2p import supervise
 from betar_tui.p2p.gossip import PROTOCOLS
 from betar_tui.p2p.guard import MAX_TEXT, guarded, has_ended, is_nonsense
-from betar_tui.p2p.supervise import Supervisor
-from betar_tui.p2p.types import Fault, ReceivedBroadcast
-from tests.p2p.peers import QUICK, meet, pair, peer, until
+from betar_tui.p2p.types import Misbehaviour, ReceivedBroadcast
+from betar_tui.supervise import Supervisor
+from tests.p2p.peers import QUICK, meet, pair, peer, raw_stream, until
 
 
 async def test_a_library_task_that_fails_ends_alone_and_a_daemon_starts_again(
@@ -118,7 +118,7 @@ async def test_cancellation_passes_through_the_guard() -> None:
         await trio.sleep_forever()
 
     with trio.move_on_after(0.01) as scope:
-        await guarded(forever, lambda *charge: charges.append(charge))(None)  # type: ignore[arg-type]
+        await guarded(forever, lambda *penalize: charges.append(penalize))(None)  # type: ignore[arg-type]
     assert scope.cancelled_caught
     assert charges == []
 
@@ -174,7 +174,7 @@ async def test_a_peer_that_offers_gossip_a_little_late_is_taken_in() -> None:
 
 async def test_a_peer_record_in_a_message_is_not_looked_at() -> None:
     async with pair() as (alice, bob):
-        stream = await alice.network.open_stream(bob.id, PROTOCOLS[0])
+        stream = await raw_stream(alice, bob.id, PROTOCOLS[0])
         hello = alice.network._gossip.pubsub.get_hello_packet()
         hello.senderRecord = b"garbage"
         raw = hello.SerializeToString()
@@ -182,13 +182,13 @@ async def test_a_peer_record_in_a_message_is_not_looked_at() -> None:
         await stream.write(bytes((len(raw),)) + raw)
         await alice.network.broadcast(b"fine")
         await until(lambda: bob.of(ReceivedBroadcast))
-        assert bob.of(Fault) == []
+        assert bob.of(Misbehaviour) == []
 
 
 async def test_charges_of_the_decoder_reach_the_events() -> None:
     async with pair() as (alice, bob):
-        bob.network.charge(alice.id, "a delta that makes no sense")
-        await until(lambda: bob.of(Fault) == [Fault(alice.id, "a delta that makes no sense")])
+        bob.network.penalize(alice.id, "a delta that makes no sense")
+        await until(lambda: bob.of(Misbehaviour) == [Misbehaviour(alice.id, "a delta that makes no sense")])
 
 
 async def test_a_fault_that_quotes_megabytes_is_told_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -200,12 +200,12 @@ async def test_a_fault_that_quotes_megabytes_is_told_in_a_line(caplog: pytest.Lo
 
         bob.network.set_protocol_handler("/test/strict/1.0.0", strict)
         await until(lambda: alice.network.supports(bob.id, "/test/strict/1.0.0"))
-        stream = await alice.network.open_stream(bob.id, "/test/strict/1.0.0")
+        stream = await raw_stream(alice, bob.id, "/test/strict/1.0.0")
         await stream.write(b"x")
-        await until(lambda: bob.of(Fault))
-        bob.network.charge(alice.id, "y" * 2_000_000)
-        await until(lambda: len(bob.of(Fault)) == 2)
-        assert {len(event.what) for event in bob.of(Fault)} == {MAX_TEXT}
+        await until(lambda: bob.of(Misbehaviour))
+        bob.network.penalize(alice.id, "y" * 2_000_000)
+        await until(lambda: len(bob.of(Misbehaviour)) == 2)
+        assert {len(event.what) for event in bob.of(Misbehaviour)} == {MAX_TEXT}
         assert max(len(record.getMessage()) for record in caplog.records) < 1000
 
 

@@ -11,10 +11,9 @@ import trio.testing
 from libp2p.network.stream.net_stream import NetStream
 from libp2p.peer.id import ID
 
+from betar_tui.concurrency import FastLock
 from betar_tui.p2p.host import PeerSwarm, build_host
-from betar_tui.p2p.locks import FreeLock
-
-from .peers import config
+from tests.p2p.peers import config
 
 PEER = ID(b"\x00\x04anne")
 
@@ -70,7 +69,7 @@ async def test_streams_of_a_listed_connection_go_on_at_once() -> None:
     stream = stream_of(connection)
     with trio.fail_after(5):
         await swarm.notify_opened_stream(stream)
-    assert isinstance(stream._state_lock, FreeLock)
+    assert isinstance(stream._state_lock, FastLock)
 
 
 async def test_a_stream_of_a_connection_that_has_ended_holds_up_nothing() -> None:

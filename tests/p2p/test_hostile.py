@@ -16,8 +16,8 @@ from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.p2p.bitswap.messages import V12, Block, Message, encode
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.keys import ED25519
-from betar_tui.p2p.types import Fault, PeerDisconnected, ReceivedBroadcast
-from tests.p2p.peers import Peer, meet, pair, peer, until
+from betar_tui.p2p.types import Misbehaviour, PeerDisconnected, ReceivedBroadcast
+from tests.p2p.peers import Peer, meet, pair, peer, raw_stream, until
 
 MESHSUB = "/meshsub/1.1.0"
 TOPIC = "betar/marketplace/crdt"
@@ -26,7 +26,7 @@ SIGNER = bytes(SigningKey(b"s" * 32).verify_key)
 
 async def say(sender: Peer, receiver: Peer, protocol: str, data: bytes) -> INetStream:
     """Write raw bytes on a new stream."""
-    stream = await sender.network.open_stream(receiver.id, protocol)
+    stream = await raw_stream(sender, receiver.id, protocol)
     await stream.write(data)
     return stream
 
@@ -59,8 +59,8 @@ async def test_malformed_messages_end_their_stream_only(data: bytes, protocol: s
     async with pair() as (alice, bob):
         stream = await say(alice, bob, protocol, data)
         await stream.close()
-        await until(lambda: bob.of(Fault))
-        assert bob.of(Fault)[0].peer == alice.id
+        await until(lambda: bob.of(Misbehaviour))
+        assert bob.of(Misbehaviour)[0].peer == alice.id
         await still_fine(bob)
 
 
@@ -89,10 +89,10 @@ async def test_forged_messages_are_dropped_and_charged(fields: dict[str, object]
     """Item 2: a garbage key, without any valid signature, killed the process."""
     async with pair() as (alice, bob):
         stream = await say(alice, bob, MESHSUB, frame(signed(alice, **fields).SerializeToString()))
-        await until(lambda: bob.of(Fault))
+        await until(lambda: bob.of(Misbehaviour))
         # An honest neighbour may have passed it on: its stream goes on.
         await stream.write(frame(signed(alice, **fields).SerializeToString()))
-        await until(lambda: len(bob.of(Fault)) == 2)
+        await until(lambda: len(bob.of(Misbehaviour)) == 2)
         assert bob.of(ReceivedBroadcast) == []
         await still_fine(bob)
 
@@ -129,7 +129,7 @@ async def test_a_handler_that_raises_is_contained() -> None:
         await until(bob.network.troubles)
         assert "a defect of ours" in bob.network.troubles()[0]
         await still_fine(bob)
-        assert bob.of(Fault) == []
+        assert bob.of(Misbehaviour) == []
         assert alice.id in bob.network.topic_peers()
 
 
@@ -144,8 +144,8 @@ async def test_a_handler_that_cannot_decode_charges_the_sender() -> None:
         bob.network.set_protocol_handler("/test/strict/1.0.0", strict)
         await until(lambda: alice.network.supports(bob.id, "/test/strict/1.0.0"))
         await say(alice, bob, "/test/strict/1.0.0", b"x")
-        await until(lambda: bob.of(Fault))
-        assert bob.of(Fault)[0].peer == alice.id
+        await until(lambda: bob.of(Misbehaviour))
+        assert bob.of(Misbehaviour)[0].peer == alice.id
         assert bob.network.troubles() == ()
 
 
@@ -155,11 +155,11 @@ async def test_thousands_of_faults_in_one_message_are_two_events_and_end_the_rea
         for number in range(2000):
             rpc.publish.extend(signed(alice, signature=b"s" * 64, seqno=b"%08d" % number).publish)
         await say(alice, bob, MESHSUB, frame(rpc.SerializeToString()))
-        await until(lambda: len(bob.of(Fault)) == 2)
+        await until(lambda: len(bob.of(Misbehaviour)) == 2)
         await until(lambda: bob.of(PeerDisconnected))
         await still_fine(bob)
-        assert len(bob.of(Fault)) == 2
-        assert "19 more" in bob.of(Fault)[1].what
+        assert len(bob.of(Misbehaviour)) == 2
+        assert "19 more" in bob.of(Misbehaviour)[1].what
         assert bob.network.faults() == {alice.id: 21}
 
 
@@ -179,7 +179,7 @@ async def test_garbage_on_the_port_stops_nothing() -> None:
 async def test_too_many_faults_put_a_peer_out_for_a_while() -> None:
     async with pair(fault_budget=3) as (alice, bob):
         for number in range(4):
-            bob.network.charge(alice.id, f"reason {number}")
+            bob.network.penalize(alice.id, f"reason {number}")
         await until(lambda: bob.of(PeerDisconnected))
         assert bob.network.faults()[alice.id] == 4
         await until(lambda: not alice.network.connections())
@@ -195,14 +195,14 @@ async def test_unsolicited_and_wrong_blocks_are_dropped_and_charged() -> None:
         cid = alice.shelf.put(b"wanted, but never sent rightly")
         alice.shelf.held[cid] = b"other bytes under that name"
         bob.network.want([cid], alice.id)
-        await until(lambda: bob.of(Fault))
+        await until(lambda: bob.of(Misbehaviour))
         assert bob.network.wants() == 1
         unsolicited = Message(blocks=[Block(cid[:4], b"nobody asked")])
         await say(alice, bob, V12, frame(encode(unsolicited)))
-        await until(lambda: len(bob.of(Fault)) >= 2)
+        await until(lambda: len(bob.of(Misbehaviour)) >= 2)
         strange = Message(blocks=[Block(b"\x01\x55\x16\x20", b"sha3")])
         await say(alice, bob, V12, frame(encode(strange)))
-        await until(lambda: len(bob.of(Fault)) >= 3)
+        await until(lambda: len(bob.of(Misbehaviour)) >= 3)
         with pytest.raises(trio.WouldBlock):
             bob.network.blocks.receive_nowait()
         await still_fine(bob)
@@ -215,7 +215,7 @@ async def test_streams_beyond_the_limit_are_reset() -> None:
                 await say(alice, bob, MESHSUB, b"")
             except NetworkError:
                 continue
-        await until(lambda: bob.of(Fault))
+        await until(lambda: bob.of(Misbehaviour))
         await still_fine(bob)
 
 
@@ -226,9 +226,9 @@ async def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     try:
         async with pair() as (alice, bob):
             await say(alice, bob, MESHSUB, frame(b"\xff\xff"))
-            await until(lambda: bob.of(Fault))
+            await until(lambda: bob.of(Misbehaviour))
             with pytest.raises(NetworkError):
-                await alice.network.open_stream(bob.id, "/nobody/speaks/this")
+                await raw_stream(alice, bob.id, "/nobody/speaks/this")
     finally:
         root.handlers = handlers
     assert capfd.readouterr().err == ""

@@ -26,7 +26,7 @@ from betar_tui.p2p.frames import frame
 from betar_tui.p2p.host import build_host
 from betar_tui.p2p.keys import is_sane, peer_of
 from betar_tui.p2p.types import MARKET_TOPIC, ReceivedBroadcast
-from tests.p2p.peers import SECONDS, config, meet, pair, peer, until
+from tests.p2p.peers import SECONDS, config, meet, pair, peer, raw_stream, until
 
 FACTOR = (1 << 2203) - 1  # a Mersenne prime: a key with such factors is tested for a second and more
 HASHED = b"\x12\x20" + b"a" * 32
@@ -96,7 +96,7 @@ def no_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_broadcast_with_a_private_key_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     no_parsing(monkeypatch)
     async with pair() as (alice, bob):
-        stream = await alice.network.open_stream(bob.id, "/meshsub/1.1.0")
+        stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         inline = rsa_key(b"-----BEGIN")  # in the name itself, beside another one
         for name, key in ((HASHED, private_key()), (b"\x00" + bytes((len(inline),)) + inline, private_key())):
             message = rpc_pb2.Message(

@@ -15,7 +15,7 @@ from betar_tui.errors import NetworkError
 from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.liveness import LiveYamux
 from betar_tui.p2p.types import PeerDisconnected, PeerJoined, ReceivedBroadcast
-from tests.p2p.peers import QUICK, Peer, pair, peer, until
+from tests.p2p.peers import QUICK, Peer, pair, peer, raw_stream, until
 from tests.p2p.remote import Remote, remote
 
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="freezing a process needs SIGSTOP")
@@ -162,5 +162,5 @@ async def test_a_stream_to_somebody_who_left_does_not_dial() -> None:
         target = peer_id(bob.id)
         alice.network._host.get_peerstore().add_addrs(target, [Multiaddr(addrs[0].partition("/p2p/")[0])], 60)
         with pytest.raises(NetworkError):
-            await alice.network.open_stream(bob.id, "/ipfs/ping/1.0.0")
+            await raw_stream(alice, bob.id, "/ipfs/ping/1.0.0")
         assert not alice.network.connections()

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from libp2p.bitswap.pb import bitswap_pb2
 
 from betar_tui.errors import DecodeError
+from betar_tui.ipld.cid import aliases, is_supported, of_prefixed, prefix_of
+from betar_tui.ipld.protobuf import write_bytes
 from betar_tui.p2p.bitswap import messages
-from betar_tui.p2p.bitswap.cids import aliases, cid_of, is_supported, prefix_of
 from betar_tui.p2p.bitswap.messages import V10, V11, Block, Entry, Message, Presence, decode, encode
-from betar_tui.replica.protobuf import write_bytes
 
 CIDS = st.binary(min_size=1, max_size=64)
 ENTRIES = st.builds(
@@ -171,7 +171,7 @@ def test_cids() -> None:
     pb, raw, v0 = b"\x01\x70\x12\x20" + digest, b"\x01\x55\x12\x20" + digest, b"\x12\x20" + digest
     for cid in (pb, raw, v0):
         assert is_supported(cid)
-        assert cid_of(prefix_of(cid), data) == cid
+        assert of_prefixed(prefix_of(cid), data) == cid
     assert set(aliases(v0)) == {pb, raw, v0}
     assert set(aliases(pb)) == {pb, v0}
     assert aliases(raw) == (raw,)
@@ -179,4 +179,4 @@ def test_cids() -> None:
         assert not is_supported(bad)
     for prefix in (b"", b"\x01\x70\x00\x20", b"\x01\x70\x12\x10", b"\x01\x71\x12\x20"):
         with pytest.raises(DecodeError):
-            cid_of(prefix, data)
+            of_prefixed(prefix, data)

@@ -26,8 +26,8 @@ from betar_tui.p2p import identify
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.liveness import LiveYamux
 from betar_tui.p2p.transport import ReadAhead
-from betar_tui.p2p.types import Fault, PeerDisconnected, ReceivedBroadcast
-from tests.p2p.peers import SECONDS, Peer, pair, until
+from betar_tui.p2p.types import Misbehaviour, PeerDisconnected, ReceivedBroadcast
+from tests.p2p.peers import SECONDS, Peer, pair, raw_stream, until
 
 TEST = TProtocol("/test/bulk")
 
@@ -59,7 +59,7 @@ async def test_a_message_is_answered_by_no_window_update(size: int, monkeypatch:
 
     async with pair() as (alice, bob):
         bob.network._host.set_stream_handler(TEST, take)
-        stream = await alice.network.open_stream(bob.id, TEST)
+        stream = await raw_stream(alice, bob.id, TEST)
         for _ in range(50):
             await stream.write(b"x" * size)
         await until(lambda: len(got) >= 50 * size)
@@ -82,7 +82,7 @@ async def test_much_more_than_the_window_passes(monkeypatch: pytest.MonkeyPatch)
 
     async with pair() as (alice, bob):
         bob.network._host.set_stream_handler(TEST, take)
-        stream = await alice.network.open_stream(bob.id, TEST)
+        stream = await raw_stream(alice, bob.id, TEST)
         with trio.fail_after(30):
             for at in range(0, size, DEFAULT_WINDOW_SIZE):
                 await stream.write(bytes(min(DEFAULT_WINDOW_SIZE, size - at)))
@@ -107,7 +107,7 @@ async def test_a_reader_of_single_bytes_does_not_strand_its_sender() -> None:
 
     async with pair() as (alice, bob):
         bob.network._host.set_stream_handler(TEST, take)
-        stream = await alice.network.open_stream(bob.id, TEST)
+        stream = await raw_stream(alice, bob.id, TEST)
         await stream.write(bytes(DEFAULT_WINDOW_SIZE - 1000))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(stream.write, bytes(2000))
@@ -137,7 +137,7 @@ async def test_a_peer_that_sends_beyond_its_window_is_cut_off_and_charged() -> N
     """The library kept whatever came: 300 MB for a stream that nobody reads."""
     async with pair() as (alice, bob):
         bob.network._host.set_stream_handler(TEST, leave_unread)
-        stream = await alice.network.open_stream(bob.id, TEST)
+        stream = await raw_stream(alice, bob.id, TEST)
         told = stream.muxed_stream.send_window  # type: ignore[attr-defined]  # what alice knows of bob's window
         for _ in range(8):
             await raw(stream, told // 8)
@@ -147,7 +147,7 @@ async def test_a_peer_that_sends_beyond_its_window_is_cut_off_and_charged() -> N
         await raw(stream, 1)
         await until(lambda: bob.of(PeerDisconnected))
         assert bob.network.faults() == {alice.id: 1}
-        assert "window" in bob.of(Fault)[0].what
+        assert "window" in bob.of(Misbehaviour)[0].what
 
 
 async def test_what_was_read_but_not_told_of_is_no_room() -> None:
@@ -159,7 +159,7 @@ async def test_what_was_read_but_not_told_of_is_no_room() -> None:
             await trio.sleep_forever()
 
         bob.network._host.set_stream_handler(TEST, take_a_little)
-        stream = await alice.network.open_stream(bob.id, TEST)
+        stream = await raw_stream(alice, bob.id, TEST)
         told = stream.muxed_stream.send_window  # type: ignore[attr-defined]
         await raw(stream, 1000)
         await until(lambda: unread(bob, alice) == 0)
@@ -182,7 +182,7 @@ async def test_what_comes_for_a_stream_whose_handler_is_done_is_not_kept(ending:
     async with pair() as (alice, bob):
         bob.network._host.set_stream_handler(TEST, ignore)
         for number in range(5):
-            stream = await alice.network.open_stream(bob.id, TEST)
+            stream = await raw_stream(alice, bob.id, TEST)
             if ending == "open":
                 await until(lambda number=number: len(done) > number)  # type: ignore[misc]
             await stream.write(bytes(1000))
@@ -199,17 +199,17 @@ async def test_what_comes_for_a_stream_whose_handler_is_done_is_not_kept(ending:
 async def test_a_frame_larger_than_any_window_is_not_awaited(flags: int) -> None:
     async with pair() as (alice, bob):
         bob.network._host.set_stream_handler(TEST, leave_unread)
-        stream = await alice.network.open_stream(bob.id, TEST)
+        stream = await raw_stream(alice, bob.id, TEST)
         await raw(stream, 1, flags, announced=DEFAULT_WINDOW_SIZE + 1)
         await until(lambda: bob.of(PeerDisconnected))
         assert bob.network.faults() == {alice.id: 1}
 
 
 async def test_room_that_was_told_of_is_not_told_of_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that is cancelled right after: its peer would be charged for using what it was told of twice."""
+    """A reader that is cancelled right after: its peer would be penalized for using what it was told of twice."""
     async with pair() as (alice, bob):
         bob.network._host.set_stream_handler(TEST, leave_unread)
-        stream: Any = (await alice.network.open_stream(bob.id, TEST)).muxed_stream
+        stream: Any = (await raw_stream(alice, bob.id, TEST)).muxed_stream
         connection = stream.conn
         scope = trio.CancelScope()
         write = connection.meter.write
@@ -247,7 +247,7 @@ async def test_a_reader_that_is_cancelled_all_the_time_costs_its_sender_nothing(
 
     async with pair() as (alice, bob):
         bob.network._host.set_stream_handler(TEST, take)
-        stream = await alice.network.open_stream(bob.id, TEST)
+        stream = await raw_stream(alice, bob.id, TEST)
         with trio.fail_after(30):
             for _ in range(0, size, 50_000):
                 await stream.write(bytes(50_000))
@@ -263,7 +263,7 @@ async def test_an_identify_stream_that_its_peer_does_not_end_is_reset(
 ) -> None:
     monkeypatch.setattr(identify, "PATIENCE", 60.0 if talks else 0.1)
     async with pair() as (alice, bob):
-        stream = await alice.network.open_stream(bob.id, protocol)
+        stream = await raw_stream(alice, bob.id, protocol)
         if protocol.endswith("push/1.0.0"):
             await stream.write(frame(b""))
         if talks:

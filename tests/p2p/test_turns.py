@@ -15,9 +15,9 @@ from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui.p2p import gossip, identify
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.identify import Identifier, Introduction
-from betar_tui.p2p.types import MARKET_TOPIC, Fault, ReceivedBroadcast
-from tests.p2p.peers import pair, peer, until
+from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
+from betar_tui.p2p.types import MARKET_TOPIC, Misbehaviour, ReceivedBroadcast
+from tests.p2p.peers import pair, peer, raw_stream, until
 
 PEER = "12D3KooWQCkBm1BYtkHpocxCwMgR8yjitEeHGx8spzcDLGt2gkBm"
 
@@ -82,16 +82,16 @@ async def test_the_messages_of_rpcs_leave_turns_to_others(each: int) -> None:
 async def test_empty_rpcs_are_passed_over_and_a_stream_of_them_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gossip, "MAX_EMPTY", 100)
     async with pair() as (alice, bob):
-        stream = await alice.network.open_stream(bob.id, "/meshsub/1.1.0")
+        stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         hello = frame(alice.network._gossip.pubsub.get_hello_packet().SerializeToString())
         for _ in range(3):
             await stream.write(bytes(100) + hello)
         await alice.network.broadcast(b"fine")
         await until(lambda: bob.of(ReceivedBroadcast))
-        assert bob.of(Fault) == []
+        assert bob.of(Misbehaviour) == []
         await stream.write(bytes(101))
-        await until(lambda: bob.of(Fault))
-        assert "empty" in bob.of(Fault)[0].what
+        await until(lambda: bob.of(Misbehaviour))
+        assert "empty" in bob.of(Misbehaviour)[0].what
 
 
 def test_few_addresses_are_parsed_and_none_that_is_too_long_to_be_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,15 +118,15 @@ async def test_of_many_pushes_the_first_and_the_newest_are_looked_at(
     parsed: list[bytes] = []
     parse = identify.parse
 
-    def counted(message: bytes, peer: str) -> Introduction:
+    def counted(message: bytes, peer: str) -> IdentifyInfo:
         parsed.append(message)
         return parse(message, peer)
 
-    def learned(peer: str, said: Introduction) -> None:
+    def learned(peer: str, said: IdentifyInfo) -> None:
         looks.append((peer, said.agent, trio.current_time() - start))
 
     monkeypatch.setattr(identify, "parse", counted)
-    identifier = Identifier(cast(Any, SimpleNamespace()), "", learned)
+    identifier = IdentifyService(cast(Any, SimpleNamespace()), "", learned)
     connection: Any = Connection()
     start = trio.current_time()
     async with trio.open_nursery() as nursery:

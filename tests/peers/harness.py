@@ -13,7 +13,7 @@ import trio
 
 from betar_tui.config import Config
 from betar_tui.control import ControlClient
-from betar_tui.node import Node, open_node
+from betar_tui.peer import Peer, open_peer
 from betar_tui.store.database import open_store
 
 T = TypeVar("T")
@@ -43,14 +43,14 @@ def config(directory: Path, **settings: object) -> Config:
 
 
 @asynccontextmanager
-async def peer(directory: Path, **settings: object) -> AsyncIterator[Node]:
+async def peer(directory: Path, **settings: object) -> AsyncIterator[Peer]:
     """A peer in this process whose network is up."""
-    async with open_node(config(directory, **settings), network=True) as node:
+    async with open_peer(config(directory, **settings), network=True) as node:
         await eventually(node.online.ready.is_set, what="the network")
         yield node
 
 
-async def meet(one: Node, other: Node) -> None:
+async def meet(one: Peer, other: Peer) -> None:
     """Connect two peers and wait until each sees the other on the topic."""
     await one.connect(other.online.addrs[0])
     await eventually(lambda: one.online.topic_peers and other.online.topic_peers, what="both on the topic")

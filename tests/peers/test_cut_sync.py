@@ -1,8 +1,8 @@
 """A first sync whose connection is cut: it goes on where it was, by the fast way."""
 
-from ..bench.common import fill
-from ..proxy import open_proxy
-from .harness import eventually, peer
+from tests.bench.common import fill
+from tests.peers.harness import eventually, peer
+from tests.proxy import open_proxy
 
 DELTAS = 8000
 

@@ -2,13 +2,13 @@
 
 import json
 
+from betar_tui.ipld import cid
 from betar_tui.market.marketplace import ListingDraft
-from betar_tui.node import open_node
-from betar_tui.p2p import fetching
-from betar_tui.replica import Head, cid, delta, encode_broadcast, keys
+from betar_tui.peer import open_peer
+from betar_tui.replica import Head, delta, encode_broadcast, keys
 from betar_tui.replica.node import encode_node
-
-from .harness import config, eventually, meet, peer, values
+from betar_tui.sync import fetching
+from tests.peers.harness import config, eventually, meet, peer, values
 
 
 def listing(agent: str, **fields: object) -> tuple[str, bytes]:
@@ -37,12 +37,12 @@ async def test_listings_made_to_break_their_readers_cost_nobody_else(tmp_path):
         await eventually(lambda: shown(b, "good"), what="a good listing after them")
         assert b.online.troubles() == ()
         assert (await b.listings()).unreadable == 2
-    async with open_node(config(tmp_path / "b"), network=False) as b:
+    async with open_peer(config(tmp_path / "b"), network=False) as b:
         assert (await b.show(receipt.id)).listing.name == "good", "it opens again"
 
 
 async def test_my_peer_id_in_somebodys_listing_is_not_mine_and_takes_no_name_from_me(tmp_path):
-    async with open_node(config(tmp_path / "a"), network=False) as a:
+    async with open_peer(config(tmp_path / "a"), network=False) as a:
         planted = listing(f"{a.peer_id}/ocr", name="ocr", seller_id=a.peer_id, addrs=["/ip4/198.51.100.66/tcp/1"])
         await a._writer.write(dict([planted]))
         (shown_,) = (await a.listings()).listings
@@ -95,12 +95,12 @@ async def test_wants_that_nobody_can_fill_give_way_to_others(tmp_path, monkeypat
 
 
 async def test_two_that_diverged_send_each_other_only_what_is_new(tmp_path):
-    async with open_node(config(tmp_path / "a"), network=False) as a:
+    async with open_peer(config(tmp_path / "a"), network=False) as a:
         for n in range(300):
             await a._writer.write({f"/x/{n % 7}": b"%d" % n})
         car = str(tmp_path / "all.car")
         await a.export_car(car)
-    async with open_node(config(tmp_path / "b"), network=False) as b:
+    async with open_peer(config(tmp_path / "b"), network=False) as b:
         await b.import_car(car)
         await b._writer.write({"/x/b": b"b"})
     async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:

@@ -6,13 +6,13 @@ import pytest
 import trio
 
 from betar_tui.errors import ConfigError, NetworkError
+from betar_tui.ipld import cid
 from betar_tui.market.marketplace import Change, ListingDraft, Seen
-from betar_tui.node import Node, open_node
-from betar_tui.replica import Head, cid, delta, encode_broadcast, keys
+from betar_tui.peer import Peer, open_peer
+from betar_tui.replica import Head, delta, encode_broadcast, keys
 from betar_tui.replica.node import encode_node
-
-from ..bench.common import fill
-from .harness import config, eventually, meet, peer
+from tests.bench.common import fill
+from tests.peers.harness import config, eventually, meet, peer
 
 HISTORY = 3000
 
@@ -95,7 +95,7 @@ async def test_a_dialect_is_chosen_while_the_peer_runs_and_kept(tmp_path):
             await a.choose_dialect("klingon")
     assert settings.read_text().startswith("# mine\n")
     assert tomllib.loads(settings.read_text()) == {"log-level": "debug", "listing_dialect": "betar-go"}
-    async with open_node(config(tmp_path / "c", listing_dialect="auto"), network=False) as c:
+    async with open_peer(config(tmp_path / "c", listing_dialect="auto"), network=False) as c:
         await c.choose_dialect("auto")
         assert (await c.status()).dialect == "documents"
 
@@ -117,17 +117,17 @@ async def test_a_head_whose_author_left_comes_when_it_is_back(tmp_path):
         assert b.online.pending == 0
 
 
-async def _count(node: Node, count: int) -> bool:
+async def _count(node: Peer, count: int) -> bool:
     return (await node.status()).listings == count
 
 
-async def _blocks(node: Node, count: int) -> bool:
+async def _blocks(node: Peer, count: int) -> bool:
     return (await node.status()).blocks == count
 
 
-async def _shows(node: Node, name: str) -> bool:
+async def _shows(node: Peer, name: str) -> bool:
     return any(each.name == name for each in (await node.listings()).listings)
 
 
-async def _metadata_is_a_cid(node: Node, listing_id: str) -> bool:
+async def _metadata_is_a_cid(node: Peer, listing_id: str) -> bool:
     return isinstance((await node.show(listing_id)).listing.metadata, str)

@@ -6,9 +6,8 @@ import trio
 import trio.testing
 
 from betar_tui.market.marketplace import ListingDraft
-
-from ..proxy import connections_at, open_proxy, port_of
-from .harness import eventually, peer
+from tests.peers.harness import eventually, peer
+from tests.proxy import connections_at, open_proxy, port_of
 
 DELAY = 0.025
 

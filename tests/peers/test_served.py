@@ -9,8 +9,7 @@ import pytest
 import trio
 
 from betar_tui.market.marketplace import ListingDraft
-
-from .harness import clean_environment, command, eventually, served
+from tests.peers.harness import clean_environment, command, eventually, served
 
 
 async def test_publish_watch_and_delist_through_running_peers(tmp_path):

@@ -5,9 +5,8 @@ import threading
 import trio
 
 from betar_tui.market.marketplace import ChangeKind, ListingDraft, ListingPatch, Provenance
-from betar_tui.p2p.fetching import Fetcher
-
-from .harness import eventually, meet, peer, values
+from betar_tui.sync.fetching import Fetcher
+from tests.peers.harness import eventually, meet, peer, values
 
 
 async def test_what_one_publishes_the_other_shows_and_what_it_removes_is_gone(tmp_path):

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.errors import DecodeError
-from betar_tui.replica import Head, broadcast, cid, decode_broadcast, encode_broadcast
-from betar_tui.replica.protobuf import write_bytes
+from betar_tui.ipld import cid
+from betar_tui.ipld.protobuf import write_bytes
+from betar_tui.replica import Head, broadcast, decode_broadcast, encode_broadcast
 from tests.simulation.oracle import CRDTBroadcast
 
 NAME = cid.of(b"a")

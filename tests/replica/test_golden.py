@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from betar_tui.replica import Head, Node, cid, decode_broadcast, decode_node, encode_broadcast, keys
-from betar_tui.store.facts import Span
+from betar_tui.ipld import cid
+from betar_tui.replica import DagNode, Head, decode_broadcast, decode_node, encode_broadcast, keys
+from betar_tui.replica.facts import Span
 from tests.simulation.lab import Bench
 
 A_DELTA = bytes.fromhex("0a100a0a2f6167656e74732f59511a0276311801")
@@ -29,7 +30,7 @@ A_BROADCAST_INLINE = bytes.fromhex(
 KEY = keys.of_agent("a")
 
 
-def history() -> tuple[Bench, Node, Node, Node, Node]:
+def history() -> tuple[Bench, DagNode, DagNode, DagNode, DagNode]:
     """A, B, B' and C as they were written: B' by another replica that had heard of A only."""
     one, other = Bench(), Bench()
     a = one.put(KEY, b"v1").node

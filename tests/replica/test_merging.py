@@ -7,16 +7,17 @@ import time
 import pytest
 
 from betar_tui.errors import BetarError
-from betar_tui.replica import Effect, Node, cid, decode_node
+from betar_tui.ipld import cid
+from betar_tui.replica import DagNode, Effect, decode_node
 from betar_tui.replica.delta import MAX_PRIORITY
+from betar_tui.replica.facts import Winner
 from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS
-from betar_tui.store.facts import Winner
 from tests.simulation.lab import Bench, node
 from tests.simulation.memory import assert_sound
 from tests.simulation.oracle import Delta, PBNode
 
 
-def message(each: Node) -> Delta:
+def message(each: DagNode) -> Delta:
     return Delta.FromString(PBNode.FromString(each.data).Data)
 
 
@@ -67,7 +68,7 @@ LOST = cid.of(b"nobody has this")
     ],
 )
 @pytest.mark.parametrize("restart", [False, True])
-def test_a_put_wins_over_whatever_height_others_gave_to_a_value(hostile: list[Node], restart: bool) -> None:
+def test_a_put_wins_over_whatever_height_others_gave_to_a_value(hostile: list[DagNode], restart: bool) -> None:
     """Or a listing that somebody replaced could never be put back."""
     bench = Bench()
     bench.put("/k", b"honest")
@@ -91,7 +92,7 @@ def test_a_put_wins_over_whatever_height_others_gave_to_a_value(hostile: list[No
 
 def test_a_put_during_a_sync_takes_nobody_back_to_an_older_value() -> None:
     """History comes newest first: what was merged so far is high, the heads are low, and what lies between is not here."""
-    chain: list[Node] = []
+    chain: list[DagNode] = []
     for height in range(1, 11):
         chain.append(node(chain[-1:], [("/k", b"price %d" % height)], (), height))
     far, here = Bench(), Bench()

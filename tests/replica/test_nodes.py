@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.errors import DecodeError
-from betar_tui.replica import Node, cid, decode_node, delta, keys, node
-from betar_tui.replica.protobuf import write_bytes
-from betar_tui.store.facts import Span
+from betar_tui.ipld import cid
+from betar_tui.ipld.protobuf import write_bytes
+from betar_tui.replica import DagNode, decode_node, delta, keys, node
+from betar_tui.replica.facts import Span
 from tests.simulation.oracle import PBNode
 
 NAMES = [cid.of(bytes([i])) for i in range(4)]
@@ -26,7 +27,7 @@ DELTA = delta.encode([("/k", b"v")], [], 3)
 DATA = write_bytes(1, DELTA)
 
 
-def decode(block: bytes) -> Node:
+def decode(block: bytes) -> DagNode:
     return decode_node(cid.of(block), block)
 
 

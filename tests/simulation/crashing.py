@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from betar_tui.store.database import Store, open_store
-
-from .memory import Crash
+from tests.simulation.memory import Crash
 
 
 class CrashingConnection:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 
-from betar_tui.replica import Effect, Merged, Node, Replica, Written, decode_node
-
-from .memory import MemoryPort, values_of
-from .oracle import cid_of, make_block
+from betar_tui.replica import DagNode, Effect, Merged, Replica, Written, decode_node
+from tests.simulation.memory import MemoryPort, values_of
+from tests.simulation.oracle import cid_of, make_block
 
 
 class Bench:
@@ -28,7 +27,7 @@ class Bench:
     def batch(self, puts: Mapping[str, bytes], deletes: Iterable[str] = ()) -> tuple[Written, ...]:
         return self.replica.write(puts, deletes, 0)
 
-    def merge(self, *nodes: Node) -> Merged:
+    def merge(self, *nodes: DagNode) -> Merged:
         return self.replica.merge(nodes, "peer", 0)
 
     def restart(self) -> None:
@@ -68,23 +67,23 @@ def gossip(*all_of_them: Bench) -> None:
 
 
 def node(
-    links: Iterable[Node | bytes] = (),
+    links: Iterable[DagNode | bytes] = (),
     puts: Iterable[tuple[str, bytes]] = (),
-    tombstones: Iterable[tuple[str, Node | bytes]] = (),
+    tombstones: Iterable[tuple[str, DagNode | bytes]] = (),
     priority: int = 1,
-) -> Node:
+) -> DagNode:
     """Any node, also one that we would never write."""
 
-    def name(each: Node | bytes) -> bytes:
+    def name(each: DagNode | bytes) -> bytes:
         return each if isinstance(each, bytes) else each.cid
 
     block = make_block([name(each) for each in links], puts, [(key, name(each)) for key, each in tombstones], priority)
     return decode_node(cid_of(block), block)
 
 
-def random_dag(rng: random.Random, size: int, keys: tuple[str, ...] = ("/a", "/a/v", "/ab")) -> list[Node]:
+def random_dag(rng: random.Random, size: int, keys: tuple[str, ...] = ("/a", "/a/v", "/ab")) -> list[DagNode]:
     """Blocks as hostile as they may be: ties, empty values, heights out of order, tombstones of anything."""
-    nodes: list[Node] = []
+    nodes: list[DagNode] = []
     while len(nodes) < size:
         links = rng.sample(nodes, min(len(nodes), rng.choice((0, 1, 1, 1, 2, 3))))
         height = max((each.delta.priority for each in links), default=0) + 1

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from betar_tui.replica import Port
+from betar_tui.replica import ReplicaStorage
+from betar_tui.replica.facts import Changes, Snapshot, Span, Winner
 from betar_tui.store.database import Store
-from betar_tui.store.facts import Changes, Snapshot, Span, Winner
-
-from .oracle import Truth, judge
+from tests.simulation.oracle import Truth, judge
 
 EVERYTHING = ("", "\U0010ffff")
 
@@ -20,7 +19,7 @@ class Crash(BaseException):
 
 @dataclass
 class MemoryPort:
-    """Answers `replica.Port`. `crash` is "before" or "after" to die at the next `apply`."""
+    """Answers `replica.ReplicaStorage`. `crash` is "before" or "after" to die at the next `apply`."""
 
     data: dict[bytes, bytes] = field(default_factory=dict)
     heights: dict[bytes, int] = field(default_factory=dict)
@@ -94,7 +93,7 @@ class MemoryPort:
         return Winner(self.heights[cid], self.data[cid][span.start : span.start + span.length], cid)
 
 
-def blocks_of(port: Port) -> dict[bytes, bytes]:
+def blocks_of(port: ReplicaStorage) -> dict[bytes, bytes]:
     """Every delta that a port holds."""
     if isinstance(port, MemoryPort):
         return dict(port.data)
@@ -102,7 +101,7 @@ def blocks_of(port: Port) -> dict[bytes, bytes]:
     return {row.cid: row.data for row in port.log(1 << 30)}
 
 
-def values_of(port: Port) -> dict[str, tuple[int, bytes]]:
+def values_of(port: ReplicaStorage) -> dict[str, tuple[int, bytes]]:
     """The map, with heights."""
     if isinstance(port, MemoryPort):
         winners = port.winners(port.chosen.keys())
@@ -112,7 +111,7 @@ def values_of(port: Port) -> dict[str, tuple[int, bytes]]:
     return {key: (winner.height, winner.value) for key, winner in winners.items()}
 
 
-def truth_of(port: Port) -> Truth:
+def truth_of(port: ReplicaStorage) -> Truth:
     """What a port says of itself, in the oracle's words."""
     snapshot = port.load()
     if isinstance(port, MemoryPort):
@@ -135,7 +134,7 @@ def truth_of(port: Port) -> Truth:
     )
 
 
-def assert_sound(port: Port, blocks: Iterable[bytes] | None = None) -> Truth:
+def assert_sound(port: ReplicaStorage, blocks: Iterable[bytes] | None = None) -> Truth:
     """A port says of itself what its blocks (or these) mean."""
     expected = judge(blocks_of(port).values() if blocks is None else blocks)
     assert truth_of(port) == expected

@@ -20,12 +20,20 @@ from pathlib import Path
 from typing import Any
 
 from betar_tui.errors import DecodeError
-from betar_tui.replica import Head, Node, Port, Replica, Written, decode_broadcast, decode_node, encode_broadcast
+from betar_tui.replica import (
+    DagNode,
+    Head,
+    Replica,
+    ReplicaStorage,
+    Written,
+    decode_broadcast,
+    decode_node,
+    encode_broadcast,
+)
 from betar_tui.store.database import open_store
-
-from .crashing import CrashingConnection, discard, new_path, open_crashing, wreck
-from .memory import Crash, MemoryPort, blocks_of, truth_of, values_of
-from .oracle import Oracle
+from tests.simulation.crashing import CrashingConnection, discard, new_path, open_crashing, wreck
+from tests.simulation.memory import Crash, MemoryPort, blocks_of, truth_of, values_of
+from tests.simulation.oracle import Oracle
 
 KEYS = ("/agents/a", "/agents/ab", "/agents/a/v", "/agents/p", "/x")
 VALUES = (b"1", b"2", b"22", b"\xff", b"a longer value, so that blocks differ in size")
@@ -63,7 +71,7 @@ class Peer:
     """One replica with its memory: dictionaries, or a database when it has a `path`."""
 
     name: int
-    port: Port
+    port: ReplicaStorage
     path: Path | None = None
     connection: CrashingConnection | None = None
     fuse: int | None = None
@@ -91,7 +99,7 @@ class World:
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._sent = 0
         self._side = [0] * replicas
-        self._nodes: dict[bytes, Node] = {}
+        self._nodes: dict[bytes, DagNode] = {}
         self.peers = [self._peer(i, i < databases) for i in range(replicas)]
 
     def _peer(self, name: int, database: bool) -> Peer:
@@ -179,7 +187,7 @@ class World:
             self.random.shuffle(blocks := list(blocks))
         self._merge(peer, sender, blocks)
 
-    def _decode(self, name: bytes, block: bytes) -> Node:
+    def _decode(self, name: bytes, block: bytes) -> DagNode:
         node = self._nodes.get(name)
         if node is None or node.data != block:
             node = self._nodes[name] = decode_node(name, block)
@@ -346,7 +354,7 @@ class World:
             assert not peer.replica._ancestry._parents
 
 
-def blocks_of_one(port: Port, name: bytes) -> bytes | None:
+def blocks_of_one(port: ReplicaStorage, name: bytes) -> bytes | None:
     if isinstance(port, MemoryPort):
         return port.data.get(name)
     found: bytes | None = port.blocks((name,)).get(name)  # type: ignore[attr-defined]

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from betar_tui.errors import StoreError
-from betar_tui.replica import Node, Replica, decode_node
+from betar_tui.replica import DagNode, Replica, decode_node
+from betar_tui.replica.facts import Changes
 from betar_tui.store.database import Store, open_store
-from betar_tui.store.facts import Changes
-
-from .lab import Bench, benches, gossip, node, random_dag
-from .memory import MemoryPort, assert_sound, blocks_of, truth_of
-from .oracle import cid_of, judge
+from tests.simulation.lab import Bench, benches, gossip, node, random_dag
+from tests.simulation.memory import MemoryPort, assert_sound, blocks_of, truth_of
+from tests.simulation.oracle import cid_of, judge
 
 # --- crdt_test.go -------------------------------------------------------------------------------
 
@@ -199,9 +198,9 @@ def test_heads_basic() -> None:
 # --- its issues ---------------------------------------------------------------------------------
 
 
-def chain(n: int) -> list[Node]:
+def chain(n: int) -> list[DagNode]:
     """n nodes, each on the one before."""
-    nodes: list[Node] = []
+    nodes: list[DagNode] = []
     for i in range(n):
         nodes.append(node(nodes[-1:], [(f"/{i}", b"%d" % i)], (), i + 1))
     return nodes
@@ -297,7 +296,7 @@ def test_issue_357_a_head_below_two_branches() -> None:
     assert bench.heads == {done.cid, half.cid}
 
 
-def node_of(block: bytes) -> Node:
+def node_of(block: bytes) -> DagNode:
     return decode_node(cid_of(block), block)
 
 

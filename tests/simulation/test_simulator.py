@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from .simulator import run
+from tests.simulation.simulator import run
 
 SEEDS = int(os.environ.get("BETAR_TUI_SIM_SEEDS", "1000"))
 FIRST = int(os.environ.get("BETAR_TUI_SIM_FIRST", "0"))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import trio
 
-from ..interop.driver import build_gopeer, go_available
-from ..interop.mesh import Report, live
+from tests.interop.driver import build_gopeer, go_available
+from tests.interop.mesh import Report, live
 
 COUNT = 300
 PATIENCE = 300.0

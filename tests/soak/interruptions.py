@@ -16,14 +16,13 @@ from pathlib import Path
 
 import trio
 
-from betar_tui.node import Node
-from betar_tui.p2p.dagsync import server as dagsync_server
-from betar_tui.replica import cid
-
-from ..bench.common import complete, fill
-from ..interop.mesh import judged_replica
-from ..peers.harness import Served, eventually, peer, served
-from ..proxy import Proxy, open_proxy
+from betar_tui.ipld import cid
+from betar_tui.peer import Peer
+from betar_tui.sync.dagsync import server as dagsync_server
+from tests.bench.common import complete, fill
+from tests.interop.mesh import judged_replica
+from tests.peers.harness import Served, eventually, peer, served
+from tests.proxy import Proxy, open_proxy
 
 COUNT = 20
 DELTAS = int(os.environ.get("BETAR_SOAK_DELTAS", "20000"))
@@ -35,7 +34,7 @@ WASTE = 4 << 20
 class Sent:
     """Every block that a source in this process sends, in order, and what its reader held after each interruption."""
 
-    def __init__(self, source: Node) -> None:
+    def __init__(self, source: Peer) -> None:
         self.names: list[bytes] = []
         self._held: list[tuple[int, frozenset[bytes]]] = []
         encode = dagsync_server.encode_section

@@ -16,8 +16,7 @@ import trio
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
-
-from ..peers.harness import Served, eventually, served, values
+from tests.peers.harness import Served, eventually, served, values
 
 COUNT = 200
 PUBLISHERS = 3

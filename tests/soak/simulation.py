@@ -1,6 +1,6 @@
 """Simulated networks of ten replicas, one from each seed, against the oracle."""
 
-from ..simulation import simulator
+from tests.simulation import simulator
 
 COUNT = 20_000
 SLICE = 250

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from betar_tui.errors import StoreError
-from betar_tui.replica import Node, Replica
+from betar_tui.replica import DagNode, Replica
+from betar_tui.replica.facts import PeerRow
 from betar_tui.store.database import open_store
-from betar_tui.store.facts import PeerRow
 from tests.simulation.crashing import open_crashing, wreck
 from tests.simulation.lab import node
 from tests.simulation.memory import Crash, assert_sound, blocks_of, truth_of
@@ -248,7 +248,7 @@ def test_a_replica_goes_on_after_kill_9(tmp_path: Path) -> None:
         writer.kill()
     store = open_store(path)
     replica = Replica(store)
-    lacking: list[Node] = [node((), [(f"/x/{i}/theirs", b"v")]) for i in range(60)]
+    lacking: list[DagNode] = [node((), [(f"/x/{i}/theirs", b"v")]) for i in range(60)]
     replica.merge([each for each in lacking if each.cid in replica.wants], "peer", 0)
     assert replica.wants == frozenset()
     replica.write({"/new": b"v"}, (), 0)

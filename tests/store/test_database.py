@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from betar_tui.errors import StoreError
-from betar_tui.replica import Replica, cid, keys
+from betar_tui.ipld import cid
+from betar_tui.replica import Replica, keys
+from betar_tui.replica.facts import PeerRow
 from betar_tui.store import packing
 from betar_tui.store.database import Store, open_store
-from betar_tui.store.facts import PeerRow
 from betar_tui.store.groups import Member
 from tests.simulation.lab import node
 from tests.simulation.memory import assert_sound

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from betar_tui.errors import StoreError
-from betar_tui.replica import Node, Replica, cid
+from betar_tui.ipld import cid
+from betar_tui.replica import DagNode, Replica
 from betar_tui.store import history, packing
 from betar_tui.store.database import Store, open_store
 from betar_tui.store.groups import Group
@@ -58,14 +59,14 @@ def said(store: Store) -> list[object]:
     ]
 
 
-def chain(count: int, keys: int, start: int = 0, below: Node | None = None) -> list[Node]:
+def chain(count: int, keys: int, start: int = 0, below: DagNode | None = None) -> list[DagNode]:
     nodes = [] if below is None else [below]
     for i in range(start, start + count):
         nodes.append(node(nodes[-1:], [(f"/{i % keys}", b"value %d" % i)], (), i + 1))
     return nodes if below is None else nodes[1:]
 
 
-def is_packed(store: Store, each: Node) -> bool:
+def is_packed(store: Store, each: DagNode) -> bool:
     return store._db.execute("SELECT 1 FROM blocks WHERE digest = ?", (each.cid[4:],)).fetchone() is None
 
 

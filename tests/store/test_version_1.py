@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from betar_tui.replica import Node, Replica
+from betar_tui.replica import DagNode, Replica
 from betar_tui.store import packing, schema
 from betar_tui.store.database import open_store
 from tests.simulation.crashing import CrashingConnection, wreck
 from tests.simulation.lab import random_dag
 from tests.simulation.memory import Crash, assert_sound, truth_of
-
-from .test_schema import TABLES, connect, tables, version
+from tests.store.test_schema import TABLES, connect, tables, version
 
 VERSION_1 = """
 CREATE TABLE blocks (
@@ -54,7 +53,7 @@ SAME = ("sources", "elements", "tombstones", "heads", "wants", "files", "peers",
 """Tables that are today as version 1 had them."""
 
 
-def version_1(path: Path, nodes: list[Node]) -> None:
+def version_1(path: Path, nodes: list[DagNode]) -> None:
     """A file as version 1 wrote it: its own tables, in WAL, with what a merge of these nodes puts into them."""
     newer = path.with_suffix(".new")
     store = open_store(newer)

@@ -8,15 +8,14 @@ import sys
 import trio
 
 from betar_tui.market.marketplace import ListingDraft
-from betar_tui.node import open_node
-
-from ..peers.harness import clean_environment, config
+from betar_tui.peer import open_peer
+from tests.peers.harness import clean_environment, config
 
 IMPORTED = re.compile(rb"import time:[^\n]*[ |]libp2p\b")
 
 
 async def test_stored_listings_are_painted_before_libp2p_is_imported(tmp_path):
-    async with open_node(config(tmp_path), network=False) as node:
+    async with open_peer(config(tmp_path), network=False) as node:
         await node.publish([ListingDraft("swift-ocr", 0.05)])
     # Python writes its import times to the terminal that the interface paints on: one stream, in order.
     controller, terminal = pty.openpty()

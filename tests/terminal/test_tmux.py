@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from ..peers.harness import clean_environment, eventually, served
+from tests.peers.harness import clean_environment, eventually, served
 
 pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="no tmux on PATH: there is no terminal to use")
 

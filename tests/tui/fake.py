@@ -22,7 +22,7 @@ from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
     Connectivity,
-    DagNode,
+    DagNodeInfo,
     DelistReceipt,
     DeltaInfo,
     Event,
@@ -117,7 +117,7 @@ class FakeMarketplace:
         self.gates: dict[str, trio.Event] = {}
         self.calls: list[tuple[str, object]] = []
         self.height = 1
-        self.deltas: tuple[DagNode, ...] = ()
+        self.deltas: tuple[DagNodeInfo, ...] = ()
         self.applied: tuple[DeltaInfo, ...] = ()
         self.more_status: dict[str, object] = {}
         self._streams: set[trio.MemorySendChannel[Event]] = set()
@@ -201,7 +201,7 @@ class FakeMarketplace:
     async def choose_dialect(self, dialect: str) -> None:
         await self._enter("choose_dialect", dialect)
         written = "documents" if dialect == "documents" else "betar-go"
-        self.more_status.update(dialect_choice=dialect, dialect=written, deaf_peers=0)
+        self.more_status.update(dialect_choice=dialect, dialect=written, peers_unable_to_read=0)
         self.emit(StatusChanged())
 
     async def hold_sync(self, held: bool) -> None:
@@ -212,7 +212,7 @@ class FakeMarketplace:
     async def heads(self) -> tuple[HeadInfo, ...]:
         return (HeadInfo(_cid("head"), self.height),)
 
-    async def dag(self, limit: int = 200) -> tuple[DagNode, ...]:
+    async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
         await self._enter("dag", limit)
         return self.deltas[:limit]
 

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 
 from betar_tui.errors import ControlError, StoreLockedError
-from betar_tui.market.marketplace import Connectivity, DagNode
+from betar_tui.market.marketplace import Connectivity, DagNodeInfo
 from betar_tui.tui.screens.log import LogScreen
 from betar_tui.tui.widgets.detail import DetailView
 from tests.tui.fake import FakeMarketplace
@@ -21,8 +21,8 @@ Steps = Callable[[Ui], Awaitable[None]]
 Prepare = Callable[[FakeMarketplace], None]
 
 LOG = (
-    "2026-11-23 12:04:01,220 INFO betar_tui.p2p.service: listening on /ip4/192.168.1.20/tcp/4001",
-    "2026-11-23 12:04:09,013 WARNING betar_tui.p2p.service: 12D3KooWQz…77be sent a block that does not hash to its CID",
+    "2026-11-23 12:04:01,220 INFO betar_tui.p2p.network: listening on /ip4/192.168.1.20/tcp/4001",
+    "2026-11-23 12:04:09,013 WARNING betar_tui.p2p.network: 12D3KooWQz…77be sent a block that does not hash to its CID",
     "2026-11-23 12:04:11,500 ERROR betar_tui.store: the disk is full",
 )
 LOCKED = StoreLockedError("another betar-tui uses this data directory")
@@ -99,7 +99,7 @@ def branches(fake: FakeMarketplace) -> None:
     links = {6: (5, 4), 5: (3,), 4: (3, 2), 3: (1,), 2: (1,), 1: ()}
     height = {6: 4, 5: 3, 4: 3, 3: 2, 2: 2, 1: 1}
     fake.deltas = tuple(
-        DagNode(_cid(n), height[n], tuple(map(_cid, links[n])), 600 + 31 * n, n % 3, 0 if n % 3 else 1, (ids[n],))
+        DagNodeInfo(_cid(n), height[n], tuple(map(_cid, links[n])), 600 + 31 * n, n % 3, 0 if n % 3 else 1, (ids[n],))
         for n in links
     )
 
@@ -164,7 +164,7 @@ async def lost(ui: Ui) -> None:
 
 async def log_loading(ui: Ui) -> None:
     """The log as it is before its first line is read."""
-    screen = LogScreen(ui.app.model, ui.app.deeds, ui.app.options)
+    screen = LogScreen(ui.app.model, ui.app.actions, ui.app.options)
     screen.ask = lambda: None  # type: ignore[method-assign]
     await ui.app.push_screen(screen)
 

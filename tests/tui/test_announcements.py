@@ -31,20 +31,20 @@ def items():
 def test_nothing_is_announced_where_nothing_is_to_be_done():
     assert lines_of(None) == ()
     assert lines_of(status()) == ()
-    assert lines_of(status(deaf_peers=2)) == ()
+    assert lines_of(status(peers_unable_to_read=2)) == ()
     assert lines_of(status(sync=SyncProgress(SYNC_WORTH - 2, 1, 5.0, ""))) == ()
 
 
 @pytest.mark.parametrize(("dialect", "other"), [("documents", "betar-go"), ("betar-go", "documents")])
 def test_deaf_peers_are_counted_in_words(dialect, other):
-    (line,) = lines_of(status(deaf_peers=1, dialect_choice=dialect, dialect=dialect))
+    (line,) = lines_of(status(peers_unable_to_read=1, dialect_choice=dialect, dialect=dialect))
     assert line.text.startswith(f"1 Go peer cannot read your listings: they are written as {dialect}. ")
     assert line.text.endswith(f"Press D to write them in {other}")
     assert line.action == "choose_dialect"
 
 
 def test_lines_fit_into_80_cells():
-    held = status(deaf_peers=99, dialect_choice="documents", sync_held=True, pending=123_456)
+    held = status(peers_unable_to_read=99, dialect_choice="documents", sync_held=True, pending=123_456)
     runs = status(sync=SyncProgress(1_200_000, 3_600_000, 9000.0, peer_id(1)))
     lines = [*lines_of(held), *lines_of(runs)]
     assert len(lines) == 3
@@ -57,7 +57,7 @@ def test_a_held_sync_says_what_is_missing():
 
 
 def deaf(fake: FakeMarketplace) -> None:
-    fake.more_status = {"deaf_peers": 2, "dialect_choice": "documents"}
+    fake.more_status = {"peers_unable_to_read": 2, "dialect_choice": "documents"}
 
 
 @ui(listings=items, prepare=deaf)
@@ -110,10 +110,10 @@ async def test_every_live_screen_tells_of_deaf_peers(ui):
 @ui(listings=items)
 async def test_banner_comes_and_goes_with_the_status(ui):
     assert not ui.one(Banner).display
-    ui.market.more_status = {"deaf_peers": 2, "dialect_choice": "documents"}
+    ui.market.more_status = {"peers_unable_to_read": 2, "dialect_choice": "documents"}
     ui.market.emit(StatusChanged())
     await ui.sees(DEAF)
-    ui.market.more_status = {"deaf_peers": 0, "dialect_choice": "documents"}
+    ui.market.more_status = {"peers_unable_to_read": 0, "dialect_choice": "documents"}
     ui.market.emit(StatusChanged())
     await ui.misses("cannot read your listings")
 

@@ -9,7 +9,7 @@ import trio
 
 from betar_tui.errors import ControlError, ListingError, StoreError
 from betar_tui.market.marketplace import ChangeKind, Connectivity, Missed
-from betar_tui.tui.app import Told
+from betar_tui.tui.app import StatusLoaded
 from betar_tui.tui.screens.detail import DetailScreen
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
@@ -124,7 +124,7 @@ async def test_lost_peer_is_said_and_found_again(ui):
     await ui.press("2")
     await ui.sees("The peers cannot be read", "the running peer went away", "Try again (r)")
     # What a call that was under way brings says nothing any more.
-    ui.app.post_message(Told(await ui.app.bridge.status(), await ui.app.bridge.peers()))
+    ui.app.post_message(StatusLoaded(await ui.app.bridge.status(), await ui.app.bridge.peers()))
     await ui.pilot.pause()
     assert "peers 3" not in ui.text
     assert not ui.app.model.peers
@@ -619,7 +619,7 @@ async def test_connect_by_address_with_errors_in_the_dialogue(ui):
 
 @ui(listings=three)
 async def test_help_comes_from_the_actions(ui):
-    from betar_tui.tui.actions import ACTIONS, MOVES
+    from betar_tui.tui.keybindings import ACTIONS, MOVES
     from betar_tui.tui.keymap import KeyMap
     from betar_tui.tui.screens.help import help_text
 

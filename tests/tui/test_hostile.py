@@ -7,7 +7,7 @@ from dataclasses import replace
 from textual import events
 
 from betar_tui.errors import NetworkError, StoreError
-from betar_tui.market.marketplace import Change, ChangeKind, DagNode, Listing, Notice, PeerInfo, Provenance
+from betar_tui.market.marketplace import Change, ChangeKind, DagNodeInfo, Listing, Notice, PeerInfo, Provenance
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui.form import of_listing
 from betar_tui.tui.loglines import drawn
@@ -84,7 +84,7 @@ def peers(fake: FakeMarketplace) -> None:
 def dag(fake: FakeMarketplace) -> None:
     """Each delta touches one listing that is known and nine that are not."""
     fake.deltas = tuple(
-        DagNode(text, COUNT - at, (HOSTILE[at + 1],) if at + 1 < COUNT else (), 612, 1, at % 2, _touched(at))
+        DagNodeInfo(text, COUNT - at, (HOSTILE[at + 1],) if at + 1 < COUNT else (), 612, 1, at % 2, _touched(at))
         for at, text in enumerate(HOSTILE)
     )
 
@@ -209,13 +209,13 @@ async def test_own_listings_and_the_form(ui):
 @ui(listings=own)
 async def test_the_form_of_each_kind_and_its_question(ui):
     for item in [nasty(HOSTILE.index(text), mine=True) for text in SOME[::6]]:
-        ui.app.deeds.edit(item.id)
+        ui.app.actions.edit(item.id)
         await ui.until(lambda: isinstance(ui.app.screen, FormScreen))
         await ui.press("f2")
         assert shows(frame(ui), "Edit ")
         await ui.press("escape")
     for item in [nasty(HOSTILE.index(text), mine=True) for text in SOME[::2]]:
-        ui.app.deeds.delist(item.id)
+        ui.app.actions.delist(item.id)
         await ui.until(lambda: isinstance(ui.app.screen, ConfirmScreen))
         await ui.pilot.pause()
         assert shows(frame(ui), "Delist ")
@@ -238,8 +238,8 @@ async def test_the_log(ui):
 async def test_toasts(ui):
     for at, text in enumerate(SOME):
         listing_id = f"{HOSTILE.index(text)}/{text}"
-        ui.app.deeds.copy("i", listing_id)
-        ui.app.deeds.refuse("edit", listing_id, "only its seller can")
+        ui.app.actions.copy("i", listing_id)
+        ui.app.actions.refuse("edit", listing_id, "only its seller can")
         if at % 6 == 5:
             await ui.until(lambda: ui.app.screen.query("Toast"))
             await ui.pilot.pause()

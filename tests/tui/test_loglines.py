@@ -38,7 +38,7 @@ def test_ids_are_shortened_where_the_message_would_not_fit():
         "12D3KooWMCRaFiLagdgkggv5yEo9HR33TXBiKPmXE5ZYi16nzm2T",
         "bafybeidr4lcgon6ttutr2crdhu57veq466w4oa5krtnerjddclcc2rkz7y",
     )
-    line = f"2026-11-23 12:04:09,013 INFO betar_tui.node.node: {peer}/night-owl in {cid}"
+    line = f"2026-11-23 12:04:09,013 INFO betar_tui.peer.peer: {peer}/night-owl in {cid}"
     assert text([line], 200) == [f" 12:04:09   {peer}/night-owl in {cid}"]
     assert text([line], 80) == [" 12:04:09   12D3…zm2T/night-owl in bafy…c2rkz7y"]
 
@@ -46,7 +46,7 @@ def test_ids_are_shortened_where_the_message_would_not_fit():
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_we_log_is_understood_in_both_forms(form):
     made = logs.JsonFormatter() if form == "json" else logging.Formatter(logs.TEXT)
-    record = logging.LogRecord("betar_tui.node", logging.ERROR, "x.py", 1, "%s broke", ("it",), None)
+    record = logging.LogRecord("betar_tui.peer", logging.ERROR, "x.py", 1, "%s broke", ("it",), None)
     line = made.format(record)
     assert text([line]) == [f" {fmt.clock(record.created)} ✗ it broke"]
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from betar_tui.errors import ControlError, StoreError
-from betar_tui.market.marketplace import DagNode, DeltaInfo, Receipt, SyncProgress
-from betar_tui.tui.actions import SLASHES
+from betar_tui.market.marketplace import DagNodeInfo, DeltaInfo, Receipt, SyncProgress
 from betar_tui.tui.announcements import sync_text
 from betar_tui.tui.graph import draw
+from betar_tui.tui.keybindings import SLASHES
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.screens.replica import ReplicaScreen
@@ -17,8 +17,8 @@ from tests.tui.scenes import LOG
 from tests.tui.ui import ui
 
 
-def node(cid: str, height: int, *links: str, ids: tuple[str, ...] = (), tombstones: int = 0) -> DagNode:
-    return DagNode(cid, height, links, 612, 0 if tombstones else 1, tombstones, ids)
+def node(cid: str, height: int, *links: str, ids: tuple[str, ...] = (), tombstones: int = 0) -> DagNodeInfo:
+    return DagNodeInfo(cid, height, links, 612, 0 if tombstones else 1, tombstones, ids)
 
 
 DAG = (

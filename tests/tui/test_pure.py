@@ -152,7 +152,7 @@ def test_model_marks_only_real_changes():
     assert model.mark(item.id).arrow == "↑"
     model.apply([Change(ChangeKind.DELIST, item.id, "c", 4, "local", NOW)])
     assert model.listing(item.id) is not None
-    assert model.why_not_own(model.listing(item.id)) == "it is no longer listed"
+    assert model.own_disabled_reason(model.listing(item.id)) == "it is no longer listed"
 
 
 OTHERS = tuple(columns.COLUMNS)[1:]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.errors import ConfigError
-from betar_tui.tui.actions import ACTIONS, CHAINS, MOVES, SCOPE_TITLES
+from betar_tui.tui.keybindings import ACTIONS, CHAINS, MOVES, SCOPE_TITLES
 from betar_tui.tui.keymap import KeyMap, key_name, read_keys
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.main import MainScreen

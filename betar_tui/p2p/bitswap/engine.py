@@ -19,8 +19,8 @@ import trio
 from libp2p.abc import INetStream
 
 from betar_tui.errors import DecodeError
+from betar_tui.ipld.cid import aliases, is_supported, of_prefixed
 from betar_tui.p2p import addresses
-from betar_tui.p2p.bitswap.cids import aliases, cid_of, is_supported
 from betar_tui.p2p.bitswap.ledger import Ledgers
 from betar_tui.p2p.bitswap.messages import (
     MAX_MESSAGE,
@@ -35,7 +35,7 @@ from betar_tui.p2p.bitswap.messages import (
 )
 from betar_tui.p2p.bitswap.wants import Wants
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.guard import Charge, Report, guarded, quiet_reset
+from betar_tui.p2p.guard import Penalize, Report, guarded, quiet_reset
 from betar_tui.p2p.host import PeerHost, open_stream
 from betar_tui.p2p.types import BlockSource, ReceivedBlock, Timing
 
@@ -129,16 +129,16 @@ class Bitswap:
         timing: Timing,
         nursery: trio.Nursery,
         received: trio.MemorySendChannel[ReceivedBlock],
-        charge: Charge,
+        penalize: Penalize,
         report: Report,
     ) -> None:
         self._host = host
         self._source = source
         self._nursery = nursery
         self._received = received
-        self._charge = charge
+        self._penalize = penalize
         self._report = report
-        self.barred: Callable[[str], bool] = lambda peer: False
+        self.banned: Callable[[str], bool] = lambda peer: False
         self.sent: Callable[[str, Iterable[bytes]], None] = lambda peer, cids: None
         self._wants = Wants(timing.stall, timing.retry_min, timing.retry_max)
         self._ledgers = Ledgers()
@@ -218,7 +218,7 @@ class Bitswap:
     async def _read(self, peer: str, stream: INetStream) -> None:
         frames = FrameReader(stream, MAX_MESSAGE)
         taken = 0
-        while (raw := await frames.next()) is not None and not self.barred(peer):
+        while (raw := await frames.next()) is not None and not self.banned(peer):
             await self._take_in(peer, decode(raw))
             taken += len(raw)
             if taken >= TURN:  # one read may bring several times as many
@@ -246,7 +246,7 @@ class Bitswap:
         fault = ""
         for block in blocks:
             try:
-                names = aliases(cid_of(block.prefix, block.data))
+                names = aliases(of_prefixed(block.prefix, block.data))
             except DecodeError as error:
                 fault = str(error)
                 continue
@@ -256,7 +256,7 @@ class Bitswap:
             if not wanted and not any(self._wants.was_wanted(cid) for cid in names):
                 fault = f"a block that was not asked for, or whose bytes are not those of its CID: {names[0].hex()}"
         if fault:
-            self._charge(peer, f"bitswap: {fault}")
+            self._penalize(peer, f"bitswap: {fault}")
         return list(verified.values())
 
     # Sending
@@ -301,7 +301,7 @@ class Bitswap:
                 await self._send(link, message, nursery)
                 link.bytes -= sum(len(block.data) for block in message.blocks)
                 link.room.set()
-                self.sent(link.peer, (cid_of(block.prefix, block.data) for block in message.blocks))
+                self.sent(link.peer, (of_prefixed(block.prefix, block.data) for block in message.blocks))
 
     async def _send(self, link: _Link, message: Message, nursery: trio.Nursery) -> None:
         """Write one message, over a new stream if the old one is gone. Ends the link of a peer that is gone itself."""
@@ -327,7 +327,7 @@ class Bitswap:
 
     async def _read_answers(self, link: _Link, stream: INetStream) -> None:
         """Read what comes back on our own stream; notice when it ends."""
-        await guarded(lambda stream: self._read(link.peer, stream), self._charge, self._report)(stream)
+        await guarded(lambda stream: self._read(link.peer, stream), self._penalize, self._report)(stream)
         if link.stream is stream:
             await self._lost(link, stream)
 

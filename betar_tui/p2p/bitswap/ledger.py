@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from betar_tui.p2p.bitswap.cids import is_supported
-from betar_tui.p2p.bitswap.messages import MAX_BLOCK, Block, Entry, Presence, block_for
+from betar_tui.ipld.cid import MAX_BLOCK, is_supported
+from betar_tui.p2p.bitswap.messages import Block, Entry, Presence, block_for
 
 MAX_WANTS = 4096
 SMALL_BLOCK = 1024

@@ -16,12 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from betar_tui.errors import DecodeError
-from betar_tui.p2p.bitswap.cids import prefix_of
-from betar_tui.replica.cid import MULTIHASH
-from betar_tui.replica.protobuf import BYTES, VARINT, Budget, write_bytes, write_varint
+from betar_tui.ipld.cid import MAX_BLOCK, MULTIHASH, prefix_of
+from betar_tui.ipld.protobuf import BYTES, VARINT, Budget, write_bytes, write_varint
 
 MAX_MESSAGE = 4 << 20
-MAX_BLOCK = 2 << 20
 MAX_ENTRIES = 8192
 MAX_PRESENCES = 8192
 MAX_BLOCKS = 8192

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast
 
 from textual.binding import BindingType
 
-from betar_tui.tui.actions import bindings
-from betar_tui.tui.screens.live import LiveScreen
+from betar_tui.tui.keybindings import bindings
+from betar_tui.tui.screens.model_screen import ModelScreen
 
 if TYPE_CHECKING:
     from betar_tui.tui.screens.main import MainScreen
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class BesideScreen(LiveScreen[Result], Generic[Result]):
+class BesideScreen(ModelScreen[Result], Generic[Result]):
     """Knows the way to panes and places: it leaves, and the main screen goes there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("beside", first=True)]

@@ -13,11 +13,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from betar_tui.market.marketplace import DagNode
+from betar_tui.market.marketplace import DagNodeInfo
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.model import MarketModel
-from betar_tui.tui.screens.place import PlaceLines
+from betar_tui.tui.screens.list_screen import PlaceLines
 from betar_tui.tui.widgets.lines import LineList, Span
 
 SHOWN_LISTINGS = 20
@@ -31,10 +31,10 @@ class Neighbour:
 
     above: bool
     cid: str
-    node: DagNode | None
+    node: DagNodeInfo | None
 
 
-def neighbours(node: DagNode, nodes: Sequence[DagNode]) -> tuple[Neighbour, ...]:
+def neighbours(node: DagNodeInfo, nodes: Sequence[DagNodeInfo]) -> tuple[Neighbour, ...]:
     """What links to a delta, then what it links to."""
     by_cid = {each.cid: each for each in nodes}
     above = [Neighbour(True, each.cid, each) for each in nodes if node.cid in each.links]
@@ -49,10 +49,12 @@ class DeltaScreen(ModalScreen[None]):
         Binding("backspace,left", "return", "Back to the one before", show=False, priority=True),
     ]
 
-    def __init__(self, node: DagNode, model: MarketModel, nodes: Sequence[DagNode], via: Mapping[str, str]) -> None:
+    def __init__(
+        self, node: DagNodeInfo, model: MarketModel, nodes: Sequence[DagNodeInfo], via: Mapping[str, str]
+    ) -> None:
         super().__init__()
         self._delta, self._model, self._window, self._via = node, model, nodes, via
-        self._path: list[DagNode] = []
+        self._path: list[DagNodeInfo] = []
         self._neighbours = neighbours(node, nodes)
 
     def compose(self) -> ComposeResult:
@@ -92,7 +94,7 @@ class DeltaScreen(ModalScreen[None]):
         self._path.append(self._delta)
         self._show(chosen.node)
 
-    def _show(self, node: DagNode) -> None:
+    def _show(self, node: DagNodeInfo) -> None:
         self._delta, self._neighbours = node, neighbours(node, self._window)
         self.query_one(PlaceLines).cursor = 0
         self._draw()

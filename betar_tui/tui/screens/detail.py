@@ -7,8 +7,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from betar_tui.tui.actions import bindings
-from betar_tui.tui.deeds import Deeds
+from betar_tui.tui.keybindings import bindings
+from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.beside import BesideScreen
@@ -24,9 +24,9 @@ class DetailScreen(BesideScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail", first=True)]
     SCOPE = "detail"
 
-    def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions, listing_id: str) -> None:
+    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions, listing_id: str) -> None:
         super().__init__()
-        self._model, self._deeds, self._options = model, deeds, options
+        self._model, self._actions, self._options = model, actions, options
         self.listing_id = listing_id
 
     def compose(self) -> ComposeResult:
@@ -53,13 +53,13 @@ class DetailScreen(BesideScreen[None]):
         """A second has passed."""
         self.query_one(StatusBar).refresh()
 
-    def why_not(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
-        return self._deeds.why_not(action, self.listing_id)
+        return self._actions.disabled_reason(action, self.listing_id)
 
     def on_detail_view_wanted(self, event: DetailView.Wanted) -> None:
         """Fetch the history."""
-        self._deeds.fetch(event.view, event.listing_id)
+        self._actions.fetch(event.view, event.listing_id)
 
     def action_back(self) -> None:
         """Back to the table."""
@@ -67,23 +67,23 @@ class DetailScreen(BesideScreen[None]):
 
     def action_edit(self) -> None:
         """Edit this listing."""
-        self._deeds.edit(self.listing_id)
+        self._actions.edit(self.listing_id)
 
     def action_delist(self) -> None:
         """Remove this listing."""
-        self._deeds.delist(self.listing_id)
+        self._actions.delist(self.listing_id)
 
     def action_copy(self, what: str) -> None:
         """Copy one thing of this listing."""
-        self._deeds.copy(what, self.listing_id)
+        self._actions.copy(what, self.listing_id)
 
     def action_copy_menu(self) -> None:
         """Ask what to copy."""
-        self._deeds.copy("", self.listing_id)
+        self._actions.copy("", self.listing_id)
 
     def action_mute(self) -> None:
         """Mute its seller, or hear it again."""
-        self._deeds.mute(self.listing_id)
+        self._actions.mute(self.listing_id)
 
     def action_retry(self) -> None:
         """Ask for the history again."""

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from betar_tui.tui.actions import ACTIONS, MOVES, SCOPE_TITLES
+from betar_tui.tui.keybindings import ACTIONS, MOVES, SCOPE_TITLES
 from betar_tui.tui.keymap import KeyMap
 
 FILTER_HELP = (

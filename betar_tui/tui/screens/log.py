@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from textual.content import Content
 
 from betar_tui.market.text import neutralise
+from betar_tui.tui import empty_states, loglines
 from betar_tui.tui import format as fmt
-from betar_tui.tui import loglines, states
 from betar_tui.tui.activity import SIGNS, Entry
-from betar_tui.tui.deeds import Deeds
+from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.loglines import Spans
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.place import PlaceLines, PlaceScreen
+from betar_tui.tui.screens.list_screen import ListScreen, PlaceLines
 from betar_tui.tui.workers import runs, start
 
 _STYLES = {"error": "bad", "warning": "warn"}
@@ -29,14 +29,14 @@ class LogLines(PlaceLines):
         return action != "open"
 
 
-class LogScreen(PlaceScreen):
+class LogScreen(ListScreen):
     """The tail of the log, the youngest line at the bottom."""
 
     TITLE = "Log"
     LINES = LogLines
 
-    def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions) -> None:
-        super().__init__(model, deeds, options)
+    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions) -> None:
+        super().__init__(model, actions, options)
         self._tail: Sequence[str] = ()
         self._drawn: Sequence[Spans] = ()
         self._drawn_for: tuple[Sequence[str], int] = (), 0
@@ -75,7 +75,7 @@ class LogScreen(PlaceScreen):
             notices = [each for each in self._model.activity.entries if not each.listing_id]
             lines, count = [line for each in notices for line in self._notice(each)], len(notices)
         head = Content(fmt.plural(count, "line") + ("" if self._tail or self._error else ", of this run"))
-        self.tell(head, lines, states.log(self._model, self._asked, self._error), at_end=True)
+        self.tell(head, lines, empty_states.log(self._model, self._asked, self._error), at_end=True)
 
     def _notice(self, entry: Entry) -> Iterable[Spans]:
         sign, style = SIGNS.get(entry.kind, "i"), _STYLES.get(entry.kind, "")

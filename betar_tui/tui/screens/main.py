@@ -15,15 +15,15 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
-from betar_tui.market.order import SORT_COLUMNS
+from betar_tui.market.sorting import SORT_COLUMNS
 from betar_tui.market.text import neutralise
-from betar_tui.tui import states
-from betar_tui.tui.actions import bindings
-from betar_tui.tui.deeds import Deeds
+from betar_tui.tui import empty_states
 from betar_tui.tui.filtering import Filtering
+from betar_tui.tui.keybindings import bindings
+from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import Load, MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.pointing import PointingScreen
+from betar_tui.tui.screens.selection_actions import SelectionActions
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
@@ -48,7 +48,7 @@ REST = 0.08
 OWN_ACTIONS = {binding.action.split("(")[0] for binding in bindings("main")} - {"next_pane", "previous_pane"}
 
 
-class MainScreen(PointingScreen):
+class MainScreen(SelectionActions):
     """Everything of the market at a glance, or a key away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("main", first=True)]
@@ -61,10 +61,10 @@ class MainScreen(PointingScreen):
     class Furnished(Message):
         """Every pane is there; until then the app keeps what is typed."""
 
-    def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions, width: int) -> None:
+    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions, width: int) -> None:
         # Every class that comes later styles all widgets once more before the first frame.
         super().__init__(classes=f"-pane-listings {'-wide' if width >= WIDE else '-narrow'}")
-        self._model, self._deeds, self._options = model, deeds, options
+        self._model, self._actions, self._options = model, actions, options
         self._filtering = Filtering(model.index)
         self._pane = "listings"
         self._own_shown: bool | None = None
@@ -133,7 +133,7 @@ class MainScreen(PointingScreen):
         return self._rows.current
 
     @property
-    def pointed(self) -> str:
+    def focused_listing_id(self) -> str:
         """The id of the listing under the cursor of the pane in hand: the activity has one of its own."""
         entry = self._activity.lines.current if self._pane == "activity" else None
         return entry.listing_id if entry else self.current
@@ -188,13 +188,13 @@ class MainScreen(PointingScreen):
 
     def _show_states(self) -> None:
         model = self._model
-        self._find("listings").show(states.listings(model, self._rows.count))
+        self._find("listings").show(empty_states.listings(model, self._rows.count))
         if not self._furnished:
             return
         lines = self._activity.lines
-        self._find("peers").show(states.peers(model))
-        self._find("activity").show(states.activity(model, lines.count, bool(lines.filter_text)))
-        self._find("detail").show(states.detail(model, self.current))
+        self._find("peers").show(empty_states.peers(model))
+        self._find("activity").show(empty_states.activity(model, lines.count, bool(lines.filter_text)))
+        self._find("detail").show(empty_states.detail(model, self.current))
         self._mend_focus()
 
     def _show_detail(self) -> None:
@@ -202,7 +202,7 @@ class MainScreen(PointingScreen):
             # Drawing a listing in full takes longer than moving on to the next one: only where the cursor rests.
             self._resting.reset()
             self._resting.resume()
-        own = not self.why_not("edit")
+        own = not self.disabled_reason("edit")
         if own != self._own_shown:
             self._own_shown = own
             self.query_one(KeyLine).refresh()
@@ -215,19 +215,19 @@ class MainScreen(PointingScreen):
         if not self._furnished:
             return
         self._detail.show(self.current)
-        self._find("detail").show(states.detail(self._model, self.current))
+        self._find("detail").show(empty_states.detail(self._model, self.current))
 
     def on_resize(self) -> None:
         """The side pane and the activity's title may have come up."""
         self.call_after_refresh(self._show_detail)
         self.call_after_refresh(self._show_title)
 
-    def why_not(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
         if action in ("edit", "delist") and not self._wide and self._pane != "listings":
             # Nothing may happen to a listing that is not in sight.
             return f"go to the market first ({self._model.keys.name('pane_listings')})"
-        return self._deeds.why_not(action, self.current)
+        return self._actions.disabled_reason(action, self.current)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While somebody types, letters are letters."""
@@ -252,7 +252,7 @@ class MainScreen(PointingScreen):
             if entry is None or not entry.listing_id:
                 return
             if self._model.index.get(entry.listing_id) is None:
-                self._deeds.say("It is no longer listed", "warning")
+                self._actions.say("It is no longer listed", "warning")
                 return
             if not self._model.index.shows(entry.listing_id):
                 self._filter_by("")
@@ -264,7 +264,7 @@ class MainScreen(PointingScreen):
         from betar_tui.tui.screens.peer import PeerScreen
 
         if peer := self._model.peer(self._peers.current):
-            screen = PeerScreen(self._model, self._deeds, self._options, peer)
+            screen = PeerScreen(self._model, self._actions, self._options, peer)
             self.app.push_screen(screen, self._filter_by)
 
     def on_table_header_sort(self, event: TableHeader.Sort) -> None:
@@ -301,7 +301,7 @@ class MainScreen(PointingScreen):
 
         def ask() -> None:
             if self.current == listing_id:
-                self._deeds.fetch(event.view, listing_id)
+                self._actions.fetch(event.view, listing_id)
 
         self.set_timer(0.12, ask)
 
@@ -361,7 +361,7 @@ class MainScreen(PointingScreen):
         """Go to a place of its own."""
         from betar_tui.tui.screens.places import PLACES
 
-        self.app.push_screen(PLACES[name](self._model, self._deeds, self._options))
+        self.app.push_screen(PLACES[name](self._model, self._actions, self._options))
 
     def action_show_new(self) -> None:
         """Take over what waits."""
@@ -383,7 +383,7 @@ class MainScreen(PointingScreen):
         """Hold the activity."""
         paused = self._model.activity.toggle_pause()
         key = self._model.keys.name("pause")
-        self._deeds.say(f"Activity is paused: {key} goes on" if paused else "Activity goes on")
+        self._actions.say(f"Activity is paused: {key} goes on" if paused else "Activity goes on")
         self.sync(News(activity=True))
 
     def action_retry(self) -> None:
@@ -399,7 +399,7 @@ class MainScreen(PointingScreen):
         else:
             from betar_tui.tui.screens.detail import DetailScreen
 
-            self.app.push_screen(DetailScreen(self._model, self._deeds, self._options, listing_id))
+            self.app.push_screen(DetailScreen(self._model, self._actions, self._options, listing_id))
 
     def _mark_pane(self, name: str) -> None:
         self._pane = name
@@ -410,7 +410,7 @@ class MainScreen(PointingScreen):
 
     def _sort(self, column: str, descending: bool) -> None:
         if column not in SORT_COLUMNS:
-            self._deeds.say(f"The table can be sorted by {', '.join(SORT_COLUMNS)}", "warning")
+            self._actions.say(f"The table can be sorted by {', '.join(SORT_COLUMNS)}", "warning")
             return
         self._model.index.set_sort(column, descending)
         self._model.settings.change(sort=f"-{column}" if descending else column)

@@ -11,16 +11,16 @@ from textual.content import Content
 from betar_tui.market.filter import STALE_AFTER
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
+from betar_tui.tui import empty_states
 from betar_tui.tui import format as fmt
-from betar_tui.tui import states
-from betar_tui.tui.actions import bindings
+from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel
-from betar_tui.tui.screens.place import PlaceScreen
+from betar_tui.tui.screens.list_screen import ListScreen
 from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import Span
 
 
-class MineScreen(PlaceScreen):
+class MineScreen(ListScreen):
     """One line a listing of ours; Enter edits it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("mine", first=True)]
@@ -38,14 +38,14 @@ class MineScreen(PlaceScreen):
         own = self._own()
         pending = sum(each.id in self._model.receipts.pending for each in own)
         head = f"{fmt.plural(len(own), 'listing')}, {pending} pending" if pending else fmt.plural(len(own), "listing")
-        self.tell(Content(head), [_spans(self._model, each) for each in own], states.mine(self._model))
+        self.tell(Content(head), [_spans(self._model, each) for each in own], empty_states.mine(self._model))
 
     def tick(self) -> None:
         """Ages go on."""
         super().tick()
         self.show()
 
-    def why_not(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
         return "you list nothing yet" if action in ("edit", "delist", "renew") and not self.current else ""
 
@@ -59,22 +59,22 @@ class MineScreen(PlaceScreen):
 
     def action_publish(self) -> None:
         """Publish another."""
-        self._deeds.publish()
+        self._actions.publish()
 
     def action_edit(self) -> None:
         """Edit the chosen one."""
         if self.current:
-            self._deeds.edit(self.current)
+            self._actions.edit(self.current)
 
     def action_delist(self) -> None:
         """Remove the chosen one; asks once."""
         if self.current:
-            self._deeds.delist(self.current)
+            self._actions.delist(self.current)
 
     def action_renew(self) -> None:
         """Publish the chosen one once more."""
         if self.current:
-            self._deeds.renew(self.current)
+            self._actions.renew(self.current)
 
     def _own(self) -> Sequence[Listing]:
         return sorted(

@@ -13,11 +13,11 @@ from textual.widgets import Static
 from betar_tui.market.marketplace import PeerInfo
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
-from betar_tui.tui.actions import bindings
-from betar_tui.tui.deeds import Deeds
+from betar_tui.tui.keybindings import bindings
+from betar_tui.tui.labelled_text import LabelledText
+from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.rows import Rows
 from betar_tui.tui.screens.beside import BesideScreen
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
@@ -34,9 +34,9 @@ class PeerScreen(BesideScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("peer", first=True)]
     SCOPE = "peer"
 
-    def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions, peer: PeerInfo) -> None:
+    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions, peer: PeerInfo) -> None:
         super().__init__()
-        self._model, self._deeds, self._options = model, deeds, options
+        self._model, self._actions, self._options = model, actions, options
         self._peer = peer
 
     def compose(self) -> ComposeResult:
@@ -66,7 +66,7 @@ class PeerScreen(BesideScreen[str | None]):
         self.query_one(StatusBar).refresh()
         self._draw()
 
-    def why_not(self, action: str) -> str:
+    def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
         gone = action == "disconnect" and self._model.peer(self._peer.peer_id) is None
         return "it is no longer connected" if gone else ""
@@ -81,15 +81,15 @@ class PeerScreen(BesideScreen[str | None]):
 
     def action_disconnect(self) -> None:
         """Close its connections; asks once."""
-        self._deeds.peers.disconnect(self._peer.peer_id)
+        self._actions.peers.disconnect(self._peer.peer_id)
 
     def action_mute(self) -> None:
         """Mute its listings, or show them again."""
-        self._deeds.peers.mute(self._peer.peer_id)
+        self._actions.peers.mute(self._peer.peer_id)
 
     def action_copy_menu(self) -> None:
         """Copy its id, its address, or our own."""
-        self._deeds.peers.copy(self._peer.peer_id)
+        self._actions.peers.copy(self._peer.peer_id)
 
     def _draw(self) -> None:
         there = self._model.peer(self._peer.peer_id)
@@ -104,7 +104,7 @@ def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int) -> Co
     title = [(f"Peer {fmt.short_id(peer.peer_id)}", "bold")]
     title += [] if connected else [("  × no longer connected", "bold $text-error")]
     title += [("  ‖ muted", "bold $text-warning")] if muted else []
-    rows = Rows(width)
+    rows = LabelledText(width)
     rows.add("Id", neutralise(peer.peer_id, 120))
     rows.add("Direction", _DIRECTIONS.get(peer.direction) or neutralise(peer.direction, 20))
     rows.add("Connected", fmt.ago(max(0.0, model.clock() - peer.connected_since)))

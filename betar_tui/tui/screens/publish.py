@@ -18,12 +18,12 @@ from betar_tui.errors import BetarError, ListingError
 from betar_tui.market.marketplace import Listing, Receipt
 from betar_tui.market.text import neutralise
 from betar_tui.tui import form
-from betar_tui.tui.actions import bindings
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.form import FIELD_SPECS, FieldSpec, FormValues
+from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.live import LiveScreen
+from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
 from betar_tui.tui.workers import start
@@ -37,7 +37,7 @@ class FieldText(TextArea):
         self.styles.height = spec.lines
 
 
-class FormScreen(LiveScreen[Receipt | None]):
+class FormScreen(ModelScreen[Receipt | None]):
     """Fields with their problems under them; the first send shows all, from then on they follow the typing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

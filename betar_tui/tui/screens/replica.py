@@ -10,14 +10,14 @@ from textual.content import Content
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Status
 from betar_tui.market.text import neutralise
+from betar_tui.tui import empty_states
 from betar_tui.tui import format as fmt
-from betar_tui.tui import states
-from betar_tui.tui.deeds import Deeds
 from betar_tui.tui.graph import GraphLine, draw
+from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.delta import DeltaScreen
-from betar_tui.tui.screens.place import PlaceScreen
+from betar_tui.tui.screens.list_screen import ListScreen
 from betar_tui.tui.widgets.lines import Span
 from betar_tui.tui.workers import runs, start
 
@@ -26,13 +26,13 @@ ASK_EVERY = 2.0
 """Seconds between two looks at a DAG that grows."""
 
 
-class ReplicaScreen(PlaceScreen):
+class ReplicaScreen(ListScreen):
     """Heads at the top; Enter opens a delta."""
 
     TITLE = "Replica"
 
-    def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions) -> None:
-        super().__init__(model, deeds, options)
+    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions) -> None:
+        super().__init__(model, actions, options)
         self._graph: list[GraphLine] = []
         self._via: dict[str, str] = {}
         self._error = ""
@@ -55,8 +55,8 @@ class ReplicaScreen(PlaceScreen):
 
     async def _ask(self) -> None:
         try:
-            nodes = await self._deeds.bridge.dag(SHOWN_DELTAS)
-            self._via = {each.cid: each.via for each in await self._deeds.bridge.log(SHOWN_DELTAS)}
+            nodes = await self._actions.bridge.dag(SHOWN_DELTAS)
+            self._via = {each.cid: each.via for each in await self._actions.bridge.log(SHOWN_DELTAS)}
             self._graph, self._error = draw(nodes), ""
         except BetarError as error:
             self._error = neutralise(str(error), 300)
@@ -72,7 +72,9 @@ class ReplicaScreen(PlaceScreen):
         """Numbers above, graph below."""
         width = max((len(line.lanes) for line in self._graph), default=0)
         lines = [_spans(line, width, self._via.get(line.node.cid, "")) for line in self._graph]
-        self.tell(_numbers(self._model, self._error), lines, states.replica(self._model, self._asked, self._error))
+        self.tell(
+            _numbers(self._model, self._error), lines, empty_states.replica(self._model, self._asked, self._error)
+        )
 
     def open(self, row: int) -> None:
         """Show a delta."""

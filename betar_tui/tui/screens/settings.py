@@ -11,12 +11,12 @@ from textual import events
 from textual.binding import BindingType
 from textual.content import Content
 
-from betar_tui.tui.actions import ACTIONS, MOVES, bindings
-from betar_tui.tui.deeds import Deeds
+from betar_tui.tui.keybindings import ACTIONS, MOVES, bindings
 from betar_tui.tui.keymap import KeyMap
+from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.place import PlaceLines, PlaceScreen
+from betar_tui.tui.screens.list_screen import ListScreen, PlaceLines
 from betar_tui.tui.settings import DENSITIES, Settings
 from betar_tui.tui.widgets.columns import COLUMNS, fit
 from betar_tui.tui.widgets.lines import Span
@@ -108,15 +108,15 @@ class SettingsLines(PlaceLines):
             self.action_open()
 
 
-class SettingsScreen(PlaceScreen):
+class SettingsScreen(ListScreen):
     """One line a choice."""
 
     TITLE = "Settings"
     SCOPE = "settings"
     LINES = SettingsLines
 
-    def __init__(self, model: MarketModel, deeds: Deeds, options: TuiOptions) -> None:
-        super().__init__(model, deeds, options)
+    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions) -> None:
+        super().__init__(model, actions, options)
         self._choices: list[Choice] = []
 
     def show(self) -> None:
@@ -135,4 +135,4 @@ class SettingsScreen(PlaceScreen):
 
     def _explain(self, action_id: str) -> None:
         keys = ",".join(self._model.keys.keys(action_id))
-        self._deeds.say(f'To change it, write in config.toml under [interface.keys]:  {action_id} = "{keys}"')
+        self._actions.say(f'To change it, write in config.toml under [interface.keys]:  {action_id} = "{keys}"')

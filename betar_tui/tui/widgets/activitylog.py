@@ -11,8 +11,8 @@ from textual.widget import Widget
 
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
-from betar_tui.tui.actions import bindings
 from betar_tui.tui.activity import ActivityFilter, Entry
+from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import LineList, Span

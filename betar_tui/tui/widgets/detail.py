@@ -16,10 +16,10 @@ from textual.widgets import Button, Static
 from betar_tui.market.marketplace import Listing, ListingDetail, Provenance
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
-from betar_tui.tui.actions import bindings
 from betar_tui.tui.history import steps
+from betar_tui.tui.keybindings import bindings
+from betar_tui.tui.labelled_text import LabelledText
 from betar_tui.tui.model import MarketModel
-from betar_tui.tui.rows import Rows
 
 if TYPE_CHECKING:
     from textual.widgets import Markdown
@@ -140,7 +140,7 @@ class DetailView(VerticalScroll, can_focus=True):
         return self.query_one(f".detail-{part}", Static)
 
     def _draw_buttons(self, listing: Listing) -> None:
-        reason = self._model.why_not_own(listing)
+        reason = self._model.own_disabled_reason(listing)
         for name in ("edit", "delist"):
             self.query_one(f".{name}", Button).disabled = bool(reason)
         self._static("why").update(Content(f"(Edit and delist: {reason})"))
@@ -193,7 +193,7 @@ def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
     now = model.clock()
     words, colour = PROVENANCE[listing.provenance]
     seller = "you, " if listing.mine else ""
-    rows = Rows(width)
+    rows = LabelledText(width)
     rows.add("Price", fmt.price(listing.price), "bold")
     rows.add("Seller", seller + neutralise(listing.seller_id, 100))
     rows.add("Provenance", words, colour)
@@ -207,7 +207,7 @@ def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
 
 
 def _more(listing: Listing, width: int) -> Content:
-    rows = Rows(width)
+    rows = LabelledText(width)
     rows.many("Protocols", listing.protocols, 8)
     rows.many("Addresses", listing.addrs, 8)
     if listing.token_id:
@@ -219,7 +219,7 @@ def _more(listing: Listing, width: int) -> Content:
 
 def _metadata(listing: Listing, detail: ListingDetail | None, width: int) -> Content:
     pairs: dict[str, object] = {}
-    rows = Rows(width)
+    rows = LabelledText(width)
     if isinstance(listing.metadata, Mapping):
         pairs.update(listing.metadata)
     elif listing.metadata:

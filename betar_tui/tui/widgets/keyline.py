@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from betar_tui.tui.actions import ACTIONS
+from betar_tui.tui.keybindings import ACTIONS
 from betar_tui.tui.model import MarketModel
 
 ORDER = {action_id: position for position, action_id in reversed(list(enumerate(action.id for action in ACTIONS)))}
@@ -71,5 +71,5 @@ class KeyLine(Widget):
                 self.app.simulate_key(key)
 
     def _why_not(self, action: str) -> str:
-        reason = getattr(self.app.screen, "why_not", None)
+        reason = getattr(self.app.screen, "disabled_reason", None)
         return str(reason(action)) if reason else ""

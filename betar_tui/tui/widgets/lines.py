@@ -25,7 +25,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from betar_tui.tui.actions import bindings
+from betar_tui.tui.keybindings import bindings
 
 Line = TypeVar("Line")
 

@@ -18,7 +18,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from betar_tui.tui.actions import bindings
+from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.widgets import columns
 from betar_tui.tui.widgets.cells import cells

@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 from betar_tui.market.marketplace import PeerInfo
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
-from betar_tui.tui.actions import bindings
+from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.widgets.columns import fit
 

@@ -1,0 +1,115 @@
+"""Content identifiers, as raw bytes inside and as strings at the edges.
+
+Every block of the Merkle-DAG is dag-pb under sha2-256, so its CID is always the same four bytes and a 32-byte digest.
+A CIDv0 names the same block and is turned into CIDv1 where it comes in. General CIDs (files a listing points at) are
+left to `multiformats`, which takes twenty times as long.
+"""
+
+import base64
+import hashlib
+from functools import lru_cache
+
+from betar_tui.errors import DecodeError
+
+DAG_PB = b"\x01\x70\x12\x20"
+"""CIDv1, dag-pb, sha2-256, 32 bytes: what stands before the digest."""
+RAW = b"\x01\x55\x12\x20"
+"""The same for raw leaves, which only UnixFS files have."""
+MULTIHASH = b"\x12\x20"
+LENGTH = 36
+
+MAX_BLOCK = 2 << 20
+"""Maximum size of a block that is accepted from the network or served to it, in bytes."""
+
+
+def of(block: bytes) -> bytes:
+    """The 36-byte CID of a dag-pb block."""
+    return DAG_PB + hashlib.sha256(block).digest()
+
+
+def of_raw(block: bytes) -> bytes:
+    """The 36-byte CID of a raw leaf."""
+    return RAW + hashlib.sha256(block).digest()
+
+
+def normalise(raw: bytes) -> bytes:
+    """A binary CIDv1 or CIDv0 of a dag-pb block as 36 bytes. Raises DecodeError for every other kind."""
+    if len(raw) == LENGTH and raw.startswith(DAG_PB):
+        return raw
+    if len(raw) == 34 and raw.startswith(MULTIHASH):
+        return DAG_PB + raw[2:]
+    raise DecodeError(f"{raw[:40].hex() or 'nothing'} is not the CID of a dag-pb block under sha2-256")
+
+
+def leading(raw: bytes) -> bytes:
+    """The CID that `raw` begins with, as 36 bytes: Go passes over what follows the CID in a link. Raises DecodeError."""
+    return normalise(raw[:LENGTH] if raw.startswith(DAG_PB) else raw[:34])
+
+
+_V0_PREFIX = b"\x00\x70" + MULTIHASH
+
+
+def is_supported(cid: bytes) -> bool:
+    """Whether blocks of this CID can be fetched and verified: CIDv1 of dag-pb or raw (36 bytes), or CIDv0 (34 bytes)."""
+    return (len(cid) == LENGTH and cid[:4] in (DAG_PB, RAW)) or (len(cid) == 34 and cid[:2] == MULTIHASH)
+
+
+def of_prefixed(prefix: bytes, data: bytes) -> bytes:
+    """The CID of a block that Bitswap sent with `prefix` (version, codec, hash function, hash length). Raises DecodeError
+    for an unsupported prefix."""
+    if prefix in (DAG_PB, RAW):
+        return prefix + hashlib.sha256(data).digest()
+    if prefix in (_V0_PREFIX, MULTIHASH):
+        return MULTIHASH + hashlib.sha256(data).digest()
+    raise DecodeError(f"a block with an unsupported CID prefix {prefix[:16].hex()}")
+
+
+def prefix_of(cid: bytes) -> bytes:
+    """The Bitswap prefix under which a block of this CID is sent."""
+    return _V0_PREFIX if len(cid) == 34 else cid[:4]
+
+
+def aliases(cid: bytes) -> tuple[bytes, ...]:
+    """The CID and its other spellings under which the same bytes may have been requested. Bitswap 1.0 sends blocks without a
+    prefix, so a CIDv0 may stand for either codec."""
+    if len(cid) == 34:
+        return cid, DAG_PB[:2] + cid, RAW[:2] + cid
+    if cid.startswith(DAG_PB):
+        return cid, cid[2:]
+    return (cid,)
+
+
+@lru_cache(4096)
+def to_str(cid: bytes) -> str:
+    """The base32 form that starts with "bafy"."""
+    return "b" + base64.b32encode(cid).decode("ascii").rstrip("=").lower()
+
+
+def from_str(text: str) -> bytes:
+    """The reverse of `to_str`. Raises DecodeError."""
+    if not text.startswith("b") or text != text.lower():
+        raise DecodeError(f"{text[:80]!r} is not a base32 CID (it should start with bafy)")
+    padded = text[1:].upper() + "=" * (-len(text[1:]) % 8)
+    try:
+        return normalise(base64.b32decode(padded))
+    except ValueError as error:
+        raise DecodeError(f"{text[:80]!r} is not a base32 CID: {error}") from error
+
+
+def element_id(cid: bytes) -> str:
+    """The id that a block's elements have in tombstones: "/" and the multihash in base32, 56 characters."""
+    return "/" + base64.b32encode(cid[2:]).decode("ascii").rstrip("=")
+
+
+def from_element_id(text: str) -> bytes | None:
+    """The block that an element id names, or None when no block can have that id."""
+    name = text.strip("/")
+    if len(name) != 55:
+        return None
+    try:
+        multihash = base64.b32decode(name + "=")
+    except ValueError:
+        return None
+    if not multihash.startswith(MULTIHASH) or base64.b32encode(multihash)[:55] != name.encode():
+        return None
+    return DAG_PB + multihash[2:]

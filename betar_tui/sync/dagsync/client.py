@@ -1,0 +1,184 @@
+"""The asking side of dagsync: one stream a peer, kept open, and one request on it at a time.
+
+Every block must be one that was asked for or that a block received before links to, and must hash to its CID; else the
+stream ends and the peer is penalized. A block that is what its CID says and no delta is passed over: whoever linked to it is
+to blame, not who has it. What is done with the blocks is the caller's business.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import trio
+
+from betar_tui.errors import DecodeError, NetworkError
+from betar_tui.ipld import cid
+from betar_tui.ipld.car import CarReader, Section
+from betar_tui.ipld.protobuf import read_varint
+from betar_tui.p2p.types import Stream
+from betar_tui.replica import DagNode, decode_node
+from betar_tui.replica.node import links_of
+from betar_tui.sync.dagsync.messages import (
+    MAX_BLOCKS,
+    MAX_BYTES,
+    MAX_TRAILER,
+    MAX_WANTS,
+    PROTOCOL,
+    Request,
+    Trailer,
+    decode_trailer,
+    encode_request,
+)
+
+READ_SIZE = 1 << 18
+STALL = 10.0
+"""A peer that completes no block for so many seconds is left."""
+
+OpenStream = Callable[[str, str], Awaitable[Stream]]
+
+
+class DagSyncClient:
+    """Asks peers for DAGs. `open_stream(peer, protocol)` raises NetworkError."""
+
+    def __init__(self, open_stream: OpenStream) -> None:
+        self._open_stream = open_stream
+        self._streams: dict[str, Stream] = {}
+
+    def forget(self, peer: str) -> None:
+        """The peer is gone, and its stream with it."""
+        self._streams.pop(peer, None)
+
+    async def fetch(self, peer: str, wants: Sequence[bytes], haves: Sequence[bytes]) -> AsyncGenerator["Piece", None]:
+        """What the peer has below `wants`, in pieces as they arrive; the last piece has the trailer.
+
+        Raises NetworkError when the peer cannot be asked or stalls, DecodeError when it breaks a rule. Leaving the
+        iteration early ends the stream.
+        """
+        request = Request(tuple(wants[:MAX_WANTS]), tuple(haves))
+        stream = await self._begin(peer, encode_request(request))
+        answer = _Answer(request)
+        clean = False
+        try:
+            while answer.trailer is None:
+                yield await self._next(peer, stream, answer)
+            clean = True
+        finally:
+            if clean:
+                self._streams[peer] = stream
+            else:
+                await _reset(stream)
+
+    async def _begin(self, peer: str, request: bytes) -> Stream:
+        """A stream on which the request is written: the one kept open, or a new one where that has died."""
+        kept = self._streams.pop(peer, None)
+        if kept is not None:
+            try:
+                with _stalling(peer):
+                    await kept.write(request)
+                return kept
+            except NetworkError:
+                await _reset(kept)
+        stream = await self._open_stream(peer, PROTOCOL)
+        with _stalling(peer):
+            await stream.write(request)
+        return stream
+
+    @staticmethod
+    async def _next(peer: str, stream: Stream, answer: "_Answer") -> "Piece":
+        """Read until at least one block or the trailer is complete."""
+        with _stalling(peer):
+            while True:
+                data = await stream.read(READ_SIZE)
+                if not data:
+                    raise NetworkError(f"{peer} ended its dagsync stream early")
+                # Hashing and decoding a quarter of a megabyte takes milliseconds: not in the loop's thread.
+                piece = await trio.to_thread.run_sync(answer.feed, data)
+                if piece.nodes or piece.others or piece.trailer is not None:
+                    return piece
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some verified nodes, newest first, and at the end what the peer says of the whole; `others` are verified blocks
+    that are no deltas."""
+
+    nodes: tuple[DagNode, ...]
+    trailer: Trailer | None
+    others: tuple[Section, ...] = ()
+
+
+class _Answer:
+    """One response as it comes in."""
+
+    def __init__(self, request: Request) -> None:
+        self._car = CarReader(stop_at_end=True)
+        self._expected = set(request.wants)
+        self._received: set[bytes] = set()
+        self._blocks = self._bytes = 0
+        self.trailer: Trailer | None = None
+
+    def feed(self, data: bytes) -> Piece:
+        """What these bytes complete. Raises DecodeError."""
+        nodes, others = [], []
+        for section in self._car.feed(data):
+            if section.cid not in self._expected:
+                raise DecodeError("dagsync: a block that nobody asked for")
+            self._blocks += 1
+            self._bytes += len(section.data)
+            if self._blocks > MAX_BLOCKS or self._bytes > MAX_BYTES:
+                raise DecodeError("dagsync: the stream is longer than its limit")
+            try:
+                node = decode_node(section.cid, section.data)
+            except DecodeError:
+                if cid.of(section.data) != section.cid:
+                    raise
+                others.append(section)
+                self._expect(section.cid, _links_of_any(section.data))
+                continue
+            self._expect(node.cid, node.links)
+            nodes.append(node)
+        if self._car.ended:
+            self._end(self._car.rest)
+        return Piece(tuple(nodes), self.trailer, tuple(others))
+
+    def _expect(self, received: bytes, links: tuple[bytes, ...]) -> None:
+        """A block is here: what it links to may follow."""
+        self._expected.discard(received)
+        self._received.add(received)
+        self._expected.update(link for link in links if link not in self._received)
+
+    def _end(self, rest: bytes) -> None:
+        if len(rest) > MAX_TRAILER:
+            raise DecodeError("dagsync: the trailer is too long")
+        try:
+            size, start = read_varint(rest, 0, len(rest))
+        except DecodeError:
+            return  # not all there yet
+        if len(rest) < start + size:
+            return
+        if len(rest) > start + size:
+            raise DecodeError("dagsync: something follows the trailer")
+        self.trailer = decode_trailer(rest[start:])
+
+
+def _links_of_any(block: bytes) -> tuple[bytes, ...]:
+    """The links of a block that is no delta, as a server sees them that knows it only as a block."""
+    try:
+        return links_of(block)
+    except DecodeError:
+        return ()
+
+
+async def _reset(stream: Stream) -> None:
+    """End a stream; it may be dead already, and nothing may hide why it is ended."""
+    with trio.CancelScope(deadline=trio.current_time() + 1, shield=True), suppress(Exception):
+        await stream.reset()
+
+
+@contextmanager
+def _stalling(peer: str) -> Iterator[None]:
+    """Turns a time without progress into a NetworkError that names the peer."""
+    with trio.move_on_after(STALL) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise NetworkError(f"{peer} stalled for {STALL:g} s on its dagsync stream")

@@ -1,0 +1,102 @@
+"""Requests and trailers of dagsync, to bytes and back. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cbor2
+
+from betar_tui.errors import DecodeError
+from betar_tui.ipld.car import link, unlink
+from betar_tui.ipld.dagcbor import load_map
+from betar_tui.ipld.protobuf import write_varint
+
+PROTOCOL = "/betar-tui/dagsync/1.0.0"
+VERSION = 1
+
+MAX_REQUEST = 1 << 20
+MAX_TRAILER = 4096
+MAX_WANTS = 4096
+MAX_HAVES = 4096
+MAX_BYTES = 64 << 20
+MAX_BLOCKS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for: the blocks `wants` and all below them, except what lies below `haves`, which are complete at
+    the asker. CIDs are 36 bytes; a server lowers the limits to its own."""
+
+    wants: tuple[bytes, ...]
+    haves: tuple[bytes, ...]
+    max_bytes: int = MAX_BYTES
+    max_blocks: int = MAX_BLOCKS
+
+
+@dataclass(frozen=True, slots=True)
+class Trailer:
+    """What was sent. `complete` says that nothing the server has was left out."""
+
+    blocks: int
+    bytes: int
+    complete: bool
+
+
+def encode_request(request: Request) -> bytes:
+    """A request with its length before it."""
+    return _framed(
+        {
+            "v": VERSION,
+            "haves": [link(name) for name in request.haves],
+            "wants": [link(name) for name in request.wants],
+            "max_bytes": request.max_bytes,
+            "max_blocks": request.max_blocks,
+        }
+    )
+
+
+def decode_request(raw: bytes) -> Request:
+    """The request in the bytes behind its length. Raises DecodeError."""
+    fields = load_map(raw)
+    version = _number(fields, "v")
+    if version != VERSION:
+        raise DecodeError(f"dagsync version {version} is not spoken here")
+    return Request(
+        wants=_cids(fields, "wants", MAX_WANTS),
+        haves=_cids(fields, "haves", MAX_HAVES),
+        max_bytes=min(_number(fields, "max_bytes"), MAX_BYTES),
+        max_blocks=min(_number(fields, "max_blocks"), MAX_BLOCKS),
+    )
+
+
+def encode_trailer(trailer: Trailer) -> bytes:
+    """A trailer with its length before it."""
+    return _framed({"bytes": trailer.bytes, "blocks": trailer.blocks, "complete": trailer.complete})
+
+
+def decode_trailer(raw: bytes) -> Trailer:
+    """The trailer in the bytes behind its length. Raises DecodeError."""
+    fields = load_map(raw)
+    complete = fields.get("complete")
+    if not isinstance(complete, bool):
+        raise DecodeError("a dagsync trailer does not say whether it is complete")
+    return Trailer(_number(fields, "blocks"), _number(fields, "bytes"), complete)
+
+
+def _framed(fields: Mapping[str, object]) -> bytes:
+    ordered = dict(sorted(fields.items(), key=lambda item: (len(item[0]), item[0])))
+    body = cbor2.dumps(ordered)
+    return write_varint(len(body)) + body
+
+
+def _cids(fields: Mapping[str, object], name: str, limit: int) -> tuple[bytes, ...]:
+    values = fields.get(name)
+    if not isinstance(values, list) or len(values) > limit:
+        raise DecodeError(f"{name} of a dagsync request is no list of at most {limit} CIDs")
+    return tuple(dict.fromkeys(unlink(each) for each in values))
+
+
+def _number(fields: Mapping[str, object], name: str) -> int:
+    value = fields.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise DecodeError(f"{name} of a dagsync message is no number")
+    return value

@@ -1,0 +1,213 @@
+"""What a person does to listings: publish, edit, delist, copy, look at. Screens and keys lead here.
+
+The marketplace is asked in workers; what it answers comes back as a notification, a line of the activity, and later
+as an event like anybody else's change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual.app import App
+
+from betar_tui.errors import BetarError
+from betar_tui.market.marketplace import Listing, ListingPatch, Receipt
+from betar_tui.market.text import neutralise
+from betar_tui.tui import format as fmt
+from betar_tui.tui.announcements import other_dialect
+from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.copying import Copying
+from betar_tui.tui.form import FormValues
+from betar_tui.tui.model import ONLY_SELLER, MarketModel, News
+from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.peer_actions import PeerActions
+from betar_tui.tui.screens.dialogues import ConfirmScreen
+from betar_tui.tui.widgets.detail import DetailView
+from betar_tui.tui.workers import start
+
+if TYPE_CHECKING:
+    from betar_tui.tui.screens.publish import FormScreen
+
+PENDING = "No peer is connected: it is pending and goes out when one is"
+
+OWN_ACTIONS = {"edit": "edited", "delist": "delisted"}
+
+
+class ListingActions:
+    """The actions on listings, for all screens."""
+
+    def __init__(
+        self, app: App[None], model: MarketModel, bridge: Bridge, options: TuiOptions, tell: Callable[[News], None]
+    ) -> None:
+        self._app, self._model, self.bridge, self._options = app, model, bridge, options
+        self._tell = tell
+        self._copying = Copying(app, bridge, self.say)
+        self.peers = PeerActions(app, model, bridge, self._copying, tell, self.say)
+        self._drafts: dict[str, FormValues] = {}
+
+    def disabled_reason(self, action: str, listing_id: str) -> str:
+        """Why an action on this listing is not allowed; empty if it is."""
+        if action not in OWN_ACTIONS:
+            return ""
+        return self._model.own_disabled_reason(self._model.listing(listing_id))
+
+    def publish(self) -> None:
+        """Open the form for a new listing."""
+        self._open_form(None)
+
+    def edit(self, listing_id: str) -> None:
+        """Open the form for an own listing, or say why not."""
+        if listing := self._own("edit", listing_id):
+            self._open_form(listing)
+
+    def _open_form(self, listing: Listing | None) -> None:
+        # Imported here: the first frame does not wait for the form.
+        from betar_tui.tui.screens.publish import FormScreen
+
+        screen = FormScreen(self._model, self.bridge, self._options, self._drafts, listing)
+        self._app.push_screen(screen, lambda receipt: self._published(screen, receipt))
+
+    def delist(self, listing_id: str) -> None:
+        """Ask once, then remove an own listing; or say why not."""
+        listing = self._own("delist", listing_id)
+        if listing is None:
+            return
+        name = neutralise(listing.name, 60)
+        question = ConfirmScreen(
+            f"Delist {name}?",
+            f"{neutralise(listing.id, 120)}\nIt disappears from the market at every peer. It can be published again.",
+            "Delist it",
+        )
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                start(self._app, partial(self._remove, listing), group="delist", exclusive=False)
+
+        self._app.push_screen(question, answered)
+
+    def renew(self, listing_id: str) -> None:
+        """Publish an own listing once more, as it is."""
+        if listing := self._own("edit", listing_id):
+            start(self._app, partial(self._renew, listing), group="renew", exclusive=False)
+
+    def copy(self, what: str, listing_id: str) -> None:
+        """Copy the id (i), CID (c), JSON (j) or multiaddr (m) of a listing; nothing asks which."""
+        listing = self._model.listing(listing_id)
+        if listing is None:
+            self.say("Nothing to copy: no listing is chosen", "warning")
+        elif what:
+            self._copying.of_listing(listing, what)
+        else:
+            self._copying.listing(listing)
+
+    def mute(self, listing_id: str) -> None:
+        """Mute the seller of a listing, or show its listings again."""
+        listing = self._model.listing(listing_id)
+        self.peers.mute(listing.seller_id if listing else "")
+
+    def choose_dialect(self) -> None:
+        """Ask once, then write own listings in the other dialect."""
+        status = self._model.status
+        if status is None:
+            return
+        other = other_dialect(status)
+        others = "every Go peer, and this program, reads them" if other == "betar-go" else "Go peers hide them"
+        count = sum(each.mine for each in self._model.index)
+        question = ConfirmScreen(
+            f"Write your listings in {other}?",
+            f"{fmt.plural(count, 'listing')} of yours: stored once more, and written so from now on; {others}. "
+            "It is kept in config.toml and can be changed back.",
+            "Write them so",
+            "Leave it",
+        )
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                start(self._app, partial(self._choose_dialect, other), group="dialect")
+
+        self._app.push_screen(question, answered)
+
+    def hold_sync(self) -> None:
+        """Hold the fetching of history, or go on."""
+        held = bool(self._model.status and self._model.status.sync_held)
+        start(self._app, partial(self._hold_sync, not held), group="hold")
+
+    def fetch(self, view: DetailView, listing_id: str) -> None:
+        """Ask the peer for a listing's history and hand it to the view."""
+        start(self._app, partial(self._fetch, view, listing_id), group=f"show-{id(view)}")
+
+    def say(self, text: str, severity: Any = "information") -> None:
+        """A notification; `text` is plain."""
+        self._app.notify(text, severity=severity, markup=False)
+
+    def _own(self, action: str, listing_id: str) -> Listing | None:
+        if reason := self.disabled_reason(action, listing_id):
+            self.refuse(action, listing_id, reason)
+            return None
+        return self._model.listing(listing_id)
+
+    def refuse(self, action: str, listing_id: str, reason: str) -> None:
+        """Say why an action is not allowed."""
+        listing = self._model.listing(listing_id)
+        name = f"{neutralise(listing.name, 40)} cannot be {OWN_ACTIONS[action]}: " if listing else ""
+        seller = f" ({fmt.short_id(listing.seller_id)})" if listing and reason == ONLY_SELLER else ""
+        self.say(f"{name}{reason}{seller}", "warning")
+
+    def _published(self, screen: FormScreen, receipt: Receipt | None) -> None:
+        if receipt is None:
+            return
+        self._tell(self._model.stored(receipt))
+        if not receipt.sent_to:
+            self.say(f"{screen.sent_name} is stored. {PENDING}", "warning")
+        elif self._model.activity.paused:  # where it would show otherwise
+            self.say(f"{screen.sent_name} is stored, sent to {fmt.plural(receipt.sent_to, 'peer')}")
+
+    async def _renew(self, listing: Listing) -> None:
+        name = neutralise(listing.name, 60)
+        try:
+            receipt = await self.bridge.update(listing.id, ListingPatch())
+        except BetarError as error:
+            self.say(f"{name} is as it was: {neutralise(str(error), 200)}", "error")
+            return
+        self._tell(self._model.stored(receipt))
+        sent = f"sent to {fmt.plural(receipt.sent_to, 'peer')}" if receipt.sent_to else PENDING
+        self.say(f"{name} is stored once more. {sent[:1].upper()}{sent[1:]}")
+
+    async def _remove(self, listing: Listing) -> None:
+        name = neutralise(listing.name, 60)
+        try:
+            receipt = await self.bridge.delist(listing.id)
+        except BetarError as error:
+            self.say(f"{name} is still listed: {neutralise(str(error), 200)}", "error")
+            return
+        self._tell(self._model.stored(receipt))
+        if not receipt.sent_to:
+            self.say(f"{name} is delisted here. {PENDING}", "warning")
+
+    async def _fetch(self, view: DetailView, listing_id: str) -> None:
+        try:
+            view.post_message(DetailView.Told(listing_id, await self.bridge.show(listing_id)))
+        except BetarError as error:
+            view.post_message(DetailView.Told(listing_id, None, neutralise(str(error), 200)))
+
+    async def _choose_dialect(self, dialect: str) -> None:
+        try:
+            await self.bridge.choose_dialect(dialect)
+        except BetarError as error:
+            self.say(f"The dialect is unchanged: {neutralise(str(error), 200)}", "error")
+            return
+        self._note(f"Your listings are written in {dialect} from now on")
+
+    async def _hold_sync(self, held: bool) -> None:
+        try:
+            await self.bridge.hold_sync(held)
+        except BetarError as error:
+            self.say(f"Nothing is held or let go: {neutralise(str(error), 200)}", "error")
+            return
+        self._note("The fetching of history is held" if held else "The fetching of history goes on")
+
+    def _note(self, text: str) -> None:
+        self._model.activity.notice("info", text, self._model.clock())
+        self._tell(News(activity=True, status=True))

@@ -1,0 +1,96 @@
+"""What a person does to peers: add one, look closer, disconnect, mute, copy its addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from textual.app import App
+
+from betar_tui.errors import BetarError
+from betar_tui.market.marketplace import PeerInfo
+from betar_tui.market.text import neutralise
+from betar_tui.tui import format as fmt
+from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.copying import Copying
+from betar_tui.tui.model import MarketModel, News
+from betar_tui.tui.screens.dialogues import ConfirmScreen, ConnectScreen
+from betar_tui.tui.workers import start
+
+
+class PeerActions:
+    """The actions on peers, for all screens."""
+
+    def __init__(
+        self,
+        app: App[None],
+        model: MarketModel,
+        bridge: Bridge,
+        copying: Copying,
+        tell: Callable[[News], None],
+        say: Callable[..., None],
+    ) -> None:
+        self._app, self._model, self._bridge = app, model, bridge
+        self._copying, self._tell, self._say = copying, tell, say
+
+    def connect(self) -> None:
+        """Ask for a peer's address and dial it."""
+        self._app.push_screen(ConnectScreen(self._bridge), self._connected)
+
+    def disconnect(self, peer_id: str) -> None:
+        """Ask once, then close the connections to a peer."""
+        if self._model.peer(peer_id) is None:
+            self._say("No peer is chosen, or it is no longer connected", "warning")
+            return
+        question = ConfirmScreen(
+            f"Disconnect {fmt.short_id(peer_id)}?",
+            f"{neutralise(peer_id, 120)}\nIt is not dialled again in this run, but it may come back by itself. "
+            "Its listings stay.",
+            "Disconnect",
+        )
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                start(self._app, partial(self._disconnect, peer_id), group="disconnect", exclusive=False)
+
+        self._app.push_screen(question, answered)
+
+    def mute(self, seller_id: str) -> None:
+        """Mute a seller, or show its listings again."""
+        if not seller_id:
+            self._say("No seller is chosen", "warning")
+        elif seller_id == self._model.own_id:
+            self._say("Your own listings cannot be muted", "warning")
+        else:
+            muted = seller_id not in self._model.muted
+            news = self._model.mute(seller_id, muted)
+            count = fmt.plural(self._model.index.listings_of(seller_id), "listing")
+            done = f"muted: {count} hidden, state:muted shows them" if muted else f"heard again: {count}"
+            self._model.activity.notice("info", f"{fmt.short_id(seller_id)} is {done}", self._model.clock())
+            self._tell(news)
+
+    def copy(self, peer_id: str) -> None:
+        """Ask what of a peer is to be copied."""
+        own = self._model.status.addrs if self._model.status else ()
+        peer = self._model.peer(peer_id)
+        if peer is None and not own:
+            self._say("Nothing to copy: no peer is chosen, and no address of ours is known yet", "warning")
+            return
+        self._copying.peer(peer, own)
+
+    async def _disconnect(self, peer_id: str) -> None:
+        try:
+            await self._bridge.disconnect(peer_id)
+        except BetarError as error:
+            self._say(f"{fmt.short_id(peer_id)} is still connected: {neutralise(str(error), 200)}", "error")
+            return
+        self._note(f"Disconnected {fmt.short_id(peer_id)}")
+
+    def _connected(self, peer: PeerInfo | None) -> None:
+        if peer is not None:
+            agent = f", {neutralise(peer.agent, 40)}" if peer.agent else ""
+            self._note(f"Connected to {fmt.short_id(peer.peer_id)}{agent}")
+
+    def _note(self, text: str) -> None:
+        self._model.activity.notice("info", text, self._model.clock())
+        self._tell(News(activity=True, status=True))

@@ -1,0 +1,340 @@
+"""What is asked of whom, and when no more, over a network that only notes what it is told."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+import trio
+import trio.testing
+
+from betar_tui.sync import fetching as module
+from betar_tui.sync.dagsync.client import Piece
+from betar_tui.sync.dagsync.messages import MAX_WANTS, Trailer
+from betar_tui.sync.fetching import MAX_BITSWAP, MAX_OVERDUE, MAX_REFUSED, Fetcher
+
+A, B, C = (bytes([n]) * 36 for n in range(3))
+
+
+class Network:
+    """Peers that speak Bitswap alone."""
+
+    def __init__(self) -> None:
+        self.wanted: list[tuple[list[bytes], str | None]] = []
+        self.cancelled: list[set[bytes]] = []
+
+    def want(self, cids: list[bytes], ask: str | None = None) -> None:
+        self.wanted.append((cids, ask))
+
+    def cancel(self, cids: set[bytes]) -> None:
+        self.cancelled.append(set(cids))
+
+    def supports(self, peer: str, protocol: str) -> bool:
+        return False
+
+    def connections(self) -> list[object]:
+        return []
+
+    def open_stream(self, peer: str, protocol: str) -> None:
+        raise AssertionError("nobody speaks dagsync")
+
+
+class Wanting:
+    """A replica of which nothing is known but what it wants."""
+
+    heads: Mapping[bytes, int] = {}
+
+    def __init__(self, wants: AbstractSet[bytes]) -> None:
+        self.wants = wants
+
+    @property
+    def wanted(self) -> int:
+        return len(self.wants)
+
+    def is_wanted(self, name: bytes) -> bool:
+        return name in self.wants
+
+
+def fetcher(*linked: bytes) -> tuple[Fetcher, Network]:
+    """A fetcher over a replica that wants these."""
+    network = Network()
+    writer = SimpleNamespace(replica=Wanting(set(linked)))
+    return Fetcher(network, writer, dict.fromkeys), network  # type: ignore[arg-type]
+
+
+async def test_a_block_that_came_twice_is_wanted_no_more() -> None:
+    fetching, network = fetcher()
+    fetching.want([A, B, C], "alice")
+    assert network.wanted == [([A, B, C], "alice")]
+    fetching.arrived([A, A, B])
+    assert network.cancelled == [{A, B}]
+    assert fetching.pending == 1
+    assert fetching.asked(C)
+
+
+async def test_while_a_sync_is_held_only_announced_heads_are_asked_for() -> None:
+    fetching, network = fetcher(A)
+    fetching.want([A], "alice")
+    fetching.hold(True)
+    assert network.cancelled == [{A}]
+    fetching.want([B], "alice")
+    fetching.want([C], "alice", announced=True)
+    assert network.wanted[1:] == [([C], "alice")]
+    fetching.hold(False)
+    assert network.wanted[2:] == [([A], None)]
+
+
+async def test_when_too_much_is_wanted_the_oldest_give_way() -> None:
+    fetching, network = fetcher()
+    names = [b"%036d" % n for n in range(MAX_BITSWAP)]
+    fetching.want(names, "alice")
+    fetching.want([A, B], "alice")
+    assert network.cancelled == [set(names[:2])]
+    assert fetching.pending == MAX_BITSWAP
+
+
+async def test_what_is_no_delta_is_wanted_no_more_whoever_links_to_it() -> None:
+    fetching, network = fetcher(A, B)
+    fetching.want([A, B], "alice")
+    fetching.refuse([A])
+    assert network.cancelled == [{A}]
+    assert fetching.pending == 1
+    fetching.want([A, C], "bob")
+    fetching.hold(True)
+    fetching.hold(False)
+    assert [names for names, _ in network.wanted[1:]] == [[C], [B]]
+    fetching.refuse([b"%036d" % n for n in range(MAX_REFUSED)])
+    fetching.want([A], "bob")
+    assert network.wanted[-1] == ([A], "bob"), "only so many are remembered"
+
+
+class Ours(Network):
+    """Peers that speak dagsync, too."""
+
+    def supports(self, peer: str, protocol: str) -> bool:
+        return True
+
+    def connections(self) -> list[object]:
+        return [SimpleNamespace(peer_id=peer) for peer in ("junk", "honest")]
+
+
+class Answers:
+    """A client whose peers answer what `answer(peer, wants, serial)` says: the names of a piece and what each links to, and
+    whether that is all; None is an answer that does not end."""
+
+    def __init__(self, answer: Callable[[str, list[bytes], int], tuple[dict[bytes, tuple[bytes, ...]], bool] | None]):
+        self._answer = answer
+        self.asked: list[tuple[str, list[bytes]]] = []
+
+    async def fetch(self, peer: str, wants: list[bytes], haves: object) -> AsyncGenerator[Piece, None]:
+        self.asked.append((peer, list(wants)))
+        said = self._answer(peer, wants, len(self.asked))
+        if said is None:
+            await trio.sleep_forever()
+            return
+        nodes = tuple(SimpleNamespace(cid=name, links=links, data=b"x") for name, links in said[0].items())
+        yield Piece(nodes, None)  # type: ignore[arg-type]
+        yield Piece((), Trailer(len(nodes), 0, said[1]))
+
+
+@asynccontextmanager
+async def running(answers: Answers, *linked: bytes) -> AsyncGenerator[tuple[Fetcher, Ours, set[bytes]], None]:
+    """A fetcher at work, its network, and what its replica wants."""
+    wants = set(linked)
+
+    async def merge_nodes(nodes: list[SimpleNamespace], peer: str) -> None:
+        await trio.lowlevel.checkpoint()
+        for node in nodes:
+            wants.discard(node.cid)
+            wants.update(node.links)
+
+    network = Ours()
+    writer = SimpleNamespace(replica=Wanting(wants), merge_nodes=merge_nodes)
+    fetching = Fetcher(network, writer, dict.fromkeys)  # type: ignore[arg-type]
+    fetching._client = answers  # type: ignore[assignment]
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fetching.run)
+            yield fetching, network, wants
+            nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of one block may be cut short."""
+    monkeypatch.setattr(module, "MIN_BLOCKS", 1)
+
+
+async def test_a_peer_that_cuts_every_answer_short_takes_turns_with_the_others(short: None) -> None:
+    """What it invents goes on for ever, and each answer is valid."""
+    came = trio.Event()
+
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool] | None:
+        if peer == "junk":
+            if serial == 1:  # spoken of meanwhile, and looked for by the rotation first
+                replica.add(A)
+                fetching.want([A], "")
+                fetching.want([A], "honest")
+            return ({b"junk%d" % serial: (b"junk%d" % (serial + 1),)}, False) if serial < 20 else None
+        if A not in wants:
+            return {}, True
+        came.set()
+        return {A: ()}, True
+
+    answers = Answers(answer)
+    async with running(answers, b"junk1") as (fetching, _, replica):
+        fetching.want([b"junk1"], "junk")
+        await came.wait()
+    assert [peer for peer, _ in answers.asked[:2]] == ["junk", "honest"]
+
+
+async def test_among_those_who_cut_answers_short_the_one_whose_turn_is_longest_ago_is_next(short: None) -> None:
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool] | None:
+        if serial == 9:
+            done.set()
+            return None
+        mine = next(name for name in wants if name.startswith(peer.encode()))
+        return {mine: (mine + b"x",)}, False
+
+    done = trio.Event()
+    answers = Answers(answer)
+    async with running(answers, b"a", b"b", b"c") as (fetching, _, _):
+        for name in "abc":
+            fetching.want([name.encode()], name)
+        await done.wait()
+    assert "".join(peer for peer, _ in answers.asked) == "abcabcabc"
+
+
+async def test_what_waits_behind_an_answer_without_end_is_asked_for_over_bitswap() -> None:
+    """First what others than the sender spoke of; only so much at a time; nothing twice."""
+    many = [b"%036d" % n for n in range(MAX_OVERDUE)]
+    async with running(Answers(lambda peer, wants, serial: None), A) as (fetching, network, _):
+        fetching.want([A], "junk")
+        while not fetching.source:
+            await trio.lowlevel.checkpoint()
+        fetching.want(many, "")
+        fetching.want([B, C], "honest")
+        fetching._pass_by()
+        assert network.wanted == [], "it has not waited yet"
+        fetching._pass_by()
+        assert network.wanted[0] == ([B, C], "honest")
+        assert sum(len(names) for names, _ in network.wanted) == MAX_OVERDUE
+        fetching._pass_by()
+        fetching._pass_by()
+        asked = [name for names, _ in network.wanted for name in names]
+        assert sorted(asked) == sorted([A, B, C, *many])
+        assert fetching.pending == len(asked)
+        fetching.arrived([B])
+        assert network.cancelled == [{B}]
+        assert not fetching.asked(B)
+
+
+async def test_what_a_dagsync_did_not_bring_is_asked_for_once_over_bitswap() -> None:
+    ended = trio.Event()
+
+    class Late(Answers):
+        async def fetch(self, peer: str, wants: list[bytes], haves: object) -> AsyncGenerator[Piece, None]:
+            await ended.wait()
+            self.asked.append((peer, list(wants)))
+            yield Piece((), Trailer(0, 0, True))
+
+    async with running(Late(lambda peer, wants, serial: None)) as (fetching, network, _):
+        fetching.want([A], "junk")
+        while not fetching.source:
+            await trio.lowlevel.checkpoint()
+        for _ in range(2):
+            fetching._pass_by()
+        fetching.want([B], "junk")
+        ended.set()
+        while fetching._dagsync_wants:
+            await trio.lowlevel.checkpoint()
+    assert network.wanted == [([A], "junk"), ([B], None)]
+
+
+async def test_a_peer_that_cuts_its_answers_short_for_nothing_is_not_asked_again_soon() -> None:
+    """Each answer would cost us a request of many times its size."""
+
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool]:
+        if peer == "honest":
+            done.set()
+            return {}, True
+        return {b"junk%d" % serial: (b"junk%d" % (serial + 1),)}, False
+
+    done = trio.Event()
+    answers = Answers(answer)
+    async with running(answers, b"junk1") as (fetching, _, _):
+        fetching.want([b"junk1"], "junk")
+        await done.wait()
+        assert list(fetching._backed_off) == ["junk"]
+    assert [peer for peer, _ in answers.asked] == ["junk", "honest"]
+
+
+async def test_what_a_peer_was_not_asked_for_is_not_taken_for_what_it_lacks() -> None:
+    """More is wanted than a request holds, and something is spoken of while the answer comes."""
+    invented = [b"%036d" % n for n in range(2 * MAX_WANTS)]
+
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool]:
+        assert len(wants) <= MAX_WANTS
+        if serial == 1:
+            fetching.want([B], "honest")
+        if B in wants:
+            done.set()
+        return {name: () for name in wants if name in (A, B)}, True
+
+    done = trio.Event()
+    answers = Answers(answer)
+    async with running(answers, A, B, *invented) as (fetching, _, wants):
+        fetching.want(invented, "")
+        fetching.want([A], "honest")
+        await done.wait()
+        while wants & {A, B}:
+            await trio.lowlevel.checkpoint()
+    assert answers.asked[0][0] == "honest"
+    assert answers.asked[0][1][0] == A, "what the peer spoke of comes first"
+
+
+async def test_what_does_not_fit_is_not_what_somebody_spoke_of() -> None:
+    invented = [b"%036d" % n for n in range(MAX_BITSWAP + 1)]
+    async with running(Answers(lambda peer, wants, serial: ({}, True)), A, *invented) as (fetching, network, _):
+        fetching.want(invented, "")
+        fetching.want([A], "honest")
+        while not any(A in names for names, _ in network.wanted):
+            await trio.lowlevel.checkpoint()
+        assert fetching.asked(A)
+
+
+async def test_a_want_that_bitswap_has_lost_is_asked_for_again(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A metadata file that shares it may have been given up."""
+    fetching, network = fetcher()
+    fetching.want([A], "alice")
+    nursery.start_soon(fetching.run_rotation)
+    await trio.sleep(module.ROTATION * 2.5)
+    assert network.wanted[1:] == [([A], None)] * 3
+    nursery.cancel_scope.cancel()
+
+
+async def test_what_a_peer_speaks_of_again_while_it_answers_is_asked_of_it_again() -> None:
+    """It had been found not to have it, and has got it meanwhile."""
+
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool]:
+        if serial == 1 or peer == "junk":
+            return {}, True  # it lacks A
+        if B in wants:
+            fetching.want([A], "honest")
+            return {B: ()}, True
+        done.set()
+        return {A: ()}, True
+
+    done = trio.Event()
+    answers = Answers(answer)
+    async with running(answers) as (fetching, network, _):
+        fetching.want([A], "honest")
+        while not fetching._known_missing.get("honest"):
+            await trio.lowlevel.checkpoint()
+        fetching.arrived([A])
+        fetching.want([B], "honest")
+        await done.wait()
+    assert answers.asked[-1] == ("honest", [A])

@@ -1,0 +1,80 @@
+"""Announced heads: kept as long as they may come, and never too many."""
+
+import pytest
+
+from betar_tui.sync import pending_heads
+from betar_tui.sync.pending_heads import PATIENCE, PendingHeads
+
+
+def name(n: int) -> bytes:
+    return b"%036d" % n
+
+
+def test_a_root_is_kept_until_it_arrives() -> None:
+    wanted = PendingHeads(lambda: 0.0)
+    assert wanted.announced([name(1), name(2)], "alice") == []
+    wanted.arrived([name(1), name(9)])
+    assert name(1) not in wanted
+    assert name(2) in wanted
+    assert wanted.expired() == []
+
+
+def test_a_root_that_nobody_names_again_is_given_up() -> None:
+    now = 0.0
+    wanted = PendingHeads(lambda: now)
+    wanted.announced([name(1), name(2)], "alice")
+    now = PATIENCE / 2
+    wanted.announced([name(1)], "bob")
+    now = PATIENCE + 1
+    assert wanted.expired() == [name(2)]
+    assert name(1) in wanted
+    now = 2 * PATIENCE
+    assert wanted.expired() == [name(1)]
+    assert len(wanted) == 0
+
+
+def test_an_author_pushes_out_its_own_roots_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_heads, "PER_AUTHOR", 3)
+    wanted = PendingHeads(lambda: 0.0)
+    wanted.announced([name(1)], "alice")
+    assert wanted.announced([name(n) for n in range(10, 15)], "mallory") == [name(10), name(11)]
+    assert name(1) in wanted
+    assert len(wanted) == 4
+
+
+def test_many_authors_cannot_pile_up_roots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_heads, "MAX_ROOTS", 5)
+    wanted = PendingHeads(lambda: 0.0)
+    dropped = [each for n in range(8) for each in wanted.announced([name(n)], f"mallory-{n}")]
+    assert dropped == [name(0), name(1), name(2)]
+    assert len(wanted) == 5
+
+
+def test_nobody_takes_a_root_away_by_naming_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_heads, "PER_AUTHOR", 3)
+    wanted = PendingHeads(lambda: 0.0)
+    wanted.announced([name(1)], "alice")
+    wanted.announced([name(1)], "mallory")
+    assert wanted.announced([name(n) for n in range(10, 15)], "mallory") == [name(10), name(11)]
+    assert name(1) in wanted
+    for n in range(20):
+        wanted.announced([name(1)], f"mallory-{n}")
+    assert wanted.announced([name(n) for n in range(30, 33)], "alice") == []
+    assert name(1) in wanted
+
+
+def test_roots_of_an_earlier_run_come_before_what_was_announced_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_heads, "MAX_ROOTS", 4)
+    now = 0.0
+    wanted = PendingHeads(lambda: now)
+    wanted.announced([name(1), name(2)], "alice")
+    now = 5.0
+    wanted.restore({name(7): ["bob"], name(8): ["bob"], name(1): ["bob"], name(9): ["carol", "bob"]})
+    assert list(wanted) == [name(8), name(9), name(1), name(2)]
+    assert wanted.older_than(0) == {
+        name(8): {"bob"},
+        name(9): {"bob", "carol"},
+        name(1): {"alice", "bob"},
+        name(2): {"alice"},
+    }
+    assert list(wanted.older_than(1)) == [name(1), name(2)]

@@ -1,0 +1,286 @@
+"""Announced heads are remembered when they do not come soon, and wanted again by the next run."""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from betar_tui.errors import StoreError
+from betar_tui.p2p.types import ReceivedBlock, ReceivedBroadcast
+from betar_tui.replica import DagNode, Head, encode_broadcast
+from betar_tui.sync import pending_heads_journal
+from betar_tui.sync.pending_heads import PATIENCE, PendingHeads
+from betar_tui.sync.pending_heads_journal import MAX_AGE, PendingHeadsJournal
+from betar_tui.sync.replication import Replication
+from tests.simulation.lab import node
+from tests.sync.test_replication import Network, Writer
+
+NOW = 1_800_000_000.0
+
+
+def name(n: int) -> bytes:
+    return b"\x01\x70\x12\x20" + b"%032d" % n
+
+
+class Memory:
+    """What is remembered, and how often that changed."""
+
+    def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None) -> None:
+        self.kept = {name: frozenset(authors) for name, authors in (kept or {}).items()}
+        self.changes = self.read = 0
+        self.named: list[set[bytes]] = []
+        self.broken = False
+        self._changed = trio.Event()
+
+    async def changed(self) -> None:
+        """The next change is done, or was tried in vain."""
+        with trio.fail_after(60):
+            await self._changed.wait()
+        self._changed = trio.Event()
+
+    def announced(self, now: float, max_age: float) -> Mapping[bytes, Collection[str]]:
+        self.read += 1
+        assert (now, max_age) == (NOW, MAX_AGE)
+        return dict(self.kept)
+
+    def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes], at: float) -> None:
+        if self.broken:
+            trio.from_thread.run_sync(self._changed.set)
+            raise StoreError("the disk is full")
+        assert all(each in self.kept for each in gone)
+        assert at == NOW
+        self.changes += 1
+        self.named.append(set(named))
+        for each in gone:
+            del self.kept[each]
+        self.kept.update((name, frozenset(authors)) for name, authors in named.items())
+        trio.from_thread.run_sync(self._changed.set)
+
+
+class Kept:
+    """PendingHeads, and who keeps them."""
+
+    def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None) -> None:
+        self.memory = Memory(kept)
+        self.roots = PendingHeads(trio.current_time)
+        self.keeper = PendingHeadsJournal(self.roots, self.memory, lambda: NOW)
+
+    def announce(self, n: int, author: str) -> None:
+        self.roots.announced([name(n)], author)
+        self.keeper.note()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits long for what is written down; threads and a mocked clock do not go together."""
+    monkeypatch.setattr(pending_heads_journal, "SETTLED", 0.05)
+    monkeypatch.setattr(pending_heads_journal, "RETRY", 0.05)
+
+
+@pytest.fixture
+async def kept(nursery: trio.Nursery) -> AsyncIterator[Kept]:
+    kept = Kept()
+    nursery.start_soon(kept.keeper.run)
+    yield kept
+    nursery.cancel_scope.cancel()
+
+
+async def test_what_comes_soon_is_never_written_down(kept: Kept, autojump_clock: MockClock) -> None:
+    """However many of them are on their way at any time."""
+    for n in range(20):
+        kept.announce(n, "alice")
+        await trio.sleep(pending_heads_journal.SETTLED / 3)
+        kept.keeper.arrived([name(n - 1)])
+    kept.keeper.arrived([name(19)])
+    await trio.sleep(pending_heads_journal.SETTLED * 4)
+    assert kept.memory.changes == 0
+
+
+async def test_what_does_not_is_remembered_until_it_arrives(kept: Kept) -> None:
+    for n in range(3):
+        kept.announce(n, "alice")
+    kept.announce(1, "bob")
+    await kept.memory.changed()
+    assert kept.memory.kept == {name(0): {"alice"}, name(1): {"alice", "bob"}, name(2): {"alice"}}
+    kept.keeper.arrived([name(0), name(1), name(7)])
+    await kept.memory.changed()
+    assert kept.memory.kept == {name(2): {"alice"}}
+    kept.announce(2, "carol")
+    await kept.memory.changed()
+    assert kept.memory.kept == {name(2): {"alice", "carol"}}
+    assert kept.memory.changes == 3
+
+
+async def test_one_that_comes_while_others_are_written_down_is_not_forgotten(nursery: trio.Nursery) -> None:
+    kept, now = Kept(), 0.0
+    kept.roots = PendingHeads(lambda: now)
+    kept.keeper = PendingHeadsJournal(kept.roots, kept.memory, lambda: NOW)
+    nursery.start_soon(kept.keeper.run)
+    kept.announce(1, "alice")
+    now = pending_heads_journal.SETTLED
+    kept.announce(2, "alice")
+    await kept.memory.changed()
+    assert kept.memory.kept == {name(1): {"alice"}}
+    now *= 2
+    await kept.memory.changed()
+    assert kept.memory.kept == {name(1): {"alice"}, name(2): {"alice"}}
+
+
+async def test_nothing_is_written_where_nothing_changed(kept: Kept) -> None:
+    kept.announce(1, "alice")
+    await kept.memory.changed()
+    kept.announce(1, "alice")
+    kept.announce(2, "alice")
+    await kept.memory.changed()
+    assert kept.memory.named == [{name(1)}, {name(2)}]
+    assert kept.memory.kept.keys() == {name(1), name(2)}
+
+
+async def test_only_so_many_are_written_down_the_last_named_ones(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_heads_journal, "MAX_KEPT", 2)
+    for n in (1, 2, 3, 1):
+        kept.announce(n, "alice")
+    await kept.memory.changed()
+    assert kept.memory.kept.keys() == {name(3), name(1)}
+
+
+async def test_a_full_disk_is_told_of_and_tried_again(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    kept.memory.broken = True
+    kept.announce(1, "alice")
+    await kept.memory.changed()
+    await kept.memory.changed()
+    assert "are not remembered: the disk is full" in caplog.text
+    kept.memory.broken = False
+    while not kept.memory.changes:
+        await kept.memory.changed()
+    assert kept.memory.kept == {name(1): {"alice"}}
+
+
+async def test_the_next_run_has_the_roots_of_the_one_before(autojump_clock: MockClock) -> None:
+    kept = Kept({name(1): ["alice", "bob"], name(2): ["alice"]})
+    kept.announce(3, "carol")
+    assert await kept.keeper.restore() == (name(1), name(2))
+    assert kept.roots.older_than(0) == {name(1): {"alice", "bob"}, name(2): {"alice"}, name(3): {"carol"}}
+    given_up = trio.current_time() + PATIENCE
+    await trio.sleep_until(given_up - 1)
+    assert kept.roots.expired() == []
+    await trio.sleep_until(given_up + 1)
+    assert kept.roots.expired() == [name(1), name(2), name(3)]
+
+
+async def test_roots_come_back_once_and_what_was_given_up_does_not() -> None:
+    kept = Kept({name(1): ["alice"], name(2): ["alice"]})
+    await kept.keeper.restore()
+    kept.keeper.arrived([name(1)])
+    assert await kept.keeper.restore() == (name(2),)
+    assert kept.memory.read == 1
+
+
+class Life:
+    """A replication that only looks after its roots."""
+
+    def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None, *held: DagNode) -> None:
+        self.network, self.writer, self.kept = Network(), Writer(), Kept(kept)
+        for each in held:
+            self.writer.merged(each, "alice")
+        self.replication = Replication(
+            self.network,  # type: ignore[arg-type]
+            self.writer,  # type: ignore[arg-type]
+            dict.fromkeys,
+            self.kept.keeper,
+            30,
+            lambda *_: None,
+        )
+
+    async def hear(self, *names: bytes) -> None:
+        """Carol announced these, and bob passed it on."""
+        payload = encode_broadcast([Head(each, None) for each in names])
+        await self.replication.handle(ReceivedBroadcast("bob", "carol", payload))
+
+
+async def test_a_replication_wants_again_what_was_announced_and_is_missing(nursery: trio.Nursery) -> None:
+    held, late = node((), [("/agents/a", b"v")]), node((), [("/agents/b", b"v")])
+    life = Life({name(1): ["alice"], held.cid: ["alice"]}, held)
+    nursery.start_soon(life.replication.run_roots)
+    await life.kept.memory.changed()
+    assert life.network.wanted == [(name(1), None)]
+    assert life.kept.memory.kept == {name(1): {"alice"}}
+    await life.hear(late.cid)
+    await life.kept.memory.changed()
+    assert life.network.wanted == [(name(1), None), (late.cid, "bob")]
+    assert life.kept.memory.kept == {name(1): {"alice"}, late.cid: {"carol"}}
+    life.writer.merged(late, "bob")
+    await life.kept.memory.changed()
+    assert life.kept.memory.kept == {name(1): {"alice"}}
+    nursery.cancel_scope.cancel()
+
+
+async def test_whoever_stops_at_once_remembers_all_the_same() -> None:
+    life = Life({name(1): ["alice"]})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(life.replication.run_roots)
+        await life.hear(name(2))
+        life.writer.busy = True
+        nursery.start_soon(life.hear, name(3))
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    with trio.CancelScope() as stopping:
+        stopping.cancel()
+        await life.replication.close()
+    assert life.kept.memory.kept == {name(1): {"alice"}, name(2): {"carol"}, name(3): {"carol"}}
+
+
+async def test_a_full_disk_does_not_keep_anybody_from_stopping(caplog: pytest.LogCaptureFixture) -> None:
+    life = Life()
+    life.kept.memory.broken = True
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(life.replication.run_roots)
+        await life.hear(name(2))
+        nursery.cancel_scope.cancel()
+    await life.replication.close()
+    assert "are not remembered: the disk is full" in caplog.text
+
+
+async def test_a_merge_that_failed_leaves_its_head_wanted(nursery: trio.Nursery) -> None:
+    block = node((), [("/agents/a", b"v")])
+    life = Life()
+    await life.hear(block.cid)
+    life.writer.broken = True
+    await life.replication.give(ReceivedBlock(block.cid, block.data, "bob"))
+    with pytest.raises(StoreError):
+        await life.replication.run_merges()
+    assert block.cid in life.kept.roots
+    nursery.start_soon(life.replication.run_merges)
+    await wait_all_tasks_blocked()
+    assert life.network.wanted == [(block.cid, "bob"), (block.cid, None)]
+    nursery.cancel_scope.cancel()
+
+
+async def test_what_was_announced_before_a_sync_was_held_is_wanted_when_it_goes_on(nursery: trio.Nursery) -> None:
+    life = Life({name(1): ["alice"]})
+    await life.hear(name(2))
+    life.replication.hold(True)
+    nursery.start_soon(life.replication.run_roots)
+    await life.kept.memory.changed()
+    await life.hear(name(3))
+    assert life.network.wanted == [(name(2), "bob"), (name(3), "bob")]
+    life.replication.hold(False)
+    assert life.network.wanted[2:] == [(name(1), None), (name(2), None)]
+    nursery.cancel_scope.cancel()
+
+
+async def test_whoever_can_ask_nobody_loses_no_patience(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    life = Life()
+    await life.hear(name(1))
+    nursery.start_soon(life.replication.rebroadcast_periodically)
+    life.network.alone = True
+    await trio.sleep(PATIENCE * 2)
+    life.network.alone = False
+    life.replication.hold(True)
+    await trio.sleep(PATIENCE * 2)
+    assert name(1) in life.kept.roots
+    life.replication.hold(False)
+    await trio.sleep(PATIENCE * 2)
+    assert name(1) not in life.kept.roots
+    nursery.cancel_scope.cancel()
