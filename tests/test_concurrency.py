@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from betar_tui.concurrency import FastLock
+from betar_tui.concurrency import FastLock, Wakeup
 
 
 class _Turns(trio.abc.Instrument):
@@ -119,3 +119,45 @@ async def test_a_cancelled_task_does_not_get_it() -> None:
 async def test_nobody_gives_back_what_is_not_taken() -> None:
     with pytest.raises(RuntimeError):
         FastLock().release()
+
+
+async def test_a_wakeup_that_was_set_before_is_taken_once() -> None:
+    wakeup = Wakeup()
+    wakeup.set()
+    wakeup.set()
+    await wakeup.wait()
+    assert not wakeup.is_set()
+    with trio.move_on_after(0) as scope:
+        await wakeup.wait()
+    assert scope.cancelled_caught
+
+
+async def test_work_that_arrives_while_other_work_is_done_is_announced_again() -> None:
+    wakeup, work, done = Wakeup(), [1], []
+
+    async def serve() -> None:
+        while len(done) < 3:
+            await wakeup.wait()
+            while work:
+                done.append(work.pop(0))
+                await trio.lowlevel.checkpoint()
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            wakeup.set()
+            for item in (2, 3):
+                await trio.testing.wait_all_tasks_blocked()
+                work.append(item)
+                wakeup.set()
+    assert done == [1, 2, 3]
+
+
+async def test_a_cleared_wakeup_waits_for_new_work() -> None:
+    wakeup = Wakeup()
+    wakeup.set()
+    wakeup.clear()
+    assert not wakeup.is_set()
+    with trio.move_on_after(0) as scope:
+        await wakeup.wait()
+    assert scope.cancelled_caught
