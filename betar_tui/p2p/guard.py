@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import trio
 from google.protobuf.message import DecodeError as ProtobufError
@@ -19,8 +18,6 @@ from libp2p.network.connection.exceptions import RawConnError
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.stream.exceptions import StreamError
 from libp2p.stream_muxer.exceptions import MuxedStreamError
-from libp2p.tools.anyio_service.api import ServiceAPI
-from libp2p.tools.anyio_service.trio_manager import TrioManager
 
 from betar_tui.errors import DecodeError, NetworkError
 
@@ -67,67 +64,6 @@ def _is_only(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bo
     if isinstance(error, BaseExceptionGroup):
         return all(_is_only(part, kinds) for part in error.exceptions)
     return isinstance(error, kinds)
-
-
-class GuardedManager(TrioManager):
-    """Runs one of the library's services (swarm, pubsub, router) without its habit of dying whole.
-
-    py-libp2p 0.8.1: an exception in any task of a service cancels the service and ends the whole `trio.run`, and
-    starting a task walks all tasks of the service. Here a failed task ends alone, a failed daemon task (the gossip
-    heartbeat) starts again, and tasks have no parents.
-    """
-
-    def __init__(self, service: ServiceAPI, report: Report) -> None:
-        super().__init__(service)
-        self._report = report
-
-    def run_task(
-        self,
-        async_fn: Callable[..., Awaitable[Any]],
-        *args: Any,
-        daemon: bool = False,
-        name: str | None = None,
-        _internal: bool = False,
-    ) -> None:
-        """Run `async_fn(*args)` in the background; see the class."""
-        label = name or str(getattr(async_fn, "__qualname__", async_fn))
-        if _internal:
-            super().run_task(async_fn, *args, daemon=daemon, name=name, _internal=True)
-            return
-
-        async def contained() -> None:
-            while True:
-                try:
-                    await async_fn(*args)
-                    return
-                except Exception as error:
-                    if has_ended(error):
-                        log.debug("task %s ended: %r", label, error)
-                    else:
-                        self._report(label, error)
-                    if not daemon:
-                        return
-                await trio.sleep(RESTART_PAUSE)
-
-        super().run_task(contained, daemon=False, name=label)
-
-    def _find_parent_task(self, trio_task: trio.lowlevel.Task) -> None:
-        return None
-
-
-async def start_service(nursery: trio.Nursery, service: Any, report: Report) -> None:
-    """Run one of the library's services in `nursery` under a `GuardedManager`; returns when it has started."""
-    manager = GuardedManager(service, report)
-    service._manager = manager
-
-    async def run() -> None:
-        try:
-            await manager.run()
-        except Exception as error:
-            report(type(service).__name__, error)
-
-    nursery.start_soon(run)
-    await manager.wait_started()
 
 
 def log_failure(what: str, error: BaseException) -> None:

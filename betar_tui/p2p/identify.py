@@ -16,13 +16,7 @@ from typing import Any
 
 import trio
 from libp2p.abc import IHost, IMuxedConn, INetStream
-from libp2p.identity.identify.identify import (
-    ID as IDENTIFY,
-)
-from libp2p.identity.identify.identify import (
-    _mk_identify_protobuf,
-    _remote_address_to_multiaddr,
-)
+from libp2p.identity.identify.identify import ID as IDENTIFY
 from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.identity.identify_push.identify_push import ID_PUSH as PUSH
 from libp2p.network.stream.exceptions import StreamError
@@ -30,6 +24,7 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
 
 from betar_tui.errors import DecodeError
+from betar_tui.p2p.adaptations.host import identify_message
 from betar_tui.p2p.addresses import with_peer
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.guard import quiet_reset
@@ -130,10 +125,9 @@ class IdentifyService:
                 break
 
     def _message(self, stream: INetStream) -> bytes:
-        observed = _remote_address_to_multiaddr(stream.get_remote_address())
-        message = _mk_identify_protobuf(self._host, observed)
+        message = identify_message(self._host, stream)
         message.agent_version = self._agent
-        return message.SerializeToString()
+        return bytes(message.SerializeToString())
 
 
 def parse(message: bytes, peer: str) -> IdentifyInfo:

@@ -19,15 +19,18 @@ from libp2p.custom_types import TProtocol
 
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
+from betar_tui.p2p.adaptations.pubsub import Accept
+from betar_tui.p2p.adaptations.services import start_service
+from betar_tui.p2p.adaptations.swarm import PeerSwarm
 from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.authorship import MAX_PAYLOAD
 from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
 from betar_tui.p2p.dialer import Dialer
 from betar_tui.p2p.event_queue import EventQueue
-from betar_tui.p2p.gossip import Accept, Gossip
-from betar_tui.p2p.guard import guarded, log_failure, shortened, start_service
-from betar_tui.p2p.host import PeerSwarm, build_host, listen, open_stream
+from betar_tui.p2p.gossip import Gossip
+from betar_tui.p2p.guard import guarded, log_failure, shortened
+from betar_tui.p2p.host import build_host, listen, open_stream
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
 from betar_tui.p2p.misbehaviour import FOLD, MisbehaviourLedger, MisbehaviourReports

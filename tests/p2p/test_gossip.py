@@ -12,8 +12,8 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui.errors import NetworkError
+from betar_tui.p2p.adaptations.pubsub import DELIVERIES_KEPT, SeenMessages
 from betar_tui.p2p.frames import frame
-from betar_tui.p2p.gossip import DELIVERIES_KEPT, SeenMessages
 from betar_tui.p2p.types import (
     MARKET_TOPIC,
     Misbehaviour,

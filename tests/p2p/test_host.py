@@ -12,7 +12,8 @@ from libp2p.network.stream.net_stream import NetStream
 from libp2p.peer.id import ID
 
 from betar_tui.concurrency import FastLock
-from betar_tui.p2p.host import PeerSwarm, build_host
+from betar_tui.p2p.adaptations.swarm import PeerSwarm
+from betar_tui.p2p.host import build_host
 from tests.p2p.peers import config
 
 PEER = ID(b"\x00\x04anne")

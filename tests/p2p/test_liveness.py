@@ -12,8 +12,8 @@ from libp2p.abc import INetConn, INetwork
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from betar_tui.errors import NetworkError
+from betar_tui.p2p.adaptations.yamux import LiveYamux
 from betar_tui.p2p.addresses import peer_id
-from betar_tui.p2p.liveness import LiveYamux
 from betar_tui.p2p.types import PeerDisconnected, PeerJoined, ReceivedBroadcast
 from tests.p2p.peers import QUICK, Peer, pair, peer, raw_stream, until
 from tests.p2p.remote import Remote, remote

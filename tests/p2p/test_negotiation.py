@@ -15,7 +15,7 @@ from libp2p.protocol_muxer.exceptions import MultiselectError
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.utils import encode_delim
 
-from betar_tui.p2p.negotiation import Negotiator
+from betar_tui.p2p.adaptations.negotiation import Negotiator
 
 HEADER, KNOWN, OTHER = (encode_delim(name) for name in (b"/multistream/1.0.0", b"/known/1.0.0", b"/other/1.0.0"))
 NO = encode_delim(b"na")

@@ -7,7 +7,7 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.rpc_queue import PriorityQueue
 
 from betar_tui.p2p import sendqueue
-from betar_tui.p2p.sendqueue import BYTES, RPCS, SendQueue
+from betar_tui.p2p.adaptations.send_queue import BYTES, RPCS, SendQueue
 from betar_tui.p2p.types import ReceivedBroadcast
 from tests.p2p.peers import pair, until
 

@@ -23,9 +23,9 @@ from libp2p.stream_muxer.yamux.yamux import (
 )
 
 from betar_tui.p2p import identify
+from betar_tui.p2p.adaptations.transport import ReadAhead
+from betar_tui.p2p.adaptations.yamux import LiveYamux
 from betar_tui.p2p.frames import frame
-from betar_tui.p2p.liveness import LiveYamux
-from betar_tui.p2p.transport import ReadAhead
 from betar_tui.p2p.types import Misbehaviour, PeerDisconnected, ReceivedBroadcast
 from tests.p2p.peers import SECONDS, Peer, pair, raw_stream, until
 

@@ -21,6 +21,7 @@ from libp2p.abc import INetStream
 from betar_tui.errors import DecodeError
 from betar_tui.ipld.cid import aliases, is_supported, of_prefixed
 from betar_tui.p2p import addresses
+from betar_tui.p2p.adaptations.host import PeerHost
 from betar_tui.p2p.bitswap.ledger import Ledgers
 from betar_tui.p2p.bitswap.messages import (
     MAX_MESSAGE,
@@ -36,7 +37,7 @@ from betar_tui.p2p.bitswap.messages import (
 from betar_tui.p2p.bitswap.wants import Wants
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.guard import Penalize, Report, guarded, quiet_reset
-from betar_tui.p2p.host import PeerHost, open_stream
+from betar_tui.p2p.host import open_stream
 from betar_tui.p2p.types import BlockSource, ReceivedBlock, Timing
 
 log = logging.getLogger(__name__)

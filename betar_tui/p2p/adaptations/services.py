@@ -1,0 +1,79 @@
+"""Runs the library's services so that a failed task of one ends neither the service nor the process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+from libp2p.tools.anyio_service.api import ServiceAPI
+from libp2p.tools.anyio_service.trio_manager import TrioManager
+
+from betar_tui.p2p.guard import Report, has_ended
+
+log = logging.getLogger(__name__)
+
+RESTART_PAUSE = 1.0
+"""Seconds before a failed daemon task starts again."""
+
+
+class GuardedManager(TrioManager):
+    """Runs one of the library's services (swarm, pubsub, router) without its habit of dying whole.
+
+    py-libp2p 0.8.1: an exception in any task of a service cancels the service and ends the whole `trio.run`, and
+    starting a task walks all tasks of the service. Here a failed task ends alone, a failed daemon task (the gossip
+    heartbeat) starts again, and tasks have no parents.
+    """
+
+    def __init__(self, service: ServiceAPI, report: Report) -> None:
+        super().__init__(service)
+        self._report = report
+
+    def run_task(
+        self,
+        async_fn: Callable[..., Awaitable[Any]],
+        *args: Any,
+        daemon: bool = False,
+        name: str | None = None,
+        _internal: bool = False,
+    ) -> None:
+        """Run `async_fn(*args)` in the background; see the class."""
+        label = name or str(getattr(async_fn, "__qualname__", async_fn))
+        if _internal:
+            super().run_task(async_fn, *args, daemon=daemon, name=name, _internal=True)
+            return
+
+        async def contained() -> None:
+            while True:
+                try:
+                    await async_fn(*args)
+                    return
+                except Exception as error:
+                    if has_ended(error):
+                        log.debug("task %s ended: %r", label, error)
+                    else:
+                        self._report(label, error)
+                    if not daemon:
+                        return
+                await trio.sleep(RESTART_PAUSE)
+
+        super().run_task(contained, daemon=False, name=label)
+
+    def _find_parent_task(self, trio_task: trio.lowlevel.Task) -> None:
+        return None
+
+
+async def start_service(nursery: trio.Nursery, service: Any, report: Report) -> None:
+    """Run one of the library's services in `nursery` under a `GuardedManager`; returns when it has started."""
+    manager = GuardedManager(service, report)
+    service._manager = manager
+
+    async def run() -> None:
+        try:
+            await manager.run()
+        except Exception as error:
+            report(type(service).__name__, error)
+
+    nursery.start_soon(run)
+    await manager.wait_started()
