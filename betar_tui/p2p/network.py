@@ -80,11 +80,11 @@ async def open_network(
         try:
             network = Network(config, source, services, tasks, accept)
             try:
-                await network._start()
+                await network._start_parts()
                 yield network
             finally:
                 with trio.CancelScope(shield=True), trio.move_on_after(config.timing.close_timeout):
-                    await network._stop()
+                    await network._stop_parts()
         except Exception as error:
             failure = error
         finally:
@@ -318,7 +318,7 @@ class Network:
 
     # Start and stop
 
-    async def _start(self) -> None:
+    async def _start_parts(self) -> None:
         self._host.contain(self.penalize, self._config.max_streams_per_peer)
         handlers = {**self._identify.handlers, **{TProtocol(each): self._bitswap.handle for each in BITSWAP}}
         for protocol, handler in handlers.items():
@@ -337,7 +337,7 @@ class Network:
         self._supervisor.start("hello", self._gossip.keep_saying_hello)
         self._supervisor.start("dialling", self._dialer.run)
 
-    async def _stop(self) -> None:
+    async def _stop_parts(self) -> None:
         self._tasks.cancel_scope.cancel()
         # py-libp2p 0.8.1: peers that are not told keep the connection in their tables, and a peer that starts again
         # with the same key is then not taken into the mesh.

@@ -144,7 +144,7 @@ class TopicPubsub(Pubsub):
         self._joined = joined
         self._members: set[ID] = set()
         self._announced: dict[ID, dict[INetStream, set[str]]] = {}
-        self._write_locks: weakref.WeakKeyDictionary[INetStream, FastLock] = weakref.WeakKeyDictionary()
+        self.write_locks: weakref.WeakKeyDictionary[INetStream, FastLock] = weakref.WeakKeyDictionary()
         self._wrote = trio.Event()
         self.penalize: Penalize = lambda peer, what: None
         self.banned: Callable[[str], bool] = lambda peer: False
@@ -250,7 +250,7 @@ class TopicPubsub(Pubsub):
         # py-libp2p 0.8.1: replays for a new peer are written beside the peer's queue, on the same stream; when the
         # window is short their pieces mix and the stream is garbage from then on.
         try:
-            async with self._write_locks.setdefault(stream, FastLock()):
+            async with self.write_locks.setdefault(stream, FastLock()):
                 return await super().write_msg(stream, rpc_msg)
         finally:
             self._wrote.set()
@@ -258,7 +258,7 @@ class TopicPubsub(Pubsub):
 
     async def flush(self) -> None:
         """Wait until all that was sent has been handed to the connections."""
-        while any(map(len, self.peer_queues.values())) or any(lock.locked() for lock in self._write_locks.values()):
+        while any(map(len, self.peer_queues.values())) or any(lock.locked() for lock in self.write_locks.values()):
             await self._wrote.wait()
 
     def get_hello_packet(self) -> rpc_pb2.RPC:

@@ -6,7 +6,6 @@ import trio
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.rpc_queue import PriorityQueue
 
-from betar_tui.p2p import sendqueue
 from betar_tui.p2p.adaptations.send_queue import BYTES, RPCS, SendQueue
 from betar_tui.p2p.types import ReceivedBroadcast
 from tests.p2p.peers import pair, until
@@ -44,12 +43,14 @@ async def test_what_piles_up_for_a_neighbour_that_takes_nothing_is_bounded() -> 
     async with pair() as (alice, bob):
         pubsub = alice.network._gossip.pubsub
         queue = next(iter(pubsub.peer_queues.values()))
-        lock = pubsub._write_locks[next(iter(pubsub.peers.values()))]
+        stream = next(iter(pubsub.peers.values()))
+        await until(lambda: stream in pubsub.write_locks)  # made by the first write
+        lock = pubsub.write_locks[stream]
         async with lock:  # as if the neighbour granted no window
             for number in range(40):
                 await alice.network.broadcast(bytes(LARGE) + b"%d" % number)
             waiting = sum(each.ByteSize() for each in (*queue._queue._non_priority, *queue._queue._priority))
-            assert waiting <= sendqueue.BYTES
+            assert waiting <= BYTES
         with trio.fail_after(20):
             await pubsub.flush()
         await alice.network.broadcast(b"the end")
