@@ -1,7 +1,7 @@
-"""Multiaddrs: taking them apart, choosing which to dial, and saying where we can be reached.
+"""Multiaddrs: parsing them, the order to dial them in, and the addresses of this peer.
 
 Text in, text out; the only file that knows which addresses this peer can dial (TCP over IPv4, IPv6 or a DNS name).
-Anything a remote peer sent may be passed in: what cannot be used is left out, never raised.
+Anything from a remote peer may be passed in: addresses that cannot be used are left out, never raised.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _rank(address: str) -> int:
 
 
 def reachable(bound: Iterable[Multiaddr]) -> tuple[str, ...]:
-    """Listen addresses as others would dial them: wildcards expanded to the interfaces, loopback included."""
+    """Listen addresses as other peers would dial them: wildcards expanded to the interfaces, loopback included."""
     result: dict[str, None] = {}
     for address in bound:
         text = str(address)

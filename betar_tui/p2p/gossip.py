@@ -14,7 +14,7 @@ from betar_tui.p2p.types import NetworkConfig
 
 
 class Gossip:
-    """The topic, for the rest of the room."""
+    """The market's topic."""
 
     def __init__(
         self,
@@ -43,23 +43,23 @@ class Gossip:
         await self.pubsub.subscribe(self._topic)
 
     async def keep_saying_hello(self) -> None:
-        """A service: our subscription, again and again."""
+        """A service: announces our subscription again and again."""
         while True:
             await trio.sleep(self._hello_interval)
             self.pubsub.send_hellos()
 
     async def publish(self, payload: bytes) -> int:
-        """Sign and send; returns to how many peers of the topic it went at first."""
+        """Sign and send. Returns the number of peers that it goes to at first."""
         await self.pubsub.publish(self._topic, payload)
         return self.audience
 
     async def flush(self) -> None:
-        """Wait until what was published has been handed to the connections."""
+        """Wait until everything published has been handed to the connections."""
         await self.pubsub.flush()
 
     @property
     def audience(self) -> int:
-        """How many peers of the topic are connected."""
+        """Number of connected peers on the topic."""
         return len(self.pubsub.members())
 
     def members(self) -> tuple[str, ...]:

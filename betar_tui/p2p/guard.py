@@ -1,8 +1,8 @@
 """Nothing a peer sends may end more than its own stream.
 
-Two guards, used by every other file of the room. `GuardedManager` runs the library's services; `guarded` wraps a
-stream handler. Both let cancellation through and turn any other exception into a log line and a report. Only what a peer
-itself did wrong is penalized to it: a defect or a broken disk of ours must not put honest peers out.
+`guarded` wraps a stream handler, as `adaptations.services` does the library's services. It lets cancellation through
+and turns any other exception into a log line and a report. A peer is penalized only for its own mistakes: a defect or a
+broken disk here must not ban honest peers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ StreamHandler = Callable[[INetStream], Awaitable[None]]
 Penalize = Callable[[str, str], None]
 Report = Callable[[str, BaseException], None]
 
-# A connection or stream that ended under our hands: nobody is to blame.
+# A connection or stream that ended while it was used: no peer is to blame.
 ENDED = (
     NetworkError,
     StreamError,
@@ -42,12 +42,11 @@ ENDED = (
     trio.TooSlowError,
 )
 
-# Bytes that are not what they should be: their sender is to blame.
+# Bytes that cannot be decoded: their sender is to blame.
 NONSENSE = (DecodeError, ProtobufError)
 
-RESTART_PAUSE = 1.0
 MAX_TEXT = 300
-"""Characters of a fault's text."""
+"""Maximum characters of a misbehaviour's text."""
 
 
 def has_ended(error: BaseException) -> bool:
@@ -56,7 +55,7 @@ def has_ended(error: BaseException) -> bool:
 
 
 def is_nonsense(error: BaseException) -> bool:
-    """Whether `error` (or a part of a group, beside ends of streams) says that what a peer sent cannot be decoded."""
+    """Whether `error`, or a part of a group that otherwise says that streams are over, means undecodable bytes."""
     return not has_ended(error) and _is_only(error, ENDED + NONSENSE)
 
 
@@ -66,21 +65,24 @@ def _is_only(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bo
     return isinstance(error, kinds)
 
 
-def log_failure(what: str, error: BaseException) -> None:
-    """The plainest `Report`: something of ours failed, which ends nothing."""
-    log.warning("%s failed", what, exc_info=error)
+def log_failure(task: str, error: BaseException) -> None:
+    """A `Report` that only logs."""
+    log.warning("%s failed", task, exc_info=error)
 
 
 def shortened(text: str) -> str:
-    """A text that may quote what a peer sent, megabytes of it perhaps, for the log and for whoever watches."""
+    """A text that may quote megabytes from a peer, cut for the log and the screen."""
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
 def guarded(handler: StreamHandler, penalize: Penalize, report: Report = log_failure) -> StreamHandler:
-    """`handler` with its exceptions contained and the stream reset. What the peer sent wrongly is penalized to it, which
-    before a protocol is agreed on is whatever the library trips over; anything else is ours, and reported.
+    """`handler` with its exceptions contained and the stream reset.
 
-    py-libp2p 0.8.1: any stream handler that raises ends the whole `trio.run`.
+    The peer is penalized for bytes that cannot be decoded, and for any exception before a protocol is agreed on. All
+    other exceptions are defects here, and reported.
+
+    py-libp2p 0.8.1: a stream handler that raises ends the whole `trio.run`
+    (docs/py-libp2p.md#failures-that-end-the-run).
     """
 
     async def run(stream: INetStream) -> None:
@@ -91,9 +93,9 @@ def guarded(handler: StreamHandler, penalize: Penalize, report: Report = log_fai
                 log.debug("stream ended: %r", error)
             elif (protocol := stream.get_protocol()) is None or is_nonsense(error):
                 peer = str(stream.muxed_conn.peer_id)
-                what = shortened(f"a stream of {protocol or 'no protocol yet'} failed: {error!r}")
-                log.info("%s: %s", peer, what)
-                penalize(peer, what)
+                reason = shortened(f"a stream of {protocol or 'no protocol yet'} failed: {error!r}")
+                log.info("%s: %s", peer, reason)
+                penalize(peer, reason)
             else:
                 report(f"streams of {protocol}", error)
         else:

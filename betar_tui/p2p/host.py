@@ -41,14 +41,14 @@ NEGOTIATE_TIMEOUT = 10.0
 
 
 def build_host(config: NetworkConfig) -> PeerHost:
-    """A host that does not run yet. The same seed gives the same peer id."""
+    """A host that is not started yet. The same seed gives the same peer id."""
     key_pair = create_new_key_pair(config.seed)
     upgrader = Upgrader(
         {NOISE: CheckedNoise(key_pair, noise_privkey=create_noise_key_pair().private_key)},
         {TProtocol(YAMUX): Yamux},
     )
     upgrader.timing = config.timing
-    upgrader.penalize = lambda peer, what: None
+    upgrader.penalize = lambda peer, reason: None
     transport = Transport()
     peerstore = PeerStore()
     own_id = generate_peer_id_from(key_pair)
@@ -79,9 +79,9 @@ def _advertised(bound: list[Multiaddr]) -> list[Multiaddr]:
 
 
 async def listen(host: PeerHost, addresses: tuple[str, ...], explicit: bool) -> str:
-    """Listen on every address. Returns "" or a sentence about a port that was taken and replaced by a free one.
+    """Listen on every address. Returns "" or a sentence about a port in use that was replaced by a free one.
 
-    Raises NetworkError when an address cannot be had, and no other port may be taken instead.
+    Raises NetworkError when an address cannot be used and must not be replaced.
     """
     moved = ""
     for address in addresses:
@@ -119,7 +119,7 @@ async def _try_listen(host: PeerHost, address: str) -> str:
 async def open_stream(host: PeerHost, peer: ID, protocols: list[str], timeout: float = NEGOTIATE_TIMEOUT) -> INetStream:
     """A new stream to a connected peer that speaks the first possible of `protocols`.
 
-    Raises TooSlowError, or the library's errors, of which `guard.ENDED` and StreamFailure say that it cannot be had.
+    Raises TooSlowError or the library's errors; `guard.ENDED` and StreamFailure mean that the peer does not offer it.
     """
     with trio.fail_after(timeout):
         return await host.new_stream(peer, [TProtocol(protocol) for protocol in protocols])

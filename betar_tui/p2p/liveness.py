@@ -20,13 +20,13 @@ def latency_ms(connection: INetConn) -> float | None:
 
 
 def traffic(connection: INetConn) -> tuple[int, int]:
-    """Bytes that came in and went out over a connection, without what encrypting them adds."""
+    """Bytes received and sent over a connection, before encryption."""
     muxed = connection.muxed_conn
-    return (muxed.meter.received, muxed.meter.sent) if isinstance(muxed, LiveYamux) else (0, 0)
+    return (muxed.counted.received, muxed.counted.sent) if isinstance(muxed, LiveYamux) else (0, 0)
 
 
 async def close_connection(connection: INetConn, timeout: float) -> None:
-    """Close politely, or by the socket when that takes longer than `timeout` seconds."""
+    """Close a connection, or only its socket when that takes longer than `timeout` seconds."""
     with trio.move_on_after(timeout) as scope:
         try:
             await connection.close()
@@ -37,7 +37,7 @@ async def close_connection(connection: INetConn, timeout: float) -> None:
 
 
 async def close_dead(connections: Iterable[INetConn], timeout: float) -> int:
-    """Probe each connection and close those that do not answer within `timeout` seconds. Returns how many live."""
+    """Probe each connection and close those that do not answer within `timeout` seconds. Returns how many answered."""
     alive = 0
 
     async def check(muxed: LiveYamux) -> None:

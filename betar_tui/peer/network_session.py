@@ -286,7 +286,7 @@ class NetworkSession:
             row = PeerRow(event.peer, event.addrs, self._clock())
             await trio.to_thread.run_sync(self._store.put_peer, row)
         if isinstance(event, Misbehaviour):
-            self._emit([Notice("warning", f"{event.peer}: {event.what}", self._clock())])
+            self._emit([Notice("warning", f"{event.peer}: {event.reason}", self._clock())])
         if isinstance(event, PeerConnected | PeerDisconnected):
             log.info("%s %s", event.peer, "connected" if isinstance(event, PeerConnected) else "is gone")
         if isinstance(event, PeerConnected | PeerJoined):

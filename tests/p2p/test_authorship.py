@@ -11,7 +11,7 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 from nacl import bindings
 
-from betar_tui.p2p.authorship import MAX_PAYLOAD, MessageError, flaw_of
+from betar_tui.p2p.authorship import MAX_PAYLOAD, MessageError, error_of
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.types import MARKET_TOPIC, ReceivedBroadcast
 from tests.p2p.peers import pair, raw_stream, until
@@ -36,12 +36,12 @@ def message(keys: KeyPair = AUTHOR, unknown: bytes = b"", **fields: object) -> r
 
 @pytest.mark.parametrize("kind", [ed25519, secp256k1, rsa])
 def test_what_is_signed_is_taken_whatever_the_kind_of_key(kind: object) -> None:
-    assert flaw_of(message(kind.create_new_key_pair())) is None  # type: ignore[attr-defined]
+    assert error_of(message(kind.create_new_key_pair())) is None  # type: ignore[attr-defined]
 
 
 def test_fields_that_only_the_author_knows_are_signed_with_the_others() -> None:
     """Go verifies them, and passes the message on."""
-    assert flaw_of(message(unknown=b"\x7a\x03new")) is None
+    assert error_of(message(unknown=b"\x7a\x03new")) is None
 
 
 def test_a_message_without_data_is_as_good_as_any() -> None:
@@ -49,7 +49,7 @@ def test_a_message_without_data_is_as_good_as_any() -> None:
     one.ClearField("data")
     one.ClearField("signature")
     one.signature = AUTHOR.private_key.sign(b"libp2p-pubsub:" + one.SerializeToString())
-    assert flaw_of(one) is None
+    assert error_of(one) is None
 
 
 def test_what_go_passes_on_is_not_blamed_on_who_brings_it() -> None:
@@ -63,9 +63,9 @@ def test_what_go_passes_on_is_not_blamed_on_who_brings_it() -> None:
         strange,
         of_small_order(),
     ):
-        flaw = flaw_of(one)
-        assert flaw is not None
-        assert not flaw.relay_to_blame, flaw
+        error = error_of(one)
+        assert error is not None
+        assert not error.relay_to_blame, error
 
 
 def of_small_order() -> rpc_pb2.Message:
@@ -91,21 +91,21 @@ def test_what_go_refuses_is_blamed_on_who_brings_it() -> None:
     cut.signature = cut.signature[:-1]
     another.key = AUTHOR.public_key.serialize()
     for one in (tampered, unsigned, cut, another, message(from_id=b""), message(from_id=b"x" * 400)):
-        flaw = flaw_of(one)
-        assert flaw is not None
-        assert flaw.relay_to_blame, flaw
+        error = error_of(one)
+        assert error is not None
+        assert error.relay_to_blame, error
 
 
 async def test_a_relay_is_not_put_out_for_what_it_relays() -> None:
     """Twenty-one tiny messages, well signed by somebody, banned every honest Go peer that passed them on."""
-    async with pair(fault_budget=3) as (alice, bob):
+    async with pair(misbehaviour_budget=3) as (alice, bob):
         rpc = rpc_pb2.RPC(publish=[message(seqno=LONG + b"%d" % number) for number in range(10)])
         stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         await stream.write(frame(rpc.SerializeToString()))
         await stream.write(frame(rpc_pb2.RPC(publish=[message(data=b"good")]).SerializeToString()))
         await until(lambda: bob.of(ReceivedBroadcast))
         assert [event.payload for event in bob.of(ReceivedBroadcast)] == [b"good"]
-        assert bob.network.faults() == {}
+        assert bob.network.misbehaviours() == {}
 
 
 async def test_an_author_who_brings_its_own_is_charged() -> None:
@@ -113,7 +113,7 @@ async def test_an_author_who_brings_its_own_is_charged() -> None:
         host = alice.network._host
         own = KeyPair(host.get_private_key(), host.get_public_key())
         one = message(own, seqno=LONG)
-        assert flaw_of(one) == MessageError("a message without a proper number or author", False)
+        assert error_of(one) == MessageError("a message without a proper number or author", False)
         stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         await stream.write(frame(rpc_pb2.RPC(publish=[one]).SerializeToString()))
-        await until(lambda: bob.network.faults() == {alice.id: 1})
+        await until(lambda: bob.network.misbehaviours() == {alice.id: 1})

@@ -16,16 +16,16 @@ from libp2p.peer.id import ID
 
 from betar_tui.errors import DecodeError
 from betar_tui.ipld.protobuf import write_bytes
-from betar_tui.p2p.bitswap.engine import LOOKUP_BATCH, OUTSTANDING_PRESENCES, TURN, Bitswap
+from betar_tui.p2p.bitswap.engine import BYTES_PER_TURN, LOOKUP_BATCH, MAX_QUEUED_PRESENCES, Bitswap
 from betar_tui.p2p.bitswap.messages import (
     PROTOCOLS,
     V10,
     V11,
     V12,
     Block,
-    Entry,
     Message,
     Presence,
+    WantlistEntry,
     decode,
     encode,
 )
@@ -148,7 +148,7 @@ async def test_old_protocol_versions_are_served_on_our_own_stream(protocol: str)
         alice.network._host.set_stream_handler(protocol, collect)  # type: ignore[arg-type]
         cid = bob.shelf.put(b"for an old peer")
         stream = await raw_stream(alice, bob.id, protocol)
-        await stream.write(frame(encode(Message([Entry(cid)]), protocol)))
+        await stream.write(frame(encode(Message([WantlistEntry(cid)]), protocol)))
         await until(lambda: got)
         assert bytes(got[0].blocks[0].data) == b"for an old peer"
         answer = Message(blocks=[Block(cid[:4], b"for an old peer")])
@@ -185,11 +185,11 @@ async def test_a_want_list_without_end_is_cut() -> None:
     async with pair() as (alice, bob):
         stream = await raw_stream(alice, bob.id, V12)
         for part in range(3):
-            entries = [Entry(cid_for(b"%d/%d" % (part, number))) for number in range(4000)]
+            entries = [WantlistEntry(cid_for(b"%d/%d" % (part, number))) for number in range(4000)]
             await stream.write(frame(encode(Message(entries))))
         ledgers = bob.network._bitswap._ledgers
         last = cid_for(b"0/0")
-        await stream.write(frame(encode(Message([Entry(last, cancel=True)]))))
+        await stream.write(frame(encode(Message([WantlistEntry(last, cancel=True)]))))
         await until(lambda: last not in ledgers._ledgers[alice.id].wants)
         assert len(ledgers._ledgers[alice.id].wants) == 4096 - 1
         cid = bob.shelf.put(b"others are served all the same")
@@ -210,22 +210,22 @@ async def test_a_peer_that_asks_and_never_reads_holds_little() -> None:
         link = bob.network._bitswap._links[alice.id]
         cid = bob.shelf.put(b"x" * 5000)
         stream = await raw_stream(alice, bob.id, V12)
-        wants = [Entry(cid_for(b"%d" % number), have=True, send_dont_have=True) for number in range(4000)]
+        wants = [WantlistEntry(cid_for(b"%d" % number), have=True, send_dont_have=True) for number in range(4000)]
         bitswap, taken = bob.network._bitswap, []
-        take_in, ledgers = bitswap._take_in, bitswap._ledgers
+        take_in, ledgers = bitswap._process, bitswap._ledgers
 
         async def counted(peer: str, message: Message) -> None:
             await take_in(peer, message)
             taken.append(message)
 
-        bitswap._take_in = counted  # type: ignore[method-assign]
+        bitswap._process = counted  # type: ignore[method-assign]
         for round_ in range(1, 9):
-            await stream.write(frame(encode(Message([*wants, Entry(cid, have=True)]))))
+            await stream.write(frame(encode(Message([*wants, WantlistEntry(cid, have=True)]))))
             await until(lambda: link.stream)
             link.stream.muxed_stream.send_window = 0  # type: ignore[union-attr]  # as if it were full: it holds 4 MiB
             # All that was asked by then is answered, or waits for room.
             await until(lambda: len(taken) >= round_ and (link.full or not ledgers._ledgers[alice.id].lookups))  # noqa: B023
-        assert 4000 < len(link.presences) <= OUTSTANDING_PRESENCES + LOOKUP_BATCH
+        assert 4000 < len(link.presences) <= MAX_QUEUED_PRESENCES + LOOKUP_BATCH
         other = bob.shelf.put(b"others are served")
         async with peer("carol") as carol:
             await meet(carol, bob)
@@ -239,7 +239,9 @@ async def test_no_link_is_made_for_a_peer_that_is_gone() -> None:
         bob.network.want([cid_for(b"never")], gone)
         await bob.network.disconnect(gone)
         await until(lambda: not bitswap._links)
-        await bitswap._take_in(gone, Message([Entry(cid_for(b"x"))], presences=[Presence(cid_for(b"never"), True)]))
+        await bitswap._process(
+            gone, Message([WantlistEntry(cid_for(b"x"))], presences=[Presence(cid_for(b"never"), True)])
+        )
         bitswap.peer_up(gone, PROTOCOLS)
         bitswap.announce(cid_for(b"x"))
         assert not bitswap._links
@@ -318,5 +320,5 @@ async def test_others_get_their_turn_while_large_messages_are_read() -> None:
             nursery.start_soon(other)
             await bitswap.handle(stream)  # type: ignore[arg-type]
             nursery.cancel_scope.cancel()
-    assert turns >= count // (TURN // size + 1) - 1
+    assert turns >= count // (BYTES_PER_TURN // size + 1) - 1
     assert charges == []

@@ -72,7 +72,7 @@ async def test_a_lost_peer_is_redialled_when_it_is_back() -> None:
             await meet(alice, bob)
             listen = (bob.network.addrs[0].partition("/p2p/")[0],)
         await until(lambda: not alice.network.connections())
-        pages = alice.network._dialer.book._pages
+        pages = alice.network._dialer.address_book._entries
         await until(lambda: pages[bob.id].failures)  # an attempt to dial it has failed
         async with peer("bob", listen=listen, listen_explicit=True) as bob:
             await until(lambda: alice.network.topic_peers() == (bob.id,))
@@ -100,7 +100,7 @@ async def test_a_disconnected_peer_is_not_redialled() -> None:
         await until(lambda: not alice.network.connections())
         await trio.testing.wait_all_tasks_blocked()
         assert not alice.network.connections()
-        assert alice.network._dialer.book.next_due(lambda peer: False) == math.inf
+        assert alice.network._dialer.address_book.next_due(lambda peer: False) == math.inf
 
 
 async def test_dialling_loopback_costs_milliseconds() -> None:

@@ -12,7 +12,7 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui.errors import NetworkError
-from betar_tui.p2p.adaptations.pubsub import DELIVERIES_KEPT, SeenMessages
+from betar_tui.p2p.adaptations.pubsub import MAX_DELIVERIES, SeenMessages
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.types import (
     MARKET_TOPIC,
@@ -82,7 +82,7 @@ async def test_what_is_refused_is_neither_delivered_nor_forwarded() -> None:
             assert [event.payload for event in one.of(ReceivedBroadcast)] == [b"good"]
         # Its author sent it to us: it is penalized. That we failed to look at another is not.
         assert [event.peer for event in bob.of(Misbehaviour)] == [alice.id]
-        assert bob.network.faults() == {alice.id: 1}
+        assert bob.network.misbehaviours() == {alice.id: 1}
         await bob.network.broadcast(b"bad")  # one's own is one's own business
         await until(lambda: len(carol.of(ReceivedBroadcast)) == 2)
 
@@ -95,7 +95,7 @@ async def test_who_forwards_what_is_refused_is_not_charged() -> None:
             await alice.network.broadcast(payload)
         await until(lambda: carol.of(ReceivedBroadcast))
         assert [event.payload for event in carol.of(ReceivedBroadcast)] == [b"good"]
-        assert carol.network.faults() == {}
+        assert carol.network.misbehaviours() == {}
 
 
 def refusing(payload: bytes) -> bool:
@@ -185,11 +185,11 @@ async def test_peers_are_in_each_others_mesh_as_soon_as_they_have_met() -> None:
 
 async def test_what_the_router_remembers_is_bounded() -> None:
     async with pair() as (alice, bob):
-        for number in range(DELIVERIES_KEPT * 2):
+        for number in range(MAX_DELIVERIES * 2):
             await alice.network.broadcast(b"%d" % number)
-        await until(lambda: len(bob.of(ReceivedBroadcast)) == DELIVERIES_KEPT * 2)
+        await until(lambda: len(bob.of(ReceivedBroadcast)) == MAX_DELIVERIES * 2)
         router = bob.network._gossip._router
-        assert len(router.recent_message_deliveries["betar/marketplace/crdt"]) == DELIVERIES_KEPT
+        assert len(router.recent_message_deliveries["betar/marketplace/crdt"]) == MAX_DELIVERIES
         assert router.heartbeat_interval == bob.network._timing.heartbeat
 
 

@@ -205,7 +205,7 @@ async def test_a_fault_that_quotes_megabytes_is_told_in_a_line(caplog: pytest.Lo
         await until(lambda: bob.of(Misbehaviour))
         bob.network.penalize(alice.id, "y" * 2_000_000)
         await until(lambda: len(bob.of(Misbehaviour)) == 2)
-        assert {len(event.what) for event in bob.of(Misbehaviour)} == {MAX_TEXT}
+        assert {len(event.reason) for event in bob.of(Misbehaviour)} == {MAX_TEXT}
         assert max(len(record.getMessage()) for record in caplog.records) < 1000
 
 

@@ -150,7 +150,7 @@ async def test_a_handler_that_cannot_decode_charges_the_sender() -> None:
 
 
 async def test_thousands_of_faults_in_one_message_are_two_events_and_end_the_reading() -> None:
-    async with pair(fault_budget=20) as (alice, bob):
+    async with pair(misbehaviour_budget=20) as (alice, bob):
         rpc = rpc_pb2.RPC()
         for number in range(2000):
             rpc.publish.extend(signed(alice, signature=b"s" * 64, seqno=b"%08d" % number).publish)
@@ -159,8 +159,8 @@ async def test_thousands_of_faults_in_one_message_are_two_events_and_end_the_rea
         await until(lambda: bob.of(PeerDisconnected))
         await still_fine(bob)
         assert len(bob.of(Misbehaviour)) == 2
-        assert "19 more" in bob.of(Misbehaviour)[1].what
-        assert bob.network.faults() == {alice.id: 21}
+        assert "19 more" in bob.of(Misbehaviour)[1].reason
+        assert bob.network.misbehaviours() == {alice.id: 21}
 
 
 async def test_garbage_on_the_port_stops_nothing() -> None:
@@ -177,11 +177,11 @@ async def test_garbage_on_the_port_stops_nothing() -> None:
 
 
 async def test_too_many_faults_put_a_peer_out_for_a_while() -> None:
-    async with pair(fault_budget=3) as (alice, bob):
+    async with pair(misbehaviour_budget=3) as (alice, bob):
         for number in range(4):
             bob.network.penalize(alice.id, f"reason {number}")
         await until(lambda: bob.of(PeerDisconnected))
-        assert bob.network.faults()[alice.id] == 4
+        assert bob.network.misbehaviours()[alice.id] == 4
         await until(lambda: not alice.network.connections())
         with suppress(NetworkError):  # refused, or closed at once
             await alice.network.connect(bob.network.addrs[0])

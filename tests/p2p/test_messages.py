@@ -14,11 +14,11 @@ from betar_tui.errors import DecodeError
 from betar_tui.ipld.cid import aliases, is_supported, of_prefixed, prefix_of
 from betar_tui.ipld.protobuf import write_bytes
 from betar_tui.p2p.bitswap import messages
-from betar_tui.p2p.bitswap.messages import V10, V11, Block, Entry, Message, Presence, decode, encode
+from betar_tui.p2p.bitswap.messages import V10, V11, Block, Message, Presence, WantlistEntry, decode, encode
 
 CIDS = st.binary(min_size=1, max_size=64)
 ENTRIES = st.builds(
-    Entry,
+    WantlistEntry,
     cid=CIDS,
     priority=st.integers(-(2**31), 2**31 - 1),
     cancel=st.booleans(),
@@ -119,7 +119,7 @@ def test_what_makes_no_sense_is_refused(raw: bytes) -> None:
 
 
 def test_caps() -> None:
-    entries = [Entry(b"%d" % number) for number in range(messages.MAX_ENTRIES + 10)]
+    entries = [WantlistEntry(b"%d" % number) for number in range(messages.MAX_ENTRIES + 10)]
     decoded = decode(encode(Message(entries)))
     assert len(decoded.entries) == messages.MAX_ENTRIES
     with pytest.raises(DecodeError):
@@ -160,7 +160,7 @@ def test_empty_parts_are_counted_like_others(empty: bytes) -> None:
 
 def test_the_longest_wantlist_that_boxo_sends_is_read() -> None:
     """It fills 2 MiB; of its entries we read as many as ever."""
-    entry = encode(Message([Entry(bytes(36), have=True, send_dont_have=True, cancel=True)]))
+    entry = encode(Message([WantlistEntry(bytes(36), have=True, send_dont_have=True, cancel=True)]))
     raw = write_bytes(1, entry[2:] * ((2 << 20) // len(entry[2:])))
     assert len(decode(raw).entries) == messages.MAX_ENTRIES
 

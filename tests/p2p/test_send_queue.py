@@ -6,7 +6,7 @@ import trio
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.rpc_queue import PriorityQueue
 
-from betar_tui.p2p.adaptations.send_queue import BYTES, RPCS, SendQueue
+from betar_tui.p2p.adaptations.send_queue import MAX_BYTES, MAX_RPCS, SendQueue
 from betar_tui.p2p.types import ReceivedBroadcast
 from tests.p2p.peers import pair, until
 
@@ -19,10 +19,10 @@ def rpc(size: int, mark: int = 0) -> rpc_pb2.RPC:
 
 def test_either_limit_leaves_the_newest_out() -> None:
     queue = SendQueue(PriorityQueue())
-    assert sum(queue.push(rpc(1, number)) for number in range(RPCS + 10)) == RPCS
+    assert sum(queue.push(rpc(1, number)) for number in range(MAX_RPCS + 10)) == MAX_RPCS
     queue = SendQueue(PriorityQueue())
     kept = sum(queue.push(rpc(LARGE, number), priority=bool(number % 2)) for number in range(100))
-    assert kept == BYTES // rpc(LARGE, 10).ByteSize()
+    assert kept == MAX_BYTES // rpc(LARGE, 10).ByteSize()
     assert queue.push(rpc(10))  # there is room for small ones still
     while queue.pop() is not None:
         pass
@@ -50,7 +50,7 @@ async def test_what_piles_up_for_a_neighbour_that_takes_nothing_is_bounded() -> 
             for number in range(40):
                 await alice.network.broadcast(bytes(LARGE) + b"%d" % number)
             waiting = sum(each.ByteSize() for each in (*queue._queue._non_priority, *queue._queue._priority))
-            assert waiting <= BYTES
+            assert waiting <= MAX_BYTES
         with trio.fail_after(20):
             await pubsub.flush()
         await alice.network.broadcast(b"the end")

@@ -35,14 +35,14 @@ TEST = TProtocol("/test/bulk")
 def sent(connection: LiveYamux, stream_id: int, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The frames that go out for a stream from now on, data and window updates."""
     frames: list[bytes] = []
-    write = connection.meter.write
+    write = connection.counted.write
 
     async def watched(data: bytes) -> None:
         if int.from_bytes(data[4:8], "big") == stream_id:
             frames.append(data[:12])
         await write(data)
 
-    monkeypatch.setattr(connection.meter, "write", watched)
+    monkeypatch.setattr(connection.counted, "write", watched)
     return frames
 
 
@@ -143,11 +143,11 @@ async def test_a_peer_that_sends_beyond_its_window_is_cut_off_and_charged() -> N
             await raw(stream, told // 8)
         await raw(stream, told % 8)
         await until(lambda: unread(bob, alice) == told)
-        assert bob.network.faults() == {}
+        assert bob.network.misbehaviours() == {}
         await raw(stream, 1)
         await until(lambda: bob.of(PeerDisconnected))
-        assert bob.network.faults() == {alice.id: 1}
-        assert "window" in bob.of(Misbehaviour)[0].what
+        assert bob.network.misbehaviours() == {alice.id: 1}
+        assert "window" in bob.of(Misbehaviour)[0].reason
 
 
 async def test_what_was_read_but_not_told_of_is_no_room() -> None:
@@ -167,7 +167,7 @@ async def test_what_was_read_but_not_told_of_is_no_room() -> None:
         await until(lambda: unread(bob, alice) == told - 1000)
         await raw(stream, 1)
         await until(lambda: bob.of(PeerDisconnected))
-        assert bob.network.faults() == {alice.id: 1}
+        assert bob.network.misbehaviours() == {alice.id: 1}
 
 
 @pytest.mark.parametrize("ending", ["finished", "reset", "open"])
@@ -192,7 +192,7 @@ async def test_what_comes_for_a_stream_whose_handler_is_done_is_not_kept(ending:
         await alice.network.broadcast(b"after them")
         await until(lambda: bob.of(ReceivedBroadcast))
         await until(lambda: unread(bob, alice) == 0)
-        assert bob.network.faults() == {}
+        assert bob.network.misbehaviours() == {}
 
 
 @pytest.mark.parametrize("flags", [0, FLAG_SYN, FLAG_ACK])
@@ -202,7 +202,7 @@ async def test_a_frame_larger_than_any_window_is_not_awaited(flags: int) -> None
         stream = await raw_stream(alice, bob.id, TEST)
         await raw(stream, 1, flags, announced=DEFAULT_WINDOW_SIZE + 1)
         await until(lambda: bob.of(PeerDisconnected))
-        assert bob.network.faults() == {alice.id: 1}
+        assert bob.network.misbehaviours() == {alice.id: 1}
 
 
 async def test_room_that_was_told_of_is_not_told_of_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,15 +212,15 @@ async def test_room_that_was_told_of_is_not_told_of_again(monkeypatch: pytest.Mo
         stream: Any = (await raw_stream(alice, bob.id, TEST)).muxed_stream
         connection = stream.conn
         scope = trio.CancelScope()
-        write = connection.meter.write
+        write = connection.counted.write
 
         async def written_and_cancelled(data: bytes) -> None:
             await write(data)
             scope.cancel()
 
-        monkeypatch.setattr(connection.meter, "write", written_and_cancelled)
+        monkeypatch.setattr(connection.counted, "write", written_and_cancelled)
         with scope:
-            await connection._tell_room(stream, stream.stream_id, 1000, DEFAULT_WINDOW_SIZE)
+            await connection._grant(stream, stream.stream_id, 1000, DEFAULT_WINDOW_SIZE)
         assert scope.cancelled_caught
         assert connection._credit[stream][0] == 0
 
@@ -253,7 +253,7 @@ async def test_a_reader_that_is_cancelled_all_the_time_costs_its_sender_nothing(
                 await stream.write(bytes(50_000))
             await stream.close()
             await done.wait()
-        assert bob.network.faults() == {}
+        assert bob.network.misbehaviours() == {}
 
 
 @pytest.mark.parametrize("protocol", ["/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0"])
@@ -261,7 +261,7 @@ async def test_a_reader_that_is_cancelled_all_the_time_costs_its_sender_nothing(
 async def test_an_identify_stream_that_its_peer_does_not_end_is_reset(
     protocol: str, talks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identify, "PATIENCE", 60.0 if talks else 0.1)
+    monkeypatch.setattr(identify, "END_TIMEOUT", 60.0 if talks else 0.1)
     async with pair() as (alice, bob):
         stream = await raw_stream(alice, bob.id, protocol)
         if protocol.endswith("push/1.0.0"):
@@ -275,7 +275,7 @@ async def test_an_identify_stream_that_its_peer_does_not_end_is_reset(
                 except StreamEOF:
                     await trio.lowlevel.checkpoint()
         await until(lambda: unread(bob, alice) == 0)
-        assert bob.network.faults() == {}
+        assert bob.network.misbehaviours() == {}
 
 
 @settings(max_examples=50, deadline=None)

@@ -91,7 +91,7 @@ async def test_empty_rpcs_are_passed_over_and_a_stream_of_them_is_ended(monkeypa
         assert bob.of(Misbehaviour) == []
         await stream.write(bytes(101))
         await until(lambda: bob.of(Misbehaviour))
-        assert "empty" in bob.of(Misbehaviour)[0].what
+        assert "empty" in bob.of(Misbehaviour)[0].reason
 
 
 def test_few_addresses_are_parsed_and_none_that_is_too_long_to_be_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,27 +132,33 @@ async def test_of_many_pushes_the_first_and_the_newest_are_looked_at(
     async with trio.open_nursery() as nursery:
         for number in range(50):
             message = Identify(agent_version=f"{number}").SerializeToString()
-            nursery.start_soon(identifier._look_at, "chatty", message, connection)
+            nursery.start_soon(identifier._learn_from_push, "chatty", message, connection)
             await trio.testing.wait_all_tasks_blocked()
         nursery.start_soon(
-            identifier._look_at, "other", Identify(agent_version="quiet").SerializeToString(), connection
+            identifier._learn_from_push, "other", Identify(agent_version="quiet").SerializeToString(), connection
         )
     assert looks == [("chatty", "0", 0.0), ("other", "quiet", 0.0), ("chatty", "49", identify.PUSH_PAUSE)]
     assert len(parsed) == 3
     for _ in range(100):
-        await identifier._look_at("later", Identify(agent_version="x").SerializeToString(), connection)
-    assert set(identifier._next_look) == {"later"}
+        await identifier._learn_from_push("later", Identify(agent_version="x").SerializeToString(), connection)
+    assert set(identifier._next_parse) == {"later"}
     assert not identifier._pushed
     # What waits when its connection goes is older than what the peer says on the next one.
     looks.clear()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(identifier._look_at, "later", Identify(agent_version="old").SerializeToString(), connection)
+        nursery.start_soon(
+            identifier._learn_from_push, "later", Identify(agent_version="old").SerializeToString(), connection
+        )
         await trio.testing.wait_all_tasks_blocked()
         connection.is_closed = True
     assert looks == []
     other: Any = Connection()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(identifier._look_at, "later", Identify(agent_version="first").SerializeToString(), other)
+        nursery.start_soon(
+            identifier._learn_from_push, "later", Identify(agent_version="first").SerializeToString(), other
+        )
         await trio.testing.wait_all_tasks_blocked()
-        nursery.start_soon(identifier._look_at, "later", Identify(agent_version="2").SerializeToString(), connection)
+        nursery.start_soon(
+            identifier._learn_from_push, "later", Identify(agent_version="2").SerializeToString(), connection
+        )
     assert [agent for _, agent, _ in looks] == ["first"]

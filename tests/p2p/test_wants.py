@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from betar_tui.p2p.bitswap.ledger import Ledgers
-from betar_tui.p2p.bitswap.messages import Entry
+from betar_tui.p2p.bitswap.messages import WantlistEntry
 from betar_tui.p2p.bitswap.wants import Wants
 
 A, B, C = "alice", "bob", "carol"
@@ -21,16 +21,16 @@ def wants(*peers: str, per_peer: int = 512) -> Wants:
     return planner
 
 
-def block(cid: bytes) -> Entry:
-    return Entry(cid, have=False, send_dont_have=True)
+def block(cid: bytes) -> WantlistEntry:
+    return WantlistEntry(cid, have=False, send_dont_have=True)
 
 
-def have(cid: bytes) -> Entry:
-    return Entry(cid, have=True, send_dont_have=True)
+def have(cid: bytes) -> WantlistEntry:
+    return WantlistEntry(cid, have=True, send_dont_have=True)
 
 
-def cancel(cid: bytes) -> Entry:
-    return Entry(cid, cancel=True)
+def cancel(cid: bytes) -> WantlistEntry:
+    return WantlistEntry(cid, cancel=True)
 
 
 def test_the_announcer_alone_is_asked_for_the_block() -> None:
@@ -316,11 +316,11 @@ class AnyOrder(RuleBasedStateMachine):
         if self.wanted:
             assert self.planner.next_deadline() < float("inf")
         for state in self.planner._peers.values():
-            assert len(state.open) <= 3
-            assert {*state.open, *state.spoken, *state.guesses} <= self.wanted
-            assert sum(state.open.values()) <= 1
-            assert not (state.spoken.keys() | state.open.keys()) & state.guesses.keys()
-            assert not state.spoken.keys() & state.open.keys()
+            assert len(state.unanswered) <= 3
+            assert {*state.unanswered, *state.announced, *state.guesses} <= self.wanted
+            assert sum(state.unanswered.values()) <= 1
+            assert not (state.announced.keys() | state.unanswered.keys()) & state.guesses.keys()
+            assert not state.announced.keys() & state.unanswered.keys()
         for peer, told in self.lists.items():
             # An entry in a peer's list is still wanted, or its cancel waits to be sent.
             waiting = self.planner._peers[peer].cancels
@@ -336,10 +336,10 @@ def test_a_ledger_answers_as_boxo_does() -> None:
     small, large = b"s" * 10, b"l" * 5000
     cid = {name: b"\x01\x70\x12\x20" + name.encode().ljust(32, b"_") for name in ("small", "large", "none", "quiet")}
     entries = [
-        Entry(cid["small"], have=True, send_dont_have=True),
-        Entry(cid["large"], have=True),
-        Entry(cid["none"], send_dont_have=True),
-        Entry(cid["quiet"]),
+        WantlistEntry(cid["small"], have=True, send_dont_have=True),
+        WantlistEntry(cid["large"], have=True),
+        WantlistEntry(cid["none"], send_dont_have=True),
+        WantlistEntry(cid["quiet"]),
     ]
     assert ledgers.receive(A, entries, False)
     asked = ledgers.take_lookups(A, 10)
@@ -356,7 +356,7 @@ def test_a_ledger_answers_as_boxo_does() -> None:
 def test_what_a_full_ledger_cannot_keep_is_answered_all_the_same() -> None:
     ledgers = Ledgers(max_wants=2)
     cids = [b"\x01\x70\x12\x20" + b"%032d" % number for number in range(6)]
-    ledgers.receive(A, [Entry(cid, send_dont_have=True) for cid in cids], False)
+    ledgers.receive(A, [WantlistEntry(cid, send_dont_have=True) for cid in cids], False)
     asked = ledgers.take_lookups(A, 10)
     assert list(asked) == cids[:4], "as much again may wait for its answer"
     blocks, presences = ledgers.answer(A, asked, {cids[3]: b"held"})
@@ -370,15 +370,15 @@ def test_what_a_full_ledger_cannot_keep_is_answered_all_the_same() -> None:
 def test_what_exceeds_a_ledger_may_be_asked_for_otherwise_cancelled_or_replaced() -> None:
     ledgers = Ledgers(max_wants=1)
     cid = b"\x01\x70\x12\x20" + b"%032d" % 7
-    ledgers.receive(A, [Entry(X), Entry(cid, have=True)], False)
-    ledgers.receive(A, [Entry(X, cancel=True), Entry(cid)], False)
+    ledgers.receive(A, [WantlistEntry(X), WantlistEntry(cid, have=True)], False)
+    ledgers.receive(A, [WantlistEntry(X, cancel=True), WantlistEntry(cid)], False)
     blocks, presences = ledgers.answer(A, ledgers.take_lookups(A, 10), {cid: b"l" * 5000})
     assert (len(blocks), presences) == (1, []), "the block, though it only asked whether it is here before"
-    ledgers.receive(A, [Entry(X), Entry(Y)], False)
-    ledgers.receive(A, [Entry(Y, cancel=True)], False)
+    ledgers.receive(A, [WantlistEntry(X), WantlistEntry(Y)], False)
+    ledgers.receive(A, [WantlistEntry(Y, cancel=True)], False)
     assert list(ledgers.take_lookups(A, 10)) == [X]
-    ledgers.receive(A, [Entry(Y)], False)
-    ledgers.receive(A, [Entry(cid)], True)
+    ledgers.receive(A, [WantlistEntry(Y)], False)
+    ledgers.receive(A, [WantlistEntry(cid)], True)
     assert list(ledgers.take_lookups(A, 10)) == [cid]
 
 
@@ -396,18 +396,18 @@ def test_two_of_ours_get_a_block_past_more_invented_ones_than_a_ledger_keeps() -
         for _ in blocks:
             assert planner.received(A, cids[-1], 0.1)
     assert cids[-1] not in planner
-    assert not planner._peers[A].open
+    assert not planner._peers[A].unanswered
 
 
 def test_a_full_wantlist_replaces_and_a_cancel_removes() -> None:
     ledgers = Ledgers()
-    ledgers.receive(A, [Entry(X), Entry(Y)], False)
-    ledgers.receive(A, [Entry(Y)], True)
+    ledgers.receive(A, [WantlistEntry(X), WantlistEntry(Y)], False)
+    ledgers.receive(A, [WantlistEntry(Y)], True)
     assert ledgers.arrived(X) == ()
     assert ledgers.arrived(Y) == (A,)
-    ledgers.receive(A, [Entry(Y, cancel=True)], False)
+    ledgers.receive(A, [WantlistEntry(Y, cancel=True)], False)
     assert not ledgers._ledgers[A].wants
     assert ledgers.take_lookups(A, 10) == {}
-    ledgers.receive(A, [Entry(X)], False)
+    ledgers.receive(A, [WantlistEntry(X)], False)
     ledgers.forget(A)
     assert ledgers.arrived(X) == ()

@@ -75,8 +75,8 @@ async def test_thousands_of_heads_are_announced_and_taken_in_parts(tmp_path):
         assert b.online.announce(list(b._writer.replica.heads)) == 1
         await a.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(b, "good"), what="a listing after them")
-        assert b.online._network.faults() == {}
-        assert a.online._network.faults() == {}
+        assert b.online._network.misbehaviours() == {}
+        assert a.online._network.misbehaviours() == {}
 
 
 async def test_wants_that_nobody_can_fill_give_way_to_others(tmp_path, monkeypatch):
@@ -130,7 +130,7 @@ async def test_a_neighbour_is_not_blamed_for_what_it_passes_on(tmp_path):
             await bad.online._network.broadcast(encode_broadcast([Head(cid.of(twisted), twisted)]))
         await b.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(c, "good"), what="the neighbour is still heard")
-        assert b.peer_id not in c.online._network.faults()
+        assert b.peer_id not in c.online._network.misbehaviours()
 
 
 async def shown(node, name):

@@ -17,7 +17,7 @@ from betar_tui.p2p.keys import is_sane
 class CheckedXX(PatternXX):
     """The XX pattern. A peer whose key may not be parsed is refused before it is.
 
-    py-libp2p 0.8.1: the key is parsed before the signature that proves it, for anybody who opens a TCP connection
+    py-libp2p 0.8.1: the key is parsed before the signature that proves it, for everyone that opens a TCP connection
     (docs/py-libp2p.md#connections).
     """
 

@@ -1,9 +1,10 @@
 """Gossip on one topic: py-libp2p's GossipSub, made to survive hostile input and to deliver everything.
 
-Theory: `Pubsub` reads a peer's RPCs and keeps who subscribed; `GossipSub` decides whom to forward to. `TopicPubsub`
-replaces the reading and the acceptance of messages (that is where a peer could end the process), keeps subscriptions
-per stream, and hands each new message to `deliver` at once, in order, without a queue. `TopicRouter` keeps what grows
-bounded. `Gossip` puts both together and is what the rest of the room uses.
+Theory: the library's `Pubsub` reads the RPCs of peers and records their subscriptions; its `GossipSub` decides which
+peers to forward to. `TopicPubsub` replaces the reading and the acceptance of messages (that is where a peer could end
+the process), keeps subscriptions per stream, and hands each new message to `deliver` at once, in order, without a
+queue. `TopicRouter` bounds the router's bookkeeping. `p2p.gossip` puts both together. The behaviours that are adapted
+here are described in docs/py-libp2p.md#gossip and docs/py-libp2p.md#failures-that-end-the-run.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from libp2p.pubsub.pubsub import Pubsub
 from betar_tui.concurrency import FastLock
 from betar_tui.errors import DecodeError
 from betar_tui.p2p.adaptations.send_queue import SendQueue
-from betar_tui.p2p.authorship import flaw_of
+from betar_tui.p2p.authorship import error_of
 from betar_tui.p2p.frames import FrameReader
 from betar_tui.p2p.guard import Penalize, has_ended, quiet_reset
 
@@ -38,15 +39,17 @@ log = logging.getLogger(__name__)
 # 1.1.0 first: it costs half the CPU of 1.2.0 here. 1.0.0 for old peers.
 PROTOCOLS = ("/meshsub/1.1.0", "/meshsub/1.2.0", "/meshsub/1.0.0")
 MAX_RPC = 1 << 20
+"""Maximum bytes of an RPC."""
 MAX_MESSAGES_PER_RPC = 5000
 MAX_SUBSCRIPTIONS = 64
 MAX_EMPTY = 1000
-"""Empty RPCs in a row; Go sends none."""
-MESSAGES = 8
-"""So many, each a signature to check, may be handled between two turns of the loop."""
+"""Maximum empty RPCs in a row; Go sends none."""
+MESSAGES_PER_TURN = 8
+"""Maximum messages, each with a signature to check, between two turns of the event loop."""
 SEEN_SECONDS = 120.0
-SEEN_LIMIT = 50_000
-DELIVERIES_KEPT = 64
+"""Seconds for which the id of a message is remembered."""
+MAX_SEEN = 50_000
+MAX_DELIVERIES = 64
 
 Deliver = Callable[[str, str, bytes], None]
 Accept = Callable[[bytes], bool]
@@ -68,7 +71,7 @@ class SeenMessages:
         self._seen: OrderedDict[bytes, float] = OrderedDict()
 
     def add(self, key: bytes) -> bool:
-        """Remember `key`; whether it is new."""
+        """Remember `key`. Returns whether it is new."""
         new = not self.has(key)
         self._seen[key] = self._clock() + self._ttl
         self._seen.move_to_end(key)
@@ -103,28 +106,29 @@ class TopicRouter(GossipSub):
             gossip_history=5,
             # py-libp2p 0.8.1: adaptive gossip may stretch the heartbeat to a minute.
             adaptive_gossip_enabled=False,
-            # py-libp2p 0.8.1: more than ten messages a second from one neighbour, ourselves included, are dropped.
+            # py-libp2p 0.8.1: more than ten messages a second from one neighbour, or from this peer, are dropped.
             spam_protection_enabled=False,
             # py-libp2p 0.8.1: it grafts more peers until three IP addresses are in the mesh, which no test or LAN has.
             eclipse_protection_enabled=False,
             px_peers_count=0,
         )
-        # py-libp2p 0.8.1: a time stamp per message is kept for ever once adaptive gossip is off.
-        deliveries: Any = defaultdict(lambda: deque(maxlen=DELIVERIES_KEPT))
+        # py-libp2p 0.8.1: a time stamp for each message is kept for ever once adaptive gossip is off.
+        deliveries: Any = defaultdict(lambda: deque(maxlen=MAX_DELIVERIES))
         self.recent_message_deliveries = deliveries
         # py-libp2p 0.8.1: the scorer's default thresholds gate nothing, but its bookkeeping grows with every peer.
         self.scorer = None
 
     def send_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, priority: bool = False) -> None:
-        # py-libp2p 0.8.1: every RPC carries our signed peer record, which its receivers verify each time, twice.
+        # py-libp2p 0.8.1: every RPC carries the sender's signed record, which its receivers verify each time, twice.
         rpc.ClearField("senderRecord")
         super().send_rpc(peer_id, rpc, priority)
 
     def _get_peers_to_send(
         self, topic_ids: Iterable[str], msg_forwarder: ID, origin: ID, msg_id: bytes | None = None
     ) -> Iterable[ID]:
-        # py-libp2p 0.8.1: what we publish goes to the mesh alone, so a peer that has just joined, or is backed off after
-        # a reconnect, hears nothing of it. So does Go unless it is told to flood; forwarding keeps to the mesh in any case.
+        # py-libp2p 0.8.1: a peer's own messages go to its mesh alone, so a peer that has just joined, or is backed off
+        # after a reconnect, misses them. Go does the same unless flooding is on; forwarding keeps to the mesh in any
+        # case.
         chosen = set(super()._get_peers_to_send(topic_ids, msg_forwarder, origin, msg_id))
         pubsub = self.pubsub
         if isinstance(pubsub, TopicPubsub) and msg_forwarder == pubsub.my_id:
@@ -146,7 +150,7 @@ class TopicPubsub(Pubsub):
         self._announced: dict[ID, dict[INetStream, set[str]]] = {}
         self.write_locks: weakref.WeakKeyDictionary[INetStream, FastLock] = weakref.WeakKeyDictionary()
         self._wrote = trio.Event()
-        self.penalize: Penalize = lambda peer, what: None
+        self.penalize: Penalize = lambda peer, reason: None
         self.banned: Callable[[str], bool] = lambda peer: False
         self.accept: Accept = lambda payload: True
         super().__init__(
@@ -158,9 +162,9 @@ class TopicPubsub(Pubsub):
             allowed_topics={topic},
         )
         self.seen_messages.stop()
-        self.seen_messages = cast(Any, SeenMessages(SEEN_SECONDS, SEEN_LIMIT))
-        # py-libp2p 0.8.1: numbers start at whole seconds, so that a peer restarted with the same key repeats numbers
-        # its neighbours have seen, and is ignored for a while.
+        self.seen_messages = cast(Any, SeenMessages(SEEN_SECONDS, MAX_SEEN))
+        # py-libp2p 0.8.1: sequence numbers start at whole seconds, so that a peer restarted with the same key repeats
+        # numbers that its neighbours have seen, and is ignored for a while.
         self.counter, self._checked = time.time_ns(), 0
 
     # Reading
@@ -200,7 +204,7 @@ class TopicPubsub(Pubsub):
             self.handle_subscription(peer, subscription)
         for message in rpc.publish:
             self._checked += 1
-            if not self._checked % MESSAGES:
+            if not self._checked % MESSAGES_PER_TURN:
                 await trio.lowlevel.checkpoint()
             if self.banned(str(peer)):  # its connections are being closed
                 return
@@ -210,45 +214,48 @@ class TopicPubsub(Pubsub):
             await self.router.handle_rpc(rpc, peer)
 
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
-        """Take in one message, from a neighbour or from us: check, deliver, forward.
+        """Check, deliver and forward one message, from a neighbour or from this peer.
+
+        A message that `accept` refuses is dropped; only its author is penalized for it, since Go forwards without
+        looking.
 
         py-libp2p 0.8.1: a garbage key in a message raises out of the signature check; a validator that raises ends
         the process and one that awaits lets a message through twice. Here nothing raises and nothing awaits in
-        between. What `accept` refuses is dropped, and penalized only if its author sent it: Go forwards without looking.
+        between.
         """
         if list(msg.topicIDs) != [self._topic]:
             return
-        ours = msg_forwarder == self.my_id
-        if self._is_msg_seen(msg) or (not ours and msg.from_id == self.my_id.to_bytes()):
+        own = msg_forwarder == self.my_id
+        if self._is_msg_seen(msg) or (not own and msg.from_id == self.my_id.to_bytes()):
             return
-        if not ours and (flaw := flaw_of(msg)) is not None:
-            if flaw.relay_to_blame or msg.from_id == msg_forwarder.to_bytes():
-                self.penalize(str(msg_forwarder), f"gossip: {flaw.what}")
+        if not own and (error := error_of(msg)) is not None:
+            if error.relay_to_blame or msg.from_id == msg_forwarder.to_bytes():
+                self.penalize(str(msg_forwarder), f"gossip: {error.reason}")
             return
         self._mark_msg_seen(msg)
-        if not ours:
+        if not own:
             author = ID(msg.from_id)
             accepted = self._accepts(msg.data)
             if not accepted:
                 if accepted is not None and author == msg_forwarder:
-                    self.penalize(str(author), "gossip: a payload that is no broadcast")
+                    self.penalize(str(author), "gossip: a payload that is not a broadcast")
                 return
             self._deliver(str(msg_forwarder), str(author), msg.data)
         await self.router.publish(msg_forwarder, msg)
 
     def _accepts(self, payload: bytes) -> bool | None:
-        """Whether a payload may pass; None when looking at it failed, which is our fault and nobody else's."""
+        """Whether a payload may pass; None when checking it failed, which is a defect here."""
         try:
             return self.accept(payload)
         except Exception:
-            log.exception("a broadcast could not be looked at")
+            log.exception("a broadcast could not be checked")
             return None
 
     # Writing
 
     async def write_msg(self, stream: INetStream, rpc_msg: rpc_pb2.RPC) -> bool:
-        # py-libp2p 0.8.1: replays for a new peer are written beside the peer's queue, on the same stream; when the
-        # window is short their pieces mix and the stream is garbage from then on.
+        # py-libp2p 0.8.1: replays for a new peer are written to the stream at the same time as the peer's queue; when
+        # the window is short their pieces mix and the stream is garbage from then on.
         try:
             async with self.write_locks.setdefault(stream, FastLock()):
                 return await super().write_msg(stream, rpc_msg)
@@ -257,7 +264,7 @@ class TopicPubsub(Pubsub):
             self._wrote = trio.Event()
 
     async def flush(self) -> None:
-        """Wait until all that was sent has been handed to the connections."""
+        """Wait until every queued RPC has been handed to its connection."""
         while any(map(len, self.peer_queues.values())) or any(lock.locked() for lock in self.write_locks.values()):
             await self._wrote.wait()
 
@@ -267,8 +274,8 @@ class TopicPubsub(Pubsub):
         return packet
 
     def send_hellos(self) -> None:
-        """Say again to every neighbour that we are subscribed: a remote py-libp2p that handled the end of an older
-        connection of ours after the start of the newer one has forgotten it."""
+        """Announce our subscription to every neighbour again: a remote py-libp2p that handled the end of our older
+        connection after the start of the newer one has forgotten it."""
         for peer in tuple(self.peers):
             cast(TopicRouter, self.router).send_rpc(peer, self.get_hello_packet())
 
@@ -287,8 +294,8 @@ class TopicPubsub(Pubsub):
             queue._queue = SendQueue(queue._queue)
         self._membership()
         if peer_id in self.members():
-            # py-libp2p 0.8.1: a peer whose subscription came before we could write to it waits for the next heartbeat to be
-            # in the mesh. Go sends what it writes to its mesh alone: that peer's broadcasts until then were lost.
+            # py-libp2p 0.8.1: a peer whose subscription came before it could be written to waits for the next heartbeat
+            # to be in the mesh. Go publishes to its mesh alone, so that peer's broadcasts would be lost until then.
             await cast(TopicRouter, self.router).on_peer_subscribed(peer_id, self._topic)
 
     # Membership
@@ -301,8 +308,8 @@ class TopicPubsub(Pubsub):
         self._membership()
 
     def _forget_all_subscriptions(self, peer_id: ID) -> None:
-        # py-libp2p 0.8.1: when an old connection of a peer dies, what it subscribed to on its new connection is
-        # forgotten with it, and never said again. What living streams announced is put back.
+        # py-libp2p 0.8.1: when an old connection of a peer dies, the peer's subscriptions on its new connection are
+        # forgotten with it, and never announced again. Those that living streams announced are put back.
         super()._forget_all_subscriptions(peer_id)
         for stream, topics in self._announced.get(peer_id, {}).items():
             if topics and not stream.muxed_conn.is_closed:
@@ -315,7 +322,7 @@ class TopicPubsub(Pubsub):
         self._membership()
 
     def members(self) -> set[ID]:
-        """Peers that are subscribed to the topic and that we can write to."""
+        """Peers that are subscribed to the topic and can be written to."""
         return self.peer_topics.get(self._topic, set()) & self.peers.keys()
 
     def _membership(self) -> None:

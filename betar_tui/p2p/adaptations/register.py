@@ -1,9 +1,9 @@
 """The register of adaptations: the attributes and behaviours of py-libp2p that this peer relies on or replaces.
 
-Every private attribute that is used, every method that is overridden and every attribute that is exchanged has its entry
-here; no file outside this package touches a private attribute of the library. `tests/p2p/test_adaptations.py` holds the
-entries against the installed version. docs/py-libp2p.md#register-of-adaptations tells how to read it when the version
-changes, and describes the behaviours under the headings that stand above the groups.
+Every private attribute that is used, every overridden method and every replaced attribute has an entry here; no file
+outside this package touches a private attribute of the library. `tests/p2p/test_adaptations.py` holds the
+entries against the installed version. docs/py-libp2p.md#register-of-adaptations says how to use it for a new version;
+the headings above the groups are those under which the document describes the behaviours.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ _ISSUES = "https://github.com/libp2p/py-libp2p/issues/"
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """`names` of `owner`, "libp2p.module" or "libp2p.module:Class", that the module `user` of betar_tui.p2p relies on or
-    replaces, because of `why`: the library's behaviour. `issue` is the upstream issue, where one is known."""
+    """Parts of the library that its documentation does not promise.
+
+    `names` are attributes of `owner` ("libp2p.module" or "libp2p.module:Class") that the module `user` of betar_tui.p2p
+    relies on or replaces. `why` is the library's behaviour; `issue` is the upstream issue, where one is known.
+    """
 
     owner: str
     names: tuple[str, ...]
@@ -38,13 +41,13 @@ REGISTER = (
     Adaptation("libp2p.host.basic_host:BasicHost", ("_swarm_stream_handler",),
                "adaptations.host", "A stream handler that raises ends the whole run."),
     Adaptation("libp2p.pubsub.pubsub:Pubsub", ("continuously_read_stream",),
-               "adaptations.pubsub", "A malformed RPC ends the whole run; each message is handled in a task of its own, "
-               "so that messages overtake each other and a burst has no back pressure."),
+               "adaptations.pubsub", "A malformed RPC ends the whole run; each message is handled in its own task, so "
+               "that messages overtake each other and a burst has no back pressure."),
     Adaptation("libp2p.pubsub.pubsub:Pubsub", ("push_msg", "_is_msg_seen", "_mark_msg_seen"),
                "adaptations.pubsub", "A garbage key or a validator that raises ends the whole run; a validator that "
                "awaits lets a message through twice."),
     Adaptation("libp2p.pubsub.validators", ("signature_validator", "PUBSUB_SIGNING_PREFIX"),
-               "authorship", "The signature check ignores unknown fields, which Go signs, and raises for garbage keys."),
+               "authorship", "The signature check ignores unknown fields, which Go signs, and raises for bad keys."),
     Adaptation("libp2p.crypto.rsa:RSAPublicKey", ("from_bytes",),
                "keys", "Parsing an RSA key may take seconds: private keys are accepted, and their numbers tested for "
                "being prime."),
@@ -55,7 +58,7 @@ REGISTER = (
 
     # docs/py-libp2p.md#gossip
     Adaptation("libp2p.pubsub.pubsub:Pubsub", ("counter",),
-               "adaptations.pubsub", "Sequence numbers start at whole seconds: a peer restarted with the same key repeats "
+               "adaptations.pubsub", "Sequence numbers start at whole seconds: a peer restarted with its key repeats "
                "some, and is ignored."),
     Adaptation("libp2p.pubsub.pubsub:Pubsub", ("seen_messages",),
                "adaptations.pubsub", "The cache starts a thread that nothing ends, and has no limit."),
@@ -73,13 +76,13 @@ REGISTER = (
                "subscribed before it could be written to waits for a heartbeat to be in the mesh."),
     Adaptation("libp2p.pubsub.pubsub:Pubsub", ("handle_subscription", "_forget_all_subscriptions", "_handle_dead_peer",
                "_peer_subscription_count", "peer_topics"),
-               "adaptations.pubsub", "The end of an old connection forgets the subscriptions announced on the new one."),
+               "adaptations.pubsub", "The end of an old connection removes subscriptions announced on the new one."),
     Adaptation("libp2p.pubsub.rpc_queue:RpcQueue", ("_queue",),
                "adaptations.pubsub", "The queue to a neighbour holds 32 RPCs and drops the rest.", _ISSUES + "1276"),
     Adaptation("libp2p.pubsub.rpc_queue:PriorityQueue", ("_priority", "_non_priority", "push", "pop"),
-               "adaptations.send_queue", "The queue to a neighbour is bounded in RPCs, not in bytes.", _ISSUES + "1276"),
+               "adaptations.send_queue", "That queue is bounded in RPCs, not in bytes.", _ISSUES + "1276"),
     Adaptation("libp2p.pubsub.gossipsub:GossipSub", ("_get_peers_to_send",),
-               "adaptations.pubsub", "A peer's own messages go to its mesh alone: a peer that has just joined misses them."),
+               "adaptations.pubsub", "Own messages go to the mesh alone: a peer that has just joined misses them."),
     Adaptation("libp2p.pubsub.gossipsub:GossipSub", ("_do_px",),
                "adaptations.pubsub", "Peer exchange dials peers that a neighbour names."),
     Adaptation("libp2p.pubsub.gossipsub:GossipSub", ("recent_message_deliveries", "scorer"),
@@ -108,14 +111,14 @@ REGISTER = (
     Adaptation("libp2p.host.basic_host:BasicHost", ("connect",),
                "dialer", "It returns at once for any listed connection, dead or not."),
     Adaptation("libp2p.abc:INotifee", ("connected", "disconnected"),
-               "peers", "The end of an old connection may be notified after the start of the new one."),
+               "connection_table", "The end of an old connection may be notified after the start of the new one."),
     Adaptation("libp2p.stream_muxer.yamux.yamux:Yamux", ("_measure_rtt_loop", "_ping_event", "_ping_id",
                "_ping_sent_time", "event_shutting_down"),
                "adaptations.yamux", "It pings every 30 s and ignores a missing answer."),
     Adaptation("libp2p.stream_muxer.yamux.yamux:Yamux", ("_write_frame", "_write_lock"),
                "adaptations.yamux", "It answers every read with a window update."),
     Adaptation("libp2p.stream_muxer.yamux.yamux:Yamux", ("_read_data_body", "stream_buffers", "handle_incoming"),
-               "adaptations.yamux", "Data beyond the window is kept, and unread data is kept after its stream has ended; "
+               "adaptations.yamux", "Data beyond the window is kept, and unread data even after its stream has ended; "
                "trio.TooSlowError ends a connection wherever it is raised."),
     Adaptation("libp2p.stream_muxer.yamux.yamux:Yamux", ("streams", "streams_lock"),
                "adaptations.yamux", "Acquiring a free `trio.Lock` is a turn of the event loop."),
@@ -136,8 +139,8 @@ REGISTER = (
 
     # docs/py-libp2p.md#bitswap
     Adaptation("libp2p.bitswap.client", ("BitswapClient",),
-               "bitswap.engine", "It stores unsolicited and wrong blocks, answers on streams that Go never reads, waits "
-               "15 ms before each send, ignores a HAVE, and limits nothing."),
+               "bitswap.engine", "It stores unsolicited and wrong blocks, answers on streams that Go never reads, "
+               "waits 15 ms before each send, ignores a HAVE, and limits nothing."),
 
     # docs/py-libp2p.md#the-rest
     Adaptation("libp2p.host.basic_host:BasicHost", ("get_addrs",),

@@ -19,11 +19,11 @@ RESTART_PAUSE = 1.0
 
 
 class GuardedManager(TrioManager):
-    """Runs one of the library's services (swarm, pubsub, router) without its habit of dying whole.
+    """Runs one of the library's services (swarm, pubsub, router) so that a failed task ends alone.
 
     py-libp2p 0.8.1: an exception in any task of a service cancels the service and ends the whole `trio.run`, and
-    starting a task walks all tasks of the service. Here a failed task ends alone, a failed daemon task (the gossip
-    heartbeat) starts again, and tasks have no parents.
+    starting a task walks all tasks of the service (docs/py-libp2p.md#failures-that-end-the-run). Here a failed daemon
+    task (the gossip heartbeat) starts again, and tasks have no parents.
     """
 
     def __init__(self, service: ServiceAPI, report: Report) -> None:
@@ -38,7 +38,7 @@ class GuardedManager(TrioManager):
         name: str | None = None,
         _internal: bool = False,
     ) -> None:
-        """Run `async_fn(*args)` in the background; see the class."""
+        """Run `async_fn(*args)` in the background."""
         label = name or str(getattr(async_fn, "__qualname__", async_fn))
         if _internal:
             super().run_task(async_fn, *args, daemon=daemon, name=name, _internal=True)

@@ -1,4 +1,5 @@
-"""The swarm: it does not dial by itself, gives inbound slots back, and lists a connection before it serves its streams."""
+"""The swarm, without its own dialling; it gives inbound slots back, and lists a connection before it serves its
+streams."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from betar_tui.concurrency import FastLock
 
 
 class NoConnector(AutoConnector):
-    """Connects to nobody. py-libp2p 0.8.1: the library's connector dials every peer that the peerstore has heard of."""
+    """Connects to no peer. py-libp2p 0.8.1: the library's connector dials every peer that the peerstore has heard
+    of."""
 
     async def maybe_connect(self) -> None:
         return
@@ -46,11 +48,11 @@ class PeerSwarm(Swarm):
         return alive
 
     async def notify_opened_stream(self, stream: INetStream) -> None:
-        """A stream is there, and nobody uses it yet: an inbound one is handled when this returns.
+        """A stream has been opened and is not used yet; an inbound one is handled when this returns.
 
-        py-libp2p 0.8.1: a connection accepts streams before the swarm lists it, so that a peer's first requests seem to come
-        from nobody and are lost. And each listener is notified in a task of its own of the start and of the end of every
-        stream, one for each block from a Go peer; none of them does anything then.
+        py-libp2p 0.8.1: a connection accepts streams before the swarm lists it, so that a peer's first requests seem to
+        come from an unknown peer and are lost. And each listener is notified in a task of its own of the start and of
+        the end of every stream, one for each block from a Go peer; no listener does anything then.
         """
         if isinstance(stream, NetStream):
             stream._state_lock = cast(trio.Lock, FastLock())

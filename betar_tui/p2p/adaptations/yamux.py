@@ -1,10 +1,9 @@
-"""Is the other end still there? Everything that finds and closes connections whose far end has gone silent.
+"""Yamux connections that notice when the far end is silent, and end when it sends more than its windows allow.
 
-Theory: TCP alone never tells that a peer froze or that its machine vanished. Each yamux connection pings its other
-end every few seconds; two misses close its socket, which the rest of the room sees as an ordinary disconnect. When a
-second connection to the same peer appears the older ones are probed at once, so that a peer that came back after a
-crash is not hidden behind its dead predecessor. What gossip and dialling must do then is theirs (`gossip.py`,
-`dialer.py`). Who sends more than the windows of its streams allow is found here as well, and its connection ends too.
+Theory: TCP alone never shows that a peer froze or that its machine vanished. Each yamux connection pings its other end
+every few seconds; two misses close its socket, which the rest of the room sees as an ordinary disconnect. When a second
+connection to the same peer appears the older ones are probed at once (`liveness.close_dead`), so that a peer that came
+back after a crash is not hidden behind its dead predecessor (docs/py-libp2p.md#connections).
 """
 
 from __future__ import annotations
@@ -38,13 +37,15 @@ from betar_tui.p2p.types import Timing
 log = logging.getLogger(__name__)
 
 FIRST_PING = 0.2
+"""Seconds from the start of a connection to its first ping, at most."""
 CLOSE_SOCKET = 1.0
-_READS = 64
-"""So many reads, one or two a frame, may pass between two turns of the loop."""
+"""Seconds for a socket to close."""
+_READS_PER_TURN = 64
+"""Maximum reads, one or two per frame, between two turns of the event loop."""
 
 
 class PongCounter:
-    """Stands in for yamux's one-shot ping event: counts answers and wakes everybody who waits for one."""
+    """Replaces yamux's one-shot ping event: counts answers and wakes every task that waits for one."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -60,7 +61,7 @@ class PongCounter:
 
 
 class CountingConnection:
-    """A secured connection that counts what passes."""
+    """A secured connection that counts its bytes."""
 
     def __init__(self, connection: ISecureConn) -> None:
         self._connection = connection
@@ -68,8 +69,8 @@ class CountingConnection:
 
     async def read(self, n: int | None = None) -> bytes:
         self._reads += 1
-        if not self._reads % _READS:
-            # Thousands of frames fit into what one look at the socket brings; they must not keep the loop to themselves.
+        if not self._reads % _READS_PER_TURN:
+            # One read of the socket may bring thousands of frames, which must not hold up the event loop.
             await trio.lowlevel.checkpoint()
         data = await self._connection.read(n)
         self.received += len(data)
@@ -84,7 +85,7 @@ class CountingConnection:
 
 
 class _Streams(dict[int, YamuxStream]):
-    """The streams of a connection; each gets another lock as it is entered, before anybody can hold the old one."""
+    """The streams of a connection. A stream gets another lock as it is added, before any task can hold the old one."""
 
     def __setitem__(self, stream_id: int, stream: YamuxStream) -> None:
         stream.window_lock = cast(trio.Lock, FastLock())
@@ -92,26 +93,26 @@ class _Streams(dict[int, YamuxStream]):
 
 
 class WindowedBuffer(bytearray):
-    """What has come for a stream and was not read yet; each addition must be admitted, and is kept while it is wanted."""
+    """The unread bytes of a stream. Each addition must be admitted, and is dropped once the buffer is abandoned."""
 
     def __init__(self, admit: Callable[[int], None]) -> None:
         super().__init__()
         self._admit = admit
-        self._wanted = True
+        self._abandoned = False
 
     def extend(self, data: Any) -> None:
         self._admit(len(data))
-        if self._wanted:
+        if not self._abandoned:
             super().extend(data)
 
     def abandon(self) -> None:
-        """Nobody will read what is here or will come."""
-        self._wanted = False
+        """Drop the bytes that have arrived, and all that will."""
+        self._abandoned = True
         self.clear()
 
 
 class _Buffers(dict[int, bytearray]):
-    """The unread bytes by stream; each new, empty buffer is exchanged for one that is watched as it is entered."""
+    """The unread bytes by stream. A new, empty buffer is replaced by a `WindowedBuffer` as it is added."""
 
     def __init__(self, admit: Callable[[int, int], None]) -> None:
         super().__init__()
@@ -122,15 +123,15 @@ class _Buffers(dict[int, bytearray]):
 
 
 class LiveYamux(Yamux):
-    """A yamux connection that notices when nobody answers, and ends when its peer sends more than it was told it may.
+    """A yamux connection that notices a silent peer, and ends when its peer sends more than its windows allow.
 
-    py-libp2p 0.8.1: it pings every 30 s, but only to learn the round trip, and ignores a missing answer. Whatever is
-    sent beyond the window is kept.
+    py-libp2p 0.8.1: it pings every 30 s, but only to learn the round trip, and ignores a missing answer. Bytes beyond
+    the window are kept (docs/py-libp2p.md#connections).
     """
 
     def __init__(self, secured_conn: ISecureConn, peer_id: ID, timing: Timing, penalize: Penalize) -> None:
-        self.meter = CountingConnection(secured_conn)
-        super().__init__(cast(ISecureConn, self.meter), peer_id, is_initiator=secured_conn.is_initiator)
+        self.counted = CountingConnection(secured_conn)
+        super().__init__(cast(ISecureConn, self.counted), peer_id, is_initiator=secured_conn.is_initiator)
         self._timing = timing
         self._penalize = penalize
         self._pongs = PongCounter()
@@ -140,14 +141,14 @@ class LiveYamux(Yamux):
         self.stream_buffers = _Buffers(self._admit)
         self.streams_lock = cast(trio.Lock, FastLock())
         self._write_lock = cast(trio.Lock, FastLock())
-        # By stream: room the sender was not told of yet, and its window when it last was.
+        # By stream: bytes of window not granted to the sender yet, and its window at the last grant.
         self._credit: WeakKeyDictionary[YamuxStream, tuple[int, int]] = WeakKeyDictionary()
 
     async def _write_frame(self, data: bytes) -> None:
         """Write a frame. A window update waits until half of the window is used up, as in go-yamux.
 
-        py-libp2p 0.8.1: it answers every read with one, though it means to wait: a packet for each block and broadcast,
-        and five for each stream whose protocol is negotiated.
+        py-libp2p 0.8.1: it answers every read with a window update, though it means to wait: a packet for each block
+        and broadcast, and five for each stream whose protocol is negotiated.
         """
         if len(data) == HEADER_SIZE:
             _, kind, flags, stream_id, increment = struct.unpack(YAMUX_HEADER_FORMAT, data)
@@ -158,24 +159,24 @@ class LiveYamux(Yamux):
                 if stream.recv_window - credit > window // 2:
                     self._credit[stream] = credit, window
                     return
-                await self._tell_room(stream, stream_id, credit, window)
+                await self._grant(stream, stream_id, credit, window)
                 return
         await super()._write_frame(data)
 
-    async def _tell_room(self, stream: YamuxStream, stream_id: int, credit: int, window: int) -> None:
+    async def _grant(self, stream: YamuxStream, stream_id: int, credit: int, window: int) -> None:
         self._credit[stream] = 0, stream.recv_window
         frame = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_WINDOW_UPDATE, 0, stream_id, credit)
         try:
             async with self._write_lock:
                 await self.secured_conn.write(frame)
-        except BaseException:  # cancelled: the next one tells of this room as well
+        except BaseException:  # cancelled: the next update grants these bytes as well
             self._credit[stream] = self._credit[stream][0] + credit, window
             raise
-        # The library's own checkpoint; cancelled here, the room has been told of all the same.
+        # The library's own checkpoint. When it is cancelled here, the bytes have been granted all the same.
         await trio.lowlevel.checkpoint()
 
     def _room(self, stream: YamuxStream) -> int:
-        """So many bytes may still come, as far as the sender was told."""
+        """Bytes that the sender may still send, by the windows granted to it."""
         return stream.recv_window - self._credit.get(stream, (0, 0))[0]
 
     def _admit(self, stream_id: int, size: int) -> None:
@@ -183,19 +184,19 @@ class LiveYamux(Yamux):
             self._end(f"it sent more than the window of stream {stream_id} allows")
 
     async def _read_data_body(self, length: int) -> bytes:
-        # Also what is for no stream is read to its end: more than any stream may hold is not even begun.
+        # The library also reads a frame for an unknown stream to its end, so a length that no window allows is refused.
         if length > DEFAULT_WINDOW_SIZE and length > max(map(self._room, self.streams.values()), default=0):
             self._end(f"it announced {length} bytes, more than any window allows")
         return await super()._read_data_body(length)
 
-    def _end(self, why: str) -> NoReturn:
-        log.info("%s: %s; the connection is closed", self.peer_id, why)
-        self._penalize(str(self.peer_id), f"yamux: {why}")
-        # Of all errors this is the one for which the library ends the connection wherever it comes up.
+    def _end(self, reason: str) -> NoReturn:
+        log.info("%s: %s; the connection is closed", self.peer_id, reason)
+        self._penalize(str(self.peer_id), f"yamux: {reason}")
+        # py-libp2p 0.8.1: this is the error for which it ends the connection wherever it is raised.
         raise trio.TooSlowError
 
     async def probe(self, timeout: float) -> bool:
-        """Ping once; whether an answer came within `timeout` seconds."""
+        """Ping once. Returns whether an answer came within `timeout` seconds."""
         seen = self._pongs.count
         with trio.move_on_after(timeout):
             try:
@@ -211,7 +212,7 @@ class LiveYamux(Yamux):
         return self._pongs.count != seen
 
     async def kill(self) -> None:
-        """Close the socket under the connection: polite goodbyes can block for ever on a full pipe."""
+        """Close the socket under the connection: a GOAWAY can block for ever on a full pipe."""
         with trio.move_on_after(CLOSE_SOCKET):
             try:
                 await self.secured_conn.close()
@@ -223,9 +224,9 @@ class LiveYamux(Yamux):
         timing = self._timing
         await trio.sleep(min(FIRST_PING, timing.ping_interval))
         while not self.event_shutting_down.is_set():
-            # The second try excuses a stall of our own process.
+            # The second try excuses a stall of this process.
             if not (await self.probe(timing.ping_timeout) or await self.probe(timing.ping_timeout)):
-                log.info("%s answers no ping: its connection is closed", self.peer_id)
+                log.info("%s does not answer pings: its connection is closed", self.peer_id)
                 await self.kill()
                 return
             with trio.move_on_after(timing.ping_interval):
@@ -250,9 +251,9 @@ class Upgrader(TransportUpgrader):
 
 
 def abandon(stream: INetStream) -> None:
-    """The handler of an inbound stream is done with it, and nobody else reads it.
+    """Drop the unread bytes of an inbound stream, whose handler has returned.
 
-    py-libp2p 0.8.1: what is unread stays with the connection, for a minute after the stream's end or for ever without one.
+    py-libp2p 0.8.1: they stay with the connection, for a minute after the stream's end or for ever without one.
     """
     muxed: Any = stream.muxed_conn
     if isinstance(muxed, LiveYamux):

@@ -42,7 +42,7 @@ async def test_a_bad_answer_is_charged_and_the_next_listing_still_comes(tmp_path
         await meet(b, bad)
         await meet(b, good)
         await bad.online._network.broadcast(encode_broadcast([Head(TARGET)]))
-        await eventually(lambda: b.online._network.faults().get(bad.peer_id), what="a penalize")
+        await eventually(lambda: b.online._network.misbehaviours().get(bad.peer_id), what="a penalize")
         await good.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(b, 1), what="another peer's listing")
         assert b._store.winners(["/agents/YQ"]) == {}
@@ -95,12 +95,12 @@ async def test_a_peer_is_not_charged_for_files_that_somebody_elses_delta_links_t
         a.online.ask_again()
         await eventually(lambda: a.online.pending == 0, what="an end to what is asked for")
         assert a._store.blocks([root, cid.of(JUNK)]).keys() == {cid.of(JUNK)}, "what is a delta is merged all the same"
-        assert a.online._network.faults() == b.online._network.faults() == {}
+        assert a.online._network.misbehaviours() == b.online._network.misbehaviours() == {}
         a.online.ask_again()
         await b.publish([ListingDraft("next", 2)])
         await eventually(lambda: shown(a, 1), what="the next listing")
         assert a.online.pending == 0
-        assert a.online._network.faults() == {}
+        assert a.online._network.misbehaviours() == {}
 
 
 def file(leaves: int) -> tuple[bytes, dict[bytes, bytes]]:
