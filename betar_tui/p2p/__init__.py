@@ -1,12 +1,10 @@
-"""p2p: the network of one peer, and nothing else. It knows neither the replica nor its synchronisation, store and
-market.
+"""The network of one peer. This room knows neither the replica nor its synchronisation, the store or the market.
 
 - `network.open_network` is the entrance; `types` has the plain values that callers need, and imports no libp2p.
 - `gossip` broadcasts on the market's topic; `bitswap/` fetches and serves blocks; `streams` serves all other protocols.
 - `host` builds the libp2p host; `identify` asks each new peer for its agent and protocols; `connection_table` lists the
   connected peers; `liveness` closes connections whose far end is silent; `dialer` dials, from its `address_book`.
-- `guard` contains exceptions, `misbehaviour` counts broken rules and bans peers, `event_queue` keeps reports from
-  waiting.
+- `guard` contains exceptions; `misbehaviour` counts broken rules and bans peers; `event_queue` queues events.
 - `adaptations/` has the subclasses of py-libp2p's classes and the register of all that they adapt. The habits of
   py-libp2p 0.8.1 that would kill or deafen a long-running peer are described in docs/py-libp2p.md.
 

@@ -38,8 +38,7 @@ class AddressBook:
         self._entries: dict[str, _Entry] = {}
 
     def add(self, peer: str, addrs: Iterable[str]) -> bool:
-        """Remember addresses, the newest first; this peer's own are ignored. Returns whether the peer has an entry
-        now."""
+        """Remember addresses, the newest first, except this peer's own. Returns whether the peer has an entry now."""
         new = with_peer(addrs, peer)
         entry = self._entries.get(peer)
         if peer == self._own or (

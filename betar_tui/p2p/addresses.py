@@ -72,8 +72,7 @@ def is_dialable(address: str) -> bool:
 
 
 def with_peer(addresses: Iterable[str], peer: str) -> tuple[str, ...]:
-    """The dialable ones of `addresses`, each ending in /p2p/<peer>, without repetition, at most
-    MAX_ADDRS_PER_PEER."""
+    """The dialable `addresses` without repetition, each ending in /p2p/<peer>; at most MAX_ADDRS_PER_PEER."""
     result: dict[str, None] = {}
     for address in addresses:
         bare, _, named = address.partition("/p2p/")

@@ -72,8 +72,7 @@ class MisbehaviourLedger:
 
 
 class MisbehaviourReports:
-    """Folds the misbehaviours of one peer within `fold` seconds into two reports: the first at once, then the last one
-    with the number of those between."""
+    """Folds one peer's misbehaviours within `fold` seconds: the first is reported at once, then the last and a count."""
 
     def __init__(self, clock: Callable[[], float], fold: float = FOLD) -> None:
         self._clock = clock

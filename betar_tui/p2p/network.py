@@ -168,8 +168,7 @@ class Network:
 
     @property
     def addrs(self) -> tuple[str, ...]:
-        """Where this peer can be dialled: multiaddrs ending in /p2p/<own id>, wildcards expanded, loopback
-        included."""
+        """Where this peer can be dialled: multiaddrs ending in /p2p/<own id>, with the addresses of every interface."""
         return self._host.addr_texts()
 
     @property
@@ -218,8 +217,7 @@ class Network:
     # Gossip and blocks
 
     async def broadcast(self, payload: bytes) -> int:
-        """Publish on the topic. Returns the number of peers it was sent to. Raises NetworkError when it is too
-        large."""
+        """Publish on the topic. Returns the number of peers it was sent to. Raises NetworkError if it is too large."""
         if len(payload) > MAX_PAYLOAD:
             raise NetworkError(f"A broadcast of {len(payload)} bytes is too large; {MAX_PAYLOAD} are allowed.")
         return await self._gossip.publish(payload)
@@ -229,8 +227,10 @@ class Network:
         await self._gossip.flush()
 
     def want(self, cids: Iterable[bytes], ask: str | None = None) -> None:
-        """Want blocks by binary CID until they arrive through `blocks` or are cancelled; `ask` is the peer to ask
-        first. Raises DecodeError for a CID that is not sha2-256 of dag-pb or raw."""
+        """Want blocks by binary CID until they arrive through `blocks` or are cancelled.
+
+        `ask` is the peer to ask first. Raises DecodeError for a CID that is not sha2-256 of dag-pb or raw.
+        """
         self._bitswap.want(cids, ask)
 
     def cancel(self, cids: Iterable[bytes]) -> None:
@@ -244,8 +244,10 @@ class Network:
     # Connections
 
     async def connect(self, multiaddr: str) -> PeerInfo:
-        """Dial now, unless the peer is connected; it is remembered and dialled again when it is lost. Raises
-        NetworkError with the failure of each address."""
+        """Dial now, unless the peer is connected; it is remembered and dialled again when it is lost.
+
+        Raises NetworkError with the failure of each address.
+        """
         peer, address = addresses.split_peer(multiaddr)
         addresses.peer_id(peer)
         self._misbehaviour.unban(peer)
@@ -276,8 +278,10 @@ class Network:
         self._bitswap.sent = sent
 
     def penalize(self, peer: str, reason: str) -> None:
-        """Count a misbehaviour. Beyond the budget of its window a peer is banned for a while and its connections are
-        closed. All that one peer does within a second is reported in two events."""
+        """Count a misbehaviour. All that one peer does within a second is reported in two events.
+
+        Beyond the budget of its window a peer is banned for a while and its connections are closed.
+        """
         reason = shortened(reason)
         log.debug("misbehaviour of %s: %s", peer, reason)
         if self._misbehaviour_reports.note(peer, reason):
@@ -300,8 +304,11 @@ class Network:
     # Other protocols
 
     def set_protocol_handler(self, protocol: str, handler: Callable[[Stream], Awaitable[None]]) -> None:
-        """Serve a protocol, and announce it to the connected peers. A handler that raises ends its stream only: for a
-        DecodeError the peer is penalized, any other exception is reported as a trouble."""
+        """Serve a protocol, and announce it to the connected peers.
+
+        A handler that raises ends its stream only: for a DecodeError the peer is penalized, any other exception is reported
+        as a trouble.
+        """
 
         async def handle(stream: INetStream) -> None:
             await handler(PeerStream(stream))

@@ -13,7 +13,8 @@ from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
-from betar_tui.p2p import gossip, identify
+from betar_tui.p2p import identify
+from betar_tui.p2p.adaptations import pubsub as adapted
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.types import MARKET_TOPIC, Misbehaviour, ReceivedBroadcast
@@ -80,7 +81,7 @@ async def test_the_messages_of_rpcs_leave_turns_to_others(each: int) -> None:
 
 
 async def test_empty_rpcs_are_passed_over_and_a_stream_of_them_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gossip, "MAX_EMPTY", 100)
+    monkeypatch.setattr(adapted, "MAX_EMPTY", 100)
     async with pair() as (alice, bob):
         stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         hello = frame(alice.network._gossip.pubsub.get_hello_packet().SerializeToString())

@@ -274,8 +274,10 @@ class TopicPubsub(Pubsub):
         return packet
 
     def send_hellos(self) -> None:
-        """Announce our subscription to every neighbour again: a remote py-libp2p that handled the end of our older
-        connection after the start of the newer one has forgotten it."""
+        """Announce our subscription to every neighbour again.
+
+        A remote py-libp2p that saw the end of our older connection after the start of the newer one has forgotten it.
+        """
         for peer in tuple(self.peers):
             cast(TopicRouter, self.router).send_rpc(peer, self.get_hello_packet())
 

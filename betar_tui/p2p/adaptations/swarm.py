@@ -1,5 +1,4 @@
-"""The swarm, without its own dialling; it gives inbound slots back, and lists a connection before it serves its
-streams."""
+"""The swarm: it does not dial by itself, frees inbound slots, and lists a connection before it serves its streams."""
 
 from __future__ import annotations
 
@@ -21,8 +20,7 @@ from betar_tui.concurrency import FastLock
 
 
 class NoConnector(AutoConnector):
-    """Connects to no peer. py-libp2p 0.8.1: the library's connector dials every peer that the peerstore has heard
-    of."""
+    """Connects to no peer. py-libp2p 0.8.1: the library's connector dials every peer in the peerstore."""
 
     async def maybe_connect(self) -> None:
         return

@@ -38,8 +38,7 @@ class Ledgers:
         self._waiting: dict[bytes, set[str]] = {}
 
     def receive(self, peer: str, entries: Sequence[WantlistEntry], full: bool) -> bool:
-        """Add entries to a peer's wantlist; `full` replaces the earlier ones. Returns whether there are look-ups to
-        make."""
+        """Add entries to a peer's wantlist; `full` replaces the earlier ones. Returns whether there are look-ups."""
         ledger = self._ledgers.setdefault(peer, _Ledger())
         if full:
             for cid in (*ledger.wants, *ledger.excess):
@@ -58,8 +57,7 @@ class Ledgers:
         return bool(ledger.lookups)
 
     def arrived(self, cid: bytes) -> tuple[str, ...]:
-        """The block of `cid` is available from now on. Returns the peers that want it, and queues a look-up for
-        each."""
+        """The block of `cid` is available now. Returns the peers that want it, with a look-up queued for each."""
         peers = tuple(self._waiting.get(cid, ()))
         for peer in peers:
             self._ledgers[peer].lookups.setdefault(cid, False)

@@ -97,8 +97,7 @@ class Wants:
     # Wants
 
     def want(self, cids: Iterable[bytes], first: str | None, now: float) -> None:
-        """Want blocks; `first` is the peer to ask first, whether it is connected yet or not. A CID that is already
-        wanted only gains the hint."""
+        """Want blocks; `first` is the peer to ask first, connected or not. A CID already wanted gains the hint only."""
         for cid in cids:
             known = self._wants.get(cid)
             if known is None:
@@ -284,8 +283,7 @@ class Wants:
         self._set_deadline(want, now + pause)
 
     def _ask(self, want: _Want, peer: str, guess: bool) -> None:
-        """Queue an entry: for the block itself to provider and announcer, else for a HAVE where the peer speaks
-        1.2.0."""
+        """Queue an entry: for the block to provider and announcer, else for a HAVE where the peer speaks 1.2.0."""
         state = self._peers[peer]
         if want.cid in state.cancels:  # wanted again before the cancel was sent: the peer still has the old entry
             del state.cancels[want.cid]
@@ -304,8 +302,10 @@ class Wants:
         return self._wants.get(cid)
 
     def _expect_no_more(self, peer: str, cid: bytes) -> None:
-        """Do not wait for an answer any more, so that another entry can be sent. An entry that was not even sent loses
-        its precedence over guesses."""
+        """Do not wait for an answer any more, so that another entry can be sent.
+
+        An entry that was not even sent loses its precedence over guesses.
+        """
         state = self._peers[peer]
         if cid in state.announced:
             state.put(cid, guess=True)
