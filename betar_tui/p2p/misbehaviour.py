@@ -72,7 +72,7 @@ class MisbehaviourLedger:
 
 
 class MisbehaviourReports:
-    """Folds one peer's misbehaviours within `fold` seconds: the first is reported at once, then the last and a count."""
+    """Folds one peer's misbehaviours within `fold` seconds: reports the first at once, then the last and a count."""
 
     def __init__(self, clock: Callable[[], float], fold: float = FOLD) -> None:
         self._clock = clock

@@ -306,8 +306,8 @@ class Network:
     def set_protocol_handler(self, protocol: str, handler: Callable[[Stream], Awaitable[None]]) -> None:
         """Serve a protocol, and announce it to the connected peers.
 
-        A handler that raises ends its stream only: for a DecodeError the peer is penalized, any other exception is reported
-        as a trouble.
+        A handler that raises ends its stream only: for a DecodeError the peer is penalized, any other exception is
+        reported as a trouble.
         """
 
         async def handle(stream: INetStream) -> None:

@@ -1,4 +1,4 @@
-"""The register of adaptations is true to the installed library, and complete: nothing else touches its private parts."""
+"""The register of adaptations is true to the installed library, and complete: nothing else uses its private parts."""
 
 from __future__ import annotations
 
@@ -67,8 +67,10 @@ def _own_names(tree: ast.AST) -> set[str]:
 
 
 def uses(source: str, namespace: Mapping[str, Any]) -> Iterator[str]:
-    """Uses of the library's private names in a file whose globals are `namespace`, each as "owner.name": by attribute
-    access, by `getattr` and its like, by import, in subclasses; and assignments to attributes of its modules."""
+    """Uses of the library's private names in a file whose globals are `namespace`, each as "owner.name".
+
+    Found are attribute access, `getattr` and its like, imports, uses in subclasses, and assignments to its modules.
+    """
     tree = ast.parse(source)
     own = _own_names(tree) - library_names()
     for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""Who is to blame for a bad broadcast: never a relay for what a Go peer passes on."""
+"""Which peer is blamed for a bad broadcast: never a relay for a message that a Go peer forwards."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def message(keys: KeyPair = AUTHOR, unknown: bytes = b"", **fields: object) -> r
 
 
 @pytest.mark.parametrize("kind", [ed25519, secp256k1, rsa])
-def test_what_is_signed_is_taken_whatever_the_kind_of_key(kind: object) -> None:
+def test_a_signed_message_is_accepted_for_every_kind_of_key(kind: object) -> None:
     assert error_of(message(kind.create_new_key_pair())) is None  # type: ignore[attr-defined]
 
 
@@ -52,7 +52,7 @@ def test_a_message_without_data_is_as_good_as_any() -> None:
     assert error_of(one) is None
 
 
-def test_what_go_passes_on_is_not_blamed_on_who_brings_it() -> None:
+def test_a_relay_is_not_blamed_for_a_message_that_go_forwards() -> None:
     strange = message()
     strange.from_id, strange.key = b"\x12\x20" + b"a" * 32, b"\x08\x03\x12\x5b" + bytes(91)  # ECDSA
     for one in (
@@ -69,7 +69,7 @@ def test_what_go_passes_on_is_not_blamed_on_who_brings_it() -> None:
 
 
 def of_small_order() -> rpc_pb2.Message:
-    """Signed with a nonce of zero: what Go computes comes out right, and libsodium does not look further than R."""
+    """Signed with a nonce of zero: the equation that Go checks holds, and libsodium refuses R alone."""
     one = message()
     author = AUTHOR.public_key.to_bytes()
     one.ClearField("signature")
@@ -84,7 +84,7 @@ def of_small_order() -> rpc_pb2.Message:
     return one
 
 
-def test_what_go_refuses_is_blamed_on_who_brings_it() -> None:
+def test_a_relay_is_blamed_for_a_message_that_go_refuses() -> None:
     tampered, unsigned, cut, another = message(), message(), message(), message(ed25519.create_new_key_pair())
     tampered.data = b"y"
     unsigned.ClearField("signature")
@@ -96,7 +96,7 @@ def test_what_go_refuses_is_blamed_on_who_brings_it() -> None:
         assert error.relay_to_blame, error
 
 
-async def test_a_relay_is_not_put_out_for_what_it_relays() -> None:
+async def test_a_relay_is_not_banned_for_the_messages_of_others() -> None:
     """Twenty-one tiny messages, well signed by somebody, banned every honest Go peer that passed them on."""
     async with pair(misbehaviour_budget=3) as (alice, bob):
         rpc = rpc_pb2.RPC(publish=[message(seqno=LONG + b"%d" % number) for number in range(10)])
@@ -108,7 +108,7 @@ async def test_a_relay_is_not_put_out_for_what_it_relays() -> None:
         assert bob.network.misbehaviours() == {}
 
 
-async def test_an_author_who_brings_its_own_is_charged() -> None:
+async def test_an_author_that_sends_its_own_bad_message_is_penalized() -> None:
     async with pair() as (alice, bob):
         host = alice.network._host
         own = KeyPair(host.get_private_key(), host.get_public_key())

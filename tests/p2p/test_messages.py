@@ -1,5 +1,4 @@
-"""Bitswap messages and frames as pure functions: what is encoded decodes, what is garbage is refused, nothing
-else."""
+"""Bitswap messages and frames as pure functions: encoded messages decode, and garbage is refused."""
 
 from __future__ import annotations
 
@@ -36,12 +35,12 @@ MESSAGES = st.builds(
 
 
 @given(MESSAGES)
-def test_what_is_encoded_decodes_to_itself(message: Message) -> None:
+def test_an_encoded_message_decodes_to_itself(message: Message) -> None:
     assert decode(encode(message)) == message
 
 
 @given(MESSAGES)
-def test_the_library_reads_what_we_write(message: Message) -> None:
+def test_the_library_reads_our_messages(message: Message) -> None:
     theirs = bitswap_pb2.Message()
     theirs.ParseFromString(encode(message))
     assert [entry.block for entry in theirs.wantlist.entries] == [entry.cid for entry in message.entries]
@@ -55,7 +54,7 @@ def test_the_library_reads_what_we_write(message: Message) -> None:
 
 
 @given(MESSAGES)
-def test_we_read_what_the_library_writes(message: Message) -> None:
+def test_messages_of_the_library_are_read(message: Message) -> None:
     theirs = bitswap_pb2.Message()
     theirs.ParseFromString(encode(message))
     assert decode(theirs.SerializeToString()) == message
@@ -82,7 +81,7 @@ def test_damaged_messages_are_refused_or_read(message: Message, data: st.DataObj
 
 
 @given(MESSAGES)
-def test_older_versions_get_only_what_they_know(message: Message) -> None:
+def test_older_versions_get_only_the_fields_they_know(message: Message) -> None:
     eleven = decode(encode(message, V11))
     assert list(eleven.blocks) == list(message.blocks)
     assert not eleven.presences
@@ -113,7 +112,7 @@ def test_unknown_fields_are_skipped() -> None:
         b"\x10" + b"\xff" * 9 + b"\x7f",  # beyond 64 bits
     ],
 )
-def test_what_makes_no_sense_is_refused(raw: bytes) -> None:
+def test_nonsense_is_refused(raw: bytes) -> None:
     with pytest.raises(DecodeError):
         decode(raw)
 

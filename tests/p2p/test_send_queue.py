@@ -17,7 +17,7 @@ def rpc(size: int, mark: int = 0) -> rpc_pb2.RPC:
     return rpc_pb2.RPC(publish=[rpc_pb2.Message(data=bytes(size), seqno=b"%d" % mark)])
 
 
-def test_either_limit_leaves_the_newest_out() -> None:
+def test_either_limit_drops_the_newest() -> None:
     queue = SendQueue(PriorityQueue())
     assert sum(queue.push(rpc(1, number)) for number in range(MAX_RPCS + 10)) == MAX_RPCS
     queue = SendQueue(PriorityQueue())
@@ -29,7 +29,7 @@ def test_either_limit_leaves_the_newest_out() -> None:
     assert sum(queue.push(rpc(LARGE, number)) for number in range(100)) == kept
 
 
-def test_what_waits_already_is_taken_over_in_its_order() -> None:
+def test_queued_rpcs_are_taken_over_in_their_order() -> None:
     before = PriorityQueue()
     for number in range(6):
         before.push(rpc(1, number), priority=number >= 4)
@@ -39,7 +39,7 @@ def test_what_waits_already_is_taken_over_in_its_order() -> None:
     assert queue._bytes == 0
 
 
-async def test_what_piles_up_for_a_neighbour_that_takes_nothing_is_bounded() -> None:
+async def test_the_queue_for_a_neighbour_that_reads_nothing_is_bounded() -> None:
     async with pair() as (alice, bob):
         pubsub = alice.network._gossip.pubsub
         queue = next(iter(pubsub.peer_queues.values()))

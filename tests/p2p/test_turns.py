@@ -144,7 +144,7 @@ async def test_of_many_pushes_the_first_and_the_newest_are_looked_at(
         await identifier._learn_from_push("later", Identify(agent_version="x").SerializeToString(), connection)
     assert set(identifier._next_parse) == {"later"}
     assert not identifier._pushed
-    # What waits when its connection goes is older than what the peer says on the next one.
+    # A push that waits when its connection ends is older than the peer's message on the next one.
     looks.clear()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(
