@@ -22,7 +22,7 @@ MAX_BROADCASTS = 1024
 MAX_BROADCAST_BYTES = 8 << 20
 """Maximum bytes of all queued broadcasts together."""
 AUTHORS_PER_LANE = 8
-"""An author with more than this fraction (one eighth) of a lane's limits is displaced first."""
+"""Number of authors that share a full lane: events of an author with more than its share are dropped first."""
 MAX_MISBEHAVIOURS = 256
 MAX_OTHERS = 8192
 

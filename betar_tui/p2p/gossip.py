@@ -1,4 +1,4 @@
-"""Gossip on the market's topic, for the rest of the room."""
+"""Gossip on the market's topic: its services, its members, and publishing. How it works: `adaptations/pubsub.py`."""
 
 from __future__ import annotations
 
