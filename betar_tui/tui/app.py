@@ -288,7 +288,7 @@ class BetarApp(App[None]):
             self.actions.say(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
         self._take(news)
 
-    def on_told(self, message: StatusLoaded) -> None:
+    def on_status_loaded(self, message: StatusLoaded) -> None:
         """Take the peer's numbers."""
         if message.status is not None:
             self._sync(self.model.told_status(message.status, message.peers, message.error))
@@ -314,7 +314,7 @@ class BetarApp(App[None]):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "main"), self.model.keys))
 
-    def on_live_screen_retry(self) -> None:
+    def on_model_screen_retry(self) -> None:
         """Connect and load again."""
         self.start_session()
 
