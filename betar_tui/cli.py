@@ -162,7 +162,7 @@ async def _interface(config: Config, log_file: Path) -> int:
 
     settings, complaints = InterfaceSettings.from_mapping(config.interface)
     options = TuiOptions(log_tail=read_tail, settings=settings, complaints=complaints, keep=keep)
-    framed, painted, opening = trio.Event(), trio.Event(), DeferredMarketplace()
+    framed, painted, opening = trio.Event(), trio.Event(), DeferredMarketplace()  # type: ignore[abstract]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_collect_garbage, painted)
         nursery.start_soon(_open_behind, config, framed, painted, opening, settings.sort)
@@ -188,7 +188,7 @@ async def _open_behind(
     await framed.wait()
     from betar_tui.control import ControlClient, serve_control
 
-    client = ControlClient(config.control_socket)
+    client = ControlClient(config.control_socket)  # type: ignore[abstract]
     if await client.running():
         opening.opened(client)
         return

@@ -12,9 +12,10 @@ from typing import Any
 
 import trio
 
-from betar_tui.control.methods import METHODS, cut
+from betar_tui.control.parts import cut
 from betar_tui.control.wire import error_to_plain, line, lines, plain, typed
 from betar_tui.errors import BetarError, ControlError
+from betar_tui.market.calls import CALLS
 from betar_tui.market.marketplace import Event, Marketplace, Missed
 
 log = logging.getLogger(__name__)
@@ -81,11 +82,11 @@ async def _answer(request: dict[str, Any], marketplace: Marketplace) -> AsyncGen
     head: dict[str, object] = {"jsonrpc": "2.0", "id": request.get("id")}
     try:
         name = str(request.get("method"))
-        method = METHODS.get(name)
+        call = CALLS.get(name)
         given = request.get("params") or {}
-        if method is None or not isinstance(given, dict) or given.keys() - method.parameters.keys():
+        if call is None or not isinstance(given, dict) or given.keys() - call.parameters.keys():
             raise ControlError(f"the running peer knows no call {name} of this form; is it another version?")
-        arguments = {key: typed(method.parameters[key], value) for key, value in given.items()}
+        arguments = {key: typed(call.parameters[key], value) for key, value in given.items()}
         parts, rest = cut(await getattr(marketplace, name)(**arguments))
         for part in parts:
             yield await trio.to_thread.run_sync(_message, head, "part", part)

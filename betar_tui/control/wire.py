@@ -19,22 +19,15 @@ from betar_tui.market import marketplace
 T = TypeVar("T")
 
 MAX_LINE = 64 << 20
-"""The longest line that is read, in bytes. Answers come in parts of `methods.PART` things each; publishing a hundred
+"""The longest line that is read, in bytes. Answers come in parts of `parts.PART` things each; publishing a hundred
 thousand listings at once still fits."""
 
 MAX_DEPTH = 64
 """How deep values may nest; what lies deeper, which no honest listing has, travels as "…"."""
 
-EVENTS: Mapping[str, type] = {
-    each.__name__: each
-    for each in (
-        marketplace.Change,
-        marketplace.StatusChanged,
-        marketplace.Seen,
-        marketplace.Notice,
-        marketplace.Missed,
-    )
-}
+EVENTS: Mapping[str, type] = {kind.__name__: kind for kind in get_args(marketplace.Event)}
+"""The events by name."""
+
 _ERRORS: Mapping[str, type[BetarError]] = {
     name: each for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, BetarError)
 }

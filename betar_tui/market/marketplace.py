@@ -141,12 +141,16 @@ class ListingDetail:
     document: Mapping[str, object] | None = None
 
 
+IN_PARTS = "in_parts"
+"""Metadata key of the field of a result that may be too long for one message of the control socket."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListingPage:
     """The result of a query. `total` counts all shown listings before the filter; the others are never shown as
     listings: `invalid` carry a bad signature, `unreadable` are no listings at all."""
 
-    listings: tuple[Listing, ...]
+    listings: tuple[Listing, ...] = field(metadata={IN_PARTS: True})
     total: int
     invalid: int = 0
     unreadable: int = 0

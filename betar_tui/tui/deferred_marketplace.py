@@ -7,30 +7,15 @@ be had.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import trio
 
 from betar_tui.errors import BetarError
-from betar_tui.market.marketplace import (
-    DagNodeInfo,
-    DelistReceipt,
-    DeltaInfo,
-    Event,
-    Exported,
-    HeadInfo,
-    Imported,
-    ListingDetail,
-    ListingDraft,
-    ListingPage,
-    ListingPatch,
-    Marketplace,
-    Missed,
-    PeerInfo,
-    Receipt,
-    Status,
-)
+from betar_tui.market.calls import Call, ForwardedCalls
+from betar_tui.market.marketplace import Event, ListingPage, Marketplace, Missed
 
 BUFFER = 1024
 """Events that wait here for the interface, which takes what waits at once, ten times a second."""
@@ -38,7 +23,7 @@ LISTED_BY = 1.0
 """Seconds in which the first listings should be on the screen; what waits for that waits no longer."""
 
 
-class DeferredMarketplace:
+class DeferredMarketplace(ForwardedCalls):
     """Stands for a `Marketplace` until it is there, and passes everything on to it."""
 
     def __init__(self) -> None:
@@ -77,65 +62,8 @@ class DeferredMarketplace:
             return self._glimpse
         return await (await self._real()).listings(query, sort, limit)
 
-    async def show(self, listing_id: str) -> ListingDetail:
-        """See `Marketplace`."""
-        return await (await self._real()).show(listing_id)
-
-    async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
-        """See `Marketplace`."""
-        return await (await self._real()).publish(drafts)
-
-    async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
-        """See `Marketplace`."""
-        return await (await self._real()).update(listing_id, patch)
-
-    async def delist(self, listing_id: str) -> DelistReceipt:
-        """See `Marketplace`."""
-        return await (await self._real()).delist(listing_id)
-
-    async def status(self) -> Status:
-        """See `Marketplace`."""
-        return await (await self._real()).status()
-
-    async def peers(self) -> tuple[PeerInfo, ...]:
-        """See `Marketplace`."""
-        return await (await self._real()).peers()
-
-    async def connect(self, address: str) -> PeerInfo:
-        """See `Marketplace`."""
-        return await (await self._real()).connect(address)
-
-    async def disconnect(self, peer_id: str) -> None:
-        """See `Marketplace`."""
-        await (await self._real()).disconnect(peer_id)
-
-    async def choose_dialect(self, dialect: str) -> None:
-        """See `Marketplace`."""
-        await (await self._real()).choose_dialect(dialect)
-
-    async def hold_sync(self, held: bool) -> None:
-        """See `Marketplace`."""
-        await (await self._real()).hold_sync(held)
-
-    async def heads(self) -> tuple[HeadInfo, ...]:
-        """See `Marketplace`."""
-        return await (await self._real()).heads()
-
-    async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
-        """See `Marketplace`."""
-        return await (await self._real()).dag(limit)
-
-    async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
-        """See `Marketplace`."""
-        return await (await self._real()).log(limit)
-
-    async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
-        """See `Marketplace`."""
-        return await (await self._real()).export_car(path, heads)
-
-    async def import_car(self, path: str) -> Imported:
-        """See `Marketplace`."""
-        return await (await self._real()).import_car(path)
+    async def _call(self, call: Call, *args: Any, **kwargs: Any) -> Any:
+        return await getattr(await self._real(), call.name)(*args, **kwargs)
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:

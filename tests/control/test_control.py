@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.control import ControlClient, serve_control
-from betar_tui.control.methods import PART, cut, joined
+from betar_tui.control.parts import PART, cut, joined
 from betar_tui.control.wire import MAX_DEPTH, error_to_plain, line, lines, plain, raise_plain, typed
 from betar_tui.errors import ControlError, FilterError, ListingError, NoRunningPeerError, UnknownListingError
 from betar_tui.market.marketplace import (
