@@ -132,8 +132,8 @@ async def _serve(config: Config) -> int:
             nursery.start_soon(until_signal)
             async with open_peer(config, network=True) as node:
                 await nursery.start(serve_control, node, config.control_socket)
-                await node.online.ready.wait()
-                address = (node.online.addrs or ("",))[0]
+                await node.session.ready.wait()
+                address = (node.session.addrs or ("",))[0]
                 say(f"ready peer_id={node.peer_id} addr={address} control={config.control_socket}")
                 await trio.sleep_forever()
     return DONE

@@ -99,7 +99,7 @@ async def _neighbours(folder: Path, seed: str = "") -> AsyncIterator[trio.Proces
 async def _join(node: Peer, child: trio.Process) -> None:
     """Connect to each of the other peers as it tells its address."""
     assert child.stdout is not None
-    await node.online.ready.wait()
+    await node.session.ready.wait()
     known = b""
     async for piece in child.stdout:
         *lines, known = (known + piece).split(b"\n")
@@ -126,8 +126,8 @@ async def _market(folder: Path) -> None:
             node = await stack.enter_async_context(open_peer(_config(folder / f"peer-{number}"), network=True))
             agents = [_agent(number, at) for at in range(random.randint(3, 6))]
             await node.publish(agents)
-            await node.online.ready.wait()
-            address = node.online.addrs[0]
+            await node.session.ready.wait()
+            address = node.session.addrs[0]
             if first:
                 await node.connect(first)
             first = first or address

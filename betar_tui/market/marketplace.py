@@ -37,6 +37,22 @@ class ChangeKind(StrEnum):
     DELIST = "delist"
 
 
+class RepublishReason(StrEnum):
+    """Why a peer puts one of its own listings again; for ADOPTED, why it does not."""
+
+    MISSING = "removed by another peer"
+    REPLACED = "replaced by another peer"
+    ADDRESSED = "this peer's addresses changed"
+    STALE = "refreshed"
+    DIALECT = "rewritten in the other dialect"
+    ADOPTED = "changed on another device of yours"
+
+    @property
+    def healing(self) -> bool:
+        """Whether this undoes what another peer did."""
+        return self in (RepublishReason.MISSING, RepublishReason.REPLACED)
+
+
 class Connectivity(StrEnum):
     """How far the peer's network is: still starting, alone, with peers, or stopped by an error."""
 
@@ -278,9 +294,36 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Repaired:
+    """An own listing was put again, or adopted from another device; with `trouble`, why that could not be done."""
+
+    listing_id: str
+    name: str
+    reason: RepublishReason
+    at: float
+    trouble: str = ""
+
+    @property
+    def healed(self) -> bool:
+        """Whether the listing is back after another peer removed or replaced it."""
+        return self.reason.healing and not self.trouble
+
+    @property
+    def level(self) -> str:
+        """How much this matters, as in `Notice`."""
+        return "warning" if self.reason.healing or self.trouble else "info"
+
+    @property
+    def text(self) -> str:
+        """What happened to the listing, in words for a person."""
+        if self.trouble:
+            return f"{self.reason}; not put again: {self.trouble}"
+        return f"{self.reason}; {'taken over' if self.reason is RepublishReason.ADOPTED else 'put again'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a person should know: a healed listing, a dialect switch, a service that failed. `level` is info,
-    warning or error."""
+    """Something a person should know, such as a switch of the dialect. `level` is info, warning or error."""
 
     level: str
     text: str
@@ -294,7 +337,7 @@ class Missed:
     count: int
 
 
-Event = Change | StatusChanged | Seen | Notice | Missed
+Event = Change | StatusChanged | Seen | Repaired | Notice | Missed
 
 
 class Marketplace(Protocol):

@@ -25,6 +25,8 @@ from betar_tui.market.marketplace import (
     Missed,
     Notice,
     Provenance,
+    Repaired,
+    RepublishReason,
     StatusChanged,
 )
 from betar_tui.peer import open_peer
@@ -215,6 +217,18 @@ async def test_hostile_metadata_reaches_the_client_and_ends_nothing(tmp_path):
             await market.feed.send(Change(ChangeKind.PUT, "s/1", "c", 1, "p", 0.0, page.listings[0]))
             assert isinstance(await events.receive(), Notice)
             assert (await events.receive()).listing.metadata["half"] == "\ud800"
+
+
+async def test_a_repair_is_told_with_its_fields(tmp_path):
+    repaired = Repaired("s/1", "a: b", RepublishReason.REPLACED, 1.5, "the disk is full")
+    market = Canned()
+    async with canned(tmp_path, market) as client, client.events() as events:
+        await market.feed.send(repaired)
+        assert isinstance(await events.receive(), Notice)
+        got = await events.receive()
+    assert got == repaired
+    assert got.reason is RepublishReason.REPLACED
+    assert not got.healed
 
 
 async def test_an_event_that_cannot_be_told_is_a_missed_one(tmp_path):
