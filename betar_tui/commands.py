@@ -39,8 +39,8 @@ async def open_marketplace(config: Config, *, need_peer: bool = False) -> AsyncI
         return
     from betar_tui.peer import open_peer
 
-    async with open_peer(config, network=False) as node:
-        yield node
+    async with open_peer(config, network=False) as peer:
+        yield peer
 
 
 async def list_(config: Config, arguments: Arguments) -> None:

@@ -59,14 +59,14 @@ class ControlClient(ForwardedCalls):
         params = plain(call.arguments(*args, **kwargs), strict=True)
         request = {"jsonrpc": "2.0", "id": 1, "method": call.name, "params": params}
         response = None
-        parts = []
+        parts, part = [], part_type(call.result)
         async with await self._connect() as stream:
             with suppress(trio.BrokenResourceError):
                 await stream.send_all(line(request))
                 async for response in lines(stream):
                     if "part" not in response:
                         break
-                    parts.append(await trio.to_thread.run_sync(typed, part_type(call.result), response["part"]))
+                    parts.append(await trio.to_thread.run_sync(typed, part, response["part"]))
                     response = None
         if response is None:
             raise ControlError(f"the peer left before it answered {call.name}; see its log, then start it again")

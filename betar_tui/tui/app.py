@@ -6,7 +6,6 @@ Workers never touch widgets: they post the messages below, which are handled her
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import ClassVar
 
@@ -228,8 +227,7 @@ class BetarApp(App[None]):
         # The rows are on the screen before what makes searching and sorting them fast is made.
         await asyncio.sleep(PREPARE_AFTER)
         await _in_slices(self.model.index.prepare())
-        # What was loaded stays: looking through all of it for garbage would stop the interface now and then.
-        gc.freeze()
+        self.options.indexed()
 
     async def _ask_status(self) -> None:
         self._status_due = True

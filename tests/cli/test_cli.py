@@ -375,7 +375,7 @@ async def open_peer(config, network):
     ready = trio.Event()
     ready.set()
     try:
-        yield types.SimpleNamespace(peer_id="p", online=types.SimpleNamespace(ready=ready, addrs=("a",)))
+        yield types.SimpleNamespace(peer_id="p", session=types.SimpleNamespace(ready=ready, addrs=("a",)))
     finally:
         os.read(os.pipe()[0], 1)  # never returns
 
