@@ -25,7 +25,7 @@ from betar_tui.output import complain, hang_up, say
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _PREFIX = "BETAR_TUI_"
 _STOP_TIME = 4.0
-"""Seconds until a peer that was told to stop is ended."""
+"""Seconds that a peer may take to stop."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             prepare_data_dir(config.data_dir)
             logs.configure(config.log_level, config.log_format, config.log_file)
             return _run(lambda: _serve(config))
-        if not all(each is not None and each.isatty() for each in (sys.stdin, sys.stdout)):
+        if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
             raise UsageError(
                 "the interface needs a terminal; betar-tui --serve runs without one, betar-tui list prints"
             )
@@ -92,7 +92,7 @@ def _first(group: BaseException) -> BaseException:
 
 
 class ShutdownWatchdog:
-    """Ends a peer that does not go in time once it was told to: nothing acknowledged is lost by that."""
+    """Ends a peer that does not stop in time. Nothing that was acknowledged is lost by that."""
 
     def __init__(self) -> None:
         self._timer = threading.Timer(_STOP_TIME, os._exit, (DONE,))

@@ -3,12 +3,12 @@
 Python does one thing at a time, so each step waits until the one before it is on the screen:
 
 1. `__main__` switches garbage collection off: nothing that is imported or read at the start is garbage.
-2. Textual paints the first frame. Its calls wait in a `DeferredMarketplace`.
-3. A peer that runs on the data directory is attached to, and all that follows is its listings. Otherwise a peer is opened,
-   and shows the first listings before it reads the others.
-4. All listings are shown, and commands find the peer's control socket.
-5. Garbage collection goes on, without what is there by then.
-6. The network comes up; importing libp2p keeps the interpreter busy for a second.
+2. Textual paints the first frame. The calls of the app wait in a `DeferredMarketplace`.
+3. A peer that already runs on the data directory is attached to: its listings are shown, and only step 6 follows. Otherwise
+   a peer is opened; it hands over the first listings and reads the others once those are on the screen.
+4. All listings are shown, and the control socket is opened.
+5. The network comes up: importing libp2p keeps the interpreter busy for a second.
+6. Garbage collection goes on, and exempts the objects that the start has left.
 """
 
 import gc
@@ -79,7 +79,7 @@ async def _open_marketplace(
         # 4. All listings.
         await nursery.start(serve_control, peer, config.control_socket)
         deferred.opened(peer)
-        # 6. The network, which `painted` starts.
+        # 5. The network, which `painted` starts.
         await peer.session.ready.wait()
         freeze_garbage()
         while True:
@@ -88,7 +88,7 @@ async def _open_marketplace(
 
 
 async def _resume_garbage_collection(painted: trio.Event) -> None:
-    # 5. Garbage collection. `indexed` exempts what later loads bring.
+    # 6. Garbage collection. `indexed` exempts later loads too.
     with trio.move_on_after(GARBAGE_TIMEOUT):
         await painted.wait()
     gc.freeze()
@@ -96,8 +96,10 @@ async def _resume_garbage_collection(painted: trio.Event) -> None:
 
 
 def freeze_garbage() -> None:
-    """Exempt all objects of now from garbage collection. They stay: looking at them again and again costs the event loop a
-    tenth of a second each time."""
+    """Collect garbage, then exempt the objects that are left from collection.
+
+    Modules and stored listings stay anyway; each look at them costs the event loop a tenth of a second.
+    """
     gc.collect()
     gc.freeze()
 

@@ -19,10 +19,10 @@ _ATTACHED = "Attached to the peer that runs on this data directory; it goes on w
 
 
 class ControlClient(ForwardedCalls):
-    """Calls the peer that listens at `path`; each call is a connection of its own, so a restarted peer is found again.
+    """The marketplace of the peer that listens at `path`. Each call opens a connection, so a restarted peer is found again.
 
-    Besides what `Marketplace` says, every call raises NoRunningPeerError when nobody listens, and ControlError when
-    the peer leaves in the middle.
+    In addition to the errors of `Marketplace`, every call raises NoRunningPeerError if no peer listens, and ControlError if
+    the peer stops before it has answered.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,7 +38,7 @@ class ControlClient(ForwardedCalls):
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
-        """See `Marketplace`. The first event says that the peer is another process. The channel ends when the peer does."""
+        """See `Marketplace`. The first event says that the peer is another process; the channel ends when the peer stops."""
         async with await self._connect() as stream:
             messages = lines(stream)
             answer = None
@@ -46,7 +46,7 @@ class ControlClient(ForwardedCalls):
                 await stream.send_all(line({"jsonrpc": "2.0", "id": 1, "method": "events"}))
                 answer = await anext(messages, None)
             if answer is None:
-                raise ControlError("the peer left before it told of anything; see its log, then start it again")
+                raise ControlError("the peer left before it sent an event; see its log, then start it again")
             async with trio.open_nursery() as nursery:
                 send, receive = trio.open_memory_channel[Event](_BUFFER)
                 send.send_nowait(Notice("info", _ATTACHED, time.time()))

@@ -62,9 +62,9 @@ KNOWN_PEERS_DIALLED = 16
 
 
 class NetworkSession:
-    """The network of one peer. Every method works, and tells the truth, before it is up and after it is down.
+    """The network of one peer. Its methods can be called before the network is up and after it is down.
 
-    `network` is None while it is down, `ready` is set once it was up.
+    `network` is None while it is down; `ready` is set when it is up for the first time.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class NetworkSession:
         await self.network.disconnect(peer)
 
     def hold_sync(self, held: bool) -> None:
-        """Stop fetching history, or go on."""
+        """Stop fetching history, or resume it."""
         self.sync_held = held
         if self._replication:
             self._replication.hold(held)

@@ -1,8 +1,7 @@
-"""Between asyncio, where Textual lives, and trio, where the peer does: the only file that knows both.
+"""The marketplace as asyncio coroutines: Textual runs in asyncio, the marketplace in trio.
 
-Every call of the interface to the marketplace goes through `Bridge`; its methods are asyncio coroutines. Events are
-gathered for `interval` seconds and handed over as one batch, so that a market of hundreds of sellers costs the
-interface ten messages a second and not one a delta.
+Events are gathered for `interval` seconds and handed over as one batch, so that a busy market costs the interface ten
+messages a second and not one a delta.
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ Deliver = Callable[[Sequence[Event]], None]
 
 
 class Bridge(ForwardedCalls):
-    """The marketplace as asyncio sees it: each call of it is an asyncio coroutine here; `follow` takes the place of
-    `events`."""
+    """The calls of a marketplace as asyncio coroutines; `follow` replaces `events`."""
 
     def __init__(self, marketplace: Marketplace, *, interval: float = 0.1) -> None:
         self._marketplace = marketplace
@@ -34,7 +32,7 @@ class Bridge(ForwardedCalls):
     async def follow(self, deliver: Deliver, opened: Callable[[], None]) -> None:
         """Hand events to `deliver` in batches until the stream ends; `opened` is called once it runs.
 
-        Both callbacks run in the asyncio loop. Whoever loads the state after `opened` misses nothing.
+        Both callbacks run in the asyncio loop. Nothing is missed if the state is loaded after `opened`.
         """
         loop = asyncio.get_running_loop()
 
@@ -44,7 +42,7 @@ class Bridge(ForwardedCalls):
                 async for event in stream:
                     batch = [event, *_waiting(stream)]
                     loop.call_soon(deliver, batch)
-                    # The first event goes out at once; what comes in the next moment waits for company.
+                    # The first event is delivered at once; those behind it are gathered.
                     await trio.sleep(self._interval)
 
         await trio_asyncio.trio_as_aio(pump)()

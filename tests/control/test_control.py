@@ -124,7 +124,7 @@ async def test_a_marketplace_behind_the_socket_answers_as_itself(tmp_path):
      (b'{"method": "__class__"}\n', "knows no call __class__"),
      (b'{"method": "listings", "params": {"nope": 1}}\n', "knows no call listings of this form"),
      (b'{"method": "listings", "params": [1]}\n', "knows no call listings of this form"),
-     (b'{"method": "publish", "params": {"drafts": [{"name": 1}]}}\n', "is no str"),
+     (b'{"method": "publish", "params": {"drafts": [{"name": 1}]}}\n', "is not a str"),
      (b'{"method": "publish", "params": {"drafts": [{"name": "x"}]}}\n', "ListingDraft"),
      (b'{"method": "show"}\n', "TypeError")],
 )  # fmt: skip
@@ -197,7 +197,7 @@ async def test_a_peer_that_leaves_before_it_tells_of_anything_is_not_there(tmp_p
     listening.listen()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, leave, [trio.SocketListener(listening)])
-        with pytest.raises(ControlError, match="left before it told"):
+        with pytest.raises(ControlError, match="left before it sent"):
             async with ControlClient(tmp_path / "control.sock").events():
                 pytest.fail("it said that it is attached")
         nursery.cancel_scope.cancel()
