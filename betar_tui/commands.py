@@ -33,14 +33,14 @@ async def open_marketplace(config: Config, *, need_peer: bool = False) -> AsyncI
     """The running peer of the data directory, else its store. With `need_peer` only the former will do."""
     from betar_tui.control import ControlClient
 
-    client = ControlClient(config.control_socket)
+    client = ControlClient(config.control_socket)  # type: ignore[abstract]
     if need_peer or await client.running():
         yield client
         return
     from betar_tui.peer import open_peer
 
-    async with open_peer(config, network=False) as node:
-        yield node
+    async with open_peer(config, network=False) as peer:
+        yield peer
 
 
 async def list_(config: Config, arguments: Arguments) -> None:

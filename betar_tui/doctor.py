@@ -33,7 +33,7 @@ class Finding:
 
 async def examine(config: Config) -> list[Finding]:
     """Look at everything."""
-    client = ControlClient(config.control_socket)
+    client = ControlClient(config.control_socket)  # type: ignore[abstract]
     found = [*_files(config), _clock()]
     try:
         status = await client.status()

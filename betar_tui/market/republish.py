@@ -10,12 +10,11 @@ word and is taken over; one that was signed earlier is a replay.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from betar_tui.errors import ListingError
 from betar_tui.market.compose import Document
 from betar_tui.market.listing import dialect_of, parse_value
-from betar_tui.market.marketplace import Provenance
+from betar_tui.market.marketplace import Provenance, RepublishReason
 from betar_tui.market.provenance import verify
 
 FIRST_RETRY = 5.0
@@ -26,22 +25,6 @@ CLOCK_SKEW = 120.0
 
 Render = Callable[[Document, str, int, tuple[str, ...]], bytes]
 """The value of a document in a dialect at a timestamp with these default addresses. Raises ListingError."""
-
-
-class RepublishReason(StrEnum):
-    """RepublishReason an own listing is put again, or, for ADOPTED, why it is not."""
-
-    MISSING = "removed by another peer"
-    REPLACED = "replaced by another peer"
-    ADDRESSED = "this peer's addresses changed"
-    STALE = "refreshed"
-    DIALECT = "rewritten in the other dialect"
-    ADOPTED = "changed on another device of yours"
-
-    @property
-    def healing(self) -> bool:
-        """Whether this repairs what another peer did."""
-        return self in (RepublishReason.MISSING, RepublishReason.REPLACED)
 
 
 @dataclass(frozen=True, slots=True)

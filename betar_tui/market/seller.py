@@ -15,10 +15,10 @@ from betar_tui.errors import ListingError, NotOwnerError, UnknownListingError
 from betar_tui.market.catalogue import Catalogue
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
 from betar_tui.market.listing import BETAR_GO, DOCUMENTS
-from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
+from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Repaired, RepublishReason
 from betar_tui.market.own import OwnListings, OwnStore, intent_of, records
 from betar_tui.market.provenance import Signer
-from betar_tui.market.republish import Intent, RepublishPolicy, RepublishReason
+from betar_tui.market.republish import Intent, RepublishPolicy
 from betar_tui.replica import Written, keys
 from betar_tui.replica.facts import Winner
 
@@ -48,22 +48,11 @@ class DeltaWriter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
-    """What a round did about an own listing, and why; `trouble` says why it could not."""
-
-    listing_id: str
-    name: str
-    why: RepublishReason
-    trouble: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Published:
-    """A new listing of ours: the delta that carries it, and how many peers were told at once."""
+    """A new own listing and the delta that carries it."""
 
     listing_id: str
     written: Written
-    sent_to: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +79,7 @@ class _Job:
 
 
 class Seller:
-    """Own listings of one peer. `default_addrs` are its dialable multiaddrs, asked for at each publish; `announce`
-    tells peers of deltas and counts them."""
+    """Own listings of one peer. `default_addrs` are its dialable multiaddrs, asked for at each publish."""
 
     def __init__(
         self,
@@ -104,7 +92,6 @@ class Seller:
         refresh_interval: float,
         clock: Callable[[], float],
         default_addrs: Callable[[], tuple[str, ...]],
-        announce: Callable[[Sequence[bytes]], int],
     ) -> None:
         self._store = store
         self._writer = writer
@@ -113,7 +100,6 @@ class Seller:
         self.dialect_choice = dialect
         self._clock = clock
         self._default_addrs = default_addrs
-        self._announce = announce
         self._jobs: list[_Job] = []
         self._own = OwnListings(store)
         self._announcer = RepublishPolicy(refresh_interval, signer.peer_id, self._value)
@@ -122,7 +108,7 @@ class Seller:
         self._turn = FastLock()
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Published, ...]:
-        """Store and announce new listings, in order. Raises ListingError and then stores nothing.
+        """Store new listings, in order. Raises ListingError and then stores nothing.
 
         Calls that come while one is at work are written together after it: a burst makes few deltas.
         """
@@ -194,7 +180,7 @@ class Seller:
             return choice
         return BETAR_GO if self._store.setting(_DIALECT) == BETAR_GO else DOCUMENTS
 
-    async def round(self) -> tuple[Repair, ...]:
+    async def round(self) -> tuple[Repaired, ...]:
         """Finish removals; put own listings again that are missing, replaced, stale or in the other dialect."""
         async with self._turn:
             if self._own.removals:
@@ -209,17 +195,17 @@ class Seller:
             due = self._announcer.due(own, values, self.dialect, self._default_addrs(), self._clock())
             return tuple([await self._repair(key, own[key], why) for key, why in due.items()])
 
-    async def _repair(self, key: str, intent: Intent, why: RepublishReason) -> Repair:
+    async def _repair(self, key: str, intent: Intent, reason: RepublishReason) -> Repaired:
         listing_id, name = str(intent.document["id"]), str(intent.document["name"])
         try:
-            if why is RepublishReason.ADOPTED:
+            if reason is RepublishReason.ADOPTED:
                 listing = self._mine(listing_id)
                 await self._own.keep({key: intent_of(listing, self._book.document(listing))})
             else:
                 await self._put({key: self._value_of(intent.document)})
         except (ListingError, UnknownListingError, NotOwnerError) as error:
-            return Repair(listing_id, name, why, str(error))
-        return Repair(listing_id, name, why)
+            return Repaired(listing_id, name, reason, self._clock(), str(error))
+        return Repaired(listing_id, name, reason, self._clock())
 
     async def _publish_jobs(self, jobs: Sequence[_Job]) -> None:
         values: dict[str, _Value] = {}
@@ -235,11 +221,10 @@ class Seller:
             for job in jobs:
                 job.error = job.error or error
             return
-        sent = self._announce(list(dict.fromkeys(each.node.cid for each in written.values())))
         for job in jobs:
             if not job.done:
                 job.published = tuple(
-                    Published(str(each.document["id"]), written[key], sent) for key, each in job.values.items()
+                    Published(str(each.document["id"]), written[key]) for key, each in job.values.items()
                 )
 
     def _new_values(self, drafts: Sequence[ListingDraft], taken: Collection[str]) -> dict[str, _Value]:

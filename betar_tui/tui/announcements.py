@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from betar_tui.market.marketplace import Status, SyncProgress
 from betar_tui.tui import format as fmt
@@ -31,19 +31,19 @@ def announcements(status: Status | None, dialect_key: str, hold_key: str) -> tup
     if status.sync_held:
         lines.append(_held(status, hold_key))
     elif status.sync and status.sync.fetched + status.sync.missing >= SYNC_WORTH:
-        text, short = sync_text(status.sync), sync_text(replace(status.sync, source="")).rpartition(", ")[0]
+        text, short = sync_text(status.sync), sync_text(status.sync, source=False)
         holds = f"{hold_key} holds it"
         lines.append(Announcement("↓", f"{text}. Press {hold_key} to hold it", f"{short}. {holds}", "hold_sync"))
     return tuple(lines)
 
 
-def sync_text(sync: SyncProgress) -> str:
+def sync_text(sync: SyncProgress, *, source: bool = True) -> str:
     """How a sync goes on: "syncing 1,200 of 5,000 (24 %), 900/s, 4s left, from 12D3…a91f"."""
     known = sync.fetched + sync.missing
     share = f" ({100 * sync.fetched // known} %)" if known else ""
     left = f", {fmt.age(max(1.0, sync.missing / sync.rate))} left" if sync.rate > 0 and sync.missing else ""
-    source = f", from {fmt.short_id(sync.source)}" if sync.source else ", from several peers"
-    return f"syncing {sync.fetched:,} of {known:,} or more{share}, {sync.rate:,.0f}/s{left}{source}"
+    sender = f", from {fmt.short_id(sync.source) if sync.source else 'several peers'}" if source else ""
+    return f"syncing {sync.fetched:,} of {known:,} or more{share}, {sync.rate:,.0f}/s{left}{sender}"
 
 
 def other_dialect(status: Status) -> str:

@@ -6,7 +6,6 @@ Workers never touch widgets: they post the messages below, which are handled her
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import ClassVar
 
@@ -228,8 +227,7 @@ class BetarApp(App[None]):
         # The rows are on the screen before what makes searching and sorting them fast is made.
         await asyncio.sleep(PREPARE_AFTER)
         await _in_slices(self.model.index.prepare())
-        # What was loaded stays: looking through all of it for garbage would stop the interface now and then.
-        gc.freeze()
+        self.options.indexed()
 
     async def _ask_status(self) -> None:
         self._status_due = True
@@ -288,7 +286,7 @@ class BetarApp(App[None]):
             self.actions.say(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
         self._take(news)
 
-    def on_told(self, message: StatusLoaded) -> None:
+    def on_status_loaded(self, message: StatusLoaded) -> None:
         """Take the peer's numbers."""
         if message.status is not None:
             self._sync(self.model.told_status(message.status, message.peers, message.error))
@@ -314,7 +312,7 @@ class BetarApp(App[None]):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "main"), self.model.keys))
 
-    def on_live_screen_retry(self) -> None:
+    def on_model_screen_retry(self) -> None:
         """Connect and load again."""
         self.start_session()
 

@@ -23,6 +23,7 @@ from betar_tui.market.marketplace import (
     Notice,
     PeerInfo,
     Receipt,
+    Repaired,
     Seen,
     Status,
     StatusChanged,
@@ -58,10 +59,6 @@ class Mark:
     at: float
     columns: frozenset[str] = frozenset()
     arrow: str = ""
-
-
-HEALED = "; put again"
-"""How the notice of a repair that was made ends; the name of the listing stands before it, with a colon."""
 
 
 @dataclass(slots=True)
@@ -188,8 +185,7 @@ class MarketModel:
 
     def stored(self, receipt: Receipt | DelistReceipt) -> News:
         """A publish, an edit or a delist of ours is stored."""
-        if listing := self.index.get(receipt.id):
-            self.healed.pop(listing.name, None)
+        self.healed.pop(receipt.id, None)
         return self._tell_outcomes(self.receipts.stored(receipt), News(status=True))
 
     def begin_load(self) -> None:
@@ -270,9 +266,11 @@ class MarketModel:
                 self._change(event, news)
             elif isinstance(event, Notice):
                 self.activity.notice(event.level, event.text, event.at)
-                name, colon, why = event.text.rpartition(": ")
-                if colon and why.endswith(HEALED) and event.level == "warning":
-                    self.healed[name] = why
+                news.activity = True
+            elif isinstance(event, Repaired):
+                self.activity.notice(event.level, f"{event.name}: {event.text}", event.at)
+                if event.healed:
+                    self.healed[event.listing_id] = event.text
                 news.activity = True
             elif isinstance(event, Seen):
                 self._tell_outcomes(self.receipts.seen(event), news)

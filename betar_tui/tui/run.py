@@ -18,7 +18,8 @@ async def run_app(marketplace: Marketplace, *, options: TuiOptions | None = None
     """
     chosen = options or TuiOptions()
     async with trio_asyncio.open_loop():
-        app = BetarApp(Bridge(marketplace, interval=chosen.interval), chosen)
+        bridge = Bridge(marketplace, interval=chosen.interval)  # type: ignore[abstract]
+        app = BetarApp(bridge, chosen)
         await trio_asyncio.aio_as_trio(app.run_async)()
     if app.return_code:
         raise InterfaceError(

@@ -55,7 +55,7 @@ class Measured(BetarApp):
     CSS_PATH = Path(app_module.__file__).with_name("betar.tcss")
 
     def __init__(self, bridge: Bridge) -> None:
-        super().__init__(bridge, TuiOptions(animate=False))
+        super().__init__(bridge, TuiOptions(animate=False, indexed=gc.freeze))
         self.frames: list[int] = []
         self._awaited: Callable[[], bool] | None = None
         self._frame = asyncio.Event()

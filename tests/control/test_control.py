@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.control import ControlClient, serve_control
-from betar_tui.control.methods import PART, cut, joined
+from betar_tui.control.parts import PART, cut, joined
 from betar_tui.control.wire import MAX_DEPTH, error_to_plain, line, lines, plain, raise_plain, typed
 from betar_tui.errors import ControlError, FilterError, ListingError, NoRunningPeerError, UnknownListingError
 from betar_tui.market.marketplace import (
@@ -25,6 +25,8 @@ from betar_tui.market.marketplace import (
     Missed,
     Notice,
     Provenance,
+    Repaired,
+    RepublishReason,
     StatusChanged,
 )
 from betar_tui.peer import open_peer
@@ -122,7 +124,7 @@ async def test_a_marketplace_behind_the_socket_answers_as_itself(tmp_path):
      (b'{"method": "__class__"}\n', "knows no call __class__"),
      (b'{"method": "listings", "params": {"nope": 1}}\n', "knows no call listings of this form"),
      (b'{"method": "listings", "params": [1]}\n', "knows no call listings of this form"),
-     (b'{"method": "publish", "params": {"drafts": [{"name": 1}]}}\n', "is no str"),
+     (b'{"method": "publish", "params": {"drafts": [{"name": 1}]}}\n', "is not a str"),
      (b'{"method": "publish", "params": {"drafts": [{"name": "x"}]}}\n', "ListingDraft"),
      (b'{"method": "show"}\n', "TypeError")],
 )  # fmt: skip
@@ -195,7 +197,7 @@ async def test_a_peer_that_leaves_before_it_tells_of_anything_is_not_there(tmp_p
     listening.listen()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, leave, [trio.SocketListener(listening)])
-        with pytest.raises(ControlError, match="left before it told"):
+        with pytest.raises(ControlError, match="left before it sent"):
             async with ControlClient(tmp_path / "control.sock").events():
                 pytest.fail("it said that it is attached")
         nursery.cancel_scope.cancel()
@@ -215,6 +217,18 @@ async def test_hostile_metadata_reaches_the_client_and_ends_nothing(tmp_path):
             await market.feed.send(Change(ChangeKind.PUT, "s/1", "c", 1, "p", 0.0, page.listings[0]))
             assert isinstance(await events.receive(), Notice)
             assert (await events.receive()).listing.metadata["half"] == "\ud800"
+
+
+async def test_a_repair_is_told_with_its_fields(tmp_path):
+    repaired = Repaired("s/1", "a: b", RepublishReason.REPLACED, 1.5, "the disk is full")
+    market = Canned()
+    async with canned(tmp_path, market) as client, client.events() as events:
+        await market.feed.send(repaired)
+        assert isinstance(await events.receive(), Notice)
+        got = await events.receive()
+    assert got == repaired
+    assert got.reason is RepublishReason.REPLACED
+    assert not got.healed
 
 
 async def test_an_event_that_cannot_be_told_is_a_missed_one(tmp_path):

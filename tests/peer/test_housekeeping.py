@@ -39,8 +39,8 @@ async def test_nothing_is_packed_while_history_comes_in(tmp_path):
 async def test_history_that_comes_in_without_end_does_not_keep_it_from_being_packed_for_good(tmp_path):
     async with open_peer(config(tmp_path), network=False) as node:
         packed = []
-        for n in range(module.PATIENCE + 5):
+        for n in range(module.MAX_POSTPONED + 5):
             await node._writer.merge_nodes(chain(1000, 1, start=1000 * n), "hostile")
             packed.append(await node._pack())
-        assert packed[: module.PATIENCE] == [0] * module.PATIENCE
-        assert all(packed[module.PATIENCE :]), "and not one slice alone"
+        assert packed[: module.MAX_POSTPONED] == [0] * module.MAX_POSTPONED
+        assert all(packed[module.MAX_POSTPONED :]), "and not one slice alone"

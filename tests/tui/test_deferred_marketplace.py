@@ -7,7 +7,7 @@ import trio.testing
 from betar_tui.errors import ControlError
 from betar_tui.market.marketplace import ListingDraft, ListingPage, Missed
 from betar_tui.tui.app import Arrived, Loaded
-from betar_tui.tui.deferred_marketplace import LISTED_BY, DeferredMarketplace
+from betar_tui.tui.deferred_marketplace import LISTED_TIMEOUT, DeferredMarketplace
 from betar_tui.tui.model import Load, News
 from tests.tui.fake import FakeMarketplace, listing
 from tests.tui.ui import Ui, ui
@@ -91,11 +91,11 @@ async def test_a_sight_waits_until_it_is_on_the_screen_but_not_for_ever(nursery,
     nursery.start_soon(show)
     await trio.testing.wait_all_tasks_blocked()
     assert not done, "what comes next would slow down the drawing"
-    await trio.sleep(LISTED_BY * 2)
-    assert done == [began + LISTED_BY]
+    await trio.sleep(LISTED_TIMEOUT * 2)
+    assert done == [began + LISTED_TIMEOUT]
     opening.listed()
     await opening.first_page_ready(page)
-    assert trio.current_time() == began + LISTED_BY * 2
+    assert trio.current_time() == began + LISTED_TIMEOUT * 2
 
 
 async def test_why_the_events_ended_is_told_as_it_is(nursery):

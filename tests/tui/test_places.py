@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from betar_tui.errors import ControlError, StoreError
-from betar_tui.market.marketplace import DagNodeInfo, DeltaInfo, Receipt, SyncProgress
+from betar_tui.market.marketplace import DagNodeInfo, DeltaInfo, Receipt, Repaired, RepublishReason, SyncProgress
 from betar_tui.tui.announcements import sync_text
 from betar_tui.tui.graph import draw
 from betar_tui.tui.keybindings import SLASHES
@@ -212,8 +212,8 @@ async def test_mine_tells_pending_and_healed_listings(ui):
     await ui.press("5")
     await ui.sees("1 pending", "pending: waits for a peer")
     ui.app.model.stored(Receipt(mine.id, "bafz", 10, 3))
-    ui.market.notice("calm-geo: another peer removed it; put again", "warning")
-    await ui.sees("healed: another peer remo")
+    ui.market.emit(Repaired(mine.id, mine.name, RepublishReason.MISSING, NOW))
+    await ui.sees("healed: removed by anoth")
 
 
 @ui(listings=items, log_tail=lambda: ["12:00 INFO up", "12:01 WARNING a \x1b[31mpeer\u202e left"])
@@ -267,11 +267,17 @@ async def test_what_changes_during_a_load_is_not_lost(ui):
 @ui(listings=[listing("calm: geo", 1.5, mine=True)])
 async def test_only_a_repair_that_was_made_is_told_as_one(ui):
     await ui.press("5")
-    ui.market.notice("calm: geo: removed by another peer; not put again: the disk is full", "warning")
-    await ui.until(lambda: ui.app.model.activity.entries, "the notice")
+    (mine,) = ui.market.store.values()
+    ui.market.emit(Repaired(mine.id, mine.name, RepublishReason.MISSING, NOW, "the disk is full"))
+    await ui.until(lambda: ui.app.model.activity.entries, "the event")
     assert not ui.app.model.healed
-    ui.market.notice("calm: geo: removed by another peer; put again", "warning")
+    ui.market.emit(Repaired(mine.id, mine.name, RepublishReason.MISSING, NOW))
     await ui.sees("healed: removed by another peer")
+    texts = [entry.text for entry in ui.app.model.activity.entries]
+    assert texts == [
+        "calm: geo: removed by another peer; not put again: the disk is full",
+        "calm: geo: removed by another peer; put again",
+    ]
 
 
 def place(ui) -> str:

@@ -94,7 +94,7 @@ def _spans(model: MarketModel, listing: Listing) -> list[Span]:
 
 
 def _state(model: MarketModel, listing: Listing) -> tuple[str, str, str]:
-    healed, outcome = model.healed.get(listing.name, ""), model.receipts.get(listing.id)
+    healed, outcome = model.healed.get(listing.id, ""), model.receipts.get(listing.id)
     if outcome and outcome.pending:
         return outcome.sign, outcome.text, "warn"
     if healed:

@@ -197,7 +197,7 @@ class FormScreen(ModelScreen[Receipt | None]):
     async def _send(self, values: FormValues) -> None:
         try:
             if self._listing is None:
-                receipt = await self._bridge.publish(form.draft(values, self._prefilled))
+                (receipt,) = await self._bridge.publish([form.draft(values, self._prefilled)])
             else:
                 patch = form.patch(values, self._prefilled)
                 if kept := form.removed_keys(values, self._prefilled):

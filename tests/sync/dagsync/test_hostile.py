@@ -38,11 +38,11 @@ async def test_a_bad_answer_is_charged_and_the_next_listing_still_comes(tmp_path
             await stream.write(ANSWERS[kind])
             await trio.sleep_forever()
 
-        bad.online._network.set_protocol_handler(PROTOCOL, answer)
+        bad.session.network.set_protocol_handler(PROTOCOL, answer)
         await meet(b, bad)
         await meet(b, good)
-        await bad.online._network.broadcast(encode_broadcast([Head(TARGET)]))
-        await eventually(lambda: b.online._network.misbehaviours().get(bad.peer_id), what="a penalize")
+        await bad.session.network.broadcast(encode_broadcast([Head(TARGET)]))
+        await eventually(lambda: b.session.network.misbehaviours().get(bad.peer_id), what="a penalize")
         await good.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(b, 1), what="another peer's listing")
         assert b._store.winners(["/agents/YQ"]) == {}
@@ -62,7 +62,7 @@ async def test_a_stream_that_stalls_is_left_and_the_history_comes_from_another(t
                     await stream.write(b"\xff")
                     await trio.sleep(0.1)
 
-            bad.online._network.set_protocol_handler(PROTOCOL, drip)
+            bad.session.network.set_protocol_handler(PROTOCOL, drip)
             await meet(b, bad)
             await eventually(lambda: shown(b, 10), what="all over Bitswap from the one that stalled")
 
@@ -75,7 +75,7 @@ async def test_a_peer_that_ends_its_stream_is_asked_over_bitswap(tmp_path):
         async def hang_up(stream) -> None:
             await stream.reset()
 
-        a.online._network.set_protocol_handler(PROTOCOL, hang_up)
+        a.session.network.set_protocol_handler(PROTOCOL, hang_up)
         await meet(b, a)
         await eventually(lambda: shown(b, 5), what="all of it")
         assert (await b.status()).pending == 0
@@ -90,17 +90,17 @@ async def test_a_peer_is_not_charged_for_files_that_somebody_elses_delta_links_t
         b._store.put_files({**blocks, cid.of(JUNK): JUNK})
         await meet(a, b)
         await a._writer.merge_nodes([node], "somebody")
-        assert a.online.pending == 2
-        await eventually(lambda: a.online._network.supports(b.peer_id, PROTOCOL), what="that it is a peer of ours")
-        a.online.ask_again()
-        await eventually(lambda: a.online.pending == 0, what="an end to what is asked for")
+        assert a.session.pending == 2
+        await eventually(lambda: a.session.network.supports(b.peer_id, PROTOCOL), what="that it is a peer of ours")
+        a.session.fetch_missing()
+        await eventually(lambda: a.session.pending == 0, what="an end to what is asked for")
         assert a._store.blocks([root, cid.of(JUNK)]).keys() == {cid.of(JUNK)}, "what is a delta is merged all the same"
-        assert a.online._network.misbehaviours() == b.online._network.misbehaviours() == {}
-        a.online.ask_again()
+        assert a.session.network.misbehaviours() == b.session.network.misbehaviours() == {}
+        a.session.fetch_missing()
         await b.publish([ListingDraft("next", 2)])
         await eventually(lambda: shown(a, 1), what="the next listing")
-        assert a.online.pending == 0
-        assert a.online._network.misbehaviours() == {}
+        assert a.session.pending == 0
+        assert a.session.network.misbehaviours() == {}
 
 
 def file(leaves: int) -> tuple[bytes, dict[bytes, bytes]]:
