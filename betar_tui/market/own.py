@@ -9,6 +9,7 @@ from typing import Protocol
 
 import trio
 
+from betar_tui.market.fields import STAMPS, STORED
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.republish import Intent
 
@@ -72,20 +73,15 @@ class OwnListings:
 
 
 def intent_of(listing: Listing, metadata: Mapping[str, object] | None) -> Intent:
-    """The intent behind an own listing that this data directory did not write: another device's, with our key.
+    """The intent behind an own listing that this data directory did not write, but another device with our key.
     `metadata` is its metadata file where the listing only has the CID."""
-    document: dict[str, object] = {
-        **listing.extra,
-        "id": listing.id,
-        "name": listing.name,
-        "price": listing.price,
-        "metadata": listing.metadata if isinstance(listing.metadata, Mapping) else dict(metadata or {}),
-        "seller_id": listing.seller_id,
-        "addrs": list(listing.addrs),
-        "protocols": list(listing.protocols),
-    }
-    if listing.token_id:
-        document["token_id"] = listing.token_id
+    document = dict(listing.extra)
+    for field in STORED:
+        value = getattr(listing, field.name)
+        if value is not None and field.name not in STAMPS:
+            document[field.name] = list(value) if isinstance(value, tuple) else value
+    if not isinstance(listing.metadata, Mapping):
+        document["metadata"] = dict(metadata or {})
     return Intent(document, listing.timestamp)
 
 

@@ -108,7 +108,7 @@ class RepublishPolicy:
         if not self._stands(intent, fields, timestamp, addrs, value):
             newer = timestamp > intent.at and verify(fields, self._seller_id) is Provenance.VERIFIED
             return RepublishReason.ADOPTED if newer else RepublishReason.REPLACED
-        if dialect_of(fields).name != dialect:
+        if dialect_of(fields) != dialect:
             return RepublishReason.DIALECT
         if not intent.document["addrs"] and default_addrs and addrs != default_addrs:
             return RepublishReason.ADDRESSED
@@ -118,7 +118,7 @@ class RepublishPolicy:
         self, intent: Intent, fields: Mapping[str, object], timestamp: int, addrs: tuple[str, ...], value: bytes
     ) -> bool:
         try:
-            return self._render(intent.document, dialect_of(fields).name, timestamp, addrs) == value
+            return self._render(intent.document, dialect_of(fields), timestamp, addrs) == value
         except ListingError:
             return False
 

@@ -14,7 +14,7 @@ from betar_tui.concurrency import FastLock
 from betar_tui.errors import ListingError, NotOwnerError, UnknownListingError
 from betar_tui.market.catalogue import Catalogue
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
-from betar_tui.market.listing import BETAR_GO, DOCUMENTS
+from betar_tui.market.fields import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
 from betar_tui.market.own import OwnListings, OwnStore, intent_of, records
 from betar_tui.market.provenance import Signer

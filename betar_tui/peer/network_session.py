@@ -18,7 +18,7 @@ from betar_tui.config import Config
 from betar_tui.errors import NetworkError, NoRunningPeerError, StoreError
 from betar_tui.ipld import cid
 from betar_tui.market.catalogue import Catalogue
-from betar_tui.market.listing import BETAR_GO, BETAR_PROTOCOL
+from betar_tui.market.fields import BETAR_GO, BETAR_PROTOCOL
 from betar_tui.market.marketplace import (
     Connectivity,
     Event,

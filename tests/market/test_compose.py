@@ -7,7 +7,7 @@ from betar_tui.errors import DecodeError, ListingError
 from betar_tui.ipld import cid, protobuf, unixfs
 from betar_tui.ipld.protobuf import fields, write_bytes
 from betar_tui.market.compose import new_document, patched, render
-from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, DOCUMENTS
+from betar_tui.market.fields import BETAR_GO, DEFAULT_PROTOCOLS, DOCUMENTS
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
 from betar_tui.market.provenance import verify
 from tests.market.values import NOW, SIGNER, document

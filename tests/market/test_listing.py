@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.errors import ListingError
-from betar_tui.market.listing import BETAR_GO, MAX_VALUE, decode, encode, parse_value, same_but_for_time
+from betar_tui.market.fields import BETAR_GO, MAX_VALUE
+from betar_tui.market.listing import decode, encode, parse_value, same_but_for_time
 from betar_tui.market.marketplace import Provenance
 from betar_tui.replica import keys
 from tests.market.values import NOW, SIGNER, document, key, value, winner
