@@ -45,9 +45,7 @@ def parse_value(value: bytes) -> dict[str, object]:
     return parsed
 
 
-def decode(
-    key: str, winner: Winner, at: float, own_peer_id: str, provenance: Provenance | None = None
-) -> Listing:
+def decode(key: str, winner: Winner, at: float, own_peer_id: str, provenance: Provenance | None = None) -> Listing:
     """The listing under a key. `at` is when the value was applied, in Unix seconds. `provenance` is given where the
     signature was checked before. Raises ListingError."""
     fields = parse_value(winner.value)
@@ -206,9 +204,7 @@ def _reader(field: Field, dialect: str) -> Callable[[Mapping[str, object]], Any]
     return lambda fields: decode_kind(fields, name)
 
 
-_READERS = {
-    dialect: {field.name: _reader(field, dialect) for field in STORED} for dialect in (DOCUMENTS, BETAR_GO)
-}
+_READERS = {dialect: {field.name: _reader(field, dialect) for field in STORED} for dialect in (DOCUMENTS, BETAR_GO)}
 """By dialect, how each attribute of a `Listing` is decoded."""
 
 _KNOWN = {dialect: {field.wire_name(dialect) for field in STORED} | {"signature"} for dialect in _READERS}

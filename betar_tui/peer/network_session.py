@@ -30,6 +30,7 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.market.republish import RepublishReason
 from betar_tui.market.seller import Seller
+from betar_tui.multiaddrs import without_loopback
 from betar_tui.p2p.types import (
     Misbehaviour,
     NetworkConfig,
@@ -132,8 +133,7 @@ class NetworkSession:
 
     def dialable_addrs(self) -> tuple[str, ...]:
         """Own multiaddrs for a listing: without loopback unless there is no other."""
-        public = tuple(each for each in self.addrs if not each.startswith(("/ip4/127.", "/ip6/::1/")))
-        return public or self.addrs
+        return without_loopback(self.addrs)
 
     @property
     def topic_peers(self) -> int:
