@@ -312,7 +312,7 @@ class NetworkSession:
     async def _own_rounds(self, replication: "Replication") -> None:
         """Keep own listings up: each interval, and at once when something asks for it."""
         while True:
-            repairs = await self._seller.round()
+            repairs = await self._seller.maintain()
             if repairs:
                 replication.tell(self._writer.heads)
             for repair in repairs:

@@ -169,14 +169,14 @@ class Peer:
         return self.online.announce(heads)
 
     def _read(self, applied: Applied) -> list[DecodedChange]:
-        return self._book.read(applied)
+        return self._book.decode(applied)
 
     def _note_bulk(self, bulk: bool) -> None:
         if bulk:
             self._bulk_merged = trio.current_time()
 
     def _take(self, readings: list[DecodedChange]) -> None:
-        self._hub.emit((*self._book.take(readings), StatusChanged()))
+        self._hub.emit((*self._book.apply(readings), StatusChanged()))
         self.online.files.listings_changed()
 
     async def run_maintenance(self) -> None:
