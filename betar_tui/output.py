@@ -1,4 +1,4 @@
-"""What commands print: JSON documents, tables for people, and complaints. Text from the network is made safe first."""
+"""The output of commands: JSON documents, tables for people, and complaints. Text from the network is made safe first."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """What a listing is: its fields, and for each its names, limits, default and validator.
 
 The codecs of both dialects (`listing`, `compose`), the publish form, the options of the command line, JSON files of
-listings, `list --json` and the signs of what changed follow from this table. A new field of a known kind is an entry here
+listings, `list --json` and the marks of changed listings follow from this table. A new field of a known kind is an entry here
 and an attribute of `Listing`, `ListingDraft` and `ListingPatch`.
 
 Pure and quick to import: the command line reads it before anything else is loaded.
@@ -73,8 +73,8 @@ class Field:
     `betar_go` is the other dialect's where it differs. A `required` field is in every value; a text that is absent is
     read as `default`. A field `in_metadata` is a key of the metadata object.
 
-    `validate` returns a value of an own listing as it is written, or raises InvalidValue. `objection` says in a few words
-    what a person who typed the value should correct although it could be published, or "".
+    `validate` returns a value of an own listing as it is written, or raises InvalidValue. `objection` is, in a few
+    words, a reason to correct a value that was typed although it could be published, or "".
 
     Only fields with an `option` are entered by people. `label`, `hint` and `lines` are the form's; `option`, `metavar` and
     `help` the command line's. `column` is the table's column that shows it, `detail` its label among the facts of the

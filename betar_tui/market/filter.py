@@ -197,7 +197,7 @@ def parse(text: str) -> Filter:
 
 
 def unfinished(text: str) -> tuple[str, str]:
-    """Where the last word may be the beginning of a field: the text without it, and what it may become; else "", "".
+    """Where the last word may be the beginning of a field, the text without it and that field's example; else "", "".
 
     Typing `ocr price<0.5` passes through `ocr pri`, which is hardly the word that is looked for.
     """

@@ -75,7 +75,7 @@ class ListingIndex:
         return 0.0 if slot is None else self._first_seen[slot]
 
     def listings_of(self, seller_id: str) -> int:
-        """How many listings this seller has."""
+        """Number of listings of this seller."""
         return self._by_seller[seller_id]
 
     @property
@@ -89,7 +89,7 @@ class ListingIndex:
 
     @property
     def count(self) -> int:
-        """How many listings pass the filter."""
+        """Number of listings that pass the filter."""
         return len(self._slot) if self._matching is None else len(self._matching)
 
     def slots(self) -> list[int]:
@@ -128,7 +128,7 @@ class ListingIndex:
 
     @property
     def muted_count(self) -> int:
-        """How many listings muted sellers have."""
+        """Number of listings of muted sellers."""
         return sum(self._by_seller[seller] for seller in self._muted)
 
     @property
@@ -184,7 +184,7 @@ class ListingIndex:
         self._gone.clear()
 
     def set_filter(self, text: str) -> None:
-        """Show only what matches. Raises FilterError and keeps the last good filter."""
+        """Show only listings that match. Raises FilterError and keeps the last good filter."""
         new = parse(text)
         if new.terms == self._filter.terms:
             self._filter = new
@@ -224,7 +224,7 @@ class ListingIndex:
         self._changed()
 
     def prepare(self) -> Iterator[None]:
-        """Do beforehand, in slices, what would be slow when it is first needed. Changes may come in between."""
+        """Make texts and orders in slices, before they are needed. Changes may come in between."""
         yield from self._make_searchable()
         orders = self._orders
         for column in SORT_COLUMNS:

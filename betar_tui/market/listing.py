@@ -101,7 +101,7 @@ def same_but_for_time(a: bytes, b: bytes) -> bool:
 
 
 def _depth(value: object) -> int:
-    """How deep lists and objects are nested."""
+    """The depth of nested lists and objects, counted up to one above MAX_DEPTH."""
     depth = 0
     level = [value]
     while level := [

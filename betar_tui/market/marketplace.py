@@ -1,8 +1,8 @@
 """`Marketplace`: the one door between the interface and the machinery.
 
-The embedded node, the control socket's client and the tests' fake implement it; nobody above can tell them apart.
-Everything that passes through is a frozen dataclass of plain values: strings for peer ids and CIDs, seconds for times.
-All methods are trio coroutines. This file knows nothing of libp2p, SQLite or Textual.
+The embedded peer, the control socket's client and the tests' fake implement it; the rooms above cannot tell them apart.
+All values that pass through are frozen dataclasses of plain values: strings for peer ids and CIDs, seconds for times.
+All methods are trio coroutines. This module knows nothing of libp2p, SQLite or Textual.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Provenance(StrEnum):
-    """What the signature inside a listing shows (PROTOCOL 7)."""
+    """The verdict on the signature inside a listing (docs/protocol.md#provenance)."""
 
     VERIFIED = "verified"
     UNSIGNED = "unsigned"
@@ -29,7 +29,7 @@ class Provenance(StrEnum):
 
 
 class ChangeKind(StrEnum):
-    """What an applied delta did to one listing. A refresh changed only the timestamp."""
+    """The effect of an applied delta on one listing. A refresh changed only the timestamp."""
 
     PUT = "put"
     UPDATE = "update"
@@ -38,7 +38,7 @@ class ChangeKind(StrEnum):
 
 
 class Connectivity(StrEnum):
-    """How far the peer's network is: still starting, alone, with peers, or stopped by an error."""
+    """The state of the peer's network: still starting, alone, with peers, failed, or not running."""
 
     STARTING = "starting"
     ALONE = "alone"
@@ -49,12 +49,12 @@ class Connectivity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One agent on offer, as the replica has it now.
+    """One agent on offer, as the replica has it now. `market.fields` has the table of its fields.
 
     `metadata` is an object in the documents' dialect and a CID string in Go betar's; `description` is taken from the
-    metadata where it is known. `timestamp` is the seller's, in Unix seconds; `seen_at` is when this peer applied it.
-    `extra` holds the fields this version does not know. `cid` is the block that carries the value, `height` its
-    priority. Text fields are as received: neutralise them (`market.text.neutralise`) before showing them.
+    metadata where it is known. `timestamp` is the seller's and `seen_at` is when this peer applied it, both in Unix seconds.
+    `extra` has the fields that this version does not know. `cid` is the block that carries the value, `height` its
+    priority. Texts are as received: neutralise them (`market.text.neutralise`) before showing them.
     """
 
     id: str
@@ -77,7 +77,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class ListingDraft:
-    """What a person enters to publish. Empty `addrs` or `protocols` take this peer's defaults."""
+    """The fields of a listing to publish. Empty `addrs` or `protocols` take this peer's defaults."""
 
     name: str
     price: float
@@ -90,7 +90,7 @@ class ListingDraft:
 
 @dataclass(frozen=True, slots=True)
 class ListingPatch:
-    """Fields to change in an own listing; None leaves a field as it is. `metadata` is merged key by key."""
+    """The fields to change in an own listing; None leaves a field as it is. `metadata` is merged key by key."""
 
     name: str | None = None
     price: float | None = None
@@ -176,7 +176,7 @@ class DeltaInfo:
 
 @dataclass(frozen=True, slots=True)
 class DagNodeInfo:
-    """A delta in the Merkle-DAG: what it links to, how many keys it puts and versions it removes."""
+    """A delta in the Merkle-DAG, with its links, the number of keys it puts and of versions it removes."""
 
     cid: str
     height: int
@@ -307,13 +307,13 @@ class Marketplace(Protocol):
         """One listing with its history. Raises UnknownListingError."""
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
-        """Store and announce listings of ours; durable when it returns. Raises ListingError, nothing is stored then."""
+        """Store and announce new listings; durable when it returns. Raises ListingError and then stores nothing."""
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
-        """Change a listing of ours. Raises UnknownListingError, NotOwnerError, ListingError."""
+        """Change an own listing. Raises UnknownListingError, NotOwnerError, ListingError."""
 
     async def delist(self, listing_id: str) -> DelistReceipt:
-        """Remove a listing of ours. Raises UnknownListingError, NotOwnerError."""
+        """Remove an own listing. Raises UnknownListingError, NotOwnerError."""
 
     async def status(self) -> Status:
         """The peer in numbers."""
@@ -344,7 +344,7 @@ class Marketplace(Protocol):
         """Recently applied deltas, newest first."""
 
     async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
-        """Write the DAG below `heads` (all of ours without any) as CARv1 to a file of this machine. Raises ArchiveError."""
+        """Write the DAG below `heads` (without any, below all heads) as CARv1 to a file of this machine. Raises ArchiveError."""
 
     async def import_car(self, path: str) -> Imported:
         """Merge a CARv1 file of this machine as if a peer had sent it. Raises ArchiveError; what came before the

@@ -39,7 +39,7 @@ class Signer:
         self.peer_id = peer_id_of(self._public)
 
     def sign(self, listing: Mapping[str, object]) -> dict[str, str]:
-        """The `signature` of a listing; one that the listing already has is left out of what is signed."""
+        """The `signature` of a listing, over all its fields but a signature that it already has."""
         signature = self._key.sign(signed_bytes(listing)).signature
         return {
             "alg": ALGORITHM,

@@ -84,7 +84,7 @@ def _escape(text: str) -> str:
     for char in text:
         if unicodedata.category(char) in ("Mn", "Me", "Mc") and char not in _VARIATION_SELECTORS:
             combining += 1
-            # An accent needs a letter to stand on: at the start it would draw on what we put before it.
+            # An accent needs a letter to stand on: at the start it would draw on the text before it.
             shown = char if previous and combining <= MAX_COMBINING else _written_out(char)
         else:
             combining = 0
