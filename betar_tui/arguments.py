@@ -1,4 +1,4 @@
-"""The grammar of the commands: help and arguments of each. What they do is in `commands`, imported when one is given."""
+"""The grammar of the commands: help and arguments. Their code is in `commands`, imported when one is given."""
 
 import argparse
 import math

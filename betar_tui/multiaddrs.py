@@ -1,4 +1,4 @@
-"""Multiaddrs as text, for rooms that do not import libp2p; `p2p.addresses` is the one that takes them apart for dialling."""
+"""Multiaddrs as text, for rooms that do not import libp2p. `p2p.addresses` parses those that are to be dialled."""
 
 from collections.abc import Iterable
 

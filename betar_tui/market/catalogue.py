@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 class DecodedChange:
     """A changed key, decoded.
 
-    `now` is its listing, the reason why its value is not one, or None without a value. `removed_by` is the (CID, height) of
-    a delta that removed versions of it, `bytes` the size of the one that changed it; its merge took `took` seconds.
+    `now` is its listing, the reason why its value is not one, or None without a value. `removed_by` is the (CID,
+    height) of a delta that removed versions of it, `bytes` the size of the one that changed it; its merge took `took`
+    seconds.
     """
 
     key: str
@@ -50,8 +51,8 @@ class _Document:
 class Catalogue:
     """All listings, the hidden ones apart.
 
-    Listings of `own_peer_id` are mine. Values for which `is_own_value` is true count as verified without a check of their
-    signature.
+    Listings of `own_peer_id` are mine. Values for which `is_own_value` is true count as verified without a check of
+    their signature.
     """
 
     def __init__(self, own_peer_id: str, is_own_value: Callable[[bytes], bool] = lambda value: False) -> None:

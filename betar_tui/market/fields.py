@@ -1,8 +1,8 @@
 """What a listing is: its fields, and for each its names, limits, default and validator.
 
 The codecs of both dialects (`listing`, `compose`), the publish form, the options of the command line, JSON files of
-listings, `list --json` and the marks of changed listings follow from this table. A new field of a known kind is an entry here
-and an attribute of `Listing`, `ListingDraft` and `ListingPatch`.
+listings, `list --json` and the marks of changed listings follow from this table. A new field of a known kind is an
+entry here and an attribute of `Listing`, `ListingDraft` and `ListingPatch`.
 
 Pure and quick to import: the command line reads it before anything else is loaded.
 """
@@ -26,7 +26,7 @@ MAX_VALUE = 64 << 10
 """Maximum bytes of a value that is read as a listing."""
 
 MAX_DOCUMENT = 48 << 10
-"""Maximum bytes of an own listing as it is remembered: leaves room for addresses, signature and Go betar's metadata file."""
+"""Maximum bytes of an own listing's document: leaves room for addresses, signature and Go betar's metadata file."""
 
 DOCUMENTS, BETAR_GO = "documents", "betar-go"
 """The two dialects of a listing's JSON (docs/protocol.md#listings)."""
@@ -76,9 +76,9 @@ class Field:
     `validate` returns a value of an own listing as it is written, or raises InvalidValue. `objection` is, in a few
     words, a reason to correct a value that was typed although it could be published, or "".
 
-    Only fields with an `option` are entered by people. `label`, `hint` and `lines` are the form's; `option`, `metavar` and
-    `help` the command line's. `column` is the table's column that shows it, `detail` its label among the facts of the
-    detail view, where it has no part of its own there.
+    Only fields with an `option` are entered by people. `label`, `hint` and `lines` are the form's; `option`, `metavar`
+    and `help` the command line's. `column` is the table's column that shows it, `detail` its label among the facts of
+    the detail view, where it has no part of its own there.
     """
 
     name: str

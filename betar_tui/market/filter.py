@@ -11,11 +11,11 @@ A filter is words and terms separated by spaces; a listing must meet all of them
     proto:x402                one of the protocols contains it
     state:new                 verified, unsigned, mine, new, stale, muted
 
-Listings of muted sellers meet no filter, unless it says `state:muted`: then only they do. The muted sellers are not part
-of a filter; they are passed to `Filter.muting`.
+Listings of muted sellers meet no filter, unless it says `state:muted`: then only they do. The muted sellers are not
+part of a filter; they are passed to `Filter.muting`.
 
-Pure: it depends on the listings and the time it is given alone. With `Filter.narrows` the index finds out whether the last
-result is enough.
+Pure: it depends on the listings and the time it is given alone. With `Filter.narrows` the index finds out whether the
+last result is enough.
 """
 
 from __future__ import annotations
@@ -155,8 +155,8 @@ class _Memo(dict[Any, bool]):
 
 
 def evaluate(term: Term, listings: Sequence[Listing | None], seen: Sequence[float], now: float) -> list[bool]:
-    """Whether each of many listings meets a term that is not a word, its negation left aside. One loop for each kind: it
-    is the cost of a filter in a large market. Slots without a listing may be either."""
+    """Whether each of many listings meets a term that is not a word, its negation left aside. One loop for each kind:
+    it is the cost of a filter in a large market. Slots without a listing may be either."""
     if term.kind == "price":
         compare, number = _COMPARE[term.op], term.number
         return [each is not None and compare(each.price, number) for each in listings]

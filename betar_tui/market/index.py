@@ -2,9 +2,10 @@
 
 Pure, no I/O. Which listings a table shows, and in which order, is decided here; how they look is not.
 
-Every listing has a slot, a small number that stays its own until it is gone and `reclaim` is called. All that a search or
-a comparison needs stands in lists by slot, and an order is a sorted list of slots (`sorting.SortOrders`). A new filter
-costs a plain loop over the order, or over the last result when it only narrows that. Descending is read backwards.
+Every listing has a slot, a small number that stays its own until it is gone and `reclaim` is called. All that a search
+or a comparison needs stands in lists by slot, and an order is a sorted list of slots (`sorting.SortOrders`). A new
+filter costs a plain loop over the order, or over the last result when it only narrows that. Descending is read
+backwards.
 
 `prepare` does the slow parts beforehand, in slices, for a table whose loop must go on: the texts that are searched and
 the orders of all columns. Without it each is done when it is first needed.
@@ -93,7 +94,7 @@ class ListingIndex:
         return len(self._slot) if self._matching is None else len(self._matching)
 
     def slots(self) -> list[int]:
-        """A copy of the slots of the listings that pass the filter, in order: cheaper than `rows` where there are many."""
+        """A copy of the slots of the listings that pass the filter, in order: cheaper than `rows` in a large market."""
         return self._shown_slots()[::-1] if self._descending else self._shown_slots().copy()
 
     def slot(self, listing_id: str) -> int | None:

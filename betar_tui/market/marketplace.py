@@ -52,9 +52,9 @@ class Listing:
     """One agent on offer, as the replica has it now. `market.fields` has the table of its fields.
 
     `metadata` is an object in the documents' dialect and a CID string in Go betar's; `description` is taken from the
-    metadata where it is known. `timestamp` is the seller's and `seen_at` is when this peer applied it, both in Unix seconds.
-    `extra` has the fields that this version does not know. `cid` is the block that carries the value, `height` its
-    priority. Texts are as received: neutralise them (`market.text.neutralise`) before showing them.
+    metadata where it is known. `timestamp` is the seller's and `seen_at` is when this peer applied it, both in Unix
+    seconds. `extra` has the fields that this version does not know. `cid` is the block that carries the value, `height`
+    its priority. Texts are as received: neutralise them (`market.text.neutralise`) before showing them.
     """
 
     id: str
@@ -189,11 +189,11 @@ class DagNodeInfo:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The peer and its replica in numbers. `pending` counts blocks still wanted, `packed` the blocks of old history that
-    are kept compressed; `troubles` names background services that are being restarted, in words for a person. `dialect`
-    is the one that own listings are written in, `dialect_choice` what decides it: "auto", or a dialect.
-    `peers_unable_to_read` counts the Go betars on the topic that cannot read it. `sync_held` says that a person stopped the
-    fetching of history."""
+    """The peer and its replica in numbers. `pending` counts blocks still wanted, `packed` the blocks of old history
+    that are kept compressed; `troubles` names background services that are being restarted, in words for a person.
+    `dialect` is the one that own listings are written in, `dialect_choice` what decides it: "auto", or a dialect.
+    `peers_unable_to_read` counts the Go betars on the topic that cannot read it. `sync_held` says that a person stopped
+    the fetching of history."""
 
     version: str
     running: bool
@@ -266,7 +266,7 @@ class StatusChanged:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """So many peers have shown that they hold our delta `cid`, or one built on it. `ids` are the listings it touched."""
+    """`peers` peers have shown that they have the own delta `cid`, or one built on it, which touched the listings `ids`."""
 
     cid: str
     ids: tuple[str, ...]
@@ -344,7 +344,7 @@ class Marketplace(Protocol):
         """Recently applied deltas, newest first."""
 
     async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
-        """Write the DAG below `heads` (without any, below all heads) as CARv1 to a file of this machine. Raises ArchiveError."""
+        """Write the DAG below `heads` (by default all) as CARv1 to a file of this machine. Raises ArchiveError."""
 
     async def import_car(self, path: str) -> Imported:
         """Merge a CARv1 file of this machine as if a peer had sent it. Raises ArchiveError; what came before the

@@ -1,8 +1,8 @@
 """The authorship of a listing: Ed25519 signatures by the seller's peer key (docs/protocol.md#provenance).
 
 Signed is `PREFIX` and the canonical DAG-CBOR of the listing without its `signature`. A peer id of an Ed25519 key
-contains the public key, so a signature proves that the peer in `seller_id` wrote the listing, whichever peer replicated it.
-libsodium checks it, and also refuses the few public keys that fit many signatures.
+contains the public key, so a signature proves that the peer in `seller_id` wrote the listing, whichever peer replicated
+it. libsodium checks it, and also refuses the few public keys that fit many signatures.
 """
 
 import base64
@@ -90,7 +90,7 @@ def verify(listing: Mapping[str, object], seller_id: str) -> Provenance:
 
 @lru_cache(1024)
 def _key_of(public_key: bytes) -> tuple[str, VerifyKey]:
-    """The peer id and the key of 32 bytes; cached, because a seller has many listings and signs them again and again."""
+    """The peer id and the key of 32 bytes; cached, because a seller has many listings and renews them."""
     return peer_id_of(public_key), VerifyKey(public_key)
 
 

@@ -1,11 +1,11 @@
 """The own listings that a peer has to put again (docs/protocol.md#announcing). Pure: values in, reasons out.
 
-Any peer can tombstone or replace any key of this CRDT, so a peer puts its own listings back, less often each time the same
-one is taken away. Nothing is written for a listing that is intact and whose timestamp is young.
+Any peer can tombstone or replace any key of this CRDT, so a peer puts its own listings back, less often each time the
+same one is taken away. Nothing is written for a listing that is intact and whose timestamp is young.
 
-A listing is intact when its value is, byte for byte, its document rendered at the value's own timestamp: Ed25519 signatures
-are deterministic. A value that another device of the same seller signed later is that person's newer word and is adopted;
-one that was signed earlier is a replay.
+A listing is intact when its value is, byte for byte, its document rendered at the value's own timestamp: Ed25519
+signatures are deterministic. A value that another device of the same seller signed later is that person's newer word
+and is adopted; one that was signed earlier is a replay.
 """
 
 from collections.abc import Callable, Mapping

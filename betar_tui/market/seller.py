@@ -1,7 +1,7 @@
 """The seller's side of a peer: publish, update and delist listings, and keep them published.
 
-The intention of a person is recorded in the transaction that carries it out, so that a crash ends in both or in neither.
-Reads the replica's values and writes through the writer; knows no network.
+The intention of a person is recorded in the transaction that carries it out, so that a crash ends in both or in
+neither. Reads the replica's values and writes through the writer; knows no network.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -175,7 +175,7 @@ class Seller:
             return written[-1]
 
     async def speak_betar_go(self) -> bool:
-        """Switch an automatic dialect to Go betar's for good, since one was seen. Returns whether that changed anything."""
+        """Switch an automatic dialect to Go betar's for good, since one was seen. Returns whether it changed."""
         async with self._lock:
             if self.dialect_choice != "auto" or self.dialect == BETAR_GO:
                 return False

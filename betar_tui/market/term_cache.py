@@ -1,8 +1,8 @@
 """The results of the terms asked for last: taking letters of a filter away again, or changing another word of it, does
 not look at every listing a second time.
 
-Lists by slot, as in `ListingIndex`, which reports every listing that comes or changes. The result of a term that depends
-on the time is not cached.
+Lists by slot, as in `ListingIndex`, which reports every listing that comes or changes. The result of a term that
+depends on the time is not cached.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class TermCache:
         self._results: OrderedDict[Term, list[bool]] = OrderedDict()
 
     def get(self, term: Term, evaluate: Callable[[], list[bool]]) -> list[bool]:
-        """By slot, whether the listing meets the term; `evaluate` finds out where that is not known. Not to be changed."""
+        """By slot, whether the listing meets the term; `evaluate` finds out where that is unknown. Do not change it."""
         if term.timed:
             return evaluate()
         key = replace(term, negated=False)

@@ -35,7 +35,7 @@ def test_put_update_refresh_and_delist_are_told_apart():
     assert len(book) == 0
 
 
-def test_what_is_hidden_is_counted_and_told_of_only_when_it_was_shown():
+def test_a_hidden_listing_is_counted_and_reported_only_when_it_was_shown():
     one, junk = winner(value(), 1), winner(b"junk", 2)
     tampered = winner(json.dumps({**json.loads(value()), "price": 0}).encode(), 3)
     book, changes = book_after(
@@ -64,7 +64,7 @@ def test_a_verdict_serves_the_value_it_was_found_for_and_no_other_in_the_same_bl
     assert (len(believed), believed.invalid) == (0, 2)
 
 
-def test_a_value_that_is_vouched_for_is_not_checked_and_no_other_is_spared():
+def test_an_own_value_is_not_checked_and_all_others_are():
     mine, forged = (json.dumps({**json.loads(value()), "price": price}).encode() for price in (1, 2))
     book = Catalogue(SIGNER.peer_id, {mine}.__contains__)
     for found, listed in ((mine, (1, 0)), (forged, (0, 1))):

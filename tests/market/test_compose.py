@@ -85,7 +85,7 @@ def test_unixfs_files_come_back_and_larger_ones_are_refused():
 
 
 @pytest.mark.parametrize("block", [b"", b"\x0a\x02\x08\x01", b"\x12\x02\x08\x01", b"\x08\x01", b"\xff"])
-def test_what_is_no_small_unixfs_file_is_refused(block):
+def test_a_block_that_is_not_a_small_unixfs_file_is_refused(block):
     with pytest.raises(DecodeError):
         unixfs.decode_file(cid.of(block), block)
 

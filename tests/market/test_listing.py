@@ -76,7 +76,7 @@ def test_null_lists_and_metadata_count_as_absent():
         ("tokenId", 3),
     ],
 )
-def test_a_field_of_the_wrong_type_is_no_listing_and_is_named(field, bad):
+def test_a_field_of_the_wrong_type_is_refused_and_named(field, bad):
     with pytest.raises(ListingError) as error:
         read({**GO_VALUE, field: bad}, keys.of_agent("did:key:z6MkTest"))
     assert error.value.field == field

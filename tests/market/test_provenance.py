@@ -73,7 +73,7 @@ def test_names_are_in_the_order_of_their_utf8() -> None:
     assert ordered == ["z", "zz", "ß", "é", "abc", "日", "𝄞"]
 
 
-def test_names_that_are_no_texts_have_no_signed_form() -> None:
+def test_names_that_are_not_texts_have_no_signed_form() -> None:
     with pytest.raises(ValueError, match="must be texts"):
         signed_bytes({"m": {1: 2}})
 

@@ -87,5 +87,5 @@ def test_patience_returns_after_a_quiet_time():
     assert due({}, now=later + 5, by=made)
 
 
-def test_what_is_not_ours_any_more_is_left_alone():
+def test_a_listing_that_is_not_own_any_more_is_left_alone():
     assert due({}, own={}) == {}

@@ -153,7 +153,7 @@ async def test_own_values_are_read_back_without_a_look_at_their_signature(tmp_pa
         assert not node._seller._signer._own_values, "nor is anything known that is not to be written"
 
 
-async def test_a_document_of_another_seller_is_not_taken_for_ours_though_we_write_it(tmp_path):
+async def test_a_document_of_another_seller_is_not_own_though_this_peer_writes_it(tmp_path):
     """One that was remembered when the data directory had another key."""
     async with open_peer(config(tmp_path), network=False) as node:
         other = new_document(ListingDraft("theirs", 1), Signer(b"\x06" * 32).peer_id, ())
