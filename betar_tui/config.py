@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from betar_tui.errors import ConfigError
+from betar_tui.multiaddrs import split_peer
 
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
 MIN_ANNOUNCE = 5.0
@@ -236,7 +237,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 def _bootstrap(value: object) -> tuple[str, ...]:
     for address in _texts(value):
-        if not re.search(r"/p2p/[^/]+$", address):
+        if not split_peer(address)[1]:
             raise ConfigError(f"{address!r} does not end in /p2p/<peer id>")
     return _texts(value)
 

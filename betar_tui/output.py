@@ -1,4 +1,4 @@
-"""What commands print: JSON documents, tables for people, and complaints. Text from the network is made safe first."""
+"""The output of commands: JSON documents, tables for people, and complaints. Text from the network is made safe first."""
 
 import json
 import os
@@ -10,24 +10,11 @@ from rich.cells import cell_len
 
 from betar_tui.control.wire import plain
 from betar_tui.errors import OutputError
+from betar_tui.market.fields import STORED
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
 
-LISTING_FIELDS = (
-    "id",
-    "name",
-    "price",
-    "metadata",
-    "seller_id",
-    "addrs",
-    "protocols",
-    "timestamp",
-    "token_id",
-    "provenance",
-    "mine",
-    "cid",
-    "height",
-)
+LISTING_FIELDS = (*(field.name for field in STORED), "provenance", "mine", "cid", "height")
 """The keys of a listing in JSON."""
 
 

@@ -67,7 +67,7 @@ class Connectivity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One agent on offer, as the replica has it now.
+    """One agent on offer, as the replica has it now. `market.fields` has the table of its fields.
 
     `metadata` is an object in the documents' dialect and a CID string in Go betar's; `description` is taken from the
     metadata where it is known. `timestamp` is the seller's, `seen_at` is when this peer applied the listing, both in Unix
@@ -108,7 +108,7 @@ class ListingDraft:
 
 @dataclass(frozen=True, slots=True)
 class ListingPatch:
-    """Fields to change in an own listing; None leaves a field as it is. `metadata` is merged key by key."""
+    """The fields to change in an own listing; None leaves a field as it is. `metadata` is merged key by key."""
 
     name: str | None = None
     price: float | None = None

@@ -13,6 +13,7 @@ from libp2p.peer.id import ID
 from libp2p.utils.address_validation import get_available_interfaces
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
 
+from betar_tui import multiaddrs
 from betar_tui.errors import NetworkError
 
 MAX_ADDRS_PER_PEER = 16
@@ -75,7 +76,7 @@ def with_peer(addresses: Iterable[str], peer: str) -> tuple[str, ...]:
     """The dialable `addresses` without repetition, each ending in /p2p/<peer>; at most MAX_ADDRS_PER_PEER."""
     result: dict[str, None] = {}
     for address in addresses:
-        bare, _, named = address.partition("/p2p/")
+        bare, named = multiaddrs.split_peer(address)
         if named and named != peer:
             continue
         if is_dialable(bare):

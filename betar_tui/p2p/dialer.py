@@ -15,6 +15,7 @@ from libp2p.abc import INetConn
 from libp2p.network.swarm import Swarm
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
 
+from betar_tui import multiaddrs
 from betar_tui.concurrency import Wakeup
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
@@ -140,7 +141,7 @@ class Dialer:
         raise NetworkError(f"Cannot connect to {peer}: " + "; ".join(errors))
 
     async def _dial_one(self, peer: str, address: str) -> INetConn:
-        host = address.partition("/p2p/")[0]
+        host, _ = multiaddrs.split_peer(address)
         try:
             # A frozen peer still completes the TCP handshake: the limit covers the secure one as well.
             with trio.fail_after(self._timing.dial_timeout):

@@ -18,7 +18,7 @@ from betar_tui.config import Config
 from betar_tui.errors import NetworkError, NoRunningPeerError, StoreError
 from betar_tui.ipld import cid as cids
 from betar_tui.market.catalogue import Catalogue
-from betar_tui.market.listing import BETAR_GO, BETAR_PROTOCOL
+from betar_tui.market.fields import BETAR_GO, BETAR_PROTOCOL
 from betar_tui.market.marketplace import (
     Connectivity,
     Event,
@@ -29,6 +29,7 @@ from betar_tui.market.marketplace import (
     SyncProgress,
 )
 from betar_tui.market.seller import Seller
+from betar_tui.multiaddrs import without_loopback
 from betar_tui.p2p.types import (
     Misbehaviour,
     NetworkConfig,
@@ -135,8 +136,7 @@ class NetworkSession:
 
     def dialable_addrs(self) -> tuple[str, ...]:
         """Own multiaddrs for a listing: without loopback unless there is no other."""
-        public = tuple(each for each in self.addrs if not each.startswith(("/ip4/127.", "/ip6/::1/")))
-        return public or self.addrs
+        return without_loopback(self.addrs)
 
     @property
     def topic_peers(self) -> int:
@@ -323,7 +323,7 @@ class NetworkSession:
     async def _own_rounds(self) -> None:
         """Keep own listings up: each interval, and at once when something asks for it."""
         while True:
-            for repaired in await self._seller.round():
+            for repaired in await self._seller.maintain():
                 level = logging.getLevelNamesMapping()[repaired.level.upper()]
                 log.log(level, "%s: %s", repaired.name, repaired.text)
                 self._emit([repaired])

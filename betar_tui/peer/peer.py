@@ -168,14 +168,14 @@ class Peer:
         return self.session.dialable_addrs()
 
     def _decode(self, applied: Applied) -> list[DecodedChange]:
-        return self._catalogue.read(applied)
+        return self._catalogue.decode(applied)
 
     def _note_bulk(self, bulk: bool) -> None:
         if bulk:
             self._bulk_merged = trio.current_time()
 
     def _apply(self, changes: list[DecodedChange]) -> None:
-        self._hub.emit((*self._catalogue.take(changes), StatusChanged()))
+        self._hub.emit((*self._catalogue.apply(changes), StatusChanged()))
         self.session.metadata_files.listings_changed()
 
     async def run_maintenance(self) -> None:

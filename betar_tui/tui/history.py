@@ -6,11 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from betar_tui.market.fields import STAMPS
 from betar_tui.market.marketplace import Version
 from betar_tui.market.text import neutralise
-
-# Changed by every version by nature, so it says nothing.
-_SILENT = frozenset(("timestamp", "signature"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +54,9 @@ def _fields(value: str) -> Mapping[str, object] | None:
         return None
     flat: dict[str, object] = {}
     for key, item in parsed.items():
-        if isinstance(item, dict) and key not in _SILENT:
+        if isinstance(item, dict) and key not in STAMPS:
             flat.update({f"{key}.{inner}": inner_item for inner, inner_item in item.items()})
-        elif key not in _SILENT:
+        elif key not in STAMPS:
             flat[key] = item
     return flat
 

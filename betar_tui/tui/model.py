@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from betar_tui.market.fields import FIELDS, STAMPS
 from betar_tui.market.index import ListingIndex
 from betar_tui.market.marketplace import (
     Change,
@@ -320,24 +321,14 @@ class MarketModel:
         if old is None:
             self.marks[new.id] = Mark("+", now)
             return
-        columns = frozenset(
-            column
-            for column, before, after in (
-                ("name", old.name, new.name),
-                ("price", old.price, new.price),
-                ("seller", old.seller_id, new.seller_id),
-                ("state", old.provenance, new.provenance),
-                ("description", old.description, new.description),
-                ("addrs", old.addrs, new.addrs),
-                ("protocols", old.protocols, new.protocols),
-                ("token", old.token_id, new.token_id),
-            )
-            if before != after
-        )
-        if not columns and old.metadata == new.metadata:
+        changed = [field for field in FIELDS if getattr(old, field.name) != getattr(new, field.name)]
+        columns = {field.column or field.name for field in changed if field.name not in STAMPS}
+        if old.provenance is not new.provenance:
+            columns.add("state")
+        if not columns:
             return
         arrow = "" if old.price == new.price else "↑" if new.price > old.price else "↓"
-        self.marks[new.id] = Mark("~", now, columns, arrow)
+        self.marks[new.id] = Mark("~", now, frozenset(columns), arrow)
 
 
 def _note(old: Listing | None, new: Listing | None) -> str:

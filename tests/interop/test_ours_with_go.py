@@ -111,7 +111,7 @@ async def test_a_listing_that_was_replaced_from_a_great_height_is_put_back_for_g
         await ours._writer.merge_nodes([above, node([above], [("/agents/YQ", b"1")], (), 3)], "hostile")
         await ours.session._replication.announce(ours._writer.heads)
         await eventually(lambda: shows(go, key, b"vandal"), what="Go shows what replaced it")
-        assert len(await ours._seller.round()) == 1
+        assert len(await ours._seller.maintain()) == 1
         healed = values(tmp_path / "ours")[key]
         assert json.loads(healed)["name"] == "mine"
         await ours.session._replication.announce(ours._writer.heads)

@@ -31,7 +31,7 @@ async def publish_together(node: Peer, bad: ListingDraft) -> list[Exception]:
         except Exception as error:
             refused.append(error)
 
-    async with trio.open_nursery() as nursery, node._seller._turn:
+    async with trio.open_nursery() as nursery, node._seller._lock:
         for draft in (ListingDraft("good-0", 1), bad, *(ListingDraft(f"good-{n}", 1) for n in (1, 2))):
             nursery.start_soon(publish, draft)
             await wait_all_tasks_blocked()
@@ -145,18 +145,18 @@ async def test_own_values_are_read_back_without_a_look_at_their_signature(tmp_pa
     async with open_peer(config(tmp_path, listing_dialect=dialect), network=False) as node:
         (receipt,) = await node.publish([ListingDraft("one", 1)])
         await node.update(receipt.id, ListingPatch(price=2.0))
-        await node._seller.round()
+        await node._seller.maintain()
         (listing,) = (await node.listings()).listings
         assert (listing.price, listing.mine) == (2.0, True)
         value = (await node.show(receipt.id)).raw.encode()
         assert not node._seller._signer.is_own_value(value), "once"
-        assert not node._seller._signer._made, "nor is anything known that is not to be written"
+        assert not node._seller._signer._own_values, "nor is anything known that is not to be written"
 
 
-async def test_a_document_of_another_seller_is_not_taken_for_ours_though_we_write_it(tmp_path):
+async def test_a_document_of_another_seller_is_not_own_though_this_peer_writes_it(tmp_path):
     """One that was remembered when the data directory had another key."""
     async with open_peer(config(tmp_path), network=False) as node:
         other = new_document(ListingDraft("theirs", 1), Signer(b"\x06" * 32).peer_id, ())
-        await node._seller._put({keys.of_agent(str(other["id"])): node._seller._value_of(other)})
+        await node._seller._put({keys.of_agent(str(other["id"])): node._seller._rendered(other)})
         page = await node.listings()
         assert (page.listings, page.invalid) == ((), 1)

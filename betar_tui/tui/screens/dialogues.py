@@ -15,6 +15,7 @@ from textual.widgets import Button, Input, Static
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import PeerInfo
 from betar_tui.market.text import neutralise
+from betar_tui.multiaddrs import split_peer
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.workers import start
 
@@ -98,7 +99,7 @@ class ConnectScreen(ModalScreen[PeerInfo | None]):
         address = self.query_one(Input).value.strip()
         if not address.startswith("/"):
             self._tell("a multiaddr begins with /, such as /ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…", "$text-error")
-        elif "/p2p/" not in address:
+        elif not split_peer(address)[1]:
             self._tell("it must end in /p2p/<peer id>: without the id nobody can tell who answers", "$text-error")
         else:
             self._tell("◌ connecting…", "dim")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from typing import ClassVar
 
@@ -15,11 +14,12 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static, TextArea
 
 from betar_tui.errors import BetarError, ListingError
+from betar_tui.market.fields import ENTERED, Field
 from betar_tui.market.marketplace import Listing, Receipt
 from betar_tui.market.text import neutralise
 from betar_tui.tui import form
 from betar_tui.tui.bridge import Bridge
-from betar_tui.tui.form import FIELD_SPECS, FieldSpec, FormValues
+from betar_tui.tui.form import FormValues
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
@@ -32,7 +32,7 @@ from betar_tui.tui.workers import start
 class FieldText(TextArea):
     """A field of several lines. Tab goes on to the next field: a form is walked through with one key."""
 
-    def __init__(self, spec: FieldSpec) -> None:
+    def __init__(self, spec: Field) -> None:
         super().__init__(id=f"field-{spec.name}", compact=True, tab_behavior="focus", placeholder=spec.hint)
         self.styles.height = spec.lines
 
@@ -69,7 +69,7 @@ class FormScreen(ModelScreen[Receipt | None]):
     @property
     def sent_name(self) -> str:
         """The name in the form, for the receipt."""
-        return neutralise(self.values().name.strip(), 60)
+        return neutralise(self.values()["name"].strip(), 60)
 
     def compose(self) -> ComposeResult:
         """Status, fields, buttons, keys."""
@@ -77,11 +77,11 @@ class FormScreen(ModelScreen[Receipt | None]):
         yield StatusBar(self._model, self._options.title)
         with VerticalScroll(id="form", can_focus=False):
             yield Static(self._headline(self._key in self._drafts), id="form-title")
-            for spec in FIELD_SPECS:
+            for spec in ENTERED:
                 with Horizontal(classes="field"):
                     yield Static(spec.label, classes="field-label")
                     with Vertical(classes="field-body"):
-                        yield self._widget(spec, asdict(start)[spec.name])
+                        yield self._widget(spec, start[spec.name])
                         yield Static("", classes="field-problem", id=f"problem-{spec.name}")
         with Horizontal(id="form-buttons"):
             keys = self._model.keys
@@ -94,7 +94,7 @@ class FormScreen(ModelScreen[Receipt | None]):
 
     def on_mount(self) -> None:
         """Begin with the first field."""
-        for spec in FIELD_SPECS:
+        for spec in ENTERED:
             self.query_one(f"#problem-{spec.name}").display = False
         self._tell("")
         self.query_one("#field-name").focus()
@@ -103,16 +103,16 @@ class FormScreen(ModelScreen[Receipt | None]):
 
     def values(self) -> FormValues:
         """What is in the fields."""
-        texts = {}
-        for spec in FIELD_SPECS:
+        texts: FormValues = {}
+        for spec in ENTERED:
             widget = self.query_one(f"#field-{spec.name}")
             texts[spec.name] = widget.text if isinstance(widget, TextArea) else self._input(spec.name).value
-        return FormValues(**texts)
+        return texts
 
     def _input(self, name: str) -> Input:
         return self.query_one(f"#field-{name}", Input)
 
-    def _widget(self, spec: FieldSpec, text: str) -> Input | FieldText:
+    def _widget(self, spec: Field, text: str) -> Input | FieldText:
         if spec.lines == 1:
             return Input(text, placeholder=spec.hint, compact=True, id=f"field-{spec.name}", select_on_focus=False)
         area = FieldText(spec)
@@ -124,7 +124,7 @@ class FormScreen(ModelScreen[Receipt | None]):
         return Content.assemble((title, "bold"), ("  your draft is back" if restored else "", "$text-accent"))
 
     def _fill(self, values: FormValues) -> None:
-        for name, text in asdict(values).items():
+        for name, text in values.items():
             widget = self.query_one(f"#field-{name}")
             if isinstance(widget, TextArea):
                 widget.load_text(text)
@@ -141,17 +141,17 @@ class FormScreen(ModelScreen[Receipt | None]):
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
         """A field that was left is checked from then on, unless nothing was typed into it."""
         name = (event.widget.id or "").removeprefix("field-")
-        if name in form.FIELD_NAMES and asdict(self.values())[name].strip():
+        if name in form.FIELD_NAMES and self.values()[name].strip():
             self._checked.add(name)
             self._show_problems()
 
     def _show_problems(self) -> dict[str, str]:
-        values = asdict(self.values())
-        problems = form.problems(self.values())
+        values = self.values()
+        problems = form.problems(values)
         for name, (text, objection) in self._objections.items():
             if values[name] == text:
                 problems.setdefault(name, objection)
-        for spec in FIELD_SPECS:
+        for spec in ENTERED:
             label = self.query_one(f"#problem-{spec.name}", Static)
             problem = problems.get(spec.name, "") if spec.name in self._checked else ""
             label.update(Content(f"✗ {problem}" if problem else ""))
@@ -169,7 +169,7 @@ class FormScreen(ModelScreen[Receipt | None]):
 
     def _when_typed(self, then: Callable[[], None]) -> None:
         # Keys wait in the queue of the field that had the focus; a call at the end of each queue comes after them.
-        waiting = {spec.name for spec in FIELD_SPECS}
+        waiting = {spec.name for spec in ENTERED}
 
         def drained(name: str) -> None:
             waiting.discard(name)
@@ -186,7 +186,7 @@ class FormScreen(ModelScreen[Receipt | None]):
         self._objections.clear()
         problems = self._show_problems()
         if problems:
-            first = next(spec.name for spec in FIELD_SPECS if spec.name in problems)
+            first = next(spec.name for spec in ENTERED if spec.name in problems)
             self.query_one(f"#field-{first}").focus()
             self._tell(f"✗ {len(problems)} to correct", "$text-error")
             return
@@ -226,7 +226,7 @@ class FormScreen(ModelScreen[Receipt | None]):
         text = neutralise(message, 200)
         if name in form.FIELD_NAMES:
             # It stands until the field is changed: only the peer knows when it is right.
-            self._objections[name] = (asdict(self.values())[name], text)
+            self._objections[name] = (self.values()[name], text)
             self._show_problems()
             self.query_one(f"#field-{name}").focus()
             self._tell("✗ 1 to correct", "$text-error")

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 
+from betar_tui.market.fields import STORED
 from betar_tui.market.marketplace import Listing, ListingDetail, Provenance
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
@@ -210,8 +211,9 @@ def _more(listing: Listing, width: int) -> Content:
     rows = LabelledText(width)
     rows.many("Protocols", listing.protocols, 8)
     rows.many("Addresses", listing.addrs, 8)
-    if listing.token_id:
-        rows.add("Token", neutralise(listing.token_id, 100))
+    for field in STORED:
+        if field.detail and (text := getattr(listing, field.name)):
+            rows.add(field.detail, neutralise(text, 100))
     rows.add("Id", neutralise(listing.id, 200))
     rows.add("Block", neutralise(listing.cid, 120), "dim")
     return Content.assemble(*rows.parts)
