@@ -101,11 +101,11 @@ class EventQueue:
         """How many events gave way, faults not counted."""
         return self._broadcasts.dropped + self._others.dropped
 
-    def put(self, event: NetworkEvent) -> None:
-        """Report an event."""
+    def put(self, event: NetworkEvent, size: int = 0) -> None:
+        """Report an event; `size` is the memory that the payload of a broadcast takes, in bytes."""
         place = next(self._places)
         if isinstance(event, ReceivedBroadcast):
-            self._broadcasts.put(place, event, event.author, len(event.payload))
+            self._broadcasts.put(place, event, event.author, size)
         else:
             (self._faults if isinstance(event, Misbehaviour) else self._others).put(place, event)
         self._news.set()

@@ -49,8 +49,9 @@ SEEN_SECONDS = 120.0
 SEEN_LIMIT = 50_000
 DELIVERIES_KEPT = 64
 
-Deliver = Callable[[str, str, bytes], None]
-Accept = Callable[[bytes], bool]
+Deliver = Callable[[str, str, object, int], None]
+Accept = Callable[[bytes], tuple[object, int] | None]
+"""Decodes the payload of a broadcast: the value to deliver, with the memory that it takes in bytes, or None to refuse it."""
 Membership = Callable[[str, bool], None]
 
 _stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=None)
@@ -149,7 +150,7 @@ class TopicPubsub(Pubsub):
         self._wrote = trio.Event()
         self.penalize: Penalize = lambda peer, what: None
         self.banned: Callable[[str], bool] = lambda peer: False
-        self.accept: Accept = lambda payload: True
+        self.accept: Accept = lambda payload: (payload, len(payload))
         super().__init__(
             host,
             router,
@@ -229,21 +230,17 @@ class TopicPubsub(Pubsub):
         self._mark_msg_seen(msg)
         if not ours:
             author = ID(msg.from_id)
-            accepted = self._accepts(msg.data)
-            if not accepted:
-                if accepted is not None and author == msg_forwarder:
+            try:
+                accepted = self.accept(msg.data)
+            except Exception:  # a fault of our own, for which no peer is penalised
+                log.exception("a broadcast could not be looked at")
+                return
+            if accepted is None:
+                if author == msg_forwarder:
                     self.penalize(str(author), "gossip: a payload that is no broadcast")
                 return
-            self._deliver(str(msg_forwarder), str(author), msg.data)
+            self._deliver(str(msg_forwarder), str(author), *accepted)
         await self.router.publish(msg_forwarder, msg)
-
-    def _accepts(self, payload: bytes) -> bool | None:
-        """Whether a payload may pass; None when looking at it failed, which is our fault and nobody else's."""
-        try:
-            return self.accept(payload)
-        except Exception:
-            log.exception("a broadcast could not be looked at")
-            return None
 
     # Writing
 

@@ -48,7 +48,7 @@ from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
 from betar_tui.sync.dagsync.server import DagSyncServer
 from betar_tui.sync.pending_heads import PendingHeads
 from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
-from betar_tui.sync.replication import Replication, acceptable
+from betar_tui.sync.replication import Replication, accept_broadcast
 from betar_tui.sync.writer import ReplicaWriter
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class NetworkSession:
             known_peers=tuple((peer.peer_id, peer.addrs) for peer in known[:KNOWN_PEERS_DIALLED]),
             agent_version=f"betar-tui/{__version__}",
         )
-        async with p2p.open_network(config, _Blocks(self._store), acceptable) as network:
+        async with p2p.open_network(config, _Blocks(self._store), accept_broadcast) as network:
             self._network = network
             self._replication = Replication(
                 network,

@@ -8,7 +8,7 @@ Doors: `Replica` (merge, write), `DagNode`, `decode_node`, `Head`, `decode_broad
 """
 
 from betar_tui.replica.broadcast import Head, decode_broadcast, encode_broadcast
-from betar_tui.replica.node import DagNode, decode_node, outline
+from betar_tui.replica.node import DagNode, decode_node, decode_verified, outline
 from betar_tui.replica.replica import Applied, Effect, Merged, Replica, Written
 from betar_tui.replica.storage import ReplicaStorage
 
@@ -23,6 +23,7 @@ __all__ = [
     "Written",
     "decode_broadcast",
     "decode_node",
+    "decode_verified",
     "encode_broadcast",
     "outline",
 ]

@@ -41,10 +41,17 @@ class DagNode(NamedTuple):
 
 def decode_node(name: bytes, block: bytes) -> DagNode:
     """Verify that `block` hashes to the CID `name` and decode it. Raises DecodeError."""
+    if len(block) <= MAX_BLOCK and cid.of(block) != name:
+        raise DecodeError(f"a block does not hash to its CID {cid.to_str(name)}")
+    return decode_verified(name, block)
+
+
+def decode_verified(name: bytes, block: bytes) -> DagNode:
+    """Decode a block that was verified against the CID `name` before. Raises DecodeError."""
     if len(block) > MAX_BLOCK:
         raise DecodeError(f"a block of {len(block)} bytes exceeds the limit of {MAX_BLOCK}")
-    if cid.of(block) != name:
-        raise DecodeError(f"a block does not hash to its CID {cid.to_str(name)}")
+    if not name.startswith(cid.DAG_PB):  # a raw leaf may hold the bytes of a delta
+        raise DecodeError(f"{cid.to_str(name)} is not the CID of a dag-pb block")
     links, start, end = _sections(block)
     return DagNode(name, block, links, delta.decode(block, start, end))
 

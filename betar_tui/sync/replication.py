@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_ANNOUNCED = 512
+HEAD_SIZE = 200
+"""Bytes of memory that a decoded head takes besides its block: most of a broadcast of Go's."""
 MAX_INLINE_TOTAL = 64 << 10
 MAX_RECENT = 64
 """So many blocks are at hand to travel with their heads."""
@@ -61,13 +63,23 @@ SHUTDOWN_FLUSH_TIMEOUT = 1.0
 _NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
 
 
-def acceptable(payload: bytes) -> bool:
-    """Whether a payload on the topic is a broadcast that may be passed on to others."""
+def accept_broadcast(payload: bytes) -> tuple[tuple[Head, ...], int] | None:
+    """The heads of a broadcast, their blocks verified, and the bytes of memory that they take.
+
+    None for a payload that may not be passed on to others. Each broadcast is decoded, and each of its blocks hashed, here
+    and nowhere else.
+    """
     try:
         heads = decode_broadcast(payload)
     except DecodeError:
-        return False
-    return all(head.block is None or cid.of(head.block) == head.cid for head in heads)
+        return None
+    size = len(heads) * HEAD_SIZE
+    for head in heads:
+        if head.block is not None:
+            if cid.of(head.block) != head.cid:
+                return None
+            size += len(head.block)
+    return heads, size
 
 
 class Replication:
@@ -284,11 +296,7 @@ class Replication:
             await self.announce(quiet)
 
     async def _heads(self, event: ReceivedBroadcast) -> None:
-        try:
-            heads = decode_broadcast(event.payload)
-        except DecodeError as error:
-            self._network.penalize(event.author, f"broadcast: {error}")
-            return
+        heads: tuple[Head, ...] = event.payload  # as `accept_broadcast` returned them
         self._witnesses.announced(event.author, [head.cid for head in heads])
         known = self._writer.heads
         self._announced.update(head.cid for head in heads if head.cid in known)
@@ -296,15 +304,11 @@ class Replication:
         for head in heads:
             if head.cid in known or self.fetcher.is_refused(head.cid):
                 continue
-            if head.block is not None and cid.of(head.block) == head.cid:
+            if head.block is not None:
                 # Merging what is held already changes nothing: no need to look first.
                 blocks.append(RawBlock(head.cid, head.block, event.peer, event.author))
-                continue
-            if head.block is not None:
-                self._network.penalize(
-                    event.author, f"broadcast: the block with head {cid.to_str(head.cid)} is another"
-                )
-            bare.append(head.cid)
+            else:
+                bare.append(head.cid)
         if blocks:
             # Together: each links to the next, which would be asked for if it came by itself.
             await self._inbox.put(blocks)

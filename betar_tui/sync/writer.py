@@ -16,7 +16,7 @@ import trio
 
 from betar_tui.concurrency import FastLock
 from betar_tui.errors import DecodeError, StoreError
-from betar_tui.replica import Applied, DagNode, Replica, Written, decode_node
+from betar_tui.replica import Applied, DagNode, Replica, Written, decode_verified
 from betar_tui.sync.worker import Reserve, Worker
 
 T = TypeVar("T")
@@ -179,7 +179,7 @@ class ReplicaWriter:
         by_peer: dict[str, list[DagNode]] = {}
         for block in blocks:
             try:
-                by_peer.setdefault(block.peer, []).append(decode_node(block.cid, block.data))
+                by_peer.setdefault(block.peer, []).append(decode_verified(block.cid, block.data))
             except DecodeError as error:
                 bad.append((block, str(error)))
         applied: list[Applied] = []

@@ -179,11 +179,11 @@ async def test_a_flood_of_broadcasts_displaces_its_own(size: int, monkeypatch: p
     monkeypatch.setattr(module, "BROADCAST_BYTES", 64 * 100 if size else 1 << 20)
     outbox = EventQueue(broadcasts=1024 if size else 64)
     honest = [ReceivedBroadcast("p", f"honest{n}", b"%0*d" % (size, n)) for n in range(16)]
-    outbox.put(honest[0])
+    outbox.put(honest[0], size)
     for number in range(5000):
-        outbox.put(ReceivedBroadcast("p", "mallory", b"x" * size))
+        outbox.put(ReceivedBroadcast("p", "mallory", b"x" * size), size)
         if number % 300 == 0 and number // 300 < 15:
-            outbox.put(honest[number // 300 + 1])
+            outbox.put(honest[number // 300 + 1], size)
     got = await read(outbox)
     assert [event for event in got if event.author != "mallory"] == honest
     assert len(got) == 64
@@ -204,8 +204,9 @@ async def test_an_author_alone_has_the_whole_queue_and_many_authors_lose_the_old
 
 async def test_the_broadcasts_that_wait_have_a_limit_in_bytes() -> None:
     outbox = EventQueue()
+    size = 512 << 10
     for number in range(1000):
-        outbox.put(ReceivedBroadcast("p", str(number), bytes(512 << 10)))
+        outbox.put(ReceivedBroadcast("p", str(number), bytes(size)), size)
     assert sum(len(event.payload) for event in await read(outbox)) == module.BROADCAST_BYTES
 
 

@@ -8,7 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from betar_tui.errors import StoreError
 from betar_tui.p2p.types import ReceivedBlock, ReceivedBroadcast
-from betar_tui.replica import DagNode, Head, encode_broadcast
+from betar_tui.replica import DagNode, Head
 from betar_tui.sync import pending_heads_journal
 from betar_tui.sync.pending_heads import PATIENCE, PendingHeads
 from betar_tui.sync.pending_heads_journal import MAX_AGE, PendingHeadsJournal
@@ -195,8 +195,8 @@ class Life:
 
     async def hear(self, *names: bytes) -> None:
         """Carol announced these, and bob passed it on."""
-        payload = encode_broadcast([Head(each, None) for each in names])
-        await self.replication.handle(ReceivedBroadcast("bob", "carol", payload))
+        heads = tuple(Head(each) for each in names)
+        await self.replication.handle(ReceivedBroadcast("bob", "carol", heads))
 
 
 async def test_a_replication_wants_again_what_was_announced_and_is_missing(nursery: trio.Nursery) -> None:

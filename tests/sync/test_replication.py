@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from betar_tui.errors import StoreError
 from betar_tui.ipld import cid
 from betar_tui.p2p.types import PeerJoined, ReceivedBlock, ReceivedBroadcast
-from betar_tui.replica import Applied, DagNode, Head, Replica, decode_broadcast, encode_broadcast
+from betar_tui.replica import Applied, DagNode, Head, Replica, decode_broadcast
 from betar_tui.replica.node import encode_node
 from betar_tui.sync import merge_queue, replication
 from betar_tui.sync.pending_heads import PendingHeads
@@ -352,7 +352,7 @@ async def test_the_blocks_of_one_broadcast_are_merged_together(teller: Teller, n
     heads = [Head(each.cid, each.data) for each in reversed(chain)]
     nursery.start_soon(teller.replication.run_merges)
     await wait_all_tasks_blocked()
-    await teller.replication.handle(ReceivedBroadcast("alice", "alice", encode_broadcast(heads)))
+    await teller.replication.handle(ReceivedBroadcast("alice", "alice", tuple(heads)))
     await wait_all_tasks_blocked()
     assert teller.writer.batches == [[head.cid for head in heads]]
 
@@ -387,7 +387,7 @@ async def test_more_blocks_than_have_room_come_one_after_the_other(
     monkeypatch.setattr(merge_queue, "MAX_BATCH", 3)
     teller = Teller()
     blocks = [node((), [(f"/agents/{n}", b"1")], (), 1) for n in range(11)]
-    event = ReceivedBroadcast("alice", "alice", encode_broadcast([Head(each.cid, each.data) for each in blocks]))
+    event = ReceivedBroadcast("alice", "alice", tuple(Head(each.cid, each.data) for each in blocks))
     nursery.start_soon(teller.replication.handle, event)
     await wait_all_tasks_blocked()
     nursery.start_soon(teller.replication.run_merges)

@@ -16,7 +16,7 @@ from betar_tui.ipld import cid
 from betar_tui.ipld.car import CarReader, Section
 from betar_tui.ipld.protobuf import read_varint
 from betar_tui.p2p.types import Stream
-from betar_tui.replica import DagNode, decode_node
+from betar_tui.replica import DagNode, decode_verified
 from betar_tui.replica.node import links_of
 from betar_tui.sync.dagsync.messages import (
     MAX_BLOCKS,
@@ -127,11 +127,11 @@ class _Answer:
             self._bytes += len(section.data)
             if self._blocks > MAX_BLOCKS or self._bytes > MAX_BYTES:
                 raise DecodeError("dagsync: the stream is longer than its limit")
+            if cid.of(section.data) != section.cid:
+                raise DecodeError(f"dagsync: a block does not hash to its CID {cid.to_str(section.cid)}")
             try:
-                node = decode_node(section.cid, section.data)
+                node = decode_verified(section.cid, section.data)
             except DecodeError:
-                if cid.of(section.data) != section.cid:
-                    raise
                 others.append(section)
                 self._expect(section.cid, _links_of_any(section.data))
                 continue
