@@ -41,7 +41,7 @@ def write(db: sqlite3.Connection, history: History, recent: KeyCache, changes: C
     new_tombstones = _write_tombstones(db, history, changes.tombstones, numbers)
     if elements and tombstones + new_tombstones:
         _bury(db, numbers, [(key, n, changes.blocks[n - first].cid) for key, n, _, _ in elements])
-    if changes.whole and changes.completed:
+    if changes.all_complete and changes.completed:
         _complete_all(db, examined)
     else:
         _complete(db, changes.completed, examined)

@@ -145,7 +145,7 @@ class Replication:
         links: tuple[bytes, ...] = ()
         with suppress(DecodeError):
             links = links_of(block.data)
-        unsure = [name for name in links if self._writer.replica.may_lack(name) and not self.fetcher.asked(name)]
+        unsure = [name for name in links if self._writer.replica.may_be_missing(name) and not self.fetcher.asked(name)]
         if unsure:
             self.fetcher.want(await self._writer.lacking(unsure), block.peer)
         # It is what was asked for: whoever linked to it, or spoke of it, answers for what it is.
