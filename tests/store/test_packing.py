@@ -23,7 +23,7 @@ EVERYTHING = ("", "\U0010ffff")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store(tmp_path / "db", remember=0)  # no key by heart: what is asked for is read
+    store = open_store(tmp_path / "db", cached_keys=0)  # every look-up reads the database
     yield store
     store.close()
 
@@ -353,7 +353,7 @@ def test_a_full_disk(store: Store, small: None) -> None:
 def test_a_packed_store_says_what_an_unpacked_one_does(tmp_path: Path, small: None, seed: int) -> None:
     """The same merges, writes and deletes on both, with slices of packing and restarts in between on one."""
     rng, remember = random.Random(seed), (0, 2, 4096)[seed % 3]
-    plain, packed = open_store(tmp_path / "plain", remember=2), open_store(tmp_path / "packed", remember)
+    plain, packed = open_store(tmp_path / "plain", cached_keys=2), open_store(tmp_path / "packed", remember)
     one, other = Replica(plain), Replica(packed)
     keys = ("/a", "/a/v", "/ab")
     dag = random_dag(rng, 70)
