@@ -183,7 +183,7 @@ class NetworkSession:
         """Stop fetching history, or go on."""
         self.sync_held = held
         if self._replication:
-            self._replication.hold(held)
+            self._replication.pause(held)
         self._emit([StatusChanged()])
 
     def peers_unable_to_read(self) -> int:
@@ -202,7 +202,7 @@ class NetworkSession:
 
     def announce(self, heads: Iterable[bytes]) -> int:
         """Broadcast heads at once; the number of peers they go to, 0 without a network."""
-        return self._replication.tell(heads) if self._replication else 0
+        return self._replication.queue_announcement(heads) if self._replication else 0
 
     def ask_again(self) -> None:
         """Something outside the network left blocks wanted."""
@@ -233,7 +233,7 @@ class NetworkSession:
                 self._config.announce_interval,
                 self._seen,
             )
-            self._replication.hold(self.sync_held)
+            self._replication.pause(self.sync_held)
             server = DagSyncServer(self._store.blocks)
             network.set_protocol_handler(DAGSYNC, server.handle)
             log.info("listening on %s", ", ".join(self.addrs))
@@ -252,7 +252,7 @@ class NetworkSession:
             supervisor.start("merging", replication.run_merges)
             supervisor.start("fetching", replication.fetcher.run)
             supervisor.start("asking again", replication.fetcher.run_rotation)
-            supervisor.start("announced heads", replication.run_roots)
+            supervisor.start("announced heads", replication.run_pending_heads)
             supervisor.start("telling", replication.flush_announcements)
             supervisor.start("announcing", replication.rebroadcast_periodically)
             supervisor.start("greeting", replication.announce_to_joiners)
@@ -278,7 +278,7 @@ class NetworkSession:
                 # A listing may name a delta as its metadata: that must not keep the delta from the replica.
                 if not self._writer.replica.is_wanted(block.cid) and not replication.fetcher.asked(block.cid):
                     continue
-            await replication.give(block)
+            await replication.on_block(block)
 
     async def _note(self, network: "Network", event: NetworkEvent) -> None:
         """What the node itself makes of an event."""
@@ -314,7 +314,7 @@ class NetworkSession:
         while True:
             repairs = await self._seller.round()
             if repairs:
-                replication.tell(self._writer.heads)
+                replication.queue_announcement(self._writer.heads)
             for repair in repairs:
                 level = "warning" if repair.why.healing or repair.trouble else "info"
                 done = f"not put again: {repair.trouble}" if repair.trouble else "put again"

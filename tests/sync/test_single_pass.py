@@ -45,7 +45,9 @@ async def _transfer(a: Peer, b: Peer, value: bytes) -> bytes:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    monkeypatch.setattr(replication, "ECHOES", (600.0,))  # a later broadcast would be decoded and verified as well
+    monkeypatch.setattr(
+        replication, "REBROADCAST_DELAYS", (600.0,)
+    )  # a later broadcast would be decoded and verified as well
     return Calls(monkeypatch)
 
 

@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from betar_tui.sync.worker import LONG, ROW, STRETCH, Worker
+from betar_tui.sync.worker import MAX_BRIEF, MAX_STREAK, STREAK_GAP, Worker
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def _free() -> Callable[[], None]:
 async def test_brief_jobs_in_a_row_are_done_in_the_loops_thread(times: _Times, timed: Worker) -> None:
     brief = times.job(0.001)
     assert [await _here(timed, brief) for _ in range(4)] == [False, True, True, True]
-    times.now += 2 * ROW
+    times.now += 2 * STREAK_GAP
     assert [await _here(timed, brief) for _ in range(2)] == [False, True]
 
 
@@ -221,15 +221,15 @@ async def test_a_job_that_may_be_long_or_held_up_is_not_done_there(times: _Times
 
 async def test_after_one_that_was_long_the_next_goes_to_the_thread(times: _Times, timed: Worker) -> None:
     """Wherever the long one was done: where all are, all go there."""
-    took = [0.001, 0.001, LONG, 0.001, 0.001, LONG, LONG, LONG, 0.001, 0.001]
+    took = [0.001, 0.001, MAX_BRIEF, 0.001, 0.001, MAX_BRIEF, MAX_BRIEF, MAX_BRIEF, 0.001, 0.001]
     assert [await _here(timed, times.job(each)) for each in took] == [
         False, True, True, False, True, True, False, False, False, True,
     ]  # fmt: skip
 
 
 async def test_the_loop_is_not_kept_from_others_for_long_at_a_stretch(times: _Times, timed: Worker) -> None:
-    takes = STRETCH / 8 + 0.0001
-    assert takes < LONG
+    takes = MAX_STREAK / 8 + 0.0001
+    assert takes < MAX_BRIEF
     stretch = [False, *[True] * 8]
     assert [await _here(timed, times.job(takes)) for _ in range(19)] == [*stretch, *stretch, False]
 
@@ -277,7 +277,7 @@ async def test_what_a_job_in_the_loops_thread_raises_is_raised_too(
     times: _Times, timed: Worker, error: BaseException
 ) -> None:
     def work() -> None:
-        times.now += LONG
+        times.now += MAX_BRIEF
         raise error
 
     await timed.run(times.job(0.001), _free)
