@@ -23,7 +23,7 @@ from betar_tui.sync.dagsync.messages import (
     encode_request,
     encode_trailer,
 )
-from betar_tui.sync.dagsync.walk import HELD_BYTES, LOOKUP_BYTES, MAX_LOOKUP, Walk, locator
+from betar_tui.sync.dagsync.walk import KEPT_BYTES, LOOKUP_BYTES, MAX_LOOKUP, Walk, locator
 
 names = st.binary(min_size=32, max_size=32).map(lambda digest: cid.DAG_PB + digest)
 
@@ -155,12 +155,12 @@ def test_a_walk_over_large_blocks_holds_few_bytes():
     sent = []
     for name, _ in walk.blocks():
         sent.append(name)
-        held = sum(map(len, walk._held.values()))
-        assert held == walk._weight <= HELD_BYTES
+        kept = sum(map(len, walk._kept.values()))
+        assert kept == walk._weight <= KEPT_BYTES
     assert sent == list(blocks)
     assert looked[0] <= MAX_LOOKUP * (size + 100)
     assert max(looked[1:]) <= LOOKUP_BYTES
-    assert not walk._held
+    assert not walk._kept
 
 
 def test_small_blocks_are_looked_up_once():
