@@ -1,4 +1,4 @@
-"""Old history is packed: nobody can tell, but from the room that it takes."""
+"""Old history is packed, with no difference but the space that it takes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def everything(store: Store) -> dict[bytes, bytes]:
 
 
 def said(store: Store) -> list[object]:
-    """All that a store says of its history."""
+    """All that a store returns of its history."""
     keys = sorted({key for (key,) in store._db.execute("SELECT key FROM keys")})
     return [
         store.log(100_000),
@@ -110,7 +110,7 @@ def test_what_is_not_packed(store: Store, small: None) -> None:
 
 
 def test_superseded_later(store: Store, small: None) -> None:
-    """What packing passed over while it was shown is packed when it is not, and nothing is searched for."""
+    """A block that packing skipped because a key showed it is packed later, without a search."""
     replica = Replica(store)
     nodes = chain(9, 9)
     replica.merge(nodes, "peer", 0)
@@ -175,7 +175,7 @@ def test_nothing_due_costs_a_few_rows(store: Store) -> None:
     assert steps < 40
 
 
-# --- what is packed counts as before ------------------------------------------------------------
+# --- packed blocks count as before -------------------------------------------------------------
 
 
 def test_a_packed_value_counts_again(store: Store, small: None) -> None:

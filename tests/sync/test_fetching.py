@@ -120,8 +120,8 @@ class DagSyncNetwork(Network):
 
 
 class Answers:
-    """A client whose peers answer what `answer(peer, wants, serial)` says: the names of a piece and what each links to, and
-    whether that is all; None is an answer that does not end."""
+    """A client whose peers answer with `answer(peer, wants, serial)`: CIDs with their links, and whether that is all;
+    None is an answer that does not end."""
 
     def __init__(self, answer: Callable[[str, list[bytes], int], tuple[dict[bytes, tuple[bytes, ...]], bool] | None]):
         self._answer = answer
@@ -166,8 +166,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MIN_BLOCKS", 1)
 
 
-async def test_a_peer_that_cuts_every_answer_short_takes_turns_with_the_others(short: None) -> None:
-    """What it invents goes on for ever, and each answer is valid."""
+async def test_a_peer_that_truncates_every_answer_takes_turns_with_the_others(short: None) -> None:
+    """Its invented history is endless, and each answer is valid."""
     came = trio.Event()
 
     def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool] | None:
@@ -230,7 +230,7 @@ async def test_blocks_behind_an_endless_answer_are_requested_over_bitswap() -> N
         assert not fetching.asked(B)
 
 
-async def test_what_a_dagsync_did_not_bring_is_asked_for_once_over_bitswap() -> None:
+async def test_blocks_that_a_dagsync_did_not_bring_are_requested_once_over_bitswap() -> None:
     ended = trio.Event()
 
     class Late(Answers):
@@ -252,7 +252,7 @@ async def test_what_a_dagsync_did_not_bring_is_asked_for_once_over_bitswap() -> 
     assert network.wanted == [([A], "junk"), ([B], None)]
 
 
-async def test_a_peer_that_cuts_its_answers_short_for_nothing_is_not_asked_again_soon() -> None:
+async def test_a_peer_that_truncates_short_answers_is_not_asked_again_soon() -> None:
     """Each answer would cost us a request of many times its size."""
 
     def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool]:

@@ -13,7 +13,7 @@ def block(n: int, size: int = 10) -> RawBlock:
     return RawBlock(b"%d" % n, bytes(size), "alice")
 
 
-async def test_what_waits_is_taken_together_and_in_order(nursery: trio.Nursery) -> None:
+async def test_waiting_blocks_are_taken_together_and_in_order(nursery: trio.Nursery) -> None:
     queue, taken = MergeQueue(), list[list[RawBlock]]()
 
     async def take() -> None:
@@ -39,10 +39,10 @@ async def test_a_merge_is_given_no_more_than_it_may_have(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("blocks", "size"), [(4, 1), (99, 25)])
-async def test_whoever_brings_more_than_there_is_room_for_waits(
+async def test_put_waits_while_the_queue_is_full(
     nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch, blocks: int, size: int
 ) -> None:
-    """Whether it is many blocks or many bytes: megabytes may lie in each."""
+    """By number or by bytes: each block may have megabytes."""
     monkeypatch.setattr(merge_queue, "MAX_WAITING", blocks)
     monkeypatch.setattr(merge_queue, "MAX_WAITING_BYTES", 100)
     queue, brought = MergeQueue(), list[int]()

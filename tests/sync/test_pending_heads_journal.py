@@ -180,9 +180,9 @@ async def test_pending_heads_come_back_once_and_dropped_ones_do_not() -> None:
 class Life:
     """A replication that only looks after its pending heads."""
 
-    def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None, *held: DagNode) -> None:
+    def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None, *stored: DagNode) -> None:
         self.network, self.writer, self.kept = Network(), Writer(), Kept(kept)
-        for each in held:
+        for each in stored:
             self.writer.merged(each, "alice")
         self.replication = Replication(
             self.network,  # type: ignore[arg-type]
@@ -200,8 +200,8 @@ class Life:
 
 
 async def test_a_replication_wants_again_what_was_announced_and_is_missing(nursery: trio.Nursery) -> None:
-    held, late = node((), [("/agents/a", b"v")]), node((), [("/agents/b", b"v")])
-    life = Life({name(1): ["alice"], held.cid: ["alice"]}, held)
+    stored, late = node((), [("/agents/a", b"v")]), node((), [("/agents/b", b"v")])
+    life = Life({name(1): ["alice"], stored.cid: ["alice"]}, stored)
     nursery.start_soon(life.replication.run_pending_heads)
     await life.kept.memory.changed()
     assert life.network.wanted == [(name(1), None)]
@@ -257,7 +257,7 @@ async def test_a_merge_that_failed_leaves_its_head_wanted(nursery: trio.Nursery)
     nursery.cancel_scope.cancel()
 
 
-async def test_what_was_announced_before_a_sync_was_held_is_wanted_when_it_goes_on(nursery: trio.Nursery) -> None:
+async def test_what_was_announced_before_a_sync_was_paused_is_wanted_when_it_goes_on(nursery: trio.Nursery) -> None:
     life = Life({name(1): ["alice"]})
     await life.hear(name(2))
     life.replication.pause(True)

@@ -103,7 +103,9 @@ async def test_a_delta_below_an_unannounced_one_is_announced_by_it(
     assert announcer.named() == [[first], [later]]
 
 
-async def test_without_room_for_its_block_only_a_head_is_named(announcer: Announcer, autojump_clock: MockClock) -> None:
+async def test_without_room_for_its_block_only_a_head_is_announced(
+    announcer: Announcer, autojump_clock: MockClock
+) -> None:
     announcer.network.speak_dagsync = True
     names = [announcer.put(f"/agents/{n}", bytes(8000)) for n in range(20)]
     await wait_all_tasks_blocked()
@@ -204,7 +206,7 @@ async def test_a_network_that_does_not_answer_keeps_no_peer_from_stopping(
     assert [record.getMessage() for record in caplog.records] == ["the last announcements failed"]
 
 
-async def test_a_large_delta_below_another_is_not_named(announcer: Announcer, autojump_clock: MockClock) -> None:
+async def test_a_large_delta_below_another_is_not_announced(announcer: Announcer, autojump_clock: MockClock) -> None:
     announcer.network.speak_dagsync = True
     small = announcer.put("/agents/a")
     announcer.put("/agents/b", b"x" * (20 << 10))
@@ -264,7 +266,7 @@ async def test_further_writes_delay_the_rebroadcasts(announcer: Announcer, autoj
 
 
 async def test_the_blocks_of_one_broadcast_are_merged_together(announcer: Announcer, nursery: trio.Nursery) -> None:
-    """Each links to the next: whichever came by itself would have that one asked for."""
+    """Each links to the next, which would be requested if it came by itself."""
     chain: list[DagNode] = []
     for n in range(5):
         chain.append(node(chain[-1:], [(f"/agents/{n}", b"1")], (), n + 1))
@@ -300,7 +302,7 @@ async def test_announcements_to_a_joining_peer_come_at_once_and_are_limited(
     assert len(announcer.network.sent) == sent + 1, "no joining peer is left out"
 
 
-async def test_more_blocks_than_have_room_come_one_after_the_other(
+async def test_more_blocks_than_fit_a_merge_come_one_after_the_other(
     nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(merge_queue, "MAX_BATCH", 3)
@@ -316,7 +318,8 @@ async def test_more_blocks_than_have_room_come_one_after_the_other(
 
 
 async def test_new_writes_are_not_progress_of_a_stalled_sync(announcer: Announcer) -> None:
-    """A link to a block that nobody has must not look like a sync for ever, each delta of the market being its progress."""
+    """A link to a block that nobody has must not look like a sync for ever, each delta of the market being its
+    progress."""
     announcer.writer.merged(node([cid.of(b"invented")], [("/agents/x", b"1")], (), 1), "mallory")
     for n in range(5):
         announcer.writer.merged(node((), [(f"/agents/{n}", b"1")], (), 1), "alice")
