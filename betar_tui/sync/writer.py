@@ -94,12 +94,7 @@ class ReplicaWriter:
 
     async def merge_nodes(self, nodes: Sequence[DagNode], peer: str) -> MergeOutcome:
         """Merge nodes of verified blocks. Raises StoreError."""
-
-        def work() -> _JobResult[MergeOutcome]:
-            applied, wants = self._apply(peer, nodes, self._clock())
-            return _JobResult(applied, MergeOutcome((), wants, sum(len(each.nodes) for each in applied)))
-
-        return await self._exclusively(work)
+        return await self._exclusively(lambda: self._merge_decoded({peer: nodes}))
 
     async def write(
         self, puts: Mapping[str, bytes], deletes: Iterable[str] = (), own: Mapping[str, str] | None = None
@@ -180,7 +175,6 @@ class ReplicaWriter:
                 del done
 
     def _merge(self, blocks: Sequence[RawBlock]) -> _JobResult[MergeOutcome]:
-        at = self._clock()
         bad: list[tuple[RawBlock, str]] = []
         by_peer: dict[str, list[DagNode]] = {}
         for block in blocks:
@@ -188,27 +182,26 @@ class ReplicaWriter:
                 by_peer.setdefault(block.peer, []).append(decode_verified(block.cid, block.data))
             except DecodeError as error:
                 bad.append((block, str(error)))
+        return self._merge_decoded(by_peer, bad)
+
+    def _merge_decoded(
+        self, by_peer: Mapping[str, Sequence[DagNode]], bad: Iterable[tuple[RawBlock, str]] = ()
+    ) -> _JobResult[MergeOutcome]:
+        at = self._clock()
         applied: list[Applied] = []
         wants: dict[str, tuple[bytes, ...]] = {}
         try:
             for peer, nodes in by_peer.items():
-                changes, wanted = self._apply(peer, nodes, at)
-                applied += changes
-                wants.update(wanted)
+                began = time.perf_counter()
+                merged = self.replica.merge(nodes, peer, at)
+                took = time.perf_counter() - began
+                if merged.nodes:
+                    applied.append(Applied(merged.nodes, merged.effects, merged.heads_changed, peer, at, took))
+                    wants[peer] = tuple(merged.wants)
         except Exception as error:
-            return _JobResult(applied, MergeOutcome(tuple(bad), wants, 0), error)
+            return _JobResult(applied, MergeOutcome((), {}, 0), error)
         if len(by_peer) > 1:  # one peer may have sent blocks that are wanted from another
             still = self.replica.is_wanted
             wants = {peer: tuple(cid for cid in cids if still(cid)) for peer, cids in wants.items()}
-        return _JobResult(applied, MergeOutcome(tuple(bad), wants, sum(len(each.nodes) for each in applied)))
-
-    def _apply(
-        self, peer: str, nodes: Sequence[DagNode], at: float
-    ) -> tuple[list[Applied], dict[str, tuple[bytes, ...]]]:
-        began = time.perf_counter()
-        merged = self.replica.merge(nodes, peer, at)
-        took = time.perf_counter() - began
-        wants = {peer: tuple(merged.wants)} if merged.wants else {}
-        if not merged.nodes:
-            return [], wants
-        return [Applied(merged.nodes, merged.effects, merged.heads_changed, peer, at, took)], wants
+        outcome = MergeOutcome(tuple(bad), wants, sum(len(each.nodes) for each in applied))
+        return _JobResult(applied, outcome)
