@@ -45,9 +45,10 @@ async def _transfer(a: Peer, b: Peer, value: bytes) -> bytes:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    monkeypatch.setattr(
-        replication, "REBROADCAST_DELAYS", (600.0,)
-    )  # a later broadcast would be decoded and verified as well
+    # Other broadcasts of the same head would be decoded and verified as well.
+    monkeypatch.setattr(replication, "REBROADCAST_DELAYS", (600.0,))
+    monkeypatch.setattr(replication, "MAX_JOIN_ANNOUNCEMENTS", 0)
+    monkeypatch.setattr(replication, "JOIN_INTERVAL", 600.0)
     return Calls(monkeypatch)
 
 
