@@ -104,11 +104,11 @@ class EventQueue:
         """Number of events dropped, without misbehaviours."""
         return self._broadcasts.dropped + self._others.dropped
 
-    def put(self, event: NetworkEvent) -> None:
-        """Report an event."""
+    def put(self, event: NetworkEvent, size: int = 0) -> None:
+        """Report an event; `size` is the memory that the payload of a broadcast takes, in bytes."""
         number = next(self._numbers)
         if isinstance(event, ReceivedBroadcast):
-            self._broadcasts.put(number, event, event.author, len(event.payload))
+            self._broadcasts.put(number, event, event.author, size)
         else:
             (self._misbehaviours if isinstance(event, Misbehaviour) else self._others).put(number, event)
         self._work.set()

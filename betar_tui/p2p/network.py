@@ -68,8 +68,9 @@ async def open_network(
 ) -> AsyncIterator[Network]:
     """Listen, join the topic and start dialling; stop all of it at the end of the block.
 
-    `accept(payload)` decides whether a broadcast from outside is delivered and forwarded; it is called in the event
-    loop's thread for each of them. Without it all are.
+    `accept(payload)` decodes a broadcast from outside, which is delivered as the value that it returns, or refuses it,
+    which is then neither delivered nor forwarded (see `Accept`); it is called in the event loop's thread for every one.
+    Without it all are delivered as they are.
 
     Raises NetworkError when a listen address, a bootstrap address or the seed cannot be used. Nothing that a remote
     peer does is ever raised from here.
@@ -374,8 +375,8 @@ class Network:
         log_failure(task, error)
         self._supervisor.report(task, f"failed ({type(error).__name__}: {error})")
 
-    def _delivered(self, peer: str, author: str, payload: bytes) -> None:
-        self._event_queue.put(ReceivedBroadcast(peer, author, payload))
+    def _delivered(self, peer: str, author: str, payload: object, size: int) -> None:
+        self._event_queue.put(ReceivedBroadcast(peer, author, payload), size)
 
     def _joined(self, peer: str, on_topic: bool) -> None:
         self._event_queue.put(PeerJoined(peer) if on_topic else PeerLeft(peer))

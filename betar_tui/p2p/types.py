@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 MARKET_TOPIC = "betar/marketplace/crdt"
 
@@ -99,11 +99,12 @@ class ReceivedBlock:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBroadcast:
-    """A signed message on the topic. `peer` is the neighbour that sent it, `author` the peer that signed it."""
+    """A signed message on the topic. `peer` is the neighbour it came from, `author` the peer that signed it, `payload` the
+    value that `accept` decoded it to, without one the bytes themselves."""
 
     peer: str
     author: str
-    payload: bytes
+    payload: Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from betar_tui.errors import ArchiveError, DecodeError
 from betar_tui.ipld import cid as cids
 from betar_tui.ipld.car import CarReader, Section, encode_header, encode_section
 from betar_tui.market.marketplace import Exported, Imported
-from betar_tui.replica import DagNode, decode_node
+from betar_tui.replica import DagNode, decode_verified
 from betar_tui.store.database import Store
 from betar_tui.sync.dagsync.walk import Walk
 from betar_tui.sync.writer import ReplicaWriter
@@ -87,7 +87,7 @@ def _decode(reader: CarReader, piece: bytes) -> tuple[list[DagNode], Mapping[byt
         if _hash(section)(section.data) != section.cid:
             raise DecodeError(f"a block does not hash to its CID {cids.to_str(section.cid)}")
         try:
-            nodes.append(decode_node(section.cid, section.data))
+            nodes.append(decode_verified(section.cid, section.data))
         except DecodeError:
             leaves[section.cid] = section.data
     return nodes, leaves

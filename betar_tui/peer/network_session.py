@@ -48,7 +48,7 @@ from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
 from betar_tui.sync.dagsync.server import DagSyncServer
 from betar_tui.sync.pending_heads import PendingHeads
 from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
-from betar_tui.sync.replication import Replication, acceptable
+from betar_tui.sync.replication import Replication, accept_broadcast
 from betar_tui.sync.writer import ReplicaWriter
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class NetworkSession:
         """Stop fetching history, or resume it."""
         self.sync_held = held
         if self._replication:
-            self._replication.hold(held)
+            self._replication.pause(held)
         self._emit([StatusChanged()])
 
     def peers_unable_to_read(self) -> int:
@@ -215,7 +215,7 @@ class NetworkSession:
         the heads that an archive brings are handed over by the caller.
         """
         if self._replication and heads:
-            self._replication.tell(heads)
+            self._replication.queue_announcement(heads)
 
     def fetch_missing(self) -> None:
         """Ask for the blocks that an archive lacks."""
@@ -236,7 +236,7 @@ class NetworkSession:
             known_peers=tuple((peer.peer_id, peer.addrs) for peer in known[:KNOWN_PEERS_DIALLED]),
             agent_version=f"betar-tui/{__version__}",
         )
-        async with p2p.open_network(config, _Blocks(self._store), acceptable) as network:
+        async with p2p.open_network(config, _Blocks(self._store), accept_broadcast) as network:
             self.network = network
             self._replication = Replication(
                 network,
@@ -247,7 +247,7 @@ class NetworkSession:
                 self._report_delivery,
             )
             stop_announcing = self._writer.listen(_written, self.announce)
-            self._replication.hold(self.sync_held)
+            self._replication.pause(self.sync_held)
             server = DagSyncServer(self._store.blocks)
             network.set_protocol_handler(DAGSYNC, server.handle)
             log.info("listening on %s", ", ".join(self.addrs))
@@ -267,7 +267,7 @@ class NetworkSession:
             supervisor.start("merging", replication.run_merges)
             supervisor.start("fetching", replication.fetcher.run)
             supervisor.start("asking again", replication.fetcher.run_rotation)
-            supervisor.start("announced heads", replication.run_roots)
+            supervisor.start("announced heads", replication.run_pending_heads)
             supervisor.start("telling", replication.flush_announcements)
             supervisor.start("announcing", replication.rebroadcast_periodically)
             supervisor.start("greeting", replication.announce_to_joiners)
@@ -289,7 +289,7 @@ class NetworkSession:
                 # A listing may name a delta as its metadata: that must not keep the delta from the replica.
                 if not self._writer.replica.is_wanted(block.cid) and not replication.fetcher.asked(block.cid):
                     continue
-            await replication.give(block)
+            await replication.on_block(block)
 
     async def _react(self, network: "Network", event: NetworkEvent) -> None:
         """Remember peers, report faults, adapt to Go betars and keep the state up to date."""

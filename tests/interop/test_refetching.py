@@ -26,13 +26,13 @@ async def test_a_concurrent_write_of_go_brings_one_block(
         replica, replication = ours._writer.replica, ours.session._replication
         await eventually(lambda: replica.height == DELTAS and not ours.session.pending, what="the whole chain")
         fetched: list[bytes] = []
-        give = replication.give
+        on_block = replication.on_block
 
         async def counted(block: ReceivedBlock) -> None:
             fetched.append(block.cid)
-            await give(block)
+            await on_block(block)
 
-        replication.give = counted
+        replication.on_block = counted
         await ours._writer.write(
             {"/agents/ours": b"x"}
         )  # not announced yet: Go builds on what is no head here any more

@@ -102,7 +102,8 @@ async def peer(
 ) -> AsyncIterator[Peer]:
     """One running peer whose events are followed, unless they are not to be read."""
     shelf = Shelf()
-    async with open_network(config(name, **changes), shelf, accept) as network, trio.open_nursery() as nursery:
+    decode = accept and (lambda payload: (payload, len(payload)) if accept(payload) else None)
+    async with open_network(config(name, **changes), shelf, decode) as network, trio.open_nursery() as nursery:
         one = Peer(network, shelf)
         if follow:
             nursery.start_soon(one.follow)

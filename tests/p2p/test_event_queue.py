@@ -70,11 +70,11 @@ async def test_a_flood_of_broadcasts_displaces_its_own(size: int, monkeypatch: p
     monkeypatch.setattr(event_queue, "MAX_BROADCAST_BYTES", 64 * 100 if size else 1 << 20)
     queue = EventQueue(broadcasts=1024 if size else 64)
     honest = [ReceivedBroadcast("p", f"honest{n}", b"%0*d" % (size, n)) for n in range(16)]
-    queue.put(honest[0])
+    queue.put(honest[0], size)
     for number in range(5000):
-        queue.put(ReceivedBroadcast("p", "mallory", b"x" * size))
+        queue.put(ReceivedBroadcast("p", "mallory", b"x" * size), size)
         if number % 300 == 0 and number // 300 < 15:
-            queue.put(honest[number // 300 + 1])
+            queue.put(honest[number // 300 + 1], size)
     got = await read(queue)
     assert [event for event in got if event.author != "mallory"] == honest
     assert len(got) == 64
@@ -96,5 +96,5 @@ async def test_an_author_alone_has_the_whole_queue_and_many_authors_lose_the_old
 async def test_queued_broadcasts_have_a_limit_in_bytes() -> None:
     queue = EventQueue()
     for number in range(1000):
-        queue.put(ReceivedBroadcast("p", str(number), bytes(512 << 10)))
+        queue.put(ReceivedBroadcast("p", str(number), bytes(512 << 10)), 512 << 10)
     assert sum(len(event.payload) for event in await read(queue)) == event_queue.MAX_BROADCAST_BYTES

@@ -130,7 +130,7 @@ async def test_puts_in_a_row_wait_for_the_store_in_the_thread(tmp_path):
 async def put_while_held(node: Peer, go_on: threading.Event) -> None:
     """Puts that come straight after another, while somebody holds the store."""
     async with trio.open_nursery() as nursery:
-        node._writer._worker._row._ended = time.perf_counter()  # however long it took to get here
+        node._writer._worker._streak._ended = time.perf_counter()  # however long it took to get here
         nursery.start_soon(node.publish, [ListingDraft("held", 1)])
         await wait_all_tasks_blocked()
         go_on.set()

@@ -49,7 +49,7 @@ async def test_a_head_whose_inline_block_is_another_is_charged_and_not_taken(tmp
         other = encode_node([], delta.encode([("/agents/YQ", b"lie")], [], 1))
         payload = encode_broadcast([Head(cid.of(b"something else"), other)])
         assert await a.session.network.broadcast(payload) == 1
-        await eventually(lambda: b.session.network.misbehaviours() == {a.peer_id: 1}, what="a penalize")
+        await eventually(lambda: b.session.network.misbehaviours() == {a.peer_id: 1}, what="the penalty")
         await a.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(b), what="a good listing after it")
         assert b._store.winners(["/agents/YQ"]) == {}
@@ -60,7 +60,7 @@ async def test_broadcasts_that_are_none_are_charged_to_their_sender(tmp_path):
         await meet(a, b)
         for payload in (b"\xff\xff", b"\x0a\x02\x0a\x00", b"junk"):
             await a.session.network.broadcast(payload)
-        await eventually(lambda: b.session.network.misbehaviours().get(a.peer_id), what="a penalize")
+        await eventually(lambda: b.session.network.misbehaviours().get(a.peer_id), what="the penalty")
         await a.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(b), what="a good listing after them")
 
@@ -85,7 +85,7 @@ async def test_an_inline_block_that_is_no_delta_is_charged_to_who_announced_it(t
         await meet(a, b)
         block = b"no dag-pb"
         await a.session.network.broadcast(encode_broadcast([Head(cid.of(block), block)]))
-        await eventually(lambda: b.session.network.misbehaviours() == {a.peer_id: 1}, what="a penalize")
+        await eventually(lambda: b.session.network.misbehaviours() == {a.peer_id: 1}, what="the penalty")
 
 
 async def test_a_thousand_heads_that_nobody_has_keep_nobody_from_being_heard(tmp_path):

@@ -51,8 +51,9 @@ SEEN_SECONDS = 120.0
 MAX_SEEN = 50_000
 MAX_DELIVERIES = 64
 
-Deliver = Callable[[str, str, bytes], None]
-Accept = Callable[[bytes], bool]
+Deliver = Callable[[str, str, object, int], None]
+Accept = Callable[[bytes], tuple[object, int] | None]
+"""Decodes the payload of a broadcast: the value to deliver, with the memory that it takes in bytes, or None to refuse it."""
 Membership = Callable[[str, bool], None]
 
 _stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=None)
@@ -152,7 +153,7 @@ class TopicPubsub(Pubsub):
         self._wrote = trio.Event()
         self.penalize: Penalize = lambda peer, reason: None
         self.banned: Callable[[str], bool] = lambda peer: False
-        self.accept: Accept = lambda payload: True
+        self.accept: Accept = lambda payload: (payload, len(payload))
         super().__init__(
             host,
             router,
@@ -235,21 +236,17 @@ class TopicPubsub(Pubsub):
         self._mark_msg_seen(msg)
         if not own:
             author = ID(msg.from_id)
-            accepted = self._accepts(msg.data)
-            if not accepted:
-                if accepted is not None and author == msg_forwarder:
+            try:
+                accepted = self.accept(msg.data)
+            except Exception:  # a defect here, for which no peer is penalized
+                log.exception("a broadcast could not be checked")
+                return
+            if accepted is None:
+                if author == msg_forwarder:
                     self.penalize(str(author), "gossip: a payload that is not a broadcast")
                 return
-            self._deliver(str(msg_forwarder), str(author), msg.data)
+            self._deliver(str(msg_forwarder), str(author), *accepted)
         await self.router.publish(msg_forwarder, msg)
-
-    def _accepts(self, payload: bytes) -> bool | None:
-        """Whether a payload may pass; None when checking it failed, which is a defect here."""
-        try:
-            return self.accept(payload)
-        except Exception:
-            log.exception("a broadcast could not be checked")
-            return None
 
     # Writing
 
