@@ -22,7 +22,7 @@ from betar_tui import __version__, logs
 from betar_tui.arguments import COMMANDS
 from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir, save_settings
 from betar_tui.errors import BetarError, UsageError
-from betar_tui.output import complain, hang_up, say
+from betar_tui.output import complain, discard_stdout, say
 
 if TYPE_CHECKING:
     from betar_tui.tui.deferred_marketplace import DeferredMarketplace
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # as in `betar-tui list | head`: the reader has what it wanted
-        hang_up()
+        discard_stdout()
         return DONE
 
 
@@ -209,7 +209,7 @@ async def _open_behind(
 
 def _shorten_log(config: Config) -> None:
     if config.log_file is None:  # whoever names a file looks after it
-        logs.make_room(config.data_dir / logs.FILE_NAME)
+        logs.rotate(config.data_dir / logs.FILE_NAME)
 
 
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:

@@ -228,7 +228,7 @@ async def doctor(config: Config, arguments: Arguments) -> int:
         return 0 if healthy else 1
     for each in findings:
         advice = f" -> {each.advice}" if each.advice and each.state != OK else ""
-        say(f"{each.state:5} {each.check}: {each.says}{advice}")
+        say(f"{each.state:5} {each.check}: {each.message}{advice}")
     return 0 if healthy else 1
 
 

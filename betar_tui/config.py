@@ -23,9 +23,9 @@ from typing import Any
 from betar_tui.errors import ConfigError
 
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
-MIN_ANNOUNCE = 5.0
+MIN_ANNOUNCE_INTERVAL = 5.0
 MAX_SOCKET_PATH = 100
-_LOCK_PATIENCE = 10.0
+_LOCK_TIMEOUT = 10.0
 DIALECTS = ("auto", "documents", "betar-go")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -90,13 +90,13 @@ def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
     """The settings of a data directory: `given` (from command line and environment, by option name without dashes)
     over its config.toml over the defaults. Raises ConfigError, naming the option."""
     values = {**_read_settings(data_dir / "config.toml"), **given}
-    unknown = values.keys() - _READERS.keys()
+    unknown = values.keys() - _PARSERS.keys()
     if unknown:
         raise ConfigError(f"unknown setting {sorted(unknown)[0]!r} in {data_dir / 'config.toml'}; remove it")
     read = {}
     for name, value in values.items():
         try:
-            read[name] = _READERS[name](value)
+            read[name] = _PARSERS[name](value)
         except ConfigError as error:
             raise ConfigError(f"--{name.replace('_', '-')}: {error}") from error
     return Config(data_dir=data_dir, listen_explicit="listen" in read, **read)
@@ -109,7 +109,7 @@ def save_settings(path: Path, changes: Mapping[str, object]) -> None:
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        with _alone_in(path.parent):
+        with _directory_lock(path.parent):
             document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
             _set(document, changes)
             _write_durably(path, tomlkit.dumps(document).encode())
@@ -118,21 +118,21 @@ def save_settings(path: Path, changes: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
+def _directory_lock(directory: Path) -> Iterator[None]:
     """An interface and the peer that it is attached to both save settings: the later one must see what the other wrote."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # A file system without locks, or somebody who was stopped while holding it: no worse than without.
         with suppress(OSError):
-            deadline = time.monotonic() + _LOCK_PATIENCE
-            while not _locked(fd) and time.monotonic() < deadline:
+            deadline = time.monotonic() + _LOCK_TIMEOUT
+            while not _try_lock(fd) and time.monotonic() < deadline:
                 time.sleep(0.01)
         yield
     finally:
         os.close(fd)
 
 
-def _locked(fd: int) -> bool:
+def _try_lock(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -264,7 +264,7 @@ def _flag(value: object) -> bool:
     raise ConfigError(f"{value!r} is neither true nor false")
 
 
-def _absent(value: object) -> bool:
+def _unsupported(value: object) -> bool:
     """A switch for what this version has not got: it may be off."""
     if _flag(value):
         raise ConfigError("this version cannot find peers by itself yet; name one with --bootstrap")
@@ -278,20 +278,20 @@ def _seconds(value: object) -> float:
     return float(seconds)
 
 
-def _announce(value: object) -> float:
+def _announce_interval(value: object) -> float:
     seconds = _seconds(value)
-    if seconds < MIN_ANNOUNCE:
-        raise ConfigError(f"{value} is shorter than the least interval of {MIN_ANNOUNCE:g}s")
+    if seconds < MIN_ANNOUNCE_INTERVAL:
+        raise ConfigError(f"{value} is shorter than the least interval of {MIN_ANNOUNCE_INTERVAL:g}s")
     return seconds
 
 
 def _one_of(*choices: str):  # type: ignore[no-untyped-def]
-    def read(value: object) -> str:
+    def parse(value: object) -> str:
         if value not in choices:
             raise ConfigError(f"{value!r} is not one of {', '.join(choices)}")
         return str(value)
 
-    return read
+    return parse
 
 
 def _table(value: object) -> Mapping[str, object]:
@@ -304,12 +304,12 @@ def _path(value: object) -> Path:
     return Path(_text(value)).expanduser()
 
 
-_READERS = {
+_PARSERS = {
     "listen": _listen,
     "bootstrap": _bootstrap,
-    "mdns": _absent,
-    "dht": _absent,
-    "announce_interval": _announce,
+    "mdns": _unsupported,
+    "dht": _unsupported,
+    "announce_interval": _announce_interval,
     "refresh_interval": _seconds,
     "listing_dialect": _one_of(*DIALECTS),
     "log_level": _one_of(*LOG_LEVELS),

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 PEERS = 5
 LISTEN = ("/ip4/127.0.0.1/tcp/0",)
-MOST_LISTINGS = 12
+MAX_LISTINGS = 12
 """Listings of one peer; with more it rather removes one."""
 
 AGENTS = (
@@ -61,20 +61,20 @@ async def run_demo(options: TuiOptions | None = None) -> None:
         chosen = replace(
             options or TuiOptions(), title="betar demo", painted=painted.set, log_tail=lambda: logs.tail(log_file)
         )
-        async with demo_market(folder, start=painted) as node:
-            await run_app(node, options=chosen)
+        async with demo_market(folder, start=painted) as peer:
+            await run_app(peer, options=chosen)
 
 
 @asynccontextmanager
 async def demo_market(folder: Path, *, start: trio.Event | None = None, seed: str = "") -> AsyncIterator[Peer]:
-    """A node of our own, not online before `start`, and its five neighbours joining; `seed` fixes their dice."""
+    """A peer of our own, not online before `start`, and its five neighbours joining; `seed` fixes their dice."""
     async with (
         _neighbours(folder, seed) as child,
-        open_peer(_config(folder / "you"), network=True, start=start) as node,
+        open_peer(_config(folder / "you"), network=True, start=start) as peer,
         trio.open_nursery() as nursery,
     ):
-        nursery.start_soon(_join, node, child)
-        yield node
+        nursery.start_soon(_join, peer, child)
+        yield peer
         nursery.cancel_scope.cancel()
 
 
@@ -96,16 +96,16 @@ async def _neighbours(folder: Path, seed: str = "") -> AsyncIterator[trio.Proces
             await child.wait()
 
 
-async def _join(node: Peer, child: trio.Process) -> None:
+async def _join(peer: Peer, child: trio.Process) -> None:
     """Connect to each of the other peers as it tells its address."""
     assert child.stdout is not None
-    await node.online.ready.wait()
+    await peer.online.ready.wait()
     known = b""
     async for piece in child.stdout:
         *lines, known = (known + piece).split(b"\n")
         for line in lines:
             try:
-                await node.connect(line.decode())
+                await peer.connect(line.decode())
             except BetarError as error:
                 log.warning("a demo peer does not answer: %s", error)
 
@@ -123,17 +123,17 @@ async def _market(folder: Path) -> None:
         nursery.start_soon(_until_input_ends, nursery.cancel_scope)
         first = ""
         for number in range(PEERS):
-            node = await stack.enter_async_context(open_peer(_config(folder / f"peer-{number}"), network=True))
+            peer = await stack.enter_async_context(open_peer(_config(folder / f"peer-{number}"), network=True))
             agents = [_agent(number, at) for at in range(random.randint(3, 6))]
-            await node.publish(agents)
-            await node.online.ready.wait()
-            address = node.online.addrs[0]
+            await peer.publish(agents)
+            await peer.online.ready.wait()
+            address = peer.online.addrs[0]
             if first:
-                await node.connect(first)
+                await peer.connect(first)
             first = first or address
             sys.stdout.write(f"{address}\n")
             sys.stdout.flush()
-            nursery.start_soon(_trade, node, number)
+            nursery.start_soon(_trade, peer, number)
         await trio.sleep_forever()
 
 
@@ -144,21 +144,21 @@ async def _until_input_ends(scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _trade(node: Peer, number: int) -> None:
+async def _trade(peer: Peer, number: int) -> None:
     """What a seller does all day: a new agent now and then, other prices often, a removal at times."""
     made = 100
     while True:
         await trio.sleep(random.expovariate(1 / 3.0) + 0.3)
-        own = [each for each in (await node.listings("state:mine")).listings if each.mine]
+        own = [item for item in (await peer.listings("state:mine")).listings if item.mine]
         dice = random.random()
-        if len(own) < 3 or (dice < 0.3 and len(own) < MOST_LISTINGS):
+        if len(own) < 3 or (dice < 0.3 and len(own) < MAX_LISTINGS):
             made += 1
-            await node.publish([_agent(number, made)])
+            await peer.publish([_agent(number, made)])
         elif dice < 0.8:
             item = random.choice(own)
-            await node.update(item.id, _other_price(item))
+            await peer.update(item.id, _other_price(item))
         elif len(own) > 3:
-            await node.delist(random.choice(own).id)
+            await peer.delist(random.choice(own).id)
 
 
 def _agent(number: int, at: int) -> ListingDraft:

@@ -27,7 +27,7 @@ class Finding:
 
     check: str
     state: str
-    says: str
+    message: str
     advice: str = ""
 
 

@@ -96,7 +96,7 @@ def configure(level: str, form: str, file: Path | None) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def make_room(file: Path, limit: int = 4 << 20) -> None:
+def rotate(file: Path, limit: int = 4 << 20) -> None:
     """Put a log file of more than `limit` bytes aside, in the place of the one that was put aside before. One process at a
     time; whoever writes to it goes on in a new one."""
     with suppress(OSError):  # it grows on, and is tried again

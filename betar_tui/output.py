@@ -96,7 +96,7 @@ def listing_json(listing: Listing) -> dict[str, object]:
     return {name: list(each) if isinstance(each, tuple) else each for name, each in values.items()}
 
 
-def hang_up() -> None:
+def discard_stdout() -> None:
     """Whoever read stdout has left: what is still to be flushed goes nowhere."""
     with suppress(AttributeError, OSError, ValueError):  # there is none, or it is no file
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -113,5 +113,5 @@ def _write(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        hang_up()  # or it is tried again at the end, and complained of once more
+        discard_stdout()  # or it is tried again at the end, and complained of once more
         raise OutputError(f"the output cannot be written: {error}") from error

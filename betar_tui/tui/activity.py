@@ -13,17 +13,17 @@ from dataclasses import dataclass
 
 from betar_tui.market.marketplace import Change, ChangeKind
 
-KEPT = 2000
+MAX_ENTRIES = 2000
 """Entries kept; older ones are dropped."""
 
-KEPT_OUTCOMES = 100
+MAX_EARLY_DELIVERIES = 100
 """Outcomes kept for lines that are not there yet."""
 
 SIGNS = {"put": "+", "update": "~", "refresh": "·", "delist": "×", "info": "i", "warning": "!", "error": "✗"}
 
 
 @dataclass(slots=True)
-class Entry:
+class ActivityEntry:
     """One line: a change of a listing or a notice (then `listing_id` is empty). `count` folds repeated refreshes."""
 
     at: float
@@ -38,7 +38,7 @@ class Entry:
     count: int = 1
     bytes: int = 0
     took: float = 0.0
-    outcome: str = ""
+    delivery: str = ""
 
     @property
     def sign(self) -> str:
@@ -59,7 +59,7 @@ class ActivityFilter:
     text: str = ""
     muted: frozenset[str] = frozenset()
 
-    def shows(self, entry: Entry) -> bool:
+    def shows(self, entry: ActivityEntry) -> bool:
         """Whether an entry is shown."""
         if entry.seller in self.muted:
             return False
@@ -71,30 +71,30 @@ class ActivityFilter:
 class ActivityLog:
     """The entries, oldest first, with a pause that holds newcomers back."""
 
-    def __init__(self, keep: int = KEPT) -> None:
-        self.entries: deque[Entry] = deque(maxlen=keep)
-        self._refreshes: dict[str, Entry] = {}
-        self._own: dict[tuple[str, str], Entry] = {}
-        self._outcomes: dict[tuple[str, str], str] = {}
-        self._held: list[Callable[[], None]] = []
+    def __init__(self, keep: int = MAX_ENTRIES) -> None:
+        self.entries: deque[ActivityEntry] = deque(maxlen=keep)
+        self._refreshes: dict[str, ActivityEntry] = {}
+        self._own: dict[tuple[str, str], ActivityEntry] = {}
+        self._early_deliveries: dict[tuple[str, str], str] = {}
+        self._waiting: list[Callable[[], None]] = []
         self.paused = False
 
     def __len__(self) -> int:
         return len(self.entries)
 
     @property
-    def held(self) -> int:
+    def waiting(self) -> int:
         """How many changes wait for the pause to end."""
-        return len(self._held)
+        return len(self._waiting)
 
-    def latest(self, muted: frozenset[str] = frozenset()) -> Entry | None:
+    def latest(self, muted: frozenset[str] = frozenset()) -> ActivityEntry | None:
         """The youngest entry that is news."""
         news = (entry for entry in reversed(self.entries) if entry.kind != "refresh" and entry.seller not in muted)
         return next(news, None)
 
     def change(self, change: Change, name: str, seller: str, note: str = "") -> None:
         """Take in a change of a listing."""
-        entry = Entry(
+        entry = ActivityEntry(
             at=change.at,
             kind=change.kind.value,
             text=name,
@@ -107,37 +107,37 @@ class ActivityLog:
             bytes=change.bytes,
             took=change.took,
         )
-        self._take(lambda: self._fold(entry) if change.kind is ChangeKind.REFRESH else self._append(entry))
+        self._apply(lambda: self._fold(entry) if change.kind is ChangeKind.REFRESH else self._append(entry))
 
-    def tell_outcome(self, cid: str, listing_id: str, text: str) -> None:
+    def set_delivery(self, cid: str, listing_id: str, text: str) -> None:
         """What became of a listing in our delta `cid`: in its own line, which may only be coming."""
         if entry := self._own.get((cid, listing_id)):
-            entry.outcome = text
+            entry.delivery = text
             return
-        self._outcomes[cid, listing_id] = text
-        while len(self._outcomes) > KEPT_OUTCOMES:
-            del self._outcomes[next(iter(self._outcomes))]
+        self._early_deliveries[cid, listing_id] = text
+        while len(self._early_deliveries) > MAX_EARLY_DELIVERIES:
+            del self._early_deliveries[next(iter(self._early_deliveries))]
 
     def notice(self, level: str, text: str, at: float) -> None:
         """Take in a message for the person."""
-        self._take(lambda: self._append(Entry(at=at, kind=level, text=text)))
+        self._apply(lambda: self._append(ActivityEntry(at=at, kind=level, text=text)))
 
     def toggle_pause(self) -> bool:
         """Hold the log still, or let in what came meanwhile; returns whether it is paused now."""
         self.paused = not self.paused
         if not self.paused:
-            waiting, self._held = self._held, []
-            for take in waiting:
-                take()
+            waiting, self._waiting = self._waiting, []
+            for action in waiting:
+                action()
         return self.paused
 
-    def _take(self, action: Callable[[], None]) -> None:
+    def _apply(self, action: Callable[[], None]) -> None:
         if not self.paused:
             action()
-        elif len(self._held) < KEPT:
-            self._held.append(action)
+        elif len(self._waiting) < MAX_ENTRIES:
+            self._waiting.append(action)
 
-    def _fold(self, entry: Entry) -> None:
+    def _fold(self, entry: ActivityEntry) -> None:
         known = self._refreshes.get(entry.listing_id)
         if known is None:
             self._refreshes[entry.listing_id] = entry
@@ -147,7 +147,7 @@ class ActivityLog:
             known.at, known.via, known.height, known.cid = entry.at, entry.via, entry.height, entry.cid
             known.bytes, known.took = entry.bytes, entry.took
 
-    def _append(self, entry: Entry) -> None:
+    def _append(self, entry: ActivityEntry) -> None:
         if len(self.entries) == self.entries.maxlen:
             dropped = self.entries[0]
             if self._refreshes.get(dropped.listing_id) is dropped:
@@ -155,5 +155,5 @@ class ActivityLog:
             self._own.pop((dropped.cid, dropped.listing_id), None)
         if entry.via == "local":
             self._own[entry.cid, entry.listing_id] = entry
-            entry.outcome = self._outcomes.pop((entry.cid, entry.listing_id), "")
+            entry.delivery = self._early_deliveries.pop((entry.cid, entry.listing_id), "")
         self.entries.append(entry)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from betar_tui.market.marketplace import Status, SyncProgress
 from betar_tui.tui import format as fmt
 
-SYNC_WORTH = 100
+MIN_ANNOUNCED_SYNC = 100
 """Deltas from which a sync is announced: in a live market a few are always on their way."""
 
 
@@ -27,10 +27,10 @@ def announcements(status: Status | None, dialect_key: str, hold_key: str) -> tup
         return ()
     lines = []
     if status.peers_unable_to_read > 0 and status.dialect_choice != "auto":
-        lines.append(_deaf(status, dialect_key))
+        lines.append(_unable_to_read(status, dialect_key))
     if status.sync_held:
-        lines.append(_held(status, hold_key))
-    elif status.sync and status.sync.fetched + status.sync.missing >= SYNC_WORTH:
+        lines.append(_fetching_held(status, hold_key))
+    elif status.sync and status.sync.fetched + status.sync.missing >= MIN_ANNOUNCED_SYNC:
         text, short = sync_text(status.sync), sync_text(replace(status.sync, source="")).rpartition(", ")[0]
         holds = f"{hold_key} holds it"
         lines.append(Announcement("↓", f"{text}. Press {hold_key} to hold it", f"{short}. {holds}", "hold_sync"))
@@ -51,7 +51,7 @@ def other_dialect(status: Status) -> str:
     return "documents" if status.dialect == "betar-go" else "betar-go"
 
 
-def _deaf(status: Status, key: str) -> Announcement:
+def _unable_to_read(status: Status, key: str) -> Announcement:
     who, other = (
         f"{fmt.plural(status.peers_unable_to_read, 'Go peer')} cannot read your listings",
         other_dialect(status),
@@ -60,7 +60,7 @@ def _deaf(status: Status, key: str) -> Announcement:
     return Announcement("!", text, f"{who} ({status.dialect}). {key} writes them in {other}", "choose_dialect")
 
 
-def _held(status: Status, key: str) -> Announcement:
+def _fetching_held(status: Status, key: str) -> Announcement:
     missing = status.sync.missing if status.sync else status.pending
     known = f", {fmt.plural(missing, 'block')} known to be missing" if missing else ""
     text = "The fetching of history is held"

@@ -14,37 +14,37 @@ _SILENT = frozenset(("timestamp", "signature"))
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class VersionChange:
     """One version and the lines that tell it from the one before: "+ field: value", "- field", "~ field: a → b"."""
 
     cid: str
     height: int
-    what: str
+    summary: str
     lines: tuple[str, ...] = ()
 
 
-def steps(history: Sequence[Version]) -> tuple[Step, ...]:
+def version_changes(history: Sequence[Version]) -> tuple[VersionChange, ...]:
     """The versions, newest first as given, each compared with the older one after it."""
     result = []
     for position, version in enumerate(history):
         older = history[position + 1] if position + 1 < len(history) else None
-        result.append(_step(version, older))
+        result.append(_change(version, older))
     return tuple(result)
 
 
-def _step(version: Version, older: Version | None) -> Step:
+def _change(version: Version, older: Version | None) -> VersionChange:
     if version.value is None:
-        return Step(version.cid, version.height, "removed")
+        return VersionChange(version.cid, version.height, "removed")
     new = _fields(version.value)
     if new is None:
-        return Step(version.cid, version.height, "unreadable")
+        return VersionChange(version.cid, version.height, "unreadable")
     old = _fields(older.value) if older is not None and older.value is not None else None
     if older is None or older.value is None:
-        return Step(version.cid, version.height, "published" if older is None else "listed again")
+        return VersionChange(version.cid, version.height, "published" if older is None else "listed again")
     if old is None:
-        return Step(version.cid, version.height, "replaced an unreadable value")
+        return VersionChange(version.cid, version.height, "replaced an unreadable value")
     lines = tuple(_differences(old, new))
-    return Step(version.cid, version.height, "changed" if lines else "refreshed", lines)
+    return VersionChange(version.cid, version.height, "changed" if lines else "refreshed", lines)
 
 
 def _fields(value: str) -> Mapping[str, object] | None:

@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 
 from betar_tui.market.text import neutralise
 
-LABEL = 11
+LABEL_WIDTH = 11
 """Cells of the labels' column."""
 
 
@@ -16,20 +16,20 @@ class LabelledText:
     """Labels and values, the values folded so that they stay in their column."""
 
     def __init__(self, width: int) -> None:
-        self._width = max(20, width - LABEL)
+        self._width = max(20, width - LABEL_WIDTH)
         self.parts: list[tuple[str, str]] = []
 
     def add(self, label: str, value: str, style: str = "") -> None:
         """One row; a long value takes several lines."""
-        if cell_len(label) >= LABEL:
+        if cell_len(label) >= LABEL_WIDTH:
             # A peer's own key may be of any length; its value stays in the column.
             self.parts.append((label + "\n", "dim"))
             label = ""
         for line in list(folded(value, self._width)) or [""]:
-            self.parts += [(set_cell_size(label, LABEL), "dim"), (line + "\n", style)]
+            self.parts += [(set_cell_size(label, LABEL_WIDTH), "dim"), (line + "\n", style)]
             label = ""
 
-    def many(self, label: str, values: Sequence[str], most: int) -> None:
+    def add_list(self, label: str, values: Sequence[str], most: int) -> None:
         """A row for each value, of the network, and how many more there are."""
         for position, value in enumerate(values[:most]):
             self.add(label if position == 0 else "", neutralise(value, 200))

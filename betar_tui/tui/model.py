@@ -29,13 +29,13 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.tui.activity import ActivityLog
 from betar_tui.tui.keymap import KeyMap
-from betar_tui.tui.receipts import Outcome, Receipts
+from betar_tui.tui.receipts import DeliveryStatus, Receipts
 from betar_tui.tui.settings import Settings
 
-MARK_FOR = 30.0
+MARK_SECONDS = 30.0
 """How long a new or changed row carries its sign, in seconds."""
 
-FLASH_FOR = 3.0
+FLASH_SECONDS = 3.0
 """How long changed cells are drawn to stand out."""
 
 
@@ -114,13 +114,13 @@ class MarketModel:
         self.index = ListingIndex(clock)
         self.index.set_sort(*self.settings.now.order)
         self.index.set_muted(frozenset(self.settings.now.muted))
-        self.settings.follow(lambda old, new: self.index.set_muted(frozenset(new.muted)))
+        self.settings.subscribe(lambda old, new: self.index.set_muted(frozenset(new.muted)))
         self.activity = ActivityLog()
         self.rate = RateMeter(clock)
         self.marks: dict[str, Mark] = {}
         self.gone: dict[str, Listing] = {}
         self._gone_from: dict[int, str] = {}
-        self._held_back: list[Event] | None = None
+        self._queued_events: list[Event] | None = None
         self.status: Status | None = None
         self.own_id = ""
         self.peers: tuple[PeerInfo, ...] = ()
@@ -150,7 +150,7 @@ class MarketModel:
     def mark(self, listing_id: str) -> Mark | None:
         """The mark of a row, while it lasts."""
         mark = self.marks.get(listing_id)
-        if mark and mark.sign != "×" and self.clock() - mark.at >= MARK_FOR:
+        if mark and mark.sign != "×" and self.clock() - mark.at >= MARK_SECONDS:
             del self.marks[listing_id]
             return None
         return mark
@@ -190,11 +190,11 @@ class MarketModel:
         """A publish, an edit or a delist of ours is stored."""
         if listing := self.index.get(receipt.id):
             self.healed.pop(listing.name, None)
-        return self._tell_outcomes(self.receipts.stored(receipt), News(status=True))
+        return self._update_deliveries(self.receipts.stored(receipt), News(status=True))
 
     def begin_load(self) -> None:
         """A load is asked for: its page may be older than what changes from now on, which waits until it is through."""
-        self._held_back = self._held_back or []
+        self._queued_events = self._queued_events or []
 
     def loading(self, page: ListingPage) -> Iterator[None]:
         """Take a fresh load of all listings, in slices; after `begin_load`."""
@@ -206,7 +206,7 @@ class MarketModel:
         self.gone.clear()
         self._gone_from.clear()
         self.marks = {key: mark for key, mark in self.marks.items() if key in self.index}
-        waiting, self._held_back = self._held_back or [], None
+        waiting, self._queued_events = self._queued_events or [], None
         news = self.apply(waiting)
         news.listings = news.replaced = True
         return news
@@ -214,12 +214,12 @@ class MarketModel:
     def load_failed(self, message: str) -> News:
         """The listings could not be had; what is shown stays."""
         self.listings_load, self.listings_error = Load.FAILED, message
-        waiting, self._held_back = self._held_back or [], None
+        waiting, self._queued_events = self._queued_events or [], None
         news = self.apply(waiting)
         news.listings = news.status = True
         return news
 
-    def told_status(self, status: Status, peers: tuple[PeerInfo, ...] | None, peers_error: str = "") -> News:
+    def status_loaded(self, status: Status, peers: tuple[PeerInfo, ...] | None, peers_error: str = "") -> News:
         """Take the peer's numbers; not of one that cannot be followed."""
         if self.link_error:
             return News()
@@ -234,7 +234,7 @@ class MarketModel:
         else:
             self.peers, self.peers_load, self.peers_error = peers, Load.READY, ""
         news = News(status=True, listings=True, activity=alone)
-        return self._tell_outcomes(self.receipts.went_out(status.topic_peers), news)
+        return self._update_deliveries(self.receipts.pending_sent(status.topic_peers), news)
 
     def status_failed(self, message: str) -> News:
         """The peer's numbers could not be had; the last ones stay."""
@@ -242,7 +242,7 @@ class MarketModel:
             self.peers_load, self.peers_error = Load.FAILED, message
         return News(status=True)
 
-    def lost(self, message: str) -> News:
+    def link_lost(self, message: str) -> News:
         """The peer cannot be followed any more: its listings stay, all else about it is unknown from now on."""
         if not self.link_error:
             self.activity.notice("error", f"Lost the peer: {message}", self.clock())
@@ -250,7 +250,7 @@ class MarketModel:
         self.peers, self.peers_load, self.peers_error = (), Load.FAILED, message
         return News(listings=True, status=True, activity=True)
 
-    def found(self) -> News:
+    def link_restored(self) -> News:
         """The peer is followed, for the first time or again."""
         if not self.link_error:
             return News()
@@ -262,8 +262,8 @@ class MarketModel:
     def apply(self, events: Sequence[Event]) -> News:
         """Follow a batch of events."""
         news = News()
-        if self._held_back is not None:
-            self._held_back += events
+        if self._queued_events is not None:
+            self._queued_events += events
             return news
         for event in events:
             if isinstance(event, Change):
@@ -275,7 +275,7 @@ class MarketModel:
                     self.healed[name] = why
                 news.activity = True
             elif isinstance(event, Seen):
-                self._tell_outcomes(self.receipts.seen(event), news)
+                self._update_deliveries(self.receipts.seen(event), news)
             elif isinstance(event, Missed):
                 news.stale = True
             elif isinstance(event, StatusChanged):
@@ -293,9 +293,9 @@ class MarketModel:
             del self.gone[listing_id]
             self.marks.pop(listing_id, None)
 
-    def _tell_outcomes(self, outcomes: Mapping[str, Outcome], news: News) -> News:
+    def _update_deliveries(self, outcomes: Mapping[str, DeliveryStatus], news: News) -> News:
         for listing_id, outcome in outcomes.items():
-            self.activity.tell_outcome(outcome.cid, listing_id, outcome.text)
+            self.activity.set_delivery(outcome.cid, listing_id, outcome.text)
         news.activity = news.activity or bool(outcomes)
         return news
 

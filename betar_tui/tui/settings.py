@@ -36,10 +36,10 @@ class InterfaceSettings:
         read: dict[str, Any] = {}
         problems: list[str] = []
         for name, value in table.items():
-            if name not in _READERS:
-                problems.append(f"{name}: there is no such setting; there are {', '.join(_READERS)}")
+            if name not in _PARSERS:
+                problems.append(f"{name}: there is no such setting; there are {', '.join(_PARSERS)}")
                 continue
-            read[name], found = _READERS[name](value)
+            read[name], found = _PARSERS[name](value)
             problems += found
         return cls(**read), tuple(neutralise(f"[interface] {problem}", 300) for problem in problems)
 
@@ -59,18 +59,18 @@ class Settings:
 
     def __init__(self, now: InterfaceSettings | None = None) -> None:
         self.now = now or InterfaceSettings()
-        self._followers: list[Callable[[InterfaceSettings, InterfaceSettings], None]] = []
+        self._subscribers: list[Callable[[InterfaceSettings, InterfaceSettings], None]] = []
 
-    def follow(self, follower: Callable[[InterfaceSettings, InterfaceSettings], None]) -> None:
+    def subscribe(self, subscriber: Callable[[InterfaceSettings, InterfaceSettings], None]) -> None:
         """Tell of every change from now on."""
-        self._followers.append(follower)
+        self._subscribers.append(subscriber)
 
     def change(self, **changes: Any) -> None:
         """Set these, at once."""
         old, self.now = self.now, replace(self.now, **changes)
         if self.now != old:
-            for follower in self._followers:
-                follower(old, self.now)
+            for subscriber in self._subscribers:
+                subscriber(old, self.now)
 
     def toggle_column(self, key: str) -> None:
         """Show a column or take it away. The name stays."""
@@ -89,19 +89,19 @@ class Settings:
         self.change(muted=(*others, seller_id) if muted else others)
 
 
-_Reading = tuple[Any, list[str]]
+_Parsed = tuple[Any, list[str]]
 
 
-def _one_of(name: str, choices: tuple[str, ...], default: str) -> Callable[[object], _Reading]:
-    def read(value: object) -> _Reading:
+def _one_of(name: str, choices: tuple[str, ...], default: str) -> Callable[[object], _Parsed]:
+    def parse(value: object) -> _Parsed:
         if value in choices:
             return value, []
         return default, [f"{name}: {default} is used, for {value!r} is not one of {', '.join(choices)}"]
 
-    return read
+    return parse
 
 
-def _columns(value: object) -> _Reading:
+def _columns(value: object) -> _Parsed:
     if not isinstance(value, list | tuple) or not value:
         return DEFAULT_COLUMNS, [f"columns: {value!r} is not a list of names; the usual columns are shown"]
     problems = [f"columns: there is no column {each!r}; there are {', '.join(COLUMNS)}" for each in _unknown(value)]
@@ -113,19 +113,19 @@ def _unknown(names: list[object] | tuple[object, ...]) -> list[object]:
     return [each for each in names if not isinstance(each, str) or each not in COLUMNS]
 
 
-def _muted(value: object) -> _Reading:
+def _muted(value: object) -> _Parsed:
     if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
         return tuple(dict.fromkeys(value)), []
     return (), [f"muted: {value!r} is not a list of peer ids; nobody is muted"]
 
 
-def _keys(value: object) -> _Reading:
+def _keys(value: object) -> _Parsed:
     if isinstance(value, Mapping):
         return read_keys(value)
     return KeyMap(), [f"keys: {value!r} is not a table; write [interface.keys] above them"]
 
 
-_READERS: dict[str, Callable[[object], _Reading]] = {
+_PARSERS: dict[str, Callable[[object], _Parsed]] = {
     "theme": _one_of("theme", THEME_NAMES, "betar-dark"),
     "columns": _columns,
     "sort": _one_of("sort", (*SORT_COLUMNS, *(f"-{column}" for column in SORT_COLUMNS)), "name"),

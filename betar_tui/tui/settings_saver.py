@@ -25,7 +25,7 @@ class SettingsSaver:
         self._unsaved: dict[str, object] = {}
         self._busy = False
 
-    def take(self, changes: Mapping[str, object]) -> None:
+    def save(self, changes: Mapping[str, object]) -> None:
         """Write these down soon."""
         self._unsaved.update(changes)
         if not self._busy:

@@ -48,16 +48,16 @@ def test_a_long_file_is_put_aside_and_whoever_writes_goes_on_in_a_new_one(tmp_pa
     file = tmp_path / "log"
     logs.configure("info", "text", file)
     logging.getLogger("betar_tui.some").info("older")
-    logs.make_room(file, limit=10_000)
+    logs.rotate(file, limit=10_000)
     assert not (tmp_path / "log.1").exists()
-    logs.make_room(file, limit=10)
+    logs.rotate(file, limit=10)
     logging.getLogger("betar_tui.some").info("newer")
     assert [each.partition(": ")[2] for each in logs.tail(tmp_path / "log.1")] == ["older"]
     assert [each.partition(": ")[2] for each in logs.tail(file)] == ["newer"]
 
 
 def test_a_file_that_is_not_there_needs_no_room(tmp_path):
-    logs.make_room(tmp_path / "log")
+    logs.rotate(tmp_path / "log")
     assert not list(tmp_path.iterdir())
 
 

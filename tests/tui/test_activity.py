@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from betar_tui.market.marketplace import Change, ChangeKind, Connectivity, Seen
-from betar_tui.tui.activity import ActivityFilter, ActivityLog, Entry
+from betar_tui.tui.activity import ActivityEntry, ActivityFilter, ActivityLog
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines
 from betar_tui.tui.widgets.activitypanel import ActivityInput
@@ -17,7 +17,7 @@ def items():
 
 
 def entry(text, kind="put", seller="12D3KooWabc", **rest):
-    return Entry(NOW, kind, text, "id", seller, **rest)
+    return ActivityEntry(NOW, kind, text, "id", seller, **rest)
 
 
 def test_filter_words_match_name_kind_and_seller():
@@ -36,29 +36,29 @@ def own(cid, kind=ChangeKind.PUT):
 
 def test_an_outcome_finds_its_line_before_and_after():
     log = ActivityLog()
-    log.tell_outcome("c1", f"{OWN}/calm-geo", "stored, sent to 3 peers")
+    log.set_delivery("c1", f"{OWN}/calm-geo", "stored, sent to 3 peers")
     log.change(own("c1"), "calm-geo", OWN)
-    assert [each.outcome for each in log.entries] == ["stored, sent to 3 peers"]
-    log.tell_outcome("c1", f"{OWN}/calm-geo", "seen by 2 of 3")
-    assert [each.outcome for each in log.entries] == ["seen by 2 of 3"]
+    assert [each.delivery for each in log.entries] == ["stored, sent to 3 peers"]
+    log.set_delivery("c1", f"{OWN}/calm-geo", "seen by 2 of 3")
+    assert [each.delivery for each in log.entries] == ["seen by 2 of 3"]
 
 
 def test_an_outcome_waits_for_the_end_of_a_pause():
     log = ActivityLog()
     log.toggle_pause()
     log.change(own("c1"), "calm-geo", OWN)
-    log.tell_outcome("c1", f"{OWN}/calm-geo", "seen by 2 of 3")
+    log.set_delivery("c1", f"{OWN}/calm-geo", "seen by 2 of 3")
     assert not log.entries
     log.toggle_pause()
-    assert [each.outcome for each in log.entries] == ["seen by 2 of 3"]
+    assert [each.delivery for each in log.entries] == ["seen by 2 of 3"]
 
 
 def test_a_dropped_line_is_forgotten():
     log = ActivityLog(keep=2)
     for number in range(3):
         log.change(own(f"c{number}"), "calm-geo", OWN)
-    log.tell_outcome("c0", f"{OWN}/calm-geo", "seen by 2 of 3")
-    assert [each.outcome for each in log.entries] == ["", ""]
+    log.set_delivery("c0", f"{OWN}/calm-geo", "seen by 2 of 3")
+    assert [each.delivery for each in log.entries] == ["", ""]
 
 
 async def stir(ui):
@@ -135,7 +135,7 @@ async def test_a_receipt_turns_from_sent_to_seen_in_one_line(ui):
     await ui.press("escape")
     assert isinstance(ui.app.screen, MainScreen)
     await ui.sees("calm-geo  by you  price 1.5 → 2  seen by 2 of 3")
-    assert [each.outcome for each in ui.app.model.activity.entries] == ["seen by 2 of 3"]
+    assert [each.delivery for each in ui.app.model.activity.entries] == ["seen by 2 of 3"]
     assert ui.toasts == []
 
 

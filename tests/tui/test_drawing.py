@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from textual._compositor import ChopsUpdate
 
-from betar_tui.tui.widgets.columns import place
+from betar_tui.tui.widgets.columns import visible_columns
 from betar_tui.tui.widgets.lines import LineList, _differences
 from betar_tui.tui.widgets.listings import ListingRows
 from tests.tui.ui import NEVER, Ui, ui
@@ -74,7 +74,7 @@ async def test_one_changed_price_repaints_its_cells_the_status_and_the_activity(
     assert {y for y, _, _ in recording.pieces} <= {0, row, latest}
     rows = ui.one(ListingRows)
     at, changed = 3, set()
-    for column, cells in place(79, rows.layout_now):
+    for column, cells in visible_columns(79, rows.current_layout):
         inside = range(at, at + cells)
         if any(y == row and x1 < inside.stop and inside.start < x2 for y, x1, x2 in recording.pieces):
             changed.add(column.key)
@@ -117,7 +117,7 @@ async def test_scrolled_lines_are_as_if_drawn_anew(ui):
     for number, key in enumerate(steps):
         await ui.press(key)
         if number % 5 == 0:
-            item = items[rows.held[rows.cursor]]
+            item = items[rows.shown_ids[rows.cursor]]
             ui.market.put(replace(item, price=100.0 + number))
             await ui.sees(f"{100 + number}↑")
         assert in_sight(ui, rows) == [line[:-1] for line in drawn_anew(rows)], (number, key)

@@ -71,7 +71,7 @@ def test_all_states_after_a_lost_peer_are_errors_with_a_retry():
         empty_states.log(model, True, "the socket is gone"),
     ]
     assert [(state.kind, state.action) for state in kinds] == [("error", "retry")] * 7
-    assert all("the socket is gone" in state.why for state in kinds)
+    assert all("the socket is gone" in state.reason for state in kinds)
 
 
 @ui(size=(120, 36), listings=[], prepare=offline)

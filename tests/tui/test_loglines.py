@@ -11,18 +11,18 @@ from rich.cells import cell_len
 
 from betar_tui import logs
 from betar_tui.tui import format as fmt
-from betar_tui.tui.loglines import MOST, drawn
+from betar_tui.tui.loglines import MAX_MESSAGE, format_lines
 
 LINE = "2026-11-23 12:04:09,013 WARNING betar_tui.p2p.network: 12D3KooWQz sent a block of another name"
 
 
 def text(lines: list[str], width: int = 80) -> list[str]:
-    return ["".join(piece for piece, _ in spans) for spans in drawn(lines, width)]
+    return ["".join(piece for piece, _ in spans) for spans in format_lines(lines, width)]
 
 
 def test_a_line_shows_time_sign_and_message():
     assert text([LINE]) == [" 12:04:09 ! 12D3KooWQz sent a block of another name"]
-    ((_, (_, sign), (_, style)),) = drawn([LINE], 80)
+    ((_, (_, sign), (_, style)),) = format_lines([LINE], 80)
     assert (sign, style) == ("warn", "warn")
 
 
@@ -91,7 +91,7 @@ def test_nothing_is_wider_than_the_screen_and_no_control_gets_through(lines, wid
 
 
 def test_the_longest_line_is_cut():
-    assert sum(len(line) - 12 for line in text(["x" * 10_000])) <= MOST
+    assert sum(len(line) - 12 for line in text(["x" * 10_000])) <= MAX_MESSAGE
 
 
 def test_the_time_is_of_here():

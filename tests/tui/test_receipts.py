@@ -1,7 +1,7 @@
 """What a receipt says, and how it changes while peers show that they have a delta."""
 
 from betar_tui.market.marketplace import DelistReceipt, Receipt, Seen
-from betar_tui.tui.receipts import KEPT, Receipts
+from betar_tui.tui.receipts import MAX_REMEMBERED, Receipts
 
 
 def test_sent_then_seen():
@@ -38,8 +38,8 @@ def test_pending_until_a_peer_is_there():
     receipts.stored(Receipt("a", "c1", 5, 0))
     assert receipts.get("a").text == "pending: waits for a peer"
     assert receipts.pending == ("a",)
-    assert receipts.went_out(0) == {}
-    assert receipts.went_out(2)["a"].text == "stored, sent to 2 peers"
+    assert receipts.pending_sent(0) == {}
+    assert receipts.pending_sent(2)["a"].text == "stored, sent to 2 peers"
     assert receipts.pending == ()
 
 
@@ -62,7 +62,7 @@ def test_a_delta_of_ours_without_a_receipt_is_followed():
 
 def test_memory_has_an_end():
     receipts = Receipts()
-    for number in range(KEPT + 10):
+    for number in range(MAX_REMEMBERED + 10):
         receipts.stored(Receipt(str(number), f"c{number}", 1, 1))
     assert receipts.get("0") is None
-    assert receipts.get(str(KEPT + 9)) is not None
+    assert receipts.get(str(MAX_REMEMBERED + 9)) is not None

@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
-from betar_tui.tui.activity import ActivityFilter, Entry
+from betar_tui.tui.activity import ActivityEntry, ActivityFilter
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.widgets.columns import fit
@@ -31,7 +31,7 @@ COSTS_FROM = 116
 """Cells from which a line also tells size and cost of its delta."""
 
 
-def entry_spans(entry: Entry, own: str, width: int = 0) -> list[Span]:
+def entry_spans(entry: ActivityEntry, own: str, width: int = 0) -> list[Span]:
     """One entry in pieces; without a width only what is news."""
     dim = entry.kind == "refresh"
     head: list[Span] = [
@@ -47,8 +47,8 @@ def entry_spans(entry: Entry, own: str, width: int = 0) -> list[Span]:
     ]
     if entry.note:
         body.append((f"  {entry.note}", ""))
-    if entry.outcome:
-        body.append((f"  {entry.outcome}", "warn" if entry.outcome.startswith("pending") else "good"))
+    if entry.delivery:
+        body.append((f"  {entry.delivery}", "warn" if entry.delivery.startswith("pending") else "good"))
     if width:
         via = "" if entry.via == "local" else f"  via {fmt.short_id(entry.via)}"
         body.append((f"{via}  {fmt.short_cid(entry.cid)}  height {entry.height:,}", "dim"))
@@ -65,7 +65,7 @@ class ActivityLines(LineList):
     def __init__(self, model: MarketModel) -> None:
         super().__init__(id="log")
         self._model = model
-        self._shown: list[Entry] = []
+        self._shown: list[ActivityEntry] = []
         self.filter_text = ""
 
     @property
@@ -74,11 +74,11 @@ class ActivityLines(LineList):
         return len(self._shown)
 
     @property
-    def current(self) -> Entry | None:
+    def current(self) -> ActivityEntry | None:
         """The entry under the cursor."""
         return self.at(self.cursor)
 
-    def at(self, row: int) -> Entry | None:
+    def at(self, row: int) -> ActivityEntry | None:
         """The entry of a line."""
         return self._shown[row] if row < len(self._shown) else None
 
@@ -86,7 +86,7 @@ class ActivityLines(LineList):
         """One entry."""
         return [(" ", ""), *entry_spans(self._shown[row], self._model.own_id, width)]
 
-    def take(self) -> None:
+    def update_entries(self) -> None:
         """Show what came; keep to the end if the cursor is there."""
         at_end = self.cursor >= self.count - 1
         chosen = ActivityFilter(self.filter_text, self._model.muted)

@@ -20,12 +20,12 @@ class ActivityInput(Input):
     """The filter's input; Enter keeps it, Esc takes it away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "done(True)", "Back to the activity", key_display="⏎"),
-        Binding("down", "done(True)", "Back to the activity", show=False),
-        Binding("escape", "done(False)", "Take it away", show=False),
+        Binding("enter", "close(True)", "Back to the activity", key_display="⏎"),
+        Binding("down", "close(True)", "Back to the activity", show=False),
+        Binding("escape", "close(False)", "Take it away", show=False),
     ]
 
-    class Done(Message):
+    class Closed(Message):
         """The person goes back to the lines."""
 
         def __init__(self, keep: bool) -> None:
@@ -36,9 +36,9 @@ class ActivityInput(Input):
         hint = "words in name, kind or seller; !word leaves out"
         super().__init__(placeholder=hint, compact=True, id="activity-filter", select_on_focus=False)
 
-    def action_done(self, keep: bool) -> None:
+    def action_close(self, keep: bool) -> None:
         """Go back to the lines."""
-        self.post_message(self.Done(keep))
+        self.post_message(self.Closed(keep))
 
 
 class ActivityPanel(Vertical):
@@ -71,11 +71,13 @@ class ActivityPanel(Vertical):
         """What stands in the pane's frame: how lively it is, and whether it is held."""
         rate, log = self._model.rate, self._model.activity
         title = f"Activity  Δ {rate.rate():.0f}/s {fmt.spark(rate.history())}"
-        return f"{title}  paused, {log.held:,} wait ({self._model.keys.name('pause')} goes on)" if log.paused else title
+        return (
+            f"{title}  paused, {log.waiting:,} wait ({self._model.keys.name('pause')} goes on)" if log.paused else title
+        )
 
-    def take(self) -> None:
+    def update_entries(self) -> None:
         """Show what came."""
-        self.lines.take()
+        self.lines.update_entries()
         shown, total = self.lines.count, len(self._model.activity)
         verdict = f"{shown:,} of {total:,} " if shown or not total else f"none of {total:,}: Esc takes the filter away "
         # The verdict is as wide as its text: it lays out the whole screen, which is not for a line that is not seen.
@@ -86,7 +88,7 @@ class ActivityPanel(Vertical):
     def ask_filter(self) -> None:
         """Type a filter."""
         self.query_one("#activity-bar").display = True
-        self.take()
+        self.update_entries()
         # Not `widget.focus()`, which comes later: keys typed ahead would go to where the focus was.
         self.screen.set_focus(self.query_one(ActivityInput))
 
@@ -104,7 +106,7 @@ class ActivityPanel(Vertical):
         event.stop()
         self._apply(event.value)
 
-    def on_activity_input_done(self, event: ActivityInput.Done) -> None:
+    def on_activity_input_closed(self, event: ActivityInput.Closed) -> None:
         """Back to the lines."""
         event.stop()
         if not event.keep or not self.query_one(ActivityInput).value.strip():
@@ -114,4 +116,4 @@ class ActivityPanel(Vertical):
     def _apply(self, text: str) -> None:
         if text.strip() != self.lines.filter_text:
             self.lines.filter_text = text.strip()
-            self.take()
+            self.update_entries()

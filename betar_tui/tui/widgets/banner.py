@@ -24,9 +24,9 @@ class Banner(Widget):
 
     def on_mount(self) -> None:
         """What applies already."""
-        self.take()
+        self.update()
 
-    def take(self) -> None:
+    def update(self) -> None:
         """Show what applies now."""
         keys = self._model.keys
         lines = announcements(self._model.status, keys.name("choose_dialect"), keys.name("hold_sync"))

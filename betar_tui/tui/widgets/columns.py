@@ -16,7 +16,7 @@ GUTTER = 3
 """Cursor, sign and a space before the first column."""
 
 MIN_NAME, MAX_SCROLLED_NAME = 14, 24
-MIN_CUT = 4
+MIN_VISIBLE = 4
 """A column of which fewer cells are in sight is left out."""
 
 
@@ -62,50 +62,50 @@ class Layout:
     skip: int = 0
 
 
-Placed = tuple[Column, int]
+SizedColumn = tuple[Column, int]
 
 
 @lru_cache(64)
-def place(width: int, layout: Layout) -> Sequence[Placed]:
+def visible_columns(width: int, layout: Layout) -> Sequence[SizedColumn]:
     """The columns in sight in `width` cells, with their widths; the last one may be cut."""
     chosen = [COLUMNS[key] for key in layout.chosen]
-    rest = width - GUTTER - _cells(chosen, layout.gap)
+    rest = width - GUTTER - _total_width(chosen, layout.gap)
     if rest >= 0:
         growing = sum(column.grows for column in chosen)
         share, odd = divmod(rest, growing)
         # What cannot be shared evenly goes to the name.
         more = [share + (odd if position == 0 else 0) for position in range(growing)]
         return tuple((column, column.width + (more.pop(0) if column.grows else 0)) for column in chosen)
-    placed = [(chosen[0], max(MIN_CUT, min(max(MIN_NAME, width // 3), MAX_SCROLLED_NAME, width - GUTTER)))]
+    placed = [(chosen[0], max(MIN_VISIBLE, min(max(MIN_NAME, width // 3), MAX_SCROLLED_NAME, width - GUTTER)))]
     left = width - GUTTER - placed[0][1]
     for column in chosen[1 + layout.skip :]:
         left -= layout.gap
-        if left < MIN_CUT:
+        if left < MIN_VISIBLE:
             break
         placed.append((column, min(column.width, left)))
         left -= column.width
     return tuple(placed)
 
 
-def most_skipped(width: int, layout: Layout) -> int:
+def max_skip(width: int, layout: Layout) -> int:
     """How far the table can be scrolled until its last column is whole in sight."""
     others = len(layout.chosen) - 1
     for skip in range(others):
-        placed = place(width, Layout(layout.chosen, layout.gap, skip))
+        placed = visible_columns(width, Layout(layout.chosen, layout.gap, skip))
         last, cells = placed[-1]
         if last.key == layout.chosen[-1] and cells >= last.width:
             return skip
     return max(0, others - 1)
 
 
-def _cells(columns: Sequence[Column], gap: int) -> int:
+def _total_width(columns: Sequence[Column], gap: int) -> int:
     return sum(column.width for column in columns) + gap * (len(columns) - 1)
 
 
 def column_at(width: int, x: int, layout: Layout) -> str:
     """The key of the column at a cell of the header, or nothing."""
     start = GUTTER
-    for column, cells in place(width, layout):
+    for column, cells in visible_columns(width, layout):
         # The gap after a column belongs to it: a header is easier to hit.
         if start <= x < start + cells + layout.gap:
             return column.key
@@ -115,9 +115,9 @@ def column_at(width: int, x: int, layout: Layout) -> str:
 
 def scroll_at(width: int, x: int, layout: Layout) -> int:
     """-1 or 1 where the header, at this cell, shows that there are more columns to the left or right; else 0."""
-    if layout.skip and (start := GUTTER + place(width, layout)[0][1]) <= x < start + layout.gap:
+    if layout.skip and (start := GUTTER + visible_columns(width, layout)[0][1]) <= x < start + layout.gap:
         return -1
-    return 1 if width - 2 <= x and layout.skip < most_skipped(width, layout) else 0
+    return 1 if width - 2 <= x and layout.skip < max_skip(width, layout) else 0
 
 
 def fit(text: str, width: int, right: bool = False) -> str:
@@ -131,12 +131,12 @@ def fit(text: str, width: int, right: bool = False) -> str:
 def header(width: int, sort: str, descending: bool, layout: Layout) -> list[tuple[str, bool]]:
     """The titles, cut to fit, each with whether it is the sorted one; ‹ and › say that there are more columns."""
     result = [(" " * GUTTER, False)]
-    for position, (column, cells) in enumerate(place(width, layout)):
+    for position, (column, cells) in enumerate(visible_columns(width, layout)):
         sorted_here = column.key == sort
         title = column.title + ("▼" if descending else "▲") if sorted_here else column.title
         gap = ("‹" if layout.skip and not position else " ").ljust(layout.gap)
         result.append((fit(title, cells, column.right) + gap, sorted_here))
-    if layout.skip < most_skipped(width, layout):
+    if layout.skip < max_skip(width, layout):
         line = "".join(text for text, _ in result)
         result = _cut(result, width - 2) if cell_len(line) >= width - 1 else result
         cells = sum(cell_len(text) for text, _ in result)

@@ -16,7 +16,7 @@ from textual.widgets import Button, Static
 from betar_tui.market.marketplace import Listing, ListingDetail, Provenance
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
-from betar_tui.tui.history import steps
+from betar_tui.tui.history import version_changes
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.labelled_text import LabelledText
 from betar_tui.tui.model import MarketModel
@@ -54,7 +54,7 @@ class DetailView(VerticalScroll, can_focus=True):
             self.view = view
             self.listing_id = listing_id
 
-    class Told(Message):
+    class Loaded(Message):
         """What the peer tells of a listing, or why it cannot."""
 
         def __init__(self, listing_id: str, detail: ListingDetail | None, error: str = "") -> None:
@@ -101,7 +101,7 @@ class DetailView(VerticalScroll, can_focus=True):
         if self._detail is None or self._detail.listing != listing:
             self.post_message(self.Wanted(self, listing_id))
 
-    def on_detail_view_told(self, event: Told) -> None:
+    def on_detail_view_loaded(self, event: Loaded) -> None:
         """Take what the peer tells; where it cannot, what is known from the table stays."""
         event.stop()
         if event.listing_id == self.listing_id:
@@ -198,8 +198,8 @@ def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
     rows.add("Seller", seller + neutralise(listing.seller_id, 100))
     rows.add("Provenance", words, colour)
     renewed, seen = now - listing.timestamp, now - listing.seen_at
-    if listing.mine and (outcome := model.receipts.get(listing.id)):
-        rows.add("Network", f"{outcome.sign} {outcome.text}")
+    if listing.mine and (delivery := model.receipts.get(listing.id)):
+        rows.add("Network", f"{delivery.sign} {delivery.text}")
     if listing.seller_id in model.muted:
         rows.add("", f"‖ muted: {model.keys.name('mute')} hears it again", "$text-warning")
     rows.add("Renewed", f"{fmt.ago(renewed)} by its seller, seen here {fmt.ago(seen)}")
@@ -208,8 +208,8 @@ def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
 
 def _more(listing: Listing, width: int) -> Content:
     rows = LabelledText(width)
-    rows.many("Protocols", listing.protocols, 8)
-    rows.many("Addresses", listing.addrs, 8)
+    rows.add_list("Protocols", listing.protocols, 8)
+    rows.add_list("Addresses", listing.addrs, 8)
     if listing.token_id:
         rows.add("Token", neutralise(listing.token_id, 100))
     rows.add("Id", neutralise(listing.id, 200))
@@ -244,10 +244,10 @@ def _history(detail: ListingDetail | None, error: str, gone: bool, retry: str) -
     if detail is None:
         return Content("") if gone else Content.assemble(head, ("◌ asking the peer…", "dim"))
     rows: list[tuple[str, str]] = []
-    for step in steps(detail.history[: SHOWN_VERSIONS + 1])[:SHOWN_VERSIONS]:
-        rows += [(f"{step.height:>6,}  ", "dim"), (step.what, "bold")]
-        rows += [(f"  {fmt.short_cid(step.cid)}\n", "dim")]
-        for line in step.lines:
+    for change in version_changes(detail.history[: SHOWN_VERSIONS + 1])[:SHOWN_VERSIONS]:
+        rows += [(f"{change.height:>6,}  ", "dim"), (change.summary, "bold")]
+        rows += [(f"  {fmt.short_cid(change.cid)}\n", "dim")]
+        for line in change.lines:
             rows.append((f"        {line}\n", ""))
     if len(detail.history) > SHOWN_VERSIONS:
         rows.append((f"… and {len(detail.history) - SHOWN_VERSIONS:,} older versions\n", "dim"))

@@ -40,22 +40,22 @@ class FilterBar(Horizontal):
         """The input."""
         return self.query_one("#filter", Input)
 
-    _told: tuple[str, str] | None = None
+    _shown: tuple[str, str] | None = None
 
-    def tell(self, shown: int, total: int, error: str, hint: str, waiting: str, muted: int = 0) -> None:
+    def update_verdict(self, shown: int, total: int, error: str, hint: str, waiting: str, muted: int = 0) -> None:
         """Show the result, or what is wrong; `waiting` says what is not in the table yet."""
         self.set_class(bool(error), "-wrong")
         if error:
-            self._say("", f"! {error} ")
+            self._show("", f"! {error} ")
         elif hint:
-            self._say("dim", f"… {hint} ")
+            self._show("dim", f"… {hint} ")
         else:
             count = f"{shown:,} of {total:,}" if self.input.value.strip() else f"{total - muted:,}"
-            self._say("", f"{count}, {muted:,} muted " if muted else f"{count} ", waiting)
+            self._show("", f"{count}, {muted:,} muted " if muted else f"{count} ", waiting)
 
-    def _say(self, style: str, text: str, waiting: str = "") -> None:
+    def _show(self, style: str, text: str, waiting: str = "") -> None:
         # The verdict is as wide as its text: the same again would lay out the whole screen for nothing.
-        if self._told != (waiting, text):
-            self._told = (waiting, text)
+        if self._shown != (waiting, text):
+            self._shown = (waiting, text)
             verdict = self.query_one("#verdict", Static)
             verdict.update(Content.assemble((waiting, "bold $text-accent"), (text, style)))

@@ -61,7 +61,7 @@ class KeyLine(Widget):
     def _draw(self, binding: Binding) -> Content:
         key = self.app.get_key_display(binding) if binding.id is None else self._model.keys.name(binding.id)
         label = "Palette" if binding.key == "ctrl+p" else binding.description
-        dim = bool(self._why_not(binding.action))
+        dim = bool(self._disabled_reason(binding.action))
         return Content.assemble(" ", (key, "dim" if dim else "bold $accent"), " ", (label, "dim strike" if dim else ""))
 
     def on_click(self, event: events.Click) -> None:
@@ -70,6 +70,6 @@ class KeyLine(Widget):
             if start <= event.x < end:
                 self.app.simulate_key(key)
 
-    def _why_not(self, action: str) -> str:
+    def _disabled_reason(self, action: str) -> str:
         reason = getattr(self.app.screen, "disabled_reason", None)
         return str(reason(action)) if reason else ""

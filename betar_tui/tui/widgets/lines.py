@@ -36,7 +36,7 @@ Span = tuple[str, str]
 WHOLE = 10_000
 """More cells than a line has."""
 
-KEPT_STRIPS = 500
+MAX_STRIPS = 500
 """Strips kept before all are thrown away: several screens full."""
 
 
@@ -56,11 +56,11 @@ class LineList(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._drawn: dict[int, tuple[int, Sequence[Span]]] = {}
         # Working out colours goes through all ancestors: done once, and again when a style changes.
-        self._parts: dict[str, Style] = {}
+        self._styles_by_name: dict[str, Style] = {}
         self._strips: dict[tuple[tuple[Span, ...], bool, bool, int, int], Strip] = {}
         # What is in sight, by place, as long as nobody asks for it to be drawn again, and for which size.
-        self._placed: dict[int, Strip] = {}
-        self._placed_size = Size()
+        self._visible: dict[int, Strip] = {}
+        self._visible_size = Size()
 
     class Moved(Message, bubble=False):
         """The cursor stands on another line, or was moved by the person. It goes to the screen and to nobody else."""
@@ -131,34 +131,34 @@ class LineList(ScrollView, can_focus=True):
         if regions:
             for region in regions:
                 for y in region.line_range:
-                    self._placed.pop(y, None)
+                    self._visible.pop(y, None)
         else:
-            self._placed.clear()
+            self._visible.clear()
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of a part of the widget. There is no border or padding that Textual would have to add."""
         size = self.region.size
-        if size != self._placed_size:
-            self._placed.clear()
-            self._placed_size = size
-        if missing := [y for y in crop.line_range if y not in self._placed]:
+        if size != self._visible_size:
+            self._visible.clear()
+            self._visible_size = size
+        if missing := [y for y in crop.line_range if y not in self._visible]:
             width, background = self.scrollable_content_region.width, self.background_colors[1]
             for y in missing:
                 strip = self._line(y, width, size.width)
                 for line_filter in self.get_line_filters():
                     strip = strip.apply_filter(line_filter, background)
-                self._placed[y] = strip
-        strips = [self._placed[y] for y in crop.line_range]
+                self._visible[y] = strip
+        strips = [self._visible[y] for y in crop.line_range]
         start, end = crop.column_span
         return strips if (start, end) == (0, size.width) else [strip.crop(start, end) for strip in strips]
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Move the lines, and the scrollbar if its thumb goes on by an eighth of a cell."""
         if by := round(new_value) - round(old_value):
-            placed, drawn = _moved(self._placed, by), _moved(self._drawn, by)
+            visible, drawn = _scrolled(self._visible, by), _scrolled(self._drawn, by)
             self.refresh(self.size.region)
-            self._placed, self._drawn = placed, drawn
+            self._visible, self._drawn = visible, drawn
         if self.show_vertical_scrollbar:
             bar = self.vertical_scrollbar
             eighths = 8 * self.size.height / max(1, self.max_scroll_y)
@@ -176,26 +176,26 @@ class LineList(ScrollView, can_focus=True):
         key = (tuple(spans), row == self.cursor and row < self.count, self.has_focus, width, outer - width)
         strip = self._strips.get(key)
         if strip is None:
-            if len(self._strips) >= KEPT_STRIPS:
+            if len(self._strips) >= MAX_STRIPS:
                 self._strips.clear()
             strip = self._strips[key] = self._draw(*key)
         return strip
 
-    def _draw(self, spans: Sequence[Span], selected: bool, focused: bool, width: int, beside: int) -> Strip:
-        base = self._part("")
+    def _draw(self, spans: Sequence[Span], selected: bool, focused: bool, width: int, scrollbar: int) -> Strip:
+        base = self._style_of("")
         if not spans and not selected:
-            return Strip.blank(width + beside, base)
+            return Strip.blank(width + scrollbar, base)
         if selected:
-            base += self._part("cursor")
+            base += self._style_of("cursor")
             if focused:
                 base += Style(bold=True)
         bar = ("▌" if focused else "▏") if selected else " "
-        segments = [Segment(bar, base + self._part("bar") if selected else base)]
+        segments = [Segment(bar, base + self._style_of("bar") if selected else base)]
         left = width - 1
         for text, names in spans:
             if left <= 0:
                 break
-            piece = Segment(text, base + self._part(names) if names else base)
+            piece = Segment(text, base + self._style_of(names) if names else base)
             cells = piece.cell_length
             if cells > left:
                 piece, cells = Segment(set_cell_size(text, left), piece.style), left
@@ -203,26 +203,26 @@ class LineList(ScrollView, can_focus=True):
             left -= cells
         if left > 0:
             segments.append(Segment(" " * left, base))
-        if beside:
+        if scrollbar:
             # Where the scrollbar is, or would be.
-            segments.append(Segment(" " * beside, self._part("")))
-        return Strip(segments, width + beside)
+            segments.append(Segment(" " * scrollbar, self._style_of("")))
+        return Strip(segments, width + scrollbar)
 
     def notify_style_update(self) -> None:
         """Colours may be others now."""
-        self._parts.clear()
+        self._styles_by_name.clear()
         self._strips.clear()
-        self._placed.clear()
+        self._visible.clear()
         super().notify_style_update()
 
-    def _part(self, names: str) -> Style:
+    def _style_of(self, names: str) -> Style:
         """The style of these component classes together; that of the list itself for none."""
-        style = self._parts.get(names)
+        style = self._styles_by_name.get(names)
         if style is None:
-            style = self._parts[names] = self._mixed(names) if names else self.rich_style
+            style = self._styles_by_name[names] = self._combine_styles(names) if names else self.rich_style
         return style
 
-    def _mixed(self, names: str) -> Style:
+    def _combine_styles(self, names: str) -> Style:
         style = Style.null()
         for name in names.split():
             # The full style has its colours mixed with what lies below, the partial one tells which were asked for.
@@ -242,7 +242,7 @@ class LineList(ScrollView, can_focus=True):
         """Redraw the two lines concerned."""
         self.refresh_line(old)
         self.refresh_line(new)
-        self._moved(self._by_person)
+        self._post_moved(self._by_person)
 
     def show_cursor(self) -> None:
         """Scroll so that the cursor is in sight."""
@@ -257,19 +257,19 @@ class LineList(ScrollView, can_focus=True):
 
     def action_move(self, by: int) -> None:
         """Move the cursor by lines."""
-        self._go(self.cursor + by)
+        self._move_by_person(self.cursor + by)
         self.show_cursor()
 
     _by_person = False
 
-    def _go(self, row: int) -> None:
+    def _move_by_person(self, row: int) -> None:
         """The person moves the cursor; staying where it is, at an end, is a move as well."""
         before = self.cursor
         self._by_person = True
         self.cursor = row
         self._by_person = False
         if self.cursor == before:
-            self._moved(True)
+            self._post_moved(True)
 
     def action_page(self, by: int) -> None:
         """Move the cursor by pages."""
@@ -291,7 +291,7 @@ class LineList(ScrollView, can_focus=True):
             return
         # A first click that only brings the focus here must not open what happens to be under the cursor.
         again = row == self.cursor and self._was_focused
-        self._go(row)
+        self._move_by_person(row)
         if again or event.chain >= 2:
             self.action_open()
 
@@ -315,15 +315,15 @@ class LineList(ScrollView, can_focus=True):
 
     def on_mouse_scroll_down(self) -> None:
         """Scrolling is moving: the table keeps still for a while."""
-        self._moved(True)
+        self._post_moved(True)
 
     on_mouse_scroll_up = on_mouse_scroll_down
 
-    def _moved(self, by_person: bool) -> None:
+    def _post_moved(self, by_person: bool) -> None:
         self.screen.post_message(self.Moved(self, by_person))
 
 
-def _moved(lines: dict[int, Line], by: int) -> dict[int, Line]:
+def _scrolled(lines: dict[int, Line], by: int) -> dict[int, Line]:
     """What was drawn, by its place after so many lines of scrolling."""
     return {y - by: line for y, line in lines.items() if y >= by}
 

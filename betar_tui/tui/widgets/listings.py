@@ -56,11 +56,11 @@ class TableHeader(Widget):
 
     def _parts(self) -> list[tuple[str, bool]]:
         sort, descending = self._model.index.sort
-        return columns.header(self.size.width - 1, sort, descending, self._rows.layout_now)
+        return columns.header(self.size.width - 1, sort, descending, self._rows.current_layout)
 
     def on_click(self, event: events.Click) -> None:
         """Sort by the column under the mouse, or scroll."""
-        width, layout = self.size.width - 1, self._rows.layout_now
+        width, layout = self.size.width - 1, self._rows.current_layout
         if by := columns.scroll_at(width, event.x, layout):
             self._rows.action_columns(by)
         elif column := columns.column_at(width, event.x, layout):
@@ -79,8 +79,8 @@ class ListingRows(LineList):
         super().__init__(id="rows")
         self._model = model
         self._skip = 0
-        self._held: list[int] = []
-        self._held_set: set[int] | None = None
+        self._slots: list[int] = []
+        self._slot_set: set[int] | None = None
         self._new: set[str] = set()
         self._generation = -1
         self._touched_at = float("-inf")
@@ -89,12 +89,12 @@ class ListingRows(LineList):
     @property
     def count(self) -> int:
         """How many rows are held."""
-        return len(self._held)
+        return len(self._slots)
 
     @property
-    def held(self) -> Sequence[str]:
+    def shown_ids(self) -> Sequence[str]:
         """The ids of the rows as shown."""
-        return [listing.id for slot in self._held if (listing := self._model.listing_at(slot))]
+        return [listing.id for slot in self._slots if (listing := self._model.listing_at(slot))]
 
     @property
     def new_count(self) -> int:
@@ -108,33 +108,33 @@ class ListingRows(LineList):
 
     def at(self, row: int) -> str:
         """The id of the listing of a row, or nothing."""
-        listing = self._model.listing_at(self._held[row]) if 0 <= row < len(self._held) else None
+        listing = self._model.listing_at(self._slots[row]) if 0 <= row < len(self._slots) else None
         return listing.id if listing else ""
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
         """One listing."""
         model = self._model
-        listing = model.listing_at(self._held[row])
+        listing = model.listing_at(self._slots[row])
         if listing is None:
             return [("  …", "dim")]
         # The scrollbar may or may not be there; columns are placed as if it were, so that they never jump.
         mark, at = model.mark(listing.id), model.clock()
-        return cells(listing, mark, at, model.own_id, self.size.width - 2, self.layout_now)
+        return cells(listing, mark, at, model.own_id, self.size.width - 2, self.current_layout)
 
     @property
-    def layout_now(self) -> Layout:
+    def current_layout(self) -> Layout:
         """The columns as they are scrolled now."""
         settings = self._model.settings.now
         layout = Layout(settings.columns, columns.GAPS[settings.density])
         if not self._skip:
             return layout
-        most = columns.most_skipped(self.size.width - 1, layout)
+        most = columns.max_skip(self.size.width - 1, layout)
         return Layout(layout.chosen, layout.gap, min(self._skip, most))
 
     def action_columns(self, by: int) -> None:
         """Scroll by columns."""
-        most = columns.most_skipped(self.size.width - 1, self.layout_now)
-        skip = max(0, min(self.layout_now.skip + by, most))
+        most = columns.max_skip(self.size.width - 1, self.current_layout)
+        skip = max(0, min(self.current_layout.skip + by, most))
         if skip != self._skip:
             self._skip = skip
             self.redraw()
@@ -167,27 +167,27 @@ class ListingRows(LineList):
         """Seconds since the person last moved."""
         return self._model.clock() - self._touched_at
 
-    def take(self, news: News, settle: float) -> None:
+    def apply_news(self, news: News, settle: float) -> None:
         """Follow news of the model: in place, or by taking over the order where nobody is moving."""
-        if news.replaced or not self._held or self.idle_for() >= settle:
-            self.settle()
+        if news.replaced or not self._slots or self.idle_for() >= settle:
+            self.apply_order()
             return
         index = self._model.index
         for listing_id in news.ids:
-            if not self._holds(listing_id) and index.shows(listing_id):
+            if not self._contains(listing_id) and index.shows(listing_id):
                 self._new.add(listing_id)
             else:
                 self._new.discard(listing_id)
         self.redraw()
 
-    def _holds(self, listing_id: str) -> bool:
+    def _contains(self, listing_id: str) -> bool:
         """Whether a row shows this listing."""
-        if self._held_set is None:
+        if self._slot_set is None:
             # Only wanted while somebody moves and something comes in.
-            self._held_set = set(self._held)
-        return self._model.index.slot(listing_id) in self._held_set
+            self._slot_set = set(self._slots)
+        return self._model.index.slot(listing_id) in self._slot_set
 
-    def settle(self, *, top: bool = False, other: bool = False) -> None:
+    def apply_order(self, *, top: bool = False, refiltered: bool = False) -> None:
         """Take over the index's order. `top` puts the cursor on the first row; `other` says that these are other rows,
         so that a cursor whose listing is gone begins anew."""
         self._new.clear()
@@ -200,18 +200,18 @@ class ListingRows(LineList):
         at_top = self.scroll_offset.y == 0
         current = "" if top else self._cursor_id
         was_current = self.current
-        self._held, self._held_set = index.slots(), None
+        self._slots, self._slot_set = index.slots(), None
         slot = index.slot(current) if current and index.shows(current) else None
         self._model.forget_gone(was_current)
-        lost = 0 if top or other or not current else self.cursor
-        position = lost if slot is None else self._held.index(slot)
+        lost = 0 if top or refiltered or not current else self.cursor
+        position = lost if slot is None else self._slots.index(slot)
         self.recount()
         self.cursor = position
         self._keep_line(top or (at_top and self.cursor < self.scrollable_content_region.height), line)
         if current and slot is None:
             self._cursor_id = self.current
         if self.current != was_current:
-            self._moved(False)
+            self._post_moved(False)
 
     def _keep_line(self, home: bool, line: int) -> None:
         """Scroll so that the cursor is on its line of the screen again."""
@@ -221,12 +221,12 @@ class ListingRows(LineList):
 
     def go_to(self, listing_id: str) -> bool:
         """Put the cursor on a listing; False if no row shows it."""
-        if not self._holds(listing_id):
-            self.settle()
+        if not self._contains(listing_id):
+            self.apply_order()
         slot = self._model.index.slot(listing_id)
-        if slot is None or not self._holds(listing_id):
+        if slot is None or not self._contains(listing_id):
             return False
-        self.cursor = self._held.index(slot)
+        self.cursor = self._slots.index(slot)
         self.touch()
         self.call_after_refresh(self.show_cursor)
         return True

@@ -20,8 +20,8 @@ class PaneState:
     """Why there is no content: kind, what, why, and what to do, with the action of the button and its label."""
 
     kind: str
-    what: str
-    why: str = ""
+    title: str
+    reason: str = ""
     action: str = ""
     label: str = ""
 
@@ -47,7 +47,7 @@ class StateView(Vertical):
         """The text; the button comes when a state has one."""
         yield Static("", classes="state-text")
 
-    def tell(self, state: PaneState) -> None:
+    def update(self, state: PaneState) -> None:
         """Show a state."""
         if state == self._shown:
             return
@@ -55,16 +55,16 @@ class StateView(Vertical):
         self._action = state.action
         style = {"error": "$text-error", "offline": "$text-warning"}.get(state.kind, "dim")
         self.query_one(Static).update(
-            Content.assemble((f"{SIGNS[state.kind]} {state.what}", f"bold {style}"), "\n", (state.why, "dim"))
+            Content.assemble((f"{SIGNS[state.kind]} {state.title}", f"bold {style}"), "\n", (state.reason, "dim"))
         )
         if self._button is None and state.action:
             self._button = Button(compact=True, classes="state-button")
-            self.call_later(self._put_up, self._button)
+            self.call_later(self._mount_button, self._button)
         if self._button is not None:
             self._button.display = bool(state.action)
             self._button.label = Content(state.label)
 
-    async def _put_up(self, button: Button) -> None:
+    async def _mount_button(self, button: Button) -> None:
         await self.mount(Center(button))
         self.post_message(self.Offered())
 
@@ -101,7 +101,7 @@ class Pane(Vertical):
         if self._content:
             self.show(None)
 
-    async def furnish(self, *content: Widget) -> None:
+    async def mount_content(self, *content: Widget) -> None:
         """Take in the content of a pane that was made without."""
         self._content = list(content)
         view = StateView()
@@ -115,7 +115,7 @@ class Pane(Vertical):
         for widget in self._content:
             widget.display = state is None
         if state is not None:
-            view.tell(state)
+            view.update(state)
 
     def focus_inside(self) -> None:
         """Give the focus to what can take it, or to nothing where nothing here can."""

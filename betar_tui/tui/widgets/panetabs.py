@@ -37,7 +37,7 @@ class PaneTabs(Widget):
         self._model = model
         self._current = "listings"
 
-    def tell(self, pane: str) -> None:
+    def set_current(self, pane: str) -> None:
         """Mark the current pane."""
         self._current = pane
         self.refresh()

@@ -28,7 +28,7 @@ COLUMNS = {
     "ADDRESS": 15,
 }
 """The columns with their cells; the address takes what is left."""
-MORE = ("AGENT", "ADDRESS", "IN", "OUT")
+OPTIONAL = ("AGENT", "ADDRESS", "IN", "OUT")
 """What is shown where there is room, in this order; a peer's own screen has all of it."""
 PADDING = 1
 
@@ -66,14 +66,14 @@ class PeerTable(DataTable[Text]):
         self._set_columns()
 
     def _set_columns(self) -> None:
-        widths = fitting(self.size.width)
+        widths = fitting_columns(self.size.width)
         if widths != self._widths:
             at = self.current
             self._widths, self._shown = widths, []
             self.clear(columns=True)
             for title, width in widths.items():
                 self.add_column(title, key=title, width=width)
-            self.take(at)
+            self.update_peers(at)
 
     @property
     def current(self) -> str:
@@ -92,13 +92,13 @@ class PeerTable(DataTable[Text]):
         """The screen asks."""
         await self.screen.run_action("disconnect")
 
-    def follow(self, replaced: bool = False) -> None:
-        """Show the peers if others are connected now, or all is new; numbers of the same ones wait for `take`, each second:
+    def update_if_changed(self, replaced: bool = False) -> None:
+        """Show the peers if others are connected now, or all is new; numbers of the same ones wait for `update_peers`, each second:
         to lay out a table costs more than all the listings of a busy market."""
         if replaced or {peer.peer_id for peer in self._model.peers} != {row[0] for row in self._shown}:
-            self.take()
+            self.update_peers()
 
-    def take(self, at: str = "") -> None:
+    def update_peers(self, at: str = "") -> None:
         """Show the peers as they are now, with the cursor on the peer `at`, or on the one where it is."""
         rows = [self._texts(peer, self._model.index.listings_of(peer.peer_id)) for peer in self._sorted()]
         if rows == self._shown:
@@ -133,11 +133,11 @@ class PeerTable(DataTable[Text]):
         )
 
 
-def fitting(width: int) -> dict[str, int]:
+def fitting_columns(width: int) -> dict[str, int]:
     """The columns that fit in so many cells, in their order, each with its own; the scrollbar may need one."""
-    chosen = {title: cells for title, cells in COLUMNS.items() if title not in MORE}
+    chosen = {title: cells for title, cells in COLUMNS.items() if title not in OPTIONAL}
     left = width - 1 - sum(cells + 2 * PADDING for cells in chosen.values())
-    for title in MORE:
+    for title in OPTIONAL:
         if left < COLUMNS[title] + 2 * PADDING:
             break
         chosen[title] = COLUMNS[title]

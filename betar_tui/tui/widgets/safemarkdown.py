@@ -5,7 +5,7 @@ from __future__ import annotations
 from markdown_it import MarkdownIt
 from textual.widgets import Markdown
 
-MOST_BLOCKS = 60
+MAX_BLOCKS = 60
 """Paragraphs, list items and table cells that are laid out: each is a widget, and hundreds take seconds."""
 
 
@@ -32,7 +32,7 @@ class SafeMarkdown(Markdown):
         super().__init__(text, parser_factory=LiteralParser, open_links=False)
 
 
-def shortened(text: str, most: int = MOST_BLOCKS) -> str:
+def shortened(text: str, most: int = MAX_BLOCKS) -> str:
     """The first `most` blocks of a Markdown text, cut between lines."""
     line = blocks = 0
     for token in LiteralParser().parse(text):
