@@ -288,7 +288,7 @@ class BetarApp(App[None]):
             self.actions.say(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
         self._take(news)
 
-    def on_told(self, message: StatusLoaded) -> None:
+    def on_status_loaded(self, message: StatusLoaded) -> None:
         """Take the peer's numbers."""
         if message.status is not None:
             self._sync(self.model.status_loaded(message.status, message.peers, message.error))
