@@ -1,7 +1,7 @@
-"""Where a peer lives and how it is set up: data directory, settings, identity key.
+"""The configuration of a peer: data directory, settings, identity key.
 
-Settings come from the command line, the environment and `config.toml`, in this order of precedence; `cli` reads the
-first two and hands them over as strings. Nothing here reads argv or the environment.
+Settings come from the command line, the environment and `config.toml`, in this order of precedence. `cli` reads the
+first two and passes them as strings: nothing here reads argv or the environment.
 """
 
 import fcntl
@@ -36,12 +36,11 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One peer's settings. Intervals are in seconds. `listen_explicit` says that somebody chose `listen`. `interface` is
-    the table of that name in config.toml, which the interface itself understands."""
+    """The settings of one peer; intervals are in seconds."""
 
     data_dir: Path
     listen: tuple[str, ...] = (DEFAULT_LISTEN,)
-    listen_explicit: bool = False
+    listen_explicit: bool = False  # whether `listen` was configured
     bootstrap: tuple[str, ...] = ()
     mdns: bool = False
     dht: bool = False
@@ -51,7 +50,7 @@ class Config:
     log_level: str = "info"
     log_format: str = "text"
     log_file: Path | None = None
-    interface: Mapping[str, object] = field(default_factory=dict)
+    interface: Mapping[str, object] = field(default_factory=dict)  # parsed by the interface itself
 
     @property
     def database(self) -> Path:
@@ -60,11 +59,11 @@ class Config:
 
     @property
     def control_socket(self) -> Path:
-        """Where the running peer of this data directory listens for commands. The kernel takes no long names for
-        sockets: a deep data directory gets one in a private folder of the system's temporary directory."""
+        """The Unix socket on which the running peer of this data directory listens for commands."""
         path = self.data_dir.absolute() / "control.sock"
         if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
             return path
+        # The kernel limits the length of the path: a deep data directory has its socket in a private temporary folder.
         name = hashlib.sha256(os.fsencode(path)).hexdigest()[:24]
         return Path(tempfile.gettempdir()) / f"betar-tui-{os.getuid()}" / f"{name}.sock"
 
@@ -87,8 +86,10 @@ def parse_duration(text: str) -> float:
 
 
 def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
-    """The settings of a data directory: `given` (from command line and environment, by option name without dashes)
-    over its config.toml over the defaults. Raises ConfigError, naming the option."""
+    """The settings of a data directory: `given`, then its config.toml, then the defaults.
+
+    Raises ConfigError, which names the option.
+    """
     values = {**_read_settings(data_dir / "config.toml"), **given}
     unknown = values.keys() - _PARSERS.keys()
     if unknown:
@@ -103,9 +104,8 @@ def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
 
 
 def save_settings(path: Path, changes: Mapping[str, object]) -> None:
-    """Set these in a settings file and leave the rest of it as it is, comments included; None removes a setting. Values
-    that are mappings are tables. Threads and processes that save at once wait for each other. Raises ConfigError."""
-    import tomlkit  # only where something is saved: a start should not pay for it
+    """Change settings in a file, keeping its comments; None removes one, a mapping is a table. Raises ConfigError."""
+    import tomlkit  # deferred: needed only to save
     from tomlkit.exceptions import TOMLKitError
 
     try:
@@ -119,10 +119,10 @@ def save_settings(path: Path, changes: Mapping[str, object]) -> None:
 
 @contextmanager
 def _directory_lock(directory: Path) -> Iterator[None]:
-    """An interface and the peer that it is attached to both save settings: the later one must see what the other wrote."""
+    """Lock a directory: an interface and its peer both save settings, and must not overwrite each other's changes."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # A file system without locks, or somebody who was stopped while holding it: no worse than without.
+        # Without a lock, on a file system that has none or after the timeout, saving is still better than failing.
         with suppress(OSError):
             deadline = time.monotonic() + _LOCK_TIMEOUT
             while not _try_lock(fd) and time.monotonic() < deadline:
@@ -143,13 +143,13 @@ def _try_lock(fd: int) -> bool:
 def _set(table: MutableMapping[str, Any], changes: Mapping[str, object]) -> None:
     for name, value in changes.items():
         # A hand-written file may have dashes, as the options do.
-        there = name.replace("_", "-") if name.replace("_", "-") in table else name
+        key = name.replace("_", "-") if name.replace("_", "-") in table else name
         if isinstance(value, Mapping):
-            _set(table.setdefault(there, {}), value)
+            _set(table.setdefault(key, {}), value)
         elif value is None:
-            table.pop(there, None)
+            table.pop(key, None)
         else:
-            table[there] = list(value) if isinstance(value, tuple) else value
+            table[key] = list(value) if isinstance(value, tuple) else value
 
 
 def prepare_data_dir(path: Path) -> None:
@@ -161,7 +161,7 @@ def prepare_data_dir(path: Path) -> None:
 
 
 def load_identity(path: Path) -> bytes:
-    """The 32-byte Ed25519 seed in `path`, made at the first call and readable by its owner only. Raises ConfigError."""
+    """The 32-byte Ed25519 seed in `path`, created by the first call, readable by its owner only. Raises ConfigError."""
     try:
         seed = path.read_bytes()
     except FileNotFoundError:
@@ -186,7 +186,7 @@ def _create_identity(path: Path) -> bytes:
 
 
 def _write_durably(path: Path, content: bytes) -> None:
-    """Replace a file as a whole, readable by its owner only: whoever reads it sees the old content or the new one."""
+    """Replace a file atomically, readable by its owner only: a reader sees either the old content or the new one."""
     fd, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as file:
@@ -198,10 +198,10 @@ def _write_durably(path: Path, content: bytes) -> None:
         with suppress(OSError):
             os.unlink(part)
         raise
-    with suppress(OSError):  # not every file system can: the file is there all the same
+    with suppress(OSError):  # not supported by every file system
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(directory)  # else the new name itself may not outlive a power cut
+            os.fsync(directory)  # else a power cut may undo the rename
         finally:
             os.close(directory)
 
@@ -231,7 +231,7 @@ def _texts(value: object) -> tuple[str, ...]:
         return tuple(part for part in re.split(r"[\s,]+", value) if part)
     if not isinstance(value, Sequence):
         raise ConfigError(f"{value!r} is not a list of texts")
-    return tuple(_text(each) for each in value)
+    return tuple(_text(item) for item in value)
 
 
 def _bootstrap(value: object) -> tuple[str, ...]:
@@ -265,7 +265,7 @@ def _flag(value: object) -> bool:
 
 
 def _unsupported(value: object) -> bool:
-    """A switch for what this version has not got: it may be off."""
+    """A flag for a feature that this version does not have: it may only be off."""
     if _flag(value):
         raise ConfigError("this version cannot find peers by itself yet; name one with --bootstrap")
     return False

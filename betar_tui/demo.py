@@ -1,8 +1,8 @@
-"""A living market on one machine, for somebody who wants to look: `betar-tui --demo`.
+"""A live market on one machine, as a demonstration: `betar-tui --demo`.
 
-Everything is real but the agents: the interface has a peer of its own on a throw-away data directory, and a child
-process runs five more, which publish, change and remove listings over loopback. Nothing leaves the machine. The child
-ends when its standard input does, so it cannot outlive the interface, however that ends.
+Only the agents are invented: the interface has a real peer on a temporary data directory, and a child process runs five
+more, which publish, change and remove listings over loopback. Nothing leaves the machine. The child ends when its
+standard input does, so it cannot outlive the interface, however that ends.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 PEERS = 5
 LISTEN = ("/ip4/127.0.0.1/tcp/0",)
 MAX_LISTINGS = 12
-"""Listings of one peer; with more it rather removes one."""
+"""Maximum listings of one peer."""
 
 AGENTS = (
     ("ocr", 0.02, "Reads scanned pages, tables and handwriting.\n\n- 40 languages\n- returns **Markdown** or JSON"),
@@ -67,7 +67,7 @@ async def run_demo(options: TuiOptions | None = None) -> None:
 
 @asynccontextmanager
 async def demo_market(folder: Path, *, start: trio.Event | None = None, seed: str = "") -> AsyncIterator[Peer]:
-    """A peer of our own, not online before `start`, and its five neighbours joining; `seed` fixes their dice."""
+    """A peer that goes online at `start` and connects to five others; `seed` fixes their random choices."""
     async with (
         _neighbours(folder, seed) as child,
         open_peer(_config(folder / "you"), network=True, start=start) as peer,
@@ -97,12 +97,12 @@ async def _neighbours(folder: Path, seed: str = "") -> AsyncIterator[trio.Proces
 
 
 async def _join(peer: Peer, child: trio.Process) -> None:
-    """Connect to each of the other peers as it tells its address."""
+    """Connect to each of the other peers when the child has written its address."""
     assert child.stdout is not None
     await peer.online.ready.wait()
-    known = b""
+    rest = b""
     async for piece in child.stdout:
-        *lines, known = (known + piece).split(b"\n")
+        *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             try:
                 await peer.connect(line.decode())
@@ -114,7 +114,7 @@ def _config(directory: Path) -> Config:
     return Config(data_dir=directory, listen=LISTEN, listen_explicit=True, mdns=False, dht=False, announce_interval=5.0)
 
 
-# In the child.
+# In the child process
 
 
 async def _market(folder: Path) -> None:
@@ -145,15 +145,15 @@ async def _until_input_ends(scope: trio.CancelScope) -> None:
 
 
 async def _trade(peer: Peer, number: int) -> None:
-    """What a seller does all day: a new agent now and then, other prices often, a removal at times."""
-    made = 100
+    """Act as a seller: publish an agent now and then, change prices often, remove a listing at times."""
+    last = 100
     while True:
         await trio.sleep(random.expovariate(1 / 3.0) + 0.3)
         own = [item for item in (await peer.listings("state:mine")).listings if item.mine]
         dice = random.random()
         if len(own) < 3 or (dice < 0.3 and len(own) < MAX_LISTINGS):
-            made += 1
-            await peer.publish([_agent(number, made)])
+            last += 1
+            await peer.publish([_agent(number, last)])
         elif dice < 0.8:
             item = random.choice(own)
             await peer.update(item.id, _other_price(item))
@@ -177,7 +177,7 @@ def _other_price(item: Listing) -> ListingPatch:
 
 
 def main(folder: str, seed: str = "") -> None:
-    """The child: the folder to live in and, where its dice are to be fixed, a seed."""
+    """Run the child process in a folder; a seed fixes its random choices."""
     if seed:
         random.seed(seed)
     logs.configure("warning", "text", None)

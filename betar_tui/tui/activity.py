@@ -1,8 +1,8 @@
-"""What happened, as lines of a log. Pure.
+"""The log of changes and notices. Pure.
 
-A refresh is no news: Go peers renew each listing every half minute. The refreshes of one listing are folded into a
-single entry that counts them and stays where it is, so that a put or a delist is not pushed out of sight. The entry of
-a change of our own carries what became of it, and is drawn again when peers have it.
+Go peers renew every listing each half minute. The refreshes of one listing are therefore folded into a single entry,
+which counts them and keeps its place, so that puts and delists stay in sight. The entry of an own change also shows its
+delivery status, which changes as peers receive the delta.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from betar_tui.market.marketplace import Change, ChangeKind
 
 MAX_ENTRIES = 2000
-"""Entries kept; older ones are dropped."""
+"""Maximum entries kept; older ones are dropped."""
 
 MAX_EARLY_DELIVERIES = 100
-"""Outcomes kept for lines that are not there yet."""
+"""Maximum delivery statuses kept for entries that do not exist yet."""
 
 SIGNS = {"put": "+", "update": "~", "refresh": "·", "delist": "×", "info": "i", "warning": "!", "error": "✗"}
 
 
 @dataclass(slots=True)
 class ActivityEntry:
-    """One line: a change of a listing or a notice (then `listing_id` is empty). `count` folds repeated refreshes."""
+    """A change of a listing, or a notice, with an empty `listing_id`. `count` is the number of folded refreshes."""
 
     at: float
     kind: str
@@ -42,34 +42,34 @@ class ActivityEntry:
 
     @property
     def sign(self) -> str:
-        """The sign in front: the kind must be readable without colour."""
+        """The sign before the entry, which shows its kind without colour."""
         return SIGNS.get(self.kind, "i")
 
     @property
     def verb(self) -> str:
-        """What was done, in a word, with how often where that is folded."""
+        """The kind in a word, with the number of folded refreshes."""
         word = "refreshed" if self.kind == "refresh" else self.kind
         return f"{word} ×{self.count}" if self.count > 1 else word
 
 
 @dataclass(frozen=True, slots=True)
 class ActivityFilter:
-    """Which entries are shown: those that contain every word, in name, kind or seller, of sellers that are not muted."""
+    """Selects entries that have every word, and no "!word", in name, kind or seller, except those of muted sellers."""
 
     text: str = ""
     muted: frozenset[str] = frozenset()
 
     def shows(self, entry: ActivityEntry) -> bool:
-        """Whether an entry is shown."""
+        """Whether an entry passes the filter."""
         if entry.seller in self.muted:
             return False
         words = [word for word in self.text.lower().split() if word != "!"]
-        hay = f"{entry.text} {entry.verb} {entry.seller}".lower() if words else ""
-        return all((word.removeprefix("!") in hay) is not word.startswith("!") for word in words)
+        haystack = f"{entry.text} {entry.verb} {entry.seller}".lower() if words else ""
+        return all((word.removeprefix("!") in haystack) is not word.startswith("!") for word in words)
 
 
 class ActivityLog:
-    """The entries, oldest first, with a pause that holds newcomers back."""
+    """The entries, oldest first. During a pause new ones wait."""
 
     def __init__(self, keep: int = MAX_ENTRIES) -> None:
         self.entries: deque[ActivityEntry] = deque(maxlen=keep)
@@ -84,16 +84,16 @@ class ActivityLog:
 
     @property
     def waiting(self) -> int:
-        """How many changes wait for the pause to end."""
+        """Number of changes that wait for the end of the pause."""
         return len(self._waiting)
 
     def latest(self, muted: frozenset[str] = frozenset()) -> ActivityEntry | None:
-        """The youngest entry that is news."""
+        """The newest entry that is not a refresh."""
         news = (entry for entry in reversed(self.entries) if entry.kind != "refresh" and entry.seller not in muted)
         return next(news, None)
 
     def change(self, change: Change, name: str, seller: str, note: str = "") -> None:
-        """Take in a change of a listing."""
+        """Add the entry of a change of a listing, or fold it into an earlier one."""
         entry = ActivityEntry(
             at=change.at,
             kind=change.kind.value,
@@ -110,7 +110,7 @@ class ActivityLog:
         self._apply(lambda: self._fold(entry) if change.kind is ChangeKind.REFRESH else self._append(entry))
 
     def set_delivery(self, cid: str, listing_id: str, text: str) -> None:
-        """What became of a listing in our delta `cid`: in its own line, which may only be coming."""
+        """Set the delivery status of a listing in the own delta `cid`, whose entry may not exist yet."""
         if entry := self._own.get((cid, listing_id)):
             entry.delivery = text
             return
@@ -119,11 +119,11 @@ class ActivityLog:
             del self._early_deliveries[next(iter(self._early_deliveries))]
 
     def notice(self, level: str, text: str, at: float) -> None:
-        """Take in a message for the person."""
+        """Add the entry of a notice."""
         self._apply(lambda: self._append(ActivityEntry(at=at, kind=level, text=text)))
 
     def toggle_pause(self) -> bool:
-        """Hold the log still, or let in what came meanwhile; returns whether it is paused now."""
+        """Pause the log, or resume it and add what waits; returns whether it is paused now."""
         self.paused = not self.paused
         if not self.paused:
             waiting, self._waiting = self._waiting, []

@@ -1,4 +1,4 @@
-"""What changed from one version of a listing to the next. Pure; values come from the network."""
+"""The changes from one version of a listing to the next. Pure; values come from the network."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from betar_tui.market.marketplace import Version
 from betar_tui.market.text import neutralise
 
-# Changed by every version by nature, so it says nothing.
-_SILENT = frozenset(("timestamp", "signature"))
+# Every version changes these.
+_IGNORED = frozenset(("timestamp", "signature"))
 
 
 @dataclass(frozen=True, slots=True)
 class VersionChange:
-    """One version and the lines that tell it from the one before: "+ field: value", "- field", "~ field: a → b"."""
+    """One version and its differences from the one before: "+ field: value", "- field: value", "~ field: a → b"."""
 
     cid: str
     height: int
@@ -24,7 +24,7 @@ class VersionChange:
 
 
 def version_changes(history: Sequence[Version]) -> tuple[VersionChange, ...]:
-    """The versions, newest first as given, each compared with the older one after it."""
+    """The change of each version, newest first, from the older one that follows in `history`."""
     result = []
     for position, version in enumerate(history):
         older = history[position + 1] if position + 1 < len(history) else None
@@ -56,9 +56,9 @@ def _fields(value: str) -> Mapping[str, object] | None:
         return None
     flat: dict[str, object] = {}
     for key, item in parsed.items():
-        if isinstance(item, dict) and key not in _SILENT:
-            flat.update({f"{key}.{inner}": inner_item for inner, inner_item in item.items()})
-        elif key not in _SILENT:
+        if isinstance(item, dict) and key not in _IGNORED:
+            flat.update({f"{key}.{inner}": inner_value for inner, inner_value in item.items()})
+        elif key not in _IGNORED:
             flat[key] = item
     return flat
 

@@ -1,8 +1,7 @@
-"""Lines of the log for people: the time of day, a sign for how grave, and the message, folded to the width. Pure.
+"""Lines of the log for people: the time of day, a sign for the level, and the message, folded to the width. Pure.
 
-What a line of the file has besides, its date and which module wrote it, takes most of a narrow screen and is left out;
-where a message does not fit, ids in it are shortened first. A line that is not in one of our two forms, such as one of a
-traceback, is all message.
+The date and the logger of a line would fill a narrow screen and are left out. If a message does not fit, its ids are
+shortened first. A line in neither of the two log formats, such as a line of a traceback, is shown as a message.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from betar_tui.tui import format as fmt
 from betar_tui.tui.labelled_text import folded
 
 MAX_MESSAGE = 500
-"""Letters of a line that are shown."""
+"""Maximum characters of a line that are shown."""
 
 _FORM = re.compile(r"\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d+ (\w+) [\w.]+: (.*)", re.ASCII)
 _PEER_ID = re.compile(r"\b(?:12D3KooW|Qm)[1-9A-HJ-NP-Za-km-z]{40,}\b")
 _CID = re.compile(r"\bbaf[yk][a-z2-7]{40,}\b")
 _SIGNS = {"warning": ("!", "warn"), "error": ("✗", "bad"), "critical": ("✗", "bad")}
 _HEAD_WIDTH = 12
-"""Cells before a message: a space, the time, a space, the sign and a space."""
+"""Number of cells before a message: a space, the time, a space, the sign and a space."""
 _MIN_WIDTH = 20
 
 Spans = list[tuple[str, str]]
 
 
 def format_lines(lines: Iterable[str], width: int) -> Iterator[Spans]:
-    """Lines of a log file in `width` cells."""
+    """Format lines of a log file in `width` cells."""
     for line in lines:
         at, level, text, more = _parse(line)
         sign, style = _SIGNS.get(level, (" ", ""))
@@ -43,7 +42,7 @@ def format_lines(lines: Iterable[str], width: int) -> Iterator[Spans]:
 
 
 def format_message(at: str, sign: str, style: str, text: str, width: int) -> Iterator[Spans]:
-    """One message in as many lines as it takes; `at` is the time of day, or nothing."""
+    """Format one message in as many lines as needed; `at` is the time of day, or empty."""
     first = (f" {at:<8} ", "dim"), (f"{sign} ", style)
     room = max(_MIN_WIDTH, width - _HEAD_WIDTH)
     text = neutralise(text, MAX_MESSAGE)
@@ -55,8 +54,7 @@ def format_message(at: str, sign: str, style: str, text: str, width: int) -> Ite
 
 
 def _parse(line: str) -> tuple[str, str, str, list[str]]:
-    """The time of day, the level in small letters, the message, and the lines of a traceback; a line of another form is all
-    message."""
+    """Split a line into time of day, level, message and lines of a traceback; in another format it is all message."""
     if found := _FORM.fullmatch(line):
         return found[1], found[2].lower(), found[3], []
     if line.startswith("{"):
@@ -66,5 +64,5 @@ def _parse(line: str) -> tuple[str, str, str, list[str]]:
             if isinstance(at, int | float) and math.isfinite(at):
                 return fmt.clock(at), str(level), str(text), str(fields.get("traceback") or "").splitlines()
         except (ValueError, KeyError, OverflowError, OSError, RecursionError):
-            pass  # some other program's line
+            pass  # a line of another program
     return "", "", line, []

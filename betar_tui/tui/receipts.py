@@ -1,7 +1,7 @@
-"""What became of what we stored: pending, sent to n peers, seen by n of m. Pure.
+"""The delivery of own deltas: pending, sent to n peers, seen by n of m. Pure.
 
-A publish, an edit or a delist answers with the CID of its delta and how many peers it was sent to; later events say
-how many peers have shown that they hold it. Either may come first. Only the newest delta of a listing counts.
+A receipt has the CID of a delta and the number of peers that it was sent to; later events give the number of peers
+that have shown that they have it. Either may come first. Only the newest delta of a listing counts.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from betar_tui.market.marketplace import DelistReceipt, Receipt, Seen
 from betar_tui.tui import format as fmt
 
 MAX_REMEMBERED = 4096
-"""Outcomes remembered, and CIDs of deltas that newer ones replaced: a late word of those says nothing."""
+"""Maximum statuses kept, and maximum CIDs of superseded deltas, whose late events are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """How far the newest delta of one listing got. `stored` is False where only other peers told of it."""
+    """The delivery of the newest delta of a listing. `stored` is False until its receipt has come."""
 
     cid: str
     sent_to: int = 0
@@ -27,7 +27,7 @@ class DeliveryStatus:
 
     @property
     def pending(self) -> bool:
-        """Whether it waits for a first peer."""
+        """Whether the delta waits for a first peer."""
         return self.stored and not self.sent_to and not self.seen_by
 
     @property
@@ -49,14 +49,14 @@ class DeliveryStatus:
 
 
 class Receipts:
-    """The outcomes by listing. Each feed returns those that are different now."""
+    """The delivery statuses by listing. Each update returns the changed ones."""
 
     def __init__(self) -> None:
         self._statuses: dict[str, DeliveryStatus] = {}
         self._superseded: dict[str, None] = {}
 
     def get(self, listing_id: str) -> DeliveryStatus | None:
-        """What became of a listing's newest delta, as far as this run knows."""
+        """The status of the newest delta of a listing, or None if this run does not know it."""
         return self._statuses.get(listing_id)
 
     @property
@@ -65,13 +65,13 @@ class Receipts:
         return tuple(listing_id for listing_id, status in self._statuses.items() if status.pending)
 
     def stored(self, receipt: Receipt | DelistReceipt) -> Mapping[str, DeliveryStatus]:
-        """One of our deltas is stored."""
+        """An own delta is stored."""
         known = self._statuses.get(receipt.id)
         seen_by = known.seen_by if known and known.cid == receipt.cid else 0
         return self._update({receipt.id: DeliveryStatus(receipt.cid, receipt.sent_to, seen_by, stored=True)})
 
     def seen(self, seen: Seen) -> Mapping[str, DeliveryStatus]:
-        """Peers have shown that they hold a delta of ours."""
+        """Peers have shown that they have an own delta."""
         news = {}
         for listing_id in seen.ids:
             known = self._statuses.get(listing_id)
@@ -84,7 +84,7 @@ class Receipts:
         return self._update(news)
 
     def pending_sent(self, peers: int) -> Mapping[str, DeliveryStatus]:
-        """So many peers are on the topic now: what was pending is on its way to them."""
+        """`peers` are on the topic now, and pending deltas are sent to them."""
         if not peers:
             return {}
         return self._update({key: replace(self._statuses[key], sent_to=peers) for key in self.pending})

@@ -1,4 +1,4 @@
-"""The activity as lines: what happened last stands at the bottom and stays in sight unless the person looks back."""
+"""The activity as lines, the latest at the bottom and in sight unless the person scrolls back."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ STYLES = {
 
 
 COSTS_FROM = 116
-"""Cells from which a line also tells size and cost of its delta."""
+"""Minimum width, in cells, of a line that also shows the size and the cost of its delta."""
 
 
 def entry_spans(entry: ActivityEntry, own: str, width: int = 0) -> list[Span]:
-    """One entry in pieces; without a width only what is news."""
+    """The spans of one entry; without a width, its short form."""
     dim = entry.kind == "refresh"
     head: list[Span] = [
         (f"{fmt.clock(entry.at)} ", "dim"),
@@ -58,7 +58,7 @@ def entry_spans(entry: ActivityEntry, own: str, width: int = 0) -> list[Span]:
 
 
 class ActivityLines(LineList):
-    """The log. The cursor follows the end while it stands there."""
+    """The log. The cursor stays at the end while it is there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("log", first=True)]
 
@@ -70,7 +70,7 @@ class ActivityLines(LineList):
 
     @property
     def count(self) -> int:
-        """How many entries are shown."""
+        """Number of entries shown."""
         return len(self._shown)
 
     @property
@@ -79,7 +79,7 @@ class ActivityLines(LineList):
         return self.at(self.cursor)
 
     def at(self, row: int) -> ActivityEntry | None:
-        """The entry of a line."""
+        """The entry of a line, or None past the end."""
         return self._shown[row] if row < len(self._shown) else None
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
@@ -87,7 +87,7 @@ class ActivityLines(LineList):
         return [(" ", ""), *entry_spans(self._shown[row], self._model.own_id, width)]
 
     def update_entries(self) -> None:
-        """Show what came; keep to the end if the cursor is there."""
+        """Show the current entries; the cursor stays at the end if it is there."""
         at_end = self.cursor >= self.count - 1
         chosen = ActivityFilter(self.filter_text, self._model.muted)
         self._shown = [entry for entry in self._model.activity.entries if chosen.shows(entry)]
@@ -98,7 +98,7 @@ class ActivityLines(LineList):
 
 
 class LatestChange(Widget):
-    """One line under the table: the latest news, where the log itself is not in sight."""
+    """One line under the table: the latest entry, where the log itself is not in sight."""
 
     ALLOW_SELECT = False
 
@@ -107,7 +107,7 @@ class LatestChange(Widget):
         self._model = model
 
     async def on_click(self) -> None:
-        """To the whole log."""
+        """Go to the whole log."""
         await self.screen.run_action("pane('activity')")
 
     def render(self) -> Content:

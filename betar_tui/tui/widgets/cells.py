@@ -1,4 +1,4 @@
-"""What a listing shows in the columns of the table. Pure; every text of a peer is neutralised here."""
+"""The cells of a listing in the table. Pure; every text of a peer is neutralised here."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from betar_tui.tui.model import FLASH_SECONDS, Mark
 from betar_tui.tui.widgets.columns import Layout, fit, visible_columns
 
 MAX_CELL_TEXT = 300
-"""Letters of a text that are looked at for a cell."""
+"""Maximum characters of a text that are read for a cell."""
 
 
 def cells(
     listing: Listing, mark: Mark | None, now: float, own: str, width: int, layout: Layout
 ) -> list[tuple[str, str]]:
-    """A row: pieces of text with the names of their styles."""
+    """The spans of a row: pieces of text with the names of their styles."""
     gone = mark is not None and mark.sign == "×"
     sign = mark.sign if mark else " "
     flash = mark is not None and now - mark.at < FLASH_SECONDS

@@ -1,11 +1,10 @@
 """`LineList`: a list of any length drawn line by line (Textual's Line API), with a cursor, keys and mouse.
 
-Only visible lines are ever drawn, so its cost does not depend on how many there are. Subclasses say how many lines
-there are and what each shows; what a line means is theirs.
+Only visible lines are drawn, so the cost does not depend on the length of the list. A subclass gives the number of
+lines and the spans of each.
 
-A line that shows what some line showed before is not drawn again: its strip is kept, by content, with what Textual made
-of it on the way to the terminal. Scrolling moves all lines to other places, and Textual's cache of whole widgets, which
-is passed by here, knows lines by their place only.
+Strips are cached by their content, together with what Textual derives from them on their way to the terminal, so a line
+is drawn once. Textual's own cache, bypassed here, has lines by their position, which changes with scrolling.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ Span = tuple[str, str]
 
 
 WHOLE = 10_000
-"""More cells than a line has."""
+"""More cells than any line has: the rest of the line."""
 
 MAX_STRIPS = 500
-"""Strips kept before all are thrown away: several screens full."""
+"""Maximum strips in the cache, several screens full; the cache is cleared when it is full."""
 
 
 class LineList(ScrollView, can_focus=True):
@@ -55,15 +54,15 @@ class LineList(ScrollView, can_focus=True):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._drawn: dict[int, tuple[int, Sequence[Span]]] = {}
-        # Working out colours goes through all ancestors: done once, and again when a style changes.
+        # Colours are computed from all ancestors, so they are cached until a style changes.
         self._styles_by_name: dict[str, Style] = {}
         self._strips: dict[tuple[tuple[Span, ...], bool, bool, int, int], Strip] = {}
-        # What is in sight, by place, as long as nobody asks for it to be drawn again, and for which size.
+        # The valid strips in sight by their y, and the size for which they were drawn.
         self._visible: dict[int, Strip] = {}
         self._visible_size = Size()
 
     class Moved(Message, bubble=False):
-        """The cursor stands on another line, or was moved by the person. It goes to the screen and to nobody else."""
+        """The cursor is on another line, or was moved by the person. Posted to the screen only."""
 
         def __init__(self, lines: LineList, by_person: bool) -> None:
             super().__init__()
@@ -71,7 +70,7 @@ class LineList(ScrollView, can_focus=True):
             self.by_person = by_person
 
     class Opened(Message):
-        """The line under the cursor was chosen: that of then, for keys typed ahead move on."""
+        """A line was chosen: `row`, since keys typed ahead may have moved the cursor on."""
 
         def __init__(self, lines: LineList) -> None:
             super().__init__()
@@ -82,24 +81,23 @@ class LineList(ScrollView, can_focus=True):
 
     @property
     def count(self) -> int:
-        """How many lines there are. The base is empty."""
+        """Number of lines. The base class is empty."""
         return 0
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
-        """What line `row` shows; it is cut or filled to the width."""
+        """The spans of line `row`, which are cut or filled to the width."""
         return ()
 
     # Drawing
 
     def recount(self) -> None:
-        """To be called when the number of lines may have changed."""
+        """Adapt to a changed `count`, and redraw."""
         size = Size(self.scrollable_content_region.width or self.size.width, self.count)
         old = self.virtual_size.height
         if size.height != old:
             height = self.scrollable_content_region.height
             if (old > height) == (size.height > height) or not height:
-                # The scrollbar stays or stays away: no other widget's place depends on how many lines there are. Where
-                # the list is not in sight, there will be a layout when it comes.
+                # The scrollbar neither comes nor goes: no layout is needed. A hidden list is laid out when it is shown.
                 self.set_reactive(Widget.virtual_size, size)
                 self._scroll_update(size)
             else:
@@ -107,7 +105,7 @@ class LineList(ScrollView, can_focus=True):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw again the cells that show something else now, and nothing but them."""
+        """Draw again only the cells whose content has changed."""
         top, width = self.scroll_offset.y, self.scrollable_content_region.width
         regions = []
         for y in range(self.scrollable_content_region.height):
@@ -123,11 +121,11 @@ class LineList(ScrollView, can_focus=True):
             self.refresh(*regions)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
-        """As wide as there is room."""
+        """All the width of the container."""
         return container.width
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Draw these regions again, or all."""
+        """Draw these regions again, or all without regions."""
         if regions:
             for region in regions:
                 for y in region.line_range:
@@ -137,7 +135,7 @@ class LineList(ScrollView, can_focus=True):
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines of a part of the widget. There is no border or padding that Textual would have to add."""
+        """The strips of a part of the widget, which has neither border nor padding."""
         size = self.region.size
         if size != self._visible_size:
             self._visible.clear()
@@ -154,7 +152,7 @@ class LineList(ScrollView, can_focus=True):
         return strips if (start, end) == (0, size.width) else [strip.crop(start, end) for strip in strips]
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Move the lines, and the scrollbar if its thumb goes on by an eighth of a cell."""
+        """Move the lines, and the scrollbar if its thumb moves by an eighth of a cell."""
         if by := round(new_value) - round(old_value):
             visible, drawn = _scrolled(self._visible, by), _scrolled(self._drawn, by)
             self.refresh(self.size.region)
@@ -204,19 +202,19 @@ class LineList(ScrollView, can_focus=True):
         if left > 0:
             segments.append(Segment(" " * left, base))
         if scrollbar:
-            # Where the scrollbar is, or would be.
+            # The cells of the scrollbar, shown or not.
             segments.append(Segment(" " * scrollbar, self._style_of("")))
         return Strip(segments, width + scrollbar)
 
     def notify_style_update(self) -> None:
-        """Colours may be others now."""
+        """Clear the caches: colours may have changed."""
         self._styles_by_name.clear()
         self._strips.clear()
         self._visible.clear()
         super().notify_style_update()
 
     def _style_of(self, names: str) -> Style:
-        """The style of these component classes together; that of the list itself for none."""
+        """The combined style of these component classes; the style of the list itself if there are none."""
         style = self._styles_by_name.get(names)
         if style is None:
             style = self._styles_by_name[names] = self._combine_styles(names) if names else self.rich_style
@@ -225,7 +223,7 @@ class LineList(ScrollView, can_focus=True):
     def _combine_styles(self, names: str) -> Style:
         style = Style.null()
         for name in names.split():
-            # The full style has its colours mixed with what lies below, the partial one tells which were asked for.
+            # The full style has its colours blended with the background; the partial one shows which were set.
             full = self.get_component_rich_style(f"lines--{name}")
             asked = self.get_component_rich_style(f"lines--{name}", partial=True)
             colours = Style(color=asked.color and full.color, bgcolor=asked.bgcolor and full.bgcolor)
@@ -239,13 +237,13 @@ class LineList(ScrollView, can_focus=True):
         return max(0, min(cursor, self.count - 1))
 
     def watch_cursor(self, old: int, new: int) -> None:
-        """Redraw the two lines concerned."""
+        """Redraw the two lines."""
         self.refresh_line(old)
         self.refresh_line(new)
         self._post_moved(self._by_person)
 
     def show_cursor(self) -> None:
-        """Scroll so that the cursor is in sight."""
+        """Scroll until the cursor is in sight."""
         height = self.scrollable_content_region.height
         top = round(self.scroll_target_y)
         if height <= 0:
@@ -263,7 +261,7 @@ class LineList(ScrollView, can_focus=True):
     _by_person = False
 
     def _move_by_person(self, row: int) -> None:
-        """The person moves the cursor; staying where it is, at an end, is a move as well."""
+        """Move the cursor for the person; to stay at an end counts as a move too."""
         before = self.cursor
         self._by_person = True
         self.cursor = row
@@ -285,11 +283,11 @@ class LineList(ScrollView, can_focus=True):
             self.post_message(self.Opened(self))
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves the cursor; one on the cursor's own line chooses it."""
+        """Move the cursor, or choose its line if it is there already."""
         row = event.y + self.scroll_offset.y
         if not 0 <= row < self.count:
             return
-        # A first click that only brings the focus here must not open what happens to be under the cursor.
+        # A first click only takes the focus: it must not open the line that happens to be under the cursor.
         again = row == self.cursor and self._was_focused
         self._move_by_person(row)
         if again or event.chain >= 2:
@@ -314,7 +312,7 @@ class LineList(ScrollView, can_focus=True):
         self.refresh()
 
     def on_mouse_scroll_down(self) -> None:
-        """Scrolling is moving: the table keeps still for a while."""
+        """Report scrolling as a move, so that the table keeps its order for a while."""
         self._post_moved(True)
 
     on_mouse_scroll_up = on_mouse_scroll_down
@@ -324,13 +322,15 @@ class LineList(ScrollView, can_focus=True):
 
 
 def _scrolled(lines: dict[int, Line], by: int) -> dict[int, Line]:
-    """What was drawn, by its place after so many lines of scrolling."""
+    """Lines by their y, after scrolling `by` lines."""
     return {y - by: line for y, line in lines.items() if y >= by}
 
 
 def _differences(old: Sequence[Span], new: Sequence[Span]) -> list[tuple[int, int]]:
-    """The cells that differ, as (start, end): those of each span that is another one. From a span of another width on
-    all that follows has moved; where the spans do not match one to one, all are different."""
+    """The ranges of cells that differ, as (start, end), one for each changed span.
+
+    After a span whose width has changed, and if the number of spans differs, the whole rest has changed.
+    """
     if old == new:
         return []
     if len(old) != len(new):

@@ -1,8 +1,8 @@
-"""The listings table: a header to click and a `LineList` of rows that keep their place.
+"""The listings table: a clickable header and a `LineList` of rows that do not move under the person's hands.
 
-The index orders all listings at any moment; the table holds the order it last took over. While the person moves, rows
-stay where they are: changes are drawn in place, new rows gather, removed ones are struck out. `settle` takes over the
-index's order, with the cursor staying on its listing and, as far as possible, on its line of the screen.
+The index keeps all listings in order; the table shows the order that it applied last. While the person moves, rows stay
+where they are: changes are drawn in place, new rows wait, removed ones are struck out. `apply_order` shows the index's
+current order; the cursor stays on its listing and, as far as possible, on its line of the screen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from betar_tui.tui.widgets.lines import LineList, Span
 
 
 class TableHeader(Widget):
-    """The titles of the columns; a click sorts, or scrolls where it says that there are more."""
+    """The titles of the columns; a click sorts by one, or scrolls at an arrow."""
 
     ALLOW_SELECT = False
 
@@ -50,7 +50,7 @@ class TableHeader(Widget):
         return Content.assemble(*((text, "bold" if here else "") for text, here in self._drawn))
 
     def redraw(self) -> None:
-        """Draw again if anything is another now."""
+        """Draw again if a title has changed."""
         if self._drawn != self._parts():
             self.refresh()
 
@@ -68,7 +68,7 @@ class TableHeader(Widget):
 
 
 class ListingRows(LineList):
-    """The rows."""
+    """The rows of the table."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("table", first=True)]
 
@@ -88,17 +88,17 @@ class ListingRows(LineList):
 
     @property
     def count(self) -> int:
-        """How many rows are held."""
+        """Number of rows shown."""
         return len(self._slots)
 
     @property
     def shown_ids(self) -> Sequence[str]:
-        """The ids of the rows as shown."""
+        """The ids of the listings shown, from top to bottom."""
         return [listing.id for slot in self._slots if (listing := self._model.listing_at(slot))]
 
     @property
     def new_count(self) -> int:
-        """How many rows wait to be shown."""
+        """Number of new listings that wait to be shown."""
         return len(self._new)
 
     @property
@@ -112,18 +112,18 @@ class ListingRows(LineList):
         return listing.id if listing else ""
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
-        """One listing."""
+        """The cells of one listing."""
         model = self._model
         listing = model.listing_at(self._slots[row])
         if listing is None:
             return [("  …", "dim")]
-        # The scrollbar may or may not be there; columns are placed as if it were, so that they never jump.
+        # Columns always leave room for the scrollbar, so that they never jump.
         mark, at = model.mark(listing.id), model.clock()
         return cells(listing, mark, at, model.own_id, self.size.width - 2, self.current_layout)
 
     @property
     def current_layout(self) -> Layout:
-        """The columns as they are scrolled now."""
+        """The columns of the settings, as they are scrolled now."""
         settings = self._model.settings.now
         layout = Layout(settings.columns, columns.GAPS[settings.density])
         if not self._skip:
@@ -141,25 +141,25 @@ class ListingRows(LineList):
             self.post_message(self.Scrolled())
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown | None = None) -> None:
-        """With Shift the wheel goes sideways."""
+        """With Shift the wheel scrolls columns."""
         if event is not None and event.shift:
             self.action_columns(1)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp | None = None) -> None:
-        """With Shift the wheel goes sideways."""
+        """With Shift the wheel scrolls columns."""
         if event is not None and event.shift:
             self.action_columns(-1)
 
     def on_mouse_scroll_right(self) -> None:
-        """A wheel that goes sideways by itself."""
+        """A wheel with a sideways axis scrolls columns."""
         self.action_columns(1)
 
     def on_mouse_scroll_left(self) -> None:
-        """A wheel that goes sideways by itself."""
+        """A wheel with a sideways axis scrolls columns."""
         self.action_columns(-1)
 
     def touch(self) -> None:
-        """The person is moving: keep the rows still from now on."""
+        """Note that the person moves: the rows keep their order for a while."""
         self._touched_at = self._model.clock()
         self._cursor_id = self.current
 
@@ -167,9 +167,9 @@ class ListingRows(LineList):
         """Seconds since the person last moved."""
         return self._model.clock() - self._touched_at
 
-    def apply_news(self, news: News, settle: float) -> None:
-        """Follow news of the model: in place, or by taking over the order where nobody is moving."""
-        if news.replaced or not self._slots or self.idle_for() >= settle:
+    def apply_news(self, news: News, idle: float) -> None:
+        """Show changes of the model: in place, or in the new order after `idle` seconds without a move."""
+        if news.replaced or not self._slots or self.idle_for() >= idle:
             self.apply_order()
             return
         index = self._model.index
@@ -183,13 +183,15 @@ class ListingRows(LineList):
     def _contains(self, listing_id: str) -> bool:
         """Whether a row shows this listing."""
         if self._slot_set is None:
-            # Only wanted while somebody moves and something comes in.
+            # Built on demand: needed only when changes arrive while the person moves.
             self._slot_set = set(self._slots)
         return self._model.index.slot(listing_id) in self._slot_set
 
     def apply_order(self, *, top: bool = False, refiltered: bool = False) -> None:
-        """Take over the index's order. `top` puts the cursor on the first row; `other` says that these are other rows,
-        so that a cursor whose listing is gone begins anew."""
+        """Show the index's current order.
+
+        `top` puts the cursor on the first row; so does `refiltered` if the cursor's listing is gone.
+        """
         self._new.clear()
         index = self._model.index
         if index.generation == self._generation and not top:
@@ -214,13 +216,13 @@ class ListingRows(LineList):
             self._post_moved(False)
 
     def _keep_line(self, home: bool, line: int) -> None:
-        """Scroll so that the cursor is on its line of the screen again."""
+        """Scroll the cursor back to its line of the screen."""
         y = 0 if home else max(0, self.cursor - line)
         if y != self.scroll_offset.y:
             self.scroll_to(y=y, animate=False)
 
     def go_to(self, listing_id: str) -> bool:
-        """Put the cursor on a listing; False if no row shows it."""
+        """Put the cursor on a listing; False if the filter hides it."""
         if not self._contains(listing_id):
             self.apply_order()
         slot = self._model.index.slot(listing_id)
@@ -246,6 +248,6 @@ class ListingTable(Vertical):
         yield rows
 
     def on_listing_rows_scrolled(self, event: ListingRows.Scrolled) -> None:
-        """The header goes along."""
+        """Scroll the header too."""
         event.stop()
         self.query_one(TableHeader).redraw()
