@@ -1,8 +1,8 @@
 """The log of changes and notices. Pure.
 
 Go peers renew every listing each half minute. The refreshes of one listing are therefore folded into a single entry,
-which counts them and keeps its place, so that puts and delists stay in sight. The entry of an own change also shows its
-delivery status, which changes as peers receive the delta.
+which counts them and keeps its place, so that puts and delists stay in sight. The entry of a change by this peer also
+shows its delivery status, which changes as other peers receive the delta.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class ActivityLog:
         self._apply(lambda: self._fold(entry) if change.kind is ChangeKind.REFRESH else self._append(entry))
 
     def set_delivery(self, cid: str, listing_id: str, text: str) -> None:
-        """Set the delivery status of a listing in the own delta `cid`, whose entry may not exist yet."""
+        """Set the delivery status of a listing in this peer's delta `cid`, whose entry may not exist yet."""
         if entry := self._own.get((cid, listing_id)):
             entry.delivery = text
             return

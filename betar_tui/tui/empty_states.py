@@ -113,7 +113,7 @@ def replica(model: MarketModel, asked: bool, error: str) -> PaneState:
 
 
 def mine(model: MarketModel) -> PaneState:
-    """The state of the own listings when there are none."""
+    """The state of the person's own listings when there are none."""
     key = model.keys.name("publish")
     if model.listings_load is Load.LOADING and not model.link_error:
         return PaneState("loading", "Reading the stored listings…")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from betar_tui.market.marketplace import Version
 from betar_tui.market.text import neutralise
@@ -25,11 +26,7 @@ class VersionChange:
 
 def version_changes(history: Sequence[Version]) -> tuple[VersionChange, ...]:
     """The change of each version, newest first, from the older one that follows in `history`."""
-    result = []
-    for position, version in enumerate(history):
-        older = history[position + 1] if position + 1 < len(history) else None
-        result.append(_change(version, older))
-    return tuple(result)
+    return tuple(_change(version, older) for version, older in zip_longest(history, history[1:]))
 
 
 def _change(version: Version, older: Version | None) -> VersionChange:

@@ -186,7 +186,7 @@ class MarketModel:
     # Updates
 
     def stored(self, receipt: Receipt | DelistReceipt) -> News:
-        """An own publish, edit or delist is stored."""
+        """A publish, edit or delist of this peer is stored."""
         if listing := self.index.get(receipt.id):
             self.healed.pop(listing.name, None)
         return self._update_deliveries(self.receipts.stored(receipt), News(status=True))

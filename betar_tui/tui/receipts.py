@@ -1,4 +1,4 @@
-"""The delivery of own deltas: pending, sent to n peers, seen by n of m. Pure.
+"""The delivery of this peer's deltas: pending, sent to n peers, seen by n of m. Pure.
 
 A receipt has the CID of a delta and the number of peers that it was sent to; later events give the number of peers
 that have shown that they have it. Either may come first. Only the newest delta of a listing counts.
@@ -38,11 +38,10 @@ class DeliveryStatus:
     @property
     def text(self) -> str:
         """The status in words."""
+        if self.seen_by and self.sent_to:
+            return f"seen by {self.seen_by} of {max(self.sent_to, self.seen_by)}"
         if self.seen_by:
-            known = max(self.sent_to, self.seen_by)
-            return (
-                f"seen by {self.seen_by} of {known}" if self.sent_to else f"seen by {fmt.plural(self.seen_by, 'peer')}"
-            )
+            return f"seen by {fmt.plural(self.seen_by, 'peer')}"
         if self.pending:
             return "pending: waits for a peer"
         return f"stored, sent to {fmt.plural(self.sent_to, 'peer')}"
@@ -65,13 +64,13 @@ class Receipts:
         return tuple(listing_id for listing_id, status in self._statuses.items() if status.pending)
 
     def stored(self, receipt: Receipt | DelistReceipt) -> Mapping[str, DeliveryStatus]:
-        """An own delta is stored."""
+        """A delta of this peer is stored."""
         known = self._statuses.get(receipt.id)
         seen_by = known.seen_by if known and known.cid == receipt.cid else 0
         return self._update({receipt.id: DeliveryStatus(receipt.cid, receipt.sent_to, seen_by, stored=True)})
 
     def seen(self, seen: Seen) -> Mapping[str, DeliveryStatus]:
-        """Peers have shown that they have an own delta."""
+        """Peers have shown that they have a delta of this peer."""
         news = {}
         for listing_id in seen.ids:
             known = self._statuses.get(listing_id)

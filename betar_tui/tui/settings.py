@@ -104,13 +104,12 @@ def _one_of(name: str, choices: tuple[str, ...], default: str) -> Callable[[obje
 def _columns(value: object) -> _Parsed:
     if not isinstance(value, list | tuple) or not value:
         return DEFAULT_COLUMNS, [f"columns: {value!r} is not a list of names; the usual columns are shown"]
-    problems = [f"columns: there is no column {name!r}; there are {', '.join(COLUMNS)}" for name in _unknown(value)]
-    known = dict.fromkeys(name for name in value if isinstance(name, str) and name in COLUMNS)
+    names = tuple(COLUMNS)  # not the dictionary: a value may be unhashable
+    problems = [
+        f"columns: there is no column {name!r}; there are {', '.join(names)}" for name in value if name not in names
+    ]
+    known = dict.fromkeys(name for name in value if name in names)
     return ("name", *(name for name in known if name != "name")), problems
-
-
-def _unknown(names: list[object] | tuple[object, ...]) -> list[object]:
-    return [name for name in names if not isinstance(name, str) or name not in COLUMNS]
 
 
 def _muted(value: object) -> _Parsed:

@@ -1,4 +1,4 @@
-"""The lines under the status line: Go peers that cannot read us, and a sync that goes on or is held."""
+"""The lines under the status line: Go peers unable to read the listings, and a sync that runs or is held."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def items():
     return [listing("amber-ocr", 0.02, 1), listing("calm-geo", 1.5, mine=True)]
 
 
-def test_nothing_is_announced_where_nothing_is_to_be_done():
+def test_nothing_is_announced_without_something_to_do():
     assert lines_of(None) == ()
     assert lines_of(status()) == ()
     assert lines_of(status(peers_unable_to_read=2)) == ()
@@ -51,7 +51,7 @@ def test_lines_fit_into_80_cells():
     assert all(len(line.short) + 4 <= 80 for line in lines)
 
 
-def test_a_held_sync_says_what_is_missing():
+def test_a_held_sync_shows_the_number_of_missing_blocks():
     (line,) = lines_of(status(sync_held=True, pending=7))
     assert line.text == "The fetching of history is held, 7 blocks known to be missing. Press h to go on"
 
@@ -85,7 +85,7 @@ async def test_dialect_is_switched_by_mouse(ui):
 
 
 @ui(listings=items, prepare=unable_to_read)
-async def test_dialect_that_cannot_be_kept_is_said(ui):
+async def test_dialect_that_cannot_be_saved_is_reported(ui):
     ui.market.fail["choose_dialect"] = ConfigError("config.toml cannot be written")
     await ui.press("D", "y")
     await ui.until(lambda: ui.toasts == ["The dialect is unchanged: config.toml cannot be written"])
@@ -133,7 +133,7 @@ async def test_sync_is_seen_on_the_market_and_held_by_key_and_mouse(ui):
 
 
 @ui(listings=items, prepare=syncing)
-async def test_sync_that_cannot_be_held_is_said(ui):
+async def test_sync_that_cannot_be_held_is_reported(ui):
     ui.market.fail["hold_sync"] = NoRunningPeerError("no peer runs")
     await ui.press("h")
     await ui.until(lambda: ui.toasts == ["Nothing is held or let go: no peer runs"])

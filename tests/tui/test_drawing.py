@@ -1,4 +1,4 @@
-"""How much is drawn again: what a terminal gets for a change must not grow with what is on the screen."""
+"""The amount that is redrawn: the output for a change must not grow with the content of the screen."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from tests.tui.ui import NEVER, Ui, ui
 
 
 class Recording:
-    """The frames of an app from now on: of each the pieces (line, first cell, cell after the last), or "all"."""
+    """The frames of an app from now on: the pieces of each (line, first cell, cell after the last), or "all"."""
 
     def __init__(self, ui: Ui) -> None:
         self.frames: list[list[tuple[int, int, int]] | str] = []
@@ -31,7 +31,7 @@ class Recording:
 
 
 async def recorded(ui: Ui) -> Recording:
-    """A recording that begins when all that is due has been drawn."""
+    """A recording that begins when everything due has been drawn."""
     screen = ui.app.screen
 
     def at_rest() -> bool:
@@ -128,7 +128,7 @@ async def test_scrolled_lines_are_as_if_drawn_anew(ui):
 
 
 @ui(settle=NEVER)
-async def test_scrolling_by_a_line_draws_the_lines_that_are_others_only(ui):
+async def test_scrolling_by_a_line_draws_only_the_changed_lines(ui):
     rows = ui.one(ListingRows)
     await ui.press(*["down"] * 20)
     drawn = []

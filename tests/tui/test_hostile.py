@@ -1,4 +1,4 @@
-"""Whatever a peer writes, wherever it is shown: nothing acts on the terminal, no column moves, no markup works."""
+"""Hostile texts of a peer in every place: none acts on the terminal, moves a column or works as markup."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _at_the_end(ui: Ui, view: DetailView) -> bool:
 
 
 @ui(size=(80, 60), listings=lambda: [listing("plain", description="x")])
-async def test_markdown_is_literal_and_laid_out_in_no_time(ui):
+async def test_markdown_is_literal_and_laid_out_quickly(ui):
     """Blocks are widgets; a description of nothing but blocks must not stop the interface."""
     await ui.press("enter")
     markdown = ui.one(SafeMarkdown)
@@ -275,7 +275,7 @@ async def test_a_peer_that_refuses(ui):
 
 
 @ui(listings=[])
-async def test_what_is_pasted(ui):
+async def test_hostile_pastes(ui):
     await ui.press("n")
     for text in SOME[::2]:
         for name in ("name", "description"):

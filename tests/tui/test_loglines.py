@@ -1,4 +1,4 @@
-"""The log for people."""
+"""The lines of the log for people."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ def test_ids_are_shortened_where_the_message_would_not_fit():
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_we_log_is_understood_in_both_forms(form):
+def test_own_lines_are_parsed_in_both_formats(form):
     made = logs.JsonFormatter() if form == "json" else logging.Formatter(logs.TEXT)
     record = logging.LogRecord("betar_tui.peer", logging.ERROR, "x.py", 1, "%s broke", ("it",), None)
     line = made.format(record)
@@ -63,12 +63,12 @@ def test_a_traceback_in_json_is_shown_to_its_end():
     assert shown[-1].strip() == "Error: so"
 
 
-def test_digits_of_other_scripts_are_no_time():
+def test_digits_of_other_scripts_are_not_a_time():
     line = "2026-11-23 １２:３４:５６,013 WARNING a.b: x"
     assert text([line], 200) == [f"{' ' * 12}{line}"]
 
 
-def test_lines_of_other_forms_stay_as_they_are():
+def test_lines_in_other_formats_stay_as_they_are():
     others = [
         "Traceback (most recent call last):",
         "{not json",
@@ -94,6 +94,6 @@ def test_the_longest_line_is_cut():
     assert sum(len(line) - 12 for line in text(["x" * 10_000])) <= MAX_MESSAGE
 
 
-def test_the_time_is_of_here():
+def test_the_time_is_local():
     entry = json.dumps({"time": time.time(), "level": "info", "message": "up"})
     assert text([entry])[0].strip().startswith(time.strftime("%H:"))

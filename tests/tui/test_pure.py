@@ -94,13 +94,13 @@ def test_forms_with_and_without_problems_are_tried():
     assert find(good, lambda values: values.metadata) and find(bad, lambda values: values.name)
 
 
-def test_history_tells_versions_apart():
+def test_history_shows_the_changes_of_each_version():
     old = '{"name": "a", "price": 1, "metadata": {"x": 1, "y": 2}, "timestamp": 1}'
     new = '{"name": "a", "price": 2, "metadata": {"x": 1}, "timestamp": 2, "extra": "\\u001b"}'
     same = new.replace('"timestamp": 2', '"timestamp": 3')
     values = [None, same, new, old, "nonsense", "[]"]
-    told = version_changes([Version(f"c{n}", 9 - n, value) for n, value in enumerate(values)])
-    assert [change.summary for change in told] == [
+    changes = version_changes([Version(f"c{n}", 9 - n, value) for n, value in enumerate(values)])
+    assert [change.summary for change in changes] == [
         "removed",
         "refreshed",
         "changed",
@@ -108,7 +108,7 @@ def test_history_tells_versions_apart():
         "unreadable",
         "unreadable",
     ]
-    assert told[2].lines == ("~ price: 1 → 2", "+ extra: ␛", "- metadata.y: 2")
+    assert changes[2].lines == ("~ price: 1 → 2", "+ extra: ␛", "- metadata.y: 2")
 
 
 def test_activity_keeps_a_bound_and_forgets_folded_refreshes_with_it():

@@ -1,4 +1,4 @@
-"""What a receipt says, and how it changes while peers show that they have a delta."""
+"""Delivery statuses, and their changes as peers show that they have a delta."""
 
 from betar_tui.market.marketplace import DelistReceipt, Receipt, Seen
 from betar_tui.tui.receipts import MAX_REMEMBERED, Receipts
@@ -13,7 +13,7 @@ def test_sent_then_seen():
     assert receipts.get("a") == second
 
 
-def test_nothing_new_is_no_news():
+def test_only_changed_statuses_are_returned():
     receipts = Receipts()
     receipts.stored(Receipt("a", "c1", 5, 3))
     assert receipts.seen(Seen("c1", ("a",), 2))
@@ -53,14 +53,14 @@ def test_only_the_newest_delta_counts():
     assert receipts.get("a").pending
 
 
-def test_a_delta_of_ours_without_a_receipt_is_followed():
+def test_a_delta_of_this_peer_without_a_receipt_is_tracked():
     receipts = Receipts()
     receipts.stored(Receipt("a", "c1", 5, 3))
     assert receipts.seen(Seen("healing", ("a", "b"), 2)).keys() == {"a", "b"}
     assert receipts.get("a").text == "seen by 2 peers"
 
 
-def test_memory_has_an_end():
+def test_memory_is_bounded():
     receipts = Receipts()
     for number in range(MAX_REMEMBERED + 10):
         receipts.stored(Receipt(str(number), f"c{number}", 1, 1))

@@ -26,7 +26,6 @@ STYLES = {
     "error": "bad",
 }
 
-
 COSTS_FROM = 116
 """Minimum width, in cells, of a line that also shows the size and the cost of its delta."""
 

@@ -56,7 +56,7 @@ class DetailView(VerticalScroll, can_focus=True):
             self.listing_id = listing_id
 
     class Loaded(Message):
-        """The detail of a listing, or the error why there is none."""
+        """The detail of a listing, or the error that prevented its load."""
 
         def __init__(self, listing_id: str, detail: ListingDetail | None, error: str = "") -> None:
             super().__init__()

@@ -31,7 +31,6 @@ Line = TypeVar("Line")
 Span = tuple[str, str]
 """A piece of a line: text, and the names of its component classes without "lines--", separated by spaces."""
 
-
 WHOLE = 10_000
 """More cells than any line has: the rest of the line."""
 
@@ -70,7 +69,7 @@ class LineList(ScrollView, can_focus=True):
             self.by_person = by_person
 
     class Opened(Message):
-        """A line was chosen: `row`, since keys typed ahead may have moved the cursor on."""
+        """A line was chosen. `row` is kept because keys typed ahead may move the cursor on."""
 
         def __init__(self, lines: LineList) -> None:
             super().__init__()
@@ -327,10 +326,7 @@ def _scrolled(lines: dict[int, Line], by: int) -> dict[int, Line]:
 
 
 def _differences(old: Sequence[Span], new: Sequence[Span]) -> list[tuple[int, int]]:
-    """The ranges of cells that differ, as (start, end), one for each changed span.
-
-    After a span whose width has changed, and if the number of spans differs, the whole rest has changed.
-    """
+    """The ranges of changed cells as (start, end); after a span of another width all cells have moved."""
     if old == new:
         return []
     if len(old) != len(new):

@@ -1,4 +1,4 @@
-"""The listings table: a clickable header and a `LineList` of rows that do not move under the person's hands.
+"""The listings table: a clickable header and a `LineList` of rows that keep still while the person moves.
 
 The index keeps all listings in order; the table shows the order that it applied last. While the person moves, rows stay
 where they are: changes are drawn in place, new rows wait, removed ones are struck out. `apply_order` shows the index's
@@ -151,11 +151,11 @@ class ListingRows(LineList):
             self.action_columns(-1)
 
     def on_mouse_scroll_right(self) -> None:
-        """A wheel with a sideways axis scrolls columns."""
+        """A horizontal wheel scrolls columns."""
         self.action_columns(1)
 
     def on_mouse_scroll_left(self) -> None:
-        """A wheel with a sideways axis scrolls columns."""
+        """A horizontal wheel scrolls columns."""
         self.action_columns(-1)
 
     def touch(self) -> None:
