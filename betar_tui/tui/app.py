@@ -314,7 +314,7 @@ class BetarApp(App[None]):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "main"), self.model.keys))
 
-    def on_live_screen_retry(self) -> None:
+    def on_model_screen_retry(self) -> None:
         """Connect and load again."""
         self.start_session()
 
