@@ -744,7 +744,7 @@ async def test_changes_while_a_page_travels_are_not_undone_by_it(ui):
     await ui.until(lambda: len(ui.market.calls) > asked, "the page is on its way")
     ui.market.remove(three()[0].id)
     ui.market.put(listing("deft-audit", 0.7, 3))
-    await ui.until(lambda: len(ui.app.model._held_back or ()) >= 2, "both changes wait")
+    await ui.until(lambda: len(ui.app.model._queued_events or ()) >= 2, "both changes wait")
     answer.set()
     await ui.sees("deft-audit")
     await ui.misses("amber-ocr")
