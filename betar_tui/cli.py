@@ -20,7 +20,7 @@ from betar_tui import __version__, logs, startup
 from betar_tui.arguments import COMMANDS
 from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir
 from betar_tui.errors import BetarError, UsageError
-from betar_tui.output import complain, hang_up, say
+from betar_tui.output import complain, discard_stdout, say
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _PREFIX = "BETAR_TUI_"
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # as in `betar-tui list | head`: the reader has what it wanted
-        hang_up()
+        discard_stdout()
         return DONE
 
 

@@ -215,11 +215,15 @@ async def doctor(config: Config, arguments: Arguments) -> int:
     findings = await examine(config)
     healthy = all(each.state != ERROR for each in findings)
     if arguments.json:
-        print_json({"ok": healthy, "checks": findings})
+        # "says" is the key that scripts rely on.
+        checks = [
+            {"says" if key == "message" else key: value for key, value in asdict(each).items()} for each in findings
+        ]
+        print_json({"ok": healthy, "checks": checks})
         return 0 if healthy else 1
     for each in findings:
         advice = f" -> {each.advice}" if each.advice and each.state != OK else ""
-        say(f"{each.state:5} {each.check}: {each.says}{advice}")
+        say(f"{each.state:5} {each.check}: {each.message}{advice}")
     return 0 if healthy else 1
 
 

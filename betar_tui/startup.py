@@ -106,4 +106,4 @@ def freeze_garbage() -> None:
 
 def _shorten_log(config: Config) -> None:
     if config.log_file is None:  # a file that the person chose is theirs to rotate
-        logs.make_room(config.data_dir / logs.FILE_NAME)
+        logs.rotate(config.data_dir / logs.FILE_NAME)

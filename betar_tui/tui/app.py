@@ -98,7 +98,7 @@ class BetarApp(App[None]):
         self._variables = self.get_css_variables()
         self.stylesheet.set_variables(self._variables)
         self._keeper = SettingsSaver(self, self.options.keep, self._not_kept)
-        self.settings.follow(self._settings_changed)
+        self.settings.subscribe(self._settings_changed)
         if not self.options.animate:
             self.animation_level = "none"
 
@@ -137,7 +137,7 @@ class BetarApp(App[None]):
 
     def _settings_changed(self, old: InterfaceSettings, new: InterfaceSettings) -> None:
         self.theme = new.theme
-        self._keeper.take(new.difference(old))
+        self._keeper.save(new.difference(old))
         self._sync(News(listings=True, status=True, activity=True))
 
     def _theme_changed(self, theme: Theme) -> None:
@@ -252,9 +252,9 @@ class BetarApp(App[None]):
     def on_linked(self, message: Linked) -> None:
         """The stream is up: load what may have been missed. Or it is down: say so."""
         if message.error:
-            self._sync(self.model.lost(message.error))
+            self._sync(self.model.link_lost(message.error))
             return
-        self._sync(self.model.found())
+        self._sync(self.model.link_restored())
         self.load()
         self.ask_status()
 
@@ -289,7 +289,7 @@ class BetarApp(App[None]):
     def on_status_loaded(self, message: StatusLoaded) -> None:
         """Take the peer's numbers."""
         if message.status is not None:
-            self._sync(self.model.told_status(message.status, message.peers, message.error))
+            self._sync(self.model.status_loaded(message.status, message.peers, message.error))
         else:
             self._sync(self.model.status_failed(message.error))
 

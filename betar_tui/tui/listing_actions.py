@@ -188,9 +188,9 @@ class ListingActions:
 
     async def _fetch(self, view: DetailView, listing_id: str) -> None:
         try:
-            view.post_message(DetailView.Told(listing_id, await self.bridge.show(listing_id)))
+            view.post_message(DetailView.Loaded(listing_id, await self.bridge.show(listing_id)))
         except BetarError as error:
-            view.post_message(DetailView.Told(listing_id, None, neutralise(str(error), 200)))
+            view.post_message(DetailView.Loaded(listing_id, None, neutralise(str(error), 200)))
 
     async def _choose_dialect(self, dialect: str) -> None:
         try:

@@ -164,7 +164,7 @@ async def still(app: Measured, fake: FakeMarketplace) -> None:
     bar("  where the table scrolls", [statistics.median(work for _, work, _ in moves)], None, "ms")
     bar("  key to frame (frames come each 17 ms)", [statistics.median(each for each, _, _ in moves)], None, "ms")
     bar("  its frame", [statistics.median(length for _, _, length in moves)], None, "characters")
-    slot = rows._held[rows.cursor - 1]
+    slot = rows._slots[rows.cursor - 1]
     item = app.model.index.at(slot)
     assert item is not None
     app.frames.clear()

@@ -448,7 +448,7 @@ async def test_the_doctor_asks_a_running_peer(tmp_path):
         await nursery.start(serve_control, one, settings.control_socket)
         found = {each.check: each for each in await examine(settings)}
         assert (found["store"].state, found["connectivity"].state) == ("ok", "note")
-        assert found["port"].says == f"the running peer listens on {one.session.addrs[-1]}"
+        assert found["port"].message == f"the running peer listens on {one.session.addrs[-1]}"
         lonely = harness.config(tmp_path, bootstrap=("/ip4/127.0.0.1/tcp/1/p2p/x",))
         assert (
             "connect"
@@ -487,7 +487,7 @@ def test_settings_that_cannot_be_saved_say_so_and_leave_the_file(tmp_path):
 
 
 def test_settings_that_are_saved_at_once_are_all_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(config_module, "_LOCK_PATIENCE", 120.0)
+    monkeypatch.setattr(config_module, "_LOCK_TIMEOUT", 120.0)
     path = tmp_path / "config.toml"
     names = [f"key{number}" for number in range(8)]
     threads = [threading.Thread(target=save_settings, args=(path, {"interface": {name: 1}})) for name in names]
@@ -499,7 +499,7 @@ def test_settings_that_are_saved_at_once_are_all_kept(tmp_path, monkeypatch):
 
 
 def test_settings_are_saved_though_somebody_was_stopped_while_saving(tmp_path, monkeypatch):
-    monkeypatch.setattr(config_module, "_LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(config_module, "_LOCK_TIMEOUT", 0.05)
     holder = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
     save_settings(tmp_path / "config.toml", {"log_level": "info"})

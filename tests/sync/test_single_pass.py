@@ -38,7 +38,7 @@ class Calls:
 async def _transfer(a: Peer, b: Peer, value: bytes) -> bytes:
     """The block of a delta that one peer writes, once the other has merged it."""
     (written,) = await a._writer.write({KEY: value})
-    a.online.announce([written.node.cid])
+    a.session.announce([written.node.cid])
     await eventually(lambda: b._store.winners([KEY]), what="the delta")
     return written.node.data
 

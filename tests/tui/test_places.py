@@ -256,7 +256,7 @@ async def test_what_changes_during_a_load_is_not_lost(ui):
     slices = model.loading(page)
     next(slices)
     ui.market.put(replace(listing("delta-new", 0.1, 4), seen_at=NOW))
-    await ui.until(lambda: model._held_back)
+    await ui.until(lambda: model._queued_events)
     assert len(model.index) == 3
     for _ in slices:
         pass

@@ -315,7 +315,7 @@ async def test_the_order_and_the_last_word_of_each_setting_are_kept(ui):
 
 def test_muting_and_toggling():
     settings, seen = Settings(), []
-    settings.follow(lambda old, new: seen.append(new.difference(old)))
+    settings.subscribe(lambda old, new: seen.append(new.difference(old)))
     settings.mute("a")
     settings.mute("a")
     settings.mute("b")

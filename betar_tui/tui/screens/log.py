@@ -10,7 +10,7 @@ from textual.content import Content
 from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states, loglines
 from betar_tui.tui import format as fmt
-from betar_tui.tui.activity import SIGNS, Entry
+from betar_tui.tui.activity import SIGNS, ActivityEntry
 from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.loglines import Spans
 from betar_tui.tui.model import MarketModel
@@ -55,7 +55,7 @@ class LogScreen(ListScreen):
             tail = await asyncio.to_thread(self._options.log_tail)
             if self._drawn_for != (wanted := (tail, self._width)):
                 # Hundreds of lines take a while to neutralise and to fold.
-                self._drawn = await asyncio.to_thread(lambda: list(loglines.drawn(*wanted)))
+                self._drawn = await asyncio.to_thread(lambda: list(loglines.format_lines(*wanted)))
                 self._drawn_for = wanted
             self._tail, self._error = tail, ""
         except OSError as error:
@@ -77,9 +77,9 @@ class LogScreen(ListScreen):
         head = Content(fmt.plural(count, "line") + ("" if self._tail or self._error else ", of this run"))
         self.tell(head, lines, empty_states.log(self._model, self._asked, self._error), at_end=True)
 
-    def _notice(self, entry: Entry) -> Iterable[Spans]:
+    def _notice(self, entry: ActivityEntry) -> Iterable[Spans]:
         sign, style = SIGNS.get(entry.kind, "i"), _STYLES.get(entry.kind, "")
-        return loglines.entry(fmt.clock(entry.at), sign, style, entry.text, self._width)
+        return loglines.format_message(fmt.clock(entry.at), sign, style, entry.text, self._width)
 
     def tick(self) -> None:
         """Read on."""

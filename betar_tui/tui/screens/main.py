@@ -106,7 +106,7 @@ class MainScreen(SelectionActions):
         self._activity = ActivityPanel(self._model)
         for name, content in (("detail", self._detail), ("peers", self._peers), ("activity", self._activity)):
             if (pane := self._find(name)).is_attached:
-                await pane.furnish(content)
+                await pane.mount_content(content)
         if not (self.is_attached and self._activity.children):
             return  # the app is closing: nothing is put up any more
         self._furnished = True
@@ -143,7 +143,7 @@ class MainScreen(SelectionActions):
     def sync(self, news: News) -> None:
         """Redraw what the news concern."""
         if news.listings:
-            self._rows.take(news, self._options.settle)
+            self._rows.apply_news(news, self._options.settle)
             self.query_one(TableHeader).redraw()
             self._tell_filter()
             if news.replaced or self.current in news.ids:
@@ -151,11 +151,11 @@ class MainScreen(SelectionActions):
         if news.status or news.listings:
             self.query_one(StatusBar).refresh()
             if self._furnished:
-                self._peers.follow(news.replaced)
+                self._peers.update_if_changed(news.replaced)
             self._show_states()
         if news.activity:
             if self._furnished:
-                self._activity.take()
+                self._activity.update_entries()
             self.query_one(LatestChange).refresh()
             self._show_states()
             self._show_title()
@@ -164,12 +164,12 @@ class MainScreen(SelectionActions):
         """A second has passed: ages, marks and the rate are older, and resting rows may move."""
         rows = self._rows
         if rows.idle_for() >= self._options.settle:
-            rows.settle()
+            rows.apply_order()
             self._tell_filter()
         else:
             rows.redraw()
         if self._furnished and is_shown(self._peers):
-            self._peers.take()
+            self._peers.update_peers()
         self.query_one(StatusBar).refresh()
         self._show_title()
 
@@ -180,7 +180,7 @@ class MainScreen(SelectionActions):
         waiting = f"↑ {new} new ({self._model.keys.name('show_new')})  " if new else ""
         if len(index) and self._model.listings_load is Load.LOADING:
             waiting = "◌ reading all of them…  "
-        bar.tell(index.count, len(index), filtering.error, filtering.hint, waiting, index.muted_count)
+        bar.update_verdict(index.count, len(index), filtering.error, filtering.hint, waiting, index.muted_count)
 
     def _show_title(self) -> None:
         if self._wide and self._furnished:
@@ -365,7 +365,7 @@ class MainScreen(SelectionActions):
 
     def action_show_new(self) -> None:
         """Take over what waits."""
-        self._rows.settle()
+        self._rows.apply_order()
         self._tell_filter()
         self._show_states()
 
@@ -406,7 +406,7 @@ class MainScreen(SelectionActions):
         for pane in ("listings", "detail", "peers", "activity"):
             self.set_class(pane == name, f"-pane-{pane}")
             self._find(pane).set_class(pane == name, "-current")
-        self.query_one(PaneTabs).tell(name)
+        self.query_one(PaneTabs).set_current(name)
 
     def _sort(self, column: str, descending: bool) -> None:
         if column not in SORT_COLUMNS:
@@ -414,7 +414,7 @@ class MainScreen(SelectionActions):
             return
         self._model.index.set_sort(column, descending)
         self._model.settings.change(sort=f"-{column}" if descending else column)
-        self._rows.settle(top=True)
+        self._rows.apply_order(top=True)
         self.query_one(TableHeader).redraw()
 
     def _filter_by(self, text: str | None) -> None:
@@ -426,7 +426,7 @@ class MainScreen(SelectionActions):
 
     def _apply_filter(self, text: str, *, typing: bool = False) -> None:
         if self._filtering.apply(text, typing=typing):
-            self._rows.settle(other=True)
+            self._rows.apply_order(refiltered=True)
         self._tell_filter()
         self._show_states()
         self._show_detail()

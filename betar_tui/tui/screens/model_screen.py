@@ -34,7 +34,7 @@ class ModelScreen(Screen[Result], Generic[Result]):
         try:
             telling()
             for banner in self.query(Banner):
-                banner.take()
+                banner.update()
         except QueryError:
             if self.is_running and self.is_attached:
                 raise

@@ -112,8 +112,8 @@ def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int) -> Co
     rows.add("Traffic", f"{fmt.size(peer.bytes_in)} in, {fmt.size(peer.bytes_out)} out")
     rows.add("Agent", neutralise(peer.agent, 120) or "not told yet")
     rows.add("Topic", "✓ follows the market" if peer.on_topic else "· does not follow the market")
-    rows.many("Addresses", peer.addrs, 24)
-    rows.many("Protocols", peer.protocols, 40)
+    rows.add_list("Addresses", peer.addrs, 24)
+    rows.add_list("Protocols", peer.protocols, 40)
     return Content.assemble(*title, "\n\n", *rows.parts, *_listings(peer, model, muted))
 
 
