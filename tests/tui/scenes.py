@@ -164,7 +164,7 @@ async def lost(ui: Ui) -> None:
 
 async def log_loading(ui: Ui) -> None:
     """The log as it is before its first line is read."""
-    screen = LogScreen(ui.app.model, ui.app.actions, ui.app.options)
+    screen = LogScreen(ui.app.context)
     screen.ask = lambda: None  # type: ignore[method-assign]
     await ui.app.push_screen(screen)
 

@@ -57,10 +57,10 @@ async def test_first_frame_does_not_wait_for_the_marketplace(ui):
     await ui.sees("amber-ocr", "brisk-chat")
 
 
-@ui(listings=three, prepare=hold_listings, ready=False, furnish=60.0)
-async def test_whoever_leaves_while_panes_come_up_leaves_in_peace(ui):
+@ui(listings=three, prepare=hold_listings, ready=False, mount_panes_after=60.0)
+async def test_leaving_while_panes_are_mounted(ui):
     main = ui.app.screen
-    task = asyncio.ensure_future(main.furnish())
+    task = asyncio.ensure_future(main.mount_panes())
     await asyncio.sleep(0)
     await ui.app.action_quit()
     ui.app._close_messages_no_wait()

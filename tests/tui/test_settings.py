@@ -106,7 +106,7 @@ def test_actions_of_one_id_have_the_same_keys_and_every_scope_is_known():
     keys: dict[str, str] = {}
     for action in (*ACTIONS, *MOVES):
         assert keys.setdefault(action.id, action.keys) == action.keys
-        assert action.scope in SCOPE_TITLES
+        assert set(action.scopes) <= set(SCOPE_TITLES)
     assert {scope for chain in CHAINS for scope in chain} == set(SCOPE_TITLES)
 
 

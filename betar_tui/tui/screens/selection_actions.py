@@ -1,39 +1,41 @@
-"""What keys do to the listing or the peer that is focused_listing_id at; where that is, the main screen knows."""
+"""The actions on the listing or the peer that is selected."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from betar_tui.tui.screens.model_screen import ModelScreen
+from betar_tui.tui.listing_actions import ListingActions
 
 if TYPE_CHECKING:
     from betar_tui.tui.widgets.peers import PeerTable
 
 
-class SelectionActions(ModelScreen[None]):
-    """The actions on one listing or one peer. `_pane` names the pane in hand, `_peers` is there once panes are."""
+class SelectionActions:
+    """A mixin of the main screen, which knows what is selected."""
 
+    _actions: ListingActions
     _pane: str
+    """The name of the pane that has the focus."""
     _peers: PeerTable
+    """Present once the panes are mounted."""
 
     @property
     def current(self) -> str:
-        """The id of the chosen listing, or nothing."""
-        return ""
+        """The id of the listing under the table's cursor, or nothing."""
+        raise NotImplementedError
 
     @property
     def focused_listing_id(self) -> str:
-        """The id of the listing under the cursor of the pane in hand."""
-        return self.current
+        """The id of the listing under the cursor of the focused pane, or nothing."""
+        raise NotImplementedError
 
     def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
-        return ""
+        raise NotImplementedError
 
-    def _filter_by(self, text: str | None) -> None:
-        """Show what meets a filter; None leaves all as it is."""
-
-    # Actions
+    def filter_by(self, text: str | None) -> None:
+        """Set the filter of the table; None leaves it as it is."""
+        raise NotImplementedError
 
     def action_publish(self) -> None:
         """Publish a listing."""
@@ -54,9 +56,9 @@ class SelectionActions(ModelScreen[None]):
         self._actions.delist(self.current)
 
     def action_copy(self, what: str) -> None:
-        """Copy one thing of the chosen listing."""
+        """Copy one thing of the focused listing."""
         if self._pane == "peers":
-            # No listing is focused_listing_id at there, least of all one that may be out of sight.
+            # The listing may be out of sight there.
             self.action_copy_menu()
         else:
             self._actions.copy(what, self.focused_listing_id)
@@ -69,7 +71,7 @@ class SelectionActions(ModelScreen[None]):
             self._actions.copy("", self.focused_listing_id)
 
     def action_mute(self) -> None:
-        """Mute a seller, or hear it again."""
+        """Mute a seller, or unmute it."""
         if self._pane == "peers":
             self._actions.peers.mute(self._peers.current)
         else:
@@ -82,7 +84,7 @@ class SelectionActions(ModelScreen[None]):
     def action_peer_listings(self) -> None:
         """Show the listings of the chosen peer."""
         if peer := self._peers.current:
-            self._filter_by(f"seller:{peer}")
+            self.filter_by(f"seller:{peer}")
 
     def action_connect(self) -> None:
         """Add a peer."""
