@@ -89,7 +89,7 @@ class BetarApp(App[None]):
     def __init__(self, bridge: Bridge, options: TuiOptions | None = None) -> None:
         super().__init__()
         if self.no_color:
-            # Textual would show greys, and make one of what is dim.
+            # Textual would show greys, also for dim text.
             self._filters = [NoColor()]
         self.options = options or TuiOptions()
         self.bridge = bridge
@@ -243,7 +243,7 @@ class BetarApp(App[None]):
         while self._status_due:
             self._status_due = False
             self.post_message(await self._status())
-            # A burst of events asks once more at its end, not once each.
+            # One request follows a burst of events, not one per event.
             await asyncio.sleep(self.options.interval * 3)
 
     async def _status(self) -> StatusLoaded:

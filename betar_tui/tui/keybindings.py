@@ -58,24 +58,25 @@ def _go_to(
     name: str, keys: str, label: str, help: str, identity: str, *, footer: bool = False, short_help: str = ""
 ) -> Action:
     """The way to a pane of the main screen or to a list screen, from each of them."""
-    also = ("navigation",)
     return Action(
-        f"app.go_to('{name}')", keys, label, help, "main",
-        footer=footer, palette=True, also=also, short_help=short_help, identity=identity,
-    )  # fmt: skip
+        f"app.go_to('{name}')",
+        keys,
+        label,
+        help,
+        "main",
+        footer=footer,
+        palette=True,
+        also=("navigation",),
+        short_help=short_help,
+        identity=identity,
+    )
 
 
+# fmt: off
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "question_mark,f1", "Help", "This help", "app", footer=True, palette=True),
-    Action(
-        "filter",
-        "slash",
-        "Filter",
-        "Type a filter, for the activity where that has the focus; Enter goes back",
-        "main",
-        footer=True,
-        palette=True,
-    ),
+    Action("filter", "slash", "Filter", "Type a filter, for the activity where that has the focus; Enter goes back",
+           "main", footer=True, palette=True),
     Action("open", "enter", "Open", "Show the listing with its history", "table", footer=True),
     Action("open", "enter", "Open", "Go to the listing of this line", "log", footer=True),
     Action("open", "enter", "Open", "Everything that is known of this peer", "peers", footer=True),
@@ -83,73 +84,35 @@ ACTIONS: tuple[Action, ...] = (
     Action("disconnect", "x", "Disconnect", "Close the connections to this peer; asks once", "peers", footer=True),
     Action("publish", "n", "Publish", "Publish a listing of yours", "main", footer=True, palette=True),
     Action("edit", "e", "Edit", "Change this listing, if it is yours", "main", footer=True, palette=True),
-    Action(
-        "delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "main", footer=True, palette=True
-    ),
+    Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "main",
+           footer=True, palette=True),
     Action("connect", "a", "Add peer", "Connect to a peer by its multiaddr", "main", palette=True),
     Action("next_pane", "tab", "Pane", "Next pane", "main", footer=True),
-    Action("previous_pane", "shift+tab", "Previous pane", "Previous pane", "main"),
+    Action("next_pane(-1)", "shift+tab", "Previous pane", "Previous pane", "main", identity="previous_pane"),
     _go_to("listings", "1", "Market", "The market", "pane_listings"),
     _go_to("peers", "2", "Peers", "The peers", "pane_peers"),
     _go_to("activity", "3", "Activity", "The activity", "pane_activity"),
-    _go_to(
-        "replica",
-        "4",
-        "Replica",
-        "The replica: heads, sync and the Merkle-DAG",
-        "place_replica",
-        footer=True,
-        short_help="The replica",
-    ),
-    _go_to(
-        "mine",
-        "5",
-        "Mine",
-        "Your own listings and what became of each",
-        "place_mine",
-        footer=True,
-        short_help="Your own listings",
-    ),
+    _go_to("replica", "4", "Replica", "The replica: heads, sync and the Merkle-DAG", "place_replica",
+           footer=True, short_help="The replica"),
+    _go_to("mine", "5", "Mine", "Your own listings and what became of each", "place_mine",
+           footer=True, short_help="Your own listings"),
     _go_to("log", "6", "Log", "What the peer logged", "place_log", footer=True),
     Action("show_new", "f5", "Show new", "Take in new rows and order the table now", "main", palette=True),
     Action("sort", "s", "Sort", "Sort by the next column, or by a click on a header", "main", palette=True),
     Action("reverse", "S,R", "Reverse", "Turn the order around", "main", palette=True),
-    Action(
-        "zoom", "z", "Zoom", "This pane alone, or all of them again (where there are several)", "main", palette=True
-    ),
-    Action(
-        "mute",
-        "m",
-        "Mute",
-        "Mute this seller or peer, or hear it again; state:muted shows its listings",
-        "main",
-        palette=True,
-    ),
-    Action(
-        "hold_sync", "h", "Hold sync", "Hold the fetching of history, or go on", "main", palette=True, also=OVER_MAIN
-    ),
-    Action(
-        "choose_dialect",
-        "D",
-        "Dialect",
-        "Write your listings in the other dialect; asks once",
-        "main",
-        palette=True,
-        also=OVER_MAIN,
-    ),
+    Action("zoom", "z", "Zoom", "This pane alone, or all of them again (where there are several)", "main",
+           palette=True),
+    Action("mute", "m", "Mute", "Mute this seller or peer, or hear it again; state:muted shows its listings", "main",
+           palette=True),
+    Action("hold_sync", "h", "Hold sync", "Hold the fetching of history, or go on", "main",
+           palette=True, also=OVER_MAIN),
+    Action("choose_dialect", "D", "Dialect", "Write your listings in the other dialect; asks once", "main",
+           palette=True, also=OVER_MAIN),
     Action("pause", "p", "Pause", "Hold the activity still, or let it go on", "main", palette=True),
-    Action(
-        "copy_menu", "y", "Copy", "Copy the id, CID, JSON or address of what is chosen: i c j m", "main", palette=True
-    ),
-    Action(
-        "copy('c')",
-        "c",
-        "Copy CID",
-        "Copy the CID of the block that carries the listing",
-        "main",
-        palette=True,
-        identity="copy_cid",
-    ),
+    Action("copy_menu", "y", "Copy", "Copy the id, CID, JSON or address of what is chosen: i c j m", "main",
+           palette=True),
+    Action("copy('c')", "c", "Copy CID", "Copy the CID of the block that carries the listing", "main",
+           palette=True, identity="copy_cid"),
     Action("retry", "r", "Retry", "Load again", "main", palette=True),
     Action("columns(-1)", "left", "Columns left", "Columns further left", "table", identity="columns_left"),
     Action("columns(1)", "right", "Columns right", "Columns further right", "table", identity="columns_right"),
@@ -163,9 +126,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("mute", "m", "Mute", "Mute its seller, or hear it again", "detail", footer=True),
     Action("raw", "j", "JSON", "The value as it is stored, or as a page again", "view", footer=True),
     Action("back", "escape,q", "Back", "Back to the peers", "peer", footer=True),
-    Action(
-        "listings", "f", "Its listings", "Filter the market by this peer", "peer", footer=True, identity="peer_listings"
-    ),
+    Action("listings", "f", "Its listings", "Filter the market by this peer", "peer",
+           footer=True, identity="peer_listings"),
     Action("mute", "m", "Mute", "Mute its listings, or hear it again", "peer", footer=True),
     Action("disconnect", "x", "Disconnect", "Close the connections to it; asks once", "peer", footer=True),
     Action("copy_menu", "y", "Copy", "Copy its id, its address, or our own: i a o", "peer", footer=True),
@@ -191,6 +153,7 @@ MOVES: tuple[Action, ...] = (
     Action("edge(-1)", "home,g", "Top", "To the first line", "lines", identity="top"),
     Action("edge(1)", "end,G", "Bottom", "To the last line", "lines", identity="bottom"),
 )
+# fmt: on
 
 SCOPE_TITLES = {
     "app": "Everywhere",

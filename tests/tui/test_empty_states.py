@@ -1,4 +1,4 @@
-"""Each pane and place while it loads, is empty, has failed or is offline; and what stays usable in trouble."""
+"""Each pane and list screen while it loads, is empty, has failed or is offline; and the keys that still work then."""
 
 import pytest
 import trio
@@ -106,7 +106,7 @@ async def test_panes_empty_say_why_and_the_next_key(ui):
 
 
 @ui(size=(140, 36), listings=items)
-async def test_beside_a_table_that_the_filter_leaves_empty_no_key_is_named_that_does_nothing(ui):
+async def test_next_to_a_table_that_the_filter_leaves_empty_every_named_key_works(ui):
     await ui.press("slash", *"zzz", "enter")
     await ui.sees("No match among", "Esc takes the filter away.")
     assert "choose one" not in ui.text
@@ -124,10 +124,10 @@ async def test_panes_loading(ui):
 
 @ui(size=(120, 36), listings=items, prepare=held("listings"), ready=False, mount_panes_after=60.0)
 async def test_what_is_typed_before_the_panes_are_there_happens_in_its_order(ui):
-    assert not ui.app.query(PeerTable), "the panes beside the table come later"
+    assert not ui.app.query(PeerTable), "the panes next to the table come later"
     await ui.press("3", "n", "x", "y")
     await ui.until(lambda: isinstance(ui.app.screen, FormScreen), "the form")
-    await ui.until(lambda: ui.app.screen.query_one("#field-name", Input).value == "xy", "what was typed into it")
+    await ui.until(lambda: ui.app.screen.query_one("#field-name", Input).value == "xy", "the text typed into it")
     await ui.press("escape")
     await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
     assert ui.app.screen.query_one("#pane-activity").has_class("-current")

@@ -11,13 +11,14 @@ from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import News
 from betar_tui.tui.screens.model_screen import ModelScreen
+from betar_tui.tui.screens.selection_actions import SelectionActions
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
 
 
-class DetailScreen(ModelScreen[None]):
+class DetailScreen(SelectionActions, ModelScreen[None]):
     """Status, the listing, keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail", "navigation", first=True)]
@@ -47,9 +48,10 @@ class DetailScreen(ModelScreen[None]):
             self.query_one(DetailView).show(self.listing_id)
             self.query_one(KeyLine).refresh()
 
-    def disabled_reason(self, action: str) -> str:
-        """Why an action is not allowed now; empty if it is."""
-        return self._actions.disabled_reason(action, self.listing_id)
+    @property
+    def current(self) -> str:
+        """The id of the listing."""
+        return self.listing_id
 
     def on_detail_view_wanted(self, event: DetailView.Wanted) -> None:
         """Fetch the history."""
@@ -58,26 +60,6 @@ class DetailScreen(ModelScreen[None]):
     def action_back(self) -> None:
         """Back to the table."""
         self.dismiss(None)
-
-    def action_edit(self) -> None:
-        """Edit this listing."""
-        self._actions.edit(self.listing_id)
-
-    def action_delist(self) -> None:
-        """Remove this listing."""
-        self._actions.delist(self.listing_id)
-
-    def action_copy(self, what: str) -> None:
-        """Copy one thing of this listing."""
-        self._actions.copy(what, self.listing_id)
-
-    def action_copy_menu(self) -> None:
-        """Ask what to copy."""
-        self._actions.copy("", self.listing_id)
-
-    def action_mute(self) -> None:
-        """Mute its seller, or unmute it."""
-        self._actions.mute(self.listing_id)
 
     def action_retry(self) -> None:
         """Ask for the history again."""

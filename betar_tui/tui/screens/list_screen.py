@@ -26,7 +26,7 @@ class ListLines(LineList):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("list_lines", first=True)]
 
     def __init__(self) -> None:
-        super().__init__(id="place-lines")
+        super().__init__(id="list-lines")
         self._lines: Sequence[Sequence[Span]] = ()
 
     @property
@@ -60,8 +60,8 @@ class ListScreen(ModelScreen[None]):
         """The parts."""
         yield StatusBar(self._model, self._options.title)
         yield Banner(self._model)
-        yield Static("", id="place-head")
-        yield Pane("place", self.TITLE, [self.LINES()])
+        yield Static("", id="list-head")
+        yield Pane("list", self.TITLE, [self.LINES()])
         yield KeyLine(self._model)
 
     def on_mount(self) -> None:
@@ -79,7 +79,7 @@ class ListScreen(ModelScreen[None]):
         self, head: Content, lines: Sequence[Sequence[Span]], state: PaneState | None, *, at_end: bool = False
     ) -> None:
         """Show these lines, or `state` if there are none, below a line of `head`."""
-        self.query_one("#place-head", Static).update(Content.assemble((f" {self.TITLE} ", "bold $accent"), "  ", head))
+        self.query_one("#list-head", Static).update(Content.assemble((f" {self.TITLE} ", "bold $accent"), "  ", head))
         self.lines.set_lines(lines, at_end=at_end)
         self.query_one(Pane).show(None if lines else state)
 

@@ -48,7 +48,7 @@ REST = 0.08
 """Seconds the cursor rests on a listing before it is drawn in full."""
 
 # Not allowed while a person types a filter; Tab is.
-NOT_WHILE_TYPING = {binding.action.split("(")[0] for binding in bindings("main")} - {"next_pane", "previous_pane"}
+NOT_WHILE_TYPING = {binding.action.split("(")[0] for binding in bindings("main")} - {"next_pane"}
 
 
 class MainScreen(SelectionActions, ModelScreen[None]):
@@ -68,7 +68,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         # A class that is added later would style all widgets once more before the first frame.
         super().__init__(context, classes=f"-pane-listings {'-wide' if width >= WIDE else '-narrow'}")
         self._filtering = Filtering(context.model.index)
-        self._pane = "listings"
         self._own_shown: bool | None = None
         self._mounting = self._mounted = False
 
@@ -229,7 +228,7 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         if action in ("edit", "delist") and not self._wide and self._pane != "listings":
             # A listing that is out of sight must not be changed.
             return f"go to the market first ({self._model.keys.name('pane_listings')})"
-        return self._actions.disabled_reason(action, self.current)
+        return super().disabled_reason(action)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a person types, letters are letters."""
@@ -338,19 +337,28 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         self.toggle_class("-zoom")
 
     def action_next_pane(self, by: int = 1) -> None:
-        """Go to the next pane."""
+        """Go to the next pane, or to the one before it (-1)."""
         panes = [pane for pane in PANES if self._wide or pane != "detail"]
         at = panes.index(self._pane) if self._pane in panes else 0
         self.focus_pane(panes[(at + by) % len(panes)])
-
-    def action_previous_pane(self) -> None:
-        """Go to the pane before."""
-        self.action_next_pane(-1)
 
     def focus_pane(self, name: str) -> None:
         """Go to a pane."""
         self._mark_pane(name)
         self._find(name).focus_inside()
+
+    def action_disconnect(self) -> None:
+        """Close the connections to the selected peer; asks once."""
+        self._actions.peers.disconnect(self._peers.current)
+
+    def action_peer_listings(self) -> None:
+        """Show the listings of the selected peer."""
+        if peer := self._peers.current:
+            self.filter_by(f"seller:{peer}")
+
+    def action_connect(self) -> None:
+        """Add a peer."""
+        self._actions.peers.connect()
 
     def action_show_new(self) -> None:
         """Take in the new rows that wait."""

@@ -28,7 +28,7 @@ SCREENS: dict[str, tuple[str, str]] = {
 
 
 def create(name: str, context: ScreenContext, *arguments: object) -> Screen[Any]:
-    """A new screen of that name. What it takes besides the context depends on the screen."""
+    """A new screen of that name. Its arguments after the context depend on the screen."""
     module, class_name = SCREENS[name]
     screen: Screen[Any] = getattr(import_module(module), class_name)(context, *arguments)
     return screen

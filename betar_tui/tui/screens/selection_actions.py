@@ -1,4 +1,4 @@
-"""The actions on the listing or the peer that is selected."""
+"""The actions on the selected listing, or on the selected peer."""
 
 from __future__ import annotations
 
@@ -11,45 +11,39 @@ if TYPE_CHECKING:
 
 
 class SelectionActions:
-    """A mixin of the main screen, which knows what is selected."""
+    """A mixin of the screens that have one. They act on a peer while `_pane`, the focused pane, is that of the peers."""
 
     _actions: ListingActions
-    _pane: str
-    """The name of the pane that has the focus."""
+    _pane = "listings"
     _peers: PeerTable
-    """Present once the panes are mounted."""
 
     @property
     def current(self) -> str:
-        """The id of the listing under the table's cursor, or nothing."""
+        """The id of the selected listing, or nothing."""
         raise NotImplementedError
 
     @property
     def focused_listing_id(self) -> str:
         """The id of the listing under the cursor of the focused pane, or nothing."""
-        raise NotImplementedError
+        return self.current
 
     def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
-        raise NotImplementedError
-
-    def filter_by(self, text: str | None) -> None:
-        """Set the filter of the table; None leaves it as it is."""
-        raise NotImplementedError
+        return self._actions.disabled_reason(action, self.current)
 
     def action_publish(self) -> None:
         """Publish a listing."""
         self._actions.publish()
 
     def action_edit(self) -> None:
-        """Edit the chosen listing."""
+        """Edit the selected listing."""
         if reason := self.disabled_reason("edit"):
             self._actions.refuse("edit", self.current, reason)
             return
         self._actions.edit(self.current)
 
     def action_delist(self) -> None:
-        """Delist the chosen listing."""
+        """Delist the selected listing; asks once."""
         if reason := self.disabled_reason("delist"):
             self._actions.refuse("delist", self.current, reason)
             return
@@ -76,16 +70,3 @@ class SelectionActions:
             self._actions.peers.mute(self._peers.current)
         else:
             self._actions.mute(self.focused_listing_id)
-
-    def action_disconnect(self) -> None:
-        """Close the connections to the chosen peer."""
-        self._actions.peers.disconnect(self._peers.current)
-
-    def action_peer_listings(self) -> None:
-        """Show the listings of the chosen peer."""
-        if peer := self._peers.current:
-            self.filter_by(f"seller:{peer}")
-
-    def action_connect(self) -> None:
-        """Add a peer."""
-        self._actions.peers.connect()
