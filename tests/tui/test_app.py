@@ -40,7 +40,7 @@ async def filter_by(ui: Ui, text: str) -> None:
 
 
 @ui(listings=three)
-async def test_status_line_tells_connectivity_peers_listings_and_heads(ui):
+async def test_status_line_shows_connectivity_peers_listings_and_heads(ui):
     status = ui.lines[0]
     for part in ("betar", "● online", "peers 3", "listings 3", "Δ 0/s", "heads 2", "synced"):
         assert part in status
@@ -57,10 +57,10 @@ async def test_first_frame_does_not_wait_for_the_marketplace(ui):
     await ui.sees("amber-ocr", "brisk-chat")
 
 
-@ui(listings=three, prepare=hold_listings, ready=False, furnish=60.0)
-async def test_whoever_leaves_while_panes_come_up_leaves_in_peace(ui):
+@ui(listings=three, prepare=hold_listings, ready=False, mount_panes_after=60.0)
+async def test_leaving_while_panes_are_mounted(ui):
     main = ui.app.screen
-    task = asyncio.ensure_future(main.furnish())
+    task = asyncio.ensure_future(main.mount_panes())
     await asyncio.sleep(0)
     await ui.app.action_quit()
     ui.app._close_messages_no_wait()
@@ -123,7 +123,7 @@ async def test_lost_peer_is_said_and_found_again(ui):
     assert "peers 3" not in ui.text
     await ui.press("2")
     await ui.sees("The peers cannot be read", "the running peer went away", "Try again (r)")
-    # What a call that was under way brings says nothing any more.
+    # The answer to a call that was made before is ignored.
     ui.app.post_message(StatusLoaded(await ui.app.bridge.status(), await ui.app.bridge.peers()))
     await ui.pilot.pause()
     assert "peers 3" not in ui.text
@@ -153,7 +153,7 @@ async def test_new_changed_and_delisted_rows_carry_signs(ui):
 
 
 @ui(listings=three)
-async def test_refreshes_are_folded_and_are_no_news(ui):
+async def test_refreshes_are_folded_and_are_not_news(ui):
     item = ui.market.store[f"{peer_id(1)}/amber-ocr"]
     for _ in range(12):
         ui.market.put(item, kind=ChangeKind.REFRESH)
@@ -319,7 +319,7 @@ async def test_detail_screen_with_history(ui):
 
 
 @ui(listings=three)
-async def test_detail_tells_when_its_listing_goes(ui):
+async def test_detail_shows_that_its_listing_is_gone(ui):
     await ui.press("enter")
     await ui.sees("reads pages")
     ui.market.remove(f"{peer_id(1)}/amber-ocr")
@@ -334,7 +334,7 @@ async def test_history_that_cannot_be_had_is_said(ui):
 
 
 @ui(size=(120, 36), listings=three)
-async def test_wide_terminal_shows_the_listing_beside_the_table(ui):
+async def test_wide_terminal_shows_the_listing_next_to_the_table(ui):
     await ui.sees("Listing", "Peers", "Activity", "reads pages")
     await ui.press("down")
     await ui.sees("talks")
@@ -514,8 +514,8 @@ async def test_rows_that_come_back_have_the_keys(ui):
 
 
 @ui(size=(140, 42), listings=three)
-async def test_the_button_of_an_empty_table_works_from_beside_it(ui):
-    """Found with a mouse: whoever delists with the button beside the table has left the table."""
+async def test_the_button_of_an_empty_table_works_from_the_pane_next_to_it(ui):
+    """A click on the delist button next to the table moves the focus out of the table."""
     for leave in (lambda: ui.click_text("Take it away"), lambda: ui.press("escape")):
         await ui.press("n")
         await ui.type("gone")
@@ -540,16 +540,16 @@ async def test_keys_typed_ahead_reach_the_filter(ui):
     assert isinstance(ui.app.screen, MainScreen)
 
 
-def two_of_ours():
+def two_own_listings():
     return [listing("calm-geo", 1.5, mine=True), listing("dear-geo", 2.5, mine=True)]
 
 
-@pytest.mark.parametrize("place", ["1", "5"])
-def test_keys_typed_ahead_of_an_action_choose_its_line_first(place):
-    @ui(listings=two_of_ours)
+@pytest.mark.parametrize("screen", ["1", "5"])
+def test_keys_typed_ahead_of_an_action_choose_its_line_first(screen):
+    @ui(listings=two_own_listings)
     async def run(hand: Ui) -> None:
         await hand.sees("dear-geo")
-        await hand.press(place)
+        await hand.press(screen)
         for key in ("down", "d"):
             hand.app.simulate_key(key)
         await hand.sees("Delist dear-geo?")
@@ -557,7 +557,7 @@ def test_keys_typed_ahead_of_an_action_choose_its_line_first(place):
     run()
 
 
-@ui(listings=two_of_ours)
+@ui(listings=two_own_listings)
 async def test_keys_typed_after_enter_do_not_change_what_it_opens(ui):
     await ui.sees("dear-geo")
     for key in ("down", "enter", "up"):
@@ -725,7 +725,7 @@ def test_now_is_fixed():
     assert NOW == 1_795_390_401.0
 
 
-# What meets on its way
+# Events that cross each other
 
 
 @ui(listings=three)

@@ -122,7 +122,7 @@ async def test_panes_loading(ui):
     await ui.sees("calm-geo")
 
 
-@ui(size=(120, 36), listings=items, prepare=gated("listings"), ready=False, furnish=60.0)
+@ui(size=(120, 36), listings=items, prepare=gated("listings"), ready=False, mount_panes_after=60.0)
 async def test_keys_typed_before_the_panes_are_mounted_are_handled_in_order(ui):
     assert not ui.app.query(PeerTable), "the other panes are mounted later"
     await ui.press("3", "n", "x", "y")
@@ -133,7 +133,7 @@ async def test_keys_typed_before_the_panes_are_mounted_are_handled_in_order(ui):
     assert ui.app.screen.query_one("#pane-activity").has_class("-current")
 
 
-@ui(listings=items, prepare=gated("listings"), ready=False, furnish=60.0)
+@ui(listings=items, prepare=gated("listings"), ready=False, mount_panes_after=60.0)
 async def test_a_paste_before_the_panes_are_mounted_is_handled_in_order(ui):
     ui.app.post_message(events.Key("slash", "/"))
     ui.app.post_message(events.Paste("amber"))

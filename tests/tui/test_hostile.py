@@ -180,7 +180,7 @@ async def test_markdown_is_literal_and_laid_out_quickly(ui):
 @ui(size=(100, COUNT + 10), listings=market, prepare=dag)
 async def test_replica_and_its_deltas(ui):
     await ui.press("4")
-    await ui.until(lambda: ui.one("#place-lines").count == COUNT)
+    await ui.until(lambda: ui.one("#list-lines").count == COUNT)
     lines = frame(ui)
     assert shows(lines, "[/bold]")
     await ui.pilot.resize_terminal(100, 40)
@@ -230,7 +230,7 @@ LOGGED = len(list(format_lines(HOSTILE, 98)))
 async def test_the_log(ui):
     await ui.press("6")
     await ui.sees(f"{COUNT} lines")
-    assert ui.one("#place-lines").count == LOGGED
+    assert ui.one("#list-lines").count == LOGGED
     assert shows(frame(ui), "a␛[?1049lb")
 
 

@@ -107,7 +107,7 @@ class LatestChange(Widget):
 
     async def on_click(self) -> None:
         """Go to the whole log."""
-        await self.screen.run_action("pane('activity')")
+        await self.screen.run_action("app.go_to('activity')")
 
     def render(self) -> Content:
         """The latest entry, cut to the line."""
