@@ -1,7 +1,5 @@
-"""The golden vectors of docs/protocol.md#golden-vectors, byte for byte through our code.
-
-That Go makes them is shown in tests/interop.
-"""
+"""The vectors of docs/protocol.md#golden-vectors, byte for byte through our code. That Go makes them is shown in
+tests/interop."""
 
 from __future__ import annotations
 
