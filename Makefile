@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test lint bench soak clean
+.PHONY: run test quick lint coverage mutants bench soak clean
 
 run: $(STAMP)
 	$(BIN)/betar-tui $(ARGS)
@@ -12,11 +12,26 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
 
+# The tests that need neither Go nor processes nor much time: see tests/conftest.py.
+quick: $(STAMP)
+	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check betar_tui tests
 	$(BIN)/ruff format --check betar_tui tests
 	$(BIN)/mypy
+	$(BIN)/mypy $(HELPERS)
 	$(BIN)/lint-imports
+
+# What tests build on is typed as strictly as the program; the tests themselves need not be.
+HELPERS := tests/conftest.py tests/proxy.py $(foreach room,docs market mutants p2p peers simulation tui,\
+	$(filter-out tests/$(room)/test_%,$(wildcard tests/$(room)/*.py)))
+
+coverage: $(STAMP)
+	$(BIN)/python -m pytest -m 'not slow' --cov --cov-report=term-missing:skip-covered --cov-report=html $(ARGS)
+
+mutants: $(STAMP)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -33,4 +48,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

@@ -19,8 +19,10 @@ def document(name: str = "swift-ocr", price: float = 0.05, **fields: object) -> 
     return {**new_document(draft, SIGNER.peer_id, ADDRS), **fields}
 
 
-def value(name: str = "swift-ocr", dialect: str = DOCUMENTS, timestamp: int = NOW, **fields: object) -> bytes:
-    return render(document(name, **fields), dialect, SIGNER, timestamp, ADDRS).value
+def value(
+    name: str = "swift-ocr", dialect: str = DOCUMENTS, timestamp: int = NOW, price: float = 0.05, **fields: object
+) -> bytes:
+    return render(document(name, price, **fields), dialect, SIGNER, timestamp, ADDRS).value
 
 
 def key(name: str = "swift-ocr") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class CrashingConnection:
     def close(self) -> None:
         self.real.close()
 
-    def _run(self, whole: Any, part: Any) -> Any:
+    def _run(self, whole: Callable[[], sqlite3.Cursor], part: Callable[[], object]) -> sqlite3.Cursor:
         if self.dead:
             raise Crash
         if self.left == self.done:

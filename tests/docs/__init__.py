@@ -1,0 +1,1 @@
+"""The documentation is tested: its links, its figures, its message definitions and its vectors."""

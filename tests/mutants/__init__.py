@@ -1,0 +1,1 @@
+"""Mutation testing of the pure rooms: see `tests.mutants.__main__`."""
