@@ -69,10 +69,6 @@ class AddressBook:
         entry = self._entries.get(peer)
         return () if entry is None else entry.addrs
 
-    def peers(self) -> tuple[str, ...]:
-        """Every peer with an entry."""
-        return tuple(self._entries)
-
     def due(self, now: float, busy: Callable[[str], bool]) -> tuple[str, ...]:
         """Peers that should be dialled now, without those that are `busy`: connected, banned or being dialled."""
         return tuple(peer for peer, entry in self._entries.items() if entry.due <= now and not busy(peer))

@@ -20,7 +20,7 @@ from libp2p.custom_types import TProtocol
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
 from betar_tui.p2p.adaptations.pubsub import Accept
-from betar_tui.p2p.adaptations.services import start_service
+from betar_tui.p2p.adaptations.services import quiet_library, start_service
 from betar_tui.p2p.adaptations.swarm import PeerSwarm
 from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.authorship import MAX_PAYLOAD
@@ -105,22 +105,6 @@ async def _hold_services(*, task_status: Any = trio.TASK_STATUS_IGNORED) -> None
         async with trio.open_nursery() as services:
             task_status.started(services)
             await trio.sleep_forever()
-
-
-def quiet_library() -> None:
-    """Keep libp2p's log lines away from the terminal; its logger "libp2p" stays an ordinary one, at level CRITICAL.
-
-    py-libp2p 0.8.1: lost connections are logged as errors, by a logger that is cut off from the application's
-    handlers and so prints to stderr; and some files log with `logging.warning(...)`, which puts such a handler on the
-    root logger (docs/py-libp2p.md#the-rest).
-    """
-    root = logging.getLogger()
-    if not root.handlers:
-        root.addHandler(logging.NullHandler())
-    library = logging.getLogger("libp2p")
-    if not library.propagate and not library.handlers:
-        library.propagate = True
-        library.setLevel(logging.CRITICAL)
 
 
 class Network:

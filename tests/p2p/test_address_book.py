@@ -46,4 +46,5 @@ def test_only_dialable_addresses_of_other_peers_are_kept() -> None:
     address_book.add(BOB, [f"/ip4/10.0.0.{n}/tcp/1" for n in range(100)])
     assert len(address_book.addrs(BOB)) == 16
     address_book.remove(BOB)
-    assert address_book.peers() == ()
+    assert address_book.addrs(BOB) == ()
+    assert address_book.due(0.0, {}.__contains__) == ()

@@ -148,7 +148,7 @@ REGISTER = (
     Adaptation("adaptations.host", "libp2p.identity.identify.identify", ("_mk_identify_protobuf",
                "_remote_address_to_multiaddr"),
                "The agent in the answer is always the library's."),
-    Adaptation("network", "libp2p.utils.logging", ("setup_logging",),
+    Adaptation("adaptations.services", "libp2p.utils.logging", ("setup_logging",),
                "Lost connections are logged as errors, by a logger that is cut off from the application's."),
 )
 # fmt: on

@@ -1,4 +1,4 @@
-"""Runs the library's services so that a failed task of one ends neither the service nor the process."""
+"""The library's services, of which a failed task ends neither its service nor the process, and its log lines."""
 
 from __future__ import annotations
 
@@ -77,3 +77,19 @@ async def start_service(nursery: trio.Nursery, service: Any, report: Report) -> 
 
     nursery.start_soon(run)
     await manager.wait_started()
+
+
+def quiet_library() -> None:
+    """Keep libp2p's log lines away from the terminal; its logger "libp2p" stays an ordinary one, at level CRITICAL.
+
+    py-libp2p 0.8.1: lost connections are logged as errors, by a logger that is cut off from the application's
+    handlers and so prints to stderr; and some files log with `logging.warning(...)`, which puts such a handler on the
+    root logger (docs/py-libp2p.md#the-rest).
+    """
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(logging.NullHandler())
+    library = logging.getLogger("libp2p")
+    if not library.propagate and not library.handlers:
+        library.propagate = True
+        library.setLevel(logging.CRITICAL)
