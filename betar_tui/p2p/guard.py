@@ -55,7 +55,7 @@ def has_ended(error: BaseException) -> bool:
 
 
 def is_nonsense(error: BaseException) -> bool:
-    """Whether `error`, or a part of a group that otherwise says that streams are over, means undecodable bytes."""
+    """Whether `error` means that bytes of the peer cannot be decoded; a group may contain ends of streams as well."""
     return not has_ended(error) and _is_only(error, ENDED + NONSENSE)
 
 

@@ -72,8 +72,8 @@ async def test_a_lost_peer_is_redialled_when_it_is_back() -> None:
             await meet(alice, bob)
             listen = (bob.network.addrs[0].partition("/p2p/")[0],)
         await until(lambda: not alice.network.connections())
-        pages = alice.network._dialer.address_book._entries
-        await until(lambda: pages[bob.id].failures)  # an attempt to dial it has failed
+        entries = alice.network._dialer.address_book._entries
+        await until(lambda: entries[bob.id].failures)  # an attempt to dial it has failed
         async with peer("bob", listen=listen, listen_explicit=True) as bob:
             await until(lambda: alice.network.topic_peers() == (bob.id,))
             await alice.network.broadcast(b"again")

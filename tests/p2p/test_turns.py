@@ -127,28 +127,28 @@ async def test_of_many_pushes_the_first_and_the_newest_are_looked_at(
         looks.append((peer, said.agent, trio.current_time() - start))
 
     monkeypatch.setattr(identify, "parse", counted)
-    identifier = IdentifyService(cast(Any, SimpleNamespace()), "", learned)
+    service = IdentifyService(cast(Any, SimpleNamespace()), "", learned)
     connection: Any = Connection()
     start = trio.current_time()
     async with trio.open_nursery() as nursery:
         for number in range(50):
             message = Identify(agent_version=f"{number}").SerializeToString()
-            nursery.start_soon(identifier._learn_from_push, "chatty", message, connection)
+            nursery.start_soon(service._learn_from_push, "chatty", message, connection)
             await trio.testing.wait_all_tasks_blocked()
         nursery.start_soon(
-            identifier._learn_from_push, "other", Identify(agent_version="quiet").SerializeToString(), connection
+            service._learn_from_push, "other", Identify(agent_version="quiet").SerializeToString(), connection
         )
     assert looks == [("chatty", "0", 0.0), ("other", "quiet", 0.0), ("chatty", "49", identify.PUSH_PAUSE)]
     assert len(parsed) == 3
     for _ in range(100):
-        await identifier._learn_from_push("later", Identify(agent_version="x").SerializeToString(), connection)
-    assert set(identifier._next_parse) == {"later"}
-    assert not identifier._pushed
+        await service._learn_from_push("later", Identify(agent_version="x").SerializeToString(), connection)
+    assert set(service._next_parse) == {"later"}
+    assert not service._pushed
     # A push that waits when its connection ends is older than the peer's message on the next one.
     looks.clear()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(
-            identifier._learn_from_push, "later", Identify(agent_version="old").SerializeToString(), connection
+            service._learn_from_push, "later", Identify(agent_version="old").SerializeToString(), connection
         )
         await trio.testing.wait_all_tasks_blocked()
         connection.is_closed = True
@@ -156,10 +156,10 @@ async def test_of_many_pushes_the_first_and_the_newest_are_looked_at(
     other: Any = Connection()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(
-            identifier._learn_from_push, "later", Identify(agent_version="first").SerializeToString(), other
+            service._learn_from_push, "later", Identify(agent_version="first").SerializeToString(), other
         )
         await trio.testing.wait_all_tasks_blocked()
         nursery.start_soon(
-            identifier._learn_from_push, "later", Identify(agent_version="2").SerializeToString(), connection
+            service._learn_from_push, "later", Identify(agent_version="2").SerializeToString(), connection
         )
     assert [agent for _, agent, _ in looks] == ["first"]
