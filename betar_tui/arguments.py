@@ -63,8 +63,9 @@ _OPTIONS: Mapping[Kind, Mapping[str, Any]] = {
 
 def _listing_fields(parser: argparse.ArgumentParser) -> None:
     for field in ENTERED:
-        how = _OPTIONS.get(field.kind, {})
-        parser.add_argument(field.option, dest=field.name, metavar=field.metavar, help=field.help, **how)
+        if field.option:
+            flag, metavar, text = field.option
+            parser.add_argument(flag, dest=field.name, metavar=metavar, help=text, **_OPTIONS.get(field.kind, {}))
 
 
 def _publish_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,9 +9,9 @@ Pure and quick to import: the command line reads it before anything else is load
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, NamedTuple
 
 from betar_tui.market.text import neutralise
 from betar_tui.multiaddrs import is_path
@@ -65,7 +65,15 @@ def _no_objection(value: Any) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Option(NamedTuple):
+    """The option of the command line that enters a field."""
+
+    flag: str
+    metavar: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One field of a listing.
 
@@ -76,13 +84,14 @@ class Field:
     `validate` returns a value of an own listing as it is written, or raises InvalidValue. `objection` is, in a few
     words, a reason to correct a value that was typed although it could be published, or "".
 
-    Only fields with an `option` are entered by people. `label`, `hint` and `lines` are the form's; `option`, `metavar`
-    and `help` the command line's. `column` is the table's column that shows it, `detail` its label among the facts of
-    the detail view, where it has no part of its own there.
+    Only fields with an `option` are entered by people. `label`, `hint` and `lines` are the form's. `column` is the
+    table's column that shows it where that has another name, `detail` its label among the facts of the detail view where
+    it has no part of its own.
     """
 
     name: str
     kind: Kind = Kind.TEXT
+    _: KW_ONLY
     betar_go: str = ""
     required: bool = False
     default: str | None = None
@@ -92,9 +101,7 @@ class Field:
     label: str = ""
     hint: str = ""
     lines: int = 1
-    option: str = ""
-    metavar: str = ""
-    help: str = ""
+    option: Option | None = None
     column: str = ""
     detail: str = ""
 
@@ -173,90 +180,71 @@ def _one_word(text: str) -> str:
 
 
 FIELDS: tuple[Field, ...] = (
-    Field(name="id", required=True),
+    Field("id", required=True),
     Field(
-        name="name",
+        "name",
         required=True,
         validate=_name,
         objection=_invisible,
         label="Name",
         hint="short and unique among yours, such as swift-ocr-12",
-        option="--name",
-        metavar="N",
-        help="what the agent is called",
-        column="name",
+        option=Option("--name", "N", "what the agent is called"),
     ),
     Field(
-        name="price",
-        kind=Kind.NUMBER,
+        "price",
+        Kind.NUMBER,
         required=True,
         validate=_price,
         label="Price",
         hint="a number, 0 or more, such as 0.02",
-        option="--price",
-        metavar="P",
-        help="what it costs, such as 0.05",
-        column="price",
+        option=Option("--price", "P", "what it costs, such as 0.05"),
     ),
     Field(
-        name="description",
+        "description",
         in_metadata=True,
         validate=_description,
         label="Description",
         hint="what it does; Markdown is shown",
         lines=4,
-        option="--description",
-        metavar="T",
-        help="what it does, as Markdown",
-        column="description",
+        option=Option("--description", "T", "what it does, as Markdown"),
     ),
     Field(
-        name="metadata",
-        kind=Kind.OBJECT,
+        "metadata",
+        Kind.OBJECT,
         label="Metadata",
         hint="key = value, one a line",
         lines=3,
-        option="--meta",
-        metavar="K=V",
-        help="further metadata; repeat",
+        option=Option("--meta", "K=V", "further metadata; repeat"),
     ),
-    Field(name="seller_id", betar_go="sellerId", default="", column="seller"),
+    Field("seller_id", betar_go="sellerId", default="", column="seller"),
     Field(
-        name="addrs",
-        kind=Kind.TEXTS,
+        "addrs",
+        Kind.TEXTS,
         validate=_paths("multiaddr", _MULTIADDR),
         objection=_short_address,
         label="Addresses",
         hint="multiaddrs, one a line",
         lines=3,
-        option="--addr",
-        metavar="MULTIADDR",
-        help="where the agent is reached; repeat",
-        column="addrs",
+        option=Option("--addr", "MULTIADDR", "where the agent is reached; repeat"),
     ),
     Field(
-        name="protocols",
-        kind=Kind.TEXTS,
+        "protocols",
+        Kind.TEXTS,
         validate=_paths("protocol id", f"protocol: {X402_PROTOCOL}"),
         label="Protocols",
         hint=f"such as {X402_PROTOCOL}, one a line",
         lines=2,
-        option="--protocol",
-        metavar="ID",
-        help="what the agent speaks; repeat",
-        column="protocols",
+        option=Option("--protocol", "ID", "what the agent speaks; repeat"),
     ),
-    Field(name="timestamp", kind=Kind.INTEGER),
+    Field("timestamp", Kind.INTEGER),
     Field(
-        name="token_id",
+        "token_id",
         betar_go="tokenId",
         validate=_text("token id"),
         objection=_one_word,
         label="Token id",
         hint="optional",
-        option="--token-id",
-        metavar="T",
-        help="its token, where it has one",
+        option=Option("--token-id", "T", "its token, where it has one"),
         column="token",
         detail="Token",
     ),
