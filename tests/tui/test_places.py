@@ -206,7 +206,7 @@ async def test_mine_lists_own_listings_and_edits_them(ui):
 
 
 @ui(listings=items, peers=0)
-async def test_mine_tells_pending_and_healed_listings(ui):
+async def test_mine_shows_pending_and_healed_listings(ui):
     mine = next(each for each in items() if each.mine)
     ui.app.model.stored(Receipt(mine.id, "bafy", 9, 0))
     await ui.press("5")
@@ -265,7 +265,7 @@ async def test_what_changes_during_a_load_is_not_lost(ui):
 
 
 @ui(listings=[listing("calm: geo", 1.5, mine=True)])
-async def test_only_a_repair_that_was_made_is_told_as_one(ui):
+async def test_only_a_repair_that_was_made_shows_as_one(ui):
     await ui.press("5")
     (mine,) = ui.market.store.values()
     ui.market.emit(Repaired(mine.id, mine.name, RepublishReason.MISSING, NOW, "the disk is full"))
