@@ -211,8 +211,8 @@ class NetworkSession:
     def announce(self, heads: Collection[bytes]) -> None:
         """Announce heads as soon as possible; without a network they go out when one is up.
 
-        Every delta that this peer writes comes here as soon as it is stored: the writer reports it (see `_run_network`). Only
-        the heads that an archive brings are handed over by the caller.
+        The writer hands over every delta of this peer as soon as it is stored (see `_run_network`). Only the heads that an
+        archive brings come from the caller.
         """
         if self._replication and heads:
             self._replication.tell(heads)
