@@ -107,7 +107,7 @@ class NetworkSession:
         try:
             while True:
                 try:
-                    await self._session()
+                    await self._run_network()
                     return
                 except NetworkError as error:
                     if not self.ready.is_set():
@@ -211,8 +211,8 @@ class NetworkSession:
     def announce(self, heads: Collection[bytes]) -> None:
         """Announce heads as soon as possible; without a network they go out when one is up.
 
-        Every delta that this peer writes comes here as soon as it is stored: the writer reports it (see `_session`). Only
-        the heads that an archive brings are handed over by the caller.
+        The writer hands over every delta of this peer as soon as it is stored (see `_run_network`). Only the heads that an
+        archive brings come from the caller.
         """
         if self._replication and heads:
             self._replication.queue_announcement(heads)
@@ -224,7 +224,7 @@ class NetworkSession:
 
     # The services.
 
-    async def _session(self) -> None:
+    async def _run_network(self) -> None:
         # Importing libp2p takes a second and must not hold up the first frame.
         p2p = await trio.to_thread.run_sync(importlib.import_module, "betar_tui.p2p.network")
         known = await trio.to_thread.run_sync(self._store.peers)
@@ -252,13 +252,13 @@ class NetworkSession:
             network.set_protocol_handler(DAGSYNC, server.handle)
             log.info("listening on %s", ", ".join(self.addrs))
             try:
-                await self._serve(network, self._replication)
+                await self._run_services(network, self._replication)
             finally:
                 await self._replication.close()
                 stop_announcing()
                 self.network = self._replication = self._supervisor = None
 
-    async def _serve(self, network: "Network", replication: "Replication") -> None:
+    async def _run_services(self, network: "Network", replication: "Replication") -> None:
         async with trio.open_nursery() as nursery:
             supervisor = self._supervisor = Supervisor(nursery)
             self._failure = ""

@@ -8,7 +8,12 @@ import pytest
 
 from tests.docs.pages import ROOT, anchors, slug, text
 
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md")))
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md")),
+)
 SOURCES = sorted(
     str(path.relative_to(ROOT))
     for folder in ("betar_tui", "tests")

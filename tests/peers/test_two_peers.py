@@ -130,7 +130,7 @@ async def test_published_without_peers_goes_out_later(tmp_path):
             await eventually(lambda: _count(b, 1), what="the listing")
 
 
-async def test_an_own_listing_that_another_removes_is_put_back_and_said(tmp_path):
+async def test_an_own_listing_that_another_peer_removes_is_put_back_and_reported(tmp_path):
     async with peer(tmp_path / "a", announce_interval=0.2) as a, peer(tmp_path / "b") as b:
         await meet(a, b)
         receipt = (await a.publish([ListingDraft("mine", 1)]))[0]
