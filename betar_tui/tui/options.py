@@ -14,11 +14,12 @@ class TuiOptions:
     """Options of the app.
 
     `clock` returns Unix seconds; tests fix it. The table orders its rows anew `settle` seconds after the cursor last
-    moved. `interval` is the number of seconds between two batches of events. `title` is at the left of the status line.
-    `framed` is called once the first frame is on the screen, `listed` once the first stored listings are, `painted` once
-    all are. The other panes are mounted when the table is filled, or after `mount_panes_after` seconds. `log_tail` reads
-    the last lines of the log, oldest first; it is called in a thread. `settings` are in force at the start, `complaints`
-    are the errors found in them. `keep` saves changed ones, by name; it is called in a thread and may raise BetarError.
+    moved. `interval` is the number of seconds between two batches of events. `title` begins the status line. `framed`
+    is called once the first frame is on the screen, `listed` once the first stored listings are, `painted` once all
+    are. The other panes are mounted when the table is filled, or after `mount_panes_after` seconds. `log_tail` reads
+    the last lines of the log, oldest first; it is called in a thread. `settings` are in force at the start,
+    `complaints` are the errors found in them. `keep` saves changed ones, by name; it is called in a thread and may
+    raise BetarError.
     """
 
     clock: Callable[[], float] = time.time
