@@ -1,8 +1,8 @@
 """Pictures of every screen: `python screenshots/make.py [DIRECTORY]`, from the root of the repository.
 
 Drives the real app on the demo market: an own peer on a temporary directory and five real peers in a child process,
-over loopback. Writes an SVG and a PNG for each screen, size and theme, and a GIF of the main path; names those it cannot
-make for lack of a tool. No test compares these pictures: look at them.
+over loopback. Writes an SVG and a PNG for each screen, size and theme, and a GIF of the main path; names those it
+cannot make for lack of a tool. No test compares these pictures: look at them.
 """
 
 from __future__ import annotations

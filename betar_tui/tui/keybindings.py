@@ -1,9 +1,9 @@
 """Everything a person can do, in one table; bindings, footer, help and command palette follow from it.
 
-The scope of an action says where its keys work: "app" everywhere, "main" in the main screen, "navigation" in each screen
-that covers it but the form, "list_screen" in those that are a list, "table", "log", "peers", "list_lines" and "lines"
-while that list has the focus, "view" in the page of a listing, the others in the screen of that name. The order of the
-table is the order of footer and help. These are the keys without settings; `keymap` knows those in force.
+The scope of an action says where its keys work: "app" everywhere, "main" in the main screen, "navigation" in each
+screen that covers it but the form, "list_screen" in those that are a list, "table", "log", "peers", "list_lines" and
+"lines" while that list has the focus, "view" in the page of a listing, the others in the screen of that name. The order
+of the table is the order of footer and help. These are the keys without settings; `keymap` knows those in force.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Action:
     """One thing to do.
 
     `name` is the Textual action; `keys` are separated by commas, the first one is shown. `footer` and `palette` say
-    whether it is shown there. `also` names further scopes with the same keys, where it is not in the footer and the help
-    says `short_help`, if there is one. `identity` is its id in the settings where none can be made of the name.
+    whether it is shown there. `also` names further scopes with the same keys, where it is not in the footer and the
+    help shows `short_help`, if there is one. `identity` is its id in the settings if that is not made of the name.
     """
 
     name: str
@@ -197,7 +197,7 @@ SLASHES: dict[str, str] = {
     "/settings": "settings",
     "/exit": "quit_everywhere",
 }
-"""Commands with a slash, most of them from the upstream program, which the palette knows as well: each with its action."""
+"""Commands with a slash, most of them of the upstream program, and the action that each is in the palette."""
 
 
 def actions_in(scope: str) -> list[Action]:
@@ -209,9 +209,9 @@ def actions_in(scope: str) -> list[Action]:
 def bindings(*scopes: str, first: bool = False) -> list[Binding]:
     """The bindings of these scopes.
 
-    `first` takes the keys before the focused widget does. Without it Textual puts each key into the queue of the widget
-    that has the focus now, also those typed ahead: the letters of a name, typed right after the key that opens the form,
-    would be taken for commands.
+    `first` takes the keys before the focused widget does. Without it Textual puts each key into the queue of the
+    widget that has the focus now, also those typed ahead: the letters of a name, typed right after the key that opens
+    the form, would be taken for commands.
     """
     return [
         Binding(

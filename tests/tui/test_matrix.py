@@ -1,8 +1,8 @@
 """Every screen in its states, in three sizes, dark and light, as text files.
 
-A change shows as a diff of letters or colours. Update the files with `--snapshot-update` after a look at the pictures, and
-do not delete the old files before: without one to wait for, the first picture that seems at rest is taken, perhaps too
-soon. `PICTURES=directory` writes SVGs as well. A test waits until the screen is as its file shows it.
+A change shows as a diff of letters or colours. Update the files with `--snapshot-update` after a look at the pictures,
+and do not delete the old files before: without one to wait for, the first picture that seems at rest is taken, perhaps
+too soon. `PICTURES=directory` writes SVGs as well. A test waits until the screen is as its file shows it.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ WIDE = 120
 REST = 0.08
 """Seconds the cursor rests on a listing before it is drawn in full."""
 
-# Not allowed while a person types a filter; Tab is.
 NOT_WHILE_TYPING = {binding.action.split("(")[0] for binding in bindings("main")} - {"next_pane"}
+"""The actions of this screen that are off while a person types a filter: all but Tab."""
 
 
 class MainScreen(SelectionActions, ModelScreen[None]):

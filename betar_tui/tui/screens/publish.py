@@ -204,7 +204,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
             self._drafts.pop(self._key, None)
             # The help may be above the form, and only the screen on top can be dismissed.
             self.pop_until_active()
-            self.dismiss((neutralise(self.values()["name"].strip(), 60), receipt))
+            self.dismiss((neutralise(values["name"].strip(), 60), receipt))
         finally:
             self._sending = False
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SelectionActions:
-    """A mixin of the screens that have one. They act on a peer while `_pane`, the focused pane, is that of the peers."""
+    """A mixin of the screens that have one; where `_pane`, the focused pane, is that of the peers, a peer is meant."""
 
     _actions: ListingActions
     _pane = "listings"
