@@ -215,9 +215,8 @@ async def doctor(config: Config, arguments: Arguments) -> int:
     findings = await examine(config)
     healthy = all(each.state != ERROR for each in findings)
     if arguments.json:
-        # "says" is the key that scripts rely on.
-        checks = [
-            {"says" if key == "message" else key: value for key, value in asdict(each).items()} for each in findings
+        checks = [  # with the keys that scripts rely on
+            {"check": each.check, "state": each.state, "says": each.message, "advice": each.advice} for each in findings
         ]
         print_json({"ok": healthy, "checks": checks})
         return 0 if healthy else 1

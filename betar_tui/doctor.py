@@ -115,9 +115,6 @@ def _port(address: str, explicit: bool) -> Iterator[Finding]:
 def _connectivity(config: Config, status: Status) -> list[Finding]:
     troubles = [Finding("service", ERROR, trouble, "the peer's log says more") for trouble in status.troubles]
     peers = f"{status.peers} peer{'' if status.peers == 1 else 's'}"
-    summary = f"{peers}, {status.topic_peers} of them on the topic; {status.connectivity}"
+    text = f"{peers}, {status.topic_peers} of them on the topic; {status.connectivity}"
     state = OK if status.topic_peers else ERROR if config.bootstrap else INFO
-    return [
-        *troubles,
-        Finding("connectivity", state, summary, "betar-tui connect MULTIADDR, or start with --bootstrap"),
-    ]
+    return [*troubles, Finding("connectivity", state, text, "betar-tui connect MULTIADDR, or start with --bootstrap")]

@@ -397,6 +397,7 @@ def findings(run, *arguments):
     code, out, _ = run("doctor", "--json", *arguments)
     shown = json.loads(out)
     assert shown["ok"] == (code == 0)
+    assert all(each.keys() == {"check", "state", "says", "advice"} for each in shown["checks"])
     return code, {each["check"]: each for each in shown["checks"]}
 
 
