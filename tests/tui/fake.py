@@ -28,6 +28,7 @@ from betar_tui.market.marketplace import (
     DelistReceipt,
     DeltaInfo,
     Event,
+    HeadInfo,
     Listing,
     ListingDetail,
     ListingDraft,
@@ -210,6 +211,9 @@ class FakeMarketplace(ForwardedCalls):
         self.more_status.update(sync_held=held)
         self.emit(StatusChanged())
 
+    async def heads(self) -> tuple[HeadInfo, ...]:
+        return (HeadInfo(_cid("head"), self.height),)
+
     async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
         await self._enter("dag", limit)
         return self.deltas[:limit]
@@ -218,7 +222,7 @@ class FakeMarketplace(ForwardedCalls):
         return self.applied[:limit]
 
     async def _call(self, call: Call, *args: object, **kwargs: object) -> object:
-        """Calls that the interface does not need to show anything answer with nothing."""
+        """Calls that no test looks at return nothing."""
         await self._enter(call.name, args)
         return () if get_origin(call.result) is tuple else None
 
