@@ -1,4 +1,4 @@
-"""A replica's memory in dictionaries, which insists on changes that make sense, and a common view of every port."""
+"""A replica's storage in dictionaries, which asserts that changes are consistent, and a common view of every storage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Crash(BaseException):
 
 
 @dataclass
-class MemoryPort:
+class MemoryStorage:
     """Answers `replica.ReplicaStorage`. `crash` is "before" or "after" to die at the next `apply`."""
 
     data: dict[bytes, bytes] = field(default_factory=dict)
@@ -93,39 +93,39 @@ class MemoryPort:
         return Winner(self.heights[cid], self.data[cid][span.start : span.start + span.length], cid)
 
 
-def blocks_of(port: ReplicaStorage) -> dict[bytes, bytes]:
-    """Every delta that a port holds."""
-    if isinstance(port, MemoryPort):
-        return dict(port.data)
-    assert isinstance(port, Store)
-    return {row.cid: row.data for row in port.log(1 << 30)}
+def blocks_of(storage: ReplicaStorage) -> dict[bytes, bytes]:
+    """Every delta in a storage."""
+    if isinstance(storage, MemoryStorage):
+        return dict(storage.data)
+    assert isinstance(storage, Store)
+    return {row.cid: row.data for row in storage.log(1 << 30)}
 
 
-def values_of(port: ReplicaStorage) -> dict[str, tuple[int, bytes]]:
+def values_of(storage: ReplicaStorage) -> dict[str, tuple[int, bytes]]:
     """The map, with heights."""
-    if isinstance(port, MemoryPort):
-        winners = port.winners(port.chosen.keys())
+    if isinstance(storage, MemoryStorage):
+        winners = storage.winners(storage.chosen.keys())
     else:
-        assert isinstance(port, Store)
-        winners = {key: winner for key, winner, _ in port.values(EVERYTHING)}
+        assert isinstance(storage, Store)
+        winners = {key: winner for key, winner, _ in storage.values(EVERYTHING)}
     return {key: (winner.height, winner.value) for key, winner in winners.items()}
 
 
-def truth_of(port: ReplicaStorage) -> Truth:
-    """What a port says of itself, in the oracle's words."""
-    snapshot = port.load()
-    if isinstance(port, MemoryPort):
-        every = {(key, cid) for key, spans in port.spans.items() for cid in spans}
-        dead = every & port.buried
+def truth_of(storage: ReplicaStorage) -> Truth:
+    """The content of a storage, in the form of the oracle."""
+    snapshot = storage.load()
+    if isinstance(storage, MemoryStorage):
+        every = {(key, cid) for key, spans in storage.spans.items() for cid in spans}
+        dead = every & storage.buried
     else:
-        assert isinstance(port, Store)
-        keys = [key for (key,) in port._db.execute("SELECT key FROM keys")]
-        versions = [(key, element) for key in keys for element in port.elements(key)]
+        assert isinstance(storage, Store)
+        keys = [key for (key,) in storage._db.execute("SELECT key FROM keys")]
+        versions = [(key, element) for key in keys for element in storage.elements(key)]
         every = {(key, element.cid) for key, element in versions}
         dead = {(key, element.cid) for key, element in versions if element.dead}
         assert len(every) == len(versions)
     return Truth(
-        values=values_of(port),
+        values=values_of(storage),
         heads=dict(snapshot.heads),
         wants=snapshot.wants,
         incomplete=frozenset(snapshot.incomplete),
@@ -134,8 +134,8 @@ def truth_of(port: ReplicaStorage) -> Truth:
     )
 
 
-def assert_sound(port: ReplicaStorage, blocks: Iterable[bytes] | None = None) -> Truth:
-    """A port says of itself what its blocks (or these) mean."""
-    expected = judge(blocks_of(port).values() if blocks is None else blocks)
-    assert truth_of(port) == expected
+def assert_sound(storage: ReplicaStorage, blocks: Iterable[bytes] | None = None) -> Truth:
+    """Assert that the content of a storage is what follows from its blocks (or these)."""
+    expected = judge(blocks_of(storage).values() if blocks is None else blocks)
+    assert truth_of(storage) == expected
     return expected
