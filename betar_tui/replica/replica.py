@@ -52,8 +52,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A change of the replica. `via` is the peer it came from, "" for an own write; `at` is Unix seconds, `took`
-    seconds."""
+    """A change of the replica. `via` is the peer it came from, "" for an own write; times are in seconds."""
 
     nodes: tuple[DagNode, ...]
     effects: tuple[Effect, ...]
@@ -105,8 +104,7 @@ class Replica:
         return self._ancestry.incomplete()
 
     def may_be_missing(self, cid: bytes) -> bool:
-        """Whether a block may be missing, without asking the storage: False only for heads and incomplete blocks. May
-        be called while a merge runs."""
+        """Whether a block may be missing: False for heads and incomplete ones. May be called while a merge runs."""
         return not self._ancestry.certainly_has(cid)
 
     def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
@@ -210,8 +208,7 @@ class Replica:
         durable: bool = False,
         own: Mapping[str, str] | None = None,
     ) -> Merged:
-        """Merge nodes that are not stored. `stored` has the stored ones of their links, and whether each is
-        complete."""
+        """Merge nodes that are not stored. `stored` is that of `Ancestry.plan`."""
         change = self._ancestry.plan(fresh, stored)
         before, after = self._values(fresh)
         effects = tuple(
