@@ -48,7 +48,7 @@ SLOW_AFTER, MIN_RATE = 15.0, 50_000
 
 
 class Fetcher:
-    """Fetches wanted blocks. `lookup` finds stored ones, in a worker thread; `source` is the peer that answers a dagsync."""
+    """Fetches wanted blocks. `lookup` finds stored ones, in a worker thread; `source` is the peer that answers now."""
 
     def __init__(self, network: "Network", writer: ReplicaWriter, lookup: Lookup) -> None:
         self._network = network

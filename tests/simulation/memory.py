@@ -64,17 +64,17 @@ class MemoryStorage:
         new = {row.cid for row in changes.blocks}
         assert len(new) == len(changes.blocks)
         assert not new & self.data.keys()
-        assert changes.wants_removed == new & self.wants
-        assert not changes.wants_added & (self.wants | self.data.keys() | new)
-        assert self.data.keys() - self.complete >= set(changes.completed)
-        assert changes.heads_removed <= self.heads.keys()
-        assert not changes.heads_added.keys() & self.heads.keys()
+        assert changes.dag.wants_removed == new & self.wants
+        assert not changes.dag.wants_added & (self.wants | self.data.keys() | new)
+        assert self.data.keys() - self.complete >= set(changes.dag.completed)
+        assert changes.dag.heads_removed <= self.heads.keys()
+        assert not changes.dag.heads_added.keys() & self.heads.keys()
         for row in changes.blocks:
             self.data[row.cid], self.heights[row.cid] = row.data, row.height
             for span in row.elements:
                 assert row.cid not in self.spans.get(span.key, ())
                 self.spans.setdefault(span.key, {})[row.cid] = span
-        self.complete.update(changes.completed, (row.cid for row in changes.blocks if row.complete))
+        self.complete.update(changes.dag.completed, (row.cid for row in changes.blocks if row.complete))
         self.buried.update(changes.tombstones)
         for key, winner in changes.winners.items():
             if winner is None:
@@ -83,10 +83,10 @@ class MemoryStorage:
                 assert (key, winner.cid) not in self.buried
                 assert winner == self._winner(key, winner.cid)
                 self.chosen[key] = winner.cid
-        for cid in changes.heads_removed:
+        for cid in changes.dag.heads_removed:
             del self.heads[cid]
-        self.heads.update(changes.heads_added)
-        self.wants = self.wants - changes.wants_removed | changes.wants_added
+        self.heads.update(changes.dag.heads_added)
+        self.wants = self.wants - changes.dag.wants_removed | changes.dag.wants_added
 
     def _winner(self, key: str, cid: bytes) -> Winner:
         span = self.spans[key][cid]
