@@ -55,8 +55,7 @@ def is_supported(cid: bytes) -> bool:
 
 
 def of_prefixed(prefix: bytes, data: bytes) -> bytes:
-    """The CID of a block that Bitswap sent with `prefix` (version, codec, hash function, hash length). Raises
-    DecodeError for an unsupported prefix."""
+    """The CID of a block that Bitswap sent with this prefix. Raises DecodeError for an unsupported one."""
     if prefix in (DAG_PB, RAW):
         return prefix + hashlib.sha256(data).digest()
     if prefix in (_V0_PREFIX, MULTIHASH):

@@ -5,7 +5,7 @@ Values that a sync makes for every block are named tuples, which are made in a t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -59,26 +59,37 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class DagChange:
+    """The change of the DAG that new blocks make.
+
+    `complete` are new blocks, `completed` ones stored before that become complete; `all_complete` says that no block is
+    left incomplete. Heads come with their heights.
+    """
+
+    complete: frozenset[bytes]
+    completed: tuple[bytes, ...]
+    heads_added: Mapping[bytes, int]
+    heads_removed: frozenset[bytes]
+    wants_added: frozenset[bytes]
+    wants_removed: frozenset[bytes]
+    all_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """One merge, all or nothing.
 
-    `winners` gives, for each key whose value changes, the new value, or None. `completed` are blocks stored before that
-    become complete; `all_complete` says that every block is complete then. `via` is the peer that the blocks came from
+    `winners` gives, for each key whose value changes, the new value, or None. `via` is the peer that the blocks came from
     ("" for our own), `at` Unix seconds. `own` are documents of our own listings to store along with them, by key.
     """
 
     blocks: tuple[BlockRow, ...]
     tombstones: tuple[tuple[str, bytes], ...]
     winners: Mapping[str, Winner | None]
-    completed: tuple[bytes, ...]
-    heads_added: Mapping[bytes, int]
-    heads_removed: frozenset[bytes]
-    wants_added: frozenset[bytes]
-    wants_removed: frozenset[bytes]
+    dag: DagChange
     via: str
     at: float
-    all_complete: bool = False
-    own: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

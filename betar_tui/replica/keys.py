@@ -1,5 +1,4 @@
-"""Keys of the replicated map: cleaned paths, as go-datastore's `NewKey` makes them
-(docs/protocol.md#keys-and-identifiers)."""
+"""Keys of the map: paths cleaned like go-datastore's `NewKey` does (docs/protocol.md#keys-and-identifiers)."""
 
 import base64
 import binascii

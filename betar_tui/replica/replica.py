@@ -12,7 +12,7 @@ from betar_tui.errors import BetarError, DecodeError, StoreError
 from betar_tui.replica import delta, keys
 from betar_tui.replica.facts import BlockRow, Changes, Winner
 from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS, DagNode, compose, links_of
-from betar_tui.replica.rules import Ancestry, DagChange, Facts, values_after
+from betar_tui.replica.rules import Ancestry, Facts, values_after
 from betar_tui.replica.storage import ReplicaStorage
 
 _CEILING = 1 << 62
@@ -52,8 +52,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A change of the replica. `via` is the peer it came from, "" for an own write; `at` is Unix seconds, `took`
-    seconds."""
+    """A change of the replica. `via` is the peer it came from, "" for an own write; times are in seconds."""
 
     nodes: tuple[DagNode, ...]
     effects: tuple[Effect, ...]
@@ -105,8 +104,7 @@ class Replica:
         return self._ancestry.incomplete()
 
     def may_be_missing(self, cid: bytes) -> bool:
-        """Whether a block may be missing, without asking the storage: False only for heads and incomplete blocks. May
-        be called while a merge runs."""
+        """Whether a block may be missing: False for heads and incomplete ones. May be called while a merge runs."""
         return not self._ancestry.certainly_has(cid)
 
     def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
@@ -210,14 +208,23 @@ class Replica:
         durable: bool = False,
         own: Mapping[str, str] | None = None,
     ) -> Merged:
-        """Merge nodes that are not stored. `stored` has the stored ones of their links, and whether each is
-        complete."""
+        """Merge nodes that are not stored. `stored` is that of `Ancestry.plan`."""
         change = self._ancestry.plan(fresh, stored)
         before, after = self._values(fresh)
         effects = tuple(
             Effect(key, before.get(key), winner) for key, winner in after.items() if before.get(key) != winner
         )
-        self._storage.apply(self._changes(fresh, change, effects, via, at, own or {}), durable)
+        complete = change.complete
+        changes = Changes(
+            tuple(BlockRow(n.cid, n.data, n.delta.priority, n.cid in complete, n.delta.elements) for n in fresh),
+            tuple(pair for node in fresh for pair in node.delta.tombstones),
+            {effect.key: effect.after for effect in effects},
+            change,
+            via,
+            at,
+            own or {},
+        )
+        self._storage.apply(changes, durable)
         self._ancestry.commit(fresh, change)
         return Merged(fresh, effects, bool(change.heads_added or change.heads_removed), change.wants_added)
 
@@ -228,32 +235,6 @@ class Replica:
         before = self._storage.winners(keys)
         facts = Facts(before, self._storage.tombstoned(pairs), self._storage.greatest)
         return before, values_after(nodes, facts)
-
-    @staticmethod
-    def _changes(
-        nodes: Sequence[DagNode],
-        change: DagChange,
-        effects: Sequence[Effect],
-        via: str,
-        at: float,
-        own: Mapping[str, str],
-    ) -> Changes:
-        return Changes(
-            blocks=tuple(
-                BlockRow(n.cid, n.data, n.delta.priority, n.cid in change.complete, n.delta.elements) for n in nodes
-            ),
-            tombstones=tuple(pair for node in nodes for pair in node.delta.tombstones),
-            winners={each.key: each.after for each in effects},
-            completed=change.completed,
-            heads_added=change.heads_added,
-            heads_removed=change.heads_removed,
-            wants_added=change.wants_added,
-            wants_removed=change.wants_removed,
-            all_complete=change.all_complete,
-            via=via,
-            at=at,
-            own=own,
-        )
 
 
 def _batches(

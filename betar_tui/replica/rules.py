@@ -11,7 +11,7 @@ that part in memory and finds the blocks that each new block completes.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from betar_tui.replica.facts import Winner
+from betar_tui.replica.facts import DagChange, Winner
 from betar_tui.replica.node import DagNode
 
 
@@ -49,23 +49,6 @@ def values_after(nodes: Sequence[DagNode], facts: Facts) -> dict[str, Winner | N
             if best is None or new > best:
                 after[key] = new
     return after
-
-
-@dataclass(frozen=True, slots=True)
-class DagChange:
-    """The change of the DAG that new nodes make.
-
-    `complete` are new blocks, `completed` older ones that become complete; `all_complete` says that no block is left
-    incomplete. Heads come with their heights.
-    """
-
-    complete: frozenset[bytes]
-    completed: tuple[bytes, ...]
-    heads_added: Mapping[bytes, int]
-    heads_removed: frozenset[bytes]
-    wants_added: frozenset[bytes]
-    wants_removed: frozenset[bytes]
-    all_complete: bool
 
 
 class Ancestry:

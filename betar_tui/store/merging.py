@@ -41,13 +41,13 @@ def write(db: sqlite3.Connection, history: History, cache: KeyCache, changes: Ch
     new_tombstones = _write_tombstones(db, history, changes.tombstones, numbers)
     if elements and tombstones + new_tombstones:
         _mark_dead(db, numbers, [(key, n, changes.blocks[n - first].cid) for key, n, _, _ in elements])
-    if changes.all_complete and changes.completed:
+    if changes.dag.all_complete and changes.dag.completed:
         _complete_all(db, examined)
     else:
-        _complete(db, changes.completed, examined)
+        _complete(db, changes.dag.completed, examined)
     _write_heads(db, changes)
-    _each(db, "DELETE FROM wants WHERE digest = ?", _rows(changes.wants_removed))
-    _each(db, "INSERT OR IGNORE INTO wants VALUES (?)", _rows(changes.wants_added))
+    _each(db, "DELETE FROM wants WHERE digest = ?", _rows(changes.dag.wants_removed))
+    _each(db, "INSERT OR IGNORE INTO wants VALUES (?)", _rows(changes.dag.wants_added))
     write_own(db, changes.own)
     return WrittenMerge(
         new_tombstones,
@@ -81,8 +81,8 @@ def _write_blocks(db: sqlite3.Connection, changes: Changes, first: int, via: int
 
 
 def _write_heads(db: sqlite3.Connection, changes: Changes) -> None:
-    removed = _rows(changes.heads_removed)
-    added = [(cid[4:], to_sql(height)) for cid, height in changes.heads_added.items()]
+    removed = _rows(changes.dag.heads_removed)
+    added = [(cid[4:], to_sql(height)) for cid, height in changes.dag.heads_added.items()]
     if len(removed) == len(added) == 1:  # nearly always: saves a statement
         done = db.execute("UPDATE heads SET digest = ?, height = ? WHERE digest = ?", (*added[0], *removed[0]))
         if done.rowcount != 1:

@@ -91,8 +91,7 @@ def make(members: Sequence[tuple[int, Member]]) -> Packed:
 
 
 def write(db: sqlite3.Connection, packed: Sequence[Packed]) -> int:
-    """Replace blocks by their groups, unless a key shows one of a group's blocks again; returns the number of blocks.
-    Runs in a transaction."""
+    """Replace the blocks of each group of which no key shows a block again; returns their number. In a transaction."""
     (g,) = db.execute("SELECT coalesce(max(g), -1) FROM groups").fetchone()
     count = 0
     for group in packed:
@@ -115,8 +114,7 @@ def write(db: sqlite3.Connection, packed: Sequence[Packed]) -> int:
 
 
 def give_back(db: sqlite3.Connection) -> None:
-    """Return free pages to the file system. Runs in a transaction. A file of version 1 keeps its pages and reuses
-    them."""
+    """Return free pages to the file system, in a transaction. A file of version 1 keeps and reuses its pages."""
     if db.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
         return
     (free,) = db.execute("PRAGMA freelist_count").fetchone()

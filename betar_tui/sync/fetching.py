@@ -48,8 +48,7 @@ SLOW_AFTER, MIN_RATE = 15.0, 50_000
 
 
 class Fetcher:
-    """Fetches wanted blocks. `lookup` finds stored blocks, in a worker thread; `source` is the peer that answers a
-    dagsync now, "" while there is none."""
+    """Fetches wanted blocks. `lookup` finds stored ones, in a worker thread; `source` is the peer that answers now."""
 
     def __init__(self, network: "Network", writer: ReplicaWriter, lookup: Lookup) -> None:
         self._network = network
@@ -173,8 +172,7 @@ class Fetcher:
             await trio.sleep(ROTATION)
 
     def _want_overdue(self) -> None:
-        """Request over Bitswap the blocks that have waited behind a dagsync since the last call, first those that other
-        peers announced."""
+        """Request blocks that have waited behind a dagsync since the last call, first those that others announced."""
         late = [cid for cid in self._dagsync_wants if self.source and cid in self._waited and cid not in self._bitswap]
         late.sort(key=lambda cid: self._dagsync_wants[cid] in ("", self.source))
         by_peer: dict[str, list[bytes]] = {}

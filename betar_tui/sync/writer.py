@@ -99,8 +99,7 @@ class ReplicaWriter:
     async def write(
         self, puts: Mapping[str, bytes], deletes: Iterable[str] = (), own: Mapping[str, str] | None = None
     ) -> tuple[Written, ...]:
-        """Put and delete keys, durably, and store `own` documents with them, unless no delta is written. Raises
-        StoreError, BetarError."""
+        """Put and delete keys, durably; see `Replica.writing`. Raises StoreError, BetarError."""
         at = self._clock()
         wanted = tuple(deletes)
 

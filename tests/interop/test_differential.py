@@ -24,7 +24,7 @@ from betar_tui.replica import DagNode, Replica, decode_node
 from betar_tui.store.database import open_store
 from tests.interop.driver import GoPeer, GoPeerError, join, open_gopeer, wait_until
 from tests.interop.mesh import live
-from tests.simulation.memory import MemoryPort, truth_of
+from tests.simulation.memory import MemoryStorage, truth_of
 from tests.simulation.oracle import judge
 
 LIVE_SEEDS = range(int(os.environ.get("BETAR_TUI_LIVE_SEEDS", "3")))
@@ -110,14 +110,14 @@ async def test_a_history_of_go_peers(seed: int, gopeer_binary: Path, nursery: tr
     assert {key: value for key, (_, value) in truth.values.items()} == maps[0]
     assert go_heads >= truth.heads.keys()
     for order in range(6):
-        port = open_store(tmp_path / f"{order}.db") if order % 2 else MemoryPort()
-        replica = Replica(port)
+        storage = open_store(tmp_path / f"{order}.db") if order % 2 else MemoryStorage()
+        replica = Replica(storage)
         shuffled = rng.sample(list(nodes.values()), len(nodes))
         while shuffled:
             size = rng.choice((1, 1, 4, 20))
             replica.merge(shuffled[:size], "go", 0)
             del shuffled[:size]
-        assert truth_of(port) == truth
+        assert truth_of(storage) == truth
         assert dict(replica.heads) == truth.heads
     # Ours goes on from there: above all tips, at the height Go would give it.
     (ours,) = replica.write({"/agents/ours": b"v"}, ["/agents/a"], 0)

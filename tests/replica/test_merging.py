@@ -42,7 +42,7 @@ def test_the_greatest_priority_there_is() -> None:
     assert bench.map == {"/k": b"a"}
     bench.delete("/k")
     assert bench.map == {}
-    assert_sound(bench.port)
+    assert_sound(bench.storage)
 
 
 LOST = cid.of(b"a missing block")
@@ -84,10 +84,10 @@ def test_a_put_wins_over_whatever_height_others_gave_to_a_value(hostile: list[Da
     assert bench.put("/untouched", b"2").tombstones == 0
     bench.put("/k", b"healed again")
     other = Bench()
-    for data in bench.port.data.values():
+    for data in bench.storage.data.values():
         other.merge(decode_node(cid.of(data), data))
     assert other.map["/k"] == b"healed again"
-    assert_sound(bench.port)
+    assert_sound(bench.storage)
 
 
 def test_a_put_during_a_sync_restores_no_older_value() -> None:
@@ -147,7 +147,7 @@ def test_one_key_twice_in_a_delta() -> None:
         assert bench.map == {"/k": b"b"}
         assert bench.delete("/k")[0].tombstones == 1
         assert bench.map == {}
-        assert_sound(bench.port)
+        assert_sound(bench.storage)
 
 
 def test_an_empty_value_is_a_value_and_the_least_one() -> None:
@@ -170,7 +170,7 @@ def test_the_cid_decides_between_equal_values_at_the_same_height() -> None:
         bench = Bench()
         for each in order:
             bench.merge(each)
-        assert bench.port.chosen["/k"] == max(one.cid, other.cid)
+        assert bench.storage.chosen["/k"] == max(one.cid, other.cid)
 
 
 def test_a_tombstone_before_its_element() -> None:
@@ -286,7 +286,7 @@ def test_deleting_what_is_not_there_writes_nothing() -> None:
     bench.delete("/k")
     assert bench.delete("/k", "/other") == ()
     assert bench.replica.write({}, (), 0) == ()
-    assert len(bench.port.data) == 2
+    assert len(bench.storage.data) == 2
 
 
 def test_what_is_deleted_twice_is_named_once() -> None:
@@ -306,9 +306,9 @@ def test_keys_are_written_clean() -> None:
 def test_our_writes_are_durable_and_others_need_not_be() -> None:
     bench = Bench()
     bench.put("/k", b"v")
-    assert bench.port.durable == 1
+    assert bench.storage.durable == 1
     bench.merge(node((), [("/x", b"v")]))
-    assert bench.port.durable == 1
+    assert bench.storage.durable == 1
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_what_is_not_written(key: str, value: bytes, said: str) -> None:
     bench = Bench()
     with pytest.raises(BetarError, match=said):
         bench.batch({"/fine": b"v", key: value})
-    assert bench.port.data == {}
+    assert bench.storage.data == {}
 
 
 def test_a_key_too_long_to_be_named_is_not_deleted() -> None:
@@ -344,7 +344,7 @@ def test_a_large_write_is_cut_into_deltas_of_a_megabyte() -> None:
     assert all(len(each.node.data) <= MAX_EMITTED for each in written)
     assert written[1].node.links == (written[0].node.cid,)
     assert bench.map == big
-    assert_sound(bench.port)
+    assert_sound(bench.storage)
 
 
 def test_a_large_delete_is_cut_too_and_comes_before_the_puts() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from betar_tui.errors import DecodeError
 from betar_tui.ipld import cid
 from betar_tui.ipld.protobuf import write_bytes
-from betar_tui.replica import DagNode, decode_node, delta, keys, node
+from betar_tui.replica import DagNode, decode_node, decode_verified, delta, keys, node
 from betar_tui.replica.facts import Span
 from tests.simulation.oracle import PBNode
 
@@ -119,6 +119,13 @@ def test_a_block_must_hash_to_its_cid() -> None:
         decode_node(cid.of_raw(DATA), DATA)
     with pytest.raises(DecodeError):
         decode_node(b"", DATA)
+
+
+def test_a_verified_raw_leaf_is_not_a_node() -> None:
+    """Its bytes may be those of a delta, which has another CID."""
+    assert decode_verified(cid.of(DATA), DATA) == decode_node(cid.of(DATA), DATA)
+    with pytest.raises(DecodeError, match="not the CID of a dag-pb block"):
+        decode_verified(cid.of_raw(DATA), DATA)
 
 
 def test_the_number_of_links_is_limited() -> None:

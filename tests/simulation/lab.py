@@ -1,4 +1,4 @@
-"""A few replicas on one table, for tests that say who hears what."""
+"""A few replicas in one process, for tests that decide which blocks each gets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Mapping
 
 from betar_tui.replica import DagNode, Effect, Merged, Replica, Written, decode_node
-from tests.simulation.memory import MemoryPort, values_of
+from tests.simulation.memory import MemoryStorage, values_of
 from tests.simulation.oracle import cid_of, make_block
 
 
@@ -14,8 +14,8 @@ class Bench:
     """One replica over dictionaries."""
 
     def __init__(self) -> None:
-        self.port = MemoryPort()
-        self.replica = Replica(self.port)
+        self.storage = MemoryStorage()
+        self.replica = Replica(self.storage)
 
     def put(self, key: str, value: bytes) -> Written:
         (written,) = self.replica.write({key: value}, (), 0)
@@ -31,11 +31,11 @@ class Bench:
         return self.replica.merge(nodes, "peer", 0)
 
     def restart(self) -> None:
-        self.replica = Replica(self.port)
+        self.replica = Replica(self.storage)
 
     @property
     def map(self) -> dict[str, bytes]:
-        return {key: value for key, (_, value) in values_of(self.port).items()}
+        return {key: value for key, (_, value) in values_of(self.storage).items()}
 
     @property
     def heads(self) -> set[bytes]:
@@ -48,8 +48,8 @@ class Bench:
         while wants:
             for name in wants:
                 if self.replica.missing([name]):
-                    effects += self.merge(decode_node(name, other.port.data[name])).effects
-            wants = sorted(self.replica.wants & other.port.data.keys())
+                    effects += self.merge(decode_node(name, other.storage.data[name])).effects
+            wants = sorted(self.replica.wants & other.storage.data.keys())
         return effects
 
 

@@ -1,4 +1,4 @@
-"""A replica's memory in dictionaries, which insists on changes that make sense, and a common view of every port."""
+"""A replica's storage in dictionaries, which asserts that changes are consistent, and a common view of every storage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Crash(BaseException):
 
 
 @dataclass
-class MemoryPort:
+class MemoryStorage:
     """Answers `replica.ReplicaStorage`. `crash` is "before" or "after" to die at the next `apply`."""
 
     data: dict[bytes, bytes] = field(default_factory=dict)
@@ -64,17 +64,17 @@ class MemoryPort:
         new = {row.cid for row in changes.blocks}
         assert len(new) == len(changes.blocks)
         assert not new & self.data.keys()
-        assert changes.wants_removed == new & self.wants
-        assert not changes.wants_added & (self.wants | self.data.keys() | new)
-        assert self.data.keys() - self.complete >= set(changes.completed)
-        assert changes.heads_removed <= self.heads.keys()
-        assert not changes.heads_added.keys() & self.heads.keys()
+        assert changes.dag.wants_removed == new & self.wants
+        assert not changes.dag.wants_added & (self.wants | self.data.keys() | new)
+        assert self.data.keys() - self.complete >= set(changes.dag.completed)
+        assert changes.dag.heads_removed <= self.heads.keys()
+        assert not changes.dag.heads_added.keys() & self.heads.keys()
         for row in changes.blocks:
             self.data[row.cid], self.heights[row.cid] = row.data, row.height
             for span in row.elements:
                 assert row.cid not in self.spans.get(span.key, ())
                 self.spans.setdefault(span.key, {})[row.cid] = span
-        self.complete.update(changes.completed, (row.cid for row in changes.blocks if row.complete))
+        self.complete.update(changes.dag.completed, (row.cid for row in changes.blocks if row.complete))
         self.buried.update(changes.tombstones)
         for key, winner in changes.winners.items():
             if winner is None:
@@ -83,49 +83,49 @@ class MemoryPort:
                 assert (key, winner.cid) not in self.buried
                 assert winner == self._winner(key, winner.cid)
                 self.chosen[key] = winner.cid
-        for cid in changes.heads_removed:
+        for cid in changes.dag.heads_removed:
             del self.heads[cid]
-        self.heads.update(changes.heads_added)
-        self.wants = self.wants - changes.wants_removed | changes.wants_added
+        self.heads.update(changes.dag.heads_added)
+        self.wants = self.wants - changes.dag.wants_removed | changes.dag.wants_added
 
     def _winner(self, key: str, cid: bytes) -> Winner:
         span = self.spans[key][cid]
         return Winner(self.heights[cid], self.data[cid][span.start : span.start + span.length], cid)
 
 
-def blocks_of(port: ReplicaStorage) -> dict[bytes, bytes]:
-    """Every delta that a port holds."""
-    if isinstance(port, MemoryPort):
-        return dict(port.data)
-    assert isinstance(port, Store)
-    return {row.cid: row.data for row in port.log(1 << 30)}
+def blocks_of(storage: ReplicaStorage) -> dict[bytes, bytes]:
+    """Every delta in a storage."""
+    if isinstance(storage, MemoryStorage):
+        return dict(storage.data)
+    assert isinstance(storage, Store)
+    return {row.cid: row.data for row in storage.log(1 << 30)}
 
 
-def values_of(port: ReplicaStorage) -> dict[str, tuple[int, bytes]]:
+def values_of(storage: ReplicaStorage) -> dict[str, tuple[int, bytes]]:
     """The map, with heights."""
-    if isinstance(port, MemoryPort):
-        winners = port.winners(port.chosen.keys())
+    if isinstance(storage, MemoryStorage):
+        winners = storage.winners(storage.chosen.keys())
     else:
-        assert isinstance(port, Store)
-        winners = {key: winner for key, winner, _ in port.values(EVERYTHING)}
+        assert isinstance(storage, Store)
+        winners = {key: winner for key, winner, _ in storage.values(EVERYTHING)}
     return {key: (winner.height, winner.value) for key, winner in winners.items()}
 
 
-def truth_of(port: ReplicaStorage) -> Truth:
-    """What a port says of itself, in the oracle's words."""
-    snapshot = port.load()
-    if isinstance(port, MemoryPort):
-        every = {(key, cid) for key, spans in port.spans.items() for cid in spans}
-        dead = every & port.buried
+def truth_of(storage: ReplicaStorage) -> Truth:
+    """The content of a storage, in the form of the oracle."""
+    snapshot = storage.load()
+    if isinstance(storage, MemoryStorage):
+        every = {(key, cid) for key, spans in storage.spans.items() for cid in spans}
+        dead = every & storage.buried
     else:
-        assert isinstance(port, Store)
-        keys = [key for (key,) in port._db.execute("SELECT key FROM keys")]
-        versions = [(key, element) for key in keys for element in port.elements(key)]
+        assert isinstance(storage, Store)
+        keys = [key for (key,) in storage._db.execute("SELECT key FROM keys")]
+        versions = [(key, element) for key in keys for element in storage.elements(key)]
         every = {(key, element.cid) for key, element in versions}
         dead = {(key, element.cid) for key, element in versions if element.dead}
         assert len(every) == len(versions)
     return Truth(
-        values=values_of(port),
+        values=values_of(storage),
         heads=dict(snapshot.heads),
         wants=snapshot.wants,
         incomplete=frozenset(snapshot.incomplete),
@@ -134,8 +134,8 @@ def truth_of(port: ReplicaStorage) -> Truth:
     )
 
 
-def assert_sound(port: ReplicaStorage, blocks: Iterable[bytes] | None = None) -> Truth:
-    """A port says of itself what its blocks (or these) mean."""
-    expected = judge(blocks_of(port).values() if blocks is None else blocks)
-    assert truth_of(port) == expected
+def assert_sound(storage: ReplicaStorage, blocks: Iterable[bytes] | None = None) -> Truth:
+    """Assert that the content of a storage is what follows from its blocks (or these)."""
+    expected = judge(blocks_of(storage).values() if blocks is None else blocks)
+    assert truth_of(storage) == expected
     return expected

@@ -32,7 +32,7 @@ from betar_tui.replica import (
 )
 from betar_tui.store.database import open_store
 from tests.simulation.crashing import CrashingConnection, discard, new_path, open_crashing, wreck
-from tests.simulation.memory import Crash, MemoryPort, blocks_of, truth_of, values_of
+from tests.simulation.memory import Crash, MemoryStorage, blocks_of, truth_of, values_of
 from tests.simulation.oracle import Oracle
 
 KEYS = ("/agents/a", "/agents/ab", "/agents/a/v", "/agents/p", "/x")
@@ -71,7 +71,7 @@ class Peer:
     """One replica with its memory: dictionaries, or a database when it has a `path`."""
 
     name: int
-    port: ReplicaStorage
+    storage: ReplicaStorage
     path: Path | None = None
     connection: CrashingConnection | None = None
     fuse: int | None = None
@@ -79,7 +79,7 @@ class Peer:
     replica: Replica = field(init=False)
 
     def __post_init__(self) -> None:
-        self.replica = Replica(self.port)
+        self.replica = Replica(self.storage)
 
 
 class World:
@@ -104,7 +104,7 @@ class World:
 
     def _peer(self, name: int, database: bool) -> Peer:
         if not database:
-            return Peer(name, MemoryPort())
+            return Peer(name, MemoryStorage())
         path = new_path(self._folder)
         if self._template is not None:
             shutil.copyfile(self._template, path)
@@ -146,7 +146,7 @@ class World:
         heads = []
         for name in peer.replica.heads:
             inline = self.random.random() < 0.5 if self.trouble else False
-            heads.append(Head(name, blocks_of_one(peer.port, name) if inline else None))
+            heads.append(Head(name, blocks_of_one(peer.storage, name) if inline else None))
         if heads:
             payload = encode_broadcast(heads)
             for other in self.peers:
@@ -168,7 +168,7 @@ class World:
         ahead = list(wants)
         while ahead and (len(found) < 12 or not self.trouble):
             name = ahead.pop(0)
-            block = blocks_of_one(peer.port, name)
+            block = blocks_of_one(peer.storage, name)
             if block is not None and name not in found:
                 found[name] = block
                 if bulk:
@@ -223,10 +223,10 @@ class World:
             self.report.writes += len(written)
             # What was put is there to be read, or something higher above an open hole. Unless somebody else wrote the
             # very same block before and it was deleted: then it is the same event, not a new one.
-            node, values = written[-1].node, values_of(peer.port)
+            node, values = written[-1].node, values_of(peer.storage)
             for key, value in puts.items():
                 if values.get(key, (0, b"")) < (node.delta.priority, value):
-                    assert peer.port.tombstoned([(key, node.cid)])
+                    assert peer.storage.tombstoned([(key, node.cid)])
                     self.report.twins += 1
             self.announce(peer)
 
@@ -235,8 +235,8 @@ class World:
     def _survives(self, peer: Peer, new: dict[bytes, bytes] | None, act: Callable[[], object]) -> bool:
         """Do it; when the peer dies of it, what is left must be exactly before or after: `new` more blocks, or one."""
         db = peer.connection
-        armed = peer.fuse is not None if db else bool(peer.port.crash)  # type: ignore[attr-defined]
-        before = blocks_of(peer.port) if armed else {}
+        armed = peer.fuse is not None if db else bool(peer.storage.crash)  # type: ignore[attr-defined]
+        before = blocks_of(peer.storage) if armed else {}
         start = db.done if db else 0
         if db and peer.fuse is not None:
             db.left = start + peer.fuse
@@ -245,13 +245,13 @@ class World:
         except Crash:
             self.report.crashes += 1
             self._revive(peer)
-            left = blocks_of(peer.port)
+            left = blocks_of(peer.storage)
             assert left.keys() >= before.keys()
             added = {name: block for name, block in left.items() if name not in before}
             if added:
                 self.report.crashes_after_commit += 1
                 assert len(added) == 1 if new is None else before | new == left
-            assert truth_of(peer.port) == self.oracle.judge(left.values())
+            assert truth_of(peer.storage) == self.oracle.judge(left.values())
             return False
         if db and peer.fuse is not None:
             peer.fuse -= db.done - start
@@ -260,28 +260,28 @@ class World:
 
     def arm(self, peer: Peer) -> None:
         """Let it die at one of the next statements."""
-        if isinstance(peer.port, MemoryPort):
-            peer.port.crash = self.random.choice(("before", "after"))
+        if isinstance(peer.storage, MemoryStorage):
+            peer.storage.crash = self.random.choice(("before", "after"))
         elif peer.connection is not None:
             peer.fuse = self.random.randrange(30)
             peer.connection.after = self.random.random() < 0.5
 
     def _revive(self, peer: Peer) -> None:
-        if isinstance(peer.port, MemoryPort):
-            peer.port.crash = ""
+        if isinstance(peer.storage, MemoryStorage):
+            peer.storage.crash = ""
         elif peer.path is not None and peer.connection is not None:
             peer.fuse = None
             peer.path = wreck(peer.path, peer.connection)
-            peer.port, peer.connection = open_crashing(peer.path)
-        peer.replica = Replica(peer.port)
+            peer.storage, peer.connection = open_crashing(peer.path)
+        peer.replica = Replica(peer.storage)
 
     def restart(self, peer: Peer) -> None:
         self.report.restarts += 1
         old = peer.replica
         if peer.path is not None and peer.connection is not None:
             peer.connection.real.close()
-            peer.port, peer.connection = open_crashing(peer.path)
-        peer.replica = Replica(peer.port)
+            peer.storage, peer.connection = open_crashing(peer.path)
+        peer.replica = Replica(peer.storage)
         assert peer.replica.heads == old.heads
         assert peer.replica.wants == old.wants
         assert peer.replica.incomplete == old.incomplete
@@ -323,8 +323,8 @@ class World:
         self.trouble = False
         for peer in self.peers:
             peer.fuse = None
-            if isinstance(peer.port, MemoryPort):
-                peer.port.crash = ""
+            if isinstance(peer.storage, MemoryStorage):
+                peer.storage.crash = ""
         for _ in range(MAX_ROUNDS):
             self.report.rounds += 1
             for peer in self.peers:
@@ -341,23 +341,23 @@ class World:
         """Every replica says what the oracle says of all blocks together."""
         everything: dict[bytes, bytes] = {}
         for peer in self.peers:
-            everything |= blocks_of(peer.port)
+            everything |= blocks_of(peer.storage)
         self.report.blocks = len(everything)
         truth = self.oracle.judge(everything.values())
         assert not truth.wants
         assert not truth.incomplete
         for peer in self.peers:
-            assert truth_of(peer.port) == truth, peer.name
+            assert truth_of(peer.storage) == truth, peer.name
             assert dict(peer.replica.heads) == truth.heads
             assert peer.replica.wants == frozenset()
             assert peer.replica.incomplete == 0
             assert not peer.replica._ancestry._parents
 
 
-def blocks_of_one(port: ReplicaStorage, name: bytes) -> bytes | None:
-    if isinstance(port, MemoryPort):
-        return port.data.get(name)
-    found: bytes | None = port.blocks((name,)).get(name)  # type: ignore[attr-defined]
+def blocks_of_one(storage: ReplicaStorage, name: bytes) -> bytes | None:
+    if isinstance(storage, MemoryStorage):
+        return storage.data.get(name)
+    found: bytes | None = storage.blocks((name,)).get(name)  # type: ignore[attr-defined]
     return found
 
 

@@ -12,7 +12,7 @@ from betar_tui.replica import DagNode, Replica, decode_node
 from betar_tui.replica.facts import Changes
 from betar_tui.store.database import Store, open_store
 from tests.simulation.lab import Bench, benches, gossip, node, random_dag
-from tests.simulation.memory import MemoryPort, assert_sound, blocks_of, truth_of
+from tests.simulation.memory import MemoryStorage, assert_sound, blocks_of, truth_of
 from tests.simulation.oracle import cid_of, judge
 
 # --- crdt_test.go -------------------------------------------------------------------------------
@@ -36,7 +36,7 @@ def test_replication() -> None:
         rng.choice(replicas).put(f"/{i}", b"hola")
     gossip(*replicas)
     assert all(each.map == {f"/{i}": b"hola" for i in range(50)} for each in replicas)
-    assert all(truth_of(each.port) == truth_of(replicas[0].port) for each in replicas)
+    assert all(truth_of(each.storage) == truth_of(replicas[0].storage) for each in replicas)
 
 
 def test_priority() -> None:
@@ -71,11 +71,11 @@ def test_catch_up_after_lost_broadcasts() -> None:
     one.put("/last", b"heard")
     other.hear(one)
     assert len(other.map) == 51
-    assert truth_of(one.port) == truth_of(other.port)
+    assert truth_of(one.storage) == truth_of(other.storage)
 
 
 def test_hooks() -> None:
-    """Every replica is told of a put and of a delete, once each."""
+    """Every replica reports a put and a delete, once each."""
     replicas = benches(4)
     put = replicas[0].put("/k", b"v")
     for each in replicas[1:]:
@@ -117,7 +117,7 @@ def test_a_batch_that_deletes_and_puts_a_key_leaves_it_put() -> None:
     (written,) = one.batch({"/k": b"new"}, ["/k"])
     other.hear(one)
     assert other.map == one.map == {"/k": b"new"}
-    assert len(other.port.live("/k")) == 1
+    assert len(other.storage.live("/k")) == 1
 
 
 def test_namespace_clash() -> None:
@@ -142,8 +142,8 @@ def test_keys_that_look_like_go_ds_crdts_own(tmp_path: Path) -> None:
     assert written.tombstones == 1
     twin.merge([written.node], "", 0)
     assert bench.map == {key: key.encode() for key in keys[1:]}
-    assert_sound(bench.port)
-    assert truth_of(store) == truth_of(bench.port)
+    assert_sound(bench.storage)
+    assert truth_of(store) == truth_of(bench.storage)
     store.close()
 
 
@@ -169,7 +169,7 @@ def test_migration_0_to_1_many_versions_then_a_final_value() -> None:
     one.batch({f"/{i}": b"final value" for i in range(10)})
     other.hear(one)
     assert all(other.map[f"/{i}"] == b"final value" for i in range(10))
-    assert_sound(other.port)
+    assert_sound(other.storage)
 
 
 # --- heads_test.go ------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def test_issues_279_350_355_an_interrupted_walk_leaves_no_hole(interrupted_after
         bench.merge(each)
     assert bench.heads == {newest.cid}
     assert (bench.replica.wants, bench.replica.incomplete) == (frozenset(), 0)
-    assert_sound(bench.port)
+    assert_sound(bench.storage)
 
 
 def test_issue_350_two_branches_of_which_one_is_lost_on_the_way() -> None:
@@ -253,17 +253,19 @@ def test_issue_285_a_first_sync_that_was_stuck_goes_on() -> None:
     for i in range(30):
         one.put(f"/{i}", b"v")
     (head,) = one.heads
-    order = [one.port.data[name] for name in sorted(one.port.data, key=one.port.heights.__getitem__, reverse=True)]
+    order = [
+        one.storage.data[name] for name in sorted(one.storage.data, key=one.storage.heights.__getitem__, reverse=True)
+    ]
     for block in order[:11]:
         other.merge(node_of(block))
     for _ in range(3):
         other.restart()
         assert other.replica.missing([head]) == ()
         assert len(other.replica.wants) == 1
-        (merged,) = [other.merge(node_of(one.port.data[name])) for name in other.replica.wants]
+        (merged,) = [other.merge(node_of(one.storage.data[name])) for name in other.replica.wants]
         assert len(merged.wants) == 1
     other.hear(one)
-    assert truth_of(other.port) == truth_of(one.port)
+    assert truth_of(other.storage) == truth_of(one.storage)
 
 
 def test_issue_357_no_head_that_is_no_tip() -> None:
@@ -282,7 +284,7 @@ def test_issue_357_no_head_that_is_no_tip() -> None:
 
 
 def test_issue_357_a_head_below_two_branches() -> None:
-    """A block that both a complete and an open branch link to is no head, nor does it become one again."""
+    """A block that both a complete and an open branch link to is not a head, nor does it become one again."""
     root = node((), [("/k", b"0")])
     done, gone = node([root], [("/k", b"1")], (), 2), node((), [("/x", b"1")])
     half = node([root, gone], [("/k", b"2")], (), 2)
@@ -331,28 +333,28 @@ def test_the_state_is_a_function_of_the_set_of_blocks(seed: int, tmp_path: Path)
     rng = random.Random(seed)
     nodes = random_dag(rng, rng.choice((4, 15, 40)))
     truth = judge(each.data for each in nodes)
-    memory, store = MemoryPort(), open_store(tmp_path / "db")
-    for port in (memory, store):
+    memory, store = MemoryStorage(), open_store(tmp_path / "db")
+    for storage in (memory, store):
         order = rng.sample(nodes, len(nodes)) + rng.sample(nodes, len(nodes) // 4)
-        replica = Replica(port)
+        replica = Replica(storage)
         while order:
             size = rng.choice((1, 1, 2, 5, 20))
             merged = replica.merge(order[:size], "peer", 0)
             assert replica.wants >= merged.wants
             del order[:size]
             if rng.random() < 0.1:
-                replica = Replica(port)
+                replica = Replica(storage)
             if rng.random() < 0.1:
-                assert_sound(port)
-                assert set(replica.heads) == judge(blocks_of(port).values()).heads.keys()
-        assert truth_of(port) == truth
+                assert_sound(storage)
+                assert set(replica.heads) == judge(blocks_of(storage).values()).heads.keys()
+        assert truth_of(storage) == truth
         assert dict(replica.heads) == truth.heads
     store.close()
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_effects_add_up_to_the_map(seed: int) -> None:
-    """Whoever follows the effects knows the map."""
+    """The effects of all merges add up to the map."""
     rng = random.Random(seed)
     nodes = random_dag(rng, 40)
     bench, followed = Bench(), {}
@@ -363,11 +365,11 @@ def test_effects_add_up_to_the_map(seed: int) -> None:
             assert followed.pop(effect.key, None) == effect.before
             if effect.after is not None:
                 followed[effect.key] = effect.after
-        assert followed == bench.port.winners(bench.port.chosen.keys())
+        assert followed == bench.storage.winners(bench.storage.chosen.keys())
 
 
 def test_a_merge_that_fails_changes_nothing_and_can_be_done_again() -> None:
-    class Full(MemoryPort):
+    class Full(MemoryStorage):
         full = True
 
         def apply(self, changes: Changes, durable: bool) -> None:
@@ -376,7 +378,7 @@ def test_a_merge_that_fails_changes_nothing_and_can_be_done_again() -> None:
             super().apply(changes, durable)
 
     bench = Bench()
-    bench.port = Full()
+    bench.storage = Full()
     bench.restart()
     nodes = chain(3)
     with pytest.raises(StoreError):
@@ -384,25 +386,25 @@ def test_a_merge_that_fails_changes_nothing_and_can_be_done_again() -> None:
     with pytest.raises(StoreError):
         bench.put("/k", b"v")
     assert (bench.heads, bench.replica.wants, bench.replica.incomplete) == (set(), frozenset(), 0)
-    bench.port.full = False
+    bench.storage.full = False
     bench.merge(nodes[2])
-    bench.port.full = True
+    bench.storage.full = True
     with pytest.raises(StoreError):
         bench.merge(nodes[1])
     assert bench.replica.wants == {nodes[1].cid}
-    bench.port.full = False
+    bench.storage.full = False
     bench.merge(*nodes)
     assert bench.heads == {nodes[2].cid}
 
 
 @pytest.mark.parametrize("remember", [0, 1, 4096])
 def test_stores_and_dictionaries_answer_alike(tmp_path: Path, remember: int) -> None:
-    """The port's questions, one by one, in the middle of a history, whatever the store knows by heart."""
+    """The queries of `ReplicaStorage`, one by one, in the middle of a history, whatever the store has cached."""
     nodes = random_dag(random.Random(3), 50)
-    memory, store = MemoryPort(), open_store(tmp_path / "db", remember)
+    memory, store = MemoryStorage(), open_store(tmp_path / "db", remember)
     for each in nodes[10:]:
-        for port in (memory, store):
-            Replica(port).merge([each], "peer", 0)
+        for storage in (memory, store):
+            Replica(storage).merge([each], "peer", 0)
     names = [each.cid for each in nodes]
     keys = ["/a", "/a/v", "/ab", "/none"]
     pairs = [(key, name) for key in keys for name in names]
@@ -423,7 +425,7 @@ def test_stores_and_dictionaries_answer_alike(tmp_path: Path, remember: int) -> 
 def test_the_same_block_written_twice_is_one_event() -> None:
     """Found by seed 10856: a put that is byte for byte one that was deleted elsewhere is deleted with it.
 
-    Go is no different. Listings carry timestamps and signatures, and own listings heal, so that it is rarely seen.
+    So it is in Go. Listings carry timestamps and signatures, and own listings heal, so that it is rarely seen.
     """
     one, other = benches(2)
     (gone,) = [one.put("/x", b"same"), one.delete("/x")][1]
@@ -431,7 +433,7 @@ def test_the_same_block_written_twice_is_one_event() -> None:
     written = other.put("/x", b"same")
     assert written.effects == ()
     assert other.map == one.map == {}
-    assert truth_of(other.port) == truth_of(one.port)
+    assert truth_of(other.storage) == truth_of(one.storage)
     # Its next write is above the delete, and stays.
     other.put("/x", b"same")
     one.hear(other)

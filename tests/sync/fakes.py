@@ -8,7 +8,7 @@ import trio
 from betar_tui.errors import StoreError
 from betar_tui.replica import Applied, DagNode, Head, Replica, decode_broadcast
 from betar_tui.sync.writer import MergeOutcome, RawBlock
-from tests.simulation.memory import MemoryPort
+from tests.simulation.memory import MemoryStorage
 
 
 class Network:
@@ -59,7 +59,7 @@ class Writer:
     """A replica whose writes are delivered at once."""
 
     def __init__(self) -> None:
-        self.replica = Replica(MemoryPort())
+        self.replica = Replica(MemoryStorage())
         self._deliver: Callable[[Any], None] = lambda applied: None
         self.broken = self.busy = False
         self.batches: list[list[bytes]] = []

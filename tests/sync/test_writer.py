@@ -15,10 +15,10 @@ from betar_tui.replica.delta import MAX_PRIORITY
 from betar_tui.replica.facts import Changes
 from betar_tui.sync.writer import RawBlock, ReplicaWriter
 from tests.simulation.lab import node
-from tests.simulation.memory import MemoryPort
+from tests.simulation.memory import MemoryStorage
 
 
-class ReplicaStorage(MemoryPort):
+class LimitedStorage(MemoryStorage):
     """Stores nothing more once it is full."""
 
     room = 99
@@ -33,13 +33,13 @@ class ReplicaStorage(MemoryPort):
 
 
 @pytest.fixture
-def port() -> ReplicaStorage:
-    return ReplicaStorage()
+def storage() -> LimitedStorage:
+    return LimitedStorage()
 
 
 @pytest.fixture
-def writer(port: ReplicaStorage) -> Iterator[ReplicaWriter]:
-    writer = ReplicaWriter(Replica(port), lambda: 1.0)
+def writer(storage: LimitedStorage) -> Iterator[ReplicaWriter]:
+    writer = ReplicaWriter(Replica(storage), lambda: 1.0)
     yield writer
     writer.close()
 
@@ -91,21 +91,23 @@ async def test_a_listener_that_fails_does_not_stop_others(
     assert delivered == [1]
 
 
-async def test_changes_merged_before_a_job_failed_are_delivered(writer: ReplicaWriter, port: ReplicaStorage) -> None:
+async def test_changes_merged_before_a_job_failed_are_delivered(writer: ReplicaWriter, storage: LimitedStorage) -> None:
     delivered = list[Applied]()
     writer.listen(lambda applied: applied, delivered.append)
     one, other = node((), [("/agents/a", b"1")], (), 1), node((), [("/agents/b", b"1")], (), 1)
-    port.room = 1
+    storage.room = 1
     with pytest.raises(StoreError, match="full"):
         await writer.merge([_block(one, "alice"), _block(other, "bob")])
     assert [each.nodes for each in delivered] == [(one,)]
     assert writer.heads == writer.replica.heads == {one.cid: 1}
 
 
-async def test_changes_written_before_a_job_failed_are_delivered(writer: ReplicaWriter, port: ReplicaStorage) -> None:
+async def test_changes_written_before_a_job_failed_are_delivered(
+    writer: ReplicaWriter, storage: LimitedStorage
+) -> None:
     delivered = list[Applied]()
     writer.listen(lambda applied: applied, delivered.append)
-    port.room = 1
+    storage.room = 1
     with pytest.raises(StoreError, match="full"):
         await writer.write({f"/agents/{n}": bytes([1]) * 400_000 for n in range(3)})
     assert len(delivered) == 1
@@ -121,9 +123,9 @@ async def test_a_block_of_another_peer_in_the_same_batch_is_not_wanted(writer: R
     assert writer.replica.wants == {root.cid}
 
 
-async def test_only_a_streak_of_single_puts_runs_in_the_loops_thread(port: ReplicaStorage) -> None:
-    port.room, free, here = 10_000, True, list[bool]()
-    writer = ReplicaWriter(Replica(port), lambda: 1.0, lambda: _nothing if free else None)
+async def test_only_a_streak_of_single_puts_runs_in_the_loops_thread(storage: LimitedStorage) -> None:
+    storage.room, free, here = 10_000, True, list[bool]()
+    writer = ReplicaWriter(Replica(storage), lambda: 1.0, lambda: _nothing if free else None)
     writer.listen(lambda _: here.append(threading.current_thread() is threading.main_thread()), lambda _: None)
     row = {"/agents/a": b"1"}
 
@@ -153,7 +155,7 @@ async def test_only_a_streak_of_single_puts_runs_in_the_loops_thread(port: Repli
         writer.close()
 
 
-async def test_a_failed_check_releases_the_store(port: ReplicaStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_check_releases_the_store(storage: LimitedStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or no other thread would ever get it again."""
     reserved, looks = 0, 0
 
@@ -172,7 +174,7 @@ async def test_a_failed_check_releases_the_store(port: ReplicaStorage, monkeypat
         assert reserved == 1
         raise StoreError("the disk is broken")
 
-    writer = ReplicaWriter(Replica(port), lambda: 1.0, reserve)
+    writer = ReplicaWriter(Replica(storage), lambda: 1.0, reserve)
     monkeypatch.setattr(writer.replica, "put_removes", fail)
     try:
         with trio.fail_after(10):
@@ -201,27 +203,27 @@ def _nothing() -> None:
     pass
 
 
-async def test_a_failed_put_of_a_streak_is_not_delivered(port: ReplicaStorage) -> None:
+async def test_a_failed_put_of_a_streak_is_not_delivered(storage: LimitedStorage) -> None:
     delivered = list[Applied]()
-    writer = ReplicaWriter(Replica(port), lambda: 1.0, lambda: _nothing)
+    writer = ReplicaWriter(Replica(storage), lambda: 1.0, lambda: _nothing)
     writer.listen(lambda applied: applied, delivered.append)
     try:
         with trio.fail_after(10):
-            while port.refused_in is not threading.main_thread():  # the machine may be slow
-                port.room = 5
+            while storage.refused_in is not threading.main_thread():  # the machine may be slow
+                storage.room = 5
                 for n in range(6):
                     with nullcontext() if n < 5 else pytest.raises(StoreError, match="full"):
                         await writer.write({"/agents/a": b"%d" % n})
                 assert len(delivered) % 5 == 0
                 assert writer.heads == writer.replica.heads == {delivered[-1].nodes[0].cid: len(delivered)}
-        port.room = 1
+        storage.room = 1
         await writer.write({"/agents/a": b"again"})
         assert writer.heads == {delivered[-1].nodes[0].cid: len(delivered)}
     finally:
         writer.close()
 
 
-async def test_a_batch_that_cannot_be_merged_is_freed(writer: ReplicaWriter, port: ReplicaStorage) -> None:
+async def test_a_batch_that_cannot_be_merged_is_freed(writer: ReplicaWriter, storage: LimitedStorage) -> None:
     """At once: the collector may be minutes away, and there are megabytes in it."""
 
     class Name(str):
@@ -233,7 +235,7 @@ async def test_a_batch_that_cannot_be_merged_is_freed(writer: ReplicaWriter, por
             await writer.merge([_block(node((), [("/agents/a", b"1")], (), 1), alice)])
         return weakref.ref(alice)
 
-    port.room = 0
+    storage.room = 0
     gc.disable()
     try:
         gone = await fail()

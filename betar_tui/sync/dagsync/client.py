@@ -99,8 +99,7 @@ class DagSyncClient:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some verified nodes, newest first, and the trailer in the last piece; `others` are verified blocks that are not
-    deltas."""
+    """Verified nodes, newest first, and the trailer in the last piece; `others` are blocks that are not deltas."""
 
     nodes: tuple[DagNode, ...]
     trailer: Trailer | None
