@@ -1,4 +1,4 @@
-"""What a set of blocks means, written from PROTOCOL 4 as naively as possible, to judge `betar_tui.replica` by.
+"""The meaning of a set of blocks, as naively as possible, to test `betar_tui.replica` (docs/protocol.md#merge-rules).
 
 Shares no code with it: even the decoding is google.protobuf's, over descriptors built here. A function of the *set* of
 blocks, with no state and no order.
