@@ -6,8 +6,8 @@ import sys
 
 def main() -> int:
     """Run betar-tui; the exit code."""
-    # Nothing of what is imported and read at the start is garbage, and looking for some takes a tenth of the time. `cli`
-    # goes on with it later.
+    # Nothing that is imported and read at the start is garbage, and looking for it takes a tenth of the time. `cli` and
+    # `startup` switch collection on again.
     gc.disable()
     try:
         from betar_tui import cli

@@ -1,10 +1,13 @@
-"""The grammar of the commands: help and arguments of each. What they do is in `commands`, imported when one is given."""
+"""The grammar of the commands: help and arguments. Their code is in `commands`, imported when one is given."""
 
 import argparse
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from betar_tui.market.fields import ENTERED, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,19 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=_count, default=0, metavar="N", help="at most N (default 0: all)")
 
 
+_OPTIONS: Mapping[Kind, Mapping[str, Any]] = {
+    Kind.NUMBER: {"type": _price},
+    Kind.TEXTS: {"action": "append"},
+    Kind.OBJECT: {"action": "append"},
+}
+"""By kind of field, how often and of which type its option is given; a text is given once."""
+
+
 def _listing_fields(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", metavar="N", help="what the agent is called")
-    parser.add_argument("--price", type=_price, metavar="P", help="what it costs, such as 0.05")
-    parser.add_argument("--description", metavar="T", help="what it does, as Markdown")
-    parser.add_argument("--meta", action="append", metavar="K=V", help="further metadata; repeat")
-    parser.add_argument("--addr", action="append", metavar="MULTIADDR", help="where the agent is reached; repeat")
-    parser.add_argument("--protocol", action="append", metavar="ID", help="what the agent speaks; repeat")
-    parser.add_argument("--token-id", metavar="T", help="its token, where it has one")
+    for field in ENTERED:
+        if field.option:
+            flag, metavar, text = field.option
+            parser.add_argument(flag, dest=field.name, metavar=metavar, help=text, **_OPTIONS.get(field.kind, {}))
 
 
 def _publish_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,12 +1,11 @@
 """The command line (the contract is `betar-tui --help`): what the arguments mean, and what each command does.
 
 The only place that reads argv and the environment. Results go to stdout, everything else to stderr; a person's or a
-peer's mistake is one line, never a traceback. Textual is imported for the interface alone, libp2p by the node alone.
+peer's mistake is one line, never a traceback. Textual is imported for the interface alone, libp2p by the peer alone.
 """
 
 import argparse
 import contextlib
-import dataclasses
 import gc
 import os
 import signal
@@ -14,24 +13,19 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import trio
 
-from betar_tui import __version__, logs
+from betar_tui import __version__, logs, startup
 from betar_tui.arguments import COMMANDS
-from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir, save_settings
+from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir
 from betar_tui.errors import BetarError, UsageError
-from betar_tui.output import complain, hang_up, say
-
-if TYPE_CHECKING:
-    from betar_tui.tui.deferred_marketplace import DeferredMarketplace
+from betar_tui.output import complain, discard_stdout, say
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _PREFIX = "BETAR_TUI_"
 _STOP_TIME = 4.0
-_GARBAGE_AFTER = 10.0
-_LOG_INTERVAL = 3600.0
+"""Seconds that a peer may take to stop."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if arguments.command or arguments.serve or arguments.demo:
-        gc.enable()  # the interface does so when its listings are there
+        gc.enable()  # the interface does so later, see `startup`
     try:
         config = read_config(arguments, os.environ)
         if arguments.command:
@@ -49,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             prepare_data_dir(config.data_dir)
             logs.configure(config.log_level, config.log_format, config.log_file)
             return _run(lambda: _serve(config))
-        if not all(each is not None and each.isatty() for each in (sys.stdin, sys.stdout)):
+        if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
             raise UsageError(
                 "the interface needs a terminal; betar-tui --serve runs without one, betar-tui list prints"
             )
@@ -58,14 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         prepare_data_dir(config.data_dir)
         log_file = config.log_file or config.data_dir / logs.FILE_NAME
         logs.configure(config.log_level, config.log_format, log_file)
-        return _run(lambda: _interface(config, log_file))
+        return _run(lambda: startup.run_interface(config, log_file))
     except UsageError as error:
         complain(str(error))
         return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # as in `betar-tui list | head`: the reader has what it wanted
-        hang_up()
+        discard_stdout()
         return DONE
 
 
@@ -98,7 +92,7 @@ def _first(group: BaseException) -> BaseException:
 
 
 class ShutdownWatchdog:
-    """Ends a peer that does not go in time once it was told to: nothing acknowledged is lost by that."""
+    """Ends a peer that does not stop in time. Nothing that was acknowledged is lost by that."""
 
     def __init__(self) -> None:
         self._timer = threading.Timer(_STOP_TIME, os._exit, (DONE,))
@@ -130,11 +124,12 @@ async def _serve(config: Config) -> int:
                     return
 
             nursery.start_soon(until_signal)
-            async with open_peer(config, network=True) as node:
-                await nursery.start(serve_control, node, config.control_socket)
-                await node.online.ready.wait()
-                address = (node.online.addrs or ("",))[0]
-                say(f"ready peer_id={node.peer_id} addr={address} control={config.control_socket}")
+            async with open_peer(config, network=True) as peer:
+                await nursery.start(serve_control, peer, config.control_socket)
+                await peer.session.ready.wait()
+                startup.freeze_garbage()
+                address = (peer.session.addrs or ("",))[0]
+                say(f"ready peer_id={peer.peer_id} addr={address} control={config.control_socket}")
                 await trio.sleep_forever()
     return DONE
 
@@ -145,71 +140,6 @@ async def _demo() -> int:
 
     await run_demo()
     return DONE
-
-
-async def _interface(config: Config, log_file: Path) -> int:
-    """The interface, with a peer of its own or attached to the one that runs."""
-    from betar_tui.tui.deferred_marketplace import DeferredMarketplace
-    from betar_tui.tui.options import TuiOptions
-    from betar_tui.tui.run import run_app
-    from betar_tui.tui.settings import InterfaceSettings
-
-    def read_tail() -> Sequence[str]:
-        return logs.tail(log_file)
-
-    def keep(changes: Mapping[str, object]) -> None:
-        save_settings(config.settings_file, {"interface": changes})
-
-    settings, complaints = InterfaceSettings.from_mapping(config.interface)
-    options = TuiOptions(log_tail=read_tail, settings=settings, complaints=complaints, keep=keep)
-    framed, painted, opening = trio.Event(), trio.Event(), DeferredMarketplace()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_collect_garbage, painted)
-        nursery.start_soon(_open_behind, config, framed, painted, opening, settings.sort)
-        options = dataclasses.replace(options, framed=framed.set, listed=opening.listed, painted=painted.set)
-        await run_app(opening, options=options)
-        nursery.cancel_scope.cancel()
-    return DONE
-
-
-async def _collect_garbage(painted: trio.Event) -> None:
-    """Go on looking for garbage once the listings are there, but not among what is there by then."""
-    with trio.move_on_after(_GARBAGE_AFTER):
-        await painted.wait()
-    gc.freeze()
-    gc.enable()
-
-
-async def _open_behind(
-    config: Config, framed: trio.Event, painted: trio.Event, opening: "DeferredMarketplace", sort: str
-) -> None:
-    """Find the running peer, or open one, once the first frame is there; its network once the stored listings are:
-    importing libp2p keeps the interpreter busy for a second."""
-    await framed.wait()
-    from betar_tui.control import ControlClient, serve_control
-
-    client = ControlClient(config.control_socket)
-    if await client.running():
-        opening.opened(client)
-        return
-    from betar_tui.peer import FirstPage, open_peer
-
-    first_page = FirstPage(sort, opening.first_page_ready)
-    _shorten_log(config)
-    async with (
-        open_peer(config, network=True, start=painted, first_page=first_page) as node,
-        trio.open_nursery() as nursery,
-    ):
-        await nursery.start(serve_control, node, config.control_socket)
-        opening.opened(node)
-        while True:
-            await trio.sleep(_LOG_INTERVAL)
-            _shorten_log(config)
-
-
-def _shorten_log(config: Config) -> None:
-    if config.log_file is None:  # whoever names a file looks after it
-        logs.make_room(config.data_dir / logs.FILE_NAME)
 
 
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:

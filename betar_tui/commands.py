@@ -11,6 +11,7 @@ from typing import Any
 
 from betar_tui.config import Config
 from betar_tui.errors import ControlError, ListingError, UsageError
+from betar_tui.market.fields import ENTERED, Field, Kind
 from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed
 from betar_tui.output import (
     LISTING_FIELDS,
@@ -25,22 +26,20 @@ from betar_tui.output import (
 
 Arguments = argparse.Namespace
 
-_FILE_FIELDS = frozenset({"name", "price", "description", "metadata", "addrs", "protocols", "token_id"})
-
 
 @asynccontextmanager
 async def open_marketplace(config: Config, *, need_peer: bool = False) -> AsyncIterator[Marketplace]:
     """The running peer of the data directory, else its store. With `need_peer` only the former will do."""
     from betar_tui.control import ControlClient
 
-    client = ControlClient(config.control_socket)
+    client = ControlClient(config.control_socket)  # type: ignore[abstract]
     if need_peer or await client.running():
         yield client
         return
     from betar_tui.peer import open_peer
 
-    async with open_peer(config, network=False) as node:
-        yield node
+    async with open_peer(config, network=False) as peer:
+        yield peer
 
 
 async def list_(config: Config, arguments: Arguments) -> None:
@@ -88,15 +87,7 @@ async def publish(config: Config, arguments: Arguments) -> None:
 
 async def update(config: Config, arguments: Arguments) -> None:
     """Change an own listing."""
-    patch = ListingPatch(
-        name=arguments.name,
-        price=arguments.price,
-        description=arguments.description,
-        metadata=_metadata(arguments.meta) if arguments.meta else None,
-        addrs=tuple(arguments.addr) if arguments.addr else None,
-        protocols=tuple(arguments.protocol) if arguments.protocol else None,
-        token_id=arguments.token_id,
-    )
+    patch = ListingPatch(**_entered(arguments))
     async with open_marketplace(config) as market:
         receipt = await market.update(arguments.id, patch)
     if arguments.json:
@@ -224,11 +215,14 @@ async def doctor(config: Config, arguments: Arguments) -> int:
     findings = await examine(config)
     healthy = all(each.state != ERROR for each in findings)
     if arguments.json:
-        print_json({"ok": healthy, "checks": findings})
+        checks = [  # with the keys that scripts rely on
+            {"check": each.check, "state": each.state, "says": each.message, "advice": each.advice} for each in findings
+        ]
+        print_json({"ok": healthy, "checks": checks})
         return 0 if healthy else 1
     for each in findings:
         advice = f" -> {each.advice}" if each.advice and each.state != OK else ""
-        say(f"{each.state:5} {each.check}: {each.says}{advice}")
+        say(f"{each.state:5} {each.check}: {each.message}{advice}")
     return 0 if healthy else 1
 
 
@@ -261,21 +255,20 @@ def _drafts_of(arguments: Arguments) -> tuple[ListingDraft, ...]:
         return _drafts_in(arguments.file)
     if arguments.name is None or arguments.price is None:
         raise UsageError("a listing needs --name and --price, or --file with both")
-    return (
-        ListingDraft(
-            name=arguments.name,
-            price=arguments.price,
-            description=arguments.description or "",
-            metadata=_metadata(arguments.meta or []),
-            addrs=tuple(arguments.addr or ()),
-            protocols=tuple(arguments.protocol or ()),
-            token_id=arguments.token_id,
-        ),
-    )
+    return (ListingDraft(**_entered(arguments)),)
+
+
+def _entered(arguments: Arguments) -> dict[str, Any]:
+    """The fields of a listing that were given as options."""
+    given = {field: value for field in ENTERED if (value := getattr(arguments, field.name)) is not None}
+    readers: Mapping[Kind, Callable[[list[str]], Any]] = {Kind.TEXTS: tuple, Kind.OBJECT: _metadata}
+    return {
+        field.name: readers[field.kind](value) if field.kind in readers else value for field, value in given.items()
+    }
 
 
 def _drafts_in(path: Path) -> tuple[ListingDraft, ...]:
-    """The listings of a JSON file: an object or an array of objects with the names of the options."""
+    """The listings of a JSON file: an object or an array of objects with the names of the fields."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -289,46 +282,39 @@ def _drafts_in(path: Path) -> tuple[ListingDraft, ...]:
     for i, entry in enumerate(entries, 1):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise ListingError(f"listing {i} in {path} is not an object with a name and a price")
-        if unknown := sorted(entry.keys() - _FILE_FIELDS - set(LISTING_FIELDS)):
+        if unknown := sorted(entry.keys() - {field.name for field in ENTERED} - set(LISTING_FIELDS)):
             left_out.append(f"left out of {entry['name']!r}, being no field of a listing: {', '.join(unknown)}")
         if entry["name"].strip() in names:
             raise ListingError(f"{path} has two listings with the name {entry['name']!r}", "name")
         names.add(entry["name"].strip())
-        metadata = _given(entry, "metadata", {})
-        if not isinstance(metadata, dict):
-            raise ListingError(f"the metadata of {entry['name']!r} in {path} is not an object", "metadata")
-        price = entry.get("price")
-        if price is None:
-            raise ListingError(f"{entry['name']!r} in {path} has no price", "price")
-        if isinstance(price, bool) or not isinstance(price, int | float) or not _is_finite(price):
-            raise ListingError(f"the price of {entry['name']!r} in {path} is not a number, or too large", "price")
-        drafts.append(
-            ListingDraft(
-                name=entry["name"],
-                price=price,
-                description=str(_given(entry, "description", metadata.get("description", ""))),
-                metadata=metadata,
-                addrs=_texts(entry, "addrs"),
-                protocols=_texts(entry, "protocols"),
-                token_id=None if entry.get("token_id") is None else str(entry["token_id"]),
-            )
-        )
+        values = {field.name: _in_file(field, entry, path) for field in ENTERED}
+        # null is as good as leaving a field out.
+        drafts.append(ListingDraft(**{name: value for name, value in values.items() if value is not None}))
     for each in left_out:
         complain(each)
     return tuple(drafts)
 
 
-def _given(entry: Mapping[str, Any], name: str, default: object) -> Any:
-    """A field of a listing in a file; null is as good as leaving it out."""
-    value = entry.get(name)
-    return default if value is None else value
-
-
-def _texts(entry: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    texts = _given(entry, name, [])
-    if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
-        raise ListingError(f"{name} of {entry['name']!r} is not a list of texts", name)
-    return tuple(texts)
+def _in_file(field: Field, entry: Mapping[str, Any], path: Path) -> Any:
+    """A field of a listing in a file, None without one. Raises ListingError."""
+    value, listing = entry.get(field.name), f"{entry['name']!r} in {path}"
+    if value is None:
+        if field.required:
+            raise ListingError(f"{listing} has no {field.name}", field.name)
+        return None
+    if field.kind is Kind.NUMBER:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+            raise ListingError(f"the {field.name} of {listing} is not a number, or too large", field.name)
+        return value
+    if field.kind is Kind.OBJECT:
+        if not isinstance(value, dict):
+            raise ListingError(f"the {field.name} of {listing} is not an object", field.name)
+        return value
+    if field.kind is Kind.TEXTS:
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise ListingError(f"{field.name} of {entry['name']!r} is not a list of texts", field.name)
+        return tuple(value)
+    return str(value)
 
 
 def _is_finite(number: float) -> bool:

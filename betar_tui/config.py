@@ -1,7 +1,7 @@
-"""Where a peer lives and how it is set up: data directory, settings, identity key.
+"""The configuration of a peer: data directory, settings, identity key.
 
-Settings come from the command line, the environment and `config.toml`, in this order of precedence; `cli` reads the
-first two and hands them over as strings. Nothing here reads argv or the environment.
+Settings come from the command line, the environment and `config.toml`, in this order of precedence. `cli` reads the
+first two and passes them as strings: nothing here reads argv or the environment.
 """
 
 import fcntl
@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from betar_tui.errors import ConfigError
+from betar_tui.multiaddrs import split_peer
 
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
-MIN_ANNOUNCE = 5.0
+MIN_ANNOUNCE_INTERVAL = 5.0
 MAX_SOCKET_PATH = 100
-_LOCK_PATIENCE = 10.0
+_LOCK_TIMEOUT = 10.0
 DIALECTS = ("auto", "documents", "betar-go")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -36,12 +37,11 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One peer's settings. Intervals are in seconds. `listen_explicit` says that somebody chose `listen`. `interface` is
-    the table of that name in config.toml, which the interface itself understands."""
+    """The settings of one peer; intervals are in seconds."""
 
     data_dir: Path
     listen: tuple[str, ...] = (DEFAULT_LISTEN,)
-    listen_explicit: bool = False
+    listen_explicit: bool = False  # whether `listen` was configured
     bootstrap: tuple[str, ...] = ()
     mdns: bool = False
     dht: bool = False
@@ -51,7 +51,7 @@ class Config:
     log_level: str = "info"
     log_format: str = "text"
     log_file: Path | None = None
-    interface: Mapping[str, object] = field(default_factory=dict)
+    interface: Mapping[str, object] = field(default_factory=dict)  # parsed by the interface itself
 
     @property
     def database(self) -> Path:
@@ -60,11 +60,11 @@ class Config:
 
     @property
     def control_socket(self) -> Path:
-        """Where the running peer of this data directory listens for commands. The kernel takes no long names for
-        sockets: a deep data directory gets one in a private folder of the system's temporary directory."""
+        """The Unix socket on which the running peer of this data directory listens for commands."""
         path = self.data_dir.absolute() / "control.sock"
         if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
             return path
+        # The kernel limits the length of the path: a deep data directory has its socket in a private temporary folder.
         name = hashlib.sha256(os.fsencode(path)).hexdigest()[:24]
         return Path(tempfile.gettempdir()) / f"betar-tui-{os.getuid()}" / f"{name}.sock"
 
@@ -87,29 +87,30 @@ def parse_duration(text: str) -> float:
 
 
 def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
-    """The settings of a data directory: `given` (from command line and environment, by option name without dashes)
-    over its config.toml over the defaults. Raises ConfigError, naming the option."""
+    """The settings of a data directory: `given`, then its config.toml, then the defaults.
+
+    Raises ConfigError, which names the option.
+    """
     values = {**_read_settings(data_dir / "config.toml"), **given}
-    unknown = values.keys() - _READERS.keys()
+    unknown = values.keys() - _PARSERS.keys()
     if unknown:
         raise ConfigError(f"unknown setting {sorted(unknown)[0]!r} in {data_dir / 'config.toml'}; remove it")
     read = {}
     for name, value in values.items():
         try:
-            read[name] = _READERS[name](value)
+            read[name] = _PARSERS[name](value)
         except ConfigError as error:
             raise ConfigError(f"--{name.replace('_', '-')}: {error}") from error
     return Config(data_dir=data_dir, listen_explicit="listen" in read, **read)
 
 
 def save_settings(path: Path, changes: Mapping[str, object]) -> None:
-    """Set these in a settings file and leave the rest of it as it is, comments included; None removes a setting. Values
-    that are mappings are tables. Threads and processes that save at once wait for each other. Raises ConfigError."""
-    import tomlkit  # only where something is saved: a start should not pay for it
+    """Change settings in a file, keeping its comments; None removes one, a mapping is a table. Raises ConfigError."""
+    import tomlkit  # deferred: needed only to save
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        with _alone_in(path.parent):
+        with _directory_lock(path.parent):
             document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
             _set(document, changes)
             _write_durably(path, tomlkit.dumps(document).encode())
@@ -118,21 +119,21 @@ def save_settings(path: Path, changes: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """An interface and the peer that it is attached to both save settings: the later one must see what the other wrote."""
+def _directory_lock(directory: Path) -> Iterator[None]:
+    """Lock a directory: an interface and its peer both save settings, and must not overwrite each other's changes."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # A file system without locks, or somebody who was stopped while holding it: no worse than without.
+        # Without a lock, on a file system that has none or after the timeout, saving is still better than failing.
         with suppress(OSError):
-            deadline = time.monotonic() + _LOCK_PATIENCE
-            while not _locked(fd) and time.monotonic() < deadline:
+            deadline = time.monotonic() + _LOCK_TIMEOUT
+            while not _try_lock(fd) and time.monotonic() < deadline:
                 time.sleep(0.01)
         yield
     finally:
         os.close(fd)
 
 
-def _locked(fd: int) -> bool:
+def _try_lock(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -143,13 +144,13 @@ def _locked(fd: int) -> bool:
 def _set(table: MutableMapping[str, Any], changes: Mapping[str, object]) -> None:
     for name, value in changes.items():
         # A hand-written file may have dashes, as the options do.
-        there = name.replace("_", "-") if name.replace("_", "-") in table else name
+        key = name.replace("_", "-") if name.replace("_", "-") in table else name
         if isinstance(value, Mapping):
-            _set(table.setdefault(there, {}), value)
+            _set(table.setdefault(key, {}), value)
         elif value is None:
-            table.pop(there, None)
+            table.pop(key, None)
         else:
-            table[there] = list(value) if isinstance(value, tuple) else value
+            table[key] = list(value) if isinstance(value, tuple) else value
 
 
 def prepare_data_dir(path: Path) -> None:
@@ -161,7 +162,7 @@ def prepare_data_dir(path: Path) -> None:
 
 
 def load_identity(path: Path) -> bytes:
-    """The 32-byte Ed25519 seed in `path`, made at the first call and readable by its owner only. Raises ConfigError."""
+    """The 32-byte Ed25519 seed in `path`, created by the first call, readable by its owner only. Raises ConfigError."""
     try:
         seed = path.read_bytes()
     except FileNotFoundError:
@@ -186,7 +187,7 @@ def _create_identity(path: Path) -> bytes:
 
 
 def _write_durably(path: Path, content: bytes) -> None:
-    """Replace a file as a whole, readable by its owner only: whoever reads it sees the old content or the new one."""
+    """Replace a file atomically, readable by its owner only: a reader sees either the old content or the new one."""
     fd, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as file:
@@ -198,10 +199,10 @@ def _write_durably(path: Path, content: bytes) -> None:
         with suppress(OSError):
             os.unlink(part)
         raise
-    with suppress(OSError):  # not every file system can: the file is there all the same
+    with suppress(OSError):  # not supported by every file system
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(directory)  # else the new name itself may not outlive a power cut
+            os.fsync(directory)  # else a power cut may undo the rename
         finally:
             os.close(directory)
 
@@ -231,12 +232,12 @@ def _texts(value: object) -> tuple[str, ...]:
         return tuple(part for part in re.split(r"[\s,]+", value) if part)
     if not isinstance(value, Sequence):
         raise ConfigError(f"{value!r} is not a list of texts")
-    return tuple(_text(each) for each in value)
+    return tuple(_text(item) for item in value)
 
 
 def _bootstrap(value: object) -> tuple[str, ...]:
     for address in _texts(value):
-        if not re.search(r"/p2p/[^/]+$", address):
+        if not split_peer(address)[1]:
             raise ConfigError(f"{address!r} does not end in /p2p/<peer id>")
     return _texts(value)
 
@@ -264,8 +265,8 @@ def _flag(value: object) -> bool:
     raise ConfigError(f"{value!r} is neither true nor false")
 
 
-def _absent(value: object) -> bool:
-    """A switch for what this version has not got: it may be off."""
+def _unsupported(value: object) -> bool:
+    """A flag for a feature that this version does not have: it may only be off."""
     if _flag(value):
         raise ConfigError("this version cannot find peers by itself yet; name one with --bootstrap")
     return False
@@ -278,20 +279,20 @@ def _seconds(value: object) -> float:
     return float(seconds)
 
 
-def _announce(value: object) -> float:
+def _announce_interval(value: object) -> float:
     seconds = _seconds(value)
-    if seconds < MIN_ANNOUNCE:
-        raise ConfigError(f"{value} is shorter than the least interval of {MIN_ANNOUNCE:g}s")
+    if seconds < MIN_ANNOUNCE_INTERVAL:
+        raise ConfigError(f"{value} is shorter than the least interval of {MIN_ANNOUNCE_INTERVAL:g}s")
     return seconds
 
 
 def _one_of(*choices: str):  # type: ignore[no-untyped-def]
-    def read(value: object) -> str:
+    def parse(value: object) -> str:
         if value not in choices:
             raise ConfigError(f"{value!r} is not one of {', '.join(choices)}")
         return str(value)
 
-    return read
+    return parse
 
 
 def _table(value: object) -> Mapping[str, object]:
@@ -304,12 +305,12 @@ def _path(value: object) -> Path:
     return Path(_text(value)).expanduser()
 
 
-_READERS = {
+_PARSERS = {
     "listen": _listen,
     "bootstrap": _bootstrap,
-    "mdns": _absent,
-    "dht": _absent,
-    "announce_interval": _announce,
+    "mdns": _unsupported,
+    "dht": _unsupported,
+    "announce_interval": _announce_interval,
     "refresh_interval": _seconds,
     "listing_dialect": _one_of(*DIALECTS),
     "log_level": _one_of(*LOG_LEVELS),

@@ -1,12 +1,13 @@
-"""A living market on one machine, for somebody who wants to look: `betar-tui --demo`.
+"""A live market on one machine, as a demonstration: `betar-tui --demo`.
 
-Everything is real but the agents: the interface has a peer of its own on a throw-away data directory, and a child
-process runs five more, which publish, change and remove listings over loopback. Nothing leaves the machine. The child
-ends when its standard input does, so it cannot outlive the interface, however that ends.
+Only the agents are invented: the interface has a real peer on a temporary data directory, and a child process runs five
+more, which publish, change and remove listings over loopback. Nothing leaves the machine. The child ends when its
+standard input does, so it cannot outlive the interface, however that ends.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 import sys
@@ -23,14 +24,15 @@ from betar_tui.config import Config
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
 from betar_tui.peer import Peer, open_peer
+from betar_tui.startup import freeze_garbage
 from betar_tui.tui.options import TuiOptions
 
 log = logging.getLogger(__name__)
 
 PEERS = 5
 LISTEN = ("/ip4/127.0.0.1/tcp/0",)
-MOST_LISTINGS = 12
-"""Listings of one peer; with more it rather removes one."""
+MAX_LISTINGS = 12
+"""Maximum listings of one peer."""
 
 AGENTS = (
     ("ocr", 0.02, "Reads scanned pages, tables and handwriting.\n\n- 40 languages\n- returns **Markdown** or JSON"),
@@ -59,22 +61,26 @@ async def run_demo(options: TuiOptions | None = None) -> None:
         logs.configure("info", "text", log_file)
         painted = trio.Event()
         chosen = replace(
-            options or TuiOptions(), title="betar demo", painted=painted.set, log_tail=lambda: logs.tail(log_file)
+            options or TuiOptions(),
+            title="betar demo",
+            painted=painted.set,
+            indexed=gc.freeze,
+            log_tail=lambda: logs.tail(log_file),
         )
-        async with demo_market(folder, start=painted) as node:
-            await run_app(node, options=chosen)
+        async with demo_market(folder, start=painted) as peer:
+            await run_app(peer, options=chosen)
 
 
 @asynccontextmanager
 async def demo_market(folder: Path, *, start: trio.Event | None = None, seed: str = "") -> AsyncIterator[Peer]:
-    """A node of our own, not online before `start`, and its five neighbours joining; `seed` fixes their dice."""
+    """A peer that goes online at `start` and connects to five others; `seed` fixes their random choices."""
     async with (
         _neighbours(folder, seed) as child,
-        open_peer(_config(folder / "you"), network=True, start=start) as node,
+        open_peer(_config(folder / "you"), network=True, start=start) as peer,
         trio.open_nursery() as nursery,
     ):
-        nursery.start_soon(_join, node, child)
-        yield node
+        nursery.start_soon(_join, peer, child)
+        yield peer
         nursery.cancel_scope.cancel()
 
 
@@ -96,16 +102,17 @@ async def _neighbours(folder: Path, seed: str = "") -> AsyncIterator[trio.Proces
             await child.wait()
 
 
-async def _join(node: Peer, child: trio.Process) -> None:
-    """Connect to each of the other peers as it tells its address."""
+async def _join(peer: Peer, child: trio.Process) -> None:
+    """Connect to each of the other peers when the child has written its address."""
     assert child.stdout is not None
-    await node.online.ready.wait()
-    known = b""
+    await peer.session.ready.wait()
+    freeze_garbage()
+    rest = b""
     async for piece in child.stdout:
-        *lines, known = (known + piece).split(b"\n")
+        *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             try:
-                await node.connect(line.decode())
+                await peer.connect(line.decode())
             except BetarError as error:
                 log.warning("a demo peer does not answer: %s", error)
 
@@ -114,7 +121,7 @@ def _config(directory: Path) -> Config:
     return Config(data_dir=directory, listen=LISTEN, listen_explicit=True, mdns=False, dht=False, announce_interval=5.0)
 
 
-# In the child.
+# In the child process
 
 
 async def _market(folder: Path) -> None:
@@ -123,17 +130,18 @@ async def _market(folder: Path) -> None:
         nursery.start_soon(_until_input_ends, nursery.cancel_scope)
         first = ""
         for number in range(PEERS):
-            node = await stack.enter_async_context(open_peer(_config(folder / f"peer-{number}"), network=True))
+            peer = await stack.enter_async_context(open_peer(_config(folder / f"peer-{number}"), network=True))
             agents = [_agent(number, at) for at in range(random.randint(3, 6))]
-            await node.publish(agents)
-            await node.online.ready.wait()
-            address = node.online.addrs[0]
+            await peer.publish(agents)
+            await peer.session.ready.wait()
+            address = peer.session.addrs[0]
             if first:
-                await node.connect(first)
+                await peer.connect(first)
             first = first or address
             sys.stdout.write(f"{address}\n")
             sys.stdout.flush()
-            nursery.start_soon(_trade, node, number)
+            nursery.start_soon(_trade, peer, number)
+        freeze_garbage()
         await trio.sleep_forever()
 
 
@@ -144,21 +152,21 @@ async def _until_input_ends(scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _trade(node: Peer, number: int) -> None:
-    """What a seller does all day: a new agent now and then, other prices often, a removal at times."""
-    made = 100
+async def _trade(peer: Peer, number: int) -> None:
+    """Act as a seller: publish an agent now and then, change prices often, remove a listing at times."""
+    last = 100
     while True:
         await trio.sleep(random.expovariate(1 / 3.0) + 0.3)
-        own = [each for each in (await node.listings("state:mine")).listings if each.mine]
+        own = [item for item in (await peer.listings("state:mine")).listings if item.mine]
         dice = random.random()
-        if len(own) < 3 or (dice < 0.3 and len(own) < MOST_LISTINGS):
-            made += 1
-            await node.publish([_agent(number, made)])
+        if len(own) < 3 or (dice < 0.3 and len(own) < MAX_LISTINGS):
+            last += 1
+            await peer.publish([_agent(number, last)])
         elif dice < 0.8:
             item = random.choice(own)
-            await node.update(item.id, _other_price(item))
+            await peer.update(item.id, _other_price(item))
         elif len(own) > 3:
-            await node.delist(random.choice(own).id)
+            await peer.delist(random.choice(own).id)
 
 
 def _agent(number: int, at: int) -> ListingDraft:
@@ -177,7 +185,7 @@ def _other_price(item: Listing) -> ListingPatch:
 
 
 def main(folder: str, seed: str = "") -> None:
-    """The child: the folder to live in and, where its dice are to be fixed, a seed."""
+    """Run the child process in a folder; a seed fixes its random choices."""
     if seed:
         random.seed(seed)
     logs.configure("warning", "text", None)

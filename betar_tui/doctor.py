@@ -1,4 +1,4 @@
-"""What `betar-tui doctor` looks at, one finding a check. Nothing is printed, made, changed or repaired here."""
+"""The checks of `betar-tui doctor`, with one finding each. Nothing is printed, created or repaired here."""
 
 import contextlib
 import os
@@ -23,34 +23,34 @@ EARLIEST, DAY = 1_735_689_600.0, 86_400.0  # 2025-01-01
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: `state` is ok, note (no worry) or wrong; `advice` says what to do, if anything."""
+    """The result of a check: `state` is OK, INFO or ERROR; `advice` is the next step, if there is one."""
 
     check: str
     state: str
-    says: str
+    message: str
     advice: str = ""
 
 
 async def examine(config: Config) -> list[Finding]:
-    """Look at everything."""
-    client = ControlClient(config.control_socket)
+    """Run all checks."""
+    client = ControlClient(config.control_socket)  # type: ignore[abstract]
     found = [*_files(config), _clock()]
     try:
         status = await client.status()
     except NoRunningPeerError:
         found += await trio.to_thread.run_sync(_store, config)
-        found += [each for address in config.listen for each in _port(address, config.listen_explicit)]
+        found += [finding for address in config.listen for finding in _port(address, config.listen_explicit)]
         return [*found, Finding("peer", INFO, "none runs on this data directory", "start one with betar-tui --serve")]
     except ControlError as error:
         return [*found, Finding("peer", ERROR, str(error), "stop the peer and start it again; its log says more")]
-    held = f"the running peer holds {status.blocks} blocks; stop it to have the file checked"
+    store = f"the running peer holds {status.blocks} blocks; stop it to have the file checked"
     ports = [Finding("port", OK, f"the running peer listens on {address}") for address in status.addrs]
-    return [*found, Finding("store", OK, held), *ports, *_connectivity(config, status)]
+    return [*found, Finding("store", OK, store), *ports, *_connectivity(config, status)]
 
 
 def _files(config: Config) -> Iterator[Finding]:
-    places = (("data directory", config.data_dir, 0o022, "go-w"), ("identity key", config.key_file, 0o077, "go-rwx"))
-    for name, path, forbidden, change in places:
+    paths = (("data directory", config.data_dir, 0o022, "go-w"), ("identity key", config.key_file, 0o077, "go-rwx"))
+    for name, path, forbidden, change in paths:
         try:
             found = path.stat()
         except OSError as error:
@@ -81,7 +81,7 @@ def _store(config: Config) -> list[Finding]:
     try:
         lock.acquire()
         with contextlib.closing(open_store(path)) as store:
-            said = store.check()
+            result = store.check()
             height = Replica(store).height
             newest = max((row.at for row in store.log(1)), default=0.0)
     except StoreLockedError as error:
@@ -90,8 +90,8 @@ def _store(config: Config) -> list[Finding]:
         return [Finding("store", ERROR, str(error), advice)]
     finally:
         lock.release()
-    sound = (OK, "") if said == "ok" else (ERROR, advice)
-    found = [Finding("store", sound[0], f"{path}: {said}, height {height}", sound[1])]
+    message = f"{path}: {result}, height {height}"
+    found = [Finding("store", OK, message) if result == "ok" else Finding("store", ERROR, message, advice)]
     if newest > time.time() + DAY:
         found.append(Finding("clock", ERROR, "the store was written later than it is now", "set the clock"))
     return found
@@ -113,8 +113,8 @@ def _port(address: str, explicit: bool) -> Iterator[Finding]:
 
 
 def _connectivity(config: Config, status: Status) -> list[Finding]:
-    troubles = [Finding("service", ERROR, each, "the peer's log says more") for each in status.troubles]
+    troubles = [Finding("service", ERROR, trouble, "the peer's log says more") for trouble in status.troubles]
     peers = f"{status.peers} peer{'' if status.peers == 1 else 's'}"
-    heard = f"{peers}, {status.topic_peers} of them on the topic; {status.connectivity}"
+    text = f"{peers}, {status.topic_peers} of them on the topic; {status.connectivity}"
     state = OK if status.topic_peers else ERROR if config.bootstrap else INFO
-    return [*troubles, Finding("connectivity", state, heard, "betar-tui connect MULTIADDR, or start with --bootstrap")]
+    return [*troubles, Finding("connectivity", state, text, "betar-tui connect MULTIADDR, or start with --bootstrap")]

@@ -1,16 +1,16 @@
-"""The hierarchy of errors a caller may catch.
+"""The hierarchy of errors that a caller may catch.
 
-A message says what happened, to what, and what to do next: it is printed to people as it is, without a traceback.
-Anything that is not a `BetarError` is a defect of ours.
+A message states the problem, its object and the next step: it is printed as it is, without a traceback. An exception
+that is not a `BetarError` is a bug.
 """
 
 
 class BetarError(Exception):
-    """Base of every error that is somebody's to handle."""
+    """Base of all errors that a caller is expected to handle."""
 
 
 class UsageError(BetarError):
-    """A command was given arguments that do not go together."""
+    """The arguments of a command contradict each other."""
 
 
 class InterfaceError(BetarError):
@@ -18,7 +18,7 @@ class InterfaceError(BetarError):
 
 
 class OutputError(BetarError):
-    """What was to be printed cannot be."""
+    """The output cannot be written."""
 
 
 class ConfigError(UsageError):
@@ -30,7 +30,7 @@ class StoreError(BetarError):
 
 
 class StoreLockedError(StoreError):
-    """Another process holds the data directory. `pid` is that process, or 0 when it did not say."""
+    """Another process uses the data directory. `pid` is its process id, or 0 if unknown."""
 
     def __init__(self, message: str, pid: int = 0) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class StoreLockedError(StoreError):
 
 
 class DecodeError(BetarError):
-    """Bytes from outside are not what they claim to be; their sender is to blame."""
+    """Bytes from outside do not have the expected format; their sender is to blame."""
 
 
 class ListingError(BetarError):
@@ -54,11 +54,11 @@ class UnknownListingError(BetarError):
 
 
 class NotOwnerError(BetarError):
-    """The action is only for the listing's own seller."""
+    """The action is allowed only to the seller of the listing."""
 
 
 class FilterError(BetarError):
-    """A filter cannot be understood. `position` is where in the text, counted in characters from 0."""
+    """A filter cannot be parsed. `position` is the offset of the error in the text, in characters."""
 
     def __init__(self, message: str, position: int = 0) -> None:
         super().__init__(message)
@@ -70,12 +70,12 @@ class ArchiveError(BetarError):
 
 
 class NetworkError(BetarError):
-    """A peer cannot be reached or does not speak with us."""
+    """A peer cannot be reached, or refuses to speak with this one."""
 
 
 class ControlError(BetarError):
-    """The running peer of a data directory cannot be asked."""
+    """A request to the running peer of a data directory has failed."""
 
 
 class NoRunningPeerError(ControlError):
-    """The command needs a running peer and the data directory has none."""
+    """The command needs a running peer, and the data directory has none."""

@@ -1,4 +1,4 @@
-"""Logging of one process: where it goes and in which form. Other people's libraries stay quiet."""
+"""Logging of the process: destination, format and rate limit. The libraries in use are silenced."""
 
 import json
 import logging
@@ -17,13 +17,14 @@ log = logging.getLogger(__name__)
 
 FILE_NAME = "betar-tui.log"
 LINES_A_MINUTE = 120
+"""Maximum lines logged in a minute, by logger and level."""
 _NOISY = ("libp2p", "multiaddr", "async_service", "zeroconf", "aioquic", "quic", "httpx", "urllib3", "asyncio")
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-"""The form of a line of text."""
+"""The format of a line of text."""
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (Unix seconds), level, logger, message and, for errors, the traceback."""
+    """Formats a record as one line of JSON: time (Unix seconds), level, logger, message and, for errors, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
@@ -39,20 +40,19 @@ class JsonFormatter(logging.Formatter):
 
 
 class _LogFile(WatchedFileHandler):
-    """A log that cannot be written disturbs nothing of what it tells of, nor the screen."""
+    """A log file whose errors are ignored: a failing log must disturb neither the peer nor the screen."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
-        with suppress(OSError):  # of opening it again where it was moved away
+        with suppress(OSError):  # raised when a file that was moved away cannot be opened again
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Nobody to tell."""
+        """Ignored: a failing log must not raise."""
 
 
 class RateLimitFilter(logging.Filter):
-    """Lets through so many lines a minute of each logger and level, errors aside, and tells how many it left out: what other
-    peers do shows in the log, and must not fill the disk."""
+    """Limits the lines of each logger and level in a minute, except errors, so that peers cannot fill the disk."""
 
     def __init__(self, limit: int = LINES_A_MINUTE, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -78,8 +78,7 @@ class RateLimitFilter(logging.Filter):
 
 
 def configure(level: str, form: str, file: Path | None) -> None:
-    """Send this process's log to `file`, which may be moved away at any time, or to stderr. Raises ConfigError when the file
-    cannot be written."""
+    """Log to `file`, which may be moved away at any time, or to stderr. Raises ConfigError if it cannot be written."""
     try:
         handler = (
             _LogFile(file, encoding="utf-8", errors="backslashreplace") if file else logging.StreamHandler(sys.stderr)
@@ -87,7 +86,7 @@ def configure(level: str, form: str, file: Path | None) -> None:
     except OSError as error:
         raise ConfigError(f"cannot write the log {file}: {error.strerror}; choose another --log-file") from error
     handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(TEXT))
-    if level != "debug":  # who looks that closely wants to see all of it
+    if level != "debug":  # the debug level shows everything
         handler.addFilter(RateLimitFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -96,16 +95,15 @@ def configure(level: str, form: str, file: Path | None) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def make_room(file: Path, limit: int = 4 << 20) -> None:
-    """Put a log file of more than `limit` bytes aside, in the place of the one that was put aside before. One process at a
-    time; whoever writes to it goes on in a new one."""
-    with suppress(OSError):  # it grows on, and is tried again
+def rotate(file: Path, limit: int = 4 << 20) -> None:
+    """Rename a log file of more than `limit` bytes to *.1; its writer opens a new one. For one process at a time."""
+    with suppress(OSError):  # the file grows until the next attempt
         if file.stat().st_size > limit:
             file.replace(file.with_name(f"{file.name}.1"))
 
 
 def tail(file: Path, lines: int = 200, at_most: int = 64 << 10) -> list[str]:
-    """The last lines of a log file, oldest first; none where there is no file. Raises OSError."""
+    """The last lines of a log file, oldest first; empty if there is no file. Raises OSError."""
     try:
         with file.open("rb") as log:
             log.seek(max(0, log.seek(0, 2) - at_most))

@@ -1,4 +1,4 @@
-"""What commands print: JSON documents, tables for people, and complaints. Text from the network is made safe first."""
+"""The output of commands: JSON documents, tables, and errors. Text from the network is neutralised first."""
 
 import json
 import os
@@ -10,37 +10,24 @@ from rich.cells import cell_len
 
 from betar_tui.control.wire import plain
 from betar_tui.errors import OutputError
+from betar_tui.market.fields import STORED
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
 
-LISTING_FIELDS = (
-    "id",
-    "name",
-    "price",
-    "metadata",
-    "seller_id",
-    "addrs",
-    "protocols",
-    "timestamp",
-    "token_id",
-    "provenance",
-    "mine",
-    "cid",
-    "height",
-)
+LISTING_FIELDS = (*(field.name for field in STORED), "provenance", "mine", "cid", "height")
 """The keys of a listing in JSON."""
 
 
 def print_json(value: object, *, pretty: bool = False) -> None:
-    """One JSON document, in ASCII: whatever a peer wrote, it is valid, and a terminal that it ends up on only shows it.
+    """Print one JSON document in ASCII, valid and safe for a terminal with any text of a peer.
 
-    Like all that prints here, raises OutputError, and BrokenPipeError where the reader has left.
+    Like all functions that print to stdout, raises OutputError, and BrokenPipeError if the reader has gone.
     """
     _write(json.dumps(plain(value), ensure_ascii=True, allow_nan=False, indent=2 if pretty else None) + "\n")
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns as wide as their content, the last one whole, so that an id in it can be copied."""
+    """Print columns as wide as their content; the last one is never cut, so that an id in it can be copied."""
     last = len(head) - 1
     safe = (tuple(neutralise(str(cell), 0 if i == last else 60) for i, cell in enumerate(row)) for row in rows)
     lines = [tuple(head), *safe]
@@ -51,13 +38,13 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
-    """One "name: value" a line."""
+    """Print a line "name: value" for each field."""
     for name, value in plain(fields).items():
         _write(f"{name}: {neutralise(_shown(value))}\n")
 
 
 def _shown(value: object) -> str:
-    """A value for a person; what has parts stays JSON."""
+    """A value for a person; mappings stay JSON."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -68,7 +55,7 @@ def _shown(value: object) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it, in its two largest units: 2m 48s."""
+    """A duration in its two largest units: 2m 48s."""
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     day, hour = divmod(hours, 24)
@@ -78,12 +65,12 @@ def duration(seconds: float) -> str:
 
 
 def say(text: str) -> None:
-    """One line for a person."""
+    """Print one line."""
     _write(neutralise(text) + "\n")
 
 
 def complain(text: str) -> None:
-    """One line on stderr: what, why, what to try. Where there is none, nobody is told."""
+    """Print one line on stderr, if there is one: the problem, its cause, and what to try."""
     if sys.stderr is None:
         return
     sys.stderr.write(f"betar-tui: {neutralise(text)}\n")
@@ -93,12 +80,12 @@ def complain(text: str) -> None:
 def listing_json(listing: Listing) -> dict[str, object]:
     """A listing with the keys that scripts rely on."""
     values = {name: getattr(listing, name) for name in LISTING_FIELDS}
-    return {name: list(each) if isinstance(each, tuple) else each for name, each in values.items()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def hang_up() -> None:
-    """Whoever read stdout has left: what is still to be flushed goes nowhere."""
-    with suppress(AttributeError, OSError, ValueError):  # there is none, or it is no file
+def discard_stdout() -> None:
+    """Send stdout, whose reader has gone, to /dev/null, so that the flush at exit does not fail."""
+    with suppress(AttributeError, OSError, ValueError):  # stdout is missing or is not a file
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
@@ -113,5 +100,5 @@ def _write(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        hang_up()  # or it is tried again at the end, and complained of once more
+        discard_stdout()  # else the flush at exit fails with the same error
         raise OutputError(f"the output cannot be written: {error}") from error

@@ -1,9 +1,8 @@
-"""Background services that outlive their own mistakes.
+"""Background services that are restarted when they fail.
 
-A service is an async function that normally never returns. When it raises, the error is logged, the service is
-started again after a growing pause, and meanwhile `troubles()` says so in words for a person. Cancellation passes
-through untouched, and so does a store that stays broken: without it nothing here makes sense. This file knows nothing of
-the network.
+A service is an async function that normally never returns. When it raises, the error is logged, the service is started
+again after a growing pause, and `troubles()` reports it meanwhile. Cancellation passes through, and so does a StoreError
+that restarts do not cure: a peer is useless without its store.
 """
 
 from __future__ import annotations
@@ -17,10 +16,12 @@ from betar_tui.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-CALM = 60.0  # seconds a restarted service must run before its past failures are forgotten
-STORE_FAILURES = 5  # so many in a row, without a calm minute between them, and the store is broken
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds until a service that failed is started again: at first, and at most."""
+CALM = 60.0
+"""Seconds that a restarted service must run before its past failures are forgotten."""
+STORE_FAILURES = 5
+"""Number of StoreErrors, without `CALM` seconds between two of them, after which the store counts as broken."""
 
 
 class Supervisor:
@@ -41,11 +42,11 @@ class Supervisor:
         self._nursery.start_soon(self._run_once, name, job, name=name)
 
     def report(self, name: str, what: str) -> None:
-        """Show a trouble that somebody else found, until it was not seen for a while."""
+        """Show a trouble that was found outside the services, until it has not been reported for `CALM` seconds."""
         self._troubles[name] = what, trio.current_time() + CALM
 
     def troubles(self) -> tuple[str, ...]:
-        """What does not work at the moment, one sentence each."""
+        """The troubles of now, one sentence each."""
         now = trio.current_time()
         self._troubles = {name: (what, until) for name, (what, until) in self._troubles.items() if until > now}
         return tuple(f"{name}: {what}" for name, (what, _) in self._troubles.items())

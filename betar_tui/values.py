@@ -1,6 +1,6 @@
-"""Plain values that one room observes and another shows, though neither may import the other.
+"""Values that `p2p` and `sync` produce and `market.marketplace` passes on to the interface and to scripts.
 
-`p2p` and `sync` fill them in, `market.marketplace` passes them on to the interface and to scripts.
+They are defined here because those packages may not import each other.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class PeerInfo:
     """One connected peer.
 
-    `addrs` are the multiaddrs it says it listens on, each ending in /p2p/<peer id>, or the remote address while it has not
-    said. `direction` is "in" or "out". `latency_ms` is the round trip of the last ping, None before the first.
+    `addrs` are the multiaddrs it claims to listen on, each ending in /p2p/<peer id>, or the remote address until it has sent
+    them. `direction` is "in" or "out". `latency_ms` is the round trip of the last ping, None before the first.
     `connected_since` is in Unix seconds. `bytes_in` and `bytes_out` went over its open connections.
     """
 

@@ -1,4 +1,4 @@
-"""From SVGs to PNGs and a GIF, with whatever of the tools for it is on this machine."""
+"""From SVGs to PNGs and a GIF, with the tools that are installed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SHORT, LONG = 90, 350
-"""Hundredths of a second that a frame of the GIF stays, and the last one."""
+"""Hundredths of a second for a frame of the GIF, and for the last one."""
 
 
 class Images:
-    """The converters that were found; `say_missing` tells of the others."""
+    """The converters that are installed; `say_missing` names the others."""
 
     def __init__(self) -> None:
         self.rsvg = shutil.which("rsvg-convert")
@@ -23,7 +23,7 @@ class Images:
         self.pillow = importlib.util.find_spec("PIL") is not None
 
     def say_missing(self) -> None:
-        """Say what cannot be made, and what would help."""
+        """Name the images that cannot be made, and the packages to install."""
         if not self.rsvg:
             sys.stderr.write(
                 "no rsvg-convert: only SVGs are made (Debian: apt-get install librsvg2-bin fonts-dejavu)\n"
@@ -34,7 +34,7 @@ class Images:
             )
 
     def png(self, svg: Path, width: int) -> Path | None:
-        """The PNG beside an SVG, with a palette where ImageMagick is there."""
+        """Make the PNG of an SVG, next to it; with a palette if ImageMagick is installed."""
         if not self.rsvg:
             return None
         png = svg.with_suffix(".png")
@@ -44,9 +44,9 @@ class Images:
         return png
 
     def pngs(self, svgs: Sequence[tuple[Path, int]]) -> list[Path]:
-        """Many of them, side by side, in the order of the SVGs."""
+        """Make the PNGs of many SVGs in parallel, in their order."""
         with ThreadPoolExecutor() as pool:
-            return [png for png in pool.map(lambda each: self.png(*each), svgs) if png]
+            return [png for png in pool.map(lambda svg: self.png(*svg), svgs) if png]
 
     def gif(self, frames: Sequence[Path], target: Path) -> bool:
         """An animation of PNGs of one size; whether it could be made."""
@@ -62,7 +62,7 @@ class Images:
 
 
 def _magick() -> str | None:
-    """ImageMagick under either of its names, if it is what answers to it."""
+    """The path of ImageMagick, under either of its names; another program may have the second one."""
     for name in ("magick", "convert"):
         path = shutil.which(name)
         if (

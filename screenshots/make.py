@@ -1,8 +1,8 @@
 """Pictures of every screen: `python screenshots/make.py [DIRECTORY]`, from the root of the repository.
 
-Drives the real app on the demo market: a node of our own on a throw-away directory and five real peers in a child
-process, over loopback. Writes an SVG and a PNG for each screen, size and theme, and a GIF of the main path; it says
-which it has to leave out for want of a tool. Look at the pictures: nobody else does.
+Drives the real app on the demo market: an own peer on a temporary directory and five real peers in a child process,
+over loopback. Writes an SVG and a PNG for each screen, size and theme, and a GIF of the main path; names those it
+cannot make for lack of a tool. No test compares these pictures: look at them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def save(ui: Ui, path: Path) -> Path:
     svg = ui.app.export_screenshot()
     # Without it some converters swallow the spaces between columns.
     svg = svg.replace("<text ", '<text xml:space="preserve" ')
-    # They also ignore how long a text is to be: at this size DejaVu Sans Mono is as wide as a cell, and borders meet.
+    # They also ignore the length of a text: at this size DejaVu Sans Mono is as wide as a cell, and borders meet.
     path.write_text(svg.replace("font-size: 20px", "font-size: 20.265px"))
     return path
 
@@ -58,7 +58,7 @@ async def film(ui: Ui, scratch: Path) -> list[Path]:
 
 
 async def pictures(ui: Ui, folder: Path) -> list[tuple[Path, int]]:
-    """Every screen in each size and theme: the SVGs, and how wide their PNGs are to be."""
+    """Save every screen in each size and theme: the SVGs, each with the width of its PNG."""
     made = []
     for size, (width, height) in SIZES.items():
         await home(ui)
@@ -97,8 +97,8 @@ async def run(folder: Path, images: Images) -> None:
     with tempfile.TemporaryDirectory(prefix="betar-tui-pictures-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         logs.configure("info", "text", scratch / "betar-tui.log")
-        async with demo_market(scratch, seed=SEED) as node, trio_asyncio.open_loop():
-            await trio_asyncio.aio_as_trio(session)(node, scratch, work)
+        async with demo_market(scratch, seed=SEED) as peer, trio_asyncio.open_loop():
+            await trio_asyncio.aio_as_trio(session)(peer, scratch, work)
         images.pngs(svgs)
         images.gif(images.pngs([(svg, GIF_WIDTH) for svg in frames]), folder / "main-path.gif")
 

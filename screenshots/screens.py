@@ -1,4 +1,4 @@
-"""How to get to each screen with the keys a person has, and the way of the GIF. Waits for conditions, never blindly."""
+"""The keys that lead to each screen, and the path of the GIF. It waits for conditions, never for a fixed time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def home(ui: Ui) -> None:
 
 
 async def ready(ui: Ui) -> None:
-    """A market worth a picture: listings, a changed price, listings of our own that others have, branches."""
+    """A market worth a picture: listings, a changed price, own listings that others have, branches."""
     model = ui.app.model
     for draft in OWN:
         model.stored(await ui.app.bridge.publish(draft))
@@ -47,14 +47,14 @@ def _merge(ui: Ui) -> int | None:
 
 
 async def settled(ui: Ui) -> None:
-    """The listing in sight is told in full."""
+    """Wait until the listing in sight is shown in full."""
     for view in ui.app.screen.query(DetailView):
         if view.display and view.size.height:
-            await ui.until(lambda view=view: _told(view), "the listing in full", 10)  # type: ignore[misc]
+            await ui.until(lambda view=view: _is_complete(view), "the listing in full", 10)  # type: ignore[misc]
     await ui.pilot.pause()
 
 
-def _told(view: Any) -> bool:
+def _is_complete(view: Any) -> bool:
     return view._detail is not None and view._detail.listing.id == view.listing_id
 
 
@@ -97,7 +97,7 @@ async def log(ui: Ui) -> None:
 
 
 async def form(ui: Ui) -> None:
-    """The form with a name, a price that is none, and what is wrong with it."""
+    """The form with a name, an invalid price and its problem."""
     await ui.press("n")
     for name, text in (("name", "swift-ocr-12"), ("price", "cheap")):
         field = ui.app.screen.query_one(f"#field-{name}")
@@ -164,11 +164,11 @@ async def _publish(ui: Ui, frame: Callable[[], None]) -> None:
 
 
 async def _delist(ui: Ui, frame: Callable[[], None]) -> None:
-    """Remove it again; it is the only one of ours."""
+    """Remove it again; it is the only own listing by then."""
     await ui.press("d")
     frame()
     await ui.press("y")
-    await ui.until(lambda: not any(each.mine for each in ui.app.model.index), "the listing gone", 10)
+    await ui.until(lambda: not any(listing.mine for listing in ui.app.model.index), "the listing gone", 10)
     frame()
     await home(ui)
     frame()

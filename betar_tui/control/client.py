@@ -1,43 +1,28 @@
 """The client's side of the control socket: a `Marketplace` that another process runs."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import trio
 
-from betar_tui.control.methods import METHODS, joined
+from betar_tui.control.parts import joined, part_type
 from betar_tui.control.wire import EVENTS, line, lines, plain, raise_plain, typed
 from betar_tui.errors import ControlError, NoRunningPeerError
-from betar_tui.market.marketplace import (
-    DagNodeInfo,
-    DelistReceipt,
-    DeltaInfo,
-    Event,
-    Exported,
-    HeadInfo,
-    Imported,
-    ListingDetail,
-    ListingDraft,
-    ListingPage,
-    ListingPatch,
-    Notice,
-    PeerInfo,
-    Receipt,
-    Status,
-)
+from betar_tui.market.calls import Call, ForwardedCalls
+from betar_tui.market.marketplace import Event, Notice
 
 _BUFFER = 1024
 _ATTACHED = "Attached to the peer that runs on this data directory; it goes on when you leave"
 
 
-class ControlClient:
-    """Calls the peer that listens at `path`; each call is a connection of its own, so a restarted peer is found again.
+class ControlClient(ForwardedCalls):
+    """The marketplace of the peer that listens at `path`. Each call opens a connection, so a restarted peer is found again.
 
-    Besides what `Marketplace` says, every call raises NoRunningPeerError when nobody listens, and ControlError when
-    the peer leaves in the middle.
+    In addition to the errors of `Marketplace`, every call raises NoRunningPeerError if no peer listens, and ControlError if
+    the peer stops before it has answered.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,73 +36,9 @@ class ControlClient:
         except NoRunningPeerError:
             return False
 
-    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
-        """See `Marketplace`."""
-        return await self._call("listings", query=query, sort=sort, limit=limit)  # type: ignore[no-any-return]
-
-    async def show(self, listing_id: str) -> ListingDetail:
-        """See `Marketplace`."""
-        return await self._call("show", listing_id=listing_id)  # type: ignore[no-any-return]
-
-    async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
-        """See `Marketplace`."""
-        return await self._call("publish", drafts=tuple(drafts))  # type: ignore[no-any-return]
-
-    async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
-        """See `Marketplace`."""
-        return await self._call("update", listing_id=listing_id, patch=patch)  # type: ignore[no-any-return]
-
-    async def delist(self, listing_id: str) -> DelistReceipt:
-        """See `Marketplace`."""
-        return await self._call("delist", listing_id=listing_id)  # type: ignore[no-any-return]
-
-    async def status(self) -> Status:
-        """See `Marketplace`."""
-        return await self._call("status")  # type: ignore[no-any-return]
-
-    async def peers(self) -> tuple[PeerInfo, ...]:
-        """See `Marketplace`."""
-        return await self._call("peers")  # type: ignore[no-any-return]
-
-    async def connect(self, address: str) -> PeerInfo:
-        """See `Marketplace`."""
-        return await self._call("connect", address=address)  # type: ignore[no-any-return]
-
-    async def disconnect(self, peer_id: str) -> None:
-        """See `Marketplace`."""
-        await self._call("disconnect", peer_id=peer_id)
-
-    async def choose_dialect(self, dialect: str) -> None:
-        """See `Marketplace`."""
-        await self._call("choose_dialect", dialect=dialect)
-
-    async def hold_sync(self, held: bool) -> None:
-        """See `Marketplace`."""
-        await self._call("hold_sync", held=held)
-
-    async def heads(self) -> tuple[HeadInfo, ...]:
-        """See `Marketplace`."""
-        return await self._call("heads")  # type: ignore[no-any-return]
-
-    async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
-        """See `Marketplace`."""
-        return await self._call("dag", limit=limit)  # type: ignore[no-any-return]
-
-    async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
-        """See `Marketplace`."""
-        return await self._call("log", limit=limit)  # type: ignore[no-any-return]
-
-    async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
-        """See `Marketplace`."""
-        return await self._call("export_car", path=path, heads=tuple(heads))  # type: ignore[no-any-return]
-
-    async def import_car(self, path: str) -> Imported:
-        """See `Marketplace`."""
-        return await self._call("import_car", path=path)  # type: ignore[no-any-return]
-
     @asynccontextmanager
     async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
-        """See `Marketplace`. The first event says that the peer is another process. The channel ends when the peer does."""
+        """See `Marketplace`. The first event says that the peer is another process; the channel ends when the peer stops."""
         async with await self._connect() as stream:
             messages = lines(stream)
             answer = None
@@ -125,7 +46,7 @@ class ControlClient:
                 await stream.send_all(line({"jsonrpc": "2.0", "id": 1, "method": "events"}))
                 answer = await anext(messages, None)
             if answer is None:
-                raise ControlError("the peer left before it told of anything; see its log, then start it again")
+                raise ControlError("the peer left before it sent an event; see its log, then start it again")
             async with trio.open_nursery() as nursery:
                 send, receive = trio.open_memory_channel[Event](_BUFFER)
                 send.send_nowait(Notice("info", _ATTACHED, time.time()))
@@ -134,24 +55,24 @@ class ControlClient:
                     yield receive
                 nursery.cancel_scope.cancel()
 
-    async def _call(self, name: str, **arguments: object) -> Any:
-        method = METHODS[name]
-        request = {"jsonrpc": "2.0", "id": 1, "method": name, "params": plain(arguments, strict=True)}
+    async def _call(self, call: Call, *args: Any, **kwargs: Any) -> Any:
+        params = plain(call.arguments(*args, **kwargs), strict=True)
+        request = {"jsonrpc": "2.0", "id": 1, "method": call.name, "params": params}
         response = None
-        parts = []
+        parts, part = [], part_type(call.result)
         async with await self._connect() as stream:
             with suppress(trio.BrokenResourceError):
                 await stream.send_all(line(request))
                 async for response in lines(stream):
                     if "part" not in response:
                         break
-                    parts.append(await trio.to_thread.run_sync(typed, method.part or method.result, response["part"]))
+                    parts.append(await trio.to_thread.run_sync(typed, part, response["part"]))
                     response = None
         if response is None:
-            raise ControlError(f"the peer left before it answered {name}; see its log, then start it again")
+            raise ControlError(f"the peer left before it answered {call.name}; see its log, then start it again")
         if "error" in response:
             raise_plain(response["error"])
-        return joined(parts, typed(method.result, response.get("result")))
+        return joined(parts, typed(call.result, response.get("result")))
 
     async def _connect(self) -> trio.SocketStream:
         try:

@@ -12,9 +12,10 @@ from typing import Any
 
 import trio
 
-from betar_tui.control.methods import METHODS, cut
+from betar_tui.control.parts import cut
 from betar_tui.control.wire import error_to_plain, line, lines, plain, typed
 from betar_tui.errors import BetarError, ControlError
+from betar_tui.market.calls import CALLS
 from betar_tui.market.marketplace import Event, Marketplace, Missed
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,10 @@ BACKLOG = 64
 
 
 async def serve_control(marketplace: Marketplace, path: Path, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """Answer calls on the socket at `path` until cancelled. The caller holds the data directory's lock, so an old
-    socket there is nobody's. Raises ControlError when the socket cannot be made."""
+    """Answer calls on the socket at `path` until cancelled. Raises ControlError when the socket cannot be made.
+
+    The caller holds the lock of the data directory, so an older socket there is a leftover and is replaced.
+    """
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(_listen(path)))
     try:
         async with listener, trio.open_nursery() as nursery:
@@ -55,7 +58,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
-    """One connection: its calls, one after the other. Whatever happens in it ends this connection only."""
+    """Answer the calls of one connection, one after the other. A failure ends this connection only."""
     try:
         try:
             async for request in lines(stream):
@@ -74,18 +77,18 @@ async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
 
 
 async def _answer(request: dict[str, Any], marketplace: Marketplace) -> AsyncGenerator[bytes, None]:
-    """The messages that answer one call. A defect of ours is logged and answered, and ends nothing.
+    """The messages that answer one call. A bug in it is logged and answered like any error.
 
-    Making the JSON of a hundred thousand listings takes seconds: it is done in parts, in a worker thread.
+    Encoding a hundred thousand listings as JSON takes seconds: it is done in parts, in a worker thread.
     """
     head: dict[str, object] = {"jsonrpc": "2.0", "id": request.get("id")}
     try:
         name = str(request.get("method"))
-        method = METHODS.get(name)
+        call = CALLS.get(name)
         given = request.get("params") or {}
-        if method is None or not isinstance(given, dict) or given.keys() - method.parameters.keys():
+        if call is None or not isinstance(given, dict) or given.keys() - call.parameters.keys():
             raise ControlError(f"the running peer knows no call {name} of this form; is it another version?")
-        arguments = {key: typed(method.parameters[key], value) for key, value in given.items()}
+        arguments = {key: typed(call.parameters[key], value) for key, value in given.items()}
         parts, rest = cut(await getattr(marketplace, name)(**arguments))
         for part in parts:
             yield await trio.to_thread.run_sync(_message, head, "part", part)
@@ -103,7 +106,7 @@ def _message(head: dict[str, object], name: str, value: object) -> bytes:
 
 
 async def _stream_events(stream: trio.SocketStream, marketplace: Marketplace) -> None:
-    """Send events until the client leaves, which only its end of the stream tells."""
+    """Send events until the client closes its end of the stream."""
     async with trio.open_nursery() as nursery, marketplace.events() as events:
         await stream.send_all(line({"jsonrpc": "2.0", "result": "subscribed"}))
 
@@ -117,9 +120,9 @@ async def _stream_events(stream: trio.SocketStream, marketplace: Marketplace) ->
 
 
 def _event(event: Event) -> bytes:
-    """An event's message; one that cannot be told counts as missed, so that the client loads the state again."""
+    """The message of an event. One that cannot be encoded counts as missed, so that the client loads the state again."""
     try:
         return line({"event": type(event).__name__, "data": plain(event)})
     except Exception:
-        log.exception("control: an event cannot be told")
+        log.exception("control: an event cannot be encoded")
         return line({"event": Missed.__name__, "data": plain(Missed(1))})

@@ -19,31 +19,23 @@ from betar_tui.market import marketplace
 T = TypeVar("T")
 
 MAX_LINE = 64 << 20
-"""The longest line that is read, in bytes. Answers come in parts of `methods.PART` things each; publishing a hundred
-thousand listings at once still fits."""
+"""Maximum bytes of a line that is read. Publishing a hundred thousand listings at once fits; long answers come in parts."""
 
 MAX_DEPTH = 64
-"""How deep values may nest; what lies deeper, which no honest listing has, travels as "…"."""
+"""Maximum depth of nested values. Deeper ones, which no honest listing has, are replaced by "…"."""
 
-EVENTS: Mapping[str, type] = {
-    each.__name__: each
-    for each in (
-        marketplace.Change,
-        marketplace.StatusChanged,
-        marketplace.Seen,
-        marketplace.Notice,
-        marketplace.Missed,
-    )
-}
+EVENTS: Mapping[str, type] = {kind.__name__: kind for kind in get_args(marketplace.Event)}
+"""The events by name."""
+
 _ERRORS: Mapping[str, type[BetarError]] = {
     name: each for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, BetarError)
 }
 
 
 def plain(value: object, *, strict: bool = False, depth: int = 0) -> Any:
-    """A dataclass, or a sequence of them, as plain JSON values. What JSON has no form for, an infinite number, is None.
+    """A dataclass, or a sequence of them, as plain JSON values. An infinite number, which JSON lacks, becomes None.
 
-    Where something would be lost, `strict` raises ListingError instead.
+    With `strict`, raises ListingError where something would be lost.
     """
     if isinstance(value, str):
         return str(value) if isinstance(value, StrEnum) else value
@@ -68,7 +60,7 @@ def _lost(left: T, why: str, strict: bool) -> T:
 
 
 def typed(hint: Any, value: Any) -> Any:
-    """The value that `plain` made, as what `hint` says. Raises ControlError where it does not fit."""
+    """The inverse of `plain`: the value as an instance of `hint`. Raises ControlError where it does not fit."""
     origin = get_origin(hint)
     if hint in (Any, object) or value is None:
         return value
@@ -76,7 +68,7 @@ def typed(hint: Any, value: Any) -> Any:
         return _one_of(get_args(hint), value)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, Mapping) or value.keys() - _hints(hint).keys():
-            raise ControlError(f"{value!r} is no {hint.__name__}; do both sides run the same version?")
+            raise ControlError(f"{value!r} is not a {hint.__name__}; do both sides run the same version?")
         try:
             return hint(**{name: typed(_hints(hint)[name], each) for name, each in value.items()})
         except TypeError as error:
@@ -92,7 +84,7 @@ def typed(hint: Any, value: Any) -> Any:
         return float(value)
     expected = Mapping if origin in (Mapping, dict) else hint
     if not isinstance(value, expected):
-        raise ControlError(f"{value!r} is no {getattr(hint, '__name__', hint)}; do both sides run the same version?")
+        raise ControlError(f"{value!r} is not a {getattr(hint, '__name__', hint)}; do both sides run the same version?")
     return value
 
 
@@ -111,12 +103,12 @@ def raise_plain(error: Mapping[str, Any]) -> typing.NoReturn:
 
 
 def line(message: Mapping[str, object]) -> bytes:
-    """One message as it goes over the socket. Text may hold half characters, which only survive as ASCII."""
+    """One message as it is sent. Text may contain lone surrogates, which only survive as ASCII escapes."""
     return json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
 async def lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[dict[str, Any]]:
-    """The messages of a stream until it ends. Raises ControlError for what is none."""
+    """The messages of a stream until it ends. Raises ControlError for a line that is not a message."""
     buffer = bytearray()
     searched = 0
     while True:
@@ -142,7 +134,7 @@ def _message(raw: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ControlError(f"a message on the control socket is not JSON: {error}") from error
     if not isinstance(message, dict):
-        raise ControlError("a message on the control socket is no object")
+        raise ControlError("a message on the control socket is not an object")
     return message
 
 

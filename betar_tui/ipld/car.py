@@ -1,10 +1,10 @@
-"""CARv1: blocks in a row, as files and as what a dagsync stream carries. No I/O: bytes in, sections out.
+"""CARv1: a sequence of blocks, in a file or on a dagsync stream. No I/O: bytes in, sections out.
 
-    varint | DAG-CBOR {roots: [CID …], version: 1}      then, again and again,      varint | CID | block
+    varint | DAG-CBOR {roots: [CID …], version: 1}      then any number of      varint | CID | block
 
-A section of length 0 cannot be a block: dagsync ends its CAR with one, and in a file it is padding that is passed over.
-The reader is strict about what it understands: CIDv1 of dag-pb or raw blocks under sha2-256, and CIDv0. It does not verify
-hashes; whoever uses a block does.
+A section of length 0 cannot be a block: dagsync ends its CAR with one, and in a file it is padding, which is skipped.
+The reader accepts only CIDv1 of dag-pb or raw blocks under sha2-256, and CIDv0. It does not verify hashes: its caller
+does.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,40 +26,43 @@ _VARINT = 10
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One block under the 36-byte CID that the archive gives it, not yet verified."""
+    """One block and the 36-byte CID that the archive gives it, not yet verified."""
 
     cid: bytes
     data: bytes
 
 
-def link(name: bytes) -> cbor2.CBORTag:
-    """A CID as DAG-CBOR has it."""
-    return cbor2.CBORTag(LINK_TAG, b"\x00" + name)
+def link(cid: bytes) -> cbor2.CBORTag:
+    """The DAG-CBOR link of a CID."""
+    return cbor2.CBORTag(LINK_TAG, b"\x00" + cid)
 
 
 def unlink(value: object) -> bytes:
     """The 36-byte CID of a DAG-CBOR link. Raises DecodeError."""
     if not isinstance(value, Link):
-        raise DecodeError("a list of CIDs holds something else")
+        raise DecodeError("a list of CIDs contains something else")
     if value.value[:1] != b"\x00":
         raise DecodeError("a DAG-CBOR link does not start with the identity base")
     return _any_cid(value.value[1:])
 
 
 def encode_header(roots: Sequence[bytes]) -> bytes:
-    """The head of an archive with these 36-byte CIDs as its roots."""
-    body = cbor2.dumps({"roots": [link(name) for name in roots], "version": 1})
+    """The header of an archive with these 36-byte CIDs as its roots."""
+    body = cbor2.dumps({"roots": [link(cid) for cid in roots], "version": 1})
     return write_varint(len(body)) + body
 
 
-def encode_section(name: bytes, block: bytes) -> bytes:
-    """One block."""
-    return write_varint(len(name) + len(block)) + name + block
+def encode_section(cid: bytes, block: bytes) -> bytes:
+    """The section of one block."""
+    return write_varint(len(cid) + len(block)) + cid + block
 
 
 class CarReader:
-    """Takes an archive in pieces of any size. `roots` is None until the header is complete; `ended` tells that a
-    section of length 0 came; `rest` is what followed it."""
+    """Reads an archive from pieces of any size.
+
+    `roots` is None until the header is complete. With `stop_at_end`, `ended` says that a section of length 0 came, and
+    `rest` is what followed it.
+    """
 
     def __init__(self, *, stop_at_end: bool) -> None:
         self._buffer = b""
@@ -69,7 +72,7 @@ class CarReader:
 
     @property
     def rest(self) -> bytes:
-        """Bytes taken in and not yet understood."""
+        """Bytes that were fed and not yet read."""
         return self._buffer
 
     def feed(self, piece: bytes) -> Iterator[Section]:
@@ -100,7 +103,7 @@ class CarReader:
 
 
 def _length(buffer: bytes, pos: int) -> tuple[int, int]:
-    """A varint at `pos` and the position behind it, which is -1 while it is not all there."""
+    """A varint at `pos` and the position behind it, -1 while the varint is incomplete."""
     end = len(buffer)
     if pos >= end:
         return 0, -1
@@ -116,22 +119,22 @@ def _roots(raw: bytes) -> tuple[bytes, ...]:
     header = load_map(raw)
     roots = header.get("roots")
     if header.get("version") != 1 or not isinstance(roots, list):
-        raise DecodeError("the archive is no CARv1; convert it first")
+        raise DecodeError("the archive is not CARv1; convert it first")
     return tuple(unlink(each) for each in roots)
 
 
 def _section(buffer: bytes, start: int, end: int) -> Section:
     if buffer.startswith(cids.DAG_PB, start) or buffer.startswith(cids.RAW, start):
         split = start + cids.LENGTH
-        name = buffer[start:split]
+        cid = buffer[start:split]
     elif buffer.startswith(cids.MULTIHASH, start):
         split = start + 34
-        name = cids.DAG_PB + buffer[start + 2 : split]
+        cid = cids.DAG_PB + buffer[start + 2 : split]
     else:
         raise DecodeError("the archive has a block that is neither dag-pb nor raw under sha2-256")
     if split > end:
         raise DecodeError("the archive has a part too short for a CID")
-    return Section(name, buffer[split:end])
+    return Section(cid, buffer[split:end])
 
 
 def _any_cid(raw: bytes) -> bytes:

@@ -1,8 +1,8 @@
-"""Content identifiers, as raw bytes inside and as strings at the edges.
+"""Content identifiers: raw bytes inside the program, strings at its edges.
 
 Every block of the Merkle-DAG is dag-pb under sha2-256, so its CID is always the same four bytes and a 32-byte digest.
-A CIDv0 names the same block and is turned into CIDv1 where it comes in. General CIDs (files a listing points at) are
-left to `multiformats`, which takes twenty times as long.
+A CIDv0 identifies the same block and becomes a CIDv1 where it comes in. CIDs of other kinds, of files that a listing
+points at, are left to `multiformats`, which takes twenty times as long.
 """
 
 import base64
@@ -12,9 +12,9 @@ from functools import lru_cache
 from betar_tui.errors import DecodeError
 
 DAG_PB = b"\x01\x70\x12\x20"
-"""CIDv1, dag-pb, sha2-256, 32 bytes: what stands before the digest."""
+"""The four bytes before the digest: CIDv1, dag-pb, sha2-256, 32 bytes."""
 RAW = b"\x01\x55\x12\x20"
-"""The same for raw leaves, which only UnixFS files have."""
+"""The same for a raw leaf, which only UnixFS files have."""
 MULTIHASH = b"\x12\x20"
 LENGTH = 36
 
@@ -33,7 +33,7 @@ def of_raw(block: bytes) -> bytes:
 
 
 def normalise(raw: bytes) -> bytes:
-    """A binary CIDv1 or CIDv0 of a dag-pb block as 36 bytes. Raises DecodeError for every other kind."""
+    """A binary CIDv1 or CIDv0 of a dag-pb block as 36 bytes. Raises DecodeError for any other CID."""
     if len(raw) == LENGTH and raw.startswith(DAG_PB):
         return raw
     if len(raw) == 34 and raw.startswith(MULTIHASH):
@@ -42,7 +42,7 @@ def normalise(raw: bytes) -> bytes:
 
 
 def leading(raw: bytes) -> bytes:
-    """The CID that `raw` begins with, as 36 bytes: Go passes over what follows the CID in a link. Raises DecodeError."""
+    """The CID at the start of `raw`, as 36 bytes: Go ignores bytes behind the CID in a link. Raises DecodeError."""
     return normalise(raw[:LENGTH] if raw.startswith(DAG_PB) else raw[:34])
 
 
@@ -50,13 +50,13 @@ _V0_PREFIX = b"\x00\x70" + MULTIHASH
 
 
 def is_supported(cid: bytes) -> bool:
-    """Whether blocks of this CID can be fetched and verified: CIDv1 of dag-pb or raw (36 bytes), or CIDv0 (34 bytes)."""
+    """Whether blocks of this CID can be fetched and verified: a CIDv1 of dag-pb or raw, or a CIDv0."""
     return (len(cid) == LENGTH and cid[:4] in (DAG_PB, RAW)) or (len(cid) == 34 and cid[:2] == MULTIHASH)
 
 
 def of_prefixed(prefix: bytes, data: bytes) -> bytes:
-    """The CID of a block that Bitswap sent with `prefix` (version, codec, hash function, hash length). Raises DecodeError
-    for an unsupported prefix."""
+    """The CID of a block that Bitswap sent with `prefix` (version, codec, hash function, hash length). Raises
+    DecodeError for an unsupported prefix."""
     if prefix in (DAG_PB, RAW):
         return prefix + hashlib.sha256(data).digest()
     if prefix in (_V0_PREFIX, MULTIHASH):
@@ -70,8 +70,8 @@ def prefix_of(cid: bytes) -> bytes:
 
 
 def aliases(cid: bytes) -> tuple[bytes, ...]:
-    """The CID and its other spellings under which the same bytes may have been requested. Bitswap 1.0 sends blocks without a
-    prefix, so a CIDv0 may stand for either codec."""
+    """The CID and its other spellings under which the same bytes may have been requested. Bitswap 1.0 sends blocks
+    without a prefix, so a CIDv0 may stand for either codec."""
     if len(cid) == 34:
         return cid, DAG_PB[:2] + cid, RAW[:2] + cid
     if cid.startswith(DAG_PB):
@@ -86,7 +86,7 @@ def to_str(cid: bytes) -> str:
 
 
 def from_str(text: str) -> bytes:
-    """The reverse of `to_str`. Raises DecodeError."""
+    """The inverse of `to_str`. Raises DecodeError."""
     if not text.startswith("b") or text != text.lower():
         raise DecodeError(f"{text[:80]!r} is not a base32 CID (it should start with bafy)")
     padded = text[1:].upper() + "=" * (-len(text[1:]) % 8)
@@ -97,19 +97,19 @@ def from_str(text: str) -> bytes:
 
 
 def element_id(cid: bytes) -> str:
-    """The id that a block's elements have in tombstones: "/" and the multihash in base32, 56 characters."""
+    """The id of a block's elements in tombstones: "/" and the multihash in base32, 56 characters."""
     return "/" + base64.b32encode(cid[2:]).decode("ascii").rstrip("=")
 
 
 def from_element_id(text: str) -> bytes | None:
-    """The block that an element id names, or None when no block can have that id."""
-    name = text.strip("/")
-    if len(name) != 55:
+    """The CID of the block that an element id belongs to, or None when no block can have that id."""
+    encoded = text.strip("/")
+    if len(encoded) != 55:
         return None
     try:
-        multihash = base64.b32decode(name + "=")
+        multihash = base64.b32decode(encoded + "=")
     except ValueError:
         return None
-    if not multihash.startswith(MULTIHASH) or base64.b32encode(multihash)[:55] != name.encode():
+    if not multihash.startswith(MULTIHASH) or base64.b32encode(multihash)[:55] != encoded.encode():
         return None
     return DAG_PB + multihash[2:]

@@ -1,9 +1,9 @@
-"""DAG-CBOR as far as a dagsync message or the head of an archive needs it, read by hand. Pure.
+"""A decoder for the part of DAG-CBOR that dagsync messages and CAR headers use. Pure.
 
-By hand because a general decoder works for whoever sends to it: it builds big decimals and fractions and compiles regular
-expressions, and a hundred kilobytes take it seconds. Here each item costs one step, and there is a limit to both. Read are
-maps with text keys, arrays, text and bytes of a stated length, integers of 64 bits, booleans, null and links. A number
-may be longer than it needs to be: Go reads such archives, too.
+A general CBOR decoder is not safe on hostile input: it builds big decimals and fractions and compiles regular
+expressions, so that a hundred kilobytes can take seconds. Here each item costs one step, and both the number of items
+and their depth are limited. Accepted are maps with text keys, arrays, text and bytes of definite length, 64-bit
+integers, booleans, null and links. As in Go, a number may be encoded in more bytes than it needs.
 """
 
 from typing import NamedTuple
@@ -12,25 +12,25 @@ from betar_tui.errors import DecodeError
 
 LINK_TAG = 42
 MAX_ITEMS = 1 << 15
-"""So many items are read, a link being one: the longest head of an archive has room for 25,000 links."""
+"""Maximum number of items, a link counting as one: the longest CAR header has room for 25,000 links."""
 MAX_DEPTH = 16
-"""How deep, in maps, arrays and links, an item may lie."""
+"""Maximum depth of an item inside maps, arrays and links."""
 
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _SIMPLE_VALUES = {20: False, 21: True, 22: None}
 _CID_SIZE = 37
 _LINK = b"\xd8\x2a\x58\x25"
-"""Before the 37 bytes of a link as every peer writes it: recognised as a whole, since most of a request is links."""
+"""The four bytes before the 37 of a link, as every peer writes it: matched as one, since requests are mostly links."""
 
 
 class Link(NamedTuple):
-    """What tag 42 holds, not yet looked at: a zero byte and a CID where it is right."""
+    """The content of tag 42, not yet validated: a zero byte and a CID if it is valid."""
 
     value: bytes
 
 
 def load_map(raw: bytes) -> dict[str, object]:
-    """The one map that `raw` holds. Raises DecodeError."""
+    """The map that is all of `raw`. Raises DecodeError."""
     reader = _Reader(raw)
     value = reader.item(MAX_DEPTH)
     if not isinstance(value, dict) or reader.pos != len(raw):
@@ -39,7 +39,7 @@ def load_map(raw: bytes) -> dict[str, object]:
 
 
 class _Reader:
-    """A position in some bytes, and how many items may still be read."""
+    """A position in some bytes and the number of items that may still be read."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
@@ -47,7 +47,7 @@ class _Reader:
         self.pos = 0
 
     def item(self, depth: int) -> object:
-        """The item here, which may hold others down to `depth`. Raises DecodeError."""
+        """The item at this position, with at most `depth` levels inside. Raises DecodeError."""
         if self._raw.startswith(_LINK, self.pos):
             self._count()
             self.pos += len(_LINK)
@@ -68,7 +68,7 @@ class _Reader:
         if kind == _TAG:
             return self._link(number, depth - 1)
         if number not in _SIMPLE_VALUES:
-            raise DecodeError(f"the simple value {number} of CBOR, which DAG-CBOR has not")
+            raise DecodeError(f"the simple value {number} of CBOR, which DAG-CBOR does not have")
         return _SIMPLE_VALUES[number]
 
     def _map(self, size: int, depth: int) -> dict[str, object]:
@@ -76,14 +76,14 @@ class _Reader:
         for _ in range(self._room(size)):
             key = self.item(0)
             if not isinstance(key, str) or key in fields:
-                raise DecodeError("a DAG-CBOR map has a key twice, or one that is no text")
+                raise DecodeError("a DAG-CBOR map has a repeated key, or one that is not text")
             fields[key] = self.item(depth)
         return fields
 
     def _link(self, tag: int, depth: int) -> Link:
         value = self.item(depth) if tag == LINK_TAG else None
         if not isinstance(value, bytes):
-            raise DecodeError(f"tag {tag} of CBOR around something that is no link")
+            raise DecodeError(f"tag {tag} of CBOR around something that is not a link")
         return Link(value)
 
     def _text(self, size: int) -> str:
@@ -93,14 +93,14 @@ class _Reader:
             raise DecodeError("text in DAG-CBOR is not UTF-8") from error
 
     def _head(self) -> tuple[int, int]:
-        """What kind of item is here, and the number that belongs to it."""
+        """The major type of the item at this position and its argument."""
         self._count()
         first = self._take(1)[0]
         kind, number = first >> 5, first & 31
         if number < 24:
             return kind, number
         if number > 27 or kind == _SIMPLE:
-            raise DecodeError(f"an item of CBOR that starts with {first:#x}, which DAG-CBOR has not")
+            raise DecodeError(f"an item of CBOR that starts with {first:#x}, which DAG-CBOR does not have")
         return kind, int.from_bytes(self._take(1 << (number - 24)))
 
     def _count(self) -> None:
@@ -109,7 +109,7 @@ class _Reader:
             raise DecodeError(f"DAG-CBOR of more than {MAX_ITEMS} items")
 
     def _room(self, count: int) -> int:
-        """The same number, if so many items may follow: each is at least one byte."""
+        """`count`, if enough bytes follow for that number of items: each takes at least one."""
         if count > len(self._raw) - self.pos:
             raise DecodeError(f"DAG-CBOR ends before {count} items")
         return count

@@ -1,7 +1,7 @@
-"""The protobuf wire form: varints, tags and length-prefixed fields, and nothing of any message.
+"""The protobuf wire format: varints, tags and length-prefixed fields, without knowledge of any message.
 
-The rules are those of Go's protowire, since what a Go peer accepts we must accept too: a varint may be longer than it
-needs to be but not exceed 64 bits, a field number lies in 1 .. 2^29-1, groups can be skipped.
+The rules are those of Go's protowire, since everything that a Go peer accepts must be accepted here: a varint may be
+longer than it needs to be but not exceed 64 bits, a field number lies in 1 .. 2^29-1, groups can be skipped.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from betar_tui.errors import DecodeError
 VARINT, FIXED64, BYTES, START_GROUP, END_GROUP, FIXED32 = range(6)
 MAX_FIELD = (1 << 29) - 1
 MAX_GROUP_FIELD = (1 << 31) - 1
-"""Inside a group protowire is laxer than outside."""
+"""Maximum field number inside a group, where protowire is laxer than outside."""
 MAX_GROUP_DEPTH = 10_001
 
 
@@ -33,7 +33,7 @@ def read_varint(buf: bytes, pos: int, end: int) -> tuple[int, int]:
 
 
 def write_varint(value: int) -> bytes:
-    """The shortest varint of a number that is not negative."""
+    """The shortest varint of a non-negative number."""
     if value < 0x80:
         return bytes((value,))
     out = bytearray()
@@ -86,7 +86,7 @@ def fields(buf: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]
 
 
 class Budget:
-    """How many fields are read of a message and of all that is nested in it: whoever sends millions of empty ones is
+    """Limits the fields that are read of a message and of all messages nested in it, so that millions of empty ones are
     refused. `what` names the message in the error."""
 
     def __init__(self, limit: int, what: str) -> None:
@@ -95,7 +95,7 @@ class Budget:
         self._taken = 0
 
     def fields(self, buf: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """See `fields`. Raises DecodeError beyond the limit, too."""
+        """See `fields`. Also raises DecodeError beyond the limit."""
         for each in fields(buf, pos, end):
             self._taken += 1
             if self._taken > self._limit:

@@ -1,4 +1,5 @@
-"""The one UnixFS file a listing needs: Go betar keeps a listing's metadata as a small JSON file (PROTOCOL 6).
+"""The one UnixFS file a listing needs: Go betar keeps a listing's metadata as a small JSON file
+(docs/protocol.md#listings).
 
 A file that fits one block is a dag-pb node without links whose Data is
 `Data { Type Type = 1; bytes Data = 2; uint64 filesize = 3; }` with Type File (2), or a raw leaf. Larger files are not
@@ -10,17 +11,17 @@ import re
 from functools import lru_cache
 
 from betar_tui.errors import DecodeError
-from betar_tui.ipld import cid
+from betar_tui.ipld import cid as cids
 from betar_tui.ipld.protobuf import BYTES, VARINT, Budget, write_bytes, write_varint
 
 MAX_FILE = 64 << 10
-"""The largest file that is read as metadata, in bytes."""
+"""Maximum size of a file that is read as metadata, in bytes."""
 MAX_FILE_BLOCK = MAX_FILE + (1 << 10)
-"""The largest block that can hold one, in bytes: larger ones are not even parsed."""
+"""Maximum size of the block of such a file, in bytes: larger ones are not even parsed."""
 MAX_FIELDS = 16
-"""How many fields a message of a one-block file has at most; UnixFS knows eight."""
+"""Maximum number of fields in a message of a one-block file; UnixFS defines eight."""
 MAX_CID = 128
-"""The longest text that is read as a CID, in characters."""
+"""Maximum length of a text that is read as a CID, in characters."""
 
 _RAW_TYPE, _FILE_TYPE = 0, 2
 
@@ -32,14 +33,14 @@ def encode_file(content: bytes) -> tuple[bytes, bytes]:
     size = write_varint(len(content))
     unixfs = b"\x08\x02" + (write_bytes(2, content) if content else b"") + b"\x18" + size
     block = write_bytes(1, unixfs)
-    return cid.of(block), block
+    return cids.of(block), block
 
 
-def decode_file(name: bytes, block: bytes) -> bytes:
-    """The content of a one-block file that was verified against its CID `name`. Raises DecodeError."""
+def decode_file(cid: bytes, block: bytes) -> bytes:
+    """The content of a one-block file that was verified against its CID. Raises DecodeError."""
     if len(block) > MAX_FILE_BLOCK:
         raise DecodeError(f"a block of {len(block)} bytes exceeds the {MAX_FILE} of one metadata file")
-    if name.startswith(cid.RAW):
+    if cid.startswith(cids.RAW):
         content = block
     else:
         start, end = _data(block)
@@ -50,31 +51,31 @@ def decode_file(name: bytes, block: bytes) -> bytes:
 
 
 def parse_cid(text: str) -> bytes | None:
-    """The 36-byte CID (dag-pb or raw, sha2-256) that a metadata field names in whatever base, or None."""
+    """The 36-byte CID (dag-pb or raw, sha2-256) in a metadata field, in any base, or None."""
     if len(text) > MAX_CID:
         return None
-    # What nearly every listing has takes a hundredth of the time this way.
+    # Nearly every listing has base32, which takes a hundredth of the time this way.
     raw = base64.b32decode(text[1:].upper() + "======") if _BASE32.fullmatch(text) else _decode_any(text)
-    if len(raw) == cid.LENGTH and raw.startswith(cid.RAW):
+    if len(raw) == cids.LENGTH and raw.startswith(cids.RAW):
         return raw
     try:
-        return cid.normalise(raw)
+        return cids.normalise(raw)
     except DecodeError:
         return None
 
 
 _BASE32 = re.compile("b[a-z2-7]{57}[aeimquy4]")
-"""36 bytes: 288 bits in 58 letters, and the two that are left over must be zero."""
+"""36 bytes: 288 bits in 58 letters, whose last two bits must be zero."""
 
 
 @lru_cache(1024)
 def _decode_any(text: str) -> bytes:
-    """The bytes of a CID in whatever base, b"" where the text is none."""
+    """The bytes of a CID in any base, b"" for text that is not a CID."""
     from multiformats import CID  # 70 ms to import, and most markets have no such listing
 
     try:
         return bytes(CID.decode(text))
-    except Exception:  # multiformats raises whatever its tables do on text that is no CID
+    except Exception:  # multiformats raises many types of error on text that is not a CID
         return b""
 
 
@@ -84,7 +85,7 @@ def _data(block: bytes) -> tuple[int, int]:
         if number == 2:
             raise DecodeError("the file has more than one block, which metadata never has")
         if number != 1 or kind != BYTES:
-            raise DecodeError("the block is no dag-pb node")
+            raise DecodeError("the block is not a dag-pb node")
         data = (a, b)
     return data
 
@@ -98,7 +99,7 @@ def _content(block: bytes, start: int, end: int) -> bytes:
         elif number == 2 and kind == BYTES:
             content = block[a:b]
     if kind_of_file not in (_RAW_TYPE, _FILE_TYPE):
-        raise DecodeError("the block is no UnixFS file")
+        raise DecodeError("the block is not a UnixFS file")
     return content
 
 

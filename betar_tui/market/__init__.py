@@ -1,6 +1,9 @@
-"""What a listing is: its two dialects, its provenance, its validation; the search index; publishing and announcing.
+"""The market: what a listing is, how it is signed, searched, sorted and published. Knows no network and no store.
 
-Pure but for what it is handed: no sockets, no files, no SQLite. May import `replica` (keys, CIDs), `store.facts`,
-`config` and `errors`. Doors: `marketplace` (the protocol and its dataclasses, for everybody above), `index`, `filter`
-and `text` (for the interface), `book`, `compose` and `announce` (for the node).
+`fields` says what a listing is, in one table. Most modules are pure: `fields`, `listing`, `compose`, `provenance`,
+`republish`, `filter`, `sorting`, `index`, `term_cache`, `text` and `catalogue`. Three use trio: `own` and `seller`
+write own listings through a store and a writer that are handed to them, and `hub` passes events on.
+
+Doors: `marketplace` (the protocol and its dataclasses) for all rooms above; `fields`, `filter`, `index`, `sorting` and
+`text` for the interface and the commands; `catalogue`, `seller`, `hub`, `provenance.Signer` and the codec for the peer.
 """

@@ -1,6 +1,6 @@
-"""The market as one replica holds it: every key's value read as a listing, or counted as none.
+"""The market as one replica has it: the value of every key decoded as a listing, or counted as unreadable.
 
-Fed with the effects of merges, it answers with the changes that people and scripts are told of. Pure.
+`Catalogue` takes the effects of merges and returns the changes that people and scripts are notified of. Pure.
 """
 
 import hashlib
@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from betar_tui.errors import FilterError, ListingError
 from betar_tui.ipld import cid as cids
 from betar_tui.market.index import ListingIndex
-from betar_tui.market.listing import decode, description_of, parse_value, same_but_for_time
+from betar_tui.market.listing import decode as decode_listing
+from betar_tui.market.listing import description_of, parse_value, same_but_for_time
 from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingPage, Provenance
 from betar_tui.market.sorting import SORT_COLUMNS
 from betar_tui.replica import Applied, DagNode, Effect, keys
@@ -22,9 +23,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DecodedChange:
-    """A changed key, read: `now` is its listing, why its value is none, or None without a value. `removed_by` is the
-    (CID, height) of a delta that removed versions of it, `bytes` the size of the one that changed it; the merge that
-    brought it took `took` seconds."""
+    """A changed key, decoded.
+
+    `now` is its listing, the reason why its value is not one, or None without a value. `removed_by` is the (CID,
+    height) of a delta that removed versions of it, `bytes` the size of the one that changed it; its merge took `took`
+    seconds.
+    """
 
     key: str
     via: str
@@ -38,24 +42,27 @@ class DecodedChange:
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """A metadata file. It is kept as it came: parsed it may be many times as large, and few are ever looked at."""
+    """A metadata file, kept as it came: parsed it may be many times as large, and few are ever looked at."""
 
     description: str
     content: bytes
 
 
 class Catalogue:
-    """All listings, the hidden ones apart. `own_peer_id` tells which are mine. Values for which `is_own_value` is true are
-    verified without checking their signature."""
+    """All listings, the hidden ones apart.
+
+    Listings of `own_peer_id` are mine. Values for which `is_own_value` is true count as verified without a check of
+    their signature.
+    """
 
     def __init__(self, own_peer_id: str, is_own_value: Callable[[bytes], bool] = lambda value: False) -> None:
-        self._own = own_peer_id
-        self._vouched = is_own_value
+        self._own_peer_id = own_peer_id
+        self._is_own_value = is_own_value
         self._shown: dict[str, Listing] = {}
         self._invalid: dict[str, Listing] = {}
         self._unreadable: dict[str, str] = {}
         self._documents: dict[str, _Document] = {}
-        self._pointing: dict[str, set[str]] = {}
+        self._keys_by_metadata: dict[str, set[str]] = {}
         self._signature_cache: dict[str, tuple[bytes, Provenance]] = {}
         self.signature_cache_changed = False
 
@@ -64,12 +71,12 @@ class Catalogue:
 
     @property
     def invalid(self) -> int:
-        """How many listings carry a signature that is not their seller's."""
+        """Number of listings whose signature is not their seller's."""
         return len(self._invalid)
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Keys under /agents whose value is no listing, with the reason."""
+        """Keys under /agents whose value is not a listing, with the reason."""
         return self._unreadable
 
     def get(self, listing_id: str) -> Listing | None:
@@ -78,31 +85,32 @@ class Catalogue:
         return self._shown.get(key) or self._invalid.get(key)
 
     def fill(self, values: Iterable[tuple[str, Winner, float]], signature_cache: Mapping[bytes, str]) -> None:
-        """Take over what a store holds, without telling anybody. Each is (key, value, applied at); `signature_cache` is what
-        another book gave out before."""
+        """Add the values of a store, each as (key, winner, applied at), without reporting changes. `signature_cache` is
+        that of an earlier catalogue."""
         for key, winner, at in values:
             if keys.agent_id(key) is not None:
                 known = signature_cache.get(_token(key, cids.to_str(winner.cid)))
-                self._place(key, self._decode(key, winner, at, Provenance(known) if known else None))
+                self._set(key, self._decode_value(key, winner, at, Provenance(known) if known else None))
         self.signature_cache_changed = False
 
     def signature_cache(self) -> dict[bytes, str]:
-        """What the signatures of the listings here show, by a token for each value: checking them is most of what
-        opening a large market costs."""
+        """The provenance of each listing by a token for its value: checking signatures is most of the cost of opening a
+        large market."""
         self.signature_cache_changed = False
-        return {token: str(proven) for token, proven in self._signature_cache.values()}
+        return {token: str(provenance) for token, provenance in self._signature_cache.values()}
 
-    def read(self, applied: Applied) -> list[DecodedChange]:
-        """What the changed keys hold now. Costs a signature check a listing of others; any thread may call."""
+    def decode(self, applied: Applied) -> list[DecodedChange]:
+        """Decode the values of the changed keys. Costs a signature check for each listing of others; any thread may
+        call."""
         causes = {key: n for n in applied.nodes for key, _ in n.delta.tombstones}
         sizes = {n.cid: len(n.data) for n in applied.nodes}
         return [
-            self._reading(applied, effect, causes.get(effect.key), sizes)
+            self._decoded(applied, effect, causes.get(effect.key), sizes)
             for effect in applied.effects
             if keys.agent_id(effect.key) is not None
         ]
 
-    def _reading(
+    def _decoded(
         self, applied: Applied, effect: Effect, cause: DagNode | None, sizes: Mapping[bytes, int]
     ) -> DecodedChange:
         changed_by = effect.after.cid if effect.after is not None else cause.cid if cause is not None else b""
@@ -110,48 +118,50 @@ class Catalogue:
             effect.key,
             applied.via or "local",
             applied.at,
-            self._decode(effect.key, effect.after, applied.at),
+            self._decode_value(effect.key, effect.after, applied.at),
             _is_refresh(effect),
             (cause.cid, cause.delta.priority) if cause is not None else None,
             sizes.get(changed_by, 0),
             applied.took,
         )
 
-    def take(self, readings: Iterable[DecodedChange]) -> list[Change]:
-        """Take over what was read, in order; the changes to tell of."""
+    def apply(self, decoded_changes: Iterable[DecodedChange]) -> list[Change]:
+        """Apply decoded changes in order; returns those that are reported."""
         changes = []
-        for reading in readings:
-            cost = reading.bytes, reading.took
-            old = self._shown.get(reading.key)
-            self._place(reading.key, reading.now)
-            new = self._shown.get(reading.key)
+        for decoded in decoded_changes:
+            cost = decoded.bytes, decoded.took
+            old = self._shown.get(decoded.key)
+            self._set(decoded.key, decoded.now)
+            new = self._shown.get(decoded.key)
             if new is not None:
-                kind = ChangeKind.PUT if old is None else ChangeKind.REFRESH if reading.refresh else ChangeKind.UPDATE
-                changes.append(Change(kind, new.id, new.cid, new.height, reading.via, reading.at, new, *cost))
+                kind = ChangeKind.PUT if old is None else ChangeKind.REFRESH if decoded.refresh else ChangeKind.UPDATE
+                changes.append(Change(kind, new.id, new.cid, new.height, decoded.via, decoded.at, new, *cost))
             elif old is not None:
-                name, height = reading.removed_by or (b"", old.height)
-                cid = cids.to_str(name) if name else old.cid
-                changes.append(Change(ChangeKind.DELIST, old.id, cid, height, reading.via, reading.at, None, *cost))
+                cid, height = decoded.removed_by or (b"", old.height)
+                cid_text = cids.to_str(cid) if cid else old.cid
+                changes.append(
+                    Change(ChangeKind.DELIST, old.id, cid_text, height, decoded.via, decoded.at, None, *cost)
+                )
         return changes
 
     def describe(self, metadata_cid: str, content: bytes) -> tuple[Listing, ...]:
-        """Take in the metadata file that listings point at; those whose description it gives. Raises ListingError."""
+        """Add a metadata file; returns the listings that point at it, with its description. Raises ListingError."""
         try:
             description = description_of(parse_value(content))
         except ListingError as error:
             raise ListingError(f"the metadata file {metadata_cid}: {error}") from error
-        if metadata_cid not in self._pointing:
+        if metadata_cid not in self._keys_by_metadata:
             return ()
         self._documents[metadata_cid] = _Document(description, content)
         described = []
-        for key in self._pointing[metadata_cid]:
+        for key in self._keys_by_metadata[metadata_cid]:
             self._shown[key] = replace(self._shown[key], description=description)
             described.append(self._shown[key])
         return tuple(described)
 
     def give_up(self, metadata_cid: str) -> None:
-        """This CID names no metadata file: do not look for it again."""
-        if metadata_cid in self._pointing:
+        """Do not look for this metadata file again: the block of its CID is not one."""
+        if metadata_cid in self._keys_by_metadata:
             self._documents[metadata_cid] = _Document("", b"{}")
 
     def document(self, listing: Listing) -> Mapping[str, object] | None:
@@ -160,16 +170,18 @@ class Catalogue:
         return parse_value(kept.content) if kept is not None else None
 
     def undescribed(self) -> set[str]:
-        """Metadata CIDs of shown listings whose file is not here."""
-        return self._pointing.keys() - self._documents.keys()
+        """Metadata CIDs of shown listings whose file is missing."""
+        return self._keys_by_metadata.keys() - self._documents.keys()
 
     def lacks(self, metadata_cid: str) -> bool:
-        """Whether a shown listing points at this metadata file, and it is not here."""
-        return metadata_cid in self._pointing and metadata_cid not in self._documents
+        """Whether a shown listing points at this metadata file, and it is missing."""
+        return metadata_cid in self._keys_by_metadata and metadata_cid not in self._documents
 
     def page(self, query: str, sort: str, limit: int, clock_now: float) -> ListingPage:
-        """The shown listings that match, in order. Any thread may call: it works on a copy, made in one go. Raises
-        FilterError."""
+        """The shown listings that match, in order. Any thread may call: it works on a copy, made in one go.
+
+        Raises FilterError.
+        """
         shown, invalid, unreadable = tuple(self._shown.values()), len(self._invalid), len(self._unreadable)
         index = ListingIndex(lambda: clock_now)
         index.replace(shown)
@@ -184,24 +196,24 @@ class Catalogue:
         ids = index.rows[:limit] if limit > 0 else index.rows
         return ListingPage(tuple(index[each] for each in ids), len(shown), invalid, unreadable)
 
-    def _decode(
-        self, key: str, winner: Winner | None, at: float, proven: Provenance | None = None
+    def _decode_value(
+        self, key: str, winner: Winner | None, at: float, provenance: Provenance | None = None
     ) -> Listing | str | None:
-        """The listing, why the value is none, or None without a value."""
+        """The listing, the reason why the value is not one, or None without a value."""
         if winner is None:
             return None
         try:
-            if proven is None and self._vouched(winner.value):
-                proven = Provenance.VERIFIED
-            return decode(key, winner, at, self._own, proven)
+            if provenance is None and self._is_own_value(winner.value):
+                provenance = Provenance.VERIFIED
+            return decode_listing(key, winner, at, self._own_peer_id, provenance)
         except ListingError as error:
             return str(error)
         except Exception as error:
-            # One value must never cost the others: whatever it did to us, it is no listing.
+            # One value must never cost the others.
             log.exception("the value of %s cannot be read", key)
             return f"reading it failed: {type(error).__name__}"
 
-    def _place(self, key: str, now: Listing | str | None) -> None:
+    def _set(self, key: str, now: Listing | str | None) -> None:
         old = self._shown.pop(key, None)
         self._invalid.pop(key, None)
         self._unreadable.pop(key, None)
@@ -215,7 +227,7 @@ class Catalogue:
             self._invalid[key] = now
         elif now is not None:
             if isinstance(now.metadata, str) and now.metadata:
-                self._pointing.setdefault(now.metadata, set()).add(key)
+                self._keys_by_metadata.setdefault(now.metadata, set()).add(key)
                 if kept := self._documents.get(now.metadata):
                     now = replace(now, description=kept.description)
             self._shown[key] = now
@@ -225,17 +237,17 @@ class Catalogue:
     def _unpoint(self, key: str, metadata_cid: str) -> None:
         """Drop a metadata file once no listing points at it."""
         now = self._shown.get(key)
-        keys_pointing = self._pointing.get(metadata_cid)
+        keys_pointing = self._keys_by_metadata.get(metadata_cid)
         if keys_pointing is None or (now is not None and now.metadata == metadata_cid):
             return
         keys_pointing.discard(key)
         if not keys_pointing:
-            del self._pointing[metadata_cid]
+            del self._keys_by_metadata[metadata_cid]
             self._documents.pop(metadata_cid, None)
 
 
 def _token(key: str, cid: str) -> bytes:
-    """Names the value that a block carries for a key: one block may carry values of many sellers."""
+    """A token for the value of a key in a block: one block may carry values of many sellers."""
     return hashlib.sha256(f"{cid}{key}".encode()).digest()
 
 

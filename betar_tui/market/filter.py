@@ -11,10 +11,11 @@ A filter is words and terms separated by spaces; a listing must meet all of them
     proto:x402                one of the protocols contains it
     state:new                 verified, unsigned, mine, new, stale, muted
 
-Listings of muted sellers meet no filter, unless it says `state:muted`: then only they do. Who is muted is not the
-filter's to know; `Filter.muting` is told.
+Listings of muted sellers meet no filter, unless it says `state:muted`: then only they do. The muted sellers are not
+part of a filter; they are passed to `Filter.muting`.
 
-Pure: it knows listings and the time it is given. `Filter.narrows` tells the index when the last result is enough.
+Pure: it depends on the listings and the time it is given alone. With `Filter.narrows` the index finds out whether the
+last result is enough.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ _PRICE = re.compile(r"price\s*(?P<op><=|>=|!=|==|<|>|=|:)(?P<value>.*)\Z", re.IG
 _FIELD = re.compile(r"(?P<field>[a-z_]+):(?P<value>.*)\Z", re.IGNORECASE)
 
 
-def haystack(listing: Listing) -> str:
-    """What words are looked for in. Cache it: lower-casing is most of a search's cost."""
+def search_text(listing: Listing) -> str:
+    """The text that words are looked for in. Cache it: lower-casing is most of a search's cost."""
     return f"{listing.name}\n{listing.description}\n{listing.seller_id}".lower()
 
 
@@ -75,13 +76,13 @@ class Term:
         """Whether a listing may meet it now and not later."""
         return self.kind == "state" and self.value in ("new", "stale")
 
-    def holds(self, listing: Listing, hay: str, now: float, first_seen: float) -> bool:
-        """Whether the listing meets this term."""
-        return self._plain(listing, hay, now, first_seen) is not self.negated
+    def holds(self, listing: Listing, text: str, now: float, first_seen: float) -> bool:
+        """Whether the listing, whose search text is `text`, meets this term."""
+        return self._holds_plain(listing, text, now, first_seen) is not self.negated
 
-    def _plain(self, listing: Listing, hay: str, now: float, first_seen: float) -> bool:
+    def _holds_plain(self, listing: Listing, text: str, now: float, first_seen: float) -> bool:
         if self.kind == "word":
-            return self.value in hay
+            return self.value in text
         if self.kind == "price":
             return _COMPARE[self.op](listing.price, self.number)
         if self.kind == "seller":
@@ -97,7 +98,7 @@ class Term:
         if self == other:
             return True
         if self.negated or other.negated or self.kind != other.kind:
-            # "!cat" leaves listings in that "!catalogue" had put out, never the other way round.
+            # A listing that meets "!cat" meets "!catalogue", never the other way round.
             return self.negated and other.negated and self.kind == other.kind == "word" and self.value in other.value
         return self.kind in ("word", "proto") and other.value in self.value
 
@@ -116,7 +117,7 @@ class Filter:
 
     @property
     def asks_for_muted(self) -> bool:
-        """Whether who is muted decides what it shows, even where nobody is."""
+        """Whether the set of muted sellers decides the result, even an empty one."""
         return any(_is_for_muted(term) for term in self.terms)
 
     def muting(self, muted: frozenset[str]) -> Filter:
@@ -129,42 +130,42 @@ class Filter:
 
     def matches(self, listing: Listing, now: float, first_seen: float | None = None) -> bool:
         """Whether the listing meets every term; `first_seen` is when it first appeared, by default `seen_at`."""
-        return self.matches_cached(listing, haystack(listing), now, first_seen)
+        return self.matches_text(listing, search_text(listing), now, first_seen)
 
-    def matches_cached(self, listing: Listing, hay: str, now: float, first_seen: float | None = None) -> bool:
-        """The same with the listing's haystack at hand."""
+    def matches_text(self, listing: Listing, text: str, now: float, first_seen: float | None = None) -> bool:
+        """The same with the listing's search text at hand."""
         seen = listing.seen_at if first_seen is None else first_seen
-        return all(term.holds(listing, hay, now, seen) for term in self.terms)
+        return all(term.holds(listing, text, now, seen) for term in self.terms)
 
     def narrows(self, other: Filter) -> bool:
         """Whether all that this filter shows is in `other`'s result, so that it is enough to search there."""
         return not other.timed and all(any(mine.implies(term) for mine in self.terms) for term in other.terms)
 
 
-class _Remembered(dict[Any, bool]):
-    """What a check says of a value, each asked once: few sellers have many listings."""
+class _Memo(dict[Any, bool]):
+    """The verdict of a check on each value, asked for once: few sellers have many listings."""
 
     def __init__(self, check: Callable[[Any], bool]) -> None:
         super().__init__()
         self._check = check
 
     def __missing__(self, value: Any) -> bool:
-        held = self[value] = self._check(value)
-        return held
+        verdict = self[value] = self._check(value)
+        return verdict
 
 
-def screen(term: Term, listings: Sequence[Listing | None], seen: Sequence[float], now: float) -> list[bool]:
-    """Which of many listings meet a term that is no word, its negation aside. One loop for each kind: it is what a
-    filter costs in a large market. Places without a listing may say anything."""
+def evaluate(term: Term, listings: Sequence[Listing | None], seen: Sequence[float], now: float) -> list[bool]:
+    """Whether each of many listings meets a term that is not a word, its negation left aside. One loop for each kind:
+    it is the cost of a filter in a large market. Slots without a listing may be either."""
     if term.kind == "price":
         compare, number = _COMPARE[term.op], term.number
         return [each is not None and compare(each.price, number) for each in listings]
     if term.kind == "seller":
-        known = _Remembered(lambda seller: _is_seller(term.value, seller))
-        return [each is not None and known[each.seller_id] for each in listings]
+        verdicts = _Memo(lambda seller: _is_seller(term.value, seller))
+        return [each is not None and verdicts[each.seller_id] for each in listings]
     if term.kind == "proto":
-        known = _Remembered(lambda protocols: _speaks(term.value, protocols))
-        return [each is not None and known[each.protocols] for each in listings]
+        verdicts = _Memo(lambda protocols: _speaks(term.value, protocols))
+        return [each is not None and verdicts[each.protocols] for each in listings]
     if term.kind == "sellers":
         return [each is not None and each.seller_id in term.sellers for each in listings]
     if term.value == "mine":
@@ -180,7 +181,7 @@ def screen(term: Term, listings: Sequence[Listing | None], seen: Sequence[float]
 
 
 def parse(text: str) -> Filter:
-    """Understand a filter. Raises FilterError with the position of what is wrong."""
+    """Parse a filter. Raises FilterError with the position of the mistake."""
     terms: list[Term] = []
     for match in _TOKEN.finditer(text):
         if match["plain"] is not None:
@@ -196,9 +197,9 @@ def parse(text: str) -> Filter:
 
 
 def unfinished(text: str) -> tuple[str, str]:
-    """Where the last word may be the beginning of a field: the text without it, and what it may become; else "", "".
+    """Where the last word may be the beginning of a field, the text without it and that field's example; else "", "".
 
-    Somebody who types `ocr price<0.5` passes through `ocr pri`, and hardly looks for that word.
+    Typing `ocr price<0.5` passes through `ocr pri`, which is hardly the word that is looked for.
     """
     start = len(text.rstrip())
     while start and not text[start - 1].isspace():

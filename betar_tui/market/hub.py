@@ -1,7 +1,7 @@
-"""Events from one peer to everybody who watches it.
+"""Events from one peer to all its watchers.
 
-A watcher that does not keep up never holds the peer back: what does not fit its buffer is left out, and a `Missed`
-tells it so before the next event that does fit.
+A watcher that does not keep up never delays the peer: events that do not fit its buffer are left out, and a `Missed`
+with their number comes before the next event that does fit.
 """
 
 import math
@@ -13,6 +13,7 @@ import trio
 from betar_tui.market.marketplace import Event, Missed
 
 BUFFER = 4096
+"""Maximum events that wait for one watcher."""
 
 
 class EventHub:
@@ -23,10 +24,10 @@ class EventHub:
         self._watchers: dict[trio.MemorySendChannel[Event], int] = {}
 
     def emit(self, events: Iterable[Event]) -> None:
-        """Tell everybody. Never blocks, never raises."""
+        """Send events to all watchers. Never blocks, never raises."""
         for event in events:
             for channel in list(self._watchers):
-                self._give(channel, event)
+                self._deliver(channel, event)
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
@@ -39,10 +40,10 @@ class EventHub:
         finally:
             self._watchers.pop(send, None)
 
-    def _give(self, channel: trio.MemorySendChannel[Event], event: Event) -> None:
+    def _deliver(self, channel: trio.MemorySendChannel[Event], event: Event) -> None:
         missed = self._watchers[channel]
         try:
-            if missed and self._room(channel) >= 2:
+            if missed and self._free(channel) >= 2:
                 channel.send_nowait(Missed(missed))
                 missed = 0
             if missed:
@@ -56,7 +57,7 @@ class EventHub:
         self._watchers[channel] = missed
 
     @staticmethod
-    def _room(channel: trio.MemorySendChannel[Event]) -> float:
+    def _free(channel: trio.MemorySendChannel[Event]) -> float:
         statistics = channel.statistics()
         return (
             math.inf

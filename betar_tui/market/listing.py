@@ -1,47 +1,28 @@
-"""The JSON of a listing, in both of its dialects (PROTOCOL 6), to and from `Listing`.
+"""The JSON of a listing, in both of its dialects (docs/protocol.md#listings), to and from `Listing`.
 
-Reading is strict about the fields it knows and keeps the others; a value that is no listing raises `ListingError`, is
-counted and never shown. Which dialect a value is in follows from its fields: `sellerId` is Go betar's, `seller_id` is
-ours.
+Decoding is strict about the fields of the table in `fields` and keeps the others. A value that is not a listing raises
+`ListingError`, is counted and never shown. The dialect of a value follows from its fields: `sellerId` is Go betar's,
+`seller_id` is our documents'.
 """
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from betar_tui.errors import ListingError
 from betar_tui.ipld import cid as cids
+from betar_tui.market.fields import BETAR_GO, DOCUMENTS, MAX_VALUE, STAMPS, STORED, Field, Kind
 from betar_tui.market.marketplace import Listing, Provenance
 from betar_tui.market.provenance import verify
 from betar_tui.replica import keys
 from betar_tui.replica.facts import Winner
 
-MAX_VALUE = 64 << 10
-"""The largest value that is read as a listing, in bytes."""
-
 MAX_BRACKETS = 4096
+"""Maximum lists and objects in a value."""
+
 MAX_DEPTH = 32
-
-DOCUMENTS, BETAR_GO = "documents", "betar-go"
-BETAR_PROTOCOL = "/betar/marketplace/1.0.0"
-DEFAULT_PROTOCOLS = (BETAR_PROTOCOL, "/x402/libp2p/1.0.0")
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """The names that differ between the dialects."""
-
-    name: str
-    seller: str
-    token: str
-
-
-DIALECTS = {
-    DOCUMENTS: Dialect(DOCUMENTS, "seller_id", "token_id"),
-    BETAR_GO: Dialect(BETAR_GO, "sellerId", "tokenId"),
-}
-_COMMON = frozenset(("id", "name", "price", "metadata", "addrs", "protocols", "timestamp", "signature"))
+"""Maximum depth of lists and objects in a value."""
 
 
 def parse_value(value: bytes) -> dict[str, object]:
@@ -64,46 +45,26 @@ def parse_value(value: bytes) -> dict[str, object]:
     return parsed
 
 
-def decode(
-    key: str,
-    winner: Winner,
-    at: float,
-    own_peer_id: str,
-    proven: Provenance | None = None,
-) -> Listing:
-    """The listing under a key. `at` is when the value was applied, Unix seconds; `proven` is what its signature was
-    found to show before, None to look. Raises ListingError."""
+def decode(key: str, winner: Winner, at: float, own_peer_id: str, provenance: Provenance | None = None) -> Listing:
+    """The listing under a key. `at` is when the value was applied, in Unix seconds. `provenance` is given where the
+    signature was checked before. Raises ListingError."""
     fields = parse_value(winner.value)
-    listing_id = _string(fields, "id")
-    if keys.of_agent(listing_id) != key:
-        raise ListingError(f"the listing calls itself {listing_id!r}, its key is another's", "id")
     dialect = dialect_of(fields)
-    seller = _string(fields, dialect.seller, "")
-    metadata = fields.get("metadata")
-    if not isinstance(metadata, dict | str | None):
-        raise ListingError("metadata is neither an object nor a CID", "metadata")
-    token = _string(fields, dialect.token, "")
-    known = _COMMON | {dialect.seller, dialect.token}
-    if proven is None:
-        proven = verify(fields, seller)
+    values = {name: read(fields) for name, read in _READERS[dialect].items()}
+    if keys.of_agent(values["id"]) != key:
+        raise ListingError(f"the listing calls itself {values['id']!r}, its key is another's", "id")
+    if provenance is None:
+        provenance = verify(fields, values["seller_id"])
     return Listing(
-        id=listing_id,
-        name=_string(fields, "name"),
-        price=_price(fields),
-        metadata=metadata,
-        seller_id=seller,
-        addrs=_strings(fields, "addrs"),
-        protocols=_strings(fields, "protocols"),
-        timestamp=_timestamp(fields),
-        token_id=token or None,
-        provenance=proven,
+        **values,
+        provenance=provenance,
         # Anybody can write our peer id into a listing; only we can sign for it.
-        mine=seller == own_peer_id and proven is Provenance.VERIFIED,
+        mine=values["seller_id"] == own_peer_id and provenance is Provenance.VERIFIED,
         cid=cids.to_str(winner.cid),
         height=winner.height,
-        description=description_of(metadata),
+        description=description_of(values["metadata"]),
         seen_at=at,
-        extra={name: each for name, each in fields.items() if name not in known},
+        extra={name: value for name, value in fields.items() if name not in _KNOWN[dialect]},
     )
 
 
@@ -115,10 +76,10 @@ def encode(fields: Mapping[str, object]) -> bytes:
     return value
 
 
-def dialect_of(fields: Mapping[str, object]) -> Dialect:
+def dialect_of(fields: Mapping[str, object]) -> str:
     """The dialect that a listing's fields are in."""
     go = "sellerId" in fields or ("seller_id" not in fields and isinstance(fields.get("metadata"), str))
-    return DIALECTS[BETAR_GO if go else DOCUMENTS]
+    return BETAR_GO if go else DOCUMENTS
 
 
 def description_of(metadata: object) -> str:
@@ -133,14 +94,14 @@ def same_but_for_time(a: bytes, b: bytes) -> bool:
         one, other = parse_value(a), parse_value(b)
     except ListingError:
         return False
-    for each in (one, other):
-        each.pop("timestamp", None)
-        each.pop("signature", None)
+    for fields in (one, other):
+        for stamp in STAMPS:
+            fields.pop(stamp, None)
     return one == other
 
 
 def _depth(value: object) -> int:
-    """How deep lists and objects are nested."""
+    """The depth of nested lists and objects, counted up to one above MAX_DEPTH."""
     depth = 0
     level = [value]
     while level := [
@@ -163,20 +124,31 @@ _JSON = json.JSONDecoder(parse_constant=_reject)
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _string(fields: Mapping[str, object], name: str, default: str | None = None) -> str:
-    value = fields.get(name, default)
-    if value is None and default is not None:
-        return default
-    if not isinstance(value, str) or (default is None and not value):
+def _required_text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
         raise ListingError(f"{name} is missing or not a text", name)
+    return _whole_characters(value, name)
+
+
+def _optional_text(fields: Mapping[str, object], name: str) -> str:
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ListingError(f"{name} is missing or not a text", name)
+    return _whole_characters(value, name)
+
+
+def _whole_characters(text: str, name: str) -> str:
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError as error:
         raise ListingError(f"{name} has half a character in it", name) from error
-    return value
+    return text
 
 
-def _strings(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
+def _texts(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
     value = fields.get(name)
     if value is None:
         return ()
@@ -185,21 +157,55 @@ def _strings(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _price(fields: Mapping[str, object]) -> float:
-    price = fields.get("price")
-    if isinstance(price, bool) or not isinstance(price, int | float):
-        raise ListingError("price is missing or not a number", "price")
+def _number(fields: Mapping[str, object], name: str) -> float:
+    value = fields.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ListingError(f"{name} is missing or not a number", name)
     try:
-        number = float(price)
+        number = float(value)
     except OverflowError as error:
-        raise ListingError("price is out of range", "price") from error
+        raise ListingError(f"{name} is out of range", name) from error
     if not math.isfinite(number):
-        raise ListingError("price is not a finite number", "price")
+        raise ListingError(f"{name} is not a finite number", name)
     return number
 
 
-def _timestamp(fields: Mapping[str, object]) -> int:
-    value = fields.get("timestamp", 0)
+def _integer(fields: Mapping[str, object], name: str) -> int:
+    value = fields.get(name, 0)
     if isinstance(value, bool) or not isinstance(value, int) or not -(1 << 63) <= value < 1 << 63:
-        raise ListingError("timestamp is not a whole number of seconds", "timestamp")
+        raise ListingError(f"{name} is not a whole number of seconds", name)
     return value
+
+
+def _object(fields: Mapping[str, object], name: str) -> dict[str, object] | str | None:
+    value = fields.get(name)
+    if not isinstance(value, dict | str | None):
+        raise ListingError(f"{name} is neither an object nor a CID", name)
+    return value
+
+
+_DECODERS: Mapping[Kind, Callable[[Mapping[str, object], str], Any]] = {
+    Kind.TEXT: _optional_text,
+    Kind.NUMBER: _number,
+    Kind.INTEGER: _integer,
+    Kind.TEXTS: _texts,
+    Kind.OBJECT: _object,
+}
+
+
+def _reader(field: Field, dialect: str) -> Callable[[Mapping[str, object]], Any]:
+    """Decodes one field out of a value's fields. The reader raises ListingError."""
+    name, default = field.wire_name(dialect), field.default
+    if field.kind is Kind.TEXT:
+        if field.required:
+            return lambda fields: _required_text(fields, name)
+        return lambda fields: _optional_text(fields, name) or default
+    decode_kind = _DECODERS[field.kind]
+    return lambda fields: decode_kind(fields, name)
+
+
+_READERS = {dialect: {field.name: _reader(field, dialect) for field in STORED} for dialect in (DOCUMENTS, BETAR_GO)}
+"""By dialect, how each attribute of a `Listing` is decoded."""
+
+_KNOWN = {dialect: {field.wire_name(dialect) for field in STORED} | {"signature"} for dialect in _READERS}
+"""By dialect, the names that are not extra."""

@@ -1,8 +1,10 @@
-"""`Marketplace`: the one door between the interface and the machinery.
+"""`Marketplace`: the protocol between the interface and the machinery.
 
-The embedded node, the control socket's client and the tests' fake implement it; nobody above can tell them apart.
-Everything that passes through is a frozen dataclass of plain values: strings for peer ids and CIDs, seconds for times.
-All methods are trio coroutines. This file knows nothing of libp2p, SQLite or Textual.
+The embedded peer, the client of the control socket and the fake of the tests implement it, and its users cannot tell them
+apart. Arguments and results are frozen dataclasses of plain values: strings for peer ids and CIDs, seconds for times.
+
+A call is added by writing it here, in `peer.peer.Peer`, and where it is shown; everything that passes calls on follows from
+the signature, see `market.calls`. An event is added to `Event`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Provenance(StrEnum):
-    """What the signature inside a listing shows (PROTOCOL 7)."""
+    """What the signature inside a listing proves (docs/protocol.md#provenance)."""
 
     VERIFIED = "verified"
     UNSIGNED = "unsigned"
@@ -29,7 +31,7 @@ class Provenance(StrEnum):
 
 
 class ChangeKind(StrEnum):
-    """What an applied delta did to one listing. A refresh changed only the timestamp."""
+    """How an applied delta changed one listing. A refresh changed only the timestamp."""
 
     PUT = "put"
     UPDATE = "update"
@@ -37,8 +39,24 @@ class ChangeKind(StrEnum):
     DELIST = "delist"
 
 
+class RepublishReason(StrEnum):
+    """Why a peer puts one of its own listings again; for ADOPTED, why it does not."""
+
+    MISSING = "removed by another peer"
+    REPLACED = "replaced by another peer"
+    ADDRESSED = "this peer's addresses changed"
+    STALE = "refreshed"
+    DIALECT = "rewritten in the other dialect"
+    ADOPTED = "changed on another device of yours"
+
+    @property
+    def healing(self) -> bool:
+        """Whether this undoes what another peer did."""
+        return self in (RepublishReason.MISSING, RepublishReason.REPLACED)
+
+
 class Connectivity(StrEnum):
-    """How far the peer's network is: still starting, alone, with peers, or stopped by an error."""
+    """The state of the peer's network: still starting, without peers, with peers, failed, or not running."""
 
     STARTING = "starting"
     ALONE = "alone"
@@ -49,12 +67,12 @@ class Connectivity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One agent on offer, as the replica has it now.
+    """One agent on offer, as the replica has it now. `market.fields` has the table of its fields.
 
     `metadata` is an object in the documents' dialect and a CID string in Go betar's; `description` is taken from the
-    metadata where it is known. `timestamp` is the seller's, in Unix seconds; `seen_at` is when this peer applied it.
-    `extra` holds the fields this version does not know. `cid` is the block that carries the value, `height` its
-    priority. Text fields are as received: neutralise them (`market.text.neutralise`) before showing them.
+    metadata where it is known. `timestamp` is the seller's, `seen_at` is when this peer applied the listing, both in Unix
+    seconds. `extra` holds the fields that this version does not know. `cid` is the block that carries the value, `height`
+    its priority. Text fields are as received: neutralise them (`market.text.neutralise`) before they are shown.
     """
 
     id: str
@@ -77,7 +95,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class ListingDraft:
-    """What a person enters to publish. Empty `addrs` or `protocols` take this peer's defaults."""
+    """The fields of a new listing. Empty `addrs` or `protocols` stand for this peer's defaults."""
 
     name: str
     price: float
@@ -90,7 +108,7 @@ class ListingDraft:
 
 @dataclass(frozen=True, slots=True)
 class ListingPatch:
-    """Fields to change in an own listing; None leaves a field as it is. `metadata` is merged key by key."""
+    """The fields to change in an own listing; None leaves a field as it is. `metadata` is merged key by key."""
 
     name: str | None = None
     price: float | None = None
@@ -133,7 +151,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class ListingDetail:
-    """One listing with its stored value, its versions (newest first) and, where metadata is a CID, the fetched file."""
+    """One listing with its stored value, its versions (newest first) and, where metadata is a CID, the metadata file."""
 
     listing: Listing
     raw: str
@@ -141,12 +159,19 @@ class ListingDetail:
     document: Mapping[str, object] | None = None
 
 
+IN_PARTS = "in_parts"
+"""Metadata key of the field of a result that may be too long for one message of the control socket."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListingPage:
-    """The result of a query. `total` counts all shown listings before the filter; the others are never shown as
-    listings: `invalid` carry a bad signature, `unreadable` are no listings at all."""
+    """The result of a query.
 
-    listings: tuple[Listing, ...]
+    `total` counts all listings before the filter. Not among them are `invalid`, which have a wrong signature, and
+    `unreadable`, values that are not listings.
+    """
+
+    listings: tuple[Listing, ...] = field(metadata={IN_PARTS: True})
     total: int
     invalid: int = 0
     unreadable: int = 0
@@ -176,7 +201,7 @@ class DeltaInfo:
 
 @dataclass(frozen=True, slots=True)
 class DagNodeInfo:
-    """A delta in the Merkle-DAG: what it links to, how many keys it puts and versions it removes."""
+    """A delta in the Merkle-DAG. `elements` counts the keys that it puts, `tombstones` the versions that it removes."""
 
     cid: str
     height: int
@@ -189,11 +214,13 @@ class DagNodeInfo:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The peer and its replica in numbers. `pending` counts blocks still wanted, `packed` the blocks of old history that
-    are kept compressed; `troubles` names background services that are being restarted, in words for a person. `dialect`
-    is the one that own listings are written in, `dialect_choice` what decides it: "auto", or a dialect.
-    `peers_unable_to_read` counts the Go betars on the topic that cannot read it. `sync_held` says that a person stopped the
-    fetching of history."""
+    """The peer and its replica in numbers.
+
+    `pending` counts missing blocks, `packed` the blocks of old history that are stored compressed. `troubles` are failures
+    of background services, a sentence each. Own listings are written in `dialect`; `dialect_choice` is "auto" or the
+    dialect that the person chose. `peers_unable_to_read` counts the Go betars on the topic that cannot read it. `sync_held`
+    is True while the person has paused the fetching of history.
+    """
 
     version: str
     running: bool
@@ -223,8 +250,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One listing changed, as it was applied. `at` is in Unix seconds. `listing` is the new state, None if delisted.
-    `bytes` is the size of the delta, `took` the seconds that the merge took which brought it."""
+    """One listing changed.
+
+    `at` is in Unix seconds. `listing` is the new state, None if delisted. `bytes` is the size of the delta, `took` the
+    seconds that its merge took.
+    """
 
     kind: ChangeKind
     id: str
@@ -249,8 +279,8 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """An archive that was merged. `new` deltas were not here before, `known` were, `files` are blocks of metadata
-    files; `missing` counts blocks that are still wanted after it."""
+    """An archive that was merged: how many of its deltas were `new` or `known`, and how many blocks were metadata `files`.
+    `missing` counts the blocks that are missing after it."""
 
     path: str
     new: int
@@ -261,12 +291,15 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class StatusChanged:
-    """Something that `status()` or `peers()` shows is different now."""
+    """A value that `status()` or `peers()` returns has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """So many peers have shown that they hold our delta `cid`, or one built on it. `ids` are the listings it touched."""
+    """The number of peers that have shown that they have the own delta `cid`, or a later one built on it.
+
+    `ids` are the listings that the delta touched.
+    """
 
     cid: str
     ids: tuple[str, ...]
@@ -274,9 +307,36 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Repaired:
+    """An own listing was put again, or adopted from another device; with `trouble`, why that could not be done."""
+
+    listing_id: str
+    name: str
+    reason: RepublishReason
+    at: float
+    trouble: str = ""
+
+    @property
+    def healed(self) -> bool:
+        """Whether the listing is back after another peer removed or replaced it."""
+        return self.reason.healing and not self.trouble
+
+    @property
+    def level(self) -> str:
+        """How much this matters, as in `Notice`."""
+        return "warning" if self.reason.healing or self.trouble else "info"
+
+    @property
+    def text(self) -> str:
+        """What happened to the listing, in words for a person."""
+        if self.trouble:
+            return f"{self.reason}; not put again: {self.trouble}"
+        return f"{self.reason}; {'taken over' if self.reason is RepublishReason.ADOPTED else 'put again'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a person should know: a healed listing, a dialect switch, a service that failed. `level` is info,
-    warning or error."""
+    """A message to the person, such as a switch of the dialect. `level` is info, warning or error."""
 
     level: str
     text: str
@@ -285,35 +345,37 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """The subscriber was too slow and `count` events were left out: load the state again."""
+    """The subscriber was too slow and `count` events were left out: it should load the state again."""
 
     count: int
 
 
-Event = Change | StatusChanged | Seen | Notice | Missed
+Event = Change | StatusChanged | Seen | Repaired | Notice | Missed
 
 
 class Marketplace(Protocol):
-    """One peer of the market, wherever it runs.
+    """One peer of the market, in this process or in another. All methods are trio coroutines.
 
-    Every method raises a `BetarError` with a message for a person; nothing else is expected to be raised.
+    Errors that are expected are `BetarError`s, with a message for a person.
     """
 
     async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
-        """The shown listings that match `query` (the filter grammar), ordered by `sort`, a field's name with "-" before
-        it for descending; `limit` 0 is all. Raises FilterError."""
+        """The listings that match `query`, see `market.filter`.
+
+        They are ordered by the field `sort`, descending with "-" before its name; `limit` 0 returns all. Raises FilterError.
+        """
 
     async def show(self, listing_id: str) -> ListingDetail:
         """One listing with its history. Raises UnknownListingError."""
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
-        """Store and announce listings of ours; durable when it returns. Raises ListingError, nothing is stored then."""
+        """Store new own listings, durably, and announce them. Raises ListingError; nothing is stored then."""
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
-        """Change a listing of ours. Raises UnknownListingError, NotOwnerError, ListingError."""
+        """Change an own listing. Raises UnknownListingError, NotOwnerError, ListingError."""
 
     async def delist(self, listing_id: str) -> DelistReceipt:
-        """Remove a listing of ours. Raises UnknownListingError, NotOwnerError."""
+        """Remove an own listing. Raises UnknownListingError, NotOwnerError."""
 
     async def status(self) -> Status:
         """The peer in numbers."""
@@ -328,27 +390,29 @@ class Marketplace(Protocol):
         """Close every connection to a peer and do not dial it again in this run. Raises NetworkError."""
 
     async def choose_dialect(self, dialect: str) -> None:
-        """Write own listings in this dialect from now on ("auto", "documents" or "betar-go"), and once more those that
-        stand in another. Kept in config.toml. Raises ConfigError."""
+        """Write own listings in this dialect from now on: "auto", "documents" or "betar-go".
+
+        Those in another dialect are published again. The choice is saved in config.toml. Raises ConfigError.
+        """
 
     async def hold_sync(self, held: bool) -> None:
-        """Stop fetching history, or go on with it; what is announced from now on is still followed. For this run."""
+        """Stop fetching history, or resume it. New announcements are followed all the same. Holds for this run."""
 
     async def heads(self) -> tuple[HeadInfo, ...]:
         """The heads, highest first."""
 
     async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
-        """The newest deltas below the heads, by falling height: each stands before what it links to."""
+        """The newest deltas below the heads, the highest first: each comes before the deltas that it links to."""
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         """Recently applied deltas, newest first."""
 
     async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
-        """Write the DAG below `heads` (all of ours without any) as CARv1 to a file of this machine. Raises ArchiveError."""
+        """Write the DAG below `heads`, by default below all heads, to a CARv1 file of this machine. Raises ArchiveError."""
 
     async def import_car(self, path: str) -> Imported:
-        """Merge a CARv1 file of this machine as if a peer had sent it. Raises ArchiveError; what came before the
-        trouble stays merged."""
+        """Merge a CARv1 file of this machine as if a peer had sent it. Raises ArchiveError; the deltas before the fault stay
+        merged."""
 
     def events(self) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:
-        """A stream of what happens from now on; it never blocks the peer, a slow reader gets `Missed`."""
+        """The events from now on. The stream never blocks the peer: a slow reader gets `Missed`."""

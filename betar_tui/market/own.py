@@ -1,6 +1,6 @@
-"""What a seller means to have published, remembered across restarts: one record a listing.
+"""The listings that a seller means to have published, remembered across restarts.
 
-A record is the document and when it was last written; a record without a document is a removal that is not finished.
+The record of a listing is its document and when it was last written, or no document for a removal that is not finished.
 """
 
 import json
@@ -9,12 +9,13 @@ from typing import Protocol
 
 import trio
 
+from betar_tui.market.fields import STAMPS, STORED
 from betar_tui.market.marketplace import Listing
-from betar_tui.market.republish import Intent
+from betar_tui.market.republish import OwnListing
 
 
 class OwnStore(Protocol):
-    """Where the records are kept; every write is durable."""
+    """Storage of the records; every write is durable."""
 
     def own(self) -> Mapping[str, str]:
         """All records, by key."""
@@ -30,68 +31,65 @@ class OwnStore(Protocol):
 
 
 class OwnListings:
-    """The records of one seller. `intents` are the listings to keep up, `removals` the keys still to be removed."""
+    """The records of one seller: `listings` are kept published, by key; `removals` are the keys still to be removed."""
 
     def __init__(self, store: OwnStore) -> None:
         self._store = store
-        self.intents: dict[str, Intent] = {}
+        self.listings: dict[str, OwnListing] = {}
         self.removals: set[str] = set()
         for key, text in store.own().items():
             record = json.loads(text)
             if record["document"] is None:
                 self.removals.add(key)
             else:
-                self.intents[key] = Intent(record["document"], record["at"])
+                self.listings[key] = OwnListing(record["document"], record["at"])
 
-    async def keep(self, intents: Mapping[str, Intent]) -> None:
-        """Remember these, durably."""
-        await trio.to_thread.run_sync(self._store.put_own, records(intents))
-        self.kept(intents)
+    async def keep(self, listings: Mapping[str, OwnListing]) -> None:
+        """Record these listings."""
+        await trio.to_thread.run_sync(self._store.put_own, records(listings))
+        self.kept(listings)
 
     async def keep_files(self, files: Mapping[bytes, bytes]) -> None:
-        """Remember metadata files, durably, before a listing points at them."""
+        """Store metadata files before a listing points at them."""
         if files:
             await trio.to_thread.run_sync(self._store.put_files, files)
 
-    def kept(self, intents: Mapping[str, Intent]) -> None:
-        """The records of these were written along with their deltas."""
-        self.intents.update(intents)
-        self.removals.difference_update(intents)
+    def kept(self, listings: Mapping[str, OwnListing]) -> None:
+        """Follow records that were written in the transaction of their deltas."""
+        self.listings.update(listings)
+        self.removals.difference_update(listings)
 
     def removing(self, key: str) -> None:
-        """The removal of this listing was begun and recorded: it is not kept up any more."""
-        self.intents.pop(key, None)
+        """Follow a removal that was written in the transaction of its delta."""
+        self.listings.pop(key, None)
         self.removals.add(key)
 
     async def forget(self, keys: Collection[str]) -> None:
-        """These are done with."""
+        """Drop the records of these keys."""
         await trio.to_thread.run_sync(self._store.drop_own, list(keys))
         for key in keys:
-            self.intents.pop(key, None)
+            self.listings.pop(key, None)
         self.removals.difference_update(keys)
 
 
-def intent_of(listing: Listing, metadata: Mapping[str, object] | None) -> Intent:
-    """The intent behind an own listing that this data directory did not write: another device's, with our key.
-    `metadata` is its metadata file where the listing only has the CID."""
-    document: dict[str, object] = {
-        **listing.extra,
-        "id": listing.id,
-        "name": listing.name,
-        "price": listing.price,
-        "metadata": listing.metadata if isinstance(listing.metadata, Mapping) else dict(metadata or {}),
-        "seller_id": listing.seller_id,
-        "addrs": list(listing.addrs),
-        "protocols": list(listing.protocols),
-    }
-    if listing.token_id:
-        document["token_id"] = listing.token_id
-    return Intent(document, listing.timestamp)
+def adopted_listing(listing: Listing, metadata: Mapping[str, object] | None) -> OwnListing:
+    """The record of an own listing that this data directory did not write, but another device with the same key.
+
+    `metadata` is its metadata file where the listing only has the CID.
+    """
+    document = dict(listing.extra)
+    for field in STORED:
+        value = getattr(listing, field.name)
+        if value is not None and field.name not in STAMPS:
+            document[field.name] = list(value) if isinstance(value, tuple) else value
+    if not isinstance(listing.metadata, Mapping):
+        document["metadata"] = dict(metadata or {})
+    return OwnListing(document, listing.timestamp)
 
 
-def records(intents: Mapping[str, Intent | None]) -> dict[str, str]:
-    """The records of these listings by key; None is one whose removal is not finished."""
+def records(listings: Mapping[str, OwnListing | None]) -> dict[str, str]:
+    """The records of these listings by key; None is for a removal that is not finished."""
     return {
         key: json.dumps({"document": each.document if each else None, "at": each.at if each else 0})
-        for key, each in intents.items()
+        for key, each in listings.items()
     }

@@ -1,8 +1,8 @@
-"""Who wrote a listing: Ed25519 signatures by the seller's peer key (PROTOCOL 7).
+"""The authorship of a listing: Ed25519 signatures by the seller's peer key (docs/protocol.md#provenance).
 
 Signed is `PREFIX` and the canonical DAG-CBOR of the listing without its `signature`. A peer id of an Ed25519 key
-contains the public key, so a signature proves that the peer in `seller_id` wrote the listing, whoever replicated it.
-Checked by libsodium, which also refuses the few public keys that fit many signatures.
+contains the public key, so a signature proves that the peer in `seller_id` wrote the listing, whichever peer replicated
+it. libsodium checks it, and also refuses the few public keys that fit many signatures.
 """
 
 import base64
@@ -25,22 +25,21 @@ ALGORITHM = "ed25519"
 _PEER_ID_PREFIX = b"\x00\x24\x08\x01\x12\x20"
 _INTEGERS = range(-(1 << 64), 1 << 64)
 
-
-_MADE = 4096
-"""So many values of ours are known without a check, which takes twice as long as signing."""
+MAX_OWN_VALUES = 4096
+"""Maximum own values that are remembered: they need no check, which takes twice as long as signing."""
 
 
 class Signer:
     """Signs listings with a peer's key, given as its 32-byte Ed25519 seed."""
 
     def __init__(self, seed: bytes) -> None:
-        self._made: OrderedDict[bytes, None] = OrderedDict()
+        self._own_values: OrderedDict[bytes, None] = OrderedDict()
         self._key = SigningKey(seed)
         self._public = bytes(self._key.verify_key)
         self.peer_id = peer_id_of(self._public)
 
     def sign(self, listing: Mapping[str, object]) -> dict[str, str]:
-        """The `signature` of a listing; one that the listing already has is left out of what is signed."""
+        """The `signature` of a listing, over all its fields but a signature that it already has."""
         signature = self._key.sign(signed_bytes(listing)).signature
         return {
             "alg": ALGORITHM,
@@ -48,16 +47,16 @@ class Signer:
             "sig": base64.b64encode(signature).decode(),
         }
 
-    def made(self, value: bytes) -> None:
-        """Remember a value that `verify` would find to be this seller's."""
-        self._made[value] = None
-        if len(self._made) > _MADE:
-            self._made.popitem(last=False)
+    def remember_own_value(self, value: bytes) -> None:
+        """Remember a value that this key has signed."""
+        self._own_values[value] = None
+        if len(self._own_values) > MAX_OWN_VALUES:
+            self._own_values.popitem(last=False)
 
     def is_own_value(self, value: bytes) -> bool:
-        """Whether it is one of the last that were made here: it needs no check, once. Any thread may call."""
+        """Whether it is one of the last own values, which need no check; True once for each. Any thread may call."""
         try:
-            del self._made[value]
+            del self._own_values[value]
         except KeyError:
             return False
         return True
@@ -91,12 +90,12 @@ def verify(listing: Mapping[str, object], seller_id: str) -> Provenance:
 
 @lru_cache(1024)
 def _key_of(public_key: bytes) -> tuple[str, VerifyKey]:
-    """The peer id and the key that 32 bytes stand for: a seller has many listings, and signs them again and again."""
+    """The peer id and the key of 32 bytes; cached, because a seller has many listings and renews them."""
     return peer_id_of(public_key), VerifyKey(public_key)
 
 
 def signed_bytes(listing: Mapping[str, object]) -> bytes:
-    """What a signature covers. Raises ValueError for values that DAG-CBOR has no form for."""
+    """The bytes that a signature covers. Raises ValueError for values that DAG-CBOR has no form for."""
     signed = dict(listing)
     signed.pop("signature", None)
     return PREFIX + cbor2.dumps(_canonical(signed))
@@ -116,8 +115,10 @@ def _canonical(value: object) -> object:
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
-    """Names in DAG-CBOR's order. UTF-8 sorts by its bytes as by its characters, so only the lengths are to be looked up.
-    Raises ValueError for names that are no texts."""
+    """Names in DAG-CBOR's order. Raises ValueError for names that are not texts.
+
+    UTF-8 sorts by its bytes as by its characters, so only the lengths have to be looked up.
+    """
     try:
         ordered = sorted(names)
         ordered.sort(key=len if "".join(ordered).isascii() else _size)

@@ -1,52 +1,41 @@
-"""What a peer does for its own listings each round (PROTOCOL 7, 8). Pure: facts in, what to put out.
+"""The own listings that a peer has to put again (docs/protocol.md#announcing). Pure: values in, reasons out.
 
-Anyone can tombstone or replace anything in this CRDT, so a peer puts its own listings back, less often each time the
-same one is taken away. A round writes nothing for a listing that stands as it should and whose timestamp is young.
+Any peer can tombstone or replace any key of this CRDT, so a peer puts its own listings back, less often each time the
+same one is taken away. Nothing is written for a listing that is intact and whose timestamp is young.
 
-A listing stands as it should when its value is, byte for byte, what its document makes at the value's own timestamp:
-Ed25519 signatures are deterministic. A value that another device of the same seller signed later is that person's newer
-word and is taken over; one that was signed earlier is a replay.
+A listing is intact when its value is, byte for byte, its document rendered at the value's own timestamp: Ed25519
+signatures are deterministic. A value that another device of the same seller signed later is that person's newer word
+and is adopted; one that was signed earlier is a replay.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from betar_tui.errors import ListingError
 from betar_tui.market.compose import Document
 from betar_tui.market.listing import dialect_of, parse_value
-from betar_tui.market.marketplace import Provenance
+from betar_tui.market.marketplace import Provenance, RepublishReason
 from betar_tui.market.provenance import verify
 
 FIRST_RETRY = 5.0
+"""Seconds until a listing is put back a second time; doubled with each repair that does not last."""
+
 LONGEST_RETRY = 3600.0
+"""Maximum seconds between two repairs of a listing."""
+
 QUIET_TIME = 2 * LONGEST_RETRY
+"""Seconds without need of repair after which the next one is again the first."""
+
 CLOCK_SKEW = 120.0
-"""How far ahead of ours another device's clock may be, in seconds."""
+"""Seconds that the clock of another device may be ahead of this one's."""
 
 Render = Callable[[Document, str, int, tuple[str, ...]], bytes]
 """The value of a document in a dialect at a timestamp with these default addresses. Raises ListingError."""
 
 
-class RepublishReason(StrEnum):
-    """RepublishReason an own listing is put again, or, for ADOPTED, why it is not."""
-
-    MISSING = "removed by another peer"
-    REPLACED = "replaced by another peer"
-    ADDRESSED = "this peer's addresses changed"
-    STALE = "refreshed"
-    DIALECT = "rewritten in the other dialect"
-    ADOPTED = "changed on another device of yours"
-
-    @property
-    def healing(self) -> bool:
-        """Whether this repairs what another peer did."""
-        return self in (RepublishReason.MISSING, RepublishReason.REPLACED)
-
-
 @dataclass(frozen=True, slots=True)
-class Intent:
-    """A listing that this peer means to have published: its document and when it was last written, Unix seconds. An
+class OwnListing:
+    """A listing that this peer means to have published: its document and when it was last written, in Unix seconds. An
     empty list of addresses stands for the peer's own."""
 
     document: Document
@@ -54,7 +43,7 @@ class Intent:
 
 
 @dataclass(slots=True)
-class _Patience:
+class _Backoff:
     """When an own listing may be put back again: `delay` doubles with every repair that does not last."""
 
     next_at: float = 0.0
@@ -68,31 +57,31 @@ class RepublishPolicy:
         self._refresh = refresh_interval
         self._seller_id = seller_id
         self._render = render
-        self._patience: dict[str, _Patience] = {}
+        self._backoffs: dict[str, _Backoff] = {}
 
     def forget(self, key: str) -> None:
-        """The listing under this key is not ours to keep up any more."""
-        self._patience.pop(key, None)
+        """Forget the repairs of a listing that is no longer kept published."""
+        self._backoffs.pop(key, None)
 
     def due(
         self,
-        own: Mapping[str, Intent],
+        own: Mapping[str, OwnListing],
         values: Mapping[str, bytes],
         dialect: str,
         default_addrs: tuple[str, ...],
         now: float,
     ) -> dict[str, RepublishReason]:
-        """The keys to put now, or to adopt. `own` is meant to be published, `values` is what the replica holds."""
+        """The keys to put now, or to adopt. `own` is meant to be published, `values` are the replica's."""
         due: dict[str, RepublishReason] = {}
-        for key, intent in own.items():
-            why = self._why(intent, values.get(key), dialect, default_addrs, now)
-            if why is None or (why.healing and not self._patient(key, now)):
+        for key, listing in own.items():
+            reason = self._reason(listing, values.get(key), dialect, default_addrs, now)
+            if reason is None or (reason.healing and not self._may_repair(key, now)):
                 continue
-            due[key] = why
+            due[key] = reason
         return due
 
-    def _why(
-        self, intent: Intent, value: bytes | None, dialect: str, default_addrs: tuple[str, ...], now: float
+    def _reason(
+        self, listing: OwnListing, value: bytes | None, dialect: str, default_addrs: tuple[str, ...], now: float
     ) -> RepublishReason | None:
         if value is None:
             return RepublishReason.MISSING
@@ -105,29 +94,34 @@ class RepublishPolicy:
             return RepublishReason.REPLACED
         listed = fields.get("addrs")
         addrs = tuple(str(each) for each in listed) if isinstance(listed, list) else ()
-        if not self._stands(intent, fields, timestamp, addrs, value):
-            newer = timestamp > intent.at and verify(fields, self._seller_id) is Provenance.VERIFIED
+        if not self._is_intact(listing, fields, timestamp, addrs, value):
+            newer = timestamp > listing.at and verify(fields, self._seller_id) is Provenance.VERIFIED
             return RepublishReason.ADOPTED if newer else RepublishReason.REPLACED
-        if dialect_of(fields).name != dialect:
+        if dialect_of(fields) != dialect:
             return RepublishReason.DIALECT
-        if not intent.document["addrs"] and default_addrs and addrs != default_addrs:
+        if not listing.document["addrs"] and default_addrs and addrs != default_addrs:
             return RepublishReason.ADDRESSED
         return None if now - timestamp < self._refresh else RepublishReason.STALE
 
-    def _stands(
-        self, intent: Intent, fields: Mapping[str, object], timestamp: int, addrs: tuple[str, ...], value: bytes
+    def _is_intact(
+        self,
+        listing: OwnListing,
+        fields: Mapping[str, object],
+        timestamp: int,
+        addrs: tuple[str, ...],
+        value: bytes,
     ) -> bool:
         try:
-            return self._render(intent.document, dialect_of(fields).name, timestamp, addrs) == value
+            return self._render(listing.document, dialect_of(fields), timestamp, addrs) == value
         except ListingError:
             return False
 
-    def _patient(self, key: str, now: float) -> bool:
-        patience = self._patience.setdefault(key, _Patience())
-        if now < patience.next_at:
+    def _may_repair(self, key: str, now: float) -> bool:
+        backoff = self._backoffs.setdefault(key, _Backoff())
+        if now < backoff.next_at:
             return False
-        if now > patience.next_at + QUIET_TIME:
-            patience.delay = FIRST_RETRY
-        patience.next_at = now + patience.delay
-        patience.delay = min(patience.delay * 2, LONGEST_RETRY)
+        if now > backoff.next_at + QUIET_TIME:
+            backoff.delay = FIRST_RETRY
+        backoff.next_at = now + backoff.delay
+        backoff.delay = min(backoff.delay * 2, LONGEST_RETRY)
         return True

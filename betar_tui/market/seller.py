@@ -1,7 +1,7 @@
-"""The seller's side of a peer: publish, update, delist, and keep own listings up.
+"""The seller's side of a peer: publish, update and delist listings, and keep them published.
 
-What a person wants is remembered in the transaction that writes it, so that a crash ends in both or in neither.
-Reads the replica's values and writes through the writer; knows no network.
+The intention of a person is recorded in the transaction that carries it out, so that a crash ends in both or in
+neither. Reads the replica's values and writes through the writer; knows no network.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,11 +14,11 @@ from betar_tui.concurrency import FastLock
 from betar_tui.errors import ListingError, NotOwnerError, UnknownListingError
 from betar_tui.market.catalogue import Catalogue
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
-from betar_tui.market.listing import BETAR_GO, DOCUMENTS
-from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
-from betar_tui.market.own import OwnListings, OwnStore, intent_of, records
+from betar_tui.market.fields import BETAR_GO, DOCUMENTS
+from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Repaired, RepublishReason
+from betar_tui.market.own import OwnListings, OwnStore, adopted_listing, records
 from betar_tui.market.provenance import Signer
-from betar_tui.market.republish import Intent, RepublishPolicy, RepublishReason
+from betar_tui.market.republish import OwnListing, RepublishPolicy
 from betar_tui.replica import Written, keys
 from betar_tui.replica.facts import Winner
 
@@ -26,49 +26,38 @@ _DIALECT = "dialect"
 
 
 class SellerStore(OwnStore, Protocol):
-    """What a seller needs remembered besides its listings."""
+    """The storage of a seller: its records, its dialect, and the values of the replica."""
 
     def setting(self, name: str) -> str | None:
-        """A setting."""
+        """The value of a setting, None without one."""
 
     def put_setting(self, name: str, value: str) -> None:
-        """Keep a setting, durably."""
+        """Store a setting, durably."""
 
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
-        """The values that the replica holds."""
+        """The replica's values of these keys."""
 
 
 class DeltaWriter(Protocol):
-    """Writes deltas of our own, one at a time."""
+    """Writes own deltas, one at a time."""
 
     async def write(
         self, puts: Mapping[str, bytes], deletes: Iterable[str] = (), own: Mapping[str, str] | None = None
     ) -> tuple[Written, ...]:
-        """Put and delete keys durably, and remember documents of ours in the same transaction. Raises StoreError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """What a round did about an own listing, and why; `trouble` says why it could not."""
-
-    listing_id: str
-    name: str
-    why: RepublishReason
-    trouble: str = ""
+        """Put and delete keys durably, and store the records of `own` in the same transaction. Raises StoreError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A new listing of ours: the delta that carries it, and how many peers were told at once."""
+    """A new own listing and the delta that carries it."""
 
     listing_id: str
     written: Written
-    sent_to: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Value:
-    """A document and what it makes at a time, Unix seconds."""
+class _RenderedDocument:
+    """A document rendered at a time, in Unix seconds."""
 
     document: Document
     rendered: Rendered
@@ -77,10 +66,10 @@ class _Value:
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One call of publish on its way."""
+    """One call of `publish` under way."""
 
     drafts: tuple[ListingDraft, ...]
-    values: dict[str, _Value] = field(default_factory=dict)
+    values: dict[str, _RenderedDocument] = field(default_factory=dict)
     published: tuple[Published, ...] | None = None
     error: Exception | None = None
 
@@ -90,39 +79,36 @@ class _Job:
 
 
 class Seller:
-    """Own listings of one peer. `default_addrs` are its dialable multiaddrs, asked for at each publish; `announce`
-    tells peers of deltas and counts them."""
+    """Own listings of one peer. `default_addrs` are its dialable multiaddrs, asked for at each publish."""
 
     def __init__(
         self,
         store: SellerStore,
         writer: DeltaWriter,
         signer: Signer,
-        book: Catalogue,
+        catalogue: Catalogue,
         *,
         dialect: str,
         refresh_interval: float,
         clock: Callable[[], float],
         default_addrs: Callable[[], tuple[str, ...]],
-        announce: Callable[[Sequence[bytes]], int],
     ) -> None:
         self._store = store
         self._writer = writer
         self._signer = signer
-        self._book = book
+        self._catalogue = catalogue
         self.dialect_choice = dialect
         self._clock = clock
         self._default_addrs = default_addrs
-        self._announce = announce
         self._jobs: list[_Job] = []
         self._own = OwnListings(store)
-        self._announcer = RepublishPolicy(refresh_interval, signer.peer_id, self._value)
-        self.dialect = self._decided(dialect)
-        # Writing and rounds both read a document and put its value: one at a time.
-        self._turn = FastLock()
+        self._policy = RepublishPolicy(refresh_interval, signer.peer_id, self._render_at)
+        self.dialect = self._dialect_of(dialect)
+        # Every change reads a document and puts its value: one at a time.
+        self._lock = FastLock()
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Published, ...]:
-        """Store and announce new listings, in order. Raises ListingError and then stores nothing.
+        """Store new listings, in order. Raises ListingError and then stores nothing.
 
         Calls that come while one is at work are written together after it: a burst makes few deltas.
         """
@@ -132,17 +118,17 @@ class Seller:
         job = _Job(tuple(drafts))
         self._jobs.append(job)
         try:
-            async with self._turn:
+            async with self._lock:
                 if not job.done:
                     jobs, self._jobs = self._jobs, []
                     if jobs == [job]:
                         await self._publish_jobs(jobs)
                     else:
-                        # Others wait for this batch: whoever began it may leave, the batch may not.
+                        # Others wait for this batch: the caller that began it may be cancelled, the batch may not.
                         with trio.CancelScope(shield=True):
                             await self._publish_jobs(jobs)
         except BaseException:
-            # Nobody waits for it any more: it must not be published later.
+            # Its caller has gone: it must not be published later.
             if job in self._jobs:
                 self._jobs.remove(job)
             raise
@@ -152,31 +138,31 @@ class Seller:
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Written:
         """Change an own listing. Raises UnknownListingError, NotOwnerError, ListingError."""
-        async with self._turn:
+        async with self._lock:
             key = keys.of_agent(listing_id)
-            intent = self._own.intents.get(key)
-            if intent is None:
-                listing = self._mine(listing_id)
-                intent = intent_of(listing, self._book.document(listing))
-            return (await self._put({key: self._value_of(patched(intent.document, patch))}))[key]
+            own_listing = self._own.listings.get(key)
+            if own_listing is None:
+                listing = self._require_own(listing_id)
+                own_listing = adopted_listing(listing, self._catalogue.document(listing))
+            return (await self._put({key: self._rendered(patched(own_listing.document, patch))}))[key]
 
     async def delist(self, listing_id: str) -> Written:
         """Remove an own listing. Raises UnknownListingError, NotOwnerError."""
-        async with self._turn:
+        async with self._lock:
             key = keys.of_agent(listing_id)
-            if key not in self._own.intents:
-                self._mine(listing_id)
+            if key not in self._own.listings:
+                self._require_own(listing_id)
             written = await self._writer.write({}, [key], records({key: None}))
             self._own.removing(key)
-            self._announcer.forget(key)
+            self._policy.forget(key)
             await self._own.forget([key])
             if not written:
                 raise UnknownListingError(f"{listing_id} was removed already; it will not be put back")
             return written[-1]
 
     async def speak_betar_go(self) -> bool:
-        """A Go betar was seen: switch an automatic dialect over for good. Returns whether that changed anything."""
-        async with self._turn:
+        """Switch an automatic dialect to Go betar's for good, since one was seen. Returns whether it changed."""
+        async with self._lock:
             if self.dialect_choice != "auto" or self.dialect == BETAR_GO:
                 return False
             await trio.to_thread.run_sync(self._store.put_setting, _DIALECT, BETAR_GO)
@@ -185,49 +171,49 @@ class Seller:
 
     async def choose_dialect(self, choice: str) -> None:
         """Write in this dialect from now on; "auto" goes by whether a Go betar was ever seen."""
-        async with self._turn:
+        async with self._lock:
             self.dialect_choice = choice
-            self.dialect = await trio.to_thread.run_sync(self._decided, choice)
+            self.dialect = await trio.to_thread.run_sync(self._dialect_of, choice)
 
-    def _decided(self, choice: str) -> str:
+    def _dialect_of(self, choice: str) -> str:
         if choice != "auto":
             return choice
         return BETAR_GO if self._store.setting(_DIALECT) == BETAR_GO else DOCUMENTS
 
-    async def round(self) -> tuple[Repair, ...]:
+    async def maintain(self) -> tuple[Repaired, ...]:
         """Finish removals; put own listings again that are missing, replaced, stale or in the other dialect."""
-        async with self._turn:
+        async with self._lock:
             if self._own.removals:
                 removals = list(self._own.removals)
                 await self._writer.write({}, removals)
                 await self._own.forget(removals)
-            own = dict(self._own.intents)
+            own = dict(self._own.listings)
             if not own:
                 return ()
             winners = await trio.to_thread.run_sync(self._store.winners, list(own))
             values = {key: winner.value for key, winner in winners.items()}
-            due = self._announcer.due(own, values, self.dialect, self._default_addrs(), self._clock())
+            due = self._policy.due(own, values, self.dialect, self._default_addrs(), self._clock())
             return tuple([await self._repair(key, own[key], why) for key, why in due.items()])
 
-    async def _repair(self, key: str, intent: Intent, why: RepublishReason) -> Repair:
-        listing_id, name = str(intent.document["id"]), str(intent.document["name"])
+    async def _repair(self, key: str, own_listing: OwnListing, reason: RepublishReason) -> Repaired:
+        listing_id, name = str(own_listing.document["id"]), str(own_listing.document["name"])
         try:
-            if why is RepublishReason.ADOPTED:
-                listing = self._mine(listing_id)
-                await self._own.keep({key: intent_of(listing, self._book.document(listing))})
+            if reason is RepublishReason.ADOPTED:
+                listing = self._require_own(listing_id)
+                await self._own.keep({key: adopted_listing(listing, self._catalogue.document(listing))})
             else:
-                await self._put({key: self._value_of(intent.document)})
+                await self._put({key: self._rendered(own_listing.document)})
         except (ListingError, UnknownListingError, NotOwnerError) as error:
-            return Repair(listing_id, name, why, str(error))
-        return Repair(listing_id, name, why)
+            return Repaired(listing_id, name, reason, self._clock(), str(error))
+        return Repaired(listing_id, name, reason, self._clock())
 
     async def _publish_jobs(self, jobs: Sequence[_Job]) -> None:
-        values: dict[str, _Value] = {}
+        values: dict[str, _RenderedDocument] = {}
         for job in jobs:
             try:
                 job.values = self._new_values(job.drafts, values)
                 values.update(job.values)
-            except Exception as error:  # whatever is wrong with this one, the others are written
+            except Exception as error:  # the others are written all the same
                 job.error = error
         try:
             written = await self._put(values)
@@ -235,61 +221,60 @@ class Seller:
             for job in jobs:
                 job.error = job.error or error
             return
-        sent = self._announce(list(dict.fromkeys(each.node.cid for each in written.values())))
         for job in jobs:
             if not job.done:
                 job.published = tuple(
-                    Published(str(each.document["id"]), written[key], sent) for key, each in job.values.items()
+                    Published(str(each.document["id"]), written[key]) for key, each in job.values.items()
                 )
 
-    def _new_values(self, drafts: Sequence[ListingDraft], taken: Collection[str]) -> dict[str, _Value]:
+    def _new_values(self, drafts: Sequence[ListingDraft], taken: Collection[str]) -> dict[str, _RenderedDocument]:
         """The values of new listings by key. Raises ListingError."""
-        values: dict[str, _Value] = {}
+        values: dict[str, _RenderedDocument] = {}
         addrs = self._default_addrs()
         for draft in drafts:
             document = new_document(draft, self._signer.peer_id, addrs)
             listing_id = str(document["id"])
             key = keys.of_agent(listing_id)
-            shown = self._book.get(listing_id)
-            if key in values or key in taken or key in self._own.intents or (shown is not None and shown.mine):
+            shown = self._catalogue.get(listing_id)
+            if key in values or key in taken or key in self._own.listings or (shown is not None and shown.mine):
                 raise ListingError(f"you already list {draft.name!r}; update it instead", "name")
-            values[key] = self._value_of(document, addrs)
+            values[key] = self._rendered(document, addrs)
         return values
 
-    async def _put(self, values: Mapping[str, _Value]) -> dict[str, Written]:
-        """Write values and remember their documents; the delta that carries each key."""
+    async def _put(self, values: Mapping[str, _RenderedDocument]) -> dict[str, Written]:
+        """Write values and record their documents. Returns the delta that carries each key."""
         if not values:
             return {}
-        before = {key: self._own.intents.get(key) for key in values}
-        intents = {key: Intent(dict(each.document), each.at) for key, each in values.items()}
+        before = {key: self._own.listings.get(key) for key in values}
+        listings = {key: OwnListing(dict(each.document), each.at) for key, each in values.items()}
         await self._own.keep_files(dict(each.rendered.file for each in values.values() if each.rendered.file))
         for each in values.values():
             if each.document["seller_id"] == self._signer.peer_id:
-                self._signer.made(each.rendered.value)
+                self._signer.remember_own_value(each.rendered.value)
         try:
             written = await self._writer.write(
-                {key: each.rendered.value for key, each in values.items()}, (), records(intents)
+                {key: each.rendered.value for key, each in values.items()}, (), records(listings)
             )
         except Exception:
-            # The first of several deltas may stand. Nobody was told that it worked: a later round must not publish it.
+            # The first of several deltas may stand, but the caller sees a failure: it must not be kept published.
             with trio.CancelScope(shield=True):
-                await self._own.keep({key: intent for key, intent in before.items() if intent})
-                await self._own.forget([key for key, intent in before.items() if intent is None])
+                await self._own.keep({key: own_listing for key, own_listing in before.items() if own_listing})
+                await self._own.forget([key for key, own_listing in before.items() if own_listing is None])
             raise
-        self._own.kept(intents)
+        self._own.kept(listings)
         return {span.key: each for each in written for span in each.node.delta.elements}
 
-    def _value_of(self, document: Document, addrs: tuple[str, ...] | None = None) -> _Value:
-        """What a document makes now. Raises ListingError."""
+    def _rendered(self, document: Document, addrs: tuple[str, ...] | None = None) -> _RenderedDocument:
+        """The document rendered now. Raises ListingError."""
         now = int(self._clock())
         own = self._default_addrs() if addrs is None else addrs
-        return _Value(document, render(document, self.dialect, self._signer, now, own), now)
+        return _RenderedDocument(document, render(document, self.dialect, self._signer, now, own), now)
 
-    def _value(self, document: Document, dialect: str, at: int, addrs: tuple[str, ...]) -> bytes:
+    def _render_at(self, document: Document, dialect: str, at: int, addrs: tuple[str, ...]) -> bytes:
         return render(document, dialect, self._signer, at, addrs).value
 
-    def _mine(self, listing_id: str) -> Listing:
-        listing = self._book.get(listing_id)
+    def _require_own(self, listing_id: str) -> Listing:
+        listing = self._catalogue.get(listing_id)
         if listing is None:
             raise UnknownListingError(f"no listing has the id {listing_id!r}; betar-tui list shows them")
         if not listing.mine:

@@ -1,8 +1,8 @@
-"""Which listings meet a term, remembered for the terms asked for last: whoever takes letters of a filter away again, or
-changes another word of it, waits for no second look at every listing.
+"""The results of the terms asked for last: taking letters of a filter away again, or changing another word of it, does
+not look at every listing a second time.
 
-Lists by slot, as in `ListingIndex`, which tells of every listing that comes or changes. What depends on the time is not
-remembered.
+Lists by slot, as in `ListingIndex`, which reports every listing that comes or changes. The result of a term that
+depends on the time is not cached.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from dataclasses import replace
 from betar_tui.market.filter import Term
 from betar_tui.market.marketplace import Listing
 
-REMEMBERED = 12
-"""Terms whose screens are kept, eight bytes a listing each."""
+MAX_TERMS = 12
+"""Maximum terms whose results are cached, at eight bytes a listing each."""
 
 
 class TermCache:
-    """The screens of some terms; the negation of a term is not looked at."""
+    """By term, whether the listing of each slot meets it; a term and its negation share one result."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[Term, list[bool]] = OrderedDict()
+        self._results: OrderedDict[Term, list[bool]] = OrderedDict()
 
-    def get(self, term: Term, look: Callable[[], list[bool]]) -> list[bool]:
-        """By slot, whether the listing meets the term; `look` finds out where that is not known. Not to be changed."""
+    def get(self, term: Term, evaluate: Callable[[], list[bool]]) -> list[bool]:
+        """By slot, whether the listing meets the term; `evaluate` finds out where that is unknown. Do not change it."""
         if term.timed:
-            return look()
+            return evaluate()
         key = replace(term, negated=False)
-        held = self._held.pop(key, None)
-        if held is None:
-            held = look()
-        self._held[key] = held
-        if len(self._held) > REMEMBERED:
-            self._held.popitem(last=False)
-        return held
+        result = self._results.pop(key, None)
+        if result is None:
+            result = evaluate()
+        self._results[key] = result
+        if len(self._results) > MAX_TERMS:
+            self._results.popitem(last=False)
+        return result
 
-    def take(self, slot: int, listing: Listing, hay: str) -> None:
-        """A listing came or changed; a new slot is the next one."""
-        for term, held in self._held.items():
-            holds = term.holds(listing, hay, 0.0, 0.0)
-            if slot < len(held):
-                held[slot] = holds
+    def update(self, slot: int, listing: Listing, text: str) -> None:
+        """Follow a listing that came or changed; `text` is its search text. A new slot is the next one."""
+        for term, result in self._results.items():
+            met = term.holds(listing, text, 0.0, 0.0)
+            if slot < len(result):
+                result[slot] = met
             else:
-                held.append(holds)
+                result.append(met)
 
     def clear(self) -> None:
-        """All listings are others now."""
-        self._held.clear()
+        """Forget all: other listings stand in the slots now."""
+        self._results.clear()

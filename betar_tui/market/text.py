@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 MAX_COMBINING = 3
-"""Marks that may pile up on one letter; no language needs more, and a tall pile draws over other lines."""
+"""Maximum marks on one letter; no language needs more, and a tall pile draws over other lines."""
 
 _ASCII_PLAIN = re.compile(r"[ -~]*\Z")
 
@@ -23,7 +23,7 @@ _HANGUL = re.compile("[\u1100-\u11ff\uac00-\ud7a3]*[\u1161-\u11ff][\u1100-\u11ff
 # Two of these letters are a flag, one alone takes one column here and two there.
 _FLAGS = re.compile("([\U0001f1e6-\U0001f1ff]{2})|[\U0001f1e6-\U0001f1ff]")
 
-# Vowels and finals that belong to no syllable: they draw over what is before them, or beside it.
+# Vowels and finals that belong to no syllable: they draw over their neighbours.
 _LOOSE_JAMO = ((0x1161, 0x11FF), (0xD7B0, 0xD7FB))
 # Trigrams, hexagrams, counting rods: one column wide before Unicode 16, two since; and marks two columns wide.
 _DISPUTED = (
@@ -60,7 +60,7 @@ def neutralise_lines(text: str, limit: int = 0) -> str:
 def _limited(make_safe: Callable[[str], str], text: str, limit: int) -> str:
     if limit <= 0:
         return make_safe(text)
-    # The end of a huge text is not worth looking at; but safe text may be shorter, so that more of it is wanted.
+    # Only the start of a huge text is looked at; where that becomes shorter when made safe, more of it.
     taken = limit + 1
     while len(safe := make_safe(text[:taken])) <= limit and taken < len(text):
         taken *= 2
@@ -84,7 +84,7 @@ def _escape(text: str) -> str:
     for char in text:
         if unicodedata.category(char) in ("Mn", "Me", "Mc") and char not in _VARIATION_SELECTORS:
             combining += 1
-            # An accent needs a letter to stand on: at the start it would draw on what we put before it.
+            # An accent needs a letter to stand on: at the start it would draw on the text before it.
             shown = char if previous and combining <= MAX_COMBINING else _written_out(char)
         else:
             combining = 0

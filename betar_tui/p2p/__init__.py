@@ -1,11 +1,13 @@
-"""p2p: everything that touches the network, and nothing else.
+"""The network of one peer. This room knows neither the replica nor its synchronisation, the store or the market.
 
-The room holds the libp2p host, gossip on the market's topic, Bitswap in both directions, the liveness of connections
-and the dialling of peers. It may import `betar_tui.errors` and the libraries it adapts; it knows nothing of the
-store, of listings or of the interface. py-libp2p 0.8.1 has habits that would kill or deafen a long-running peer: each
-adaptation lives here, next to a comment that starts with "py-libp2p 0.8.1:" and names the habit.
+- `network.open_network` is the entrance; `types` has the plain values that callers need, and imports no libp2p.
+- `gossip` broadcasts on the market's topic; `bitswap/` fetches and serves blocks; `streams` serves all other protocols.
+- `host` builds the libp2p host; `identify` asks each new peer for its agent and protocols; `connection_table` lists the
+  connected peers; `liveness` closes connections whose far end is silent; `dialer` dials, from its `address_book`.
+- `guard` contains exceptions; `misbehaviour` counts broken rules and bans peers; `event_queue` queues events.
+- `adaptations/` has the subclasses of py-libp2p's classes and the register of all that they adapt. The habits of
+  py-libp2p 0.8.1 that would kill or deafen a long-running peer are described in docs/py-libp2p.md.
 
-Doors: `types` (plain dataclasses and the `BlockSource` protocol; imports no libp2p) and `network.open_network`.
 Payloads, CIDs and blocks are raw bytes; peer ids are base58 strings. Importing this package alone loads no library:
 libp2p takes a second, so callers import `betar_tui.p2p.network` only when they go online.
 """

@@ -1,7 +1,7 @@
-"""Multiaddrs: taking them apart, choosing which to dial, and saying where we can be reached.
+"""Multiaddrs: parsing them, the order to dial them in, and the addresses of this peer.
 
 Text in, text out; the only file that knows which addresses this peer can dial (TCP over IPv4, IPv6 or a DNS name).
-Anything a remote peer sent may be passed in: what cannot be used is left out, never raised.
+Anything from a remote peer may be passed in: addresses that cannot be used are left out, never raised.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from libp2p.peer.id import ID
 from libp2p.utils.address_validation import get_available_interfaces
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
 
+from betar_tui import multiaddrs
 from betar_tui.errors import NetworkError
 
 MAX_ADDRS_PER_PEER = 16
@@ -72,11 +73,10 @@ def is_dialable(address: str) -> bool:
 
 
 def with_peer(addresses: Iterable[str], peer: str) -> tuple[str, ...]:
-    """The dialable ones of `addresses`, each ending in /p2p/<peer>, without repetition, at most
-    MAX_ADDRS_PER_PEER."""
+    """The dialable `addresses` without repetition, each ending in /p2p/<peer>; at most MAX_ADDRS_PER_PEER."""
     result: dict[str, None] = {}
     for address in addresses:
-        bare, _, named = address.partition("/p2p/")
+        bare, named = multiaddrs.split_peer(address)
         if named and named != peer:
             continue
         if is_dialable(bare):
@@ -111,7 +111,7 @@ def _rank(address: str) -> int:
 
 
 def reachable(bound: Iterable[Multiaddr]) -> tuple[str, ...]:
-    """Listen addresses as others would dial them: wildcards expanded to the interfaces, loopback included."""
+    """Listen addresses as other peers would dial them: wildcards expanded to the interfaces, loopback included."""
     result: dict[str, None] = {}
     for address in bound:
         text = str(address)

@@ -1,8 +1,8 @@
 """Dialling: one address after the other, and again when a peer is lost.
 
-Everything that opens a connection goes through here, from the room's own peer book; the library's dialling is
-switched off (see `host.PeerSwarm.dial_peer`). Addresses of a peer are tried in order, each a short stagger after the
-one before, and the first that works ends the others.
+Every connection is opened here, from the room's own address book; the library's dialling is switched off (see
+`PeerSwarm.dial_peer`). The addresses of a peer are tried in order, each a short stagger after the one before, and the
+first that works ends the others.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from libp2p.abc import INetConn
 from libp2p.network.swarm import Swarm
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
 
+from betar_tui import multiaddrs
+from betar_tui.concurrency import Wakeup
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
 from betar_tui.p2p.address_book import AddressBook
@@ -24,17 +26,18 @@ from betar_tui.p2p.types import Timing
 
 log = logging.getLogger(__name__)
 
-PARALLEL = 8
+MAX_PARALLEL = 8
+"""Maximum peers that are redialled at the same time."""
 
 
 class Dialer:
-    """Dials on demand, and keeps dialling everybody in the book who is not connected."""
+    """Dials on demand, and keeps dialling every peer in the address book that is not connected."""
 
     def __init__(
         self,
         swarm: Swarm,
         own: str,
-        book: AddressBook,
+        address_book: AddressBook,
         timing: Timing,
         nursery: trio.Nursery,
         banned: Callable[[str], bool],
@@ -45,22 +48,22 @@ class Dialer:
         self._nursery = nursery
         self._banned = banned
         self._dialling: set[str] = set()
-        self._woken = trio.Event()
-        self.book = book
+        self._wakeup = Wakeup()
+        self.address_book = address_book
 
     def connected(self, peer: str) -> bool:
         """Whether a connection that is not closed is listed; it may still be dead."""
         return any(not each.is_closed for each in self._swarm.get_connections(addresses.peer_id(peer)))
 
     def wake(self) -> None:
-        """The book or a connection changed."""
-        self._woken.set()
+        """The address book or a connection changed."""
+        self._wakeup.set()
 
     async def dial(self, peer: str, addrs: tuple[str, ...]) -> INetConn:
-        """A live connection to `peer`, dialled if there is none. Raises NetworkError saying why not.
+        """A live connection to `peer`, dialled if there is none. Raises NetworkError with the reason.
 
         py-libp2p 0.8.1: its `connect` returns at once for any listed connection, dead or not; here the listed ones
-        are probed first.
+        are probed first (docs/py-libp2p.md#connections).
         """
         if peer == self._own:
             raise NetworkError("That is this peer's own address.")
@@ -73,15 +76,14 @@ class Dialer:
             self._dialling.discard(peer)
 
     async def run(self) -> None:
-        """A service: dials who is due."""
-        limit = trio.CapacityLimiter(PARALLEL)
+        """A service: dials the peers that are due."""
+        limit = trio.CapacityLimiter(MAX_PARALLEL)
         while True:
-            self._woken = trio.Event()
-            for peer in self.book.due(trio.current_time(), self._busy):
+            for peer in self.address_book.due(trio.current_time(), self._busy):
                 self._dialling.add(peer)
                 self._nursery.start_soon(self._redial, peer, limit)
-            with trio.move_on_at(self.book.next_due(self._busy)):
-                await self._woken.wait()
+            with trio.move_on_at(self.address_book.next_due(self._busy)):
+                await self._wakeup.wait()
 
     def _busy(self, peer: str) -> bool:
         return peer in self._dialling or self.connected(peer)
@@ -91,14 +93,14 @@ class Dialer:
             async with limit:
                 if self._banned(peer):
                     raise NetworkError("it is banned for now")
-                await self._race(peer, self.book.addrs(peer))
+                await self._race(peer, self.address_book.addrs(peer))
         except Exception as error:
             if not isinstance(error, NetworkError):
                 log.warning("dialling %s: %r", peer, error)
             log.debug("%s cannot be reached: %s", peer, error)
-            self.book.failed(peer, trio.current_time())
+            self.address_book.failed(peer, trio.current_time())
         else:
-            self.book.succeeded(peer)
+            self.address_book.succeeded(peer)
         finally:
             self._dialling.discard(peer)
             self.wake()
@@ -139,17 +141,17 @@ class Dialer:
         raise NetworkError(f"Cannot connect to {peer}: " + "; ".join(errors))
 
     async def _dial_one(self, peer: str, address: str) -> INetConn:
-        where = address.partition("/p2p/")[0]
+        host, _ = multiaddrs.split_peer(address)
         try:
             # A frozen peer still completes the TCP handshake: the limit covers the secure one as well.
             with trio.fail_after(self._timing.dial_timeout):
                 return await self._swarm.dial_addr(Multiaddr(address), addresses.peer_id(peer))
         except trio.TooSlowError:
-            raise NetworkError(f"{where} did not answer within {self._timing.dial_timeout:g} s") from None
+            raise NetworkError(f"{host} did not answer within {self._timing.dial_timeout:g} s") from None
         except Exception as error:
             if not has_ended(error):
                 log.debug("dialling %s: %r", address, error)
-            raise NetworkError(f"{where}: {_reason(error)}") from None
+            raise NetworkError(f"{host}: {_reason(error)}") from None
 
 
 def _reason(error: BaseException) -> str:

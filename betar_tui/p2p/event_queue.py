@@ -1,9 +1,9 @@
-"""The event stream: whoever reports an event never waits for whoever reads it.
+"""The event stream: reporting an event never waits for the reader.
 
-Events wait here until the reader takes them, in three lanes that never displace each other: broadcasts, faults, and the
-rest, which is news about peers. When the reader is slow the oldest of a lane gives way to the newest (a later broadcast
-names newer heads, a later fault is as good as an earlier one). Of broadcasts those give way first whose author has more
-than its share waiting.
+Events are queued in three lanes that never displace each other: broadcasts, misbehaviours, and the rest, which is news
+about peers. When the reader is slow the newest event of a lane displaces the oldest (a later broadcast names newer
+heads, a later misbehaviour is as good as an earlier one). Of broadcasts, those of an author with more than its share go
+first.
 """
 
 from __future__ import annotations
@@ -15,110 +15,112 @@ from itertools import count
 
 import trio
 
+from betar_tui.concurrency import Wakeup
 from betar_tui.p2p.types import Misbehaviour, NetworkEvent, ReceivedBroadcast
 
-BROADCASTS = 1024
-BROADCAST_BYTES = 8 << 20
-"""How many bytes the broadcasts that wait may have together."""
-SHARE = 8
-"""One author may hold the part of a full lane that one of so many would have."""
-FAULTS = 256
-LIMIT = 8192
+MAX_BROADCASTS = 1024
+MAX_BROADCAST_BYTES = 8 << 20
+"""Maximum bytes of all queued broadcasts together."""
+AUTHORS_PER_LANE = 8
+"""Number of authors that share a full lane: events of an author with more than its share are dropped first."""
+MAX_MISBEHAVIOURS = 256
+MAX_OTHERS = 8192
 
 
 @dataclass(slots=True)
-class _Held:
-    """What waits of one author."""
+class _Backlog:
+    """The queued events of one author, by number, and their bytes."""
 
-    places: deque[int] = field(default_factory=deque)
+    numbers: deque[int] = field(default_factory=deque)
     bytes: int = 0
 
 
 class _Lane:
-    """Events of one kind by their place in the order of all, each with its author and its size."""
+    """Events of one kind by their number in the order of all, each with its author and its size."""
 
     def __init__(self, limit: int, max_bytes: float = math.inf) -> None:
         self._limit, self._max_bytes = limit, max_bytes
         self._bytes = 0
-        self._held: dict[str, _Held] = {}
+        self._backlogs: dict[str, _Backlog] = {}
         self._greedy: dict[str, None] = {}
-        self.waiting: OrderedDict[int, tuple[NetworkEvent, str, int]] = OrderedDict()
+        self.events: OrderedDict[int, tuple[NetworkEvent, str, int]] = OrderedDict()
         self.dropped = 0
 
-    def put(self, place: int, event: NetworkEvent, author: str = "", size: int = 0) -> None:
-        self.waiting[place] = event, author, size
+    def put(self, number: int, event: NetworkEvent, author: str = "", size: int = 0) -> None:
+        self.events[number] = event, author, size
         self._bytes += size
-        held = self._held.setdefault(author, _Held())
-        held.places.append(place)
-        held.bytes += size
-        self._weigh(author, held)
-        while len(self.waiting) > self._limit or self._bytes > self._max_bytes:
-            self._remove(self._least(author))
+        backlog = self._backlogs.setdefault(author, _Backlog())
+        backlog.numbers.append(number)
+        backlog.bytes += size
+        self._classify(author, backlog)
+        while len(self.events) > self._limit or self._bytes > self._max_bytes:
+            self._remove(self._next_to_drop(author))
             self.dropped += 1
 
     def take(self) -> NetworkEvent:
-        return self._remove(next(iter(self.waiting)))
+        return self._remove(next(iter(self.events)))
 
-    def _least(self, author: str) -> int:
-        """The place of what gives way: the oldest of an author that has more than its share, best of this one; or else of
-        all."""
+    def _next_to_drop(self, author: str) -> int:
+        """The number of the oldest event of a greedy author, preferably this one; or else the oldest of all."""
         if self._greedy:
-            return self._held[author if author in self._greedy else next(iter(self._greedy))].places[0]
-        return next(iter(self.waiting))
+            return self._backlogs[author if author in self._greedy else next(iter(self._greedy))].numbers[0]
+        return next(iter(self.events))
 
-    def _remove(self, place: int) -> NetworkEvent:
-        """Take out what is the oldest of its author."""
-        event, author, size = self.waiting.pop(place)
+    def _remove(self, number: int) -> NetworkEvent:
+        """Remove the oldest event of its author."""
+        event, author, size = self.events.pop(number)
         self._bytes -= size
-        held = self._held[author]
-        held.places.popleft()
-        held.bytes -= size
-        self._weigh(author, held)
+        backlog = self._backlogs[author]
+        backlog.numbers.popleft()
+        backlog.bytes -= size
+        self._classify(author, backlog)
         return event
 
-    def _weigh(self, author: str, held: _Held) -> None:
-        if len(held.places) * SHARE > self._limit or held.bytes * SHARE > self._max_bytes:
+    def _classify(self, author: str, backlog: _Backlog) -> None:
+        many = len(backlog.numbers) * AUTHORS_PER_LANE > self._limit
+        if many or backlog.bytes * AUTHORS_PER_LANE > self._max_bytes:
             self._greedy[author] = None
         else:
             self._greedy.pop(author, None)
-        if not held.places:
-            del self._held[author]
+        if not backlog.numbers:
+            del self._backlogs[author]
 
 
 class EventQueue:
-    """A queue between reporters that may not wait and one reader; `pump` must be running."""
+    """A queue between reporters that must not wait and one reader; `pump` must be running."""
 
-    def __init__(self, broadcasts: int = BROADCASTS, limit: int = LIMIT, faults: int = FAULTS) -> None:
-        self._broadcasts = _Lane(broadcasts, BROADCAST_BYTES)
-        self._faults = _Lane(faults)
-        self._others = _Lane(limit)
-        self._places = count()
-        self._news = trio.Event()
+    def __init__(
+        self, broadcasts: int = MAX_BROADCASTS, others: int = MAX_OTHERS, misbehaviours: int = MAX_MISBEHAVIOURS
+    ) -> None:
+        self._broadcasts = _Lane(broadcasts, MAX_BROADCAST_BYTES)
+        self._misbehaviours = _Lane(misbehaviours)
+        self._others = _Lane(others)
+        self._numbers = count()
+        self._work = Wakeup()
         self._send, self.receive = trio.open_memory_channel[NetworkEvent](0)
 
     @property
     def dropped(self) -> int:
-        """How many events gave way, faults not counted."""
+        """Number of events dropped, without misbehaviours."""
         return self._broadcasts.dropped + self._others.dropped
 
-    def put(self, event: NetworkEvent) -> None:
-        """Report an event."""
-        place = next(self._places)
+    def put(self, event: NetworkEvent, size: int = 0) -> None:
+        """Report an event; `size` is the memory that the payload of a broadcast takes, in bytes."""
+        number = next(self._numbers)
         if isinstance(event, ReceivedBroadcast):
-            self._broadcasts.put(place, event, event.author, len(event.payload))
+            self._broadcasts.put(number, event, event.author, size)
         else:
-            (self._faults if isinstance(event, Misbehaviour) else self._others).put(place, event)
-        self._news.set()
+            (self._misbehaviours if isinstance(event, Misbehaviour) else self._others).put(number, event)
+        self._work.set()
 
     async def pump(self) -> None:
         """A service: hands the events over, in order."""
         while True:
-            await self._news.wait()
-            self._news = trio.Event()
+            await self._work.wait()
             while (event := self._next()) is not None:
                 try:
                     await self._send.send(event)
-                except trio.BrokenResourceError:  # the reader closed its end: nobody wants to know
+                except trio.BrokenResourceError:  # the reader closed its end
                     continue
 
     def close(self) -> None:
@@ -126,7 +128,7 @@ class EventQueue:
         self._send.close()
 
     def _next(self) -> NetworkEvent | None:
-        lanes = [lane for lane in (self._broadcasts, self._faults, self._others) if lane.waiting]
+        lanes = [lane for lane in (self._broadcasts, self._misbehaviours, self._others) if lane.events]
         if not lanes:
             return None
-        return min(lanes, key=lambda lane: next(iter(lane.waiting))).take()
+        return min(lanes, key=lambda lane: next(iter(lane.events))).take()

@@ -1,7 +1,7 @@
 """Length-prefixed messages over a stream: an unsigned varint, then that many bytes.
 
-One reader for gossip, Bitswap and identify. It reads ahead in large pieces (the library reads a prefix byte by byte,
-a lock and a task switch each) and refuses a message by its announced length, before memory is spent on it.
+One reader for gossip, Bitswap and identify. It reads ahead in large pieces (py-libp2p 0.8.1 reads a prefix byte by
+byte, with a lock and a task switch each) and refuses a message by its announced length, before memory is spent on it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from betar_tui.ipld.protobuf import read_varint, write_varint
 
 READ_SIZE = 256 * 1024
 MAX_PREFIX = 10
-_MESSAGES = 64
-"""So many messages may be taken between two turns of the loop."""
+_MESSAGES_PER_TURN = 64
+"""Maximum messages between two turns of the event loop."""
 
 
 def frame(message: bytes) -> bytes:
@@ -25,7 +25,7 @@ def frame(message: bytes) -> bytes:
 
 
 class Readable(Protocol):
-    """What a reader needs of a stream."""
+    """The part of a stream that a reader uses."""
 
     async def read(self, n: int) -> bytes:
         """At most `n` bytes; b"" or EOFError at the end."""
@@ -46,8 +46,8 @@ class FrameReader:
         Raises DecodeError for a length beyond the limit or an end inside a message, and the stream's own errors.
         """
         self._taken += 1
-        if not self._taken % _MESSAGES:
-            # One read may bring a quarter of a million empty messages; they must not keep the loop to themselves.
+        if not self._taken % _MESSAGES_PER_TURN:
+            # One read may bring a quarter of a million empty messages, which must not hold up the event loop.
             await trio.lowlevel.checkpoint()
         while True:
             message = self._take()
@@ -55,7 +55,7 @@ class FrameReader:
                 return message
             try:
                 data = await self._stream.read(READ_SIZE)
-            except EOFError:  # as libp2p's StreamEOF is
+            except EOFError:  # libp2p's StreamEOF is one
                 data = b""
             if not data:
                 if self._buffer:

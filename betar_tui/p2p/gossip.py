@@ -1,348 +1,20 @@
-"""Gossip on one topic: py-libp2p's GossipSub, made to survive hostile input and to deliver everything.
-
-Theory: `Pubsub` reads a peer's RPCs and keeps who subscribed; `GossipSub` decides whom to forward to. `TopicPubsub`
-replaces the reading and the acceptance of messages (that is where a peer could end the process), keeps subscriptions
-per stream, and hands each new message to `deliver` at once, in order, without a queue. `TopicRouter` keeps what grows
-bounded. `Gossip` puts both together and is what the rest of the room uses.
-"""
+"""Gossip on the market's topic: its services, its members, and publishing. How it works: `adaptations/pubsub.py`."""
 
 from __future__ import annotations
 
-import logging
-import time
-import weakref
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
-from contextvars import ContextVar
-from typing import Any, cast
+from collections.abc import Callable
 
 import trio
-from libp2p.abc import IHost, INetStream
-from libp2p.custom_types import TProtocol
-from libp2p.network.exceptions import SwarmException
-from libp2p.network.stream.exceptions import StreamClosed
-from libp2p.peer.id import ID
-from libp2p.pubsub.gossipsub import GossipSub
-from libp2p.pubsub.pb import rpc_pb2
-from libp2p.pubsub.pubsub import Pubsub
+from libp2p.abc import IHost
 
-from betar_tui.concurrency import FastLock
-from betar_tui.errors import DecodeError
-from betar_tui.p2p.authorship import flaw_of
-from betar_tui.p2p.frames import FrameReader
-from betar_tui.p2p.guard import Penalize, has_ended, quiet_reset, start_service
-from betar_tui.p2p.sendqueue import SendQueue
+from betar_tui.p2p.adaptations.pubsub import Accept, Deliver, Membership, TopicPubsub, TopicRouter
+from betar_tui.p2p.adaptations.services import start_service
+from betar_tui.p2p.guard import Penalize
 from betar_tui.p2p.types import NetworkConfig
-
-log = logging.getLogger(__name__)
-
-# 1.1.0 first: it costs half the CPU of 1.2.0 here. 1.0.0 for old peers.
-PROTOCOLS = ("/meshsub/1.1.0", "/meshsub/1.2.0", "/meshsub/1.0.0")
-MAX_RPC = 1 << 20
-MAX_MESSAGES_PER_RPC = 5000
-MAX_SUBSCRIPTIONS = 64
-MAX_EMPTY = 1000
-"""Empty RPCs in a row; Go sends none."""
-MESSAGES = 8
-"""So many, each a signature to check, may be handled between two turns of the loop."""
-SEEN_SECONDS = 120.0
-SEEN_LIMIT = 50_000
-DELIVERIES_KEPT = 64
-
-Deliver = Callable[[str, str, bytes], None]
-Accept = Callable[[bytes], bool]
-Membership = Callable[[str, bool], None]
-
-_stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=None)
-
-
-class SeenMessages:
-    """Message ids seen lately, forgotten after `ttl` seconds or beyond `limit`.
-
-    py-libp2p 0.8.1: its cache starts a thread for each Pubsub that nothing ever stops, and has no limit.
-    """
-
-    def __init__(self, ttl: float, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._ttl = ttl
-        self._limit = limit
-        self._clock = clock
-        self._seen: OrderedDict[bytes, float] = OrderedDict()
-
-    def add(self, key: bytes) -> bool:
-        """Remember `key`; whether it is new."""
-        new = not self.has(key)
-        self._seen[key] = self._clock() + self._ttl
-        self._seen.move_to_end(key)
-        while len(self._seen) > self._limit:
-            self._seen.popitem(last=False)
-        return new
-
-    def has(self, key: bytes) -> bool:
-        """Whether `key` was seen within the last `ttl` seconds."""
-        now = self._clock()
-        while self._seen and next(iter(self._seen.values())) < now:
-            self._seen.popitem(last=False)
-        return key in self._seen
-
-    def __len__(self) -> int:
-        return len(self._seen)
-
-
-class TopicRouter(GossipSub):
-    """GossipSub with its surprises switched off."""
-
-    def __init__(self, heartbeat: float) -> None:
-        super().__init__(
-            protocols=[TProtocol(protocol) for protocol in PROTOCOLS],
-            degree=6,
-            degree_low=4,
-            degree_high=12,
-            time_to_live=60,
-            # py-libp2p 0.8.1: the unit is seconds and the default 120; the annotation says int, fractions work.
-            heartbeat_interval=cast(int, heartbeat),
-            gossip_window=3,
-            gossip_history=5,
-            # py-libp2p 0.8.1: adaptive gossip may stretch the heartbeat to a minute.
-            adaptive_gossip_enabled=False,
-            # py-libp2p 0.8.1: more than ten messages a second from one neighbour, ourselves included, are dropped.
-            spam_protection_enabled=False,
-            # py-libp2p 0.8.1: it grafts more peers until three IP addresses are in the mesh, which no test or LAN has.
-            eclipse_protection_enabled=False,
-            px_peers_count=0,
-        )
-        # py-libp2p 0.8.1: a time stamp per message is kept for ever once adaptive gossip is off.
-        deliveries: Any = defaultdict(lambda: deque(maxlen=DELIVERIES_KEPT))
-        self.recent_message_deliveries = deliveries
-        # py-libp2p 0.8.1: the scorer's default thresholds gate nothing, but its bookkeeping grows with every peer.
-        self.scorer = None
-
-    def send_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, priority: bool = False) -> None:
-        # py-libp2p 0.8.1: every RPC carries our signed peer record, which its receivers verify each time, twice.
-        rpc.ClearField("senderRecord")
-        super().send_rpc(peer_id, rpc, priority)
-
-    def _get_peers_to_send(
-        self, topic_ids: Iterable[str], msg_forwarder: ID, origin: ID, msg_id: bytes | None = None
-    ) -> Iterable[ID]:
-        # py-libp2p 0.8.1: what we publish goes to the mesh alone, so a peer that has just joined, or is backed off after
-        # a reconnect, hears nothing of it. So does Go unless it is told to flood; forwarding keeps to the mesh in any case.
-        chosen = set(super()._get_peers_to_send(topic_ids, msg_forwarder, origin, msg_id))
-        pubsub = self.pubsub
-        if isinstance(pubsub, TopicPubsub) and msg_forwarder == pubsub.my_id:
-            chosen |= pubsub.members()
-        return chosen
-
-    async def _do_px(self, px_peers: list[rpc_pb2.PeerInfo]) -> None:
-        """Peer exchange is ignored: only `dialer.py` dials."""
-
-
-class TopicPubsub(Pubsub):
-    """Pubsub for one topic; see the module."""
-
-    def __init__(self, host: IHost, router: TopicRouter, topic: str, deliver: Deliver, joined: Membership) -> None:
-        self._topic = topic
-        self._deliver = deliver
-        self._joined = joined
-        self._members: set[ID] = set()
-        self._announced: dict[ID, dict[INetStream, set[str]]] = {}
-        self._write_locks: weakref.WeakKeyDictionary[INetStream, FastLock] = weakref.WeakKeyDictionary()
-        self._wrote = trio.Event()
-        self.penalize: Penalize = lambda peer, what: None
-        self.banned: Callable[[str], bool] = lambda peer: False
-        self.accept: Accept = lambda payload: True
-        super().__init__(
-            host,
-            router,
-            strict_signing=True,
-            max_subscriptions_per_rpc=MAX_SUBSCRIPTIONS,
-            max_subscriptions_per_peer=4,
-            allowed_topics={topic},
-        )
-        self.seen_messages.stop()
-        self.seen_messages = cast(Any, SeenMessages(SEEN_SECONDS, SEEN_LIMIT))
-        # py-libp2p 0.8.1: numbers start at whole seconds, so that a peer restarted with the same key repeats numbers
-        # its neighbours have seen, and is ignored for a while.
-        self.counter, self._checked = time.time_ns(), 0
-
-    # Reading
-
-    async def continuously_read_stream(self, stream: INetStream) -> None:
-        """Read a peer's RPCs until its stream ends.
-
-        py-libp2p 0.8.1: a malformed RPC raises out of the handler, which ends the process; each message is handled in
-        a task of its own, so that messages overtake each other and a burst has no back pressure.
-        """
-        peer = stream.muxed_conn.peer_id
-        _stream.set(stream)
-        self._announced.setdefault(peer, {})[stream] = set()
-        frames = FrameReader(stream, MAX_RPC)
-        empty = 0
-        try:
-            while (raw := await frames.next()) is not None and not self.banned(str(peer)):
-                empty = 0 if raw else empty + 1
-                if empty > MAX_EMPTY:
-                    raise DecodeError(f"more than {MAX_EMPTY} empty RPCs in a row")
-                if raw:  # Go passes over empty ones as well
-                    await self._handle_rpc(peer, _parse(raw))
-        except DecodeError as error:
-            self.penalize(str(peer), f"gossip: {error}")
-            await quiet_reset(stream)
-            self._handle_dead_peer(peer)
-        finally:
-            streams = self._announced.get(peer, {})
-            streams.pop(stream, None)
-            if not streams:
-                self._announced.pop(peer, None)
-
-    async def _handle_rpc(self, peer: ID, rpc: rpc_pb2.RPC) -> None:
-        if len(rpc.publish) > MAX_MESSAGES_PER_RPC or len(rpc.subscriptions) > MAX_SUBSCRIPTIONS:
-            raise DecodeError("an RPC with too many parts")
-        for subscription in rpc.subscriptions:
-            self.handle_subscription(peer, subscription)
-        for message in rpc.publish:
-            self._checked += 1
-            if not self._checked % MESSAGES:
-                await trio.lowlevel.checkpoint()
-            if self.banned(str(peer)):  # its connections are being closed
-                return
-            await self.push_msg(peer, message)
-        if rpc.HasField("control"):
-            rpc.ClearField("senderRecord")
-            await self.router.handle_rpc(rpc, peer)
-
-    async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
-        """Take in one message, from a neighbour or from us: check, deliver, forward.
-
-        py-libp2p 0.8.1: a garbage key in a message raises out of the signature check; a validator that raises ends
-        the process and one that awaits lets a message through twice. Here nothing raises and nothing awaits in
-        between. What `accept` refuses is dropped, and penalized only if its author sent it: Go forwards without looking.
-        """
-        if list(msg.topicIDs) != [self._topic]:
-            return
-        ours = msg_forwarder == self.my_id
-        if self._is_msg_seen(msg) or (not ours and msg.from_id == self.my_id.to_bytes()):
-            return
-        if not ours and (flaw := flaw_of(msg)) is not None:
-            if flaw.relay_to_blame or msg.from_id == msg_forwarder.to_bytes():
-                self.penalize(str(msg_forwarder), f"gossip: {flaw.what}")
-            return
-        self._mark_msg_seen(msg)
-        if not ours:
-            author = ID(msg.from_id)
-            accepted = self._accepts(msg.data)
-            if not accepted:
-                if accepted is not None and author == msg_forwarder:
-                    self.penalize(str(author), "gossip: a payload that is no broadcast")
-                return
-            self._deliver(str(msg_forwarder), str(author), msg.data)
-        await self.router.publish(msg_forwarder, msg)
-
-    def _accepts(self, payload: bytes) -> bool | None:
-        """Whether a payload may pass; None when looking at it failed, which is our fault and nobody else's."""
-        try:
-            return self.accept(payload)
-        except Exception:
-            log.exception("a broadcast could not be looked at")
-            return None
-
-    # Writing
-
-    async def write_msg(self, stream: INetStream, rpc_msg: rpc_pb2.RPC) -> bool:
-        # py-libp2p 0.8.1: replays for a new peer are written beside the peer's queue, on the same stream; when the
-        # window is short their pieces mix and the stream is garbage from then on.
-        try:
-            async with self._write_locks.setdefault(stream, FastLock()):
-                return await super().write_msg(stream, rpc_msg)
-        finally:
-            self._wrote.set()
-            self._wrote = trio.Event()
-
-    async def flush(self) -> None:
-        """Wait until all that was sent has been handed to the connections."""
-        while any(map(len, self.peer_queues.values())) or any(lock.locked() for lock in self._write_locks.values()):
-            await self._wrote.wait()
-
-    def get_hello_packet(self) -> rpc_pb2.RPC:
-        packet = super().get_hello_packet()
-        packet.ClearField("senderRecord")
-        return packet
-
-    def send_hellos(self) -> None:
-        """Say again to every neighbour that we are subscribed: a remote py-libp2p that handled the end of an older
-        connection of ours after the start of the newer one has forgotten it."""
-        for peer in tuple(self.peers):
-            cast(TopicRouter, self.router).send_rpc(peer, self.get_hello_packet())
-
-    async def _handle_new_peer(self, peer_id: ID) -> None:
-        try:
-            await super()._handle_new_peer(peer_id)
-        except (SwarmException, StreamClosed):
-            raise
-        except Exception as error:
-            # py-libp2p 0.8.1: a stream that could not be negotiated in time is not tried again.
-            if not has_ended(error) and type(error).__name__ != "StreamFailure":
-                raise
-            raise SwarmException(f"no gossip stream: {error!r}") from error
-        queue = self.peer_queues.get(peer_id)
-        if queue is not None:
-            queue._queue = SendQueue(queue._queue)
-        self._membership()
-        if peer_id in self.members():
-            # py-libp2p 0.8.1: a peer whose subscription came before we could write to it waits for the next heartbeat to be
-            # in the mesh. Go sends what it writes to its mesh alone: that peer's broadcasts until then were lost.
-            await cast(TopicRouter, self.router).on_peer_subscribed(peer_id, self._topic)
-
-    # Membership
-
-    def handle_subscription(self, origin_id: ID, sub_message: rpc_pb2.RPC.SubOpts) -> None:
-        topics = self._announced.get(origin_id, {}).get(cast(INetStream, _stream.get()))
-        if topics is not None and sub_message.topicid == self._topic:
-            (topics.add if sub_message.subscribe else topics.discard)(sub_message.topicid)
-        super().handle_subscription(origin_id, sub_message)
-        self._membership()
-
-    def _forget_all_subscriptions(self, peer_id: ID) -> None:
-        # py-libp2p 0.8.1: when an old connection of a peer dies, what it subscribed to on its new connection is
-        # forgotten with it, and never said again. What living streams announced is put back.
-        super()._forget_all_subscriptions(peer_id)
-        for stream, topics in self._announced.get(peer_id, {}).items():
-            if topics and not stream.muxed_conn.is_closed:
-                self.peer_topics.setdefault(self._topic, set()).add(peer_id)
-                self._peer_subscription_count[peer_id] = 1
-        self._membership()
-
-    def _handle_dead_peer(self, peer_id: ID) -> None:
-        super()._handle_dead_peer(peer_id)
-        self._membership()
-
-    def members(self) -> set[ID]:
-        """Peers that are subscribed to the topic and that we can write to."""
-        return self.peer_topics.get(self._topic, set()) & self.peers.keys()
-
-    def _membership(self) -> None:
-        now = self.members()
-        for peer in now - self._members:
-            self._joined(str(peer), True)
-        for peer in self._members - now:
-            self._joined(str(peer), False)
-        self._members = set(now)
-
-    def notify_subscriptions(self, publish_message: rpc_pb2.Message) -> None:
-        # py-libp2p 0.8.1: the subscription's channel holds 32 messages and drops the rest; `push_msg` delivers.
-        return
-
-
-def _parse(raw: bytes) -> rpc_pb2.RPC:
-    rpc = rpc_pb2.RPC()
-    try:
-        rpc.ParseFromString(raw)
-    except Exception:
-        raise DecodeError("not an RPC") from None
-    return rpc
 
 
 class Gossip:
-    """The topic, for the rest of the room."""
+    """The market's topic."""
 
     def __init__(
         self,
@@ -371,23 +43,23 @@ class Gossip:
         await self.pubsub.subscribe(self._topic)
 
     async def keep_saying_hello(self) -> None:
-        """A service: our subscription, again and again."""
+        """A service: announces our subscription again and again."""
         while True:
             await trio.sleep(self._hello_interval)
             self.pubsub.send_hellos()
 
     async def publish(self, payload: bytes) -> int:
-        """Sign and send; returns to how many peers of the topic it went at first."""
+        """Sign and send. Returns the number of peers that it goes to at first."""
         await self.pubsub.publish(self._topic, payload)
         return self.audience
 
     async def flush(self) -> None:
-        """Wait until what was published has been handed to the connections."""
+        """Wait until everything published has been handed to the connections."""
         await self.pubsub.flush()
 
     @property
     def audience(self) -> int:
-        """How many peers of the topic are connected."""
+        """Number of connected peers on the topic."""
         return len(self.pubsub.members())
 
     def members(self) -> tuple[str, ...]:

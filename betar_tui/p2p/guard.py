@@ -1,15 +1,14 @@
 """Nothing a peer sends may end more than its own stream.
 
-Two guards, used by every other file of the room. `GuardedManager` runs the library's services; `guarded` wraps a
-stream handler. Both let cancellation through and turn any other exception into a log line and a report. Only what a peer
-itself did wrong is penalized to it: a defect or a broken disk of ours must not put honest peers out.
+`guarded` wraps a stream handler, as `adaptations.services` does the library's services. It lets cancellation through
+and turns any other exception into a log line and a report. A peer is penalized only for its own mistakes: a defect or a
+broken disk here must not ban honest peers.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import trio
 from google.protobuf.message import DecodeError as ProtobufError
@@ -19,8 +18,6 @@ from libp2p.network.connection.exceptions import RawConnError
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.stream.exceptions import StreamError
 from libp2p.stream_muxer.exceptions import MuxedStreamError
-from libp2p.tools.anyio_service.api import ServiceAPI
-from libp2p.tools.anyio_service.trio_manager import TrioManager
 
 from betar_tui.errors import DecodeError, NetworkError
 
@@ -30,7 +27,7 @@ StreamHandler = Callable[[INetStream], Awaitable[None]]
 Penalize = Callable[[str, str], None]
 Report = Callable[[str, BaseException], None]
 
-# A connection or stream that ended under our hands: nobody is to blame.
+# A connection or stream that ended while it was used: no peer is to blame.
 ENDED = (
     NetworkError,
     StreamError,
@@ -45,12 +42,11 @@ ENDED = (
     trio.TooSlowError,
 )
 
-# Bytes that are not what they should be: their sender is to blame.
+# Bytes that cannot be decoded: their sender is to blame.
 NONSENSE = (DecodeError, ProtobufError)
 
-RESTART_PAUSE = 1.0
 MAX_TEXT = 300
-"""Characters of a fault's text."""
+"""Maximum characters of a misbehaviour's text."""
 
 
 def has_ended(error: BaseException) -> bool:
@@ -59,7 +55,7 @@ def has_ended(error: BaseException) -> bool:
 
 
 def is_nonsense(error: BaseException) -> bool:
-    """Whether `error` (or a part of a group, beside ends of streams) says that what a peer sent cannot be decoded."""
+    """Whether `error` means that bytes of the peer cannot be decoded; a group may contain ends of streams as well."""
     return not has_ended(error) and _is_only(error, ENDED + NONSENSE)
 
 
@@ -69,82 +65,24 @@ def _is_only(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bo
     return isinstance(error, kinds)
 
 
-class GuardedManager(TrioManager):
-    """Runs one of the library's services (swarm, pubsub, router) without its habit of dying whole.
-
-    py-libp2p 0.8.1: an exception in any task of a service cancels the service and ends the whole `trio.run`, and
-    starting a task walks all tasks of the service. Here a failed task ends alone, a failed daemon task (the gossip
-    heartbeat) starts again, and tasks have no parents.
-    """
-
-    def __init__(self, service: ServiceAPI, report: Report) -> None:
-        super().__init__(service)
-        self._report = report
-
-    def run_task(
-        self,
-        async_fn: Callable[..., Awaitable[Any]],
-        *args: Any,
-        daemon: bool = False,
-        name: str | None = None,
-        _internal: bool = False,
-    ) -> None:
-        """Run `async_fn(*args)` in the background; see the class."""
-        label = name or str(getattr(async_fn, "__qualname__", async_fn))
-        if _internal:
-            super().run_task(async_fn, *args, daemon=daemon, name=name, _internal=True)
-            return
-
-        async def contained() -> None:
-            while True:
-                try:
-                    await async_fn(*args)
-                    return
-                except Exception as error:
-                    if has_ended(error):
-                        log.debug("task %s ended: %r", label, error)
-                    else:
-                        self._report(label, error)
-                    if not daemon:
-                        return
-                await trio.sleep(RESTART_PAUSE)
-
-        super().run_task(contained, daemon=False, name=label)
-
-    def _find_parent_task(self, trio_task: trio.lowlevel.Task) -> None:
-        return None
-
-
-async def start_service(nursery: trio.Nursery, service: Any, report: Report) -> None:
-    """Run one of the library's services in `nursery` under a `GuardedManager`; returns when it has started."""
-    manager = GuardedManager(service, report)
-    service._manager = manager
-
-    async def run() -> None:
-        try:
-            await manager.run()
-        except Exception as error:
-            report(type(service).__name__, error)
-
-    nursery.start_soon(run)
-    await manager.wait_started()
-
-
-def log_failure(what: str, error: BaseException) -> None:
-    """The plainest `Report`: something of ours failed, which ends nothing."""
-    log.warning("%s failed", what, exc_info=error)
+def log_failure(task: str, error: BaseException) -> None:
+    """A `Report` that only logs."""
+    log.warning("%s failed", task, exc_info=error)
 
 
 def shortened(text: str) -> str:
-    """A text that may quote what a peer sent, megabytes of it perhaps, for the log and for whoever watches."""
+    """A text that may quote megabytes from a peer, cut for the log and the screen."""
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
 def guarded(handler: StreamHandler, penalize: Penalize, report: Report = log_failure) -> StreamHandler:
-    """`handler` with its exceptions contained and the stream reset. What the peer sent wrongly is penalized to it, which
-    before a protocol is agreed on is whatever the library trips over; anything else is ours, and reported.
+    """`handler` with its exceptions contained and the stream reset.
 
-    py-libp2p 0.8.1: any stream handler that raises ends the whole `trio.run`.
+    The peer is penalized for bytes that cannot be decoded, and for any exception before a protocol is agreed on. All
+    other exceptions are defects here, and reported.
+
+    py-libp2p 0.8.1: a stream handler that raises ends the whole `trio.run`
+    (docs/py-libp2p.md#failures-that-end-the-run).
     """
 
     async def run(stream: INetStream) -> None:
@@ -155,9 +93,9 @@ def guarded(handler: StreamHandler, penalize: Penalize, report: Report = log_fai
                 log.debug("stream ended: %r", error)
             elif (protocol := stream.get_protocol()) is None or is_nonsense(error):
                 peer = str(stream.muxed_conn.peer_id)
-                what = shortened(f"a stream of {protocol or 'no protocol yet'} failed: {error!r}")
-                log.info("%s: %s", peer, what)
-                penalize(peer, what)
+                reason = shortened(f"a stream of {protocol or 'no protocol yet'} failed: {error!r}")
+                log.info("%s: %s", peer, reason)
+                penalize(peer, reason)
             else:
                 report(f"streams of {protocol}", error)
         else:

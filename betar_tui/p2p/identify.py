@@ -1,11 +1,11 @@
-"""Who is at the other end: the identify protocol, both ways.
+"""The identify protocol, both ways.
 
-We ask every new connection's peer once and keep what it says (agent, protocols, listen addresses) as an
-`IdentifyInfo`; a peer may push a new one later. What we say about ourselves is built by the library, with our own
-agent name in it.
+The peer of every new connection is asked once; its answer (agent, protocols, listen addresses) is kept as an
+`IdentifyInfo`, and it may push a new one later. This peer's own message is built by the library, with the agent name
+replaced.
 
-py-libp2p 0.8.1: the peer's agent is thrown away, a peer that was known before is not asked again after it came back
-with other addresses, and our agent is always the library's. Hence our own asking and answering.
+py-libp2p 0.8.1: the peer's agent is dropped, a peer that was known before is not asked again after it came back
+with other addresses, and its own agent is always the library's (docs/py-libp2p.md#the-rest).
 """
 
 from __future__ import annotations
@@ -16,13 +16,7 @@ from typing import Any
 
 import trio
 from libp2p.abc import IHost, IMuxedConn, INetStream
-from libp2p.identity.identify.identify import (
-    ID as IDENTIFY,
-)
-from libp2p.identity.identify.identify import (
-    _mk_identify_protobuf,
-    _remote_address_to_multiaddr,
-)
+from libp2p.identity.identify.identify import ID as IDENTIFY
 from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.identity.identify_push.identify_push import ID_PUSH as PUSH
 from libp2p.network.stream.exceptions import StreamError
@@ -30,6 +24,7 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
 
 from betar_tui.errors import DecodeError
+from betar_tui.p2p.adaptations.host import identify_message
 from betar_tui.p2p.addresses import with_peer
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.guard import quiet_reset
@@ -38,17 +33,18 @@ MAX_MESSAGE = 64 * 1024
 MAX_PROTOCOLS = 256
 MAX_ADDRS = 64
 MAX_ADDRESS = 512
-"""Bytes; one that can be dialled is shorter."""
+"""Maximum bytes of an address; one that can be dialled is shorter."""
 MAX_TEXT = 256
+"""Maximum characters of an agent or a protocol."""
 PUSH_PAUSE = 3.0
-"""Seconds between two pushes of one peer that are looked at."""
-PATIENCE = 5.0
+"""Seconds between two pushes of one peer that are parsed."""
+END_TIMEOUT = 5.0
 """Seconds for a peer to end its side of a stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifyInfo:
-    """What a peer says about itself. `addrs` are dialable multiaddrs ending in /p2p/<peer id>."""
+    """A peer's identify message. `addrs` are dialable multiaddrs ending in /p2p/<peer id>."""
 
     agent: str = ""
     protocols: tuple[str, ...] = ()
@@ -56,15 +52,15 @@ class IdentifyInfo:
 
 
 class IdentifyService:
-    """Asks, answers, and hands every identify_info to `learned(peer, identify_info)`."""
+    """Asks and answers, and calls `learned(peer, info)` for every message."""
 
     def __init__(self, host: IHost, agent: str, learned: Callable[[str, IdentifyInfo], None]) -> None:
         self._host = host
         self._agent = agent
         self._learned = learned
-        # By peer: its newest push by each connection, the newest last; somebody waits to look at them.
+        # By peer: its newest push by each connection, the newest last; a task waits to parse them.
         self._pushed: dict[str, dict[IMuxedConn, bytes]] = {}
-        self._next_look: dict[str, float] = {}
+        self._next_parse: dict[str, float] = {}
         self.handlers = {IDENTIFY: self._answer, PUSH: self._receive_push}
 
     async def ask(self, peer: ID, timeout: float) -> IdentifyInfo:
@@ -78,12 +74,12 @@ class IdentifyService:
                     await _close(stream)
         if message is None:
             raise DecodeError("the peer ended identify without a message")
-        identify_info = parse(message, str(peer))
-        self._learned(str(peer), identify_info)
-        return identify_info
+        info = parse(message, str(peer))
+        self._learned(str(peer), info)
+        return info
 
     async def push(self, peer: ID, timeout: float) -> None:
-        """Tell a connected peer that something about us changed."""
+        """Push this peer's changed message to a connected peer."""
         with trio.move_on_after(timeout):
             stream = await self._host.new_stream(peer, [PUSH])
             try:
@@ -97,47 +93,48 @@ class IdentifyService:
             await stream.write(frame(self._message(stream)))
         finally:
             await _close(stream)
-        await _see_off(stream)
+        await _await_end(stream)
 
     async def _receive_push(self, stream: INetStream) -> None:
         with trio.fail_after(10):
             message = await FrameReader(stream, MAX_MESSAGE).next()
         await _close(stream)
         if message is not None:
-            await self._look_at(str(stream.muxed_conn.peer_id), message, stream.muxed_conn)
-        await _see_off(stream)
+            await self._learn_from_push(str(stream.muxed_conn.peer_id), message, stream.muxed_conn)
+        await _await_end(stream)
 
-    async def _look_at(self, peer: str, message: bytes, connection: IMuxedConn) -> None:
-        """Learn from a push. Parsing one may take a tenth of a second, so a peer that pushes often is looked at now and
-        then: of those that come meanwhile, only the newest counts whose connection is there. One that comes back is asked
-        anew, and may be another version."""
-        waited_for = peer in self._pushed
+    async def _learn_from_push(self, peer: str, message: bytes, connection: IMuxedConn) -> None:
+        """Learn from a push.
+
+        Parsing one may take a tenth of a second, so at most one per `PUSH_PAUSE` is parsed: the newest whose connection
+        is still open. A peer that comes back may run another version, and is asked again.
+        """
+        scheduled = peer in self._pushed
         pushed = self._pushed.setdefault(peer, {})
         pushed.pop(connection, None)
         pushed[connection] = message
-        if waited_for:
+        if scheduled:
             return
         try:
-            await trio.sleep_until(self._next_look.get(peer, 0))
+            await trio.sleep_until(self._next_parse.get(peer, 0))
         finally:
             pushed = self._pushed.pop(peer)
         now = trio.current_time()
-        self._next_look = {each: when for each, when in self._next_look.items() if when > now}
-        self._next_look[peer] = now + PUSH_PAUSE
+        self._next_parse = {other: when for other, when in self._next_parse.items() if when > now}
+        self._next_parse[peer] = now + PUSH_PAUSE
         for connection, message in reversed(pushed.items()):
             if not connection.is_closed:
                 self._learned(peer, parse(message, peer))
                 break
 
     def _message(self, stream: INetStream) -> bytes:
-        observed = _remote_address_to_multiaddr(stream.get_remote_address())
-        message = _mk_identify_protobuf(self._host, observed)
+        message = identify_message(self._host, stream)
         message.agent_version = self._agent
-        return message.SerializeToString()
+        return bytes(message.SerializeToString())
 
 
 def parse(message: bytes, peer: str) -> IdentifyInfo:
-    """An identify message as an `IdentifyInfo`; parts that make no sense are left out. Raises DecodeError."""
+    """An identify message as an `IdentifyInfo`, without addresses that cannot be used. Raises DecodeError."""
     decoded: Any = Identify()
     try:
         decoded.ParseFromString(message)
@@ -155,13 +152,13 @@ def parse(message: bytes, peer: str) -> IdentifyInfo:
     return IdentifyInfo(str(decoded.agent_version)[:MAX_TEXT], protocols, with_peer(addresses, peer))
 
 
-async def _see_off(stream: INetStream) -> None:
-    """Wait for the peer's end of a stream from which nothing more is expected; reset it when that does not come.
+async def _await_end(stream: INetStream) -> None:
+    """Wait until the peer ends its side of a finished stream, or reset the stream.
 
-    Else it could have as many open as it likes: the count of its streams is of those that are handled.
+    Otherwise a peer could have any number of them open: only streams with a running handler are counted.
     """
     try:
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(END_TIMEOUT):
             await stream.read(1)
     except StreamError:
         return

@@ -1,9 +1,10 @@
 """Which public keys from outside may be parsed at all.
 
-A key comes before its owner has proved anything, with each handshake and each broadcast. py-libp2p 0.8.1: for RSA it takes
-whatever PyCryptodome can import, private keys included, whose numbers are then tested for being prime: seconds of the
-loop's time for a few kilobytes. So only bytes of exactly the forms that Go, Rust and JavaScript write are parsed. Nothing is
-computed here. A key of another form may be a lawful one, for Go knows more kinds: who passes it on is not to blame.
+A key arrives before its owner has proved anything, with each handshake and each broadcast. py-libp2p 0.8.1: for RSA it
+accepts everything that PyCryptodome can import, private keys included, whose numbers are then tested for being prime:
+seconds of the event loop's time for a few kilobytes (docs/py-libp2p.md#failures-that-end-the-run). So only bytes of
+exactly the forms that Go, Rust and JavaScript write are parsed. Nothing is computed here. A key in another form may be
+valid, since Go supports more kinds, so its relay is not to blame.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from hashlib import sha256
 from betar_tui.ipld.protobuf import write_varint
 
 ED25519 = b"\x08\x01\x12\x20"
-"""What stands before the 32 bytes of an Ed25519 key in its protobuf."""
+"""The bytes before the 32 bytes of an Ed25519 key in its protobuf."""
 _SECP256K1 = b"\x08\x02\x12\x21"
 _RSA_ENCRYPTION = bytes.fromhex("300d06092a864886f70d0101010500")
 _EXPONENT = b"\x02\x03\x01\x00\x01"
-"""65537, the only one that key makers use; with a large one a single signature takes tens of milliseconds to check."""
-_RSA_AROUND = 42
-"""Bytes of an RSA key's protobuf that are not its modulus."""
+"""65537, the only one in use; with a large exponent one signature takes tens of milliseconds to check."""
+_RSA_OVERHEAD = 42
+"""Number of bytes of an RSA key's protobuf without its modulus."""
 _RSA_MODULUS = range(257, 514)
-"""Bytes, with the sign's: from the 2,048 bits that Go demands to the 4,096 that the library takes."""
+"""Number of bytes, with the sign's: from the 2,048 bits that Go demands to the 4,096 that the library accepts."""
 _LONGEST_INLINE = 42
-"""Bytes: a longer key is named by its hash."""
+"""Maximum bytes of a key that is inlined in the peer id; a longer one is hashed."""
 
 
 def is_sane(key: bytes) -> bool:
@@ -36,10 +37,10 @@ def is_sane(key: bytes) -> bool:
 
 
 def _is_plain_rsa(key: bytes) -> bool:
-    modulus = len(key) - _RSA_AROUND
+    modulus = len(key) - _RSA_OVERHEAD
     if modulus not in _RSA_MODULUS:
         return False
-    # A SubjectPublicKeyInfo: the length of the whole says what each length in it must be.
+    # A SubjectPublicKeyInfo: the length of the modulus determines every other length.
     whole, bits, numbers, number = ((modulus + around).to_bytes(2, "big") for around in (33, 14, 9, 0))
     head = b"\x08\x00\x12" + write_varint(modulus + 37)
     head += (

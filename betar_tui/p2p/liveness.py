@@ -1,264 +1,16 @@
-"""Is the other end still there? Everything that finds and closes connections whose far end has gone silent.
-
-Theory: TCP alone never tells that a peer froze or that its machine vanished. Each yamux connection pings its other
-end every few seconds; two misses close its socket, which the rest of the room sees as an ordinary disconnect. When a
-second connection to the same peer appears the older ones are probed at once, so that a peer that came back after a
-crash is not hidden behind its dead predecessor. What gossip and dialling must do then is theirs (`gossip.py`,
-`dialer.py`). Who sends more than the windows of its streams allow is found here as well, and its connection ends too.
-"""
+"""Facts about connections, and closing those whose far end is silent. How silence is found: `adaptations/yamux.py`."""
 
 from __future__ import annotations
 
 import logging
-import struct
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any, NoReturn, cast
-from weakref import WeakKeyDictionary
+from collections.abc import Iterable
 
 import trio
-from libp2p.abc import IMuxedConn, INetConn, INetStream, ISecureConn
-from libp2p.peer.id import ID
-from libp2p.stream_muxer.yamux.yamux import (
-    DEFAULT_WINDOW_SIZE,
-    FLAG_SYN,
-    HEADER_SIZE,
-    TYPE_PING,
-    TYPE_WINDOW_UPDATE,
-    YAMUX_HEADER_FORMAT,
-    Yamux,
-    YamuxStream,
-)
-from libp2p.transport.upgrader import TransportUpgrader
+from libp2p.abc import INetConn
 
-from betar_tui.concurrency import FastLock
-from betar_tui.p2p.guard import Penalize
-from betar_tui.p2p.types import Timing
+from betar_tui.p2p.adaptations.yamux import LiveYamux
 
 log = logging.getLogger(__name__)
-
-FIRST_PING = 0.2
-CLOSE_SOCKET = 1.0
-_READS = 64
-"""So many reads, one or two a frame, may pass between two turns of the loop."""
-
-
-class PongCounter:
-    """Stands in for yamux's one-shot ping event: counts answers and wakes everybody who waits for one."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._event = trio.Event()
-
-    def set(self) -> None:
-        self.count += 1
-        self._event.set()
-        self._event = trio.Event()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-
-
-class CountingConnection:
-    """A secured connection that counts what passes."""
-
-    def __init__(self, connection: ISecureConn) -> None:
-        self._connection = connection
-        self.received = self.sent = self._reads = 0
-
-    async def read(self, n: int | None = None) -> bytes:
-        self._reads += 1
-        if not self._reads % _READS:
-            # Thousands of frames fit into what one look at the socket brings; they must not keep the loop to themselves.
-            await trio.lowlevel.checkpoint()
-        data = await self._connection.read(n)
-        self.received += len(data)
-        return data
-
-    async def write(self, data: bytes) -> None:
-        await self._connection.write(data)
-        self.sent += len(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-
-class _Streams(dict[int, YamuxStream]):
-    """The streams of a connection; each gets another lock as it is entered, before anybody can hold the old one."""
-
-    def __setitem__(self, stream_id: int, stream: YamuxStream) -> None:
-        stream.window_lock = cast(trio.Lock, FastLock())
-        super().__setitem__(stream_id, stream)
-
-
-class WindowedBuffer(bytearray):
-    """What has come for a stream and was not read yet; each addition must be admitted, and is kept while it is wanted."""
-
-    def __init__(self, admit: Callable[[int], None]) -> None:
-        super().__init__()
-        self._admit = admit
-        self._wanted = True
-
-    def extend(self, data: Any) -> None:
-        self._admit(len(data))
-        if self._wanted:
-            super().extend(data)
-
-    def abandon(self) -> None:
-        """Nobody will read what is here or will come."""
-        self._wanted = False
-        self.clear()
-
-
-class _Buffers(dict[int, bytearray]):
-    """The unread bytes by stream; each new, empty buffer is exchanged for one that is watched as it is entered."""
-
-    def __init__(self, admit: Callable[[int, int], None]) -> None:
-        super().__init__()
-        self._admit = admit
-
-    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
-        super().__setitem__(stream_id, WindowedBuffer(partial(self._admit, stream_id)))
-
-
-class LiveYamux(Yamux):
-    """A yamux connection that notices when nobody answers, and ends when its peer sends more than it was told it may.
-
-    py-libp2p 0.8.1: it pings every 30 s, but only to learn the round trip, and ignores a missing answer. Whatever is
-    sent beyond the window is kept.
-    """
-
-    def __init__(self, secured_conn: ISecureConn, peer_id: ID, timing: Timing, penalize: Penalize) -> None:
-        self.meter = CountingConnection(secured_conn)
-        super().__init__(cast(ISecureConn, self.meter), peer_id, is_initiator=secured_conn.is_initiator)
-        self._timing = timing
-        self._penalize = penalize
-        self._pongs = PongCounter()
-        self._ping_event = cast(trio.Event, self._pongs)  # the library only calls set() on it
-        self.latency: float | None = None  # seconds, of the last answered ping
-        self.streams = _Streams()
-        self.stream_buffers = _Buffers(self._admit)
-        self.streams_lock = cast(trio.Lock, FastLock())
-        self._write_lock = cast(trio.Lock, FastLock())
-        # By stream: room the sender was not told of yet, and its window when it last was.
-        self._credit: WeakKeyDictionary[YamuxStream, tuple[int, int]] = WeakKeyDictionary()
-
-    async def _write_frame(self, data: bytes) -> None:
-        """Write a frame. A window update waits until half of the window is used up, as in go-yamux.
-
-        py-libp2p 0.8.1: it answers every read with one, though it means to wait: a packet for each block and broadcast,
-        and five for each stream whose protocol is negotiated.
-        """
-        if len(data) == HEADER_SIZE:
-            _, kind, flags, stream_id, increment = struct.unpack(YAMUX_HEADER_FORMAT, data)
-            stream = self.streams.get(stream_id)
-            if kind == TYPE_WINDOW_UPDATE and not flags and stream is not None:
-                credit, window = self._credit.get(stream, (0, DEFAULT_WINDOW_SIZE))
-                credit += increment
-                if stream.recv_window - credit > window // 2:
-                    self._credit[stream] = credit, window
-                    return
-                await self._tell_room(stream, stream_id, credit, window)
-                return
-        await super()._write_frame(data)
-
-    async def _tell_room(self, stream: YamuxStream, stream_id: int, credit: int, window: int) -> None:
-        self._credit[stream] = 0, stream.recv_window
-        frame = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_WINDOW_UPDATE, 0, stream_id, credit)
-        try:
-            async with self._write_lock:
-                await self.secured_conn.write(frame)
-        except BaseException:  # cancelled: the next one tells of this room as well
-            self._credit[stream] = self._credit[stream][0] + credit, window
-            raise
-        # The library's own checkpoint; cancelled here, the room has been told of all the same.
-        await trio.lowlevel.checkpoint()
-
-    def _room(self, stream: YamuxStream) -> int:
-        """So many bytes may still come, as far as the sender was told."""
-        return stream.recv_window - self._credit.get(stream, (0, 0))[0]
-
-    def _admit(self, stream_id: int, size: int) -> None:
-        if size > self._room(self.streams[stream_id]):
-            self._end(f"it sent more than the window of stream {stream_id} allows")
-
-    async def _read_data_body(self, length: int) -> bytes:
-        # Also what is for no stream is read to its end: more than any stream may hold is not even begun.
-        if length > DEFAULT_WINDOW_SIZE and length > max(map(self._room, self.streams.values()), default=0):
-            self._end(f"it announced {length} bytes, more than any window allows")
-        return await super()._read_data_body(length)
-
-    def _end(self, why: str) -> NoReturn:
-        log.info("%s: %s; the connection is closed", self.peer_id, why)
-        self._penalize(str(self.peer_id), f"yamux: {why}")
-        # Of all errors this is the one for which the library ends the connection wherever it comes up.
-        raise trio.TooSlowError
-
-    async def probe(self, timeout: float) -> bool:
-        """Ping once; whether an answer came within `timeout` seconds."""
-        seen = self._pongs.count
-        with trio.move_on_after(timeout):
-            try:
-                self._ping_id += 1
-                self._ping_sent_time = sent = trio.current_time()
-                await self._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_PING, FLAG_SYN, 0, self._ping_id))
-                while self._pongs.count == seen:
-                    await self._pongs.wait()
-            except Exception as error:
-                log.debug("ping of %s failed: %r", self.peer_id, error)
-                return False
-            self.latency = trio.current_time() - sent
-        return self._pongs.count != seen
-
-    async def kill(self) -> None:
-        """Close the socket under the connection: polite goodbyes can block for ever on a full pipe."""
-        with trio.move_on_after(CLOSE_SOCKET):
-            try:
-                await self.secured_conn.close()
-            except Exception as error:
-                log.debug("closing the socket to %s: %r", self.peer_id, error)
-
-    async def _measure_rtt_loop(self) -> None:
-        """Replaces the library's loop; runs in the connection's own nursery."""
-        timing = self._timing
-        await trio.sleep(min(FIRST_PING, timing.ping_interval))
-        while not self.event_shutting_down.is_set():
-            # The second try excuses a stall of our own process.
-            if not (await self.probe(timing.ping_timeout) or await self.probe(timing.ping_timeout)):
-                log.info("%s answers no ping: its connection is closed", self.peer_id)
-                await self.kill()
-                return
-            with trio.move_on_after(timing.ping_interval):
-                await self.event_shutting_down.wait()
-
-
-class Upgrader(TransportUpgrader):
-    """Makes every connection a `LiveYamux`."""
-
-    timing: Timing
-    penalize: Penalize
-
-    async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
-        """Negotiate yamux over a secured connection.
-
-        py-libp2p 0.8.1: the muxer's class is hard-wired where yamux is negotiated, whatever options are given.
-        """
-        muxer: Any = self.muxer_multistream
-        protocol, _ = await muxer._selector.select(conn, conn.is_initiator, muxer.negotiate_timeout)
-        connection = LiveYamux(conn, peer_id, self.timing, self.penalize)
-        return cast(IMuxedConn, muxer._annotate_connection(connection, conn, protocol))
-
-
-def abandon(stream: INetStream) -> None:
-    """The handler of an inbound stream is done with it, and nobody else reads it.
-
-    py-libp2p 0.8.1: what is unread stays with the connection, for a minute after the stream's end or for ever without one.
-    """
-    muxed: Any = stream.muxed_conn
-    if isinstance(muxed, LiveYamux):
-        buffer = muxed.stream_buffers.get(cast(Any, stream).muxed_stream.stream_id)
-        if isinstance(buffer, WindowedBuffer):
-            buffer.abandon()
 
 
 def latency_ms(connection: INetConn) -> float | None:
@@ -268,13 +20,13 @@ def latency_ms(connection: INetConn) -> float | None:
 
 
 def traffic(connection: INetConn) -> tuple[int, int]:
-    """Bytes that came in and went out over a connection, without what encrypting them adds."""
+    """Bytes received and sent over a connection, before encryption."""
     muxed = connection.muxed_conn
-    return (muxed.meter.received, muxed.meter.sent) if isinstance(muxed, LiveYamux) else (0, 0)
+    return (muxed.counted.received, muxed.counted.sent) if isinstance(muxed, LiveYamux) else (0, 0)
 
 
 async def close_connection(connection: INetConn, timeout: float) -> None:
-    """Close politely, or by the socket when that takes longer than `timeout` seconds."""
+    """Close a connection, or only its socket when that takes longer than `timeout` seconds."""
     with trio.move_on_after(timeout) as scope:
         try:
             await connection.close()
@@ -285,7 +37,7 @@ async def close_connection(connection: INetConn, timeout: float) -> None:
 
 
 async def close_dead(connections: Iterable[INetConn], timeout: float) -> int:
-    """Probe each connection and close those that do not answer within `timeout` seconds. Returns how many live."""
+    """Probe each connection and close those that do not answer within `timeout` seconds. Returns how many answered."""
     alive = 0
 
     async def check(muxed: LiveYamux) -> None:

@@ -1,7 +1,7 @@
-"""Who misbehaved, how often, and when it is enough.
+"""Counting misbehaviours, banning peers for them, and reporting them.
 
 `MisbehaviourLedger.penalize` counts every broken rule, and nothing else bans a peer: more than `budget` within `window`
-seconds ban it for `ban_time` seconds. `MisbehaviourReports` limits what is reported, since a peer can break rules thousands
+seconds ban it for `ban_time` seconds. `MisbehaviourReports` limits the reports, since a peer can break rules thousands
 of times a second. Pure: the clock is injected, and the caller closes the connections.
 """
 
@@ -11,23 +11,25 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 MAX_REMEMBERED = 4096
-FOLD = 1.0  # seconds
+"""Maximum peers that are remembered for misbehaviour."""
+FOLD = 1.0
+"""Seconds of one peer's misbehaviours that are reported together."""
 
 
 class MisbehaviourLedger:
-    """Counts of faults per peer with a sliding window."""
+    """Misbehaviours by peer with a sliding window, and the bans that follow."""
 
     def __init__(self, budget: int, window: float, ban_time: float, clock: Callable[[], float]) -> None:
         self._budget = budget
         self._window = window
-        self._bar = ban_time
+        self._ban_time = ban_time
         self._clock = clock
         self._recent: dict[str, deque[float]] = {}
         self._totals: dict[str, int] = {}
         self._banned: dict[str, float] = {}
 
     def penalize(self, peer: str) -> bool:
-        """Count one fault against `peer`. True when this one went beyond the budget and the peer is now banned."""
+        """Count one misbehaviour of `peer`. Returns whether it exceeds the budget, so that the peer is banned now."""
         now = self._clock()
         self._forget_some()
         self._totals[peer] = self._totals.get(peer, 0) + 1
@@ -37,12 +39,12 @@ class MisbehaviourLedger:
             recent.popleft()
         if len(recent) <= self._budget or self.banned(peer):
             return False
-        self._banned[peer] = now + self._bar
+        self._banned[peer] = now + self._ban_time
         recent.clear()
         return True
 
     def banned(self, peer: str) -> bool:
-        """Whether `peer` is put out for now."""
+        """Whether `peer` is banned at the moment."""
         until = self._banned.get(peer)
         if until is None:
             return False
@@ -57,7 +59,7 @@ class MisbehaviourLedger:
         self._recent.pop(peer, None)
 
     def totals(self) -> Mapping[str, int]:
-        """Faults per peer since the start (of the most recently faulty peers)."""
+        """Number of misbehaviours since the start, by peer; peers of long ago are left out."""
         return dict(self._totals)
 
     def _forget_some(self) -> None:
@@ -70,33 +72,32 @@ class MisbehaviourLedger:
 
 
 class MisbehaviourReports:
-    """Folds the faults of one peer within `fold` seconds into two: the first at once, the others with the last of
-    them."""
+    """Folds one peer's misbehaviours within `fold` seconds: reports the first at once, then the last and a count."""
 
     def __init__(self, clock: Callable[[], float], fold: float = FOLD) -> None:
         self._clock = clock
         self._fold = fold
-        self._held: dict[str, tuple[float, int, str]] = {}  # peer -> (until when, how many, the last)
+        self._folds: dict[str, tuple[float, int, str]] = {}  # peer -> (end of the fold, number folded, last reason)
 
-    def note(self, peer: str, what: str) -> bool:
-        """A fault happened. Whether to tell it now; else `due` gives it later."""
-        held = self._held.get(peer)
-        if held is not None:
-            self._held[peer] = held[0], held[1] + 1, what
-        elif len(self._held) < MAX_REMEMBERED:
-            self._held[peer] = self._clock() + self._fold, 0, ""
+    def note(self, peer: str, reason: str) -> bool:
+        """Note a misbehaviour. Returns whether to report it now; otherwise `due` returns it later."""
+        fold = self._folds.get(peer)
+        if fold is not None:
+            self._folds[peer] = fold[0], fold[1] + 1, reason
+        elif len(self._folds) < MAX_REMEMBERED:
+            self._folds[peer] = self._clock() + self._fold, 0, ""
             return True
         return False
 
     def due(self) -> list[tuple[str, str]]:
-        """What to tell now: (peer, its last fault and how many others)."""
+        """The reports whose fold is over: (peer, its last misbehaviour and the number of others)."""
         now = self._clock()
-        told = []
-        for peer, (until, count, what) in list(self._held.items()):
+        reports = []
+        for peer, (until, count, reason) in list(self._folds.items()):
             if until > now:
                 break
-            del self._held[peer]
+            del self._folds[peer]
             if count:
-                told.append((peer, f"{what} (and {count - 1} more)" if count > 1 else what))
-                self._held[peer] = now + self._fold, 0, ""
-        return told
+                reports.append((peer, f"{reason} (and {count - 1} more)" if count > 1 else reason))
+                self._folds[peer] = now + self._fold, 0, ""
+        return reports

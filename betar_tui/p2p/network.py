@@ -1,8 +1,8 @@
-"""The door of the room: `open_network`, and the `Network` it gives.
+"""The entrance to the room: `open_network`, which yields a `Network`.
 
-This file only puts the parts together and decides what a connection, a disconnection or a fault means for each of
-them; how things are done is in the parts. Order of shutdown: our own tasks, then every connection (politely, or by
-its socket), then the library's services, all within `timing.close_timeout`.
+This file only puts the parts together and decides what a connection, a disconnection or a misbehaviour means for each
+of them. Order of shutdown: the network's own tasks, then every connection (politely, or by its socket), then the
+library's services, all within `timing.close_timeout`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ from libp2p.custom_types import TProtocol
 
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
+from betar_tui.p2p.adaptations.pubsub import Accept
+from betar_tui.p2p.adaptations.services import quiet_library, start_service
+from betar_tui.p2p.adaptations.swarm import PeerSwarm
 from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.authorship import MAX_PAYLOAD
 from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
+from betar_tui.p2p.connection_table import ConnectionTable, PeerRecord
 from betar_tui.p2p.dialer import Dialer
 from betar_tui.p2p.event_queue import EventQueue
-from betar_tui.p2p.gossip import Accept, Gossip
-from betar_tui.p2p.guard import guarded, log_failure, shortened, start_service
-from betar_tui.p2p.host import PeerSwarm, build_host, listen, open_stream
+from betar_tui.p2p.gossip import Gossip
+from betar_tui.p2p.guard import guarded, log_failure, shortened
+from betar_tui.p2p.host import build_host, listen, open_stream
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
 from betar_tui.p2p.misbehaviour import FOLD, MisbehaviourLedger, MisbehaviourReports
-from betar_tui.p2p.peers import PeerRecord, PeerTable
 from betar_tui.p2p.streams import PeerStream
 from betar_tui.p2p.types import (
     BlockSource,
@@ -51,23 +54,26 @@ from betar_tui.values import PeerInfo
 
 log = logging.getLogger(__name__)
 
-BLOCKS_WAITING = 64
-"""So many blocks wait for the node at most: each may have two megabytes."""
+MAX_BLOCKS_QUEUED = 64
+"""Maximum received blocks that wait for the reader of `Network.blocks`; a block may have two megabytes."""
 CLOSE_TIMEOUT = 0.4
+"""Seconds for a connection to close politely."""
 IDENTIFY_TRIES = 3
+"""Maximum attempts to identify a peer."""
 
 
 @asynccontextmanager
 async def open_network(
     config: NetworkConfig, source: BlockSource, accept: Accept | None = None
 ) -> AsyncIterator[Network]:
-    """Listen, join the topic, start dialling; leave all of it at the end of the block.
+    """Listen, join the topic and start dialling; stop all of it at the end of the block.
 
-    `accept(payload)` decides whether a broadcast from outside is delivered and forwarded; it is called in the loop's
-    thread for every one. Without it all are.
+    `accept(payload)` decodes a broadcast from outside, which is delivered as the value that it returns, or refuses it,
+    which is then neither delivered nor forwarded (see `Accept`); it is called in the event loop's thread for every one.
+    Without it all are delivered as they are.
 
-    Raises NetworkError when a listen address, a bootstrap address or the seed cannot be used. Nothing a remote peer
-    does is ever raised from here.
+    Raises NetworkError when a listen address, a bootstrap address or the seed cannot be used. Nothing that a remote
+    peer does is ever raised from here.
     """
     quiet_library()
     failure: Exception | None = None
@@ -77,11 +83,11 @@ async def open_network(
         try:
             network = Network(config, source, services, tasks, accept)
             try:
-                await network._start()
+                await network._start_parts()
                 yield network
             finally:
                 with trio.CancelScope(shield=True), trio.move_on_after(config.timing.close_timeout):
-                    await network._stop()
+                    await network._stop_parts()
         except Exception as error:
             failure = error
         finally:
@@ -91,35 +97,21 @@ async def open_network(
 
 
 async def _hold_services(*, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """A nursery that only its own scope can cancel: when the caller is cancelled, the library's services must live on
-    until peers have been told."""
+    """A nursery that only its own scope can cancel.
+
+    When the caller is cancelled, the library's services must live on until the connections are closed.
+    """
     with trio.CancelScope(shield=True):
         async with trio.open_nursery() as services:
             task_status.started(services)
             await trio.sleep_forever()
 
 
-def quiet_library() -> None:
-    """Keep libp2p's log lines away from the terminal; its logger "libp2p" stays an ordinary one, at level CRITICAL.
-
-    py-libp2p 0.8.1: lost connections are logged as errors, by a logger that is cut off from the application's
-    handlers and so prints to stderr; and some files log with `logging.warning(...)`, which puts such a handler on the
-    root logger.
-    """
-    root = logging.getLogger()
-    if not root.handlers:
-        root.addHandler(logging.NullHandler())
-    library = logging.getLogger("libp2p")
-    if not library.propagate and not library.handlers:
-        library.propagate = True
-        library.setLevel(logging.CRITICAL)
-
-
 class Network:
     """One peer's network, while `open_network` is open.
 
-    `events` and `blocks` are each for one reader. Events never hold up the network (see `outbox`); blocks do: what
-    was wanted is not read from peers faster than it is taken from `blocks`.
+    `events` and `blocks` are for one reader each. Events never hold up the network (see `event_queue`); blocks do: they
+    are not read from peers faster than they are taken from `blocks`.
     """
 
     def __init__(
@@ -138,36 +130,35 @@ class Network:
         self._tasks = tasks
         self._supervisor = Supervisor(tasks)
         self._event_queue = EventQueue()
-        self._faults = MisbehaviourLedger(
-            config.fault_budget, config.fault_window, config.timing.ban_time, trio.current_time
+        self._misbehaviour = MisbehaviourLedger(
+            config.misbehaviour_budget, config.misbehaviour_window, config.timing.ban_time, trio.current_time
         )
-        self._fault_news = MisbehaviourReports(trio.current_time)
+        self._misbehaviour_reports = MisbehaviourReports(trio.current_time)
         self._host = build_host(config)
         self._swarm: PeerSwarm = self._host.get_network()  # type: ignore[assignment]
         self.peer_id = str(self._host.get_id())
         self.events: trio.MemoryReceiveChannel[NetworkEvent] = self._event_queue.receive
-        self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](BLOCKS_WAITING)
-        self._table = PeerTable(self._swarm, self._opened, self._ended)
-        banned = self._faults.banned
+        self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](MAX_BLOCKS_QUEUED)
+        self._table = ConnectionTable(self._swarm, self._opened, self._ended)
+        banned = self._misbehaviour.banned
         self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.penalize, banned, accept)
         self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.penalize, self._failed)
         self._bitswap.banned = banned
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
-        book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
-        self._dialer = Dialer(self._swarm, self.peer_id, book, self._timing, tasks, self._faults.banned)
+        address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
+        self._dialer = Dialer(self._swarm, self.peer_id, address_book, self._timing, tasks, banned)
         self.listen_notice = ""
 
     # Facts
 
     @property
     def addrs(self) -> tuple[str, ...]:
-        """Where this peer can be dialled: multiaddrs ending in /p2p/<own id>, wildcards expanded, loopback
-        included."""
+        """Where this peer can be dialled: multiaddrs ending in /p2p/<own id>, with the addresses of every interface."""
         return self._host.addr_texts()
 
     @property
     def missed_broadcasts(self) -> int:
-        """Broadcasts left out because `events` was read too slowly."""
+        """Number of broadcasts dropped because `events` was read too slowly."""
         return self._event_queue.dropped
 
     def connections(self) -> tuple[PeerInfo, ...]:
@@ -177,7 +168,7 @@ class Network:
 
     @property
     def connected(self) -> int:
-        """How many peers are connected."""
+        """Number of connected peers."""
         return len(self._table)
 
     def topic_peers(self) -> tuple[str, ...]:
@@ -186,43 +177,45 @@ class Network:
 
     @property
     def audience(self) -> int:
-        """How many peers a broadcast goes to at first."""
+        """Number of peers that a broadcast goes to at first."""
         return self._gossip.audience
 
     def supports(self, peer: str, protocol: str) -> bool | None:
-        """Whether a peer speaks a protocol; None while it is not connected or has not introduced itself."""
+        """Whether a peer speaks a protocol; None while it is not connected or not identified."""
         record = self._table.get(peer)
         if record is None or record.identify_info is None:
             return None
         return protocol in record.identify_info.protocols
 
     def wants(self) -> int:
-        """How many blocks are wanted and have not come."""
+        """Number of blocks that are wanted and have not arrived."""
         return self._bitswap.wants()
 
-    def faults(self) -> Mapping[str, int]:
-        """Misbehaviours per peer since the start."""
-        return self._faults.totals()
+    def misbehaviours(self) -> Mapping[str, int]:
+        """Number of misbehaviours by peer since the start."""
+        return self._misbehaviour.totals()
 
     def troubles(self) -> tuple[str, ...]:
-        """What does not work at the moment, in words for a person."""
+        """One sentence about each service that does not work at the moment."""
         return self._supervisor.troubles()
 
     # Gossip and blocks
 
     async def broadcast(self, payload: bytes) -> int:
-        """Publish on the topic; returns to how many peers it was sent. Raises NetworkError when it is too large."""
+        """Publish on the topic. Returns the number of peers it was sent to. Raises NetworkError if it is too large."""
         if len(payload) > MAX_PAYLOAD:
             raise NetworkError(f"A broadcast of {len(payload)} bytes is too large; {MAX_PAYLOAD} are allowed.")
         return await self._gossip.publish(payload)
 
     async def flush(self) -> None:
-        """Wait until what was broadcast has been handed to the connections, however slow they are."""
+        """Wait until every broadcast has been handed to the connections, however slow they are."""
         await self._gossip.flush()
 
     def want(self, cids: Iterable[bytes], ask: str | None = None) -> None:
-        """Want blocks by binary CID until they come through `blocks` or are cancelled; `ask` is the peer to ask
-        first. Raises DecodeError for a CID that is not sha2-256 of dag-pb or raw."""
+        """Want blocks by binary CID until they arrive through `blocks` or are cancelled.
+
+        `ask` is the peer to ask first. Raises DecodeError for a CID that is not sha2-256 of dag-pb or raw.
+        """
         self._bitswap.want(cids, ask)
 
     def cancel(self, cids: Iterable[bytes]) -> None:
@@ -230,19 +223,21 @@ class Network:
         self._bitswap.cancel(cids)
 
     def announce_block(self, cid: bytes) -> None:
-        """A block is held from now on: peers that want it get it."""
+        """A block is available from now on: it is sent to the peers that want it."""
         self._bitswap.announce(cid)
 
     # Connections
 
     async def connect(self, multiaddr: str) -> PeerInfo:
-        """Dial now, or find the peer connected; it is remembered and dialled again when it is lost. Raises
-        NetworkError with what went wrong at which address."""
+        """Dial now, unless the peer is connected; it is remembered and dialled again when it is lost.
+
+        Raises NetworkError with the failure of each address.
+        """
         peer, address = addresses.split_peer(multiaddr)
         addresses.peer_id(peer)
-        self._faults.unban(peer)
+        self._misbehaviour.unban(peer)
         await self._dialer.dial(peer, (address,))
-        self._dialer.book.add(peer, (address,))
+        self._dialer.address_book.add(peer, (address,))
         record = self._table.get(peer)
         if record is not None:
             with trio.move_on_after(self._timing.identify_timeout):
@@ -254,12 +249,12 @@ class Network:
 
     async def disconnect(self, peer: str) -> None:
         """Close every connection to a peer and do not dial it again."""
-        self._dialer.book.remove(peer)
+        self._dialer.address_book.remove(peer)
         await self._close(self._table.connections(peer))
 
     def remember(self, peer: str, addrs: Iterable[str]) -> bool:
-        """Keep dialling a peer found elsewhere (discovery, the store). Whether there was something to dial."""
-        added = self._dialer.book.add(peer, addrs)
+        """Keep dialling a peer found elsewhere (discovery, the store). Returns whether it can be dialled."""
+        added = self._dialer.address_book.add(peer, addrs)
         self._dialer.wake()
         return added
 
@@ -267,33 +262,38 @@ class Network:
         """Call `sent(peer, CIDs)` whenever a peer was sent blocks over Bitswap that it had asked for."""
         self._bitswap.sent = sent
 
-    def penalize(self, peer: str, what: str) -> None:
-        """A peer misbehaved. Beyond the budget of its window its connections are closed and it is banned for a
-        while. What one peer does within a second is told in two events."""
-        what = shortened(what)
-        log.debug("fault of %s: %s", peer, what)
-        if self._fault_news.note(peer, what):
-            self._tell_fault(peer, what)
-        if self._faults.penalize(peer):
-            log.warning("%s broke too many rules: it is put out", peer)
+    def penalize(self, peer: str, reason: str) -> None:
+        """Count a misbehaviour. All that one peer does within a second is reported in two events.
+
+        Beyond the budget of its window a peer is banned for a while and its connections are closed.
+        """
+        reason = shortened(reason)
+        log.debug("misbehaviour of %s: %s", peer, reason)
+        if self._misbehaviour_reports.note(peer, reason):
+            self._report_misbehaviour(peer, reason)
+        if self._misbehaviour.penalize(peer):
+            log.warning("%s broke too many rules: it is banned", peer)
             self._tasks.start_soon(self._close, self._table.connections(peer))
 
-    def _tell_fault(self, peer: str, what: str) -> None:
-        log.info("fault of %s: %s", peer, what)
-        self._event_queue.put(Misbehaviour(peer, what))
+    def _report_misbehaviour(self, peer: str, reason: str) -> None:
+        log.info("misbehaviour of %s: %s", peer, reason)
+        self._event_queue.put(Misbehaviour(peer, reason))
 
-    async def _tell_faults(self) -> None:
-        """A service: the faults that were folded."""
+    async def _report_folded(self) -> None:
+        """A service: reports the misbehaviours that were folded."""
         while True:
             await trio.sleep(FOLD / 4)
-            for peer, what in self._fault_news.due():
-                self._tell_fault(peer, what)
+            for peer, reason in self._misbehaviour_reports.due():
+                self._report_misbehaviour(peer, reason)
 
     # Other protocols
 
     def set_protocol_handler(self, protocol: str, handler: Callable[[Stream], Awaitable[None]]) -> None:
-        """Serve a protocol. A handler that raises ends its stream only: a DecodeError is penalized to the peer, anything
-        else is a trouble of ours. Connected peers are told of the new protocol."""
+        """Serve a protocol, and announce it to the connected peers.
+
+        A handler that raises ends its stream only: for a DecodeError the peer is penalized, any other exception is
+        reported as a trouble.
+        """
 
         async def handle(stream: INetStream) -> None:
             await handler(PeerStream(stream))
@@ -305,7 +305,7 @@ class Network:
             self._supervisor.start_once(f"identify push to {peer}", push)
 
     async def open_stream(self, peer: str, protocol: str) -> Stream:
-        """A new stream to a connected peer. Raises NetworkError."""
+        """Open a stream to a connected peer. Raises NetworkError."""
         try:
             return PeerStream(await open_stream(self._host, addresses.peer_id(peer), [protocol]))
         except NetworkError:
@@ -315,7 +315,7 @@ class Network:
 
     # Start and stop
 
-    async def _start(self) -> None:
+    async def _start_parts(self) -> None:
         self._host.contain(self.penalize, self._config.max_streams_per_peer)
         handlers = {**self._identify.handlers, **{TProtocol(each): self._bitswap.handle for each in BITSWAP}}
         for protocol, handler in handlers.items():
@@ -325,19 +325,19 @@ class Network:
         await self._gossip.start(self._services, self._report)
         self.listen_notice = await listen(self._host, self._config.listen, self._config.listen_explicit)
         for peer, address in known:
-            self._dialer.book.add(peer, (address,))
+            self._dialer.address_book.add(peer, (address,))
         for peer, addrs in self._config.known_peers:
-            self._dialer.book.add(peer, addrs)
+            self._dialer.address_book.add(peer, addrs)
         self._supervisor.start("events", self._event_queue.pump)
-        self._supervisor.start("faults", self._tell_faults)
+        self._supervisor.start("misbehaviour reports", self._report_folded)
         self._supervisor.start("wants", self._bitswap.run_timers)
         self._supervisor.start("hello", self._gossip.keep_saying_hello)
         self._supervisor.start("dialling", self._dialer.run)
 
-    async def _stop(self) -> None:
+    async def _stop_parts(self) -> None:
         self._tasks.cancel_scope.cancel()
-        # py-libp2p 0.8.1: peers that are not told keep the connection in their tables, and a peer that starts again
-        # with the same key is then not taken into the mesh.
+        # py-libp2p 0.8.1: peers keep a connection that is not closed in their tables, and do not accept a peer that
+        # starts again with the same key into the mesh (docs/py-libp2p.md#connections).
         await self._close(self._swarm.get_connections())
         await self._host.close()
         await self._gossip.stop()
@@ -349,24 +349,24 @@ class Network:
             for connection in connections:
                 nursery.start_soon(close_connection, connection, CLOSE_TIMEOUT)
 
-    # What happens
+    # Events
 
-    def _report(self, what: str, error: BaseException) -> None:
-        log.warning("a task of the network failed: %s", what, exc_info=error)
+    def _report(self, task: str, error: BaseException) -> None:
+        log.warning("a task of the network failed: %s", task, exc_info=error)
 
-    def _failed(self, what: str, error: BaseException) -> None:
-        """Something of ours failed, beside a service: for the log and the status line."""
-        log_failure(what, error)
-        self._supervisor.report(what, f"failed ({type(error).__name__}: {error})")
+    def _failed(self, task: str, error: BaseException) -> None:
+        """Something other than a service failed here: for the log and the status line."""
+        log_failure(task, error)
+        self._supervisor.report(task, f"failed ({type(error).__name__}: {error})")
 
-    def _delivered(self, peer: str, author: str, payload: bytes) -> None:
-        self._event_queue.put(ReceivedBroadcast(peer, author, payload))
+    def _delivered(self, peer: str, author: str, payload: object, size: int) -> None:
+        self._event_queue.put(ReceivedBroadcast(peer, author, payload), size)
 
     def _joined(self, peer: str, on_topic: bool) -> None:
         self._event_queue.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
 
     async def _opened(self, record: PeerRecord, connection: INetConn) -> None:
-        if self._faults.banned(record.peer):
+        if self._misbehaviour.banned(record.peer):
             self._tasks.start_soon(self._close, [connection])
             return
         older = [each for each in self._table.connections(record.peer) if each is not connection]
@@ -390,9 +390,9 @@ class Network:
             return
         record.identify_info = identify_info
         if record.direction == "out":
-            self._dialer.book.add(peer, record.addrs())
-        self._dialer.book.replace(peer, record.addrs())
-        self._dialer.book.succeeded(peer)
+            self._dialer.address_book.add(peer, record.addrs())
+        self._dialer.address_book.replace(peer, record.addrs())
+        self._dialer.address_book.succeeded(peer)
         if not record.reported.is_set():
             record.reported.set()
             self._event_queue.put(PeerConnected(peer, record.addrs()))
@@ -402,6 +402,6 @@ class Network:
         self._bitswap.peer_down(record.peer)
         if record.reported.is_set():
             self._event_queue.put(PeerDisconnected(record.peer))
-        record.reported.set()  # nobody waits for a peer that is gone
-        self._dialer.book.lost(record.peer, trio.current_time())
+        record.reported.set()  # releases a `connect` that waits
+        self._dialer.address_book.lost(record.peer, trio.current_time())
         self._dialer.wake()

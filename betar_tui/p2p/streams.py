@@ -32,7 +32,7 @@ class PeerStream:
             await self._stream.write(data)
 
     async def close(self) -> None:
-        """End our side; the other side may still send. Raises NetworkError."""
+        """End this side; the other side may still send. Raises NetworkError."""
         with self._translated():
             await self._stream.close()
 

@@ -1,24 +1,24 @@
-"""The values that pass through the door of this room: configuration, events and facts about connections.
+"""Configuration, events and protocols that the users of this room need.
 
-Nothing here imports libp2p or does anything: callers may use it before, or without ever, going online.
+Nothing here imports libp2p: callers may use it without going online.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 MARKET_TOPIC = "betar/marketplace/crdt"
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Every interval the room works with, in seconds; tests shorten them.
+    """Every interval of the room, in seconds; tests shorten them.
 
-    A connection that answers no ping twice for `ping_timeout` is closed. `probe_timeout` bounds the quick check of an
-    older connection when a new one to the same peer appears. `stall` is how long a peer may leave a wanted block
-    unanswered before others are asked.
+    A connection that misses two pings in a row, for `ping_timeout` each, is closed. `probe_timeout` bounds the quick
+    check of an older connection when a new one to the same peer appears. After `stall` without an answer to a wanted
+    block other peers are asked.
     """
 
     ping_interval: float = 5.0
@@ -42,11 +42,11 @@ class Timing:
 class NetworkConfig:
     """How to open the network.
 
-    `seed` is the 32-byte Ed25519 seed of the peer key. `listen` are multiaddrs to listen on. When one of them is
-    taken, `listen_explicit` decides: True refuses to start, False takes a free port instead. `bootstrap` are
-    multiaddrs that end in /p2p/<peer id>; `known_peers` pairs a peer id with its multiaddrs. Both are dialled at
-    start and redialled when lost. `fault_budget` misbehaviours within `fault_window` seconds end a peer's connections
-    for `timing.ban_time` seconds.
+    `seed` is the 32-byte Ed25519 seed of the peer key. `listen` are multiaddrs to listen on. When one of them is taken,
+    `listen_explicit` decides: True refuses to start, False takes a free port instead. `bootstrap` are multiaddrs that
+    end in /p2p/<peer id>; `known_peers` pairs a peer id with its multiaddrs. Both are dialled at start and redialled
+    when lost. More than `misbehaviour_budget` misbehaviours within `misbehaviour_window` seconds ban a peer for
+    `timing.ban_time` seconds.
     """
 
     seed: bytes
@@ -57,14 +57,14 @@ class NetworkConfig:
     topic: str = MARKET_TOPIC
     agent_version: str = "betar-tui/0.1.0"
     timing: Timing = field(default_factory=Timing)
-    fault_budget: int = 20
-    fault_window: float = 60.0
+    misbehaviour_budget: int = 20
+    misbehaviour_window: float = 60.0
     max_connections: int = 256
     max_streams_per_peer: int = 128
 
 
 class Stream(Protocol):
-    """A stream of bytes to one peer. Every method raises NetworkError when the peer or its connection has ended it."""
+    """A stream of bytes to one peer. Every method raises NetworkError once the peer or its connection has ended it."""
 
     peer: str
 
@@ -75,22 +75,22 @@ class Stream(Protocol):
         """Send all of `data`."""
 
     async def close(self) -> None:
-        """End our side; the other side may still send."""
+        """End this side; the other side may still send."""
 
     async def reset(self) -> None:
         """End both sides at once."""
 
 
 class BlockSource(Protocol):
-    """Where Bitswap finds the blocks it serves."""
+    """The store of the blocks that Bitswap serves."""
 
     async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """Of the binary CIDs asked for, those held, each with its block."""
+        """The blocks that are available, by binary CID."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBlock:
-    """A block that was wanted, verified against its binary CID; `peer` sent it."""
+    """A wanted block, verified against its binary CID; `peer` sent it."""
 
     cid: bytes
     data: bytes
@@ -99,11 +99,12 @@ class ReceivedBlock:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBroadcast:
-    """A signed message on the topic. `peer` is the neighbour it came from, `author` the peer that signed it."""
+    """A signed message on the topic. `peer` is the neighbour it came from, `author` the peer that signed it, `payload` the
+    value that `accept` decoded it to, without one the bytes themselves."""
 
     peer: str
     author: str
-    payload: bytes
+    payload: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,11 @@ class PeerLeft:
 
 @dataclass(frozen=True, slots=True)
 class PeerConnected:
-    """A peer is connected and has introduced itself. `addrs` are the multiaddrs it says it listens on, each ending in
-    /p2p/<peer id>, the address we reached it at first; empty when it can only dial us."""
+    """A peer is connected and identified.
+
+    `addrs` are its listen multiaddrs, each ending in /p2p/<peer id>, the one that was dialled first; empty when none of
+    them can be dialled.
+    """
 
     peer: str
     addrs: tuple[str, ...]
@@ -138,10 +142,10 @@ class PeerDisconnected:
 
 @dataclass(frozen=True, slots=True)
 class Misbehaviour:
-    """A peer broke a rule; `what` says which, for a log."""
+    """A peer broke a rule; `reason` names it, for the log."""
 
     peer: str
-    what: str
+    reason: str
 
 
 NetworkEvent = ReceivedBroadcast | PeerJoined | PeerLeft | PeerConnected | PeerDisconnected | Misbehaviour

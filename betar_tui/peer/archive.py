@@ -8,22 +8,24 @@ from pathlib import Path
 import trio
 
 from betar_tui.errors import ArchiveError, DecodeError
-from betar_tui.ipld import cid
+from betar_tui.ipld import cid as cids
 from betar_tui.ipld.car import CarReader, Section, encode_header, encode_section
 from betar_tui.market.marketplace import Exported, Imported
-from betar_tui.replica import DagNode, decode_node
+from betar_tui.replica import DagNode, decode_verified
 from betar_tui.store.database import Store
 from betar_tui.sync.dagsync.walk import Walk
 from betar_tui.sync.writer import ReplicaWriter
 
 SLICE = 1024
+"""Maximum blocks that are written, or merged, at a time."""
 READ_SIZE = 1 << 20
+"""Bytes that are read at a time."""
 SOURCE = "import"
-"""What imported deltas are said to have come through."""
+"""The `via` of imported deltas."""
 
 
 async def export_car(store: Store, heads: Sequence[bytes], path: Path) -> Exported:
-    """Write everything below these heads to `path`, which appears when it is whole. Raises ArchiveError."""
+    """Write everything below these heads to `path`, which appears once it is complete. Raises ArchiveError."""
     blocks = Walk(heads, (), store.blocks).blocks()
     part = path.with_name(path.name + ".part")
     count = size = 0
@@ -33,7 +35,7 @@ async def export_car(store: Store, heads: Sequence[bytes], path: Path) -> Export
             async with file:
                 await file.write(encode_header(heads))
                 while batch := await trio.to_thread.run_sync(_take, blocks):
-                    await file.write(b"".join(encode_section(name, block) for name, block in batch))
+                    await file.write(b"".join(encode_section(cid, block) for cid, block in batch))
                     count += len(batch)
                     size += sum(len(block) for _, block in batch)
                 await file.flush()
@@ -44,11 +46,11 @@ async def export_car(store: Store, heads: Sequence[bytes], path: Path) -> Export
             raise
     except OSError as error:
         raise ArchiveError(f"cannot write {path}: {error.strerror}; choose another place") from error
-    return Exported(str(path), tuple(cid.to_str(name) for name in heads), count, size)
+    return Exported(str(path), tuple(cids.to_str(cid) for cid in heads), count, size)
 
 
 async def import_car(store: Store, writer: ReplicaWriter, path: Path) -> Imported:
-    """Merge a file. Raises ArchiveError; what came before the trouble stays merged."""
+    """Merge a CARv1 file. Raises ArchiveError; the deltas before the fault stay merged."""
     reader = CarReader(stop_at_end=False)
     new = known = files = 0
     try:
@@ -66,7 +68,7 @@ async def import_car(store: Store, writer: ReplicaWriter, path: Path) -> Importe
         raise ArchiveError(f"cannot read {path}: {error.strerror}") from error
     except DecodeError as error:
         if reader.roots is None:
-            raise ArchiveError(f"{path} is no CARv1 file: {error}") from error
+            raise ArchiveError(f"{path} is not a CARv1 file: {error}") from error
         raise ArchiveError(f"{path} is damaged: {error}; {new} new deltas before that are merged") from error
     if reader.roots is None or reader.rest:
         raise ArchiveError(f"{path} ends in the middle of a block; {new} new deltas before that are merged")
@@ -83,13 +85,13 @@ def _decode(reader: CarReader, piece: bytes) -> tuple[list[DagNode], Mapping[byt
     leaves: dict[bytes, bytes] = {}
     for section in reader.feed(piece):
         if _hash(section)(section.data) != section.cid:
-            raise DecodeError(f"a block does not hash to its CID {cid.to_str(section.cid)}")
+            raise DecodeError(f"a block does not hash to its CID {cids.to_str(section.cid)}")
         try:
-            nodes.append(decode_node(section.cid, section.data))
+            nodes.append(decode_verified(section.cid, section.data))
         except DecodeError:
             leaves[section.cid] = section.data
     return nodes, leaves
 
 
 def _hash(section: Section) -> Callable[[bytes], bytes]:
-    return cid.of_raw if section.cid.startswith(cid.RAW) else cid.of
+    return cids.of_raw if section.cid.startswith(cids.RAW) else cids.of

@@ -1,4 +1,4 @@
-"""The first stored listings, read before all others: of a large market a screenful shows at once."""
+"""The first stored listings, read before all others: a large market shows a screenful at once."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,31 +15,36 @@ from betar_tui.replica.facts import Winner
 from betar_tui.store.database import Store
 
 ROWS = 200
-"""More than a terminal has lines: some may turn out to be no listings."""
+"""Maximum listings of the page: more than a terminal has lines, since some values may turn out to be unreadable."""
 
 Value = tuple[str, Winner, float]
-"""A key, what it holds, and when that was applied."""
+"""A key, its value, and when that was applied, in Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """A request for the first listings. `sort` is as in `Marketplace.listings`; `take` gets the page, whose `total` counts
-    all values, and the rest is read after it returns."""
+    """A request for the first listings.
+
+    `sort` is as in `Marketplace.listings`. `take` gets the page, whose `total` counts all values; the other listings are
+    read after it returns.
+    """
 
     sort: str
     take: Callable[[ListingPage], Awaitable[None]]
 
 
 def read_first_page(store: Store, own_peer_id: str, sort: str, clock_now: float) -> ListingPage:
-    """The first listings in an order, or by name where an order is not known here. Raises StoreError."""
+    """The first listings in an order, by name where `sort` is not one of those below. Raises StoreError."""
     column = sort.removeprefix("-")
     if column not in _RANKS:
         sort = column = "name"
     stored = store.values(keys.span(keys.AGENTS))
     pick = nlargest if sort.startswith("-") else nsmallest
-    book = Catalogue(own_peer_id)
-    book.fill((value for _, value in pick(ROWS, _ranked(stored, column), key=itemgetter(0))), store.signature_cache())
-    return ListingPage(book.page("", sort, 0, clock_now).listings, len(stored))
+    catalogue = Catalogue(own_peer_id)
+    catalogue.fill(
+        (value for _, value in pick(ROWS, _ranked(stored, column), key=itemgetter(0))), store.signature_cache()
+    )
+    return ListingPage(catalogue.page("", sort, 0, clock_now).listings, len(stored))
 
 
 _RANKS: Mapping[str, Callable[[Mapping[str, object], float], object]] = {
@@ -47,12 +52,12 @@ _RANKS: Mapping[str, Callable[[Mapping[str, object], float], object]] = {
     "price": lambda fields, at: _number(fields["price"]),
     "seen": lambda fields, at: -at,
 }
-"""What each order goes by, as in `market.order`; a ValueError or KeyError where the value is no listing."""
+"""The sort keys of the orders, as in `market.sorting`. Raise ValueError or KeyError where the value is not a listing."""
 
 
 def _number(value: object) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("the price is no number")
+        raise ValueError("the price is not a number")
     return value
 
 

@@ -1,10 +1,9 @@
-"""A node's network: opened beside it, kept up, and asked for what only a network knows.
+"""The network of a peer: kept open for as long as the peer runs, and joined to its replica and its listings.
 
-Libp2p is imported in a worker thread, so that an interface can paint meanwhile. When the network fails as a whole it is
-opened again with a growing pause; what it was doing shows as a trouble. Services inside it are supervised one by one.
+libp2p is imported in a worker thread, so that an interface can paint meanwhile. A network that fails as a whole is opened
+again after a growing pause, and the failure is shown as a trouble; the services in it are supervised one by one.
 """
 
-import gc
 import importlib
 import logging
 import random
@@ -14,11 +13,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from betar_tui import __version__
+from betar_tui.concurrency import Wakeup
 from betar_tui.config import Config
 from betar_tui.errors import NetworkError, NoRunningPeerError, StoreError
-from betar_tui.ipld import cid
+from betar_tui.ipld import cid as cids
 from betar_tui.market.catalogue import Catalogue
-from betar_tui.market.listing import BETAR_GO, BETAR_PROTOCOL
+from betar_tui.market.fields import BETAR_GO, BETAR_PROTOCOL
 from betar_tui.market.marketplace import (
     Connectivity,
     Event,
@@ -28,8 +28,8 @@ from betar_tui.market.marketplace import (
     StatusChanged,
     SyncProgress,
 )
-from betar_tui.market.republish import RepublishReason
 from betar_tui.market.seller import Seller
+from betar_tui.multiaddrs import without_loopback
 from betar_tui.p2p.types import (
     Misbehaviour,
     NetworkConfig,
@@ -40,7 +40,7 @@ from betar_tui.p2p.types import (
     PeerLeft,
 )
 from betar_tui.peer.metadata_files import MetadataFiles
-from betar_tui.replica import keys
+from betar_tui.replica import Applied, keys
 from betar_tui.replica.facts import PeerRow
 from betar_tui.store.database import Store
 from betar_tui.supervise import Supervisor
@@ -48,7 +48,7 @@ from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
 from betar_tui.sync.dagsync.server import DagSyncServer
 from betar_tui.sync.pending_heads import PendingHeads
 from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
-from betar_tui.sync.replication import Replication, acceptable
+from betar_tui.sync.replication import Replication, accept_broadcast
 from betar_tui.sync.writer import ReplicaWriter
 
 if TYPE_CHECKING:
@@ -56,12 +56,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+REOPEN_AFTER, LONGEST_REOPEN_AFTER = 1.0, 60.0
+"""Seconds until a network that failed is opened again: at first, and at most."""
 KNOWN_PEERS_DIALLED = 16
+"""Maximum peers of earlier runs that are dialled at the start."""
 
 
 class NetworkSession:
-    """The network of one node. Every method answers, sensibly, before it is up and after it is down."""
+    """The network of one peer. Its methods can be called before the network is up and after it is down.
+
+    `network` is None while it is down; `ready` is set when it is up for the first time.
+    """
 
     def __init__(
         self,
@@ -69,7 +74,7 @@ class NetworkSession:
         seed: bytes,
         store: Store,
         writer: ReplicaWriter,
-        book: Catalogue,
+        catalogue: Catalogue,
         seller: Seller,
         *,
         emit: Callable[[Iterable[Event]], None],
@@ -79,16 +84,15 @@ class NetworkSession:
         self._seed = seed
         self._store = store
         self._writer = writer
-        self._book = book
         self._seller = seller
         self._emit = emit
         self._clock = clock
-        self._network: Network | None = None
+        self.network: Network | None = None
         self._replication: Replication | None = None
         self._supervisor: Supervisor | None = None
         self._failure = ""
-        self.files = MetadataFiles(store, book, emit, clock)
-        self._rounds = trio.Event()
+        self.metadata_files = MetadataFiles(store, catalogue, emit, clock)
+        self._round_due = Wakeup()
         self.sync_held = False
         self.state = Connectivity.STOPPED
         self.ready = trio.Event()
@@ -99,11 +103,11 @@ class NetworkSession:
         self._set_state(Connectivity.STARTING)
         if start is not None:
             await start.wait()
-        pause = FIRST_PAUSE
+        pause = REOPEN_AFTER
         try:
             while True:
                 try:
-                    await self._session()
+                    await self._run_network()
                     return
                 except NetworkError as error:
                     if not self.ready.is_set():
@@ -119,99 +123,108 @@ class NetworkSession:
                     self._failure = f"the network failed ({type(error).__name__}: {error}), it is opened again"
                 self._set_state(Connectivity.FAILED)
                 await trio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * 2, LONGEST_REOPEN_AFTER)
         finally:
             self._set_state(Connectivity.STOPPED)
 
-    # What a network knows.
+    # The network, seen from the peer.
 
     @property
     def addrs(self) -> tuple[str, ...]:
         """Own multiaddrs, each with /p2p."""
-        return self._network.addrs if self._network else ()
+        return self.network.addrs if self.network else ()
 
     def dialable_addrs(self) -> tuple[str, ...]:
         """Own multiaddrs for a listing: without loopback unless there is no other."""
-        public = tuple(each for each in self.addrs if not each.startswith(("/ip4/127.", "/ip6/::1/")))
-        return public or self.addrs
+        return without_loopback(self.addrs)
 
     @property
     def topic_peers(self) -> int:
-        """How many connected peers are on the topic."""
-        return len(self._network.topic_peers()) if self._network else 0
+        """Number of connected peers that are on the topic."""
+        return len(self.network.topic_peers()) if self.network else 0
 
     @property
     def pending(self) -> int:
-        """How many blocks are wanted and not here."""
+        """Number of missing blocks."""
         return self._replication.pending if self._replication else self._writer.replica.wanted
 
     @property
     def sync(self) -> SyncProgress | None:
-        """How a sync under way goes on."""
+        """The sync under way, None where nothing is missing."""
         return self._replication.progress if self._replication else None
 
     def troubles(self) -> tuple[str, ...]:
-        """What does not work at the moment, in words."""
+        """The troubles of the network and its services, one sentence each."""
         own = self._supervisor.troubles() if self._supervisor else ()
-        theirs = self._network.troubles() if self._network else ()
+        theirs = self.network.troubles() if self.network else ()
         return (*((self._failure,) if self._failure else ()), *own, *theirs)
 
     @property
     def connected(self) -> int:
-        """How many peers are connected."""
-        return self._network.connected if self._network else 0
+        """Number of connected peers."""
+        return self.network.connected if self.network else 0
+
+    @property
+    def audience(self) -> int:
+        """Number of peers that an announcement is sent to now."""
+        return self.network.audience if self.network else 0
 
     def connections(self) -> tuple[PeerInfo, ...]:
         """The connected peers."""
-        return self._network.connections() if self._network else ()
+        return self.network.connections() if self.network else ()
 
     async def connect(self, address: str) -> PeerInfo:
         """Dial a peer. Raises NetworkError, NoRunningPeerError."""
-        if self._network is None:
+        if self.network is None:
             raise NoRunningPeerError("the network is not up; start a peer with betar-tui --serve")
-        return await self._network.connect(address)
+        return await self.network.connect(address)
 
     async def disconnect(self, peer: str) -> None:
         """Close the connections to a peer. Raises NetworkError, NoRunningPeerError."""
-        if self._network is None:
+        if self.network is None:
             raise NoRunningPeerError("the network is not up; start a peer with betar-tui --serve")
-        if all(each.peer_id != peer for each in self._network.connections()):
+        if all(each.peer_id != peer for each in self.network.connections()):
             raise NetworkError(f"{peer} is not connected; betar-tui peers shows who is")
-        await self._network.disconnect(peer)
+        await self.network.disconnect(peer)
 
     def hold_sync(self, held: bool) -> None:
-        """Stop fetching history, or go on."""
+        """Stop fetching history, or resume it."""
         self.sync_held = held
         if self._replication:
-            self._replication.hold(held)
+            self._replication.pause(held)
         self._emit([StatusChanged()])
 
     def peers_unable_to_read(self) -> int:
-        """How many Go betars on the topic cannot read the dialect that own listings are written in."""
-        if self._network is None or self._seller.dialect == BETAR_GO:
+        """Number of Go betars on the topic that cannot read the dialect of own listings."""
+        if self.network is None or self._seller.dialect == BETAR_GO:
             return 0
-        return len([peer for peer in self._network.topic_peers() if self._network.supports(peer, BETAR_PROTOCOL)])
+        return len([peer for peer in self.network.topic_peers() if self.network.supports(peer, BETAR_PROTOCOL)])
 
     async def rewrite(self) -> None:
-        """The dialect is another: put own listings again where that is due, without waiting for a round."""
-        if self._network is not None:
-            for peer in self._network.topic_peers():
-                await self._look_for_betar(self._network, peer)
-        self._rounds.set()
+        """Put own listings again where another dialect demands it, without waiting for the next round."""
+        if self.network is not None:
+            for peer in self.network.topic_peers():
+                await self._look_for_betar(self.network, peer)
+        self._round_due.set()
         self._emit([StatusChanged()])
 
-    def announce(self, heads: Iterable[bytes]) -> int:
-        """Broadcast heads at once; the number of peers they go to, 0 without a network."""
-        return self._replication.tell(heads) if self._replication else 0
+    def announce(self, heads: Collection[bytes]) -> None:
+        """Announce heads as soon as possible; without a network they go out when one is up.
 
-    def ask_again(self) -> None:
-        """Something outside the network left blocks wanted."""
+        The writer hands over every delta of this peer as soon as it is stored (see `_run_network`). Only the heads that an
+        archive brings come from the caller.
+        """
+        if self._replication and heads:
+            self._replication.queue_announcement(heads)
+
+    def fetch_missing(self) -> None:
+        """Ask for the blocks that an archive lacks."""
         if self._replication:
             self._replication.fetcher.want(self._writer.replica.wants, "")
 
-    # How it runs.
+    # The services.
 
-    async def _session(self) -> None:
+    async def _run_network(self) -> None:
         # Importing libp2p takes a second and must not hold up the first frame.
         p2p = await trio.to_thread.run_sync(importlib.import_module, "betar_tui.p2p.network")
         known = await trio.to_thread.run_sync(self._store.peers)
@@ -223,27 +236,29 @@ class NetworkSession:
             known_peers=tuple((peer.peer_id, peer.addrs) for peer in known[:KNOWN_PEERS_DIALLED]),
             agent_version=f"betar-tui/{__version__}",
         )
-        async with p2p.open_network(config, _Blocks(self._store), acceptable) as network:
-            self._network = network
+        async with p2p.open_network(config, _Blocks(self._store), accept_broadcast) as network:
+            self.network = network
             self._replication = Replication(
                 network,
                 self._writer,
                 self._store.blocks,
                 PendingHeadsJournal(PendingHeads(trio.current_time), self._store, self._clock),
                 self._config.announce_interval,
-                self._seen,
+                self._report_delivery,
             )
-            self._replication.hold(self.sync_held)
+            stop_announcing = self._writer.listen(_written, self.announce)
+            self._replication.pause(self.sync_held)
             server = DagSyncServer(self._store.blocks)
             network.set_protocol_handler(DAGSYNC, server.handle)
             log.info("listening on %s", ", ".join(self.addrs))
             try:
-                await self._serve(network, self._replication)
+                await self._run_services(network, self._replication)
             finally:
                 await self._replication.close()
-                self._network = self._replication = self._supervisor = None
+                stop_announcing()
+                self.network = self._replication = self._supervisor = None
 
-    async def _serve(self, network: "Network", replication: "Replication") -> None:
+    async def _run_services(self, network: "Network", replication: "Replication") -> None:
         async with trio.open_nursery() as nursery:
             supervisor = self._supervisor = Supervisor(nursery)
             self._failure = ""
@@ -252,41 +267,37 @@ class NetworkSession:
             supervisor.start("merging", replication.run_merges)
             supervisor.start("fetching", replication.fetcher.run)
             supervisor.start("asking again", replication.fetcher.run_rotation)
-            supervisor.start("announced heads", replication.run_roots)
+            supervisor.start("announced heads", replication.run_pending_heads)
             supervisor.start("telling", replication.flush_announcements)
             supervisor.start("announcing", replication.rebroadcast_periodically)
             supervisor.start("greeting", replication.announce_to_joiners)
             supervisor.start("announcing again", replication.rebroadcast_after_burst)
-            supervisor.start("metadata files", lambda: self.files.run(network))
-            supervisor.start("own listings", lambda: self._own_rounds(replication))
-            # What was imported and read so far stays: walking it again and again costs the collector, and so the
-            # loop, a tenth of a second each time.
-            gc.collect()
-            gc.freeze()
+            supervisor.start("metadata files", lambda: self.metadata_files.run(network))
+            supervisor.start("own listings", self._own_rounds)
             self._set_state(Connectivity.ALONE)
             self.ready.set()
 
     async def _events(self, network: "Network", replication: "Replication") -> None:
         async for event in network.events:
             await replication.handle(event)
-            await self._note(network, event)
+            await self._react(network, event)
 
     async def _blocks(self, network: "Network", replication: "Replication") -> None:
         async for block in network.blocks:
-            if self.files.asked(block.cid):
-                await self.files.take(network, block)
+            if self.metadata_files.asked(block.cid):
+                await self.metadata_files.take(network, block)
                 # A listing may name a delta as its metadata: that must not keep the delta from the replica.
                 if not self._writer.replica.is_wanted(block.cid) and not replication.fetcher.asked(block.cid):
                     continue
-            await replication.give(block)
+            await replication.on_block(block)
 
-    async def _note(self, network: "Network", event: NetworkEvent) -> None:
-        """What the node itself makes of an event."""
-        if isinstance(event, PeerConnected) and event.addrs and self._reached(network, event.peer):
+    async def _react(self, network: "Network", event: NetworkEvent) -> None:
+        """Remember peers, report faults, adapt to Go betars and keep the state up to date."""
+        if isinstance(event, PeerConnected) and event.addrs and self._dialled(network, event.peer):
             row = PeerRow(event.peer, event.addrs, self._clock())
             await trio.to_thread.run_sync(self._store.put_peer, row)
         if isinstance(event, Misbehaviour):
-            self._emit([Notice("warning", f"{event.peer}: {event.what}", self._clock())])
+            self._emit([Notice("warning", f"{event.peer}: {event.reason}", self._clock())])
         if isinstance(event, PeerConnected | PeerDisconnected):
             log.info("%s %s", event.peer, "connected" if isinstance(event, PeerConnected) else "is gone")
         if isinstance(event, PeerConnected | PeerJoined):
@@ -296,46 +307,42 @@ class NetworkSession:
             self._set_state(Connectivity.ONLINE if online else Connectivity.ALONE)
 
     @staticmethod
-    def _reached(network: "Network", peer: str) -> bool:
-        """Whether we dialled the peer ourselves: what others say of their addresses may be anything."""
+    def _dialled(network: "Network", peer: str) -> bool:
+        """Whether this peer dialled `peer`; the addresses that a dialler claims to have may be invented."""
         return any(each.peer_id == peer and each.direction == "out" for each in network.connections())
 
     async def _look_for_betar(self, network: "Network", peer: str) -> None:
         if peer not in network.topic_peers() or not network.supports(peer, BETAR_PROTOCOL):
             return
         if await self._seller.speak_betar_go():
-            self._tell(
-                "info", f"a Go betar ({peer}) is on the topic: own listings are now written so that it can read them"
-            )
-            self._rounds.set()
+            text = f"a Go betar ({peer}) is on the topic: own listings are now written so that it can read them"
+            log.info("%s", text)
+            self._emit([Notice("info", text, self._clock())])
+            self._round_due.set()
 
-    async def _own_rounds(self, replication: "Replication") -> None:
+    async def _own_rounds(self) -> None:
         """Keep own listings up: each interval, and at once when something asks for it."""
         while True:
-            repairs = await self._seller.round()
-            if repairs:
-                replication.tell(self._writer.heads)
-            for repair in repairs:
-                level = "warning" if repair.why.healing or repair.trouble else "info"
-                done = f"not put again: {repair.trouble}" if repair.trouble else "put again"
-                done = "taken over" if repair.why is RepublishReason.ADOPTED and not repair.trouble else done
-                self._tell(level, f"{repair.name}: {repair.why}; {done}")
+            for repaired in await self._seller.maintain():
+                level = logging.getLevelNamesMapping()[repaired.level.upper()]
+                log.log(level, "%s: %s", repaired.name, repaired.text)
+                self._emit([repaired])
             with trio.move_on_after(self._config.announce_interval * random.uniform(0.7, 1.3)):
-                await self._rounds.wait()
-            self._rounds = trio.Event()
+                await self._round_due.wait()
 
-    def _tell(self, level: str, text: str) -> None:
-        log.log(logging.getLevelNamesMapping()[level.upper()], "%s", text)
-        self._emit([Notice(level, text, self._clock())])
-
-    def _seen(self, name: bytes, touched: tuple[str, ...], peers: int) -> None:
-        ids = tuple(each for each in map(keys.agent_id, touched) if each is not None)
-        self._emit([Seen(cid.to_str(name), ids, peers)])
+    def _report_delivery(self, cid: bytes, touched: tuple[str, ...], peers: int) -> None:
+        ids = tuple(listing_id for listing_id in map(keys.agent_id, touched) if listing_id is not None)
+        self._emit([Seen(cids.to_str(cid), ids, peers)])
 
     def _set_state(self, state: Connectivity) -> None:
         if state is not self.state:
             self.state = state
             self._emit([StatusChanged()])
+
+
+def _written(applied: Applied) -> tuple[bytes, ...]:
+    """The CIDs of deltas that this peer wrote, none for those of others."""
+    return () if applied.via else tuple(node.cid for node in applied.nodes)
 
 
 class _Blocks:
@@ -345,5 +352,5 @@ class _Blocks:
         self._store = store
 
     async def blocks(self, cids: Collection[bytes]) -> Mapping[bytes, bytes]:
-        """Of the CIDs asked for, those held."""
+        """The stored blocks among these, by CID."""
         return await trio.to_thread.run_sync(self._store.blocks, cids)

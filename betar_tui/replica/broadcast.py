@@ -1,37 +1,37 @@
-"""What peers say on the topic: the heads of their DAG (PROTOCOL 1).
+"""The messages on the topic: the heads of a peer's DAG (docs/protocol.md#topic-and-broadcast).
 
     CRDTBroadcast { repeated Head heads = 1; }    Head { bytes cid = 1; string dag_name = 2; bytes block = 15; }
 
-Go takes any unknown top-level field for an old raw-CID message, so nothing is ever added there; unknown fields inside
-`Head` it passes over, which is where our own peers carry the head's block.
+Go takes any unknown top-level field for an old raw-CID message, so nothing is ever added there. It skips unknown fields
+inside `Head`, where our own peers carry the head's block.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from betar_tui.ipld import cid
+from betar_tui.ipld import cid as cids
 from betar_tui.ipld.protobuf import BYTES, Budget, write_bytes
 
 MAX_INLINE = 16 << 10
-"""The largest block that travels inside a broadcast, in bytes."""
+"""Maximum size of a block inside a broadcast, in bytes."""
 MAX_HEADS = 4096
-"""How many heads of a broadcast are looked at; the rest is passed over."""
+"""Maximum number of heads read from a broadcast; the rest is skipped."""
 MAX_FIELDS = 64 << 10
-"""How many fields it may have, those of heads that are looked at included: more than there are in a megabyte of Go's."""
+"""Maximum number of fields, those of the heads included: more than Go writes in a megabyte."""
 
 _HEADS, _CID, _BLOCK = 1, 1, 15
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An announced head: its 36-byte CID and, from a peer of ours, its block, not yet verified."""
+    """An announced head: its 36-byte CID and, from a betar-tui peer, its block, not verified yet."""
 
     cid: bytes
     block: bytes | None = None
 
 
 def decode_broadcast(payload: bytes) -> tuple[Head, ...]:
-    """The heads of a broadcast, or the one of the old raw-CID form. Raises DecodeError; one bad CID spoils it all."""
+    """The heads of a broadcast, or the one head of the old raw-CID form. Raises DecodeError, also for one bad CID."""
     heads: list[Head] = []
     legacy = False
     budget = Budget(MAX_FIELDS, "a broadcast")
@@ -40,11 +40,11 @@ def decode_broadcast(payload: bytes) -> tuple[Head, ...]:
             legacy = True
         elif len(heads) < MAX_HEADS:
             heads.append(_head(payload, a, b, budget))
-    return (Head(cid.normalise(payload)),) if legacy else tuple(heads)
+    return (Head(cids.normalise(payload)),) if legacy else tuple(heads)
 
 
 def encode_broadcast(heads: Iterable[Head]) -> bytes:
-    """The broadcast of these heads, each with its block where it has one and it is small enough to travel along."""
+    """The broadcast of these heads, each with its block if it has one of at most `MAX_INLINE` bytes."""
     out = []
     for head in heads:
         body = write_bytes(_CID, head.cid)
@@ -62,4 +62,4 @@ def _head(payload: bytes, start: int, end: int, budget: Budget) -> Head:
             target = payload[a:b]
         elif number == _BLOCK and kind == BYTES and b - a <= MAX_INLINE:
             block = payload[a:b]
-    return Head(cid.normalise(target), block)
+    return Head(cids.normalise(target), block)

@@ -1,18 +1,19 @@
-"""One delta of the set: elements that are added, tombstones that name what is removed, and a priority (PROTOCOL 2).
+"""One delta of the set: elements that are added, tombstones that remove elements, and a priority
+(docs/protocol.md#dag-nodes).
 
     Delta   { repeated Element elements = 1; repeated Element tombstones = 2; uint64 priority = 3; }
     Element { string key = 1; string id = 2; bytes value = 3; }
 
 Decoding follows Go's protobuf library: unknown fields (`dag_name` = 4 among them) and known fields of another wire
-type are passed over, the last of a repeated scalar counts, a string must be UTF-8. An element is described by where its
-value lies in the block, so that a store need not copy it.
+type are skipped, the last of a repeated scalar counts, a string must be UTF-8. An element is described by the position
+of its value in the block, so that a store need not copy the value.
 """
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from betar_tui.errors import DecodeError
-from betar_tui.ipld import cid
+from betar_tui.ipld import cid as cids
 from betar_tui.ipld.protobuf import BYTES, VARINT, fields, write_bytes, write_varint
 from betar_tui.replica import keys
 from betar_tui.replica.facts import Span
@@ -21,8 +22,11 @@ MAX_PRIORITY = (1 << 64) - 1
 
 
 class Delta(NamedTuple):
-    """A decoded delta. `elements` has each key once, with its greatest value; `tombstones` are (key, 36-byte CID of the
-    block whose element is removed). Tombstones whose id no block can have are left out: they remove nothing."""
+    """A decoded delta.
+
+    `elements` has each key once, with its greatest value; `tombstones` are (key, 36-byte CID of the block whose element
+    is removed). Tombstones whose id no block can have are left out: they remove nothing.
+    """
 
     elements: tuple[Span, ...]
     tombstones: tuple[tuple[str, bytes], ...]
@@ -32,7 +36,7 @@ class Delta(NamedTuple):
 def decode(buf: bytes, start: int, end: int) -> Delta:
     """The delta in `buf[start:end]`. Raises DecodeError."""
     elements: dict[str, Span] = {}
-    best: dict[str, bytes] = {}  # of keys that come again: a long value is copied once, however often they do
+    best: dict[str, bytes] = {}  # of repeated keys: a long value is copied once, however often its key is repeated
     tombstones: list[tuple[str, bytes]] = []
     priority = 0
     for number, kind, a, b in fields(buf, start, end):
@@ -46,7 +50,7 @@ def decode(buf: bytes, start: int, end: int) -> Delta:
                     elements[key], best[key] = span, after
         elif number == 2 and kind == BYTES:
             key, element_id, _ = _element(buf, a, b)
-            block = cid.from_element_id(element_id)
+            block = cids.from_element_id(element_id)
             if block is not None:
                 tombstones.append((key, block))
         elif number == 3 and kind == VARINT:
@@ -71,14 +75,17 @@ def encode(puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, by
 def compose(
     puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, bytes]], priority: int
 ) -> tuple[bytes, Delta]:
-    """The same, and what `decode` finds in it where keys are clean, each is put once, and tombstones are distinct."""
+    """The same, with its decoded form: keys must be clean and each put once, tombstones distinct."""
     out, elements, size = [], [], 0
     for key, value in puts:
         out.append(write_bytes(1, write_bytes(1, key.encode()) + write_bytes(3, value)))
         size += len(out[-1])
         elements.append(Span(key, size - len(value), len(value)))
-    named = sorted((cid.element_id(block), key, block) for key, block in tombstones)
-    out += [write_bytes(2, write_bytes(1, key.encode()) + write_bytes(2, name.encode())) for name, key, _ in named]
+    named = sorted((cids.element_id(block), key, block) for key, block in tombstones)
+    out += [
+        write_bytes(2, write_bytes(1, key.encode()) + write_bytes(2, element_id.encode()))
+        for element_id, key, _ in named
+    ]
     found = Delta(tuple(elements), tuple((key, block) for _, key, block in named), priority)
     return b"".join(out) + b"\x18" + write_varint(priority), found
 

@@ -1,6 +1,7 @@
-"""The plain data that goes into and comes out of the store. Blocks are named by 36-byte CIDs, keys are clean paths.
+"""The plain data that goes into and comes out of the store. Blocks are identified by 36-byte CIDs, keys are clean
+paths.
 
-What a sync makes for each block is a named tuple: made in a third of the time that a frozen dataclass takes.
+Values that a sync makes for every block are named tuples, which are made in a third of the time of a frozen dataclass.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """An element as it lies in its block: a key and `block[start:start + length]` as its value."""
+    """An element by its position in its block: a key, whose value is `block[start:start + length]`."""
 
     key: str
     start: int
@@ -17,7 +18,7 @@ class Span(NamedTuple):
 
 
 class BlockRow(NamedTuple):
-    """A delta's block to keep. `complete` says that its whole ancestry is held."""
+    """A delta's block to store. `complete` says that its whole ancestry is stored."""
 
     cid: bytes
     data: bytes
@@ -27,8 +28,11 @@ class BlockRow(NamedTuple):
 
 
 class Winner(NamedTuple):
-    """The value of a key: ordered as the set orders values, by (height, value). The same value at the same height in
-    two blocks is told apart by the CID, so that every replica names the same block."""
+    """The value of a key, ordered as the set orders values, by (height, value).
+
+    Between two blocks with the same value at the same height the CID decides, so that every replica chooses the same
+    block.
+    """
 
     height: int
     value: bytes
@@ -37,7 +41,7 @@ class Winner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A version of a key that some block carries. `dead` says that a tombstone names it."""
+    """A version of a key in some block. `dead` says that a tombstone removes it."""
 
     cid: bytes
     height: int
@@ -47,8 +51,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where a replica stands: heads with their heights, blocks that are not complete with their height and data, and
-    the blocks that are wanted."""
+    """The state of a replica: heads with their heights, incomplete blocks with height and data, and wanted blocks."""
 
     heads: Mapping[bytes, int]
     incomplete: Mapping[bytes, tuple[int, bytes]]
@@ -59,9 +62,9 @@ class Snapshot:
 class Changes:
     """One merge, all or nothing.
 
-    `winners` gives, for each key whose value differs now, that value, or None. `completed` are blocks kept
-    before that became complete; `whole` says that with them every block is. `via` is the peer the blocks came through (""
-    for our own), `at` Unix seconds. `own` are documents of ours to remember along with them, by key.
+    `winners` gives, for each key whose value changes, the new value, or None. `completed` are blocks stored before that
+    become complete; `all_complete` says that every block is complete then. `via` is the peer that the blocks came from
+    ("" for our own), `at` Unix seconds. `own` are documents of our own listings to store along with them, by key.
     """
 
     blocks: tuple[BlockRow, ...]
@@ -74,13 +77,13 @@ class Changes:
     wants_removed: frozenset[bytes]
     via: str
     at: float
-    whole: bool = False
+    all_complete: bool = False
     own: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """A kept delta, for people: `elements` are keys it puts, `tombstones` counts what it removes."""
+    """A stored delta, as the log shows it; `at` in Unix seconds, `via` the peer that it came from."""
 
     cid: bytes
     height: int
@@ -92,8 +95,11 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts for the status line. `bytes` is the size of the database with its write-ahead log. `packed` of the blocks are
-    kept in `groups`, in which their `bytes_before` take `bytes_packed`."""
+    """Counts for the status line.
+
+    `bytes` is the size of the database with its write-ahead log. `packed` of the blocks are stored in `groups`, which
+    compress `bytes_before` to `bytes_packed`.
+    """
 
     blocks: int
     tombstones: int

@@ -1,4 +1,5 @@
-"""Keys of the replicated map: cleaned paths, as go-datastore's `NewKey` makes them (PROTOCOL 3)."""
+"""Keys of the replicated map: cleaned paths, as go-datastore's `NewKey` makes them
+(docs/protocol.md#keys-and-identifiers)."""
 
 import base64
 import binascii
@@ -26,13 +27,13 @@ def of_agent(agent_id: str) -> str:
 
 
 def agent_id(key: str) -> str | None:
-    """The listing id that a key stands for, or None when the key is no listing's."""
-    prefix, _, name = key.rpartition("/")
-    if prefix != AGENTS or not name:
+    """The id of the listing with this key, or None when it is not the key of a listing."""
+    prefix, _, encoded = key.rpartition("/")
+    if prefix != AGENTS or not encoded:
         return None
     try:
-        # Whatever this passes over, the way back does not lead there again.
-        agent = binascii.a2b_base64(name.translate(_STANDARD) + "=" * (-len(name) % 4)).decode()
+        # This is lenient; the comparison below rejects every encoding but the canonical one.
+        agent = binascii.a2b_base64(encoded.translate(_STANDARD) + "=" * (-len(encoded) % 4)).decode()
     except ValueError:
         return None
     return agent if of_agent(agent) == key else None

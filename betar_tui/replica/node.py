@@ -6,14 +6,15 @@
 Decoding accepts what Go's go-codec-dagpb accepts: Links and Data in either order but each in one piece, no unknown
 field, no wrong wire type, a link's fields in order and its Hash present. A link must be the CID of a dag-pb block under
 sha2-256, since nothing else can be a delta. Received bytes are kept as they are; only our own nodes are ever encoded,
-in the canonical form: Links first, Name and Tsize always written, links in the order of their CID bytes (PROTOCOL 2).
+in the canonical form: Links first, Name and Tsize always written, links in the order of their CID bytes
+(docs/protocol.md#dag-nodes).
 """
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from betar_tui.errors import DecodeError
-from betar_tui.ipld import cid
+from betar_tui.ipld import cid as cids
 from betar_tui.ipld.cid import MAX_BLOCK
 from betar_tui.ipld.protobuf import BYTES, VARINT, fields, write_bytes
 from betar_tui.replica import delta
@@ -21,12 +22,13 @@ from betar_tui.replica.delta import Delta
 from betar_tui.replica.facts import Span
 
 MAX_EMITTED = 1 << 20
-"""The largest block that is written, in bytes."""
+"""Maximum size of a block that is written, in bytes."""
 MAX_LINKS = 4096
+"""Maximum number of links of a node, read or written."""
 
 _HASH, _NAME, _TSIZE = 1, 2, 3
-_LINK_START, _LINK_END = b"\x12\x2a\x0a\x24" + cid.DAG_PB, b"\x12\x00\x18\x00"
-"""Around the digest of a link as every peer writes it: recognised as a whole, since most bytes of a sync pass here."""
+_LINK_START, _LINK_END = b"\x12\x2a\x0a\x24" + cids.DAG_PB, b"\x12\x00\x18\x00"
+"""The bytes around the digest of a link as every peer writes it: matched as one, since most of a sync is links."""
 _LINK_WIRE_TYPE = {_HASH: BYTES, _NAME: BYTES, _TSIZE: VARINT}
 
 
@@ -39,14 +41,21 @@ class DagNode(NamedTuple):
     delta: Delta
 
 
-def decode_node(name: bytes, block: bytes) -> DagNode:
-    """Verify that `block` hashes to the CID `name` and decode it. Raises DecodeError."""
+def decode_node(cid: bytes, block: bytes) -> DagNode:
+    """Verify that a block hashes to its CID and decode it. Raises DecodeError."""
+    if len(block) <= MAX_BLOCK and cids.of(block) != cid:
+        raise DecodeError(f"a block does not hash to its CID {cids.to_str(cid)}")
+    return decode_verified(cid, block)
+
+
+def decode_verified(cid: bytes, block: bytes) -> DagNode:
+    """Decode a block that was verified against its CID before. Raises DecodeError."""
     if len(block) > MAX_BLOCK:
         raise DecodeError(f"a block of {len(block)} bytes exceeds the limit of {MAX_BLOCK}")
-    if cid.of(block) != name:
-        raise DecodeError(f"a block does not hash to its CID {cid.to_str(name)}")
+    if not cid.startswith(cids.DAG_PB):  # a raw leaf may consist of the bytes of a delta
+        raise DecodeError(f"{cids.to_str(cid)} is not the CID of a dag-pb block")
     links, start, end = _sections(block)
-    return DagNode(name, block, links, delta.decode(block, start, end))
+    return DagNode(cid, block, links, delta.decode(block, start, end))
 
 
 def links_of(block: bytes) -> tuple[bytes, ...]:
@@ -69,14 +78,13 @@ def encode_node(links: Iterable[bytes], data: bytes) -> bytes:
 def compose(
     links: Iterable[bytes], puts: Sequence[tuple[str, bytes]], tombstones: Sequence[tuple[str, bytes]], height: int
 ) -> DagNode:
-    """A node of ours: what `decode_node` makes of its canonical block, without reading it. Keys are clean, each is put
-    once; links and tombstones are distinct."""
+    """A new node, with the canonical block. Keys must be clean and each put once, links and tombstones distinct."""
     ordered = sorted(links)
     data, found = delta.compose(puts, tombstones, height)
     block = encode_node(ordered, data)
     start = len(block) - len(data)
     elements = tuple(Span(key, start + at, length) for key, at, length in found.elements)
-    return DagNode(cid.of(block), block, tuple(ordered), found._replace(elements=elements))
+    return DagNode(cids.of(block), block, tuple(ordered), found._replace(elements=elements))
 
 
 def _sections(block: bytes) -> tuple[tuple[bytes, ...], int, int]:
@@ -122,7 +130,7 @@ def _link(block: bytes, start: int, end: int) -> bytes:
             raise DecodeError("the fields of a dag-pb link are repeated or out of order")
         last = number
         if number == _HASH:
-            target = cid.leading(block[a:b])
+            target = cids.leading(block[a:b])
     if target is None:
         raise DecodeError("a dag-pb link has no Hash")
     return target

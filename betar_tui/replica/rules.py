@@ -1,11 +1,11 @@
-"""The merge rules, each in one place and pure (PROTOCOL 4).
+"""The merge rules, each in one place and pure (docs/protocol.md#merge-rules).
 
-Values: an add-wins observed-remove set in which, among a key's elements that no tombstone names, the greatest by
-(height, value) is the value. It is a function of the *set* of blocks: nothing here asks in which order they came.
+Values: an add-wins observed-remove set in which, among a key's elements that no tombstone removes, the greatest by
+(height, value) is the value. It is a function of the *set* of blocks: nothing here depends on their order.
 
 Heads: a block is *complete* when all its links are; a head is a complete block that no complete block links to. Blocks
-are merged as they come, newest first, so most of a history is incomplete until its root arrives; `Ancestry` holds just
-that part in memory and says what each new block completes.
+are merged as they come, newest first, so most of a history is incomplete until its root arrives; `Ancestry` keeps just
+that part in memory and finds the blocks that each new block completes.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
@@ -17,8 +17,8 @@ from betar_tui.replica.node import DagNode
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was known of the keys that a merge touches, before it. `greatest` gives the best element of a key that no
-    tombstone names and that does not lie in one of these blocks."""
+    """The keys that a merge touches, as they were before it. `greatest(key, blocks)` is the greatest element of a key
+    that no tombstone removes and that is not in one of these blocks."""
 
     winners: Mapping[str, Winner]
     tombstoned: Collection[tuple[str, bytes]]
@@ -37,24 +37,27 @@ def values_after(nodes: Sequence[DagNode], facts: Facts) -> dict[str, Winner | N
         if current is not None and current.cid in dead:
             current = facts.greatest(key, dead)
         after[key] = current
-    for name, data, _, delta in nodes:
+    for cid, data, _, delta in nodes:
         height = delta.priority
         for key, start, length in delta.elements:
             best = after[key] if key in after else after.setdefault(key, facts.winners.get(key))
             if best is not None and best.height > height:
                 continue
-            if name in killed.get(key, ()) or (key, name) in facts.tombstoned:
+            if cid in killed.get(key, ()) or (key, cid) in facts.tombstoned:
                 continue
-            new = Winner(height, data[start : start + length], name)
+            new = Winner(height, data[start : start + length], cid)
             if best is None or new > best:
                 after[key] = new
     return after
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """What new nodes do to the DAG: which of them and of the older blocks become complete, the heads and the wants.
-    `whole` says that no block is left incomplete."""
+class DagChange:
+    """The change of the DAG that new nodes make.
+
+    `complete` are new blocks, `completed` older ones that become complete; `all_complete` says that no block is left
+    incomplete. Heads come with their heights.
+    """
 
     complete: frozenset[bytes]
     completed: tuple[bytes, ...]
@@ -62,11 +65,11 @@ class Growth:
     heads_removed: frozenset[bytes]
     wants_added: frozenset[bytes]
     wants_removed: frozenset[bytes]
-    whole: bool
+    all_complete: bool
 
 
 class Ancestry:
-    """Heads, wants and the incomplete blocks of a DAG. `grow` asks, `commit` changes; nothing else does."""
+    """Heads, wants and the incomplete blocks of a DAG. `plan` computes a change, `commit` makes it."""
 
     def __init__(
         self,
@@ -79,92 +82,95 @@ class Ancestry:
         self._incomplete = dict(incomplete)
         self._parents: dict[bytes, list[bytes]] = {}
         for parent, (_, links) in incomplete.items():
-            self._adopt(parent, links)
+            self._add_parent(parent, links)
 
     @property
     def height(self) -> int:
         """The greatest height of a head, 0 without one."""
         return max(self.heads.values(), default=0)
 
-    def knows(self, name: bytes) -> bool:
-        """Whether the block is held for certain; a complete block that is no head is not remembered here."""
-        return name in self.heads or name in self._incomplete
+    def certainly_has(self, cid: bytes) -> bool:
+        """Whether the block is a head or incomplete, and so is stored: of others nothing is known here."""
+        return cid in self.heads or cid in self._incomplete
 
     def incomplete(self) -> int:
-        """How many blocks are merged but not complete."""
+        """Number of blocks that are merged but not complete."""
         return len(self._incomplete)
 
-    def grow(self, nodes: Sequence[DagNode], stored: Mapping[bytes, bool]) -> Growth:
-        """What merging `nodes`, none of which is held, would do; `stored` tells of those of their links that are."""
+    def plan(self, nodes: Sequence[DagNode], stored: Mapping[bytes, bool]) -> DagChange:
+        """The change that merging `nodes`, none of which is stored, would make.
+
+        `stored` has those of their links that are stored, each with whether it is complete.
+        """
         new = {node.cid: node for node in nodes}
         missing = {link for node in nodes for link in node.links if link not in stored and link not in new}
         complete = self._completed_by(new, stored)
-        gone: set[bytes] = set()
-        for name in complete:
-            gone.update(new[name].links if name in new else self._incomplete[name][1])
+        linked: set[bytes] = set()
+        for cid in complete:
+            linked.update(new[cid].links if cid in new else self._incomplete[cid][1])
         added = {
-            name: new[name].delta.priority if name in new else self._incomplete[name][0]
-            for name in complete
-            if name not in gone
+            cid: new[cid].delta.priority if cid in new else self._incomplete[cid][0]
+            for cid in complete
+            if cid not in linked
         }
-        return Growth(
-            complete=frozenset(name for name in complete if name in new),
-            completed=tuple(name for name in complete if name not in new),
+        return DagChange(
+            complete=frozenset(cid for cid in complete if cid in new),
+            completed=tuple(cid for cid in complete if cid not in new),
             heads_added=added,
-            heads_removed=frozenset(gone & self.heads.keys()),
+            heads_removed=frozenset(linked & self.heads.keys()),
             wants_added=frozenset(missing - self.wants),
             wants_removed=frozenset(new.keys() & self.wants),
-            whole=len(complete) == len(new) + len(self._incomplete),
+            all_complete=len(complete) == len(new) + len(self._incomplete),
         )
 
-    def commit(self, nodes: Sequence[DagNode], growth: Growth) -> None:
-        """Take over a growth that has been remembered."""
-        for name in growth.completed:
-            self._parents_of(name, remove=True)
-            for link in self._incomplete.pop(name)[1]:  # some were complete when their parent came
+    def commit(self, nodes: Sequence[DagNode], change: DagChange) -> None:
+        """Make a change that has been stored."""
+        for cid in change.completed:
+            self._parents_of(cid, remove=True)
+            for link in self._incomplete.pop(cid)[1]:  # some were complete when their parent came
                 self._parents_of(link, remove=True)
         for node in nodes:
-            if node.cid in growth.complete:
+            if node.cid in change.complete:
                 self._parents_of(node.cid, remove=True)
             else:
                 self._incomplete[node.cid] = (node.delta.priority, node.links)
-                self._adopt(node.cid, node.links)
-        # Others hold the heads as they were, and may be reading them now.
-        kept = {name: height for name, height in self.heads.items() if name not in growth.heads_removed}
-        self.heads = {**kept, **growth.heads_added}
-        self.wants -= growth.wants_removed
-        self.wants |= growth.wants_added
+                self._add_parent(node.cid, node.links)
+        # A new dictionary: other threads may be reading the old one.
+        kept = {cid: height for cid, height in self.heads.items() if cid not in change.heads_removed}
+        self.heads = {**kept, **change.heads_added}
+        self.wants -= change.wants_removed
+        self.wants |= change.wants_added
 
-    def _adopt(self, parent: bytes, links: Iterable[bytes]) -> None:
+    def _add_parent(self, parent: bytes, links: Iterable[bytes]) -> None:
         for link in links:
             self._parents.setdefault(link, []).append(parent)
 
-    def _parents_of(self, name: bytes, remove: bool = False) -> list[bytes]:
-        return self._parents.pop(name, []) if remove else self._parents.get(name, [])
+    def _parents_of(self, cid: bytes, remove: bool = False) -> list[bytes]:
+        return self._parents.pop(cid, []) if remove else self._parents.get(cid, [])
 
     def _completed_by(self, new: Mapping[bytes, DagNode], stored: Mapping[bytes, bool]) -> dict[bytes, None]:
-        """New and older blocks that become complete, in an order in which links come first."""
+        """New and older blocks that become complete, each after its links."""
         parents: dict[bytes, list[bytes]] = {}
-        lacking: dict[bytes, int] = {}
+        open_links: dict[bytes, int] = {}  # how many links of a block are not complete
         for node in new.values():
             for link in node.links:
                 if not stored.get(link, False):
-                    lacking[node.cid] = lacking.get(node.cid, 0) + 1
+                    open_links[node.cid] = open_links.get(node.cid, 0) + 1
                     parents.setdefault(link, []).append(node.cid)
-        ready = [name for name in new if name not in lacking]
+        ready = [cid for cid in new if cid not in open_links]
         complete: dict[bytes, None] = {}
         while ready:
-            name = ready.pop()
-            complete[name] = None
-            for parent in (*parents.get(name, ()), *self._parents_of(name)):
-                if parent not in lacking:
+            cid = ready.pop()
+            complete[cid] = None
+            for parent in (*parents.get(cid, ()), *self._parents_of(cid)):
+                if parent not in open_links:
                     links = self._incomplete[parent][1]
-                    lacking[parent] = sum(1 for link in links if self._lacks(link))
-                lacking[parent] -= 1
-                if lacking[parent] == 0:
+                    open_links[parent] = sum(1 for link in links if self._was_open(link))
+                open_links[parent] -= 1
+                if open_links[parent] == 0:
                     ready.append(parent)
         return complete
 
-    def _lacks(self, link: bytes) -> bool:
-        """Whether an older block's link was not complete before this growth."""
+    def _was_open(self, link: bytes) -> bool:
+        """Whether a link of an older block is not complete before this change."""
         return link in self._incomplete or link in self.wants

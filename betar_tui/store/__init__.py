@@ -1,12 +1,11 @@
-"""What a peer remembers, in one SQLite file under its data directory.
+"""The storage of a peer: one SQLite file in its data directory.
 
-Blocks, the set's elements and tombstones, heads, wants, files, peers. One writer; one transaction per merge; no rule of
-the CRDT is known here, only facts and changes (`facts`). Imports nothing but `betar_tui.errors`. Blocking: callers run
-it in a worker thread.
+It contains blocks, the set's elements and tombstones, heads, wants, files, peers, settings and own documents. One
+writer, one transaction per merge. The rules of the CRDT are not known here, only facts and changes (`replica.facts`).
+Calls block, so callers run them in a worker thread. The package imports only `betar_tui.replica.facts` and `errors`.
 
-A merge is written by `merging`. History that no key shows any more is packed by `packing` into the `groups` that
-`history` reads: to everybody else a block is a block, wherever it lies.
+`merging` writes a merge. `packing` compresses history that no key shows any more into the groups that `history` reads:
+to other modules a block is a block, plain or packed.
 
-Doors: `database.open_store`, `Store`, `facts`, `lock.DirectoryLock`. Nothing is imported here, so that `facts` can be
-used without SQLite.
+Doors: `database.open_store`, `Store`, `lock.DirectoryLock`.
 """

@@ -1,9 +1,9 @@
-"""How a group of packed blocks is written: a zstd frame with a checksum around columns of numbers and the blocks.
+"""The format of a group of packed blocks: a zstd frame with a checksum around columns of numbers and the blocks.
 
     count: u32 | lengths: u32 … | sources: u32 … | heights: u64 … | times: u64 … | block block …
 
-Heights and times are kept as differences to the one before, modulo 2^64: in a market they are nearly all alike, and a
-column of them costs next to nothing. No database here.
+Heights and times are stored as differences to the previous one, modulo 2^64: in a market nearly all of these are alike,
+so that a column of them compresses to almost nothing. Pure.
 """
 
 import struct
@@ -16,17 +16,17 @@ import zstandard
 from betar_tui.errors import StoreError
 
 SLOTS = 256
-"""The most blocks that a group holds."""
+"""Maximum number of blocks in a group."""
 FULL = 256 << 10
-"""A group with so many bytes takes no further block: a reader must unpack all of it."""
+"""Number of bytes at which a group is full: a reader must unpack all of it."""
 _LEVEL = 9
 _MODULUS = 1 << 64
 _MAX_GROUP = FULL + (2 << 20) + SLOTS * 24 + 4
-"""The last block of a group may be as large as any."""
+"""Maximum size of an unpacked group: its last block may be as large as any."""
 
 
 class Member(NamedTuple):
-    """A block as it lay in its table; `at` in milliseconds, `via` a source's number."""
+    """A block as it was in its table; `at` in milliseconds, `via` a source's number."""
 
     height: int
     at: int
@@ -81,5 +81,5 @@ class Group:
 
 
 def _differences(numbers: Sequence[int]) -> list[int]:
-    before = (0, *numbers)
-    return [(number - last) % _MODULUS for number, last in zip(numbers, before, strict=False)]
+    previous = (0, *numbers)
+    return [(number - last) % _MODULUS for number, last in zip(numbers, previous, strict=False)]

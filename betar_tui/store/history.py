@@ -1,4 +1,4 @@
-"""Where a block lies and what it says, plain or packed: the one place that knows that there are two answers.
+"""Finds and reads blocks, plain or packed: no other module needs to know the difference.
 
 A plain block is a row of `blocks`; a packed one is a slot of a group, found through `packed`. The groups used last are
 kept unpacked, so that walking history does not unpack one for every block. Runs under the store's lock.
@@ -15,10 +15,10 @@ from betar_tui.store.groups import SLOTS, Group, Member
 from betar_tui.store.sql import PREFIX, from_sql, in_list, short
 
 _KEPT = 8
-"""How many groups stay unpacked: two megabytes, enough for a few walks at once."""
+"""Maximum number of groups kept unpacked: two megabytes, enough for a few walks at once."""
 
 VERSION = "blocks.digest, blocks.height, substr(blocks.data, start + 1, length), blocks.at"
-"""What `versions` wants behind key, n, start, length and dead, with the blocks joined from the left."""
+"""The columns that `versions` needs after key, n, start, length and dead, from `blocks` in a LEFT JOIN."""
 
 
 class Row(NamedTuple):
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 class ElementLocation(NamedTuple):
-    """Where an element lies: the block's number, its CID, and its height."""
+    """The block of an element: its number, its CID, and its height."""
 
     n: int
     cid: bytes
@@ -41,30 +41,30 @@ class ElementLocation(NamedTuple):
 
 
 class History:
-    """Reads blocks, wherever they lie."""
+    """Reads blocks, plain or packed."""
 
     def __init__(self) -> None:
         self._groups: OrderedDict[int, Group] = OrderedDict()
 
     def find(self, db: sqlite3.Connection, digests: Collection[bytes]) -> dict[bytes, tuple[int, bool]]:
-        """Number and completeness of those of the deltas that are held. Only complete ones are ever packed."""
+        """Number and completeness of those of the deltas that are stored. Only complete ones are ever packed."""
         sql = (
             "SELECT names.n, digest, incomplete.n IS NULL FROM names LEFT JOIN blocks ON blocks.n = names.n"
             " LEFT JOIN incomplete ON incomplete.n = names.n WHERE short IN"
         )
         found: dict[bytes, tuple[int, bool]] = {}
-        elsewhere = []
+        packed = []
         for n, digest, complete in in_list(db, sql, [short(each) for each in digests]):
             if digest is None:
-                elsewhere.append(n)
+                packed.append(n)
             else:
                 found[digest] = (n, bool(complete))
-        for n, member in self.members(db, elsewhere):
+        for n, member in self.members(db, packed):
             found[hashlib.sha256(member.data).digest()] = (n, True)
         return _only(found, digests)
 
     def data(self, db: sqlite3.Connection, digests: Collection[bytes]) -> dict[bytes, bytes]:
-        """Those of the blocks that are held."""
+        """Those of the blocks that are stored."""
         sql = "SELECT names.n, digest, data FROM names LEFT JOIN blocks USING (n) WHERE short IN"
         rows = in_list(db, sql, [short(each) for each in digests])
         found = {digest: data for _, digest, data in rows if digest is not None}
@@ -73,30 +73,30 @@ class History:
         return _only(found, digests)
 
     def members(self, db: sqlite3.Connection, numbers: Collection[int]) -> Iterator[tuple[int, Member]]:
-        """Packed blocks by their numbers, group by group. Raises StoreError when one is not there."""
+        """Packed blocks by their numbers, group by group. Raises StoreError when one is missing."""
         if not numbers:
             return
-        places = in_list(db, "SELECT place, n FROM packed WHERE n IN", list(dict.fromkeys(numbers)))
-        if len(places) != len(set(numbers)):
+        slots = in_list(db, "SELECT place, n FROM packed WHERE n IN", list(dict.fromkeys(numbers)))
+        if len(slots) != len(set(numbers)):
             raise StoreError("a packed block is missing; run betar-tui doctor")
-        for place, n in sorted(places):
-            yield n, self._group(db, place // SLOTS).member(place % SLOTS)
+        for slot, n in sorted(slots):
+            yield n, self._group(db, slot // SLOTS).member(slot % SLOTS)
 
     def versions(self, db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
         """The versions in rows of (key, n, start, length, dead, *VERSION), packed ones last."""
-        elsewhere: dict[int, list[tuple[str, int, int, bool]]] = {}
+        packed: dict[int, list[tuple[str, int, int, bool]]] = {}
         for key, n, start, length, dead, digest, height, value, at in rows:
             if digest is None:
-                elsewhere.setdefault(n, []).append((key, start, start + length, bool(dead)))
+                packed.setdefault(n, []).append((key, start, start + length, bool(dead)))
             else:
                 yield Row(key, digest, from_sql(height), value, at, bool(dead))
-        for n, member in self.members(db, elsewhere):
+        for n, member in self.members(db, packed):
             digest = hashlib.sha256(member.data).digest()
-            for key, start, end, dead in elsewhere[n]:
+            for key, start, end, dead in packed[n]:
                 yield Row(key, digest, member.height, member.data[start:end], member.at, dead)
 
     def live(self, db: sqlite3.Connection, k: int) -> list[ElementLocation]:
-        """The elements of a key that no tombstone names, their values unread."""
+        """The elements of a key that no tombstone removes, without their values."""
         sql = "SELECT n, digest, height FROM elements LEFT JOIN blocks USING (n) WHERE k = ? AND NOT dead"
         rows = db.execute(sql, (k,)).fetchall()
         found = [
@@ -107,7 +107,7 @@ class History:
         return found
 
     def elements(self, db: sqlite3.Connection, key: str, k: int, numbers: Collection[int] | None = None) -> list[Row]:
-        """The elements of a key, dead ones too, all of them or those in some blocks."""
+        """The elements of a key, dead ones included: all of them or those in some blocks."""
         sql = f"SELECT ?, n, start, length, dead, {VERSION} FROM elements LEFT JOIN blocks USING (n) WHERE k = ?"
         if numbers is None:
             rows = db.execute(sql, (key, k)).fetchall()
@@ -116,8 +116,11 @@ class History:
         return list(self.versions(db, rows))
 
     def values(self, db: sqlite3.Connection, rows: Iterable[tuple[str, int, int, int]]) -> Iterator[Row]:
-        """The versions in rows of (key, n, start, length), block by block: finding the end of a long one takes SQLite as
-        long as reading all of it, and thousands of values may lie there."""
+        """The versions in rows of (key, n, start, length), block by block.
+
+        To find the end of a long block takes SQLite as long as to read all of it, and it may contain thousands of
+        values.
+        """
         by_block: dict[int, list[tuple[str, int, int]]] = {}
         for key, n, start, length in rows:
             by_block.setdefault(n, []).append((key, start, start + length))
@@ -133,7 +136,7 @@ class History:
         yield from self.versions(db, packed)
 
     def newest(self, db: sqlite3.Connection, limit: int) -> list[tuple[bytes, Member]]:
-        """The deltas kept last, newest first, each with its digest."""
+        """The deltas that were stored last, newest first, each with its digest."""
         plain = db.execute("SELECT n, digest, height, at, via, data FROM blocks ORDER BY n DESC LIMIT ?", (limit,))
         rows = {n: (digest, Member(from_sql(height), at, via, data)) for n, digest, height, at, via, data in plain}
         packed = db.execute("SELECT n FROM packed ORDER BY n DESC LIMIT ?", (limit,))
@@ -143,7 +146,7 @@ class History:
         return [rows[n] for n in chosen]
 
     def damage(self, db: sqlite3.Connection) -> str:
-        """What is wrong with packed blocks, or ""."""
+        """The first damaged group, in words, or ""."""
         for g, data in db.execute("SELECT g, data FROM groups"):
             try:
                 Group(data)
@@ -165,5 +168,5 @@ class History:
 
 
 def _only(found: dict[bytes, Any], digests: Collection[bytes]) -> dict[bytes, Any]:
-    """Without those whose short name alone is the same."""
+    """Without those of which only the short name matches."""
     return {digest: found[digest] for digest in digests if digest in found}

@@ -1,7 +1,7 @@
-"""What the store knows by heart of its own tables: a merge asks for the same keys again and again.
+"""A cache of keys, sources and counters, since merges ask for the same ones again and again.
 
-Nothing here is known before its transaction has ended, and after one that failed all of it is forgotten. Runs under the
-store's lock.
+An entry is added after its transaction has ended, and a failed transaction empties the cache. Runs under the store's
+lock.
 """
 
 from collections import OrderedDict
@@ -10,9 +10,10 @@ from typing import NamedTuple
 from betar_tui.replica.facts import Winner
 
 KEYS = 4096
+"""Number of keys cached by default."""
 _SOURCES = 1024
 _LARGEST = 4096
-"""The longest key with its value that is kept here: all of them together take some tens of megabytes at most."""
+"""Maximum length of a cached key with its value, so that the cache takes a few tens of megabytes at most."""
 
 
 class CachedKey(NamedTuple):
@@ -24,7 +25,7 @@ class CachedKey(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """The numbers that the next block and the next key take, and up to where packing has been."""
+    """The numbers of the next block and the next key, and of the last block that packing has examined."""
 
     block: int
     key: int
@@ -32,7 +33,7 @@ class Counters(NamedTuple):
 
 
 class KeyCache:
-    """The keys that merges touched last, at most `limit`, the sources of blocks, and the counters."""
+    """The `limit` keys used last, the sources of blocks, and the counters."""
 
     def __init__(self, limit: int = KEYS) -> None:
         self._limit = limit
@@ -40,37 +41,37 @@ class KeyCache:
         self._sources: dict[str, int] = {}
         self.counters: Counters | None = None
         self.absent: frozenset[str] = frozenset()
-        """Keys that were looked for last and are not there."""
+        """Keys of the last look-up that are not in the database."""
 
     def get(self, key: str) -> CachedKey | None:
-        """What is known of a key."""
-        shown = self._keys.get(key)
-        if shown is not None:
+        """A key, None if it is not cached."""
+        cached = self._keys.get(key)
+        if cached is not None:
             self._keys.move_to_end(key)
-        return shown
+        return cached
 
-    def put(self, key: str, shown: CachedKey) -> None:
-        """Remember a key, and forget the one that nobody has asked for longest."""
-        if len(key) + (len(shown.winner.value) if shown.winner is not None else 0) > _LARGEST:
+    def put(self, key: str, cached: CachedKey) -> None:
+        """Cache a key, and drop the one that was used longest ago when there are too many."""
+        if len(key) + (len(cached.winner.value) if cached.winner is not None else 0) > _LARGEST:
             self._keys.pop(key, None)
             return
-        self._keys[key] = shown
+        self._keys[key] = cached
         self._keys.move_to_end(key)
         if len(self._keys) > self._limit:
             self._keys.popitem(last=False)
 
     def source(self, peer: str) -> int | None:
-        """The number of a peer that blocks came through."""
+        """The number of a peer that blocks came from, None if it is not cached."""
         return self._sources.get(peer)
 
     def put_source(self, peer: str, number: int) -> None:
-        """Remember it; all are forgotten when they are many."""
+        """Cache it; all sources are dropped when there are too many."""
         if len(self._sources) >= _SOURCES:
             self._sources.clear()
         self._sources[peer] = number
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Empty the cache."""
         self._keys.clear()
         self._sources.clear()
         self.counters = None

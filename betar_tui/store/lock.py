@@ -17,7 +17,7 @@ class DirectoryLock:
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock without waiting. Raises StoreLockedError with the holder's pid, StoreError."""
+        """Take the lock without waiting. Raises StoreLockedError with the holder's pid, or StoreError."""
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -44,7 +44,7 @@ class DirectoryLock:
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Give the lock back; without one, nothing."""
+        """Release the lock, if it was acquired."""
         if self._fd is not None:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, 0)

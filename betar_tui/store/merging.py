@@ -1,4 +1,4 @@
-"""What one merge changes in the tables. Runs inside the store's transaction; everything that affects a merge is here."""
+"""Writes one merge into the tables, inside the store's transaction."""
 
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,37 +11,37 @@ from betar_tui.store.key_cache import CachedKey, Counters, KeyCache
 from betar_tui.store.sql import digests, in_list, short, short_key, to_sql
 
 Value = tuple[int | None, int | None, int | None]
-"""Where a key's value lies: block, start, length."""
+"""The position of a key's value: block, start, length."""
 Numbers = dict[str, int]
-"""Keys, each with its number."""
+"""Keys with their numbers."""
 _NONE: Value = (None, None, None)
 _COMPLETE = "NOT EXISTS (SELECT 1 FROM incomplete WHERE incomplete.n = blocks.n)"
 
 
-class Done(NamedTuple):
-    """What a merge did, to be known once its transaction has ended: the tombstones that are new, the keys that show
-    something else, the source of the blocks, and the counters."""
+class WrittenMerge(NamedTuple):
+    """The results of a merge that may be cached once its transaction has ended: the number of new tombstones, the keys
+    whose value changed, the number of the blocks' source, and the counters."""
 
     tombstones: int
-    shown: Mapping[str, CachedKey]
+    keys: Mapping[str, CachedKey]
     source: int
     counters: Counters
 
 
-def write(db: sqlite3.Connection, history: History, recent: KeyCache, changes: Changes, tombstones: int) -> Done:
-    """Remember a merge. So many tombstones are there already."""
-    counters = recent.counters or _counters(db)
-    via = recent.source(changes.via) or _source(db, changes.via)
+def write(db: sqlite3.Connection, history: History, cache: KeyCache, changes: Changes, tombstones: int) -> WrittenMerge:
+    """Store a merge; `tombstones` is the number of those stored before."""
+    counters = cache.counters or _counters(db)
+    via = cache.source(changes.via) or _source(db, changes.via)
     first, examined = counters.block, counters.examined
     _write_blocks(db, changes, first, via)
     elements = [
         (key, n, start, length) for n, row in enumerate(changes.blocks, first) for key, start, length in row.elements
     ]
-    numbers, values, new_keys = _write_set(db, history, recent, changes, elements, counters)
+    numbers, values, new_keys = _write_set(db, history, cache, changes, elements, counters)
     new_tombstones = _write_tombstones(db, history, changes.tombstones, numbers)
     if elements and tombstones + new_tombstones:
-        _bury(db, numbers, [(key, n, changes.blocks[n - first].cid) for key, n, _, _ in elements])
-    if changes.whole and changes.completed:
+        _mark_dead(db, numbers, [(key, n, changes.blocks[n - first].cid) for key, n, _, _ in elements])
+    if changes.all_complete and changes.completed:
         _complete_all(db, examined)
     else:
         _complete(db, changes.completed, examined)
@@ -49,7 +49,7 @@ def write(db: sqlite3.Connection, history: History, recent: KeyCache, changes: C
     _each(db, "DELETE FROM wants WHERE digest = ?", _rows(changes.wants_removed))
     _each(db, "INSERT OR IGNORE INTO wants VALUES (?)", _rows(changes.wants_added))
     write_own(db, changes.own)
-    return Done(
+    return WrittenMerge(
         new_tombstones,
         {key: CachedKey(numbers[key], values[key][0], winner) for key, winner in changes.winners.items()},
         via,
@@ -82,8 +82,8 @@ def _write_blocks(db: sqlite3.Connection, changes: Changes, first: int, via: int
 
 def _write_heads(db: sqlite3.Connection, changes: Changes) -> None:
     removed = _rows(changes.heads_removed)
-    added = [(name[4:], to_sql(height)) for name, height in changes.heads_added.items()]
-    if len(removed) == len(added) == 1:  # as nearly always: a statement less
+    added = [(cid[4:], to_sql(height)) for cid, height in changes.heads_added.items()]
+    if len(removed) == len(added) == 1:  # nearly always: saves a statement
         done = db.execute("UPDATE heads SET digest = ?, height = ? WHERE digest = ?", (*added[0], *removed[0]))
         if done.rowcount != 1:
             raise StoreError("a head is missing; run betar-tui doctor")
@@ -93,12 +93,12 @@ def _write_heads(db: sqlite3.Connection, changes: Changes) -> None:
 
 
 def write_own(db: sqlite3.Connection, documents: Mapping[str, str]) -> None:
-    """Remember documents of ours."""
+    """Store documents of own listings."""
     _each(db, "INSERT OR REPLACE INTO own VALUES (?, ?)", list(documents.items()))
 
 
 def key_numbers(db: sqlite3.Connection, keys: Collection[str]) -> dict[str, tuple[int, int | None]]:
-    """Those of the keys that were ever seen, each with its number and the block of its value."""
+    """Those of the keys that are stored, each with its number and the number of its value's block."""
     wanted = keys if isinstance(keys, (set, dict)) else set(keys)
     sql = "SELECT key, k, n FROM key_names JOIN keys USING (k) WHERE short IN"
     rows = in_list(db, sql, [short_key(key) for key in wanted])
@@ -108,17 +108,20 @@ def key_numbers(db: sqlite3.Connection, keys: Collection[str]) -> dict[str, tupl
 def _write_set(
     db: sqlite3.Connection,
     history: History,
-    recent: KeyCache,
+    cache: KeyCache,
     changes: Changes,
     elements: Sequence[tuple[str, int, int, int]],
     counters: Counters,
 ) -> tuple[Numbers, Mapping[str, Value], int]:
-    """Keys, elements (key, block, start, length) and values of a merge: the numbers of all keys that it touches, where the
-    values lie that it changes, and how many keys are new."""
+    """Write the keys, the elements (key, block, start, length) and the values of a merge.
+
+    Returns the numbers of all keys that it touches, the positions of the values that it changes, and the number of new
+    keys.
+    """
     touched = {key for key, _, _, _ in elements}
     touched.update(key for key, _ in changes.tombstones)
     touched.update(changes.winners)
-    known = _known(db, recent, touched)
+    known = _known(db, cache, touched)
     numbers = {key: k for key, (k, _) in known.items()}
     values, older = _values(changes, elements, counters.block)
     new_keys = [key for key in touched if key not in known] if len(known) < len(touched) else []
@@ -138,21 +141,21 @@ def _write_set(
     replaced = [(key, known[key][1]) for key, value in values.items() if key in known and known[key][1] != value[0]]
     updates = [(*values[key], numbers[key]) for key, _ in replaced]
     _each(db, "UPDATE keys SET n = ?, start = ?, length = ? WHERE k = ?", updates)
-    # Packing has been past these while they were shown.
+    # Packing skipped these blocks while a key showed them.
     late = [(n,) for _, n in replaced if n is not None and n <= counters.examined]
     _each(db, f"INSERT OR IGNORE INTO due SELECT n FROM blocks WHERE n = ? AND {_COMPLETE}", late)
     return numbers, values, len(new_keys)
 
 
-def _known(db: sqlite3.Connection, recent: KeyCache, keys: Collection[str]) -> dict[str, tuple[int, int | None]]:
-    """The same as `key_numbers`, by heart where that is possible."""
+def _known(db: sqlite3.Connection, cache: KeyCache, keys: Collection[str]) -> dict[str, tuple[int, int | None]]:
+    """The same as `key_numbers`, from the cache as far as possible."""
     known: dict[str, tuple[int, int | None]] = {}
     others = []
     for key in keys:
-        shown = recent.get(key)
-        if shown is not None:
-            known[key] = (shown.k, shown.n)
-        elif key not in recent.absent:
+        cached = cache.get(key)
+        if cached is not None:
+            known[key] = (cached.k, cached.n)
+        elif key not in cache.absent:
             others.append(key)
     if others:
         known.update(key_numbers(db, others))
@@ -162,7 +165,7 @@ def _known(db: sqlite3.Connection, recent: KeyCache, keys: Collection[str]) -> d
 def _values(
     changes: Changes, elements: Iterable[tuple[str, int, int, int]], first: int
 ) -> tuple[dict[str, Value], dict[str, bytes]]:
-    """Where the values lie that this merge brings or takes away, and the blocks of those that were there before."""
+    """The positions of values in this merge's blocks, or `_NONE` for removed ones, and the blocks of older values."""
     values: dict[str, Value] = {key: _NONE for key, winner in changes.winners.items() if winner is None}
     older = {key: winner.cid for key, winner in changes.winners.items() if winner is not None}
     for key, n, start, length in elements if older else ():
@@ -175,7 +178,7 @@ def _values(
 def _write_tombstones(
     db: sqlite3.Connection, history: History, tombstones: Collection[tuple[str, bytes]], numbers: Numbers
 ) -> int:
-    """Keep tombstones and mark what they name; counts the new ones."""
+    """Store tombstones and mark the elements that they remove; returns the number of new ones."""
     if not tombstones:
         return 0
     pairs = [(numbers[key], block[4:]) for key, block in tombstones]
@@ -186,8 +189,8 @@ def _write_tombstones(
     return new
 
 
-def _bury(db: sqlite3.Connection, numbers: Numbers, elements: Iterable[tuple[str, int, bytes]]) -> None:
-    """Mark new elements (key, block's number, block's CID) whose tombstone had come before them."""
+def _mark_dead(db: sqlite3.Connection, numbers: Numbers, elements: Iterable[tuple[str, int, bytes]]) -> None:
+    """Mark new elements (key, block's number, block's CID) whose tombstone came before them."""
     db.executemany(
         "UPDATE elements SET dead = 1 WHERE k = ?1 AND n = ?2"
         " AND EXISTS (SELECT 1 FROM tombstones WHERE k = ?1 AND digest = ?3)",
@@ -198,7 +201,7 @@ def _bury(db: sqlite3.Connection, numbers: Numbers, elements: Iterable[tuple[str
 def _older_values(
     db: sqlite3.Connection, history: History, winners: Mapping[str, bytes], numbers: Numbers
 ) -> dict[str, Value]:
-    """Where values lie that were superseded before and count again."""
+    """The positions of values that were superseded before and are current again."""
     found = history.find(db, set(digests(winners.values())))
     sql = "SELECT n, start, length FROM elements WHERE k = ? AND n = ?"
     return {
@@ -209,7 +212,7 @@ def _older_values(
 
 
 def _complete(db: sqlite3.Connection, completed: Iterable[bytes], examined: int) -> None:
-    """Older blocks are complete now; where packing has been past them, they are due."""
+    """Older blocks are complete now; those that packing has passed are due."""
     rows = [(short(digest), digest) for digest in digests(completed)]
     found = "SELECT n FROM names JOIN blocks USING (n) WHERE short = ? AND digest = ?"
     _each(db, f"DELETE FROM incomplete WHERE n IN ({found})", rows)
@@ -220,7 +223,7 @@ def _complete(db: sqlite3.Connection, completed: Iterable[bytes], examined: int)
 
 
 def _complete_all(db: sqlite3.Connection, examined: int) -> None:
-    """Every block is complete now: the end of a sync, where naming them one by one would take longer than the sync."""
+    """Every block is complete now, at the end of a sync: one by one they would take longer than the sync."""
     if examined:
         db.execute(
             "INSERT OR IGNORE INTO due SELECT n FROM incomplete WHERE n <= ?"
@@ -240,7 +243,7 @@ def _source(db: sqlite3.Connection, peer: str) -> int:
 
 
 def _each(db: sqlite3.Connection, sql: str, rows: list[Any]) -> None:
-    """Run a statement for each row; most merges have none of most kinds."""
+    """Run a statement for each row, if any: most merges have none of most kinds."""
     if rows:
         db.executemany(sql, rows)
 

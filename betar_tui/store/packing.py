@@ -1,11 +1,11 @@
-"""Which blocks are packed, and the one slice of it at a time.
+"""Chooses the blocks to pack and packs them, a slice at a time.
 
-A delta is packed when its ancestry is complete, no key's value lies in it, and more than `KEEP_PLAIN` deltas came after
-it. Packing goes through the deltas once, in the order in which they came, up to `packing.examined`; those that may be
-packed go into `due`. What it passed over comes into `due` later, with the merge that supersedes or completes it: nothing
-is ever searched for. A group is made when enough is due to fill one.
+A delta is packed when its ancestry is complete, no key's value is in it, and more than `KEEP_PLAIN` deltas came after
+it. Packing examines the deltas once, in the order in which they came, up to `packing.examined`; those that may be
+packed go into `due`. The merge that later supersedes or completes one of the others puts that into `due`, so there is
+never a search. A group is made when enough blocks are due to fill one.
 
-A block that is packed stays so. When its value counts again, it is read from its group.
+A packed block stays packed. When its value is current again, it is read from its group.
 """
 
 import sqlite3
@@ -17,20 +17,20 @@ from betar_tui.store.groups import FULL, SLOTS, Member
 from betar_tui.store.sql import from_sql, in_list
 
 KEEP_PLAIN = 2048
-"""So many deltas that came last stay plain, whatever they say: they are what peers ask for."""
+"""Number of newest deltas that always stay plain: peers ask for these."""
 GROUP = SLOTS
-"""How many blocks make a group, unless fewer have enough bytes."""
+"""Number of blocks in a group, unless fewer have enough bytes."""
 _EXAMINED = 4096
 _SLICE = 4 << 20
-"""Bytes of blocks in one slice at most."""
+"""Maximum bytes of blocks in one slice."""
 _INCREMENTAL = 2
 _GIVEN_BACK = 1024
-"""Pages that a slice returns at most: more than it frees."""
+"""Maximum number of pages that a slice returns: more than it frees."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A group, made and not yet written: the blocks' numbers, and their bytes before."""
+    """A group that is not yet written, with its blocks' numbers and their size before packing."""
 
     numbers: tuple[int, ...]
     data: bytes
@@ -38,14 +38,14 @@ class Packed:
 
 
 def is_due(db: sqlite3.Connection, keep: int) -> bool:
-    """Whether there may be a group's worth, told from a few rows."""
+    """Whether there may be enough blocks for a group, from a few rows."""
     (count,) = db.execute(f"SELECT count(*) FROM (SELECT 1 FROM due LIMIT {GROUP})").fetchone()
     examined, horizon = _bounds(db, keep)
     return bool(count + horizon - examined >= GROUP)
 
 
 def examine(db: sqlite3.Connection, keep: int) -> None:
-    """Go on through the deltas. Runs in a transaction."""
+    """Examine the next deltas. Runs in a transaction."""
     examined, horizon = _bounds(db, keep)
     up_to = min(horizon, examined + _EXAMINED)
     db.execute(
@@ -58,9 +58,10 @@ def examine(db: sqlite3.Connection, keep: int) -> None:
 
 
 def collect(db: sqlite3.Connection, limit: int) -> list[list[tuple[int, Member]]]:
-    """Blocks that are due, cut into full groups, together at most `limit` or one group. Runs in a transaction."""
+    """Due blocks in full groups, together at most `limit` blocks or one group. Runs in a transaction."""
     limit = max(limit, GROUP)
-    # Shown again since: they come back when they are superseded again. Gone: never, but a caller must not wait for them.
+    # Those that a key shows again become due again when they are superseded. Missing blocks never occur, but would be
+    # due for ever.
     db.execute(
         "DELETE FROM due WHERE n IN (SELECT n FROM due ORDER BY n LIMIT ?)"
         " AND (EXISTS (SELECT 1 FROM keys WHERE keys.n = due.n)"
@@ -84,45 +85,46 @@ def collect(db: sqlite3.Connection, limit: int) -> list[list[tuple[int, Member]]
 
 
 def make(members: Sequence[tuple[int, Member]]) -> Packed:
-    """One group. No database: the store is free meanwhile."""
+    """Compress one group. Does not touch the database, which is free meanwhile."""
     blocks = [member for _, member in members]
     return Packed(tuple(n for n, _ in members), groups.pack(blocks), sum(len(each.data) for each in blocks))
 
 
 def write(db: sqlite3.Connection, packed: Sequence[Packed]) -> int:
-    """Put groups in the place of their blocks, but for groups of which a block is shown again; counts the blocks. Runs
-    in a transaction."""
+    """Replace blocks by their groups, unless a key shows one of a group's blocks again; returns the number of blocks.
+    Runs in a transaction."""
     (g,) = db.execute("SELECT coalesce(max(g), -1) FROM groups").fetchone()
     count = 0
-    for each in packed:
-        if in_list(db, "SELECT n FROM keys WHERE n IN", each.numbers):
+    for group in packed:
+        if in_list(db, "SELECT n FROM keys WHERE n IN", group.numbers):
             continue
         g += 1
-        rows = [(n,) for n in each.numbers]
-        db.execute("INSERT INTO groups VALUES (?, ?)", (g, each.data))
+        rows = [(n,) for n in group.numbers]
+        db.execute("INSERT INTO groups VALUES (?, ?)", (g, group.data))
         db.executemany(
-            "INSERT INTO packed VALUES (?, ?)", [(n, g * SLOTS + slot) for slot, n in enumerate(each.numbers)]
+            "INSERT INTO packed VALUES (?, ?)", [(n, g * SLOTS + slot) for slot, n in enumerate(group.numbers)]
         )
         db.executemany("DELETE FROM blocks WHERE n = ?", rows)
         db.executemany("DELETE FROM due WHERE n = ?", rows)
         db.execute(
             "UPDATE packing SET blocks = blocks + ?, groups = groups + 1, before = before + ?, after = after + ?",
-            (len(rows), each.before, len(each.data)),
+            (len(rows), group.before, len(group.data)),
         )
         count += len(rows)
     return count
 
 
 def give_back(db: sqlite3.Connection) -> None:
-    """Return freed pages to the file system. Runs in a transaction. A file of version 1 keeps its pages and reuses them."""
+    """Return free pages to the file system. Runs in a transaction. A file of version 1 keeps its pages and reuses
+    them."""
     if db.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
         return
     (free,) = db.execute("PRAGMA freelist_count").fetchone()
     for _ in range(min(free, _GIVEN_BACK)):
-        db.execute("PRAGMA incremental_vacuum(1)")  # a call frees one page, however many it is asked for
+        db.execute("PRAGMA incremental_vacuum(1)")  # frees one page per call, whatever its argument
 
 
 def _bounds(db: sqlite3.Connection, keep: int) -> tuple[int, int]:
-    """Up to which delta packing has been, and up to which it may go."""
+    """The last delta that packing has examined, and the last that it may examine."""
     examined, newest = db.execute("SELECT examined, coalesce((SELECT max(n) FROM blocks), 0) FROM packing").fetchone()
     return examined, max(examined, newest - keep)

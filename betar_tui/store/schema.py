@@ -1,10 +1,10 @@
-"""The tables, their version, and how an older database becomes a current one.
+"""The tables, their version, and the migrations of older databases.
 
 A block is stored once, plain in `blocks` or packed with others in `groups`, and keeps its number `n` when it moves; an
-element says where in its block a value lies. `names` and `key_names` find blocks and keys by the first bytes of a hash
-(see `sql`). Digests are the 32 bytes behind the constant CID prefix. Heights above 2^63-1 do not fit SQLite's integers
-and are kept as eight bytes, which sort behind every integer. `user_version` is the schema's version; `MIGRATIONS[n]`
-turns version n + 1 into n + 2.
+element gives the position of a value in its block. `names` and `key_names` find blocks and keys by the first bytes of a
+hash (see `sql`). Digests are the 32 bytes after the constant CID prefix. Heights above 2^63-1 do not fit SQLite's
+integers and are stored as eight bytes, which sort after every integer. `user_version` is the schema's version;
+`MIGRATIONS[n]` turns version n + 1 into n + 2.
 """
 
 import sqlite3
@@ -72,9 +72,9 @@ def _run(db: sqlite3.Connection, script: str) -> None:
 
 
 def _pack_history(db: sqlite3.Connection) -> None:
-    """Version 2: short names instead of UNIQUE columns, and the tables of packed blocks, of which there are none yet.
+    """Version 2: short names instead of UNIQUE columns, and the tables of packed blocks, which are empty at first.
 
-    What the old tables took is reused, not given back: that would need a VACUUM.
+    The space of the old tables is reused, not returned: that would need a VACUUM.
     """
     db.execute("DROP INDEX incomplete")
     db.execute("ALTER TABLE blocks RENAME TO blocks_1")
@@ -92,7 +92,7 @@ def _pack_history(db: sqlite3.Connection) -> None:
 
 
 def _remember_announced(db: sqlite3.Connection) -> None:
-    """Version 3: heads that were announced and have not come."""
+    """Version 3: announced heads that have not come."""
     _run(db, _ANNOUNCED)
 
 
@@ -102,14 +102,13 @@ VERSION = len(MIGRATIONS) + 1
 
 
 def lay_out(db: sqlite3.Connection) -> None:
-    """How a new file is laid out: pages that packing frees can be given back to the file system, a few at a time. Not in a
-    transaction."""
+    """Configure a new file so that pages can be returned to the file system a few at a time. Not in a transaction."""
     if not db.execute("PRAGMA page_count").fetchone()[0]:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
 
 
 def prepare(db: sqlite3.Connection, migrations: tuple[Callable[[sqlite3.Connection], None], ...] = MIGRATIONS) -> None:
-    """Create the tables, or bring those of an older version up to date, each step in one transaction.
+    """Create the tables, or migrate those of an older version, each step in one transaction.
 
     Raises StoreError for a database of a newer version.
     """

@@ -1,8 +1,8 @@
-"""Small things that all statements share: long lists, great heights, and short names for what is looked up by value.
+"""Helpers that all statements share: IN lists of any length, heights beyond 2^63, and short names.
 
-A digest or a key is found by the first eight bytes of a hash, an integer: a quarter of the room that an index of the
-values takes, on pages that hold four times as many. Two values with the same short name are no error, only rare, and
-whoever looks one up compares the whole.
+A digest or a key is found by its short name, the first eight bytes of a hash as an integer: an index of these takes a
+quarter of the space of one of the values, with four times as many entries on a page. Two values may share a short name,
+which is rare, so every look-up compares the values as well.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ PREFIX = b"\x01\x70\x12\x20"
 _CHUNK = 500
 _SIGN_BIT = 1 << 63
 _LONG_KEY = 256
-"""Keys of more characters are not kept: anybody can write some of megabytes."""
+"""Maximum length of a key that is cached, in characters: anybody can write keys of megabytes."""
 
 
 def digests(cids: Iterable[bytes]) -> list[bytes]:
-    """What stands behind the constant prefix of these CIDs."""
-    return [name[4:] for name in cids]
+    """The digests of these CIDs, which follow the constant prefix."""
+    return [cid[4:] for cid in cids]
 
 
 def short(digest: bytes) -> int:
@@ -30,15 +30,15 @@ def short(digest: bytes) -> int:
 
 def short_key(key: str) -> int:
     """The short name of a key."""
-    return _by_heart(key) if len(key) <= _LONG_KEY else _short_key(key)
+    return _cached_short_key(key) if len(key) <= _LONG_KEY else _short_key(key)
 
 
 def _short_key(key: str) -> int:
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-_by_heart = lru_cache(16_384)(_short_key)
-"""A merge asks three times."""
+_cached_short_key = lru_cache(16_384)(_short_key)
+"""A merge asks three times for each key."""
 
 
 def in_list(db: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Any]:
@@ -51,10 +51,10 @@ def in_list(db: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Any
 
 
 def to_sql(height: int) -> int | bytes:
-    """A height as it is kept."""
+    """A height as it is stored."""
     return height if height < _SIGN_BIT else height.to_bytes(8, "big")
 
 
 def from_sql(stored: int | bytes) -> int:
-    """The reverse of `to_sql`."""
+    """The inverse of `to_sql`."""
     return stored if isinstance(stored, int) else int.from_bytes(stored, "big")

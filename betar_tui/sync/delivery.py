@@ -1,8 +1,8 @@
-"""Who has shown that it holds what we wrote. Pure: facts in, a callback out.
+"""Counts the peers that are known to have each delta that this peer wrote. Pure: facts in, a callback out.
 
-A peer that announces a head holds all that is below it, so it vouches for each delta of ours that the head is or was built
-on; one that we sent a block vouches for that block. Only lately written deltas are watched, and only so much of the DAG is
-remembered as lies above them.
+A peer that announces a head has all blocks below it, so it is counted for each own delta that the head is or was built
+on; a peer that was sent a block is counted for that block. Only recently written deltas are watched, and only the part
+of the DAG above them is remembered.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ if TYPE_CHECKING:
     from betar_tui.replica import DagNode
 
 MAX_WATCHED = 256
+"""Maximum number of watched deltas."""
 MAX_REMEMBERED = 8192
+"""Maximum number of remembered blocks."""
 MAX_LINKS = 4 * MAX_REMEMBERED
-"""How many links the remembered blocks have together."""
-MAX_CLAIMS = 1024
-"""How many heads that were announced and are not here are remembered."""
-MAX_CLAIMANTS = 64
-"""How many of those that announced such a head are."""
-MAX_CLAIMED = 4 * MAX_CLAIMS
-"""How many of those are over all heads."""
+"""Maximum number of links of all remembered blocks."""
+MAX_UNKNOWN_HEADS = 1024
+"""Maximum number of remembered heads that were announced and whose blocks are not here."""
+MAX_ANNOUNCERS = 64
+"""Maximum number of remembered peers that announced one such head."""
+MAX_ANNOUNCEMENTS = 4 * MAX_UNKNOWN_HEADS
+"""Maximum number of these peers over all heads."""
 MAX_PEERS = 1024
-"""How many peers are counted for one delta: whoever signs a message is one, and keys cost nothing."""
+"""Maximum number of peers counted for one delta: every author of a message counts, and keys cost nothing."""
 MAX_STEPS = 4096
-"""How many blocks are looked at for one broadcast, however many heads it names."""
+"""Maximum number of blocks visited for one broadcast, however many heads are in it."""
 
-Tell = Callable[[bytes, tuple[str, ...], int], None]
+OnDelivered = Callable[[bytes, tuple[str, ...], int], None]
+"""Called with the CID of a delta, the keys that it puts or removes, and the number of peers that have it."""
 
 
 @dataclass(slots=True)
@@ -46,34 +49,33 @@ class _Watched:
 
 
 class DeliveryTracker:
-    """Watches deltas of ours. `tell(cid, keys, count)` is called when more peers vouch for a delta, with the keys that it
-    put or removed."""
+    """Watches own deltas, and calls `on_delivered` whenever more peers are known to have one."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, on_delivered: OnDelivered) -> None:
+        self._on_delivered = on_delivered
         self._watched: OrderedDict[bytes, _Watched] = OrderedDict()
         self._links: OrderedDict[bytes, tuple[int, tuple[bytes, ...]]] = OrderedDict()
-        self._linked = 0
-        self._claims: OrderedDict[bytes, set[str]] = OrderedDict()
-        self._claimed = 0
+        self._link_count = 0
+        self._unknown_heads: OrderedDict[bytes, set[str]] = OrderedDict()
+        self._announcements = 0
 
-    def applied(self, nodes: Sequence[DagNode], *, ours: bool) -> None:
-        """These were merged; `ours` were written here."""
+    def applied(self, nodes: Sequence[DagNode], *, own: bool) -> None:
+        """These were merged; `own` ones were written by this peer."""
         for node in nodes:
-            if ours:
+            if own:
                 keys = [span.key for span in node.delta.elements] + [key for key, _ in node.delta.tombstones]
                 self._watched[node.cid] = _Watched(node.delta.priority, tuple(dict.fromkeys(keys)))
                 if len(self._watched) > MAX_WATCHED:
                     self._watched.popitem(last=False)
             if self._watched:
                 self._remember(node)
-        claims = {node.cid: self._claims.pop(node.cid) for node in nodes if node.cid in self._claims}
-        self._claimed -= sum(map(len, claims.values()))
-        # Each remembered block is looked at once: nobody's claim takes the walk of another.
-        self._vouch(claims, MAX_REMEMBERED)
+        heads = {node.cid: self._unknown_heads.pop(node.cid) for node in nodes if node.cid in self._unknown_heads}
+        self._announcements -= sum(map(len, heads.values()))
+        # Each remembered block is visited at most once, so that no peer's heads use up the steps of another's.
+        self._count_below(heads, MAX_REMEMBERED)
 
     def announced(self, peer: str, heads: Iterable[bytes]) -> None:
-        """A peer named these as its heads."""
+        """A peer announced these heads."""
         if not self._watched:
             return
         known = {}
@@ -81,64 +83,66 @@ class DeliveryTracker:
             if head in self._links:
                 known[head] = {peer}
             else:
-                self._claim(head, peer)
-        self._vouch(known, MAX_STEPS)
+                self._remember_unknown(head, peer)
+        self._count_below(known, MAX_STEPS)
 
-    def sent(self, peer: str, blocks: Iterable[bytes]) -> None:
+    def sent(self, peer: str, cids: Iterable[bytes]) -> None:
         """A peer asked for these blocks and got them."""
-        for name in blocks:
-            if name in self._watched:
-                self._count(name, (peer,))
+        for cid in cids if self._watched else ():
+            if cid in self._watched:
+                self._count(cid, (peer,))
 
     def _remember(self, node: DagNode) -> None:
         _, before = self._links.pop(node.cid, (0, ()))
         self._links[node.cid] = node.delta.priority, node.links
-        self._linked += len(node.links) - len(before)
-        while len(self._links) > MAX_REMEMBERED or self._linked > MAX_LINKS:
+        self._link_count += len(node.links) - len(before)
+        while len(self._links) > MAX_REMEMBERED or self._link_count > MAX_LINKS:
             _, (_, links) = self._links.popitem(last=False)
-            self._linked -= len(links)
+            self._link_count -= len(links)
 
-    def _claim(self, head: bytes, peer: str) -> None:
-        claimants = self._claims.setdefault(head, set())
-        if peer not in claimants and len(claimants) < MAX_CLAIMANTS:
-            claimants.add(peer)
-            self._claimed += 1
-        while len(self._claims) > MAX_CLAIMS or self._claimed > MAX_CLAIMED:
-            _, gone = self._claims.popitem(last=False)
-            self._claimed -= len(gone)
+    def _remember_unknown(self, head: bytes, peer: str) -> None:
+        peers = self._unknown_heads.setdefault(head, set())
+        if peer not in peers and len(peers) < MAX_ANNOUNCERS:
+            peers.add(peer)
+            self._announcements += 1
+        while len(self._unknown_heads) > MAX_UNKNOWN_HEADS or self._announcements > MAX_ANNOUNCEMENTS:
+            _, dropped = self._unknown_heads.popitem(last=False)
+            self._announcements -= len(dropped)
 
-    def _vouch(self, claims: Mapping[bytes, set[str]], steps: int) -> None:
-        """Count the peers for every watched delta that a head of theirs is or was built on: one walk for all, from the
-        highest block down, that takes with it who vouches, a bit for each."""
-        if not claims:
+    def _count_below(self, heads: Mapping[bytes, set[str]], steps: int) -> None:
+        """Count the peers that announced these heads for every watched delta at or below them.
+
+        One walk from the highest block down serves all of them: it carries a bit mask of the peers from block to link.
+        """
+        if not heads:
             return
-        peers: set[str] = set().union(*claims.values())
-        open_heights = [each.height for each in self._watched.values() if each.lacks(peers)]
+        peers: set[str] = set().union(*heads.values())
+        open_heights = [watched.height for watched in self._watched.values() if watched.lacks(peers)]
         if not open_heights:
             return
         lowest = min(open_heights)
         bits = {peer: 1 << n for n, peer in enumerate(peers)}
-        who = {head: sum(bits[peer] for peer in some) for head, some in claims.items()}
-        ahead = [(-self._links[head][0], head) for head in who if head in self._links]
-        heapify(ahead)
-        while ahead and steps > 0:
+        masks = {head: sum(bits[peer] for peer in some) for head, some in heads.items()}
+        queue = [(-self._links[head][0], head) for head in masks if head in self._links]
+        heapify(queue)
+        while queue and steps > 0:
             steps -= 1
-            height, name = heappop(ahead)
-            if name in self._watched:
-                self._count(name, (peer for peer in peers if bits[peer] & who[name]))
-            for link in self._links[name][1] if -height > lowest else ():
-                if link in who:
-                    who[link] |= who[name]
+            height, cid = heappop(queue)
+            if cid in self._watched:
+                self._count(cid, (peer for peer in peers if bits[peer] & masks[cid]))
+            for link in self._links[cid][1] if -height > lowest else ():
+                if link in masks:
+                    masks[link] |= masks[cid]
                 elif link in self._links:
-                    who[link] = who[name]
-                    heappush(ahead, (-self._links[link][0], link))
+                    masks[link] = masks[cid]
+                    heappush(queue, (-self._links[link][0], link))
 
-    def _count(self, name: bytes, peers: Iterable[str]) -> None:
-        watched = self._watched[name]
+    def _count(self, cid: bytes, peers: Iterable[str]) -> None:
+        watched = self._watched[cid]
         before = len(watched.peers)
         for peer in peers:
             if len(watched.peers) == MAX_PEERS:
                 break
             watched.peers.add(peer)
         if len(watched.peers) > before:
-            self._tell(name, watched.keys, len(watched.peers))
+            self._on_delivered(cid, watched.keys, len(watched.peers))

@@ -1,13 +1,13 @@
-"""How blocks that are wanted get here: by dagsync from peers of ours, by Bitswap from everybody.
+"""Fetches wanted blocks: by dagsync from betar-tui peers, over Bitswap from all peers.
 
-A want goes to the peer that spoke of the block. If that peer speaks dagsync, one request brings the block and all that
-is missing below it; what a peer turned out not to have is asked of the next one, and in the end of everybody over
-Bitswap. One dagsync runs at a time: two would bring the same history twice. Whoever cut an answer short comes after the
-others that spoke of something, and what waits too long behind an answer is asked for over Bitswap meanwhile: a peer that
-sends without end, and invents what it sends, must not keep the rest away.
+A want goes to the peer that announced the block. If that peer speaks dagsync, one request brings the block and all
+missing blocks below it; blocks that it turns out not to have are requested from the next peer, and in the end from all
+peers over Bitswap. One dagsync runs at a time: two would fetch the same history twice. A peer that sends an invented
+history without end must not keep other blocks away. So peers that truncated an answer come after the other announcers,
+and blocks that wait too long behind an answer are requested over Bitswap meanwhile.
 
-Anybody can make us want blocks that nobody has. So Bitswap is asked for a limited number at a time, and when that is
-used up the oldest gives way: what merged blocks link to gets its turn again, an invented head does not.
+Anybody can announce blocks that nobody has. So the number of blocks requested over Bitswap at a time is limited, and
+the oldest are dropped first: a block that a merged block links to gets another turn, an invented head does not.
 """
 
 import logging
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from betar_tui.concurrency import Wakeup
 from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.sync.dagsync.client import DagSyncClient
 from betar_tui.sync.dagsync.messages import MAX_WANTS, PROTOCOL
@@ -29,185 +30,196 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_BITSWAP = 8192
-"""How many blocks are asked for over Bitswap at a time."""
+"""Maximum number of blocks requested over Bitswap at a time."""
 MAX_HAVES = 256
+"""Maximum number of own blocks in a dagsync request."""
 BACKOFF = 60.0
-"""A peer whose dagsync failed is asked over Bitswap for so many seconds."""
+"""Seconds after a failed dagsync during which a peer is asked over Bitswap only."""
 ROTATION = 20.0
-"""How often, in seconds, what waits for its turn is asked for."""
+"""Seconds between two requests for the blocks that wait for their turn."""
 MAX_OVERDUE = 512
-"""So many blocks at a time that wait behind a dagsync are asked for over Bitswap: it may still bring them."""
+"""Maximum number of blocks requested over Bitswap at a time although a running dagsync may still bring them."""
 MAX_REFUSED = 4096
-"""So many blocks that turned out to be no deltas are remembered."""
+"""Maximum number of remembered blocks that are not deltas."""
 MIN_BLOCKS, MIN_BYTES = 1000, 1 << 20
-"""An answer is cut short for being too long: one of fewer blocks and bytes is none, and asking again costs more than it."""
-PATIENCE, FLOOR = 15.0, 50_000
-"""After so many seconds an answer must have come at so many bytes a second: others wait behind it."""
+"""A truncated answer with fewer blocks and bytes than these is a failure: repeating the request costs more than it."""
+SLOW_AFTER, MIN_RATE = 15.0, 50_000
+"""Seconds after which an answer must have this rate, in bytes a second: other blocks wait behind it."""
 
 
 class Fetcher:
-    """Fetches what is wanted. `lookup` finds held blocks, in a worker thread; `source` is the peer that sends now."""
+    """Fetches wanted blocks. `lookup` finds stored blocks, in a worker thread; `source` is the peer that answers a
+    dagsync now, "" while there is none."""
 
     def __init__(self, network: "Network", writer: ReplicaWriter, lookup: Lookup) -> None:
         self._network = network
         self._writer = writer
         self._lookup = lookup
         self._client = DagSyncClient(network.open_stream)
-        # Dictionaries keep the order in which blocks were asked for.
+        # Dictionaries keep the order in which blocks were requested.
         self._bitswap: dict[bytes, None] = {}
-        self._dagsync_wants: dict[bytes, str] = {}
+        self._dagsync_wants: dict[bytes, str] = {}  # each with the peer to ask first
         self._refused: dict[bytes, None] = {}
         self._known_missing: dict[str, frozenset[bytes]] = {}
         self._backed_off: dict[str, float] = {}
         self._truncated: dict[str, None] = {}
-        self._waiting: frozenset[bytes] = frozenset()
-        self._work = trio.Event()
-        self._held = False
+        self._waited: frozenset[bytes] = frozenset()
+        self._work = Wakeup()
+        self._paused = False
         self._syncing = trio.CancelScope()
         self.source = ""
 
-    def asked(self, name: bytes) -> bool:
-        """Whether somebody is being asked for a block."""
-        return name in self._bitswap or name in self._dagsync_wants
+    def asked(self, cid: bytes) -> bool:
+        """Whether a block is requested from some peer."""
+        return cid in self._bitswap or cid in self._dagsync_wants
 
     @property
     def pending(self) -> int:
-        """How many blocks are asked for or wait for their turn."""
+        """Number of blocks that are requested or wait for their turn."""
         replica = self._writer.replica
         asked = len(self._bitswap) + len(self._dagsync_wants) - len(self._bitswap.keys() & self._dagsync_wants.keys())
         return max(asked, replica.wanted - sum(map(replica.is_wanted, self._refused)))
 
-    def is_refused(self, name: bytes) -> bool:
-        """Whether it was found to be no delta."""
-        return name in self._refused
+    def is_refused(self, cid: bytes) -> bool:
+        """Whether the block is known not to be a delta."""
+        return cid in self._refused
 
     @property
-    def held(self) -> bool:
-        """Whether no history is asked for."""
-        return self._held
+    def paused(self) -> bool:
+        """Whether no history is fetched."""
+        return self._paused
 
-    def hold(self, held: bool) -> None:
-        """Ask for no history, until told to go on; announced heads are still fetched, each for itself."""
-        self._held = held
-        if held:
+    def pause(self, paused: bool) -> None:
+        """Stop fetching history, or resume; announced heads are still fetched, without the blocks below them."""
+        self._paused = paused
+        if paused:
             self._dagsync_wants.clear()
             self.arrived(list(self._bitswap))
             self._syncing.cancel()
         else:
             self.want(self._writer.replica.wants, "")
 
-    def want(self, names: Iterable[bytes], peer: str, *, announced: bool = False) -> None:
-        """Fetch these, if nobody is asked for them yet, from `peer` first ("" for anybody). `announced` ones are heads
-        that a peer just spoke of, no part of a history."""
-        names = [name for name in names if name not in self._refused]
-        for name in names if peer else ():
-            if self._dagsync_wants.get(name) == "":
-                self._dagsync_wants[name] = peer
-        fresh = [name for name in names if not self.asked(name)]
-        if not fresh or (self._held and not announced):
+    def want(self, cids: Iterable[bytes], peer: str, *, announced: bool = False) -> None:
+        """Fetch blocks that are not requested yet, from `peer` first, "" for any.
+
+        `announced` ones are heads that a peer has just announced, as opposed to parts of a history.
+        """
+        cids = [cid for cid in cids if cid not in self._refused]
+        for cid in cids if peer else ():
+            if self._dagsync_wants.get(cid) == "":
+                self._dagsync_wants[cid] = peer
+        fresh = [cid for cid in cids if not self.asked(cid)]
+        if not fresh or (self._paused and not announced):
             return
-        if self._held:
-            self._ask_everybody(fresh, peer)
-        elif self._speaks(peer) if peer else any(self._speaks(each.peer_id) for each in self._network.connections()):
+        if self._paused:
+            self._want_over_bitswap(fresh, peer)
+        elif self._speaks_dagsync(peer) if peer else self._any_speaks_dagsync():
             self._known_missing[peer] = self._known_missing.get(peer, frozenset()) - set(fresh)
-            self._dagsync_wants.update((name, peer) for name in fresh)
+            self._dagsync_wants.update((cid, peer) for cid in fresh)
             self._work.set()
         else:
-            self._ask_everybody(fresh, peer)
+            self._want_over_bitswap(fresh, peer)
 
-    def arrived(self, names: Collection[bytes]) -> None:
-        """These are here, or not wanted any more; each may be named more than once."""
-        gone = self._bitswap.keys() & names
-        for name in gone:
-            del self._bitswap[name]
-        for name in names:
-            self._dagsync_wants.pop(name, None)
-        if gone:
-            self._network.cancel(gone)
+    def arrived(self, cids: Collection[bytes]) -> None:
+        """These blocks are here, or not wanted any more; a CID may be repeated."""
+        found = self._bitswap.keys() & cids
+        for cid in found:
+            del self._bitswap[cid]
+        for cid in cids:
+            self._dagsync_wants.pop(cid, None)
+        if found:
+            self._network.cancel(found)
 
-    def refuse(self, names: Collection[bytes]) -> None:
-        """These blocks are what their CIDs say, and no deltas: they are not asked for again, whatever links to them."""
-        for name in names:
-            self._refused.pop(name, None)
-            self._refused[name] = None
-        self.arrived(names)
-        for name in list(self._refused)[: max(0, len(self._refused) - MAX_REFUSED)]:
-            del self._refused[name]
+    def refuse(self, cids: Collection[bytes]) -> None:
+        """These blocks match their CIDs and are not deltas: never request them again, whatever links to them."""
+        for cid in cids:
+            self._refused.pop(cid, None)
+            self._refused[cid] = None
+        self.arrived(cids)
+        for cid in list(self._refused)[: max(0, len(self._refused) - MAX_REFUSED)]:
+            del self._refused[cid]
 
-    def left(self, peer: str) -> None:
-        """The peer is not connected any more."""
+    def peer_disconnected(self, peer: str) -> None:
+        """The last connection to a peer has ended."""
         self._client.forget(peer)
         self._known_missing.pop(peer, None)
         self._backed_off.pop(peer, None)
         self._truncated.pop(peer, None)
 
     async def run(self) -> None:
-        """Work off the wants that dagsync may bring; what it cannot goes to everybody over Bitswap."""
+        """Fetch the wants for dagsync; those that no peer has that way are requested from all over Bitswap."""
         while True:
-            if not self._dagsync_wants:
+            while not self._dagsync_wants:
                 await self._work.wait()
-            self._work = trio.Event()
-            while self._dagsync_wants:
-                peer = self._peer_to_ask()
-                if peer:
-                    await self._sync(peer)
-                else:
-                    left, self._dagsync_wants = self._dagsync_wants, {}
-                    # There is not room for any number: what a peer spoke of comes first.
-                    spoken_of = sorted(left, key=lambda name: not left[name])
-                    self._ask_everybody([name for name in spoken_of if name not in self._bitswap], "")
+            peer = self._peer_to_ask()
+            if peer:
+                await self._sync(peer)
+            else:
+                left, self._dagsync_wants = self._dagsync_wants, {}
+                # Their number is limited: announced blocks come first.
+                by_announced = sorted(left, key=lambda cid: not left[cid])
+                self._want_over_bitswap([cid for cid in by_announced if cid not in self._bitswap], "")
 
     async def run_rotation(self) -> None:
-        """Ask for what merged blocks link to and nobody is asked for, and over Bitswap for what waits behind an answer: at
-        once, and again and again. Bitswap may have lost a want: one that a metadata file shared, or whose block came just
-        when its connection went."""
+        """Request missing blocks of the history that are not requested, and overdue ones over Bitswap: at once, and
+        regularly.
+
+        Bitswap may have lost a want, if a metadata file shared it or its block came just when its connection ended.
+        """
         while True:
             self.want(self._writer.replica.wants, "")
-            self._pass_by()
+            self._want_overdue()
             self._network.want(list(self._bitswap))
             await trio.sleep(ROTATION)
 
-    def _pass_by(self) -> None:
-        """Ask over Bitswap for what has waited behind a dagsync since the last time, first for what others spoke of."""
-        late = [
-            name for name in self._dagsync_wants if self.source and name in self._waiting and name not in self._bitswap
-        ]
-        late.sort(key=lambda name: self._dagsync_wants[name] in ("", self.source))
-        asked: dict[str, list[bytes]] = {}
-        for name in late[:MAX_OVERDUE]:
-            asked.setdefault(self._dagsync_wants[name], []).append(name)
-        for peer, names in asked.items():
-            self._ask_everybody(names, peer)
-        self._waiting = frozenset(self._dagsync_wants)
+    def _want_overdue(self) -> None:
+        """Request over Bitswap the blocks that have waited behind a dagsync since the last call, first those that other
+        peers announced."""
+        late = [cid for cid in self._dagsync_wants if self.source and cid in self._waited and cid not in self._bitswap]
+        late.sort(key=lambda cid: self._dagsync_wants[cid] in ("", self.source))
+        by_peer: dict[str, list[bytes]] = {}
+        for cid in late[:MAX_OVERDUE]:
+            by_peer.setdefault(self._dagsync_wants[cid], []).append(cid)
+        for peer, cids in by_peer.items():
+            self._want_over_bitswap(cids, peer)
+        self._waited = frozenset(self._dagsync_wants)
 
-    def _ask_everybody(self, names: Iterable[bytes], peer: str) -> None:
-        asked = list(names)[:MAX_BITSWAP]
+    def _want_over_bitswap(self, cids: Iterable[bytes], peer: str) -> None:
+        asked = list(cids)[:MAX_BITSWAP]
         over = len(self._bitswap) + len(asked) - MAX_BITSWAP
         if over > 0:
             self.arrived(list(self._bitswap)[:over])
         self._bitswap.update(dict.fromkeys(asked))
         self._network.want(asked, ask=peer or None)
 
-    def _speaks(self, peer: str) -> bool:
-        shunned = self._backed_off.get(peer, 0.0) > trio.current_time()
-        return not shunned and bool(self._network.supports(peer, PROTOCOL))
+    def _speaks_dagsync(self, peer: str) -> bool:
+        backed_off = self._backed_off.get(peer, 0.0) > trio.current_time()
+        return not backed_off and bool(self._network.supports(peer, PROTOCOL))
+
+    def _any_speaks_dagsync(self) -> bool:
+        return any(self._speaks_dagsync(connection.peer_id) for connection in self._network.connections())
 
     def _peer_to_ask(self) -> str:
-        """The peer that spoke of a wanted block, else any that may have one; "" when all of them lack them all. Of those
-        that spoke of one the first, but whoever cut an answer short has had its turn."""
+        """The first peer that announced a wanted block, else any that may have one, or "".
+
+        Peers that truncated an answer come after the other announcers, the one that was asked longest ago first.
+        """
         turns = {peer: turn for turn, peer in enumerate(self._truncated, 1)}
-        named = sorted(filter(None, dict.fromkeys(self._dagsync_wants.values())), key=lambda peer: turns.get(peer, 0))
-        for peer in dict.fromkeys((*named, *(each.peer_id for each in self._network.connections()))):
-            lacking = self._known_missing.get(peer, frozenset())
-            if self._speaks(peer) and any(name not in lacking for name in self._dagsync_wants):
+        announcers = sorted(
+            filter(None, dict.fromkeys(self._dagsync_wants.values())), key=lambda peer: turns.get(peer, 0)
+        )
+        connected = (connection.peer_id for connection in self._network.connections())
+        for peer in dict.fromkeys((*announcers, *connected)):
+            missing = self._known_missing.get(peer, frozenset())
+            if self._speaks_dagsync(peer) and any(cid not in missing for cid in self._dagsync_wants):
                 return peer
         return ""
 
     async def _sync(self, peer: str) -> None:
-        """One dagsync with a peer, for everything in the pool that it may have."""
-        lacking = self._known_missing.get(peer, frozenset())
-        wants = [name for name in self._dagsync_wants if name not in lacking]
-        wants = sorted(wants, key=lambda name: self._dagsync_wants[name] != peer)[:MAX_WANTS]
+        """Run one dagsync with a peer, for all wants that it may have."""
+        missing = self._known_missing.get(peer, frozenset())
+        wants = [cid for cid in self._dagsync_wants if cid not in missing]
+        wants = sorted(wants, key=lambda cid: self._dagsync_wants[cid] != peer)[:MAX_WANTS]
         self.source = peer
         self._syncing = trio.CancelScope()
         try:
@@ -221,26 +233,25 @@ class Fetcher:
             log.info("dagsync: %s", error)
         finally:
             self.source = ""
-        if self._held:
+        if self._paused:
             return
-        # What was found missing on the way is wanted now, from this peer first if its answer was cut short.
-        named = peer if peer in self._truncated else ""
-        for name in self._writer.replica.wants.difference(self._bitswap, self._refused):
-            self._dagsync_wants.setdefault(name, named)
+        # Blocks found missing on the way are wanted now, from this peer first if it truncated its answer.
+        first = peer if peer in self._truncated else ""
+        for cid in self._writer.replica.wants.difference(self._bitswap, self._refused):
+            self._dagsync_wants.setdefault(cid, first)
 
-    def _is_wanted(self, name: bytes) -> bool:
-        return name in self._dagsync_wants or self._writer.replica.is_wanted(name)
+    def _is_wanted(self, cid: bytes) -> bool:
+        return cid in self._dagsync_wants or self._writer.replica.is_wanted(cid)
 
     def _back_off(self, peer: str) -> None:
-        """Try dagsync with this peer later; one whose connection was cut is tried again when it is back."""
+        """Try dagsync with this peer later; one whose connection has ended is tried when it is back."""
         if self._network.supports(peer, PROTOCOL):
             self._backed_off[peer] = trio.current_time() + BACKOFF
 
     async def _fetch(self, peer: str, wants: list[bytes]) -> None:
-        """Merge what a peer has of these. Raises NetworkError, DecodeError."""
-        heads = sorted(self._writer.replica.heads.items(), key=lambda head: -head[1])
-        names = [name for name, _ in heads]
-        haves = await trio.to_thread.run_sync(locator, names, self._lookup, MAX_HAVES)
+        """Merge the blocks that a peer has of these and below them. Raises NetworkError, DecodeError."""
+        by_height = sorted(self._writer.replica.heads.items(), key=lambda head: -head[1])
+        haves = await trio.to_thread.run_sync(locator, [cid for cid, _ in by_height], self._lookup, MAX_HAVES)
         began = trio.current_time()
         blocks = size = 0
         async with aclosing(self._client.fetch(peer, wants, haves)) as pieces:
@@ -250,15 +261,15 @@ class Fetcher:
                 if piece.nodes:
                     await self._writer.merge_nodes(piece.nodes, peer)
                     self.arrived([node.cid for node in piece.nodes])
-                self.refuse([each.cid for each in piece.others if self._is_wanted(each.cid)])
+                self.refuse([other.cid for other in piece.others if self._is_wanted(other.cid)])
                 waited = trio.current_time() - began
                 if piece.trailer is None:
-                    if waited > PATIENCE and size < FLOOR * waited:
+                    if waited > SLOW_AFTER and size < MIN_RATE * waited:
                         raise NetworkError(f"{peer} answers a dagsync with {size / waited:.0f} bytes a second")
                 elif piece.trailer.complete:
                     self._truncated.pop(peer, None)
-                    lacking = self._known_missing.get(peer, frozenset())  # less what it spoke of meanwhile
-                    unasked = (self._dagsync_wants.keys() | self._bitswap.keys()) - lacking.union(wants)
+                    missing = self._known_missing.get(peer, frozenset())  # without those it announced meanwhile
+                    unasked = (self._dagsync_wants.keys() | self._bitswap.keys()) - missing.union(wants)
                     self._known_missing[peer] = (frozenset(self._dagsync_wants) | self._writer.replica.wants) - unasked
                 elif blocks < MIN_BLOCKS and size < MIN_BYTES:
                     raise NetworkError(f"{peer} cut its dagsync answer short after {blocks} blocks")

@@ -1,9 +1,9 @@
-"""Heads that peers announced and that are not here yet. Pure: the clock is handed in.
+"""Heads that peers announced and whose blocks are not here yet. Pure: the clock is passed in.
 
-A root stays wanted when its author goes: it may be the only one who has the block, be back in a moment, and have forgotten
-by then that it ever wrote it, as a Go betar does. But anybody can name blocks that nobody has, so each author may have so
-many roots, there are only so many in all, and one that nobody names again is given up in the end. A root that several
-authors named goes with the last of them: nobody can take away another's by naming it too.
+A pending head stays wanted after its author has disconnected: the author may be the only peer with the block, come back
+soon, and have forgotten by then that it wrote it, as a Go betar does. But anybody can announce invented heads. So there
+are limits for each author and in all, and a head that is not announced again expires. A head with several authors is
+dropped with the last of them, so that no peer can remove another's head by announcing it too.
 """
 
 from __future__ import annotations
@@ -12,87 +12,89 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-PER_AUTHOR = 512
+MAX_PER_AUTHOR = 512
+"""Maximum number of pending heads of one author."""
 MAX_AUTHORS = 8
-"""How many authors of a root are remembered."""
-MAX_ROOTS = 8192
+"""Maximum number of remembered authors of one head."""
+MAX_PENDING = 8192
+"""Maximum number of pending heads."""
 PATIENCE = 600.0
-"""Seconds from the last announcement of a root until it is given up."""
+"""Seconds from the last announcement of a head until it expires."""
 
 
 @dataclass(slots=True)
-class _Root:
+class _PendingHead:
     authors: set[str]
     first: float
     last: float
 
 
 class PendingHeads:
-    """Wanted heads with their authors. `clock` tells seconds and does not go back."""
+    """Pending heads with their authors, the least recently announced first. `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._roots: OrderedDict[bytes, _Root] = OrderedDict()
+        self._heads: OrderedDict[bytes, _PendingHead] = OrderedDict()
 
-    def __contains__(self, name: bytes) -> bool:
-        return name in self._roots
+    def __contains__(self, cid: bytes) -> bool:
+        return cid in self._heads
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._roots)
+        return iter(self._heads)
 
     def __len__(self) -> int:
-        return len(self._roots)
+        return len(self._heads)
 
     def older_than(self, age: float) -> dict[bytes, frozenset[str]]:
-        """The roots that were first announced so many seconds ago, each with its authors, the least recently named first."""
+        """The heads that were first announced at least `age` seconds ago, with their authors."""
         limit = self._clock() - age
-        return {name: frozenset(root.authors) for name, root in self._roots.items() if root.first <= limit}
+        return {cid: frozenset(head.authors) for cid, head in self._heads.items() if head.first <= limit}
 
-    def restore(self, kept: Mapping[bytes, Collection[str]]) -> None:
-        """PendingHeads of an earlier run, with all the patience there is; those announced meanwhile are more recent."""
+    def restore(self, stored: Mapping[bytes, Collection[str]]) -> None:
+        """Add heads of an earlier run, with their full time; they count as announced before all present ones."""
         now = self._clock()
-        for name, authors in reversed(list(kept.items())):
-            if name in self._roots:
-                known = self._roots[name].authors
+        for cid, authors in reversed(list(stored.items())):
+            if cid in self._heads:
+                known = self._heads[cid].authors
                 known.update(list(set(authors) - known)[: MAX_AUTHORS - len(known)])
-            elif len(self._roots) < MAX_ROOTS:
-                self._roots[name] = _Root(set(authors), now, now)
-                self._roots.move_to_end(name, last=False)
+            elif len(self._heads) < MAX_PENDING:
+                self._heads[cid] = _PendingHead(set(authors), now, now)
+                self._heads.move_to_end(cid, last=False)
 
-    def announced(self, names: Collection[bytes], author: str) -> list[bytes]:
-        """An author named these; the roots, its own oldest first, that give way to them."""
+    def announced(self, cids: Collection[bytes], author: str) -> list[bytes]:
+        """Add heads that an author announced; returns the heads dropped for them, first the author's own oldest."""
         now = self._clock()
-        for name in names:
-            root = self._roots.pop(name, None) or _Root(set(), now, now)
-            root.last = now
-            if len(root.authors) < MAX_AUTHORS:
-                root.authors.add(author)
-            self._roots[name] = root
-        theirs = [(name, root.authors) for name, root in self._roots.items() if author in root.authors]
+        for cid in cids:
+            head = self._heads.pop(cid, None) or _PendingHead(set(), now, now)
+            head.last = now
+            if len(head.authors) < MAX_AUTHORS:
+                head.authors.add(author)
+            self._heads[cid] = head
+        of_author = [(cid, head.authors) for cid, head in self._heads.items() if author in head.authors]
         dropped = []
-        for name, authors in theirs[: max(0, len(theirs) - PER_AUTHOR)]:
+        for cid, authors in of_author[: max(0, len(of_author) - MAX_PER_AUTHOR)]:
             authors.discard(author)
             if not authors:
-                dropped.append(name)
+                dropped.append(cid)
         self.arrived(dropped)
-        while len(self._roots) > MAX_ROOTS:
-            dropped.append(self._roots.popitem(last=False)[0])
+        while len(self._heads) > MAX_PENDING:
+            dropped.append(self._heads.popitem(last=False)[0])
         return dropped
 
-    def arrived(self, names: Iterable[bytes]) -> None:
-        """These are here, or not wanted any more."""
-        for name in names:
-            self._roots.pop(name, None)
+    def arrived(self, cids: Iterable[bytes]) -> None:
+        """Remove heads whose blocks are here or not wanted any more."""
+        for cid in cids:
+            self._heads.pop(cid, None)
 
     def renew(self) -> None:
-        """Nobody could be asked for these: their time begins anew."""
-        for root in self._roots.values():
-            root.last = self._clock()
+        """Start the time of all heads anew: no peer could be asked for them."""
+        for head in self._heads.values():
+            head.last = self._clock()
 
     def expired(self) -> list[bytes]:
-        """The roots to be given up now."""
+        """Remove and return the heads whose time is over."""
         limit = self._clock() - PATIENCE
         dropped = []
-        while self._roots and next(iter(self._roots.values())).last < limit:
-            dropped.append(self._roots.popitem(last=False)[0])
+        while self._heads and next(iter(self._heads.values())).last < limit:
+            dropped.append(self._heads.popitem(last=False)[0])
         return dropped

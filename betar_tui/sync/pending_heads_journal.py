@@ -1,10 +1,10 @@
-"""Announced heads across a restart.
+"""Stores pending heads, so that they survive a restart.
 
-A peer passes a broadcast on at once, before it has the blocks. Where the author restarts then and has forgotten what it
-wrote, as a Go betar does, those that the broadcast was passed on to go on asking us for a block that nobody else will
-ever speak of. If we restarted as well without remembering it, the block would be lost with a peer that holds it
-connected, and Go peers listen to nothing else while they wait. So heads that do not come soon are written down, and
-wanted again by the next run.
+A peer forwards a broadcast at once, before it has the blocks. If the author then restarts and has forgotten what it
+wrote, as a Go betar does, the peers that the broadcast was forwarded to go on asking us for a block that will never be
+announced again. If we restarted too without remembering it, the block would be lost although a connected peer has it,
+and Go peers accept nothing else while they wait. So heads that do not come soon are stored, and wanted again by the
+next run.
 """
 
 import logging
@@ -14,91 +14,94 @@ from typing import Protocol
 
 import trio
 
+from betar_tui.concurrency import Wakeup
 from betar_tui.errors import StoreError
 from betar_tui.sync.pending_heads import PendingHeads
 
 log = logging.getLogger(__name__)
 
-SETTLED = 0.5
-"""Heads that come within so many seconds are never written down, unless the peer stops meanwhile."""
-MAX_KEPT = 1024
-"""So many are written down, the last named ones."""
+WRITE_DELAY = 0.5
+"""Seconds until a pending head is stored, unless the peer stops before."""
+MAX_STORED = 1024
+"""Maximum number of stored heads, the most recently announced ones."""
 MAX_AGE = 86_400.0
-"""For so many seconds they are wanted by run after run: an invented head must go in the end, however short the runs."""
+"""Seconds until a stored head is deleted: an invented one must go in the end, however short the runs."""
 RETRY = 30.0
-"""So many seconds after writing failed it is tried again."""
+"""Seconds from a failed write to the next."""
 
 
-class RootMemory(Protocol):
-    """Where announced heads are remembered, by CID with the peers that announced them. Raises StoreError."""
+class PendingHeadsStorage(Protocol):
+    """Storage of pending heads, by CID with the peers that announced them. Raises StoreError."""
 
     def announced(self, now: float, max_age: float) -> Mapping[bytes, Collection[str]]:
-        """What is remembered, the oldest first, `now` in Unix seconds; what is older than `max_age` seconds is forgotten."""
+        """The stored heads, oldest first. `now` is Unix seconds; deletes those older than `max_age` seconds."""
 
     def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes], at: float) -> None:
-        """Remember these as of `at`, Unix seconds, or give those that are remembered their authors; forget others."""
+        """Store heads as of `at`, Unix seconds, or replace the authors of stored ones; delete those `gone`."""
 
 
 class PendingHeadsJournal:
-    """Keeps what a memory says in step with `roots`, a moment later. `clock` tells Unix seconds."""
+    """Writes `pending_heads` to a storage, with a delay. `clock` is Unix seconds."""
 
-    def __init__(self, roots: PendingHeads, memory: RootMemory, clock: Callable[[], float]) -> None:
-        self.roots = roots
-        self._memory = memory
+    def __init__(self, pending_heads: PendingHeads, storage: PendingHeadsStorage, clock: Callable[[], float]) -> None:
+        self.pending_heads = pending_heads
+        self._storage = storage
         self._clock = clock
-        self._kept: Mapping[bytes, frozenset[str]] = {}
+        self._stored: Mapping[bytes, frozenset[str]] = {}
         self._restored = False
-        self._changed = trio.Event()
+        self._changed = Wakeup()
 
-    def note(self) -> None:
-        """The roots have changed."""
+    def schedule_write(self) -> None:
+        """The pending heads have changed."""
         self._changed.set()
 
-    def arrived(self, names: Iterable[bytes]) -> None:
-        """These need not be remembered: they are here, or not wanted any more."""
-        before = len(self.roots)
-        self.roots.arrived(names)
-        if len(self.roots) != before:
-            self.note()
+    def arrived(self, cids: Iterable[bytes]) -> None:
+        """Remove heads whose blocks are here or not wanted any more."""
+        before = len(self.pending_heads)
+        self.pending_heads.arrived(cids)
+        if len(self.pending_heads) != before:
+            self.schedule_write()
 
     async def restore(self) -> tuple[bytes, ...]:
-        """What an earlier run waited for becomes wanted, once; what is wanted now of that. Raises StoreError."""
+        """Make the heads of an earlier run pending, once; returns those that still are. Raises StoreError."""
         if not self._restored:
-            kept = await trio.to_thread.run_sync(self._memory.announced, self._clock(), MAX_AGE)
-            self._kept = {name: frozenset(authors) for name, authors in kept.items()}
-            self.roots.restore(self._kept)
+            stored = await trio.to_thread.run_sync(self._storage.announced, self._clock(), MAX_AGE)
+            self._stored = {cid: frozenset(authors) for cid, authors in stored.items()}
+            self.pending_heads.restore(self._stored)
             self._restored = True
-        return tuple(name for name in self._kept if name in self.roots)
+        return tuple(cid for cid in self._stored if cid in self.pending_heads)
 
     async def run(self) -> None:
-        """Write down what changes, until cancelled."""
+        """Write changes, until cancelled."""
         while True:
             await self._changed.wait()
-            self._changed = trio.Event()
-            pause = SETTLED
+            pause = WRITE_DELAY
             while pause:
                 await trio.sleep(pause)
-                settled = len(self.roots.older_than(SETTLED)) == len(self.roots)
-                written = await self._keep(SETTLED)
-                pause = RETRY if not written else 0.0 if settled else SETTLED
+                settled = len(self.pending_heads.older_than(WRITE_DELAY)) == len(self.pending_heads)
+                written = await self._write(WRITE_DELAY)
+                pause = RETRY if not written else 0.0 if settled else WRITE_DELAY
 
     async def finish(self) -> None:
-        """Write down everything, however new, when nothing is announced any more."""
+        """Write all heads, however new, after the last announcement."""
         with trio.CancelScope(shield=True):
-            await self._keep(0)
+            await self._write(0)
 
-    async def _keep(self, age: float) -> bool:
-        """Whether the roots of this age are written down now. This is a convenience: a full disk must show where something
-        is lost, not here."""
-        roots = self.roots.older_than(age)
-        now = dict(islice(roots.items(), max(0, len(roots) - MAX_KEPT), None))
-        named = {name: authors for name, authors in now.items() if self._kept.get(name) != authors}
-        gone = self._kept.keys() - now.keys()
+    async def _write(self, age: float) -> bool:
+        """Store the heads of at least this age; whether that succeeded.
+
+        A failure is only logged: the journal is a convenience, and a full disk must stop a peer only where data is
+        lost.
+        """
+        heads = self.pending_heads.older_than(age)
+        current = dict(islice(heads.items(), max(0, len(heads) - MAX_STORED), None))
+        named = {cid: authors for cid, authors in current.items() if self._stored.get(cid) != authors}
+        gone = self._stored.keys() - current.keys()
         if named or gone:
             try:
-                await trio.to_thread.run_sync(self._memory.change_announced, named, gone, self._clock())
+                await trio.to_thread.run_sync(self._storage.change_announced, named, gone, self._clock())
             except StoreError as error:
                 log.warning("announced heads that have not come are not remembered: %s", error)
                 return False
-            self._kept = now
+            self._stored = current
         return True

@@ -1,4 +1,4 @@
-"""How a sync goes on, in numbers. Pure: the clock is handed in."""
+"""Measures the progress of a sync. Pure: the clock is passed in."""
 
 import math
 from collections import deque
@@ -7,13 +7,13 @@ from collections.abc import Callable
 from betar_tui.values import SyncProgress
 
 WINDOW = 3.0
-"""Over how many seconds a rate is taken."""
+"""Seconds over which a rate is measured."""
 STALLED = 30.0
-"""A sync of which nothing has come for so many seconds is none: anybody can name blocks that nobody has."""
+"""Seconds without a delta after which a sync is not shown any more: anybody can announce blocks that nobody has."""
 
 
 class ProgressMeter:
-    """Counts merged deltas from the first missing block to the last. `clock` tells seconds and does not go back."""
+    """Counts merged deltas from the first missing block to the last. `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -22,8 +22,10 @@ class ProgressMeter:
         self._last = -math.inf
 
     def merged(self, count: int, missing: int) -> int:
-        """So many deltas that were missing were merged, and so many blocks are known to be missing after that. Returns how
-        many there were in all where this was the end of a sync, else 0."""
+        """Note that `count` missing deltas were merged, after which `missing` blocks are known to be missing.
+
+        Returns the number of deltas of the whole sync when this was its end, else 0.
+        """
         if missing:
             if count:
                 if self._is_stalled():
@@ -31,14 +33,14 @@ class ProgressMeter:
                 self._last = self._clock()
                 self._fetched += count
                 self._recent.append((self._last, count))
-                self._forget()  # nobody may ever ask
+                self._forget()  # `now` may never be called
             return 0
         fetched, self._fetched = self._fetched, 0
         self._recent.clear()
         return fetched and fetched + count
 
     def now(self, missing: int, source: str) -> SyncProgress | None:
-        """The progress, None when nothing is missing or nothing comes."""
+        """The progress, None when nothing is missing or the sync has stalled."""
         if missing == 0 or self._is_stalled():
             return None
         self._forget()

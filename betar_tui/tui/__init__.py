@@ -1,9 +1,9 @@
-"""The terminal interface: a Textual app over one `Marketplace`.
+"""The terminal interface: a Textual app over one `Marketplace`, entered by `run.run_app`.
 
-May import `market.marketplace`, `market.index`, `market.order`, `market.filter`, `market.text` and `errors`, and nothing of
-the network, the replica or the store: the first frame is painted before any of them is loaded. The door for others is
-`run.run_app`. Only this room knows that Textual runs on asyncio inside the trio run (`bridge`).
+It imports `errors` and the pure parts of `market` (`marketplace`, `index`, `filter`, `sorting`, `text`), and
+nothing of the network, the replica or the store: the first frame is painted before any of them is loaded. Only `bridge`
+and `run` know that Textual's asyncio loop runs inside the trio run.
 """
 
-# Before textual, which takes `current_task` out of asyncio: since Python 3.12 that only works as replaced by this.
+# Before textual, which imports `current_task` from asyncio: since Python 3.12 it has to be the one replaced by this.
 import trio_asyncio  # noqa: F401

@@ -1,19 +1,19 @@
-"""What stands under the status line while it applies: a person is to decide, or to wait. Pure."""
+"""The announcements under the status line: matters that a person has to decide or to wait for. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from betar_tui.market.marketplace import Status, SyncProgress
 from betar_tui.tui import format as fmt
 
-SYNC_WORTH = 100
-"""Deltas from which a sync is announced: in a live market a few are always on their way."""
+MIN_ANNOUNCED_SYNC = 100
+"""Minimum deltas of a sync that is announced: in a live market a few are always on their way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One line: its sign, its words, fewer words where there is no room, and the action of its key and of a click."""
+    """One line: its sign, text, a shorter text for narrow terminals, and the action of its key and of a click."""
 
     sign: str
     text: str
@@ -27,23 +27,23 @@ def announcements(status: Status | None, dialect_key: str, hold_key: str) -> tup
         return ()
     lines = []
     if status.peers_unable_to_read > 0 and status.dialect_choice != "auto":
-        lines.append(_deaf(status, dialect_key))
+        lines.append(_unable_to_read(status, dialect_key))
     if status.sync_held:
-        lines.append(_held(status, hold_key))
-    elif status.sync and status.sync.fetched + status.sync.missing >= SYNC_WORTH:
-        text, short = sync_text(status.sync), sync_text(replace(status.sync, source="")).rpartition(", ")[0]
+        lines.append(_fetching_held(status, hold_key))
+    elif status.sync and status.sync.fetched + status.sync.missing >= MIN_ANNOUNCED_SYNC:
+        text, short = sync_text(status.sync), sync_text(status.sync, source=False)
         holds = f"{hold_key} holds it"
         lines.append(Announcement("↓", f"{text}. Press {hold_key} to hold it", f"{short}. {holds}", "hold_sync"))
     return tuple(lines)
 
 
-def sync_text(sync: SyncProgress) -> str:
-    """How a sync goes on: "syncing 1,200 of 5,000 (24 %), 900/s, 4s left, from 12D3…a91f"."""
+def sync_text(sync: SyncProgress, *, source: bool = True) -> str:
+    """The progress of a sync: "syncing 1,200 of 5,000 (24 %), 900/s, 4s left, from 12D3…a91f"."""
     known = sync.fetched + sync.missing
     share = f" ({100 * sync.fetched // known} %)" if known else ""
     left = f", {fmt.age(max(1.0, sync.missing / sync.rate))} left" if sync.rate > 0 and sync.missing else ""
-    source = f", from {fmt.short_id(sync.source)}" if sync.source else ", from several peers"
-    return f"syncing {sync.fetched:,} of {known:,} or more{share}, {sync.rate:,.0f}/s{left}{source}"
+    sender = f", from {fmt.short_id(sync.source) if sync.source else 'several peers'}" if source else ""
+    return f"syncing {sync.fetched:,} of {known:,} or more{share}, {sync.rate:,.0f}/s{left}{sender}"
 
 
 def other_dialect(status: Status) -> str:
@@ -51,16 +51,14 @@ def other_dialect(status: Status) -> str:
     return "documents" if status.dialect == "betar-go" else "betar-go"
 
 
-def _deaf(status: Status, key: str) -> Announcement:
-    who, other = (
-        f"{fmt.plural(status.peers_unable_to_read, 'Go peer')} cannot read your listings",
-        other_dialect(status),
-    )
-    text = f"{who}: they are written as {status.dialect}. Press {key} to write them in {other}"
-    return Announcement("!", text, f"{who} ({status.dialect}). {key} writes them in {other}", "choose_dialect")
+def _unable_to_read(status: Status, key: str) -> Announcement:
+    problem = f"{fmt.plural(status.peers_unable_to_read, 'Go peer')} cannot read your listings"
+    other = other_dialect(status)
+    text = f"{problem}: they are written as {status.dialect}. Press {key} to write them in {other}"
+    return Announcement("!", text, f"{problem} ({status.dialect}). {key} writes them in {other}", "choose_dialect")
 
 
-def _held(status: Status, key: str) -> Announcement:
+def _fetching_held(status: Status, key: str) -> Announcement:
     missing = status.sync.missing if status.sync else status.pending
     known = f", {fmt.plural(missing, 'block')} known to be missing" if missing else ""
     text = "The fetching of history is held"

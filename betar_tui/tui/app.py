@@ -1,14 +1,13 @@
-"""The app: it owns model, bridge and screens, follows the marketplace and tells the screen on top.
+"""The app: it owns model, bridge and screens, follows the marketplace, and leads from one screen to another.
 
-Workers never touch widgets: they post the messages below, which are handled here in the app's own turn.
+Workers never touch widgets: they post the messages below, which the app handles in its own task.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import events
 from textual.app import App, SystemCommand
@@ -17,29 +16,34 @@ from textual.filter import NoColor
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.widgets import Input
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Event, PeerInfo, Status
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui.bridge import Bridge
-from betar_tui.tui.keybindings import ACTIONS, SLASHES, bindings
+from betar_tui.tui.context import ScreenContext
+from betar_tui.tui.keybindings import ACTIONS, SLASHES, Action, bindings
 from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.main import MainScreen
+from betar_tui.tui.screens import registry
+from betar_tui.tui.screens.main import PANES, MainScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.settings import InterfaceSettings, Settings
 from betar_tui.tui.settings_saver import SettingsSaver
 from betar_tui.tui.themes import THEMES
+from betar_tui.tui.widgets.panetabs import PaneTabs
 from betar_tui.tui.workers import runs, start
 
 STATUS_EVERY = 5.0
-"""Seconds between two questions for status and peers when no event asks for one."""
+"""Seconds between two requests for status and peers when no event asks for one."""
 
 PREPARE_AFTER = 0.05
 """Seconds from the load until the index is prepared: a frame comes first."""
 
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds before each attempt to follow the peer again; the last one repeats."""
 
 
 class Arrived(Message):
@@ -51,7 +55,7 @@ class Arrived(Message):
 
 
 class Loaded(Message):
-    """All listings are in the index, or the first of them, or why they could not be had."""
+    """All listings are in the index, or the first of them; or they could not be loaded, for the reason `error`."""
 
     def __init__(self, error: str = "", all: bool = True) -> None:
         super().__init__()
@@ -59,7 +63,7 @@ class Loaded(Message):
 
 
 class StatusLoaded(Message):
-    """Status and peers; `peers` is None where they could not be had."""
+    """Status and peers; each is None where it could not be loaded, for the reason `error`."""
 
     def __init__(self, status: Status | None, peers: tuple[PeerInfo, ...] | None, error: str = "") -> None:
         super().__init__()
@@ -67,7 +71,7 @@ class StatusLoaded(Message):
 
 
 class Linked(Message):
-    """The stream of events runs, or was lost for a reason."""
+    """The stream of events runs, or was lost for the reason `error`."""
 
     def __init__(self, error: str = "") -> None:
         super().__init__()
@@ -84,28 +88,31 @@ class BetarApp(App[None]):
     def __init__(self, bridge: Bridge, options: TuiOptions | None = None) -> None:
         super().__init__()
         if self.no_color:
-            # Textual would show greys, and make one of what is dim.
+            # Textual would show greys, also for dim text.
             self._filters = [NoColor()]
         self.options = options or TuiOptions()
         self.bridge = bridge
         self.settings = Settings(self.options.settings)
         self.model = MarketModel(self.options.clock, self.settings)
-        self.actions = ListingActions(self, self.model, bridge, self.options, self._sync)
+        self.actions = ListingActions(self, self.model, bridge, self.open_screen, self._sync_screens)
+        self.context = ScreenContext(self.model, bridge, self.actions, self.options, self.open_screen)
         self._status_due = False
-        self._ahead: list[events.Event] | None = []
+        self._typed_ahead: list[events.Event] | None = []
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.settings.now.theme
         self._variables = self.get_css_variables()
         self.stylesheet.set_variables(self._variables)
-        self._keeper = SettingsSaver(self, self.options.keep, self._not_kept)
-        self.settings.follow(self._settings_changed)
+        self._saver = SettingsSaver(self, self.options.keep, self._not_saved)
+        self.settings.subscribe(self._settings_changed)
         if not self.options.animate:
             self.animation_level = "none"
 
     def refresh_css(self, animate: bool = True) -> None:
-        """Read the rules again if the theme gives them other values; Textual does so at every start. Without other values
-        only the screen on top is styled again."""
+        """Read the rules again if the theme gives them other values; else style only the screen on top again.
+
+        Textual reads them again at every start.
+        """
         variables = self.get_css_variables()
         if variables == self._variables:
             self.stylesheet.update(self, animate=animate)
@@ -115,7 +122,7 @@ class BetarApp(App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         """The main screen is there from the first frame."""
-        return MainScreen(self.model, self.actions, self.options, self.size.width)
+        return MainScreen(self.context, self.size.width)
 
     def on_mount(self) -> None:
         """Paint first, then ask."""
@@ -123,39 +130,38 @@ class BetarApp(App[None]):
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         for complaint in self.options.complaints:
             self.model.activity.notice("warning", complaint, self.model.clock())
-            self.actions.say(complaint, "warning")
+            self.actions.notify(complaint, "warning")
         self.call_after_refresh(self.options.framed)
         self.call_after_refresh(self.start_session)
-        self.set_timer(self.options.furnish, self._furnish)
+        self.set_timer(self.options.mount_panes_after, self._mount_panes)
         self.set_interval(1.0, self._tick)
         self.set_interval(STATUS_EVERY, self.ask_status)
 
     def on_unmount(self) -> None:
-        """What was just chosen is kept as well."""
-        self._keeper.finish()
+        """Save the settings that were changed last."""
+        self._saver.finish()
 
     # Settings
 
     def _settings_changed(self, old: InterfaceSettings, new: InterfaceSettings) -> None:
         self.theme = new.theme
-        self._keeper.take(new.difference(old))
-        self._sync(News(listings=True, status=True, activity=True))
+        self._saver.save(new.difference(old))
+        self._sync_screens(News(listings=True, status=True, activity=True))
 
     def _theme_changed(self, theme: Theme) -> None:
-        # The command palette sets it by itself. Of two changes in a row the first is told of when it is past.
+        # The command palette sets it by itself. Of two changes in a row the first may be signalled after the second.
         if theme.name == self.theme:
             self.settings.change(theme=theme.name)
 
-    def _not_kept(self, error: str) -> None:
-        self.actions.say(f"The settings hold for now, but could not be kept: {neutralise(error, 300)}", "error")
+    def _not_saved(self, error: str) -> None:
+        self.actions.notify(f"The settings hold for now, but could not be kept: {neutralise(error, 300)}", "error")
 
     async def on_event(self, event: events.Event) -> None:
-        """What is pasted may come from anywhere, and fields show what is in them as it is. What a person does before every
-        pane is there waits for that."""
-        if self._ahead is not None and isinstance(event, events.InputEvent | events.Paste):
-            self._ahead.append(event)
+        """Neutralise pasted text, since fields show it as it is; hold input back until every pane is mounted."""
+        if self._typed_ahead is not None and isinstance(event, events.InputEvent | events.Paste):
+            self._typed_ahead.append(event)
             if not isinstance(event, events.MouseMove):
-                self._furnish()
+                self._mount_panes()
             return
         if isinstance(event, events.Paste):
             event.text = neutralise_lines(event.text)
@@ -163,15 +169,15 @@ class BetarApp(App[None]):
 
     def _listed(self) -> None:
         self.options.listed()
-        self._furnish()
+        self._mount_panes()
 
-    def _furnish(self) -> None:
-        if self._ahead is not None and isinstance(main := self.screen_stack[0], MainScreen):
-            main.call_later(main.furnish)
+    def _mount_panes(self) -> None:
+        if self._typed_ahead is not None and isinstance(main := self.screen_stack[0], MainScreen):
+            main.call_later(main.mount_panes)
 
-    async def on_main_screen_furnished(self) -> None:
-        """What was typed ahead happens now, in its order."""
-        ahead, self._ahead = self._ahead or [], None
+    async def on_main_screen_panes_mounted(self) -> None:
+        """Handle the input that was held back, in its order."""
+        ahead, self._typed_ahead = self._typed_ahead or [], None
         for event in ahead:
             await self.on_event(event)
 
@@ -186,7 +192,7 @@ class BetarApp(App[None]):
         start(self, self._load, group="load")
 
     def ask_status(self) -> None:
-        """Ask for status and peers, if nobody is asking already; else once more after that."""
+        """Ask for status and peers, or once more after a request that is under way."""
         if runs(self, "status"):
             self._status_due = True
         else:
@@ -225,18 +231,17 @@ class BetarApp(App[None]):
         self.post_message(Loaded(all=all_here))
         if not all_here:
             return
-        # The rows are on the screen before what makes searching and sorting them fast is made.
+        # The rows are painted before the index is prepared for fast searching and sorting.
         await asyncio.sleep(PREPARE_AFTER)
         await _in_slices(self.model.index.prepare())
-        # What was loaded stays: looking through all of it for garbage would stop the interface now and then.
-        gc.freeze()
+        self.options.indexed()
 
     async def _ask_status(self) -> None:
         self._status_due = True
         while self._status_due:
             self._status_due = False
             self.post_message(await self._status())
-            # A burst of events asks once more at its end, not once each.
+            # One request follows a burst of events, not one per event.
             await asyncio.sleep(self.options.interval * 3)
 
     async def _status(self) -> StatusLoaded:
@@ -249,14 +254,14 @@ class BetarApp(App[None]):
         except BetarError as error:
             return StatusLoaded(status, None, str(error))
 
-    # What comes back
+    # Answers
 
     def on_linked(self, message: Linked) -> None:
-        """The stream is up: load what may have been missed. Or it is down: say so."""
+        """Load the changes that were missed, or show that the stream is down."""
         if message.error:
-            self._sync(self.model.lost(message.error))
+            self._sync_screens(self.model.link_lost(message.error))
             return
-        self._sync(self.model.found())
+        self._sync_screens(self.model.link_restored())
         self.load()
         self.ask_status()
 
@@ -265,15 +270,15 @@ class BetarApp(App[None]):
         self._take(self.model.apply(message.events))
 
     def _take(self, news: News) -> None:
-        """Show news, and ask for what they leave open: also those that waited while a load went on."""
+        """Show news, including those held back during a load, and ask for the data that they lack."""
         if news.stale:
             self.load()
         if news.ask_status:
             self.ask_status()
-        self._sync(news)
+        self._sync_screens(news)
 
     def on_loaded(self, message: Loaded) -> None:
-        """Take a load of listings."""
+        """Show the listings that were loaded."""
         if not message.error:
             self._take(self.model.loaded(message.all))
             # Twice: the rows are laid out after the first frame and drawn in the second.
@@ -281,54 +286,77 @@ class BetarApp(App[None]):
             if message.all:
                 self.call_after_refresh(self.call_after_refresh, self.options.painted)
             return
-        self.call_after_refresh(self._furnish)
+        self.call_after_refresh(self._mount_panes)
         self.call_after_refresh(self.options.painted)
         news = self.model.load_failed(message.error)
         if len(self.model.index):
-            self.actions.say(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
+            self.actions.notify(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
         self._take(news)
 
-    def on_told(self, message: StatusLoaded) -> None:
-        """Take the peer's numbers."""
+    def on_status_loaded(self, message: StatusLoaded) -> None:
+        """Show the peer's numbers."""
         if message.status is not None:
-            self._sync(self.model.told_status(message.status, message.peers, message.error))
+            self._sync_screens(self.model.status_loaded(message.status, message.peers, message.error))
         else:
-            self._sync(self.model.status_failed(message.error))
+            self._sync_screens(self.model.status_failed(message.error))
 
-    def _sync(self, news: News) -> None:
+    def on_model_screen_retry(self) -> None:
+        """Connect and load again."""
+        self.start_session()
+
+    def _sync_screens(self, news: News) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, ModelScreen):
-                screen.hear(lambda screen=screen: screen.sync(news))  # type: ignore[misc]
+                screen.deliver(lambda screen=screen: screen.sync(news))  # type: ignore[misc]
 
     def _tick(self) -> None:
         self.model.index.reconsider()
         if isinstance(self.screen, ModelScreen):
-            self.screen.hear(self.screen.tick)
+            self.screen.deliver(self.screen.tick)
 
-    # Actions
+    # Navigation
+
+    def open_screen(self, name: str, *arguments: object, then: Callable[[Any], None] | None = None) -> None:
+        """Put a screen of the registry on top; `then` is called with its result."""
+        self.push_screen(registry.create(name, self.context, *arguments), then)
+
+    def action_go_to(self, name: str) -> None:
+        """Go to a pane of the main screen or to a list screen, leaving the screens above the main one."""
+        while not isinstance(main := self.screen, MainScreen):
+            self.pop_screen()
+        if name in PANES:
+            main.focus_pane(name)
+        else:
+            self.open_screen(name)
+
+    def on_pane_tabs_chosen(self, message: PaneTabs.Chosen) -> None:
+        """Go to the pane or the screen whose name was clicked."""
+        self.action_go_to(message.name)
 
     def action_help(self) -> None:
-        """Show the help, beginning with where the person is."""
-        from betar_tui.tui.screens.help import HelpScreen  # not before it is wanted: the first frame comes before
+        """Show the help, beginning with the keys of the screen on top."""
+        if scope := getattr(self.screen, "SCOPE", "main"):
+            self.open_screen("help", scope)
 
-        if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", "main"), self.model.keys))
-
-    def on_live_screen_retry(self) -> None:
-        """Connect and load again."""
-        self.start_session()
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While a person types, keys do not lead away."""
+        return action != "go_to" or not isinstance(self.focused, Input)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The command palette: our actions by name, then Textual's own (themes)."""
-        for action in ACTIONS:
-            if action.palette and (
+        """The command palette: the own actions by name, then Textual's own commands (themes)."""
+
+        def offered(action: Action) -> bool:
+            return action.palette and (
                 action.scope == "app" or (action.scope == "main" and isinstance(screen, MainScreen))
-            ):
-                yield SystemCommand(action.label, action.help, self._runner(action.name))
-        for slash, action_name in SLASHES.items():
-            if action_name.startswith("app.") or isinstance(screen, MainScreen):
-                # Known to whoever types one; the list of what there is begins with the actions' own names.
-                runner = self._runner(action_name)
+            )
+
+        actions = {action.id: action for action in ACTIONS if offered(action)}
+        for action in actions.values():
+            yield SystemCommand(action.label, action.help, self._runner(action.name))
+        for slash, action_id in SLASHES.items():
+            if action_id in actions:
+                # Found by typing it; the list that the palette begins with has the names of the actions only.
+                runner = self._runner(actions[action_id].name)
                 yield SystemCommand(slash, "As in the betar program", runner, discover=False)
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
@@ -342,6 +370,6 @@ class BetarApp(App[None]):
 
 
 async def _in_slices(work: Iterator[None]) -> None:
-    """Do long work a slice at a time: keys and frames come between."""
+    """Do long work in slices, with keys and frames in between."""
     for _ in work:
         await asyncio.sleep(0)

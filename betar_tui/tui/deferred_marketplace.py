@@ -1,58 +1,42 @@
 """A marketplace that is still being opened, so that the first frame need not wait for it.
 
-Reading a large store takes seconds. The app is given a `DeferredMarketplace` at once; every call waits in it until
-`opened` hands over the real one. The first listings may come before, by `first_page_ready`, and are shown until all can
-be had.
+Reading a large store takes seconds. Calls to a `DeferredMarketplace` wait until `opened` hands over the real one. The first
+listings may arrive earlier, by `first_page_ready`, and are shown until then.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import trio
 
 from betar_tui.errors import BetarError
-from betar_tui.market.marketplace import (
-    DagNodeInfo,
-    DelistReceipt,
-    DeltaInfo,
-    Event,
-    Exported,
-    HeadInfo,
-    Imported,
-    ListingDetail,
-    ListingDraft,
-    ListingPage,
-    ListingPatch,
-    Marketplace,
-    Missed,
-    PeerInfo,
-    Receipt,
-    Status,
-)
+from betar_tui.market.calls import Call, ForwardedCalls
+from betar_tui.market.marketplace import Event, ListingPage, Marketplace, Missed
 
 BUFFER = 1024
-"""Events that wait here for the interface, which takes what waits at once, ten times a second."""
-LISTED_BY = 1.0
-"""Seconds in which the first listings should be on the screen; what waits for that waits no longer."""
+"""Maximum events that wait for the interface, which takes all of them ten times a second."""
+LISTED_TIMEOUT = 1.0
+"""Seconds that `first_page_ready` waits for the first listings to be on the screen."""
 
 
-class DeferredMarketplace:
-    """Stands for a `Marketplace` until it is there, and passes everything on to it."""
+class DeferredMarketplace(ForwardedCalls):
+    """Passes all calls on to a marketplace, as soon as it is opened."""
 
     def __init__(self) -> None:
-        self._there, self._readable, self._listed = trio.Event(), trio.Event(), trio.Event()
+        self._opened, self._readable, self._listed = trio.Event(), trio.Event(), trio.Event()
         self._market: Marketplace | None = None
-        self._glimpse: ListingPage | None = None
+        self._first_page: ListingPage | None = None
 
     async def first_page_ready(self, page: ListingPage) -> None:
-        """Here are the first listings; returns when they are on the screen: what comes next would only slow that down. An
-        empty page tells nothing."""
+        """Show the first listings, if there are any. Returns when they are on the screen: reading the others would slow that
+        down."""
         if page.listings:
-            self._glimpse = page
+            self._first_page = page
             self._readable.set()
-            with trio.move_on_after(LISTED_BY):
+            with trio.move_on_after(LISTED_TIMEOUT):
                 await self._listed.wait()
 
     def listed(self) -> None:
@@ -60,103 +44,45 @@ class DeferredMarketplace:
         self._listed.set()
 
     def opened(self, market: Marketplace) -> None:
-        """Here it is."""
+        """Hand over the real marketplace."""
         self._market = market
-        self._there.set()
+        self._opened.set()
         self._readable.set()
 
     async def _real(self) -> Marketplace:
-        await self._there.wait()
+        await self._opened.wait()
         assert self._market is not None
         return self._market
 
     async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
-        """See `Marketplace`. Before all can be had, the first ones, whatever was asked for: fewer than their total."""
+        """See `Marketplace`. Until all can be read, the first ones, whatever the query: fewer than their total."""
         await self._readable.wait()
-        if self._glimpse is not None and not self._there.is_set():
-            return self._glimpse
+        if self._first_page is not None and not self._opened.is_set():
+            return self._first_page
         return await (await self._real()).listings(query, sort, limit)
 
-    async def show(self, listing_id: str) -> ListingDetail:
-        """See `Marketplace`."""
-        return await (await self._real()).show(listing_id)
-
-    async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
-        """See `Marketplace`."""
-        return await (await self._real()).publish(drafts)
-
-    async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
-        """See `Marketplace`."""
-        return await (await self._real()).update(listing_id, patch)
-
-    async def delist(self, listing_id: str) -> DelistReceipt:
-        """See `Marketplace`."""
-        return await (await self._real()).delist(listing_id)
-
-    async def status(self) -> Status:
-        """See `Marketplace`."""
-        return await (await self._real()).status()
-
-    async def peers(self) -> tuple[PeerInfo, ...]:
-        """See `Marketplace`."""
-        return await (await self._real()).peers()
-
-    async def connect(self, address: str) -> PeerInfo:
-        """See `Marketplace`."""
-        return await (await self._real()).connect(address)
-
-    async def disconnect(self, peer_id: str) -> None:
-        """See `Marketplace`."""
-        await (await self._real()).disconnect(peer_id)
-
-    async def choose_dialect(self, dialect: str) -> None:
-        """See `Marketplace`."""
-        await (await self._real()).choose_dialect(dialect)
-
-    async def hold_sync(self, held: bool) -> None:
-        """See `Marketplace`."""
-        await (await self._real()).hold_sync(held)
-
-    async def heads(self) -> tuple[HeadInfo, ...]:
-        """See `Marketplace`."""
-        return await (await self._real()).heads()
-
-    async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
-        """See `Marketplace`."""
-        return await (await self._real()).dag(limit)
-
-    async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
-        """See `Marketplace`."""
-        return await (await self._real()).log(limit)
-
-    async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
-        """See `Marketplace`."""
-        return await (await self._real()).export_car(path, heads)
-
-    async def import_car(self, path: str) -> Imported:
-        """See `Marketplace`."""
-        return await (await self._real()).import_car(path)
+    async def _call(self, call: Call, *args: Any, **kwargs: Any) -> Any:
+        return await getattr(await self._real(), call.name)(*args, **kwargs)
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
-        """See `Marketplace`. A stream that begins with the first listings alone tells to load again as soon as all can be
-        had."""
+        """See `Marketplace`. After the first listings it sends a `Missed` as soon as all can be loaded."""
         await self._readable.wait()
-        if self._there.is_set():
+        if self._opened.is_set():
             async with (await self._real()).events() as stream:
                 yield stream
             return
-        lost: list[BetarError] = []
+        errors: list[BetarError] = []
         send, receive = trio.open_memory_channel[Event](BUFFER)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._pass_on, send, lost)
+            nursery.start_soon(self._pass_on, send, errors)
             yield receive
             nursery.cancel_scope.cancel()
-        if lost:
-            raise lost[0]
+        if errors:
+            raise errors[0]
 
-    async def _pass_on(self, send: trio.MemorySendChannel[Event], lost: list[BetarError]) -> None:
-        """What happens once the marketplace is there; why it ended goes to `lost`."""
+    async def _pass_on(self, send: trio.MemorySendChannel[Event], errors: list[BetarError]) -> None:
+        """Forward the events of the real marketplace; an error that ends them goes to `errors`."""
         async with send:
             try:
                 async with (await self._real()).events() as stream:
@@ -164,4 +90,4 @@ class DeferredMarketplace:
                     async for event in stream:
                         await send.send(event)
             except BetarError as error:
-                lost.append(error)
+                errors.append(error)

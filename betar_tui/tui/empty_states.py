@@ -1,4 +1,4 @@
-"""What a pane says where it has nothing to show: why, and the next key to press. Pure."""
+"""The states of panes that have nothing to show: the reason, and the next key to press. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from betar_tui.tui.widgets.pane import PaneState
 
 
 def listings(model: MarketModel, rows: int) -> PaneState | None:
-    """The market's state; None while rows can be shown."""
+    """The state of the market; None while there are rows."""
     if rows:
         return None
     keys = model.keys
@@ -22,9 +22,9 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
         return _error(model, "The listings cannot be read", error)
     if len(model.index) and len(model.index) == model.index.muted_count and not model.index.filter.terms:
         key = keys.name("filter")
-        why = f"state:muted in the filter ({key}) shows them; {keys.name('mute')} hears a seller again."
+        reason = f"state:muted in the filter ({key}) shows them; {keys.name('mute')} hears a seller again."
         return PaneState(
-            "empty", f"All {len(model.index):,} listings are from muted sellers", why, "filter", f"Filter ({key})"
+            "empty", f"All {len(model.index):,} listings are from muted sellers", reason, "filter", f"Filter ({key})"
         )
     if len(model.index):
         return PaneState(
@@ -36,52 +36,52 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
         )
     if model.connectivity in (Connectivity.STOPPED, Connectivity.FAILED):
         later = f"What you publish is stored and goes out later: press {publish}."
-        why = f"No network runs here, so nothing can arrive.\n{later}"
-        return PaneState("offline", "Offline, and nothing is stored yet", why, "publish", f"Publish ({publish})")
+        reason = f"No network runs here, so nothing can arrive.\n{later}"
+        return PaneState("offline", "Offline, and nothing is stored yet", reason, "publish", f"Publish ({publish})")
     if model.connectivity is Connectivity.ONLINE:
-        why = f"Peers are connected, but nobody lists anything yet.\nBe the first: press {publish}."
-        return PaneState("empty", "The market is empty", why, "publish", f"Publish ({publish})")
+        reason = f"Peers are connected, but nobody lists anything yet.\nBe the first: press {publish}."
+        return PaneState("empty", "The market is empty", reason, "publish", f"Publish ({publish})")
     ways = f"Press {connect} to add one by its address, or {publish} to publish your own."
-    why = f"Listings arrive as soon as a peer is found.\n{ways}"
-    return PaneState("empty", "No listings yet", why, "connect", f"Add a peer ({connect})")
+    reason = f"Listings arrive as soon as a peer is found.\n{ways}"
+    return PaneState("empty", "No listings yet", reason, "connect", f"Add a peer ({connect})")
 
 
 def peers(model: MarketModel) -> PaneState | None:
-    """The peers' state; None while there are some."""
+    """The state of the peers; None while there are some."""
     if model.peers:
         return None
     if model.peers_load is Load.LOADING:
         return PaneState("loading", "Asking for peers…")
     if model.connectivity is Connectivity.STOPPED:
-        why = neutralise(model.peers_error, 300) or "No network runs here."
-        return PaneState("offline", "Offline", why, "retry", f"Try again ({model.keys.name('retry')})")
+        reason = neutralise(model.peers_error, 300) or "No network runs here."
+        return PaneState("offline", "Offline", reason, "retry", f"Try again ({model.keys.name('retry')})")
     if model.peers_load is Load.FAILED:
         return _error(model, "The peers cannot be read", model.peers_error)
     connect = model.keys.name("connect")
-    why = f"Peers that were met before are dialled again and again.\nPress {connect} to add one."
-    return PaneState("empty", "No peer is connected", why, "connect", f"Add a peer ({connect})")
+    reason = f"Peers that were met before are dialled again and again.\nPress {connect} to add one."
+    return PaneState("empty", "No peer is connected", reason, "connect", f"Add a peer ({connect})")
 
 
 def activity(model: MarketModel, shown: int, filtered: bool) -> PaneState | None:
-    """The activity's state; None while there are lines, or a filter to be seen that leaves none."""
+    """The state of the activity; None while there are lines, or a visible filter that leaves none."""
     if shown or filtered:
         return None
     if len(model.activity):
-        why = f"{model.keys.name('mute')} on a peer or a listing hears its seller again."
-        return PaneState("empty", "All of it is from muted sellers", why)
+        reason = f"{model.keys.name('mute')} on a peer or a listing hears its seller again."
+        return PaneState("empty", "All of it is from muted sellers", reason)
     if model.link_error:
         return _error(model, "Nothing can be followed", model.link_error)
     if model.status is None:
         return PaneState("loading", "Waiting for the peer…")
     if model.connectivity is Connectivity.STOPPED:
         key = model.keys.name("publish")
-        why = f"Only your own changes show up here: press {key} to publish."
-        return PaneState("offline", "Offline", why, "publish", f"Publish ({key})")
+        reason = f"Only your own changes show up here: press {key} to publish."
+        return PaneState("offline", "Offline", reason, "publish", f"Publish ({key})")
     return PaneState("empty", "Nothing has changed yet", "Each delta appears here as it is applied.")
 
 
 def detail(model: MarketModel, listing_id: str) -> PaneState | None:
-    """The side pane's state; None while a listing is chosen."""
+    """The state of the side pane; None while a listing is chosen."""
     if listing_id:
         return None
     if model.listings_load is Load.LOADING and not model.link_error:
@@ -89,8 +89,8 @@ def detail(model: MarketModel, listing_id: str) -> PaneState | None:
     if error := (model.link_error or model.listings_error) if not len(model.index) else "":
         return _error(model, "There is no listing to show", error)
     if not len(model.index):
-        why = f"The one under the cursor is shown here. {model.keys.name('publish')} publishes one of yours."
-        return PaneState("empty", "There is no listing to show", why)
+        reason = f"The one under the cursor is shown here. {model.keys.name('publish')} publishes one of yours."
+        return PaneState("empty", "There is no listing to show", reason)
     if not model.index.count:
         return PaneState("empty", "No match", f"{model.keys.name('leave')} takes the filter away.")
     up, down = model.keys.name("up"), model.keys.name("down")
@@ -98,37 +98,37 @@ def detail(model: MarketModel, listing_id: str) -> PaneState | None:
 
 
 def replica(model: MarketModel, asked: bool, error: str) -> PaneState:
-    """The replica's state where there is no delta to show."""
+    """The state of the replica without a delta to show."""
     if error:
         return _error(model, "The deltas cannot be read", error)
     if not asked:
         return PaneState("loading", "Reading the newest deltas…")
     if model.connectivity is Connectivity.STOPPED:
-        why = "No network runs here, so nothing can arrive.\nA delta appears with the first listing of yours."
+        reason = "No network runs here, so nothing can arrive.\nA delta appears with the first listing of yours."
         return PaneState(
-            "offline", "Offline, and the replica is empty", why, "retry", f"Look again ({model.keys.name('retry')})"
+            "offline", "Offline, and the replica is empty", reason, "retry", f"Look again ({model.keys.name('retry')})"
         )
-    why = "A delta appears with the first listing, of yours or of a peer."
-    return PaneState("empty", "The replica is empty", why, "retry", f"Look again ({model.keys.name('retry')})")
+    reason = "A delta appears with the first listing, of yours or of a peer."
+    return PaneState("empty", "The replica is empty", reason, "retry", f"Look again ({model.keys.name('retry')})")
 
 
 def mine(model: MarketModel) -> PaneState:
-    """The own listings' state where there are none."""
+    """The state of the person's own listings when there are none."""
     key = model.keys.name("publish")
     if model.listings_load is Load.LOADING and not model.link_error:
         return PaneState("loading", "Reading the stored listings…")
     if error := (model.link_error or model.listings_error) if not len(model.index) else "":
         return _error(model, "Your listings cannot be read", error)
     if model.connectivity is Connectivity.STOPPED:
-        why = f"No network runs here. What you publish is stored, and goes out as soon as one does: press {key}."
-        return PaneState("offline", "Offline, and you list nothing yet", why, "publish", f"Publish ({key})")
-    why = "A listing of yours is announced to every peer, again and again, as long as you run."
-    why += f"\nPress {key} to publish one."
-    return PaneState("empty", "You list nothing yet", why, "publish", f"Publish ({key})")
+        reason = f"No network runs here. What you publish is stored, and goes out as soon as one does: press {key}."
+        return PaneState("offline", "Offline, and you list nothing yet", reason, "publish", f"Publish ({key})")
+    reason = "A listing of yours is announced to every peer, again and again, as long as you run."
+    reason += f"\nPress {key} to publish one."
+    return PaneState("empty", "You list nothing yet", reason, "publish", f"Publish ({key})")
 
 
 def log(model: MarketModel, asked: bool, error: str) -> PaneState:
-    """The log's state where there are no lines. It is a file of this machine: no network is needed to read it."""
+    """The state of the log without lines. It is a local file and can be read offline."""
     if error:
         return _error(model, "The log cannot be read", error)
     if not asked:
@@ -136,5 +136,5 @@ def log(model: MarketModel, asked: bool, error: str) -> PaneState:
     return PaneState("empty", "Nothing was logged yet", "What the peer does is written here as it happens.")
 
 
-def _error(model: MarketModel, what: str, why: str) -> PaneState:
-    return PaneState("error", what, neutralise(why, 300), "retry", f"Try again ({model.keys.name('retry')})")
+def _error(model: MarketModel, title: str, reason: str) -> PaneState:
+    return PaneState("error", title, neutralise(reason, 300), "retry", f"Try again ({model.keys.name('retry')})")

@@ -1,165 +1,111 @@
-"""The publish form without its widgets: fields, checks, and what comes out. Pure.
+"""The publish form without its widgets: checks, and the draft or patch that comes out. Pure.
 
-Values are the texts in the fields. `problems` says what is wrong, field by field; only a form without problems makes a
-draft or a patch.
+Its fields are those that `market.fields` lets a person enter. `problems` finds mistakes, field by field; only a form
+without any makes a draft or a patch.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from betar_tui.market.fields import DEFAULT_PROTOCOLS, ENTERED, IN_METADATA, Field, InvalidValue, Kind
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Status
 from betar_tui.market.text import neutralise, neutralise_lines
+from betar_tui.multiaddrs import without_loopback
 
-NAME_LIMIT = 128
-DESCRIPTION_LIMIT = 32_000
-DEFAULT_PROTOCOLS = ("/betar/marketplace/1.0.0", "/x402/libp2p/1.0.0")
+FormValues = dict[str, str]
+"""The texts of the form's fields by name. Several values stand on lines of their own; metadata as `key = value`."""
 
+FIELD_NAMES = tuple(field.name for field in ENTERED)
 
-@dataclass(frozen=True, slots=True)
-class FormValues:
-    """The texts of the form's fields. Several values stand on lines of their own; metadata as `key = value`."""
-
-    name: str = ""
-    price: str = ""
-    description: str = ""
-    metadata: str = ""
-    addrs: str = ""
-    protocols: str = ""
-    token_id: str = ""
-
-
-FIELD_NAMES = tuple(field.name for field in fields(FormValues))
-
-
-@dataclass(frozen=True, slots=True)
-class FieldSpec:
-    """How a field is shown: its label, whether it has several lines, and what to write in it."""
-
-    name: str
-    label: str
-    hint: str
-    lines: int = 1
-
-
-FIELD_SPECS: tuple[FieldSpec, ...] = (
-    FieldSpec("name", "Name", "short and unique among yours, such as swift-ocr-12"),
-    FieldSpec("price", "Price", "a number, 0 or more, such as 0.02"),
-    FieldSpec("description", "Description", "what it does; Markdown is shown", 4),
-    FieldSpec("metadata", "Metadata", "key = value, one a line", 3),
-    FieldSpec("addrs", "Addresses", "multiaddrs, one a line", 3),
-    FieldSpec("protocols", "Protocols", "such as /x402/libp2p/1.0.0, one a line", 2),
-    FieldSpec("token_id", "Token id", "optional"),
-)
+_OWN_FIELDS = frozenset(field.name for field in IN_METADATA)
 
 
 def blank(status: Status | None) -> FormValues:
     """A new form, with this peer's addresses and the usual protocols filled in."""
-    addrs = "\n".join(_public(status.addrs)) if status else ""
-    return FormValues(addrs=addrs, protocols="\n".join(DEFAULT_PROTOCOLS))
+    addrs = without_loopback(status.addrs) if status else ()
+    prefilled = {"addrs": "\n".join(addrs), "protocols": "\n".join(DEFAULT_PROTOCOLS)}
+    return {**dict.fromkeys(FIELD_NAMES, ""), **prefilled}
 
 
 def of_listing(listing: Listing) -> FormValues:
     """The form of an own listing that is to be changed."""
-    extra = dict(listing.metadata) if isinstance(listing.metadata, Mapping) else {}
-    extra.pop("description", None)
-    # Others may have written into a listing of ours. A field that is left alone is not in the patch and stays as it is.
-    return FormValues(
-        name=neutralise(listing.name),
-        price=f"{listing.price:.12g}",
-        description=neutralise_lines(listing.description),
-        metadata="\n".join(neutralise(f"{key} = {value}") for key, value in extra.items() if isinstance(value, str)),
-        addrs="\n".join(map(neutralise, listing.addrs)),
-        protocols="\n".join(map(neutralise, listing.protocols)),
-        token_id=neutralise(listing.token_id or ""),
-    )
+    return {field.name: _shown(field, getattr(listing, field.name)) for field in ENTERED}
 
 
 def problems(values: FormValues) -> dict[str, str]:
-    """What is wrong, by field; empty when the form may be sent."""
-    checks = {
-        "name": _check_name,
-        "price": _check_price,
-        "description": _check_description,
-        "metadata": _check_metadata,
-        "addrs": _check_addrs,
-        "protocols": _check_protocols,
-        "token_id": _check_token,
-    }
-    texts = asdict(values)
-    found = {name: check(texts[name]) for name, check in checks.items()}
+    """The problem of each field that has one; empty when the form may be sent."""
+    found = {field.name: _problem(field, values.get(field.name, "")) for field in ENTERED}
     return {name: problem for name, problem in found.items() if problem}
 
 
 def draft(values: FormValues, prefilled: FormValues) -> ListingDraft:
     """The listing to publish. Addresses and protocols left as prefilled are left to the peer to fill in."""
-    return ListingDraft(
-        name=values.name.strip(),
-        price=float(values.price),
-        description=values.description.strip(),
-        metadata=_pairs(values.metadata),
-        addrs=() if values.addrs == prefilled.addrs else _lines(values.addrs),
-        protocols=() if values.protocols == prefilled.protocols else _lines(values.protocols),
-        token_id=values.token_id.strip() or None,
-    )
+    entered = [field for field in ENTERED if values.get(field.name, "") != prefilled.get(field.name, "")]
+    return ListingDraft(**{field.name: _parsed(field, values) for field in entered})
 
 
 def patch(values: FormValues, before: FormValues) -> ListingPatch | None:
-    """What the edit changes, or None if it changes nothing."""
-    result = ListingPatch()
-    if values.name.strip() != before.name:
-        result = replace(result, name=values.name.strip())
-    if float(values.price) != float(before.price):
-        result = replace(result, price=float(values.price))
-    if values.description.strip() != before.description.strip():
-        result = replace(result, description=values.description.strip())
-    old, new = _pairs(before.metadata), _pairs(values.metadata)
-    if changed := {key: value for key, value in new.items() if old.get(key) != value}:
-        result = replace(result, metadata=changed)
-    if _lines(values.addrs) != _lines(before.addrs):
-        result = replace(result, addrs=_lines(values.addrs))
-    if _lines(values.protocols) != _lines(before.protocols):
-        result = replace(result, protocols=_lines(values.protocols))
-    if values.token_id.strip() != before.token_id:
-        result = replace(result, token_id=values.token_id.strip())
-    return None if result == ListingPatch() else result
+    """The change that the edit makes, or None if it changes nothing."""
+    changes: dict[str, Any] = {}
+    for field in ENTERED:
+        old, new = _parsed(field, before), _parsed(field, values)
+        if field.kind is Kind.OBJECT:
+            # A patch merges metadata: only the keys that differ go into it.
+            changed = {key: value for key, value in new.items() if old.get(key) != value}
+            new = changed or old
+        if new != old:
+            changes[field.name] = new
+    return ListingPatch(**changes) if changes else None
 
 
 def removed_keys(values: FormValues, before: FormValues) -> list[str]:
     """Metadata keys that the edit took out; a patch merges, so they cannot be removed."""
-    return [key for key in _pairs(before.metadata) if key not in _pairs(values.metadata)]
+    kept = _pairs(values.get("metadata", ""))
+    return [key for key in _pairs(before.get("metadata", "")) if key not in kept]
 
 
-def _check_name(text: str) -> str:
-    name = text.strip()
-    if not name:
-        return "a listing needs a name"
-    if len(name) > NAME_LIMIT:
-        return f"{len(name)} letters: {NAME_LIMIT} are allowed"
-    if "/" in name:
-        return "without “/”: it separates seller and name in the id"
-    return "" if neutralise(name) == name else "without control or invisible characters"
+def _shown(field: Field, value: Any) -> str:
+    """The text in a field. Others may have written into an own listing: a field that is left alone is not in the patch
+    and stays as it is."""
+    if field.kind is Kind.NUMBER:
+        return f"{value:.12g}"
+    if field.kind is Kind.TEXTS:
+        return "\n".join(map(neutralise, value))
+    if field.kind is Kind.OBJECT:
+        pairs = value.items() if isinstance(value, Mapping) else ()
+        texts = [f"{key} = {each}" for key, each in pairs if isinstance(each, str) and key not in _OWN_FIELDS]
+        return "\n".join(map(neutralise, texts))
+    return (neutralise_lines if field.lines > 1 else neutralise)(value or "")
 
 
-def _check_price(text: str) -> str:
+def _problem(field: Field, text: str) -> str:
+    if problem := _TYPED.get(field.kind, _as_typed)(text):
+        return problem
+    value = _PARSERS[field.kind](text)
+    try:
+        field.validate(value)
+    except InvalidValue as error:
+        return error.hint
+    return field.objection(value)
+
+
+def _as_typed(text: str) -> str:
+    return ""
+
+
+def _number_problem(text: str) -> str:
     if not text.strip():
         return "a listing needs a price; 0 is free"
     try:
-        number = float(text)
+        float(text)
     except ValueError:
         return f"{text.strip()[:20]!r} is not a number: write it like 0.05"
-    if not math.isfinite(number):
-        return "the price must be finite"
-    return "the price cannot be negative" if number < 0 else ""
+    return ""
 
 
-def _check_description(text: str) -> str:
-    return f"{len(text):,} letters: {DESCRIPTION_LIMIT:,} are allowed" if len(text) > DESCRIPTION_LIMIT else ""
-
-
-def _check_metadata(text: str) -> str:
+def _pairs_problem(text: str) -> str:
     seen: set[str] = set()
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -168,30 +114,16 @@ def _check_metadata(text: str) -> str:
         key = key.strip()
         if not equals or not key:
             return f"line {number}: write key = value"
-        if key == "description":
-            return f"line {number}: the description has its own field"
+        if key in _OWN_FIELDS:
+            return f"line {number}: the {key} has its own field"
         if key in seen:
             return f"line {number}: {key} is there twice"
         seen.add(key)
     return ""
 
 
-def _check_addrs(text: str) -> str:
-    for line in _lines(text):
-        if not line.startswith("/") or len(line.split("/")) < 3 or " " in line:
-            return f"{line[:40]!r} is not a multiaddr: /ip4/203.0.113.7/tcp/4001"
-    return ""
-
-
-def _check_protocols(text: str) -> str:
-    for line in _lines(text):
-        if not line.startswith("/") or " " in line:
-            return f"{line[:40]!r} is not a protocol: /x402/libp2p/1.0.0"
-    return ""
-
-
-def _check_token(text: str) -> str:
-    return "one word, without spaces" if len(text.split()) > 1 else ""
+def _parsed(field: Field, values: FormValues) -> Any:
+    return _PARSERS[field.kind](values.get(field.name, ""))
 
 
 def _lines(text: str) -> tuple[str, ...]:
@@ -203,6 +135,12 @@ def _pairs(text: str) -> dict[str, object]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _public(addrs: tuple[str, ...]) -> tuple[str, ...]:
-    away = tuple(addr for addr in addrs if not addr.startswith(("/ip4/127.", "/ip6/::1/")))
-    return away or addrs
+_PARSERS: Mapping[Kind, Callable[[str], Any]] = {
+    Kind.TEXT: str.strip,
+    Kind.NUMBER: float,
+    Kind.TEXTS: _lines,
+    Kind.OBJECT: _pairs,
+}
+
+_TYPED: Mapping[Kind, Callable[[str], str]] = {Kind.NUMBER: _number_problem, Kind.OBJECT: _pairs_problem}
+"""The problem of a text that cannot be parsed, or ""."""

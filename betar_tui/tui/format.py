@@ -10,7 +10,7 @@ SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def short_id(peer_id: str, own: str = "") -> str:
-    """A peer id in nine letters, or "you"."""
+    """A peer id in nine characters, or "you"."""
     if own and peer_id == own:
         return "you"
     safe = neutralise(peer_id, 120)
@@ -18,7 +18,7 @@ def short_id(peer_id: str, own: str = "") -> str:
 
 
 def short_cid(cid: str) -> str:
-    """A CID in twelve letters: its end tells CIDs apart."""
+    """A CID in twelve characters, most of them from its end, where CIDs differ."""
     safe = neutralise(cid, 120)
     return safe if len(safe) <= 12 else f"{safe[:4]}…{safe[-7:]}"
 
@@ -33,7 +33,7 @@ def price(value: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long ago, in four letters at most: now, 4s, 12m, 3h, 8d, 2y."""
+    """An age in at most four characters: now, 4s, 12m, 3h, 8d, 2y."""
     if seconds < 1:
         return "now"
     for unit, size in (("s", 60), ("m", 60), ("h", 24), ("d", 365)):
@@ -44,17 +44,17 @@ def age(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """The same as words: "just now", "4s ago"."""
+    """An age in words: "just now", "4s ago"."""
     return "just now" if seconds < 1 else f"{age(seconds)} ago"
 
 
 def clock(at: float) -> str:
-    """The time of day."""
+    """The local time of day."""
     return time.strftime("%H:%M:%S", time.localtime(at))
 
 
 def size(count: int) -> str:
-    """Bytes in three digits."""
+    """A number of bytes in three digits."""
     amount = float(count)
     for unit in ("B", "KB", "MB"):
         if amount < 1000:
@@ -64,7 +64,7 @@ def size(count: int) -> str:
 
 
 def took(seconds: float) -> str:
-    """How long something took: 0.4 ms, 12 ms, 1.2 s."""
+    """A duration: 0.4 ms, 12 ms, 1.2 s."""
     ms = seconds * 1000
     if ms >= 1000:
         return f"{seconds:.1f} s"
@@ -77,7 +77,7 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def spark(values: list[int]) -> str:
-    """A sparkline; nothing happening is drawn as a flat line of the lowest block."""
+    """A sparkline; without any value above 0 it is a line of the lowest block."""
     top = max(values, default=0)
     if top == 0:
         return SPARKS[0] * len(values)

@@ -1,7 +1,7 @@
-"""The Merkle-DAG as lines of text, heads at the top: one delta a line, its branches in lanes beside it. Pure.
+"""The Merkle-DAG as lines of text, heads at the top: one line for each delta, with its branches in lanes. Pure.
 
-A lane holds the CID that is expected next in it. A delta takes the leftmost lane that waits for it, the others that do
-end there (╯); its first link goes on in its own lane, each further one opens a lane (╮).
+A lane has the CID that is expected next in it. A delta is drawn in the leftmost lane that expects it; the other such
+lanes end there (╯). Its first link continues in its own lane, each further link opens a lane (╮).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from betar_tui.market.marketplace import DagNodeInfo
 
 MAX_LANES = 16
-"""More branches than this are not drawn side by side; "…" stands for them."""
+"""Maximum lanes drawn; "…" stands for the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class GraphLine:
-    """One delta and the lanes before it. A head is a delta that no other links to."""
+    """One delta and the lanes before it. A head is a delta without a link to it."""
 
     node: DagNodeInfo
     lanes: str
@@ -25,7 +25,7 @@ class GraphLine:
 
 
 def draw(nodes: Sequence[DagNodeInfo]) -> list[GraphLine]:
-    """The lines; `nodes` come by falling height, each before what it links to."""
+    """The lines of the graph; `nodes` are in descending height, so each comes before the nodes that it links to."""
     lanes: list[str] = []
     lines = []
     for node in nodes:
@@ -46,7 +46,7 @@ def draw(nodes: Sequence[DagNodeInfo]) -> list[GraphLine]:
 
 
 def _free(lanes: list[str], taken: set[int] | None = None) -> int:
-    """A lane that nothing waits in; a new one where there is none."""
+    """The index of a free lane, new if all are in use."""
     for at, cid in enumerate(lanes):
         if not cid and at not in (taken or ()):
             return at

@@ -1,50 +1,45 @@
-"""What changed from one version of a listing to the next. Pure; values come from the network."""
+"""The changes from one version of a listing to the next. Pure; values come from the network."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
+from betar_tui.market.fields import STAMPS
 from betar_tui.market.marketplace import Version
 from betar_tui.market.text import neutralise
 
-# Changed by every version by nature, so it says nothing.
-_SILENT = frozenset(("timestamp", "signature"))
-
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One version and the lines that tell it from the one before: "+ field: value", "- field", "~ field: a → b"."""
+class VersionChange:
+    """One version and its differences from the one before: "+ field: value", "- field: value", "~ field: a → b"."""
 
     cid: str
     height: int
-    what: str
+    summary: str
     lines: tuple[str, ...] = ()
 
 
-def steps(history: Sequence[Version]) -> tuple[Step, ...]:
-    """The versions, newest first as given, each compared with the older one after it."""
-    result = []
-    for position, version in enumerate(history):
-        older = history[position + 1] if position + 1 < len(history) else None
-        result.append(_step(version, older))
-    return tuple(result)
+def version_changes(history: Sequence[Version]) -> tuple[VersionChange, ...]:
+    """The change of each version, newest first, from the older one that follows in `history`."""
+    return tuple(_change(version, older) for version, older in zip_longest(history, history[1:]))
 
 
-def _step(version: Version, older: Version | None) -> Step:
+def _change(version: Version, older: Version | None) -> VersionChange:
     if version.value is None:
-        return Step(version.cid, version.height, "removed")
+        return VersionChange(version.cid, version.height, "removed")
     new = _fields(version.value)
     if new is None:
-        return Step(version.cid, version.height, "unreadable")
+        return VersionChange(version.cid, version.height, "unreadable")
     old = _fields(older.value) if older is not None and older.value is not None else None
     if older is None or older.value is None:
-        return Step(version.cid, version.height, "published" if older is None else "listed again")
+        return VersionChange(version.cid, version.height, "published" if older is None else "listed again")
     if old is None:
-        return Step(version.cid, version.height, "replaced an unreadable value")
+        return VersionChange(version.cid, version.height, "replaced an unreadable value")
     lines = tuple(_differences(old, new))
-    return Step(version.cid, version.height, "changed" if lines else "refreshed", lines)
+    return VersionChange(version.cid, version.height, "changed" if lines else "refreshed", lines)
 
 
 def _fields(value: str) -> Mapping[str, object] | None:
@@ -56,9 +51,9 @@ def _fields(value: str) -> Mapping[str, object] | None:
         return None
     flat: dict[str, object] = {}
     for key, item in parsed.items():
-        if isinstance(item, dict) and key not in _SILENT:
-            flat.update({f"{key}.{inner}": inner_item for inner, inner_item in item.items()})
-        elif key not in _SILENT:
+        if isinstance(item, dict) and key not in STAMPS:
+            flat.update({f"{key}.{inner}": inner_value for inner, inner_value in item.items()})
+        elif key not in STAMPS:
             flat[key] = item
     return flat
 

@@ -1,144 +1,148 @@
 """Everything a person can do, in one table; bindings, footer, help and command palette follow from it.
 
-A key is bound where its scope says: "app" everywhere, "main" in the main screen, "table", "log" and "peers" while that
-list has the focus, "detail", "view", "form", "peer", "place" and "mine" there, "beside" on each of these screens but the
-form. The order in the table is the order in footer and help.
-The keys here are the ones without settings; `keymap` knows which are in force.
+The scope of an action says where its keys work: "app" everywhere, "main" in the main screen, "navigation" in each
+screen that covers it but the form, "list_screen" in those that are a list, "table", "log", "peers", "list_lines" and
+"lines" while that list has the focus, "view" in the page of a listing, the others in the screen of that name. The order
+of the table is the order of footer and help. These are the keys without settings; `keymap` knows those in force.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from textual.binding import Binding
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do. `name` is the Textual action; the first of `keys` (separated by commas) is the one shown.
-    `identity` is its id in the settings where its name would not do."""
+    """One thing to do.
+
+    `name` is the Textual action; `keys` are separated by commas, the first one is shown. `footer` and `palette` say
+    whether it is shown there. `also` names further scopes with the same keys, where it is not in the footer and the
+    help shows `short_help`, if there is one. `identity` is its id in the settings if that is not made of the name.
+    """
 
     name: str
     keys: str
     label: str
     help: str
     scope: str
+    _: KW_ONLY
     footer: bool = False
-    shown_key: str = ""
     palette: bool = False
+    also: tuple[str, ...] = ()
+    short_help: str = ""
     identity: str = ""
 
     @property
     def id(self) -> str:
-        """What the settings call it: publish, copy_id. Actions of one id have the same keys wherever they are."""
+        """The name in the settings: publish, copy_id. Actions with the same id have the same keys in every scope."""
         return self.identity or re.sub(r"\W+", "_", self.name.removeprefix("app.")).strip("_")
 
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """All scopes in which its keys work."""
+        return (self.scope, *self.also)
 
+    def help_in(self, scope: str) -> str:
+        """What it does, for the help on one scope."""
+        return self.short_help or self.help if scope in self.also else self.help
+
+
+OVER_MAIN = ("detail", "peer", "list_screen")
+"""The scopes of the screens that cover the main one, without the form."""
+
+
+def _go_to(
+    name: str, keys: str, label: str, help: str, identity: str, *, footer: bool = False, short_help: str = ""
+) -> Action:
+    """The way to a pane of the main screen or to a list screen, from each of them."""
+    return Action(
+        f"app.go_to('{name}')",
+        keys,
+        label,
+        help,
+        "main",
+        footer=footer,
+        palette=True,
+        also=("navigation",),
+        short_help=short_help,
+        identity=identity,
+    )
+
+
+# fmt: off
 ACTIONS: tuple[Action, ...] = (
-    Action("app.help", "question_mark,f1", "Help", "This help", "app", True, "?", True),
-    Action(
-        "filter",
-        "slash",
-        "Filter",
-        "Type a filter, for the activity where that has the focus; Enter goes back",
-        "main",
-        True,
-        "/",
-        True,
-    ),
-    Action("open", "enter", "Open", "Show the listing with its history", "table", True, "⏎"),
-    Action("open", "enter", "Open", "Go to the listing of this line", "log", True, "⏎"),
-    Action("open", "enter", "Open", "Everything that is known of this peer", "peers", True, "⏎"),
-    Action("peer_listings", "f", "Its listings", "Filter the market by this peer", "peers", True),
-    Action("disconnect", "x", "Disconnect", "Close the connections to this peer; asks once", "peers", True),
-    Action("publish", "n", "Publish", "Publish a listing of yours", "main", True, "", True),
-    Action("edit", "e", "Edit", "Change this listing, if it is yours", "main", True, "", True),
-    Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "main", True, "", True),
-    Action("connect", "a", "Add peer", "Connect to a peer by its multiaddr", "main", False, "", True),
-    Action("next_pane", "tab", "Pane", "Next pane", "main", True, "Tab"),
-    Action("previous_pane", "shift+tab", "Previous pane", "Previous pane", "main"),
-    Action("pane('listings')", "1", "Market", "The market", "main", False, "", True),
-    Action("pane('peers')", "2", "Peers", "The peers", "main", False, "", True),
-    Action("pane('activity')", "3", "Activity", "The activity", "main", False, "", True),
-    Action("place('replica')", "4", "Replica", "The replica: heads, sync and the Merkle-DAG", "main", True, "", True),
-    Action("place('mine')", "5", "Mine", "Your own listings and what became of each", "main", True, "", True),
-    Action("place('log')", "6", "Log", "What the peer logged", "main", True, "", True),
-    Action("show_new", "f5", "Show new", "Take in new rows and order the table now", "main", False, "F5", True),
-    Action("sort", "s", "Sort", "Sort by the next column, or by a click on a header", "main", False, "", True),
-    Action("reverse", "S,R", "Reverse", "Turn the order around", "main", False, "", True),
-    Action(
-        "zoom", "z", "Zoom", "This pane alone, or all of them again (where there are several)", "main", False, "", True
-    ),
-    Action(
-        "mute",
-        "m",
-        "Mute",
-        "Mute this seller or peer, or hear it again; state:muted shows its listings",
-        "main",
-        palette=True,
-    ),
-    Action("hold_sync", "h", "Hold sync", "Hold the fetching of history, or go on", "main", False, "", True),
-    Action(
-        "choose_dialect", "D", "Dialect", "Write your listings in the other dialect; asks once", "main", palette=True
-    ),
-    Action("pause", "p", "Pause", "Hold the activity still, or let it go on", "main", False, "", True),
-    Action(
-        "copy_menu", "y", "Copy", "Copy the id, CID, JSON or address of what is chosen: i c j m", "main", palette=True
-    ),
-    Action(
-        "copy('c')",
-        "c",
-        "Copy CID",
-        "Copy the CID of the block that carries the listing",
-        "main",
-        palette=True,
-        identity="copy_cid",
-    ),
-    Action("retry", "r", "Retry", "Load again", "main", False, "", True),
+    Action("app.help", "question_mark,f1", "Help", "This help", "app", footer=True, palette=True),
+    Action("filter", "slash", "Filter", "Type a filter, for the activity where that has the focus; Enter goes back",
+           "main", footer=True, palette=True),
+    Action("open", "enter", "Open", "Show the listing with its history", "table", footer=True),
+    Action("open", "enter", "Open", "Go to the listing of this line", "log", footer=True),
+    Action("open", "enter", "Open", "Everything that is known of this peer", "peers", footer=True),
+    Action("peer_listings", "f", "Its listings", "Filter the market by this peer", "peers", footer=True),
+    Action("disconnect", "x", "Disconnect", "Close the connections to this peer; asks once", "peers", footer=True),
+    Action("publish", "n", "Publish", "Publish a listing of yours", "main", footer=True, palette=True),
+    Action("edit", "e", "Edit", "Change this listing, if it is yours", "main", footer=True, palette=True),
+    Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "main",
+           footer=True, palette=True),
+    Action("connect", "a", "Add peer", "Connect to a peer by its multiaddr", "main", palette=True),
+    Action("next_pane", "tab", "Pane", "Next pane", "main", footer=True),
+    Action("next_pane(-1)", "shift+tab", "Previous pane", "Previous pane", "main", identity="previous_pane"),
+    _go_to("listings", "1", "Market", "The market", "pane_listings"),
+    _go_to("peers", "2", "Peers", "The peers", "pane_peers"),
+    _go_to("activity", "3", "Activity", "The activity", "pane_activity"),
+    _go_to("replica", "4", "Replica", "The replica: heads, sync and the Merkle-DAG", "place_replica",
+           footer=True, short_help="The replica"),
+    _go_to("mine", "5", "Mine", "Your own listings and what became of each", "place_mine",
+           footer=True, short_help="Your own listings"),
+    _go_to("log", "6", "Log", "What the peer logged", "place_log", footer=True),
+    Action("show_new", "f5", "Show new", "Take in new rows and order the table now", "main", palette=True),
+    Action("sort", "s", "Sort", "Sort by the next column, or by a click on a header", "main", palette=True),
+    Action("reverse", "S,R", "Reverse", "Turn the order around", "main", palette=True),
+    Action("zoom", "z", "Zoom", "This pane alone, or all of them again (where there are several)", "main",
+           palette=True),
+    Action("mute", "m", "Mute", "Mute this seller or peer, or hear it again; state:muted shows its listings", "main",
+           palette=True),
+    Action("hold_sync", "h", "Hold sync", "Hold the fetching of history, or go on", "main",
+           palette=True, also=OVER_MAIN),
+    Action("choose_dialect", "D", "Dialect", "Write your listings in the other dialect; asks once", "main",
+           palette=True, also=OVER_MAIN),
+    Action("pause", "p", "Pause", "Hold the activity still, or let it go on", "main", palette=True),
+    Action("copy_menu", "y", "Copy", "Copy the id, CID, JSON or address of what is chosen: i c j m", "main",
+           palette=True),
+    Action("copy('c')", "c", "Copy CID", "Copy the CID of the block that carries the listing", "main",
+           palette=True, identity="copy_cid"),
+    Action("retry", "r", "Retry", "Load again", "main", palette=True),
     Action("columns(-1)", "left", "Columns left", "Columns further left", "table", identity="columns_left"),
     Action("columns(1)", "right", "Columns right", "Columns further right", "table", identity="columns_right"),
-    Action(
-        "place('settings')", "comma", "Settings", "Theme, columns, density, keys", "main", True, "", True, "settings"
-    ),
+    _go_to("settings", "comma", "Settings", "Theme, columns, density, keys", "settings", footer=True),
     Action("leave", "escape", "Back", "Leave the zoom or the filter, or take the filter away", "main"),
-    Action("pane('listings')", "1", "Market", "The market", "beside"),
-    Action("pane('peers')", "2", "Peers", "The peers", "beside"),
-    Action("pane('activity')", "3", "Activity", "The activity", "beside"),
-    Action("place('replica')", "4", "Replica", "The replica", "beside"),
-    Action("place('mine')", "5", "Mine", "Your own listings", "beside"),
-    Action("place('log')", "6", "Log", "What the peer logged", "beside"),
-    Action("place('settings')", "comma", "Settings", "Theme, columns, density, keys", "beside", identity="settings"),
-    Action("back", "escape,q", "Back", "Back to the table", "detail", True, "Esc"),
-    Action("edit", "e", "Edit", "Change this listing, if it is yours", "detail", True),
-    Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "detail", True),
-    Action("copy_menu", "y", "Copy", "Copy its id, CID, JSON or address: i c j m", "detail", True),
+    Action("back", "escape,q", "Back", "Back to the table", "detail", footer=True),
+    Action("edit", "e", "Edit", "Change this listing, if it is yours", "detail", footer=True),
+    Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "detail", footer=True),
+    Action("copy_menu", "y", "Copy", "Copy its id, CID, JSON or address: i c j m", "detail", footer=True),
     Action("copy('c')", "c", "Copy CID", "Copy the CID of the block that carries it", "detail", identity="copy_cid"),
-    Action("mute", "m", "Mute", "Mute its seller, or hear it again", "detail", True),
-    Action("hold_sync", "h", "Hold sync", "Hold the fetching of history, or go on", "detail"),
-    Action("choose_dialect", "D", "Dialect", "Write your listings in the other dialect; asks once", "detail"),
-    Action("raw", "j", "JSON", "The value as it is stored, or as a page again", "view", True),
-    Action("back", "escape,q", "Back", "Back to the peers", "peer", True, "Esc"),
-    Action("listings", "f", "Its listings", "Filter the market by this peer", "peer", True, identity="peer_listings"),
-    Action("mute", "m", "Mute", "Mute its listings, or hear it again", "peer", True),
-    Action("disconnect", "x", "Disconnect", "Close the connections to it; asks once", "peer", True),
-    Action("copy_menu", "y", "Copy", "Copy its id, its address, or our own: i a o", "peer", True),
-    Action("hold_sync", "h", "Hold sync", "Hold the fetching of history, or go on", "peer"),
-    Action("choose_dialect", "D", "Dialect", "Write your listings in the other dialect; asks once", "peer"),
-    Action("open", "enter", "Open", "Look closer at this line", "placelines", True, "⏎"),
-    Action("back", "escape,q", "Back", "Back to the market", "place", True, "Esc"),
-    Action("retry", "r", "Retry", "Ask again", "place"),
-    Action("hold_sync", "h", "Hold sync", "Hold the fetching of history, or go on", "place"),
-    Action("choose_dialect", "D", "Dialect", "Write your listings in the other dialect; asks once", "place"),
-    Action("choose", "enter,space", "Choose", "Choose what this line names", "settings", True, "⏎"),
-    Action("publish", "n", "Publish", "Publish a listing", "mine", True),
-    Action("edit", "e", "Edit", "Change this listing", "mine", True),
-    Action("delist", "d", "Delist", "Remove this listing; asks once", "mine", True),
-    Action("renew", "u", "Renew", "Publish this listing once more, as it is", "mine", True),
-    Action("submit", "f2", "Send", "Check and send the form", "form", True, "F2"),
-    Action("leave", "escape", "Back", "Leave; the draft is kept", "form", True, "Esc"),
+    Action("mute", "m", "Mute", "Mute its seller, or hear it again", "detail", footer=True),
+    Action("raw", "j", "JSON", "The value as it is stored, or as a page again", "view", footer=True),
+    Action("back", "escape,q", "Back", "Back to the peers", "peer", footer=True),
+    Action("listings", "f", "Its listings", "Filter the market by this peer", "peer",
+           footer=True, identity="peer_listings"),
+    Action("mute", "m", "Mute", "Mute its listings, or hear it again", "peer", footer=True),
+    Action("disconnect", "x", "Disconnect", "Close the connections to it; asks once", "peer", footer=True),
+    Action("copy_menu", "y", "Copy", "Copy its id, its address, or our own: i a o", "peer", footer=True),
+    Action("open", "enter", "Open", "Look closer at this line", "list_lines", footer=True),
+    Action("back", "escape,q", "Back", "Back to the market", "list_screen", footer=True),
+    Action("retry", "r", "Retry", "Ask again", "list_screen"),
+    Action("choose", "enter,space", "Choose", "Choose what this line names", "settings", footer=True),
+    Action("publish", "n", "Publish", "Publish a listing", "mine", footer=True),
+    Action("edit", "e", "Edit", "Change this listing", "mine", footer=True),
+    Action("delist", "d", "Delist", "Remove this listing; asks once", "mine", footer=True),
+    Action("renew", "u", "Renew", "Publish this listing once more, as it is", "mine", footer=True),
+    Action("submit", "f2", "Send", "Check and send the form", "form", footer=True),
+    Action("leave", "escape", "Back", "Leave; the draft is kept", "form", footer=True),
     Action("app.quit", "q", "Quit", "Quit", "main"),
-    Action("app.quit", "ctrl+q", "Quit", "Quit, from everywhere", "app", False, "", True, "quit_everywhere"),
+    Action("app.quit", "ctrl+q", "Quit", "Quit, from everywhere", "app", palette=True, identity="quit_everywhere"),
 )
 
 MOVES: tuple[Action, ...] = (
@@ -149,6 +153,7 @@ MOVES: tuple[Action, ...] = (
     Action("edge(-1)", "home,g", "Top", "To the first line", "lines", identity="top"),
     Action("edge(1)", "end,G", "Bottom", "To the last line", "lines", identity="bottom"),
 )
+# fmt: on
 
 SCOPE_TITLES = {
     "app": "Everywhere",
@@ -160,9 +165,9 @@ SCOPE_TITLES = {
     "detail": "One listing",
     "view": "The page of a listing",
     "peer": "One peer",
-    "place": "Replica, mine, log",
-    "beside": "From one place to another",
-    "placelines": "Lines of these places",
+    "list_screen": "Replica, mine, log",
+    "navigation": "From one place to another",
+    "list_lines": "Lines of these places",
     "mine": "Mine",
     "settings": "Settings",
     "form": "Publish and edit",
@@ -173,50 +178,51 @@ CHAINS: tuple[tuple[str, ...], ...] = (
     ("app", "main", "log", "lines"),
     ("app", "main", "peers"),
     ("app", "main", "view"),
-    ("app", "beside", "detail", "view"),
-    ("app", "beside", "peer"),
-    ("app", "beside", "place", "placelines", "lines"),
-    ("app", "beside", "place", "mine", "placelines", "lines"),
-    ("app", "beside", "place", "settings", "placelines", "lines"),
+    ("app", "navigation", "detail", "view"),
+    ("app", "navigation", "peer"),
+    ("app", "navigation", "list_screen", "list_lines", "lines"),
+    ("app", "navigation", "list_screen", "mine", "list_lines", "lines"),
+    ("app", "navigation", "list_screen", "settings", "list_lines", "lines"),
     ("app", "form"),
 )
 """The scopes whose keys are in force at the same time."""
 
 
 SLASHES: dict[str, str] = {
-    "/help": "app.help",
-    "/peers": "pane('peers')",
-    "/status": "place('replica')",
-    "/agent list": "pane('listings')",
+    "/help": "help",
+    "/peers": "pane_peers",
+    "/status": "place_replica",
+    "/agent list": "pane_listings",
     "/agent discover": "filter",
-    "/settings": "place('settings')",
-    "/exit": "app.quit",
+    "/settings": "settings",
+    "/exit": "quit_everywhere",
 }
-"""Commands with a slash, most of them from the upstream program, which the palette knows as well."""
+"""Commands with a slash, most of them of the upstream program, and the action that each is in the palette."""
 
 
-def bindings(scope: str, *, first: bool = False) -> list[Binding]:
-    """The bindings of one scope.
+def actions_in(scope: str) -> list[Action]:
+    """The actions of one scope, in the order of the help: its own first, then those of other scopes."""
+    own = [action for action in (*ACTIONS, *MOVES) if action.scope == scope]
+    return own + [action for action in ACTIONS if scope in action.also]
 
-    `first` takes the keys before the focused widget does. Without it Textual puts each key into the queue of what has
-    the focus now, also those typed ahead: the letters of a name, typed right after the key that opens the form, would
-    be taken for commands.
+
+def bindings(*scopes: str, first: bool = False) -> list[Binding]:
+    """The bindings of these scopes.
+
+    `first` takes the keys before the focused widget does. Without it Textual puts each key into the queue of the
+    widget that has the focus now, also those typed ahead: the letters of a name, typed right after the key that opens
+    the form, would be taken for commands.
     """
-    result = []
-    for action in (*ACTIONS, *MOVES):
-        if action.scope != scope:
-            continue
-        for position, key in enumerate(action.keys.split(",")):
-            result.append(
-                Binding(
-                    key,
-                    action.name,
-                    action.label,
-                    show=action.footer and position == 0,
-                    key_display=action.shown_key or None,
-                    tooltip=action.help,
-                    priority=first,
-                    id=action.id,
-                )
-            )
-    return result
+    return [
+        Binding(
+            key,
+            action.name,
+            action.label,
+            show=action.footer and action.scope == scope and position == 0,
+            priority=first,
+            id=action.id,
+        )
+        for scope in scopes
+        for action in actions_in(scope)
+        for position, key in enumerate(action.keys.split(","))
+    ]

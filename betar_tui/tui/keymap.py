@@ -1,7 +1,7 @@
-"""Which keys do what: those of the table of actions, unless the settings give an action others. Pure.
+"""The keys of each action: those of the table of actions, unless the settings give it others. Pure.
 
-Two actions may share a key where they are never in force together. What the settings ask for beyond that is refused in
-words, and the action keeps its own keys.
+Two actions may share a key if they are never in force at the same time. If the settings break that rule, the error says
+so and the action keeps its own keys.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from textual.keys import KEY_NAME_REPLACEMENTS, REPLACED_KEYS, Keys, key_to_char
 from betar_tui.tui.keybindings import ACTIONS, CHAINS, MOVES
 
 WHILE_TYPING = frozenset({"next_pane", "previous_pane", "submit", "leave"})
-"""Actions that work while somebody types: a key that writes a character would never reach the input."""
+"""Actions that work while a person types: a key that writes a character would never reach the input."""
 
 _NAMES = {
     "escape": "Esc",
@@ -40,19 +40,19 @@ _DEFAULTS = {action.id: action.keys for action in (*ACTIONS, *MOVES)}
 
 
 def key_name(key: str) -> str:
-    """A key as people read it: ^q, Esc, F5, ?."""
+    """A key as it is shown: ^q, Esc, F5, ?."""
     if key in _NAMES:
         return _NAMES[key]
     *modifiers, last = key.split("+")
     name = _NAMES.get(last) or _character(last) or last
     if len(name) > 1 and name.startswith("f") and name[1:].isdigit():
         name = name.upper()
-    return "".join(_MODIFIERS.get(each, f"{each}+") for each in modifiers) + name
+    return "".join(_MODIFIERS.get(modifier, f"{modifier}+") for modifier in modifiers) + name
 
 
 @dataclass(frozen=True, slots=True)
 class KeyMap:
-    """The keys in force. `changed` holds those the settings chose: action id to keys, separated by commas."""
+    """The keys in force. `changed` has those of the settings: action id to keys, separated by commas."""
 
     changed: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,16 +61,16 @@ class KeyMap:
         return tuple(self.changed.get(action_id, _DEFAULTS.get(action_id, "")).split(","))
 
     def name(self, action_id: str) -> str:
-        """Its first key, as people read it."""
+        """Its first key, as it is shown."""
         return key_name(self.keys(action_id)[0])
 
     def names(self, action_id: str) -> str:
-        """All of its keys, as people read them."""
+        """All of its keys, as they are shown."""
         return " ".join(key_name(key) for key in self.keys(action_id))
 
 
 def read_keys(table: Mapping[str, object]) -> tuple[KeyMap, list[str]]:
-    """The keys that a table of action ids asks for, and what is wrong with it, in words."""
+    """The keys in a table of the settings, by action id, and an error message for each that is refused."""
     changed: dict[str, str] = {}
     problems: list[str] = []
     for action_id, value in table.items():
@@ -127,10 +127,10 @@ def _normal(key: str) -> str:
 
 
 def _clashes(changed: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Changed actions that share a key with another one in force at the same time: both ids and the key."""
+    """Each changed action that shares a key with another one in force at the same time: both ids and the key."""
     keys = KeyMap(changed)
     for chain in CHAINS:
-        here = list(dict.fromkeys(action.id for action in (*ACTIONS, *MOVES) if action.scope in chain))
+        here = list(dict.fromkeys(action.id for action in (*ACTIONS, *MOVES) if set(action.scopes) & set(chain)))
         for action_id in reversed(list(changed)):
             if action_id not in here:
                 continue

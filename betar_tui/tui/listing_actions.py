@@ -1,7 +1,7 @@
-"""What a person does to listings: publish, edit, delist, copy, look at. Screens and keys lead here.
+"""The actions on listings, for all screens: publish, edit, delist, copy, mute; and those on the own peer as a whole.
 
-The marketplace is asked in workers; what it answers comes back as a notification, a line of the activity, and later
-as an event like anybody else's change.
+Workers call the marketplace. The outcome shows as a notification or a line of the activity, and later as an event, like
+a change of any other peer.
 """
 
 from __future__ import annotations
@@ -21,35 +21,39 @@ from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.copying import Copying
 from betar_tui.tui.form import FormValues
 from betar_tui.tui.model import ONLY_SELLER, MarketModel, News
-from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.peer_actions import PeerActions
 from betar_tui.tui.screens.dialogues import ConfirmScreen
-from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.workers import start
 
 if TYPE_CHECKING:
-    from betar_tui.tui.screens.publish import FormScreen
+    from betar_tui.tui.widgets.detail import DetailView
 
 PENDING = "No peer is connected: it is pending and goes out when one is"
 
-OWN_ACTIONS = {"edit": "edited", "delist": "delisted"}
+SELLER_ACTIONS = {"edit": "edited", "delist": "delisted"}
+"""The actions that only the seller of a listing may do, each with its participle."""
 
 
 class ListingActions:
-    """The actions on listings, for all screens."""
+    """`open_screen` is that of the app; `sync` shows news of the model on all screens."""
 
     def __init__(
-        self, app: App[None], model: MarketModel, bridge: Bridge, options: TuiOptions, tell: Callable[[News], None]
+        self,
+        app: App[None],
+        model: MarketModel,
+        bridge: Bridge,
+        open_screen: Callable[..., None],
+        sync: Callable[[News], None],
     ) -> None:
-        self._app, self._model, self.bridge, self._options = app, model, bridge, options
-        self._tell = tell
-        self._copying = Copying(app, bridge, self.say)
-        self.peers = PeerActions(app, model, bridge, self._copying, tell, self.say)
+        self._app, self._model, self._bridge = app, model, bridge
+        self._open_screen, self._sync = open_screen, sync
+        self._copying = Copying(app, bridge, self.notify)
+        self.peers = PeerActions(app, model, bridge, self._copying, sync, self.notify)
         self._drafts: dict[str, FormValues] = {}
 
     def disabled_reason(self, action: str, listing_id: str) -> str:
         """Why an action on this listing is not allowed; empty if it is."""
-        if action not in OWN_ACTIONS:
+        if action not in SELLER_ACTIONS:
             return ""
         return self._model.own_disabled_reason(self._model.listing(listing_id))
 
@@ -58,19 +62,15 @@ class ListingActions:
         self._open_form(None)
 
     def edit(self, listing_id: str) -> None:
-        """Open the form for an own listing, or say why not."""
+        """Open the form for an own listing, or notify why not."""
         if listing := self._own("edit", listing_id):
             self._open_form(listing)
 
     def _open_form(self, listing: Listing | None) -> None:
-        # Imported here: the first frame does not wait for the form.
-        from betar_tui.tui.screens.publish import FormScreen
-
-        screen = FormScreen(self._model, self.bridge, self._options, self._drafts, listing)
-        self._app.push_screen(screen, lambda receipt: self._published(screen, receipt))
+        self._open_screen("form", self._drafts, listing, then=self._published)
 
     def delist(self, listing_id: str) -> None:
-        """Ask once, then remove an own listing; or say why not."""
+        """Ask once, then remove an own listing; or notify why not."""
         listing = self._own("delist", listing_id)
         if listing is None:
             return
@@ -93,10 +93,10 @@ class ListingActions:
             start(self._app, partial(self._renew, listing), group="renew", exclusive=False)
 
     def copy(self, what: str, listing_id: str) -> None:
-        """Copy the id (i), CID (c), JSON (j) or multiaddr (m) of a listing; nothing asks which."""
+        """Copy the id (i), CID (c), JSON (j) or multiaddr (m) of a listing, or ask which if `what` is empty."""
         listing = self._model.listing(listing_id)
         if listing is None:
-            self.say("Nothing to copy: no listing is chosen", "warning")
+            self.notify("Nothing to copy: no listing is chosen", "warning")
         elif what:
             self._copying.of_listing(listing, what)
         else:
@@ -114,7 +114,7 @@ class ListingActions:
             return
         other = other_dialect(status)
         others = "every Go peer, and this program, reads them" if other == "betar-go" else "Go peers hide them"
-        count = sum(each.mine for each in self._model.index)
+        count = sum(listing.mine for listing in self._model.index)
         question = ConfirmScreen(
             f"Write your listings in {other}?",
             f"{fmt.plural(count, 'listing')} of yours: stored once more, and written so from now on; {others}. "
@@ -138,7 +138,7 @@ class ListingActions:
         """Ask the peer for a listing's history and hand it to the view."""
         start(self._app, partial(self._fetch, view, listing_id), group=f"show-{id(view)}")
 
-    def say(self, text: str, severity: Any = "information") -> None:
+    def notify(self, text: str, severity: Any = "information") -> None:
         """A notification; `text` is plain."""
         self._app.notify(text, severity=severity, markup=False)
 
@@ -149,65 +149,66 @@ class ListingActions:
         return self._model.listing(listing_id)
 
     def refuse(self, action: str, listing_id: str, reason: str) -> None:
-        """Say why an action is not allowed."""
+        """Notify why an action is not allowed."""
         listing = self._model.listing(listing_id)
-        name = f"{neutralise(listing.name, 40)} cannot be {OWN_ACTIONS[action]}: " if listing else ""
+        name = f"{neutralise(listing.name, 40)} cannot be {SELLER_ACTIONS[action]}: " if listing else ""
         seller = f" ({fmt.short_id(listing.seller_id)})" if listing and reason == ONLY_SELLER else ""
-        self.say(f"{name}{reason}{seller}", "warning")
+        self.notify(f"{name}{reason}{seller}", "warning")
 
-    def _published(self, screen: FormScreen, receipt: Receipt | None) -> None:
-        if receipt is None:
+    def _published(self, sent: tuple[str, Receipt] | None) -> None:
+        if sent is None:
             return
-        self._tell(self._model.stored(receipt))
+        name, receipt = sent
+        self._sync(self._model.stored(receipt))
         if not receipt.sent_to:
-            self.say(f"{screen.sent_name} is stored. {PENDING}", "warning")
-        elif self._model.activity.paused:  # where it would show otherwise
-            self.say(f"{screen.sent_name} is stored, sent to {fmt.plural(receipt.sent_to, 'peer')}")
+            self.notify(f"{name} is stored. {PENDING}", "warning")
+        elif self._model.activity.paused:  # it does not show the receipt now
+            self.notify(f"{name} is stored, sent to {fmt.plural(receipt.sent_to, 'peer')}")
 
     async def _renew(self, listing: Listing) -> None:
         name = neutralise(listing.name, 60)
         try:
-            receipt = await self.bridge.update(listing.id, ListingPatch())
+            receipt = await self._bridge.update(listing.id, ListingPatch())
         except BetarError as error:
-            self.say(f"{name} is as it was: {neutralise(str(error), 200)}", "error")
+            self.notify(f"{name} is as it was: {neutralise(str(error), 200)}", "error")
             return
-        self._tell(self._model.stored(receipt))
+        self._sync(self._model.stored(receipt))
         sent = f"sent to {fmt.plural(receipt.sent_to, 'peer')}" if receipt.sent_to else PENDING
-        self.say(f"{name} is stored once more. {sent[:1].upper()}{sent[1:]}")
+        self.notify(f"{name} is stored once more. {sent[:1].upper()}{sent[1:]}")
 
     async def _remove(self, listing: Listing) -> None:
         name = neutralise(listing.name, 60)
         try:
-            receipt = await self.bridge.delist(listing.id)
+            receipt = await self._bridge.delist(listing.id)
         except BetarError as error:
-            self.say(f"{name} is still listed: {neutralise(str(error), 200)}", "error")
+            self.notify(f"{name} is still listed: {neutralise(str(error), 200)}", "error")
             return
-        self._tell(self._model.stored(receipt))
+        self._sync(self._model.stored(receipt))
         if not receipt.sent_to:
-            self.say(f"{name} is delisted here. {PENDING}", "warning")
+            self.notify(f"{name} is delisted here. {PENDING}", "warning")
 
     async def _fetch(self, view: DetailView, listing_id: str) -> None:
         try:
-            view.post_message(DetailView.Told(listing_id, await self.bridge.show(listing_id)))
+            view.post_message(view.Loaded(listing_id, await self._bridge.show(listing_id)))
         except BetarError as error:
-            view.post_message(DetailView.Told(listing_id, None, neutralise(str(error), 200)))
+            view.post_message(view.Loaded(listing_id, None, neutralise(str(error), 200)))
 
     async def _choose_dialect(self, dialect: str) -> None:
         try:
-            await self.bridge.choose_dialect(dialect)
+            await self._bridge.choose_dialect(dialect)
         except BetarError as error:
-            self.say(f"The dialect is unchanged: {neutralise(str(error), 200)}", "error")
+            self.notify(f"The dialect is unchanged: {neutralise(str(error), 200)}", "error")
             return
         self._note(f"Your listings are written in {dialect} from now on")
 
     async def _hold_sync(self, held: bool) -> None:
         try:
-            await self.bridge.hold_sync(held)
+            await self._bridge.hold_sync(held)
         except BetarError as error:
-            self.say(f"Nothing is held or let go: {neutralise(str(error), 200)}", "error")
+            self.notify(f"Nothing is held or let go: {neutralise(str(error), 200)}", "error")
             return
         self._note("The fetching of history is held" if held else "The fetching of history goes on")
 
     def _note(self, text: str) -> None:
         self._model.activity.notice("info", text, self._model.clock())
-        self._tell(News(activity=True, status=True))
+        self._sync(News(activity=True, status=True))

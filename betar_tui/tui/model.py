@@ -1,6 +1,6 @@
-"""What the interface knows of the market: the view model. Pure, apart from the clock it is given.
+"""The view model: the state of the market as the interface shows it. Pure, apart from the clock that it is given.
 
-The app feeds it with loads and events; widgets read it. Each feed returns `News`, which says what must be redrawn.
+The app passes loaded data and events to it, widgets read it. Each update returns `News`: the parts to redraw.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from betar_tui.market.fields import FIELDS, STAMPS
 from betar_tui.market.index import ListingIndex
 from betar_tui.market.marketplace import (
     Change,
@@ -23,27 +24,27 @@ from betar_tui.market.marketplace import (
     Notice,
     PeerInfo,
     Receipt,
+    Repaired,
     Seen,
     Status,
     StatusChanged,
 )
 from betar_tui.tui.activity import ActivityLog
 from betar_tui.tui.keymap import KeyMap
-from betar_tui.tui.receipts import Outcome, Receipts
+from betar_tui.tui.receipts import DeliveryStatus, Receipts
 from betar_tui.tui.settings import Settings
 
-MARK_FOR = 30.0
-"""How long a new or changed row carries its sign, in seconds."""
+MARK_SECONDS = 30.0
+"""Seconds that a new or changed row keeps its sign."""
 
-FLASH_FOR = 3.0
-"""How long changed cells are drawn to stand out."""
-
+FLASH_SECONDS = 3.0
+"""Seconds that changed cells are highlighted."""
 
 ONLY_SELLER = "only its seller can"
 
 
 class Load(StrEnum):
-    """How far a pane's data is."""
+    """The state of the data of a pane."""
 
     LOADING = "loading"
     READY = "ready"
@@ -52,7 +53,7 @@ class Load(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Why a row stands out: sign, since when, and which columns changed. `arrow` is the price's direction."""
+    """The mark of a new, changed or removed row: sign, time and changed columns. `arrow` is the direction of the price."""
 
     sign: str
     at: float
@@ -60,13 +61,9 @@ class Mark:
     arrow: str = ""
 
 
-HEALED = "; put again"
-"""How the notice of a repair that was made ends; the name of the listing stands before it, with a colon."""
-
-
 @dataclass(slots=True)
 class News:
-    """What a feed changed."""
+    """The parts of the model that an update changed, and the loads that it asks for."""
 
     listings: bool = False
     replaced: bool = False
@@ -79,7 +76,7 @@ class News:
 
 
 class RateMeter:
-    """Deltas in each of the last seconds."""
+    """Counts the deltas of each of the last seconds."""
 
     def __init__(self, clock: Callable[[], float], seconds: int = 8) -> None:
         self._clock = clock
@@ -87,26 +84,26 @@ class RateMeter:
         self._bins: deque[tuple[int, int]] = deque(maxlen=seconds + 1)
 
     def add(self, count: int) -> None:
-        """Count deltas that were applied now."""
+        """Count deltas applied now."""
         now = int(self._clock())
         if self._bins and self._bins[-1][0] == now:
             count += self._bins.pop()[1]
         self._bins.append((now, count))
 
     def history(self) -> list[int]:
-        """Counts of the last seconds, oldest first, the running one included."""
+        """The counts of the last seconds, oldest first, including the current second."""
         now = int(self._clock())
         bins = dict(self._bins)
         return [bins.get(second, 0) for second in range(now - self._seconds + 1, now + 1)]
 
     def rate(self) -> float:
-        """Deltas a second, over the last three full seconds or what has just begun."""
+        """Deltas per second over the last three full seconds, or over the current one if that gives more."""
         recent = self.history()[-4:]
         return max(sum(recent[:-1]) / 3, recent[-1] / 3)
 
 
 class MarketModel:
-    """Listings, marks, activity, status and peers, as last heard, and how the person wants to see them."""
+    """Listings, marks, activity, status and peers as last received, and the settings of the interface."""
 
     def __init__(self, clock: Callable[[], float], settings: Settings | None = None) -> None:
         self.clock = clock
@@ -114,13 +111,13 @@ class MarketModel:
         self.index = ListingIndex(clock)
         self.index.set_sort(*self.settings.now.order)
         self.index.set_muted(frozenset(self.settings.now.muted))
-        self.settings.follow(lambda old, new: self.index.set_muted(frozenset(new.muted)))
+        self.settings.subscribe(lambda old, new: self.index.set_muted(frozenset(new.muted)))
         self.activity = ActivityLog()
         self.rate = RateMeter(clock)
         self.marks: dict[str, Mark] = {}
         self.gone: dict[str, Listing] = {}
         self._gone_from: dict[int, str] = {}
-        self._held_back: list[Event] | None = None
+        self._queued_events: list[Event] | None = None
         self.status: Status | None = None
         self.own_id = ""
         self.peers: tuple[PeerInfo, ...] = ()
@@ -134,29 +131,29 @@ class MarketModel:
 
     @property
     def connectivity(self) -> Connectivity:
-        """How far the network is; unknown counts as starting."""
+        """The connectivity of the peer; STARTING while it is unknown."""
         if self.link_error:
             return Connectivity.FAILED
         return self.status.connectivity if self.status else Connectivity.STARTING
 
     def listing(self, listing_id: str) -> Listing | None:
-        """A listing by id, also one that was removed while it was on the screen."""
+        """A listing by id, including one that was removed while it was on the screen."""
         return self.index.get(listing_id) or self.gone.get(listing_id)
 
     def listing_at(self, slot: int) -> Listing | None:
-        """The same by its slot in the index."""
+        """A listing by its slot in the index, including one that was removed."""
         return self.index.at(slot) or self.gone.get(self._gone_from.get(slot, ""))
 
     def mark(self, listing_id: str) -> Mark | None:
-        """The mark of a row, while it lasts."""
+        """The mark of a row, or None after it has expired."""
         mark = self.marks.get(listing_id)
-        if mark and mark.sign != "×" and self.clock() - mark.at >= MARK_FOR:
+        if mark and mark.sign != "×" and self.clock() - mark.at >= MARK_SECONDS:
             del self.marks[listing_id]
             return None
         return mark
 
     def own_disabled_reason(self, listing: Listing | None) -> str:
-        """Why a listing cannot be edited or removed here; empty if it can."""
+        """The reason why a listing cannot be edited or removed here; empty if it can."""
         if listing is None:
             return "no listing is chosen"
         if listing.id not in self.index:
@@ -174,57 +171,56 @@ class MarketModel:
 
     @property
     def muted(self) -> frozenset[str]:
-        """The sellers whose listings are left out."""
+        """The sellers whose listings are hidden."""
         return self.index.muted
 
-    # Choosing
+    # Settings
 
     def mute(self, seller_id: str, muted: bool) -> News:
-        """Leave out the listings of a seller, or show them again."""
+        """Hide the listings of a seller, or show them again."""
         self.settings.mute(seller_id, muted)
         return News(listings=True, replaced=True, status=True, activity=True)
 
-    # Feeding
+    # Updates
 
     def stored(self, receipt: Receipt | DelistReceipt) -> News:
-        """A publish, an edit or a delist of ours is stored."""
-        if listing := self.index.get(receipt.id):
-            self.healed.pop(listing.name, None)
-        return self._tell_outcomes(self.receipts.stored(receipt), News(status=True))
+        """A publish, edit or delist of this peer is stored."""
+        self.healed.pop(receipt.id, None)
+        return self._update_deliveries(self.receipts.stored(receipt), News(status=True))
 
     def begin_load(self) -> None:
-        """A load is asked for: its page may be older than what changes from now on, which waits until it is through."""
-        self._held_back = self._held_back or []
+        """A load has begun. Its page may be older than the events from now on, which wait until it is complete."""
+        self._queued_events = self._queued_events or []
 
     def loading(self, page: ListingPage) -> Iterator[None]:
-        """Take a fresh load of all listings, in slices; after `begin_load`."""
+        """Replace all listings, in slices; after `begin_load`."""
         yield from self.index.replacing(page.listings)
 
     def loaded(self, all: bool = True) -> News:
-        """The load is through; or, where it is not `all`, the first listings can be shown."""
+        """The load is complete; or, if not `all`, the first listings can be shown."""
         self.listings_load, self.listings_error = Load.READY if all else Load.LOADING, ""
         self.gone.clear()
         self._gone_from.clear()
         self.marks = {key: mark for key, mark in self.marks.items() if key in self.index}
-        waiting, self._held_back = self._held_back or [], None
+        waiting, self._queued_events = self._queued_events or [], None
         news = self.apply(waiting)
         news.listings = news.replaced = True
         return news
 
     def load_failed(self, message: str) -> News:
-        """The listings could not be had; what is shown stays."""
+        """The listings could not be loaded; the shown ones stay."""
         self.listings_load, self.listings_error = Load.FAILED, message
-        waiting, self._held_back = self._held_back or [], None
+        waiting, self._queued_events = self._queued_events or [], None
         news = self.apply(waiting)
         news.listings = news.status = True
         return news
 
-    def told_status(self, status: Status, peers: tuple[PeerInfo, ...] | None, peers_error: str = "") -> News:
-        """Take the peer's numbers; not of one that cannot be followed."""
+    def status_loaded(self, status: Status, peers: tuple[PeerInfo, ...] | None, peers_error: str = "") -> News:
+        """Set the status and the connected peers; ignored while the peer is lost."""
         if self.link_error:
             return News()
         before, found = self.status, status.connectivity
-        # A peer that was started anew has lost nobody.
+        # A restarted peer has not lost its connections: it has not made them yet.
         alone = bool(before and before.peers and found is Connectivity.ALONE and status.uptime >= before.uptime)
         if alone:
             self.activity.notice("warning", "The last peer is gone", self.clock())
@@ -234,24 +230,24 @@ class MarketModel:
         else:
             self.peers, self.peers_load, self.peers_error = peers, Load.READY, ""
         news = News(status=True, listings=True, activity=alone)
-        return self._tell_outcomes(self.receipts.went_out(status.topic_peers), news)
+        return self._update_deliveries(self.receipts.pending_sent(status.topic_peers), news)
 
     def status_failed(self, message: str) -> News:
-        """The peer's numbers could not be had; the last ones stay."""
+        """The status could not be loaded; the last one stays."""
         if not self.peers:
             self.peers_load, self.peers_error = Load.FAILED, message
         return News(status=True)
 
-    def lost(self, message: str) -> News:
-        """The peer cannot be followed any more: its listings stay, all else about it is unknown from now on."""
+    def link_lost(self, message: str) -> News:
+        """The peer no longer answers: its listings stay, everything else about it is unknown."""
         if not self.link_error:
             self.activity.notice("error", f"Lost the peer: {message}", self.clock())
         self.link_error, self.status = message, None
         self.peers, self.peers_load, self.peers_error = (), Load.FAILED, message
         return News(listings=True, status=True, activity=True)
 
-    def found(self) -> News:
-        """The peer is followed, for the first time or again."""
+    def link_restored(self) -> News:
+        """The peer answers, for the first time or again."""
         if not self.link_error:
             return News()
         self.link_error = ""
@@ -260,22 +256,24 @@ class MarketModel:
         return News(status=True, activity=True)
 
     def apply(self, events: Sequence[Event]) -> News:
-        """Follow a batch of events."""
+        """Apply a batch of events; during a load they wait."""
         news = News()
-        if self._held_back is not None:
-            self._held_back += events
+        if self._queued_events is not None:
+            self._queued_events += events
             return news
         for event in events:
             if isinstance(event, Change):
                 self._change(event, news)
             elif isinstance(event, Notice):
                 self.activity.notice(event.level, event.text, event.at)
-                name, colon, why = event.text.rpartition(": ")
-                if colon and why.endswith(HEALED) and event.level == "warning":
-                    self.healed[name] = why
+                news.activity = True
+            elif isinstance(event, Repaired):
+                self.activity.notice(event.level, f"{event.name}: {event.text}", event.at)
+                if event.healed:
+                    self.healed[event.listing_id] = event.text
                 news.activity = True
             elif isinstance(event, Seen):
-                self._tell_outcomes(self.receipts.seen(event), news)
+                self._update_deliveries(self.receipts.seen(event), news)
             elif isinstance(event, Missed):
                 news.stale = True
             elif isinstance(event, StatusChanged):
@@ -286,17 +284,17 @@ class MarketModel:
         return news
 
     def forget_gone(self, keep: str = "") -> None:
-        """Drop removed listings that no row shows any more, but `keep`."""
+        """Drop the removed listings, which no row shows any more, except `keep`."""
         self._gone_from.clear()
         self.index.reclaim()
         for listing_id in [listing_id for listing_id in self.gone if listing_id != keep]:
             del self.gone[listing_id]
             self.marks.pop(listing_id, None)
 
-    def _tell_outcomes(self, outcomes: Mapping[str, Outcome], news: News) -> News:
-        for listing_id, outcome in outcomes.items():
-            self.activity.tell_outcome(outcome.cid, listing_id, outcome.text)
-        news.activity = news.activity or bool(outcomes)
+    def _update_deliveries(self, statuses: Mapping[str, DeliveryStatus], news: News) -> News:
+        for listing_id, status in statuses.items():
+            self.activity.set_delivery(status.cid, listing_id, status.text)
+        news.activity = news.activity or bool(statuses)
         return news
 
     def _change(self, change: Change, news: News) -> None:
@@ -322,24 +320,14 @@ class MarketModel:
         if old is None:
             self.marks[new.id] = Mark("+", now)
             return
-        columns = frozenset(
-            column
-            for column, before, after in (
-                ("name", old.name, new.name),
-                ("price", old.price, new.price),
-                ("seller", old.seller_id, new.seller_id),
-                ("state", old.provenance, new.provenance),
-                ("description", old.description, new.description),
-                ("addrs", old.addrs, new.addrs),
-                ("protocols", old.protocols, new.protocols),
-                ("token", old.token_id, new.token_id),
-            )
-            if before != after
-        )
-        if not columns and old.metadata == new.metadata:
+        changed = [field for field in FIELDS if getattr(old, field.name) != getattr(new, field.name)]
+        columns = {field.column or field.name for field in changed if field.name not in STAMPS}
+        if old.provenance is not new.provenance:
+            columns.add("state")
+        if not columns:
             return
         arrow = "" if old.price == new.price else "↑" if new.price > old.price else "↓"
-        self.marks[new.id] = Mark("~", now, columns, arrow)
+        self.marks[new.id] = Mark("~", now, frozenset(columns), arrow)
 
 
 def _note(old: Listing | None, new: Listing | None) -> str:

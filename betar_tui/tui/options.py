@@ -1,4 +1,4 @@
-"""What the caller decides about the interface."""
+"""The options of one run of the app."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from betar_tui.tui.settings import InterfaceSettings
 
 @dataclass(frozen=True, slots=True)
 class TuiOptions:
-    """What one run of the app is given.
+    """Options of the app.
 
-    `clock` tells Unix seconds; tests fix it. `settle` is how many seconds after the last move of the cursor the table
-    takes in what arrived meanwhile. `interval` is the time between two batches of events. `title` stands at the left
-    of the status line. `framed` is called once the first frame is on the screen, `listed` once the first stored
-    listings are, `painted` once all are; after `furnish` seconds the panes beside the table are put up even without.
-    `log_tail` reads the last lines of the log, oldest first; it is called in a thread. `settings` are in force at the
-    start, `complaints` say what was wrong with them; `keep` writes changed ones down, by name, in a thread, and raises
-    BetarError where it cannot.
+    `clock` returns Unix seconds; tests fix it. The table orders its rows anew `settle` seconds after the cursor last
+    moved. `interval` is the number of seconds between two batches of events. `title` is at the left of the status line.
+    `framed` is called once the first frame is on the screen, `listed` once the first stored listings are, `painted` once
+    all are. The other panes are mounted when the table is filled, or after `mount_panes_after` seconds. `log_tail` reads
+    the last lines of the log, oldest first; it is called in a thread. `settings` are in force at the start, `complaints`
+    are the errors found in them. `keep` saves changed ones, by name; it is called in a thread and may raise BetarError.
+    `indexed` is called after each load, once all listings can be searched.
     """
 
     clock: Callable[[], float] = time.time
@@ -29,8 +29,9 @@ class TuiOptions:
     animate: bool = True
     framed: Callable[[], None] = lambda: None
     listed: Callable[[], None] = lambda: None
-    furnish: float = 1.0
+    mount_panes_after: float = 1.0
     painted: Callable[[], None] = lambda: None
+    indexed: Callable[[], None] = lambda: None
     log_tail: Callable[[], Sequence[str]] = tuple
     settings: InterfaceSettings = field(default_factory=InterfaceSettings)
     complaints: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a person does to peers: add one, look closer, disconnect, mute, copy its addresses."""
+"""The actions on peers, for all screens: add one, disconnect, mute, copy its addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from betar_tui.tui.workers import start
 
 
 class PeerActions:
-    """The actions on peers, for all screens."""
+    """`sync` shows news of the model on all screens; `notify` shows a message."""
 
     def __init__(
         self,
@@ -27,11 +27,11 @@ class PeerActions:
         model: MarketModel,
         bridge: Bridge,
         copying: Copying,
-        tell: Callable[[News], None],
-        say: Callable[..., None],
+        sync: Callable[[News], None],
+        notify: Callable[..., None],
     ) -> None:
         self._app, self._model, self._bridge = app, model, bridge
-        self._copying, self._tell, self._say = copying, tell, say
+        self._copying, self._sync, self._notify = copying, sync, notify
 
     def connect(self) -> None:
         """Ask for a peer's address and dial it."""
@@ -40,7 +40,7 @@ class PeerActions:
     def disconnect(self, peer_id: str) -> None:
         """Ask once, then close the connections to a peer."""
         if self._model.peer(peer_id) is None:
-            self._say("No peer is chosen, or it is no longer connected", "warning")
+            self._notify("No peer is chosen, or it is no longer connected", "warning")
             return
         question = ConfirmScreen(
             f"Disconnect {fmt.short_id(peer_id)}?",
@@ -58,23 +58,23 @@ class PeerActions:
     def mute(self, seller_id: str) -> None:
         """Mute a seller, or show its listings again."""
         if not seller_id:
-            self._say("No seller is chosen", "warning")
+            self._notify("No seller is chosen", "warning")
         elif seller_id == self._model.own_id:
-            self._say("Your own listings cannot be muted", "warning")
+            self._notify("Your own listings cannot be muted", "warning")
         else:
             muted = seller_id not in self._model.muted
             news = self._model.mute(seller_id, muted)
             count = fmt.plural(self._model.index.listings_of(seller_id), "listing")
             done = f"muted: {count} hidden, state:muted shows them" if muted else f"heard again: {count}"
             self._model.activity.notice("info", f"{fmt.short_id(seller_id)} is {done}", self._model.clock())
-            self._tell(news)
+            self._sync(news)
 
     def copy(self, peer_id: str) -> None:
-        """Ask what of a peer is to be copied."""
+        """Ask which part of a peer to copy."""
         own = self._model.status.addrs if self._model.status else ()
         peer = self._model.peer(peer_id)
         if peer is None and not own:
-            self._say("Nothing to copy: no peer is chosen, and no address of ours is known yet", "warning")
+            self._notify("Nothing to copy: no peer is chosen, and no address of ours is known yet", "warning")
             return
         self._copying.peer(peer, own)
 
@@ -82,7 +82,7 @@ class PeerActions:
         try:
             await self._bridge.disconnect(peer_id)
         except BetarError as error:
-            self._say(f"{fmt.short_id(peer_id)} is still connected: {neutralise(str(error), 200)}", "error")
+            self._notify(f"{fmt.short_id(peer_id)} is still connected: {neutralise(str(error), 200)}", "error")
             return
         self._note(f"Disconnected {fmt.short_id(peer_id)}")
 
@@ -93,4 +93,4 @@ class PeerActions:
 
     def _note(self, text: str) -> None:
         self._model.activity.notice("info", text, self._model.clock())
-        self._tell(News(activity=True, status=True))
+        self._sync(News(activity=True, status=True))

@@ -1,7 +1,7 @@
-"""What became of what we stored: pending, sent to n peers, seen by n of m. Pure.
+"""The delivery of this peer's deltas: pending, sent to n peers, seen by n of m. Pure.
 
-A publish, an edit or a delist answers with the CID of its delta and how many peers it was sent to; later events say
-how many peers have shown that they hold it. Either may come first. Only the newest delta of a listing counts.
+A receipt has the CID of a delta and the number of peers that it was sent to; later events give the number of peers
+that have shown that they have it. Either may come first. Only the newest delta of a listing counts.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from betar_tui.market.marketplace import DelistReceipt, Receipt, Seen
 from betar_tui.tui import format as fmt
 
-KEPT = 4096
-"""Outcomes remembered, and CIDs of deltas that newer ones replaced: a late word of those says nothing."""
+MAX_REMEMBERED = 4096
+"""Maximum statuses kept, and maximum CIDs of superseded deltas, whose late events are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How far the newest delta of one listing got. `stored` is False where only other peers told of it."""
+class DeliveryStatus:
+    """The delivery of the newest delta of a listing. `stored` is False until its receipt has come."""
 
     cid: str
     sent_to: int = 0
@@ -27,7 +27,7 @@ class Outcome:
 
     @property
     def pending(self) -> bool:
-        """Whether it waits for a first peer."""
+        """Whether the delta waits for a first peer."""
         return self.stored and not self.sent_to and not self.seen_by
 
     @property
@@ -37,66 +37,65 @@ class Outcome:
 
     @property
     def text(self) -> str:
-        """The outcome in words."""
+        """The status in words."""
+        if self.seen_by and self.sent_to:
+            return f"seen by {self.seen_by} of {max(self.sent_to, self.seen_by)}"
         if self.seen_by:
-            known = max(self.sent_to, self.seen_by)
-            return (
-                f"seen by {self.seen_by} of {known}" if self.sent_to else f"seen by {fmt.plural(self.seen_by, 'peer')}"
-            )
+            return f"seen by {fmt.plural(self.seen_by, 'peer')}"
         if self.pending:
             return "pending: waits for a peer"
         return f"stored, sent to {fmt.plural(self.sent_to, 'peer')}"
 
 
 class Receipts:
-    """The outcomes by listing. Each feed returns those that are different now."""
+    """The delivery statuses by listing. Each update returns the changed ones."""
 
     def __init__(self) -> None:
-        self._outcomes: dict[str, Outcome] = {}
-        self._past: dict[str, None] = {}
+        self._statuses: dict[str, DeliveryStatus] = {}
+        self._superseded: dict[str, None] = {}
 
-    def get(self, listing_id: str) -> Outcome | None:
-        """What became of a listing's newest delta, as far as this run knows."""
-        return self._outcomes.get(listing_id)
+    def get(self, listing_id: str) -> DeliveryStatus | None:
+        """The status of the newest delta of a listing, or None if this run does not know it."""
+        return self._statuses.get(listing_id)
 
     @property
     def pending(self) -> tuple[str, ...]:
         """The listings whose newest delta waits for a first peer."""
-        return tuple(listing_id for listing_id, outcome in self._outcomes.items() if outcome.pending)
+        return tuple(listing_id for listing_id, status in self._statuses.items() if status.pending)
 
-    def stored(self, receipt: Receipt | DelistReceipt) -> Mapping[str, Outcome]:
-        """One of our deltas is stored."""
-        known = self._outcomes.get(receipt.id)
+    def stored(self, receipt: Receipt | DelistReceipt) -> Mapping[str, DeliveryStatus]:
+        """A delta of this peer is stored."""
+        known = self._statuses.get(receipt.id)
         seen_by = known.seen_by if known and known.cid == receipt.cid else 0
-        return self._take({receipt.id: Outcome(receipt.cid, receipt.sent_to, seen_by, stored=True)})
+        return self._update({receipt.id: DeliveryStatus(receipt.cid, receipt.sent_to, seen_by, stored=True)})
 
-    def seen(self, seen: Seen) -> Mapping[str, Outcome]:
-        """Peers have shown that they hold a delta of ours."""
+    def seen(self, seen: Seen) -> Mapping[str, DeliveryStatus]:
+        """Peers have shown that they have a delta of this peer."""
         news = {}
         for listing_id in seen.ids:
-            known = self._outcomes.get(listing_id)
-            if seen.cid in self._past:
+            known = self._statuses.get(listing_id)
+            if seen.cid in self._superseded:
                 continue
             if known and known.cid == seen.cid:
                 news[listing_id] = replace(known, seen_by=max(known.seen_by, seen.peers))
             else:
-                news[listing_id] = Outcome(seen.cid, seen_by=seen.peers)
-        return self._take(news)
+                news[listing_id] = DeliveryStatus(seen.cid, seen_by=seen.peers)
+        return self._update(news)
 
-    def went_out(self, peers: int) -> Mapping[str, Outcome]:
-        """So many peers are on the topic now: what was pending is on its way to them."""
+    def pending_sent(self, peers: int) -> Mapping[str, DeliveryStatus]:
+        """`peers` are on the topic now, and pending deltas are sent to them."""
         if not peers:
             return {}
-        return self._take({key: replace(self._outcomes[key], sent_to=peers) for key in self.pending})
+        return self._update({key: replace(self._statuses[key], sent_to=peers) for key in self.pending})
 
-    def _take(self, news: Mapping[str, Outcome]) -> Mapping[str, Outcome]:
-        changed = {key: outcome for key, outcome in news.items() if self._outcomes.get(key) != outcome}
-        for key, outcome in changed.items():
-            old = self._outcomes.pop(key, None)
-            self._outcomes[key] = outcome
-            if old and old.cid != outcome.cid:
-                self._past[old.cid] = None
-        for memory in (self._outcomes, self._past):
-            while len(memory) > KEPT:
+    def _update(self, news: Mapping[str, DeliveryStatus]) -> Mapping[str, DeliveryStatus]:
+        changed = {key: status for key, status in news.items() if self._statuses.get(key) != status}
+        for key, status in changed.items():
+            old = self._statuses.pop(key, None)
+            self._statuses[key] = status
+            if old and old.cid != status.cid:
+                self._superseded[old.cid] = None
+        for memory in (self._statuses, self._superseded):
+            while len(memory) > MAX_REMEMBERED:
                 del memory[next(iter(memory))]
         return changed

@@ -1,4 +1,4 @@
-"""The door of the interface: run the app to its end, from trio."""
+"""Run the app to its end, from trio: the entry point of this package."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from betar_tui.tui.options import TuiOptions
 
 
 async def run_app(marketplace: Marketplace, *, options: TuiOptions | None = None) -> None:
-    """Show the marketplace until the person quits. Raises InterfaceError when the app has failed, of which it told.
+    """Show the marketplace until the person quits.
 
-    The marketplace may still be starting: the app paints at once, shows what is stored and follows its events.
+    The marketplace may still be starting: the app paints at once, shows the stored listings and follows its events.
+    Raises InterfaceError when the app has failed; Textual has printed the traceback by then.
     """
     chosen = options or TuiOptions()
     async with trio_asyncio.open_loop():
-        app = BetarApp(Bridge(marketplace, interval=chosen.interval), chosen)
+        bridge = Bridge(marketplace, interval=chosen.interval)  # type: ignore[abstract]
+        app = BetarApp(bridge, chosen)
         await trio_asyncio.aio_as_trio(app.run_async)()
     if app.return_code:
         raise InterfaceError(

@@ -1,7 +1,7 @@
-"""How a person wants the interface: the table [interface] of config.toml, read strictly and changed as a whole. Pure.
+"""The settings of the interface: the table [interface] of config.toml. Pure.
 
-A setting that cannot be understood is told in words and has its default; it never stops the interface. Nothing here
-knows where settings are kept.
+A setting that is not valid is reported and has its default; it never stops the interface. Nothing here knows where
+settings are stored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DENSITIES = tuple(GAPS)
 
 @dataclass(frozen=True, slots=True)
 class InterfaceSettings:
-    """All settings. `sort` is a column, with "-" before it where the order descends; `muted` are ids of sellers."""
+    """All settings. `sort` is a column, with "-" before it for the descending order; `muted` are ids of sellers."""
 
     theme: str = "betar-dark"
     columns: tuple[str, ...] = DEFAULT_COLUMNS
@@ -32,14 +32,14 @@ class InterfaceSettings:
 
     @classmethod
     def from_mapping(cls, table: Mapping[str, object]) -> tuple[InterfaceSettings, tuple[str, ...]]:
-        """The settings of a table, and what is wrong with it, in words."""
+        """Parse a table; returns the settings and the problems, in words."""
         read: dict[str, Any] = {}
         problems: list[str] = []
         for name, value in table.items():
-            if name not in _READERS:
-                problems.append(f"{name}: there is no such setting; there are {', '.join(_READERS)}")
+            if name not in _PARSERS:
+                problems.append(f"{name}: there is no such setting; there are {', '.join(_PARSERS)}")
                 continue
-            read[name], found = _READERS[name](value)
+            read[name], found = _PARSERS[name](value)
             problems += found
         return cls(**read), tuple(neutralise(f"[interface] {problem}", 300) for problem in problems)
 
@@ -49,83 +49,82 @@ class InterfaceSettings:
         return self.sort.removeprefix("-"), self.sort.startswith("-")
 
     def difference(self, old: InterfaceSettings) -> dict[str, object]:
-        """What must be written down where `old` is: setting to value. Keys are not changed by the interface."""
-        names = [each.name for each in fields(self) if each.name != "keys"]
+        """The settings that differ from `old`, by name. The interface never changes `keys`."""
+        names = [setting.name for setting in fields(self) if setting.name != "keys"]
         return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(old, name)}
 
 
 class Settings:
-    """The settings in force. Who wants to follow them is called with the old and the new ones."""
+    """The settings in force. Subscribers are called with the old and the new ones after each change."""
 
     def __init__(self, now: InterfaceSettings | None = None) -> None:
         self.now = now or InterfaceSettings()
-        self._followers: list[Callable[[InterfaceSettings, InterfaceSettings], None]] = []
+        self._subscribers: list[Callable[[InterfaceSettings, InterfaceSettings], None]] = []
 
-    def follow(self, follower: Callable[[InterfaceSettings, InterfaceSettings], None]) -> None:
-        """Tell of every change from now on."""
-        self._followers.append(follower)
+    def subscribe(self, subscriber: Callable[[InterfaceSettings, InterfaceSettings], None]) -> None:
+        """Call `subscriber(old, new)` after every change."""
+        self._subscribers.append(subscriber)
 
     def change(self, **changes: Any) -> None:
-        """Set these, at once."""
+        """Change these settings together."""
         old, self.now = self.now, replace(self.now, **changes)
         if self.now != old:
-            for follower in self._followers:
-                follower(old, self.now)
+            for subscriber in self._subscribers:
+                subscriber(old, self.now)
 
     def toggle_column(self, key: str) -> None:
-        """Show a column or take it away. The name stays."""
+        """Show or hide a column. The name cannot be hidden."""
         columns = list(self.now.columns)
         if key in columns[1:]:
             columns.remove(key)
         elif key not in columns:
             known = list(COLUMNS)
-            later = [each for each in columns if known.index(each) > known.index(key)]
+            later = [column for column in columns if known.index(column) > known.index(key)]
             columns.insert(columns.index(later[0]) if later else len(columns), key)
         self.change(columns=tuple(columns))
 
     def mute(self, seller_id: str, muted: bool = True) -> None:
-        """Mute a seller, or hear it again."""
-        others = tuple(each for each in self.now.muted if each != seller_id)
+        """Mute or unmute a seller."""
+        others = tuple(muted_id for muted_id in self.now.muted if muted_id != seller_id)
         self.change(muted=(*others, seller_id) if muted else others)
 
 
-_Reading = tuple[Any, list[str]]
+_Parsed = tuple[Any, list[str]]
 
 
-def _one_of(name: str, choices: tuple[str, ...], default: str) -> Callable[[object], _Reading]:
-    def read(value: object) -> _Reading:
+def _one_of(name: str, choices: tuple[str, ...], default: str) -> Callable[[object], _Parsed]:
+    def parse(value: object) -> _Parsed:
         if value in choices:
             return value, []
         return default, [f"{name}: {default} is used, for {value!r} is not one of {', '.join(choices)}"]
 
-    return read
+    return parse
 
 
-def _columns(value: object) -> _Reading:
+def _columns(value: object) -> _Parsed:
     if not isinstance(value, list | tuple) or not value:
         return DEFAULT_COLUMNS, [f"columns: {value!r} is not a list of names; the usual columns are shown"]
-    problems = [f"columns: there is no column {each!r}; there are {', '.join(COLUMNS)}" for each in _unknown(value)]
-    known = dict.fromkeys(each for each in value if isinstance(each, str) and each in COLUMNS)
-    return ("name", *(each for each in known if each != "name")), problems
+    names = tuple(COLUMNS)  # not the dictionary: a value may be unhashable
+    problems = [
+        f"columns: there is no column {name!r}; there are {', '.join(names)}" for name in value if name not in names
+    ]
+    known = dict.fromkeys(name for name in value if name in names)
+    return ("name", *(name for name in known if name != "name")), problems
 
 
-def _unknown(names: list[object] | tuple[object, ...]) -> list[object]:
-    return [each for each in names if not isinstance(each, str) or each not in COLUMNS]
-
-
-def _muted(value: object) -> _Reading:
-    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+def _muted(value: object) -> _Parsed:
+    if isinstance(value, list | tuple) and all(isinstance(seller_id, str) for seller_id in value):
         return tuple(dict.fromkeys(value)), []
     return (), [f"muted: {value!r} is not a list of peer ids; nobody is muted"]
 
 
-def _keys(value: object) -> _Reading:
+def _keys(value: object) -> _Parsed:
     if isinstance(value, Mapping):
         return read_keys(value)
     return KeyMap(), [f"keys: {value!r} is not a table; write [interface.keys] above them"]
 
 
-_READERS: dict[str, Callable[[object], _Reading]] = {
+_PARSERS: dict[str, Callable[[object], _Parsed]] = {
     "theme": _one_of("theme", THEME_NAMES, "betar-dark"),
     "columns": _columns,
     "sort": _one_of("sort", (*SORT_COLUMNS, *(f"-{column}" for column in SORT_COLUMNS)), "name"),

@@ -1,4 +1,4 @@
-"""Writing changed settings down, beside the interface: one after another, the last word of each setting."""
+"""Saves changed settings in the background: one write at a time, with the last value of each setting."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ log = logging.getLogger(__name__)
 
 
 class SettingsSaver:
-    """Calls `keep` in a thread; `failed` is told in words where it cannot be done."""
+    """Calls `write` in a thread, and `failed` with the error message if that raises BetarError."""
 
     def __init__(
-        self, app: App[Any], keep: Callable[[Mapping[str, object]], None], failed: Callable[[str], None]
+        self, app: App[Any], write: Callable[[Mapping[str, object]], None], failed: Callable[[str], None]
     ) -> None:
-        self._app, self._keep, self._failed = app, keep, failed
+        self._app, self._write, self._failed = app, write, failed
         self._unsaved: dict[str, object] = {}
         self._busy = False
 
-    def take(self, changes: Mapping[str, object]) -> None:
-        """Write these down soon."""
+    def save(self, changes: Mapping[str, object]) -> None:
+        """Save these soon."""
         self._unsaved.update(changes)
         if not self._busy:
             self._busy = True
-            start(self._app, self._write, group="keep", exclusive=False)
+            start(self._app, self._save_all, group="settings", exclusive=False)
 
     def finish(self) -> None:
-        """Write down now what is still waiting: the app ends."""
+        """Save now the changes that still wait, because the app ends."""
         changes, self._unsaved = self._unsaved, {}
-        if changes and (error := self._write_down(changes)):
+        if changes and (error := self._try_write(changes)):
             log.error("settings could not be kept: %s", error)
 
-    async def _write(self) -> None:
+    async def _save_all(self) -> None:
         try:
             while self._unsaved:
                 changes, self._unsaved = self._unsaved, {}
-                if error := await asyncio.to_thread(self._write_down, changes):
+                if error := await asyncio.to_thread(self._try_write, changes):
                     self._failed(error)
         finally:
             self._busy = False
 
-    def _write_down(self, changes: Mapping[str, object]) -> str:
+    def _try_write(self, changes: Mapping[str, object]) -> str:
         try:
-            self._keep(changes)
+            self._write(changes)
         except BetarError as error:
             return str(error)
         return ""

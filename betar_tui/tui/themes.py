@@ -1,4 +1,4 @@
-"""Our themes. Textual's own can be chosen in the command palette, the ANSI ones in the settings as well."""
+"""The app's own themes. Textual's are offered in the command palette, the ANSI ones in the settings too."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ THEMES: tuple[Theme, ...] = (
 )
 
 THEME_NAMES: tuple[str, ...] = (*(theme.name for theme in THEMES), *BUILTIN_THEMES)
-"""All that can be chosen."""
+"""The names of all themes."""

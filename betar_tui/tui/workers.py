@@ -1,4 +1,4 @@
-"""Starting a worker. One place, because of one typing wrinkle and one trap."""
+"""Start Textual workers; here because of one typing wrinkle and one trap."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from textual.dom import DOMNode
 def start(
     node: DOMNode, work: Callable[[], Coroutine[Any, Any, None]], *, group: str = "default", exclusive: bool = True
 ) -> None:
-    """Run `work` beside the interface; `exclusive` ends what runs in the same group.
+    """Run `work` as a worker of the node; `exclusive` cancels the workers of the same group.
 
-    It takes the function and not a coroutine: a worker that is superseded before it began would leave that unawaited.
+    It takes a function and not a coroutine, which would never be awaited if its worker is cancelled before it began.
     """
-    # Textual's signature offers mypy four shapes of work at once, and it settles on none.
+    # mypy cannot choose between the four types of work that Textual's signature accepts.
     node.run_worker(work, group=group, exclusive=exclusive)  # type: ignore[arg-type]
 
 
 def runs(node: DOMNode, group: str) -> bool:
-    """Whether work of this group runs for the node."""
-    return any(each.node is node and each.group == group and each.is_running for each in node.workers)
+    """Whether a worker of this group runs for the node."""
+    return any(worker.node is node and worker.group == group and worker.is_running for worker in node.workers)

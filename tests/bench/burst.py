@@ -26,7 +26,7 @@ async def ours(directory: Path, how: str) -> tuple[float, float]:
     async with served(directory / "b") as b, peer(directory / "a", bootstrap=(b.address,)) as a:
 
         async def on_topic() -> bool:
-            return bool(a.online.topic_peers and (await b.market.status()).topic_peers)
+            return bool(a.session.topic_peers and (await b.market.status()).topic_peers)
 
         async def all_here() -> bool:
             return (await b.market.status()).listings == BURST

@@ -55,7 +55,7 @@ class Measured(BetarApp):
     CSS_PATH = Path(app_module.__file__).with_name("betar.tcss")
 
     def __init__(self, bridge: Bridge) -> None:
-        super().__init__(bridge, TuiOptions(animate=False))
+        super().__init__(bridge, TuiOptions(animate=False, indexed=gc.freeze))
         self.frames: list[int] = []
         self._awaited: Callable[[], bool] | None = None
         self._frame = asyncio.Event()
@@ -164,7 +164,7 @@ async def still(app: Measured, fake: FakeMarketplace) -> None:
     bar("  where the table scrolls", [statistics.median(work for _, work, _ in moves)], None, "ms")
     bar("  key to frame (frames come each 17 ms)", [statistics.median(each for each, _, _ in moves)], None, "ms")
     bar("  its frame", [statistics.median(length for _, _, length in moves)], None, "characters")
-    slot = rows._held[rows.cursor - 1]
+    slot = rows._slots[rows.cursor - 1]
     item = app.model.index.at(slot)
     assert item is not None
     app.frames.clear()

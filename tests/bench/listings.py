@@ -26,7 +26,7 @@ async def shown_after(directory: Path, address: str, newest: int) -> float:
     """
     heard: list[float] = []
     async with peer(directory) as node:
-        replication = node.online._replication
+        replication = node.session._replication
         handle = replication.handle
 
         async def timed(event: NetworkEvent) -> None:

@@ -153,7 +153,7 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
         (["--listen", "/dns4/localhost/tcp/1", "status"], 2, "nothing to listen on"),
         (["list", "--limit", "-1"], 2, "invalid count"),
         (["export", "x.car", "--heads", "bogus"], 1, "'bogus' names no block"),
-        (["import", __file__], 1, "is no CARv1 file"),
+        (["import", __file__], 1, "is not a CARv1 file"),
     ],
 )
 def test_mistakes_are_said_without_a_traceback(run, arguments, code, says):
@@ -375,7 +375,7 @@ async def open_peer(config, network):
     ready = trio.Event()
     ready.set()
     try:
-        yield types.SimpleNamespace(peer_id="p", online=types.SimpleNamespace(ready=ready, addrs=("a",)))
+        yield types.SimpleNamespace(peer_id="p", session=types.SimpleNamespace(ready=ready, addrs=("a",)))
     finally:
         os.read(os.pipe()[0], 1)  # never returns
 
@@ -397,6 +397,7 @@ def findings(run, *arguments):
     code, out, _ = run("doctor", "--json", *arguments)
     shown = json.loads(out)
     assert shown["ok"] == (code == 0)
+    assert all(each.keys() == {"check", "state", "says", "advice"} for each in shown["checks"])
     return code, {each["check"]: each for each in shown["checks"]}
 
 
@@ -448,7 +449,7 @@ async def test_the_doctor_asks_a_running_peer(tmp_path):
         await nursery.start(serve_control, one, settings.control_socket)
         found = {each.check: each for each in await examine(settings)}
         assert (found["store"].state, found["connectivity"].state) == ("ok", "note")
-        assert found["port"].says == f"the running peer listens on {one.online.addrs[-1]}"
+        assert found["port"].message == f"the running peer listens on {one.session.addrs[-1]}"
         lonely = harness.config(tmp_path, bootstrap=("/ip4/127.0.0.1/tcp/1/p2p/x",))
         assert (
             "connect"
@@ -487,7 +488,7 @@ def test_settings_that_cannot_be_saved_say_so_and_leave_the_file(tmp_path):
 
 
 def test_settings_that_are_saved_at_once_are_all_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(config_module, "_LOCK_PATIENCE", 120.0)
+    monkeypatch.setattr(config_module, "_LOCK_TIMEOUT", 120.0)
     path = tmp_path / "config.toml"
     names = [f"key{number}" for number in range(8)]
     threads = [threading.Thread(target=save_settings, args=(path, {"interface": {name: 1}})) for name in names]
@@ -499,7 +500,7 @@ def test_settings_that_are_saved_at_once_are_all_kept(tmp_path, monkeypatch):
 
 
 def test_settings_are_saved_though_somebody_was_stopped_while_saving(tmp_path, monkeypatch):
-    monkeypatch.setattr(config_module, "_LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(config_module, "_LOCK_TIMEOUT", 0.05)
     holder = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
     save_settings(tmp_path / "config.toml", {"log_level": "info"})

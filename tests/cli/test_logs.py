@@ -1,4 +1,4 @@
-"""The log: its forms, its limit, and what a peer writes of its life."""
+"""The log: its formats, its limit, and the lines of a running peer."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ def own_handlers() -> Iterator[None]:
     root.setLevel(level)
 
 
-def test_a_line_of_text_tells_when_how_grave_and_from_where(tmp_path):
+def test_a_line_of_text_has_time_level_and_logger(tmp_path):
     logs.configure("info", "text", tmp_path / "log")
     logging.getLogger("betar_tui.some").info("a %s", "thing")
     logging.getLogger("betar_tui.some").debug("too small")
@@ -44,31 +44,31 @@ def test_a_line_of_json_has_the_traceback_too(tmp_path):
     assert "ValueError: so\nit is" in entry["traceback"]
 
 
-def test_a_long_file_is_put_aside_and_whoever_writes_goes_on_in_a_new_one(tmp_path):
+def test_a_long_file_is_rotated_and_its_writer_opens_a_new_one(tmp_path):
     file = tmp_path / "log"
     logs.configure("info", "text", file)
     logging.getLogger("betar_tui.some").info("older")
-    logs.make_room(file, limit=10_000)
+    logs.rotate(file, limit=10_000)
     assert not (tmp_path / "log.1").exists()
-    logs.make_room(file, limit=10)
+    logs.rotate(file, limit=10)
     logging.getLogger("betar_tui.some").info("newer")
     assert [each.partition(": ")[2] for each in logs.tail(tmp_path / "log.1")] == ["older"]
     assert [each.partition(": ")[2] for each in logs.tail(file)] == ["newer"]
 
 
-def test_a_file_that_is_not_there_needs_no_room(tmp_path):
-    logs.make_room(tmp_path / "log")
+def test_a_missing_file_is_not_rotated(tmp_path):
+    logs.rotate(tmp_path / "log")
     assert not list(tmp_path.iterdir())
 
 
-def test_what_comes_too_often_is_left_out_and_counted_but_errors_are_not(tmp_path):
+def test_frequent_lines_are_left_out_and_counted_but_errors_are_not(tmp_path):
     now = 1000.0
     logs.configure("info", "text", tmp_path / "log")
     handler = logging.getLogger().handlers[0]
     handler.filters[:] = [logs.RateLimitFilter(3, lambda: now)]
     some = logging.getLogger("betar_tui.some")
 
-    def told() -> list[str]:
+    def logged() -> list[str]:
         return [line.partition(": ")[2] for line in logs.tail(tmp_path / "log")]
 
     for number in range(10):
@@ -76,29 +76,29 @@ def test_what_comes_too_often_is_left_out_and_counted_but_errors_are_not(tmp_pat
         some.error("error %d", number)
     some.warning("another level")
     logging.getLogger("betar_tui.other").info("another logger")
-    assert [each for each in told() if "error" not in each] == [
+    assert [each for each in logged() if "error" not in each] == [
         "info 0",
         "info 1",
         "info 2",
         "another level",
         "another logger",
     ]
-    assert sum("error" in each for each in told()) == 10
+    assert sum("error" in each for each in logged()) == 10
     now += 60
     some.info("a minute later")
-    assert told()[-2:] == ["7 lines of the minute before were left out", "a minute later"]
+    assert logged()[-2:] == ["7 lines of the minute before were left out", "a minute later"]
     now += 60
     some.info("and another")
-    assert told()[-1] == "and another"
-    assert sum("left out" in each for each in told()) == 1
+    assert logged()[-1] == "and another"
+    assert sum("left out" in each for each in logged()) == 1
 
 
-def test_a_log_that_cannot_be_written_is_said(tmp_path):
+def test_a_log_that_cannot_be_written_is_reported(tmp_path):
     with pytest.raises(ConfigError, match="choose another --log-file"):
         logs.configure("info", "text", tmp_path / "nowhere" / "log")
 
 
-def test_a_log_that_cannot_be_written_any_more_disturbs_nobody(tmp_path, capfd):
+def test_a_log_that_cannot_be_written_any_more_is_ignored(tmp_path, capfd):
     folder = tmp_path / "logs"
     folder.mkdir()
     logs.configure("info", "text", folder / "log")
@@ -110,26 +110,26 @@ def test_a_log_that_cannot_be_written_any_more_disturbs_nobody(tmp_path, capfd):
     assert logs.tail(folder / "log")[-1].endswith("here again")
 
 
-def test_whoever_looks_closely_sees_all(tmp_path):
+def test_the_debug_level_has_no_limit(tmp_path):
     logs.configure("debug", "text", tmp_path / "log")
     for number in range(logs.LINES_A_MINUTE * 2):
         logging.getLogger("betar_tui.some").debug("line %d", number)
     assert len(logs.tail(tmp_path / "log", lines=1000)) == logs.LINES_A_MINUTE * 2
 
 
-def test_the_tail_of_no_file_is_nothing(tmp_path):
+def test_the_tail_of_a_missing_file_is_empty(tmp_path):
     assert logs.tail(tmp_path / "log") == []
 
 
-async def test_a_peer_tells_of_its_life(tmp_path):
-    def told() -> list[str]:
+async def test_a_peer_logs_its_life(tmp_path):
+    def logged() -> list[str]:
         return [line.partition(": ")[2] for line in logs.tail(tmp_path / "a" / "stderr.log")]
 
     async with served(tmp_path / "a") as a:
         async with served(tmp_path / "b", "--bootstrap", a.address) as b:
-            await eventually(lambda: f"{b.peer_id} connected" in told(), what="the one who came")
+            await eventually(lambda: f"{b.peer_id} connected" in logged(), what="the peer that came")
             await a.run("publish", "--name", "swift-ocr", "--price", "1")
-        await eventually(lambda: f"{b.peer_id} is gone" in told(), what="the one who went")
+        await eventually(lambda: f"{b.peer_id} is gone" in logged(), what="the peer that went")
         listing = f"{a.peer_id}/swift-ocr"
         await a.run("delist", listing)
         a.process.send_signal(signal.SIGTERM)
@@ -143,4 +143,4 @@ async def test_a_peer_tells_of_its_life(tmp_path):
         f"delisted {listing}",
         "stopped",
     ]
-    assert list(dict.fromkeys(each for each in told() if each in expected)) == expected
+    assert list(dict.fromkeys(each for each in logged() if each in expected)) == expected

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.control import ControlClient, serve_control
-from betar_tui.control.methods import PART, cut, joined
+from betar_tui.control.parts import PART, cut, joined
 from betar_tui.control.wire import MAX_DEPTH, error_to_plain, line, lines, plain, raise_plain, typed
 from betar_tui.errors import ControlError, FilterError, ListingError, NoRunningPeerError, UnknownListingError
 from betar_tui.market.marketplace import (
@@ -25,6 +25,8 @@ from betar_tui.market.marketplace import (
     Missed,
     Notice,
     Provenance,
+    Repaired,
+    RepublishReason,
     StatusChanged,
 )
 from betar_tui.peer import open_peer
@@ -49,7 +51,7 @@ listings = st.builds(
 
 
 class Bytes(trio.abc.ReceiveStream):
-    """A stream that gives so many bytes at a time."""
+    """A stream that returns `step` bytes at a time."""
 
     def __init__(self, content: bytes, step: int) -> None:
         self._content, self._step = content, step
@@ -90,18 +92,18 @@ def test_what_does_not_fit_is_a_control_error(value):
 
 async def test_a_marketplace_behind_the_socket_answers_as_itself(tmp_path):
     settings = config(tmp_path)
-    async with open_peer(settings, network=False) as node, trio.open_nursery() as nursery:
-        await nursery.start(serve_control, node, settings.control_socket)
+    async with open_peer(settings, network=False) as peer, trio.open_nursery() as nursery:
+        await nursery.start(serve_control, peer, settings.control_socket)
         assert stat.S_IMODE(settings.control_socket.stat().st_mode) == 0o600
         client = ControlClient(settings.control_socket)
         async with client.events() as events:
             (receipt,) = await client.publish([ListingDraft("a", 1, "text", {"k": [1, "v"]})])
             change = await anext(each async for each in events if isinstance(each, Change))
             assert (change.kind, change.id, change.listing.name) == (ChangeKind.PUT, receipt.id, "a")
-        assert await client.listings("a") == await node.listings("a")
-        assert await client.show(receipt.id) == await node.show(receipt.id)
-        assert await client.heads() == await node.heads()
-        assert await client.log() == await node.log()
+        assert await client.listings("a") == await peer.listings("a")
+        assert await client.show(receipt.id) == await peer.show(receipt.id)
+        assert await client.heads() == await peer.heads()
+        assert await client.log() == await peer.log()
         with pytest.raises(FilterError) as error:
             await client.listings("price<x")
         assert error.value.position == len("price<")
@@ -122,14 +124,14 @@ async def test_a_marketplace_behind_the_socket_answers_as_itself(tmp_path):
      (b'{"method": "__class__"}\n', "knows no call __class__"),
      (b'{"method": "listings", "params": {"nope": 1}}\n', "knows no call listings of this form"),
      (b'{"method": "listings", "params": [1]}\n', "knows no call listings of this form"),
-     (b'{"method": "publish", "params": {"drafts": [{"name": 1}]}}\n', "is no str"),
+     (b'{"method": "publish", "params": {"drafts": [{"name": 1}]}}\n', "is not a str"),
      (b'{"method": "publish", "params": {"drafts": [{"name": "x"}]}}\n', "ListingDraft"),
      (b'{"method": "show"}\n', "TypeError")],
 )  # fmt: skip
 async def test_nonsense_on_the_socket_ends_nothing(tmp_path, raw, error):
     settings = config(tmp_path)
-    async with open_peer(settings, network=False) as node, trio.open_nursery() as nursery:
-        await nursery.start(serve_control, node, settings.control_socket)
+    async with open_peer(settings, network=False) as peer, trio.open_nursery() as nursery:
+        await nursery.start(serve_control, peer, settings.control_socket)
         async with await trio.open_unix_socket(str(settings.control_socket)) as stream:
             await stream.send_all(raw)
             await stream.send_eof()
@@ -182,7 +184,7 @@ def nested(depth: int) -> object:
 
 
 @pytest.mark.parametrize("politely", [True, False])
-async def test_a_peer_that_leaves_before_it_tells_of_anything_is_not_there(tmp_path, politely):
+async def test_a_peer_that_leaves_before_it_sends_an_event_is_not_running(tmp_path, politely):
     """One that is stopping still takes connections."""
 
     async def leave(stream: trio.SocketStream) -> None:
@@ -195,7 +197,7 @@ async def test_a_peer_that_leaves_before_it_tells_of_anything_is_not_there(tmp_p
     listening.listen()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, leave, [trio.SocketListener(listening)])
-        with pytest.raises(ControlError, match="left before it told"):
+        with pytest.raises(ControlError, match="left before it sent"):
             async with ControlClient(tmp_path / "control.sock").events():
                 pytest.fail("it said that it is attached")
         nursery.cancel_scope.cancel()
@@ -217,7 +219,19 @@ async def test_hostile_metadata_reaches_the_client_and_ends_nothing(tmp_path):
             assert (await events.receive()).listing.metadata["half"] == "\ud800"
 
 
-async def test_an_event_that_cannot_be_told_is_a_missed_one(tmp_path):
+async def test_a_repair_arrives_with_its_fields(tmp_path):
+    repaired = Repaired("s/1", "a: b", RepublishReason.REPLACED, 1.5, "the disk is full")
+    market = Canned()
+    async with canned(tmp_path, market) as client, client.events() as events:
+        await market.feed.send(repaired)
+        assert isinstance(await events.receive(), Notice)
+        got = await events.receive()
+    assert got == repaired
+    assert got.reason is RepublishReason.REPLACED
+    assert not got.healed
+
+
+async def test_an_event_that_cannot_be_encoded_counts_as_missed(tmp_path):
     market = Canned()
     async with canned(tmp_path, market) as client, client.events() as events:
         await market.feed.send(Missed(object()))  # JSON has no form for it
@@ -226,7 +240,7 @@ async def test_an_event_that_cannot_be_told_is_a_missed_one(tmp_path):
         assert [await events.receive(), await events.receive()] == [Missed(1), StatusChanged()]
 
 
-async def test_an_answer_that_cannot_be_told_is_an_error(tmp_path):
+async def test_an_answer_that_cannot_be_encoded_is_an_error(tmp_path):
     async with canned(tmp_path, Canned(ListingPage((), object()))) as client:
         for _ in range(2):
             with pytest.raises(ControlError, match="failed"):

@@ -187,7 +187,7 @@ class OurMember(Member):
     async def _run(self, task_status: trio.TaskStatus[None]) -> None:
         self._forget_peers()
         async with peer(self.directory, announce_interval=REBROADCAST) as self.node:
-            self.peer_id, self.address = self.node.peer_id, self.node.online.addrs[0]
+            self.peer_id, self.address = self.node.peer_id, self.node.session.addrs[0]
             task_status.started()
             await self._stop.wait()
         self._ended.set()
@@ -202,7 +202,6 @@ class OurMember(Member):
 
     async def write(self, puts: Mapping[str, bytes], deletes: Sequence[str]) -> tuple[bytes, ...]:
         written = await self.node._writer.write(puts, deletes)
-        self.node._send(written)
         return tuple(each.node.cid for each in written)
 
     async def map(self) -> dict[str, bytes]:
@@ -218,6 +217,6 @@ class OurMember(Member):
         await self.node.connect(address)
 
     async def disconnect(self, other: str) -> None:
-        network = self.node.online._network
+        network = self.node.session.network
         if network is not None:
             await network.disconnect(other)

@@ -162,7 +162,7 @@ class Mesh:
 
     async def _agree(self, members: Sequence[Member]) -> bool:
         ours = self._ours()
-        if any(one.node.online.pending or one.node._writer.replica.wants for one in ours):
+        if any(one.node.session.pending or one.node._writer.replica.wants for one in ours):
             return False
         heads = await ours[0].heads()
         for member in members:
@@ -263,7 +263,7 @@ class Mesh:
         extra = ""
         if isinstance(member, OurMember):
             wanted = [cid.to_str(name)[-6:] for name in member.node._writer.replica.wants]
-            extra = f" pending {member.node.online.pending} wants {wanted} topic {member.node.online.topic_peers}"
+            extra = f" pending {member.node.session.pending} wants {wanted} topic {member.node.session.topic_peers}"
         if isinstance(member, GoMember):
             extra = await member.waiting() + f" hole {(await member.hole(tips))[-6:]}"
         shown = {key: value[:8] for key, value in sorted((await member.map()).items())}

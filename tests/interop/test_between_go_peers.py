@@ -19,9 +19,9 @@ async def test_a_delta_passes_through_ours_between_two_go_peers(
         peer(tmp_path / "ours") as ours,
     ):
         for go in (one, other):
-            await go.connect(ours.online.addrs[0])
+            await go.connect(ours.session.addrs[0])
             await go.topic_peers(wait_for=ours.peer_id)
-        await eventually(lambda: ours.online.topic_peers == 2, what="both on the topic")
+        await eventually(lambda: ours.session.topic_peers == 2, what="both on the topic")
         # The other hears of the head when ours may not have the block yet, asks, and gets it as soon as it is there.
         # Without that it asks again only after most of a minute.
         for n in range(5):

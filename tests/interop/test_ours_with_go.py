@@ -49,14 +49,14 @@ async def pair(
                 peer(tmp_path / "ours", **settings) as ours,
                 open_gopeer(nursery, binary=binary, betar=betar) as go,
             ):
-                await go.connect(ours.online.addrs[0])
+                await go.connect(ours.session.addrs[0])
                 await acquainted(ours, go)
                 yield ours, go
 
 
 async def acquainted(ours: Peer, go: GoPeer) -> None:
     await go.topic_peers(wait_for=ours.peer_id)
-    await eventually(lambda: ours.online.topic_peers, what="Go on the topic")
+    await eventually(lambda: ours.session.topic_peers, what="Go on the topic")
 
 
 async def same_map(tmp_path: Path, go: GoPeer) -> bool:
@@ -109,12 +109,12 @@ async def test_a_listing_that_was_replaced_from_a_great_height_is_put_back_for_g
         key = keys.of_agent(receipt.id)
         above = node((), [(key, b"vandal")], (), 10**9)
         await ours._writer.merge_nodes([above, node([above], [("/agents/YQ", b"1")], (), 3)], "hostile")
-        await ours.online._replication.announce(ours._writer.heads)
+        await ours.session._replication.announce(ours._writer.heads)
         await eventually(lambda: shows(go, key, b"vandal"), what="Go shows what replaced it")
-        assert len(await ours._seller.round()) == 1
+        assert len(await ours._seller.maintain()) == 1
         healed = values(tmp_path / "ours")[key]
         assert json.loads(healed)["name"] == "mine"
-        await ours.online._replication.announce(ours._writer.heads)
+        await ours.session._replication.announce(ours._writer.heads)
         await eventually(lambda: shows(go, key, healed), what="Go shows it again")
 
 
@@ -199,7 +199,7 @@ async def test_what_was_missed_while_away_comes_after_both_restart(tmp_path, gop
             for n in range(10):
                 await ours.publish([ListingDraft(f"alone{n}", n)])
             async with open_gopeer(nursery, binary=gopeer_binary, data=data, key=key, rebroadcast="500ms") as go:
-                await go.connect(ours.online.addrs[0])
+                await go.connect(ours.session.addrs[0])
                 await eventually(lambda: same_map(tmp_path, go), what="equal maps after both were away")
                 assert len(await go.list()) == 21
 
@@ -246,7 +246,7 @@ async def test_a_head_that_was_announced_is_still_wanted_after_a_restart(tmp_pat
             await acquainted(ours, witness)
             await witness.mesh_peers(wait_for=ours.peer_id)
             await witness.publish(payload)
-            await eventually(lambda: ours.online.pending, what="the head is wanted")
+            await eventually(lambda: ours.session.pending, what="the head is wanted")
         async with forgetful() as author:
             assert await author.heads() == ()
             async with peer(tmp_path / "ours", bootstrap=(author.address,)):

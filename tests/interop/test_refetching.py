@@ -23,16 +23,16 @@ async def test_a_concurrent_write_of_go_brings_one_block(
         for n in range(DELTAS):
             await go.put(f"/agents/k{n % 5}", b"%d" % n)
         await ours.connect(go.address)
-        replica, replication = ours._writer.replica, ours.online._replication
-        await eventually(lambda: replica.height == DELTAS and not ours.online.pending, what="the whole chain")
+        replica, replication = ours._writer.replica, ours.session._replication
+        await eventually(lambda: replica.height == DELTAS and not ours.session.pending, what="the whole chain")
         fetched: list[bytes] = []
-        give = replication.give
+        on_block = replication.on_block
 
         async def counted(block: ReceivedBlock) -> None:
             fetched.append(block.cid)
-            await give(block)
+            await on_block(block)
 
-        replication.give = counted
+        replication.on_block = counted
         await ours._writer.write(
             {"/agents/ours": b"x"}
         )  # not announced yet: Go builds on what is no head here any more
@@ -40,6 +40,6 @@ async def test_a_concurrent_write_of_go_brings_one_block(
         await eventually(lambda: len(replica.heads) == 2, what="both heads")
         # Another put, whose arrival shows that nothing from before it is on its way any more.
         await go.put("/agents/go", b"z")
-        await eventually(lambda: replica.height == DELTAS + 2 and not ours.online.pending, what="the last one")
+        await eventually(lambda: replica.height == DELTAS + 2 and not ours.session.pending, what="the last one")
         assert len(written.cids) == 1
         assert len(fetched) <= 3, "history that was here came again"

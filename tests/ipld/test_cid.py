@@ -74,7 +74,7 @@ def test_agent_ids_come_back(agent: str) -> None:
     "key", ["/agents", "/agents/", "/agent/YQ", "/agents/YQ/x", "/agents/YQ=", "/agents/YR", "/agents/!", "/agents/é"]
     + ["/agents/_w", "/agents/Y", "agents/YQ", "/agents/YQ==", "/agents/Y\nQ", "/x/agents/YQ"]
 )  # fmt: skip
-def test_what_is_no_listings_key(key: str) -> None:
+def test_keys_that_are_not_a_listings(key: str) -> None:
     assert keys.agent_id(key) is None
 
 
@@ -127,13 +127,13 @@ CID = b"\x01\x70\x12\x20" + bytes(range(32))
         b"\x01\x70\x12\x1f" + bytes(31),
     ],
 )
-def test_what_is_no_cid_of_a_delta(raw: bytes) -> None:
+def test_bytes_that_are_not_the_cid_of_a_delta(raw: bytes) -> None:
     with pytest.raises(DecodeError):
         cid.normalise(raw)
 
 
 @pytest.mark.parametrize("raw", [b"", CID[:-1], CID[2:-1], cid.RAW + bytes(40), b"\x01\x70\x13\x40" + bytes(64)])
-def test_what_leads_with_no_cid_of_a_delta(raw: bytes) -> None:
+def test_bytes_that_do_not_start_with_the_cid_of_a_delta(raw: bytes) -> None:
     with pytest.raises(DecodeError):
         cid.leading(raw)
 

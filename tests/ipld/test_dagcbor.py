@@ -26,7 +26,7 @@ VALUES = st.recursive(
 
 
 def ours(value: object) -> object:
-    """What we make of a value that cbor2 knows."""
+    """Our form of a value of cbor2."""
     if isinstance(value, cbor2.CBORTag):
         return Link(value.value)
     if isinstance(value, dict):
@@ -35,7 +35,7 @@ def ours(value: object) -> object:
 
 
 @given(st.dictionaries(st.text(), VALUES, max_size=5))
-def test_what_cbor2_writes_comes_back(fields: dict[str, object]) -> None:
+def test_maps_of_cbor2_come_back(fields: dict[str, object]) -> None:
     raw = cbor2.dumps(fields, canonical=True)
     assert load_map(raw) == ours(fields)
     for end in range(len(raw)):
@@ -46,7 +46,7 @@ def test_what_cbor2_writes_comes_back(fields: dict[str, object]) -> None:
 
 
 @given(st.binary(max_size=100) | st.binary(max_size=100).map(lambda raw: b"\xa1\x61v" + raw))
-def test_what_is_read_is_what_cbor2_reads(raw: bytes) -> None:
+def test_we_read_the_same_as_cbor2(raw: bytes) -> None:
     try:
         fields = load_map(raw)
     except DecodeError as error:
@@ -79,7 +79,7 @@ def framed(value: bytes) -> bytes:
         b"\x9f\xff",  # an array without a length
         b"\x7f\x61a\xff",
         b"\x62\xff\xff",  # no UTF-8
-        b"\xa1\x01\x01",  # a key that is no text
+        b"\xa1\x01\x01",  # a key that is not text
         b"\xa2\x61a\x01\x61a\x02",  # a key twice
         b"\x9b" + b"\xff" * 8,  # an array without end
         b"\x5b" + b"\xff" * 8,

@@ -1,4 +1,4 @@
-"""The protobuf wire form, against google.protobuf."""
+"""The protobuf wire format, against google.protobuf."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_varints_as_protowire_reads_them(raw: str, value: int | None) -> None:
 
 
 def test_an_end_is_an_end() -> None:
-    """What follows a message in the same buffer is never read."""
+    """Bytes after a message in the same buffer are never read."""
     buf = b"\x18\x80\x01"
     with pytest.raises(DecodeError):
         read_varint(buf, 1, 2)

@@ -17,7 +17,7 @@ def book_after(*effects: Effect) -> tuple[Catalogue, list]:
     book = Catalogue(SIGNER.peer_id)
     changes = []
     for effect in effects:
-        changes += book.take(book.read(Applied((), (effect,), True, "peer", 5.0)))
+        changes += book.apply(book.decode(Applied((), (effect,), True, "peer", 5.0)))
     return book, changes
 
 
@@ -35,7 +35,7 @@ def test_put_update_refresh_and_delist_are_told_apart():
     assert len(book) == 0
 
 
-def test_what_is_hidden_is_counted_and_told_of_only_when_it_was_shown():
+def test_a_hidden_listing_is_counted_and_reported_only_when_it_was_shown():
     one, junk = winner(value(), 1), winner(b"junk", 2)
     tampered = winner(json.dumps({**json.loads(value()), "price": 0}).encode(), 3)
     book, changes = book_after(
@@ -64,11 +64,11 @@ def test_a_verdict_serves_the_value_it_was_found_for_and_no_other_in_the_same_bl
     assert (len(believed), believed.invalid) == (0, 2)
 
 
-def test_a_value_that_is_vouched_for_is_not_checked_and_no_other_is_spared():
+def test_an_own_value_is_not_checked_and_all_others_are():
     mine, forged = (json.dumps({**json.loads(value()), "price": price}).encode() for price in (1, 2))
     book = Catalogue(SIGNER.peer_id, {mine}.__contains__)
     for found, listed in ((mine, (1, 0)), (forged, (0, 1))):
-        book.take(book.read(Applied((), (Effect(key(), None, winner(found)),), True, "", 5.0)))
+        book.apply(book.decode(Applied((), (Effect(key(), None, winner(found)),), True, "", 5.0)))
         assert (len(book), book.invalid) == listed
 
 
@@ -91,16 +91,16 @@ def test_a_metadata_file_is_kept_as_long_as_a_listing_points_at_it():
     (described,) = book.describe("cid", b'{"description":"reads scans","more":[1]}')
     assert (described.id, described.description) == (ids[0], "reads scans")
     assert not book.lacks("cid")
-    book.take(book.read(Applied((), (Effect(key("b"), None, two),), True, "peer", 6.0)))
+    book.apply(book.decode(Applied((), (Effect(key("b"), None, two),), True, "peer", 6.0)))
     for listing_id in ids:
         listing = book.get(listing_id)
         assert listing.description == "reads scans"
         assert book.document(listing) == {"description": "reads scans", "more": [1]}
     for name in "ab":
         assert book._documents.keys() == {"cid"}
-        book.take(book.read(Applied((), (Effect(key(name), one, None),), True, "peer", 7.0)))
+        book.apply(book.decode(Applied((), (Effect(key(name), one, None),), True, "peer", 7.0)))
     assert not book._documents
-    assert not book._pointing
+    assert not book._keys_by_metadata
 
 
 def test_a_metadata_file_that_nothing_points_at_is_not_taken_in():

@@ -7,7 +7,7 @@ from betar_tui.errors import DecodeError, ListingError
 from betar_tui.ipld import cid, protobuf, unixfs
 from betar_tui.ipld.protobuf import fields, write_bytes
 from betar_tui.market.compose import new_document, patched, render
-from betar_tui.market.listing import BETAR_GO, DEFAULT_PROTOCOLS, DOCUMENTS
+from betar_tui.market.fields import BETAR_GO, DEFAULT_PROTOCOLS, DOCUMENTS
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
 from betar_tui.market.provenance import verify
 from tests.market.values import NOW, SIGNER, document
@@ -85,7 +85,7 @@ def test_unixfs_files_come_back_and_larger_ones_are_refused():
 
 
 @pytest.mark.parametrize("block", [b"", b"\x0a\x02\x08\x01", b"\x12\x02\x08\x01", b"\x08\x01", b"\xff"])
-def test_what_is_no_small_unixfs_file_is_refused(block):
+def test_a_block_that_is_not_a_small_unixfs_file_is_refused(block):
     with pytest.raises(DecodeError):
         unixfs.decode_file(cid.of(block), block)
 

@@ -17,7 +17,7 @@ async def test_every_watcher_gets_every_event():
     hub.emit([notice(3)])
 
 
-async def test_a_slow_watcher_is_told_how_much_it_missed_and_holds_nobody_back():
+async def test_a_slow_watcher_gets_the_number_it_missed_and_delays_no_other():
     hub = EventHub(buffer=4)
     async with hub.watch() as slow:
         for n in range(10):

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from betar_tui.errors import FilterError
 from betar_tui.market import index as index_module
+from betar_tui.market import sorting
 from betar_tui.market.filter import parse
 from betar_tui.market.index import ListingIndex
 from betar_tui.market.marketplace import Change, ChangeKind
@@ -136,7 +137,7 @@ class IndexMachine(RuleBasedStateMachine):
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch):
     monkeypatch.setattr(index_module, "SLICE", 2)
-    monkeypatch.setattr(index_module, "SORT_SLICE", 3)
+    monkeypatch.setattr(sorting, "SORT_SLICE", 3)
 
 
 TestIndex = IndexMachine.TestCase
@@ -171,6 +172,22 @@ def test_new_listings_grow_old():
     now = NOW + 301
     index.reconsider()
     assert list(index.rows) == []
+
+
+@pytest.mark.parametrize("steps", range(24))
+def test_a_change_between_the_slices_of_one_sort_is_not_lost_to_another_sort(steps):
+    index = ListingIndex(lambda: NOW)
+    index.replace([item(f"ocr-{n}", price=n) for n in range(9)])
+    preparing = index.prepare()
+    for _ in range(steps):
+        next(preparing, None)
+    index.set_sort("seen", False)
+    assert index.rows
+    index.apply(change(item("ocr-0", price=100), ChangeKind.UPDATE))
+    for _ in preparing:
+        pass
+    index.set_sort("price", False)
+    assert index.rows[-1] == "x/ocr-0"
 
 
 def test_unknown_column():

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.errors import ListingError
-from betar_tui.market.listing import BETAR_GO, MAX_VALUE, decode, encode, parse_value, same_but_for_time
+from betar_tui.market.fields import BETAR_GO, MAX_VALUE
+from betar_tui.market.listing import decode, encode, parse_value, same_but_for_time
 from betar_tui.market.marketplace import Provenance
 from betar_tui.replica import keys
 from tests.market.values import NOW, SIGNER, document, key, value, winner
@@ -75,7 +76,7 @@ def test_null_lists_and_metadata_count_as_absent():
         ("tokenId", 3),
     ],
 )
-def test_a_field_of_the_wrong_type_is_no_listing_and_is_named(field, bad):
+def test_a_field_of_the_wrong_type_is_refused_and_named(field, bad):
     with pytest.raises(ListingError) as error:
         read({**GO_VALUE, field: bad}, keys.of_agent("did:key:z6MkTest"))
     assert error.value.field == field

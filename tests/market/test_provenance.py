@@ -73,7 +73,7 @@ def test_names_are_in_the_order_of_their_utf8() -> None:
     assert ordered == ["z", "zz", "ß", "é", "abc", "日", "𝄞"]
 
 
-def test_names_that_are_no_texts_have_no_signed_form() -> None:
+def test_names_that_are_not_texts_have_no_signed_form() -> None:
     with pytest.raises(ValueError, match="must be texts"):
         signed_bytes({"m": {1: 2}})
 
@@ -95,12 +95,12 @@ def test_an_integer_beyond_64_bits_has_no_signed_form():
 
 def test_a_signer_knows_the_values_it_made_once_each_and_nothing_else() -> None:
     signer = Signer(b"\x05" * 32)
-    signer.made(b"one")
-    signer.made(b"two")
+    signer.remember_own_value(b"one")
+    signer.remember_own_value(b"two")
     assert not signer.is_own_value(b"three")
     assert signer.is_own_value(b"one")
     assert not signer.is_own_value(b"one")
     for n in range(5000):
-        signer.made(b"%d" % n)
+        signer.remember_own_value(b"%d" % n)
     assert not signer.is_own_value(b"two")
     assert signer.is_own_value(b"4999")

@@ -3,10 +3,10 @@ import json
 from betar_tui.market.compose import render
 from betar_tui.market.listing import BETAR_GO, DOCUMENTS
 from betar_tui.market.provenance import Signer
-from betar_tui.market.republish import LONGEST_RETRY, Intent, RepublishPolicy, RepublishReason
+from betar_tui.market.republish import LONGEST_RETRY, OwnListing, RepublishPolicy, RepublishReason
 from tests.market.values import ADDRS, NOW, SIGNER, document, key, value
 
-OWN = {key(): Intent(document(), NOW)}
+OWN = {key(): OwnListing(document(), NOW)}
 HOUR = 3600.0
 
 
@@ -62,7 +62,7 @@ def test_changed_addresses_of_the_peer_are_published():
     moved = ("/ip4/192.0.2.99/tcp/4001",)
     assert due({key(): value()}, addrs=moved) == {key(): RepublishReason.ADDRESSED}
     assert due({key(): value()}, addrs=()) == {}, "offline there is nothing better to say"
-    fixed = {key(): Intent(document(addrs=["/dns4/agent/tcp/1"]), NOW)}
+    fixed = {key(): OwnListing(document(addrs=["/dns4/agent/tcp/1"]), NOW)}
     assert due({key(): value(addrs=["/dns4/agent/tcp/1"])}, addrs=moved, own=fixed) == {}
 
 
@@ -87,5 +87,5 @@ def test_patience_returns_after_a_quiet_time():
     assert due({}, now=later + 5, by=made)
 
 
-def test_what_is_not_ours_any_more_is_left_alone():
+def test_a_listing_that_is_not_own_any_more_is_left_alone():
     assert due({}, own={}) == {}

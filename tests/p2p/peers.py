@@ -45,18 +45,18 @@ class Shelf:
     """A block source in memory."""
 
     def __init__(self) -> None:
-        self.held: dict[bytes, bytes] = {}
+        self.stored: dict[bytes, bytes] = {}
         self.asked: list[bytes] = []
 
     def put(self, data: bytes) -> bytes:
-        """Hold `data`; its CID."""
+        """Store `data`. Returns its CID."""
         cid = cid_for(data)
-        self.held[cid] = data
+        self.stored[cid] = data
         return cid
 
     async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes]:
         self.asked.extend(cids)
-        return {cid: self.held[cid] for cid in cids if cid in self.held}
+        return {cid: self.stored[cid] for cid in cids if cid in self.stored}
 
 
 class Peer:
@@ -100,9 +100,10 @@ def config(name: str, **changes: Any) -> NetworkConfig:
 async def peer(
     name: str, follow: bool = True, accept: Callable[[bytes], bool] | None = None, **changes: Any
 ) -> AsyncIterator[Peer]:
-    """One running peer whose events are followed, unless nobody shall read them."""
+    """One running peer whose events are followed, unless they are not to be read."""
     shelf = Shelf()
-    async with open_network(config(name, **changes), shelf, accept) as network, trio.open_nursery() as nursery:
+    decode = accept and (lambda payload: (payload, len(payload)) if accept(payload) else None)
+    async with open_network(config(name, **changes), shelf, decode) as network, trio.open_nursery() as nursery:
         one = Peer(network, shelf)
         if follow:
             nursery.start_soon(one.follow)
@@ -135,5 +136,5 @@ async def raw_stream(one: Peer, other: str, protocol: str) -> INetStream:
 async def until(condition: Callable[[], object], seconds: float = SECONDS) -> None:
     """Wait until `condition` holds; fails after `seconds`."""
     with trio.fail_after(seconds):
-        while not condition():  # noqa: ASYNC110  # conditions are about state that nobody signals
+        while not condition():  # noqa: ASYNC110  # conditions are about state without a signal
             await trio.sleep(0.01)

@@ -1,5 +1,4 @@
-"""A peer in a process of its own, to be frozen and killed: `python -m tests.p2p.remote <name> <port> [address to
-dial]`.
+"""A peer in its own process, to be frozen and killed: `python -m tests.p2p.remote <name> <port> [address to dial]`.
 
 Prints one JSON line when it is ready and one for each broadcast it hears; broadcasts a tick ten times a second.
 """

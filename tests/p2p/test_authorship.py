@@ -1,4 +1,4 @@
-"""Who is to blame for a bad broadcast: never a relay for what a Go peer passes on."""
+"""Which peer is blamed for a bad broadcast: never a relay for a message that a Go peer forwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 from nacl import bindings
 
-from betar_tui.p2p.authorship import MAX_PAYLOAD, MessageError, flaw_of
+from betar_tui.p2p.authorship import MAX_PAYLOAD, MessageError, error_of
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.types import MARKET_TOPIC, ReceivedBroadcast
 from tests.p2p.peers import pair, raw_stream, until
@@ -35,13 +35,13 @@ def message(keys: KeyPair = AUTHOR, unknown: bytes = b"", **fields: object) -> r
 
 
 @pytest.mark.parametrize("kind", [ed25519, secp256k1, rsa])
-def test_what_is_signed_is_taken_whatever_the_kind_of_key(kind: object) -> None:
-    assert flaw_of(message(kind.create_new_key_pair())) is None  # type: ignore[attr-defined]
+def test_a_signed_message_is_accepted_for_every_kind_of_key(kind: object) -> None:
+    assert error_of(message(kind.create_new_key_pair())) is None  # type: ignore[attr-defined]
 
 
 def test_fields_that_only_the_author_knows_are_signed_with_the_others() -> None:
     """Go verifies them, and passes the message on."""
-    assert flaw_of(message(unknown=b"\x7a\x03new")) is None
+    assert error_of(message(unknown=b"\x7a\x03new")) is None
 
 
 def test_a_message_without_data_is_as_good_as_any() -> None:
@@ -49,10 +49,10 @@ def test_a_message_without_data_is_as_good_as_any() -> None:
     one.ClearField("data")
     one.ClearField("signature")
     one.signature = AUTHOR.private_key.sign(b"libp2p-pubsub:" + one.SerializeToString())
-    assert flaw_of(one) is None
+    assert error_of(one) is None
 
 
-def test_what_go_passes_on_is_not_blamed_on_who_brings_it() -> None:
+def test_a_relay_is_not_blamed_for_a_message_that_go_forwards() -> None:
     strange = message()
     strange.from_id, strange.key = b"\x12\x20" + b"a" * 32, b"\x08\x03\x12\x5b" + bytes(91)  # ECDSA
     for one in (
@@ -63,13 +63,13 @@ def test_what_go_passes_on_is_not_blamed_on_who_brings_it() -> None:
         strange,
         of_small_order(),
     ):
-        flaw = flaw_of(one)
-        assert flaw is not None
-        assert not flaw.relay_to_blame, flaw
+        error = error_of(one)
+        assert error is not None
+        assert not error.relay_to_blame, error
 
 
 def of_small_order() -> rpc_pb2.Message:
-    """Signed with a nonce of zero: what Go computes comes out right, and libsodium does not look further than R."""
+    """Signed with a nonce of zero: the equation that Go checks holds, and libsodium refuses R alone."""
     one = message()
     author = AUTHOR.public_key.to_bytes()
     one.ClearField("signature")
@@ -84,36 +84,36 @@ def of_small_order() -> rpc_pb2.Message:
     return one
 
 
-def test_what_go_refuses_is_blamed_on_who_brings_it() -> None:
+def test_a_relay_is_blamed_for_a_message_that_go_refuses() -> None:
     tampered, unsigned, cut, another = message(), message(), message(), message(ed25519.create_new_key_pair())
     tampered.data = b"y"
     unsigned.ClearField("signature")
     cut.signature = cut.signature[:-1]
     another.key = AUTHOR.public_key.serialize()
     for one in (tampered, unsigned, cut, another, message(from_id=b""), message(from_id=b"x" * 400)):
-        flaw = flaw_of(one)
-        assert flaw is not None
-        assert flaw.relay_to_blame, flaw
+        error = error_of(one)
+        assert error is not None
+        assert error.relay_to_blame, error
 
 
-async def test_a_relay_is_not_put_out_for_what_it_relays() -> None:
+async def test_a_relay_is_not_banned_for_the_messages_of_others() -> None:
     """Twenty-one tiny messages, well signed by somebody, banned every honest Go peer that passed them on."""
-    async with pair(fault_budget=3) as (alice, bob):
+    async with pair(misbehaviour_budget=3) as (alice, bob):
         rpc = rpc_pb2.RPC(publish=[message(seqno=LONG + b"%d" % number) for number in range(10)])
         stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         await stream.write(frame(rpc.SerializeToString()))
         await stream.write(frame(rpc_pb2.RPC(publish=[message(data=b"good")]).SerializeToString()))
         await until(lambda: bob.of(ReceivedBroadcast))
         assert [event.payload for event in bob.of(ReceivedBroadcast)] == [b"good"]
-        assert bob.network.faults() == {}
+        assert bob.network.misbehaviours() == {}
 
 
-async def test_an_author_who_brings_its_own_is_charged() -> None:
+async def test_an_author_that_sends_its_own_bad_message_is_penalized() -> None:
     async with pair() as (alice, bob):
         host = alice.network._host
         own = KeyPair(host.get_private_key(), host.get_public_key())
         one = message(own, seqno=LONG)
-        assert flaw_of(one) == MessageError("a message without a proper number or author", False)
+        assert error_of(one) == MessageError("a message without a proper number or author", False)
         stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         await stream.write(frame(rpc_pb2.RPC(publish=[one]).SerializeToString()))
-        await until(lambda: bob.network.faults() == {alice.id: 1})
+        await until(lambda: bob.network.misbehaviours() == {alice.id: 1})

@@ -1,5 +1,4 @@
-"""Blocks between our own peers: whom they come from, and what happens when somebody has not got them, or is
-silent."""
+"""Blocks between two of these peers: which peer they come from, also when one lacks them or is silent."""
 
 from __future__ import annotations
 
@@ -16,16 +15,16 @@ from libp2p.peer.id import ID
 
 from betar_tui.errors import DecodeError
 from betar_tui.ipld.protobuf import write_bytes
-from betar_tui.p2p.bitswap.engine import LOOKUP_BATCH, OUTSTANDING_PRESENCES, TURN, Bitswap
+from betar_tui.p2p.bitswap.engine import BYTES_PER_TURN, LOOKUP_BATCH, MAX_QUEUED_PRESENCES, Bitswap
 from betar_tui.p2p.bitswap.messages import (
     PROTOCOLS,
     V10,
     V11,
     V12,
     Block,
-    Entry,
     Message,
     Presence,
+    WantlistEntry,
     decode,
     encode,
 )
@@ -37,13 +36,13 @@ from tests.p2p.peers import QUICK, cid_for, meet, pair, peer, raw_stream, until
 async def test_sixty_blocks_from_the_announcer() -> None:
     async with pair() as (alice, bob):
         cids = [alice.shelf.put(os.urandom(600)) for _ in range(60)]
-        assert await bob.fetch(cids, alice.id) == alice.shelf.held
+        assert await bob.fetch(cids, alice.id) == alice.shelf.stored
         assert bob.network.wants() == 0
         start = time.perf_counter()
         for _ in range(20):
             cid = alice.shelf.put(os.urandom(600))
             await bob.fetch([cid], alice.id)
-        # 15 ms of debounce and answers on a second's tick are what the library's client costs.
+        # The library's client costs 15 ms of debounce, and answers on a second's tick.
         assert (time.perf_counter() - start) / 20 < 0.015
 
 
@@ -56,7 +55,7 @@ async def test_thousands_of_wants_go_out_in_few_messages() -> None:
 async def test_large_blocks() -> None:
     async with pair() as (alice, bob):
         cids = [alice.shelf.put(os.urandom(1 << 20)) for _ in range(6)]
-        assert await bob.fetch(cids, alice.id) == alice.shelf.held
+        assert await bob.fetch(cids, alice.id) == alice.shelf.stored
 
 
 async def test_a_third_peer_helps_when_the_announcer_has_not_got_it() -> None:
@@ -107,7 +106,7 @@ async def test_a_stalling_announcer_is_passed_over() -> None:
         assert bob.network._timing.stall * 0.9 < time.perf_counter() - start < 3
 
 
-async def test_a_cancelled_want_is_neither_delivered_nor_a_fault() -> None:
+async def test_a_cancelled_want_is_neither_delivered_nor_a_misbehaviour() -> None:
     async with pair() as (alice, bob):
         cid = cid_for(b"cancelled")
         bob.network.want([cid], alice.id)
@@ -148,7 +147,7 @@ async def test_old_protocol_versions_are_served_on_our_own_stream(protocol: str)
         alice.network._host.set_stream_handler(protocol, collect)  # type: ignore[arg-type]
         cid = bob.shelf.put(b"for an old peer")
         stream = await raw_stream(alice, bob.id, protocol)
-        await stream.write(frame(encode(Message([Entry(cid)]), protocol)))
+        await stream.write(frame(encode(Message([WantlistEntry(cid)]), protocol)))
         await until(lambda: got)
         assert bytes(got[0].blocks[0].data) == b"for an old peer"
         answer = Message(blocks=[Block(cid[:4], b"for an old peer")])
@@ -185,11 +184,11 @@ async def test_a_want_list_without_end_is_cut() -> None:
     async with pair() as (alice, bob):
         stream = await raw_stream(alice, bob.id, V12)
         for part in range(3):
-            entries = [Entry(cid_for(b"%d/%d" % (part, number))) for number in range(4000)]
+            entries = [WantlistEntry(cid_for(b"%d/%d" % (part, number))) for number in range(4000)]
             await stream.write(frame(encode(Message(entries))))
         ledgers = bob.network._bitswap._ledgers
         last = cid_for(b"0/0")
-        await stream.write(frame(encode(Message([Entry(last, cancel=True)]))))
+        await stream.write(frame(encode(Message([WantlistEntry(last, cancel=True)]))))
         await until(lambda: last not in ledgers._ledgers[alice.id].wants)
         assert len(ledgers._ledgers[alice.id].wants) == 4096 - 1
         cid = bob.shelf.put(b"others are served all the same")
@@ -206,26 +205,26 @@ async def test_a_peer_that_asks_and_never_reads_holds_little() -> None:
 
         for protocol in PROTOCOLS:
             alice.network._host.set_stream_handler(protocol, deaf)  # type: ignore[arg-type]
-        await until(lambda: alice.id in bob.network._bitswap._links)  # it comes with the identify_info
+        await until(lambda: alice.id in bob.network._bitswap._links)  # made after identify
         link = bob.network._bitswap._links[alice.id]
         cid = bob.shelf.put(b"x" * 5000)
         stream = await raw_stream(alice, bob.id, V12)
-        wants = [Entry(cid_for(b"%d" % number), have=True, send_dont_have=True) for number in range(4000)]
+        wants = [WantlistEntry(cid_for(b"%d" % number), have=True, send_dont_have=True) for number in range(4000)]
         bitswap, taken = bob.network._bitswap, []
-        take_in, ledgers = bitswap._take_in, bitswap._ledgers
+        process, ledgers = bitswap._process, bitswap._ledgers
 
         async def counted(peer: str, message: Message) -> None:
-            await take_in(peer, message)
+            await process(peer, message)
             taken.append(message)
 
-        bitswap._take_in = counted  # type: ignore[method-assign]
+        bitswap._process = counted  # type: ignore[method-assign]
         for round_ in range(1, 9):
-            await stream.write(frame(encode(Message([*wants, Entry(cid, have=True)]))))
+            await stream.write(frame(encode(Message([*wants, WantlistEntry(cid, have=True)]))))
             await until(lambda: link.stream)
-            link.stream.muxed_stream.send_window = 0  # type: ignore[union-attr]  # as if it were full: it holds 4 MiB
+            link.stream.muxed_stream.send_window = 0  # type: ignore[union-attr]  # as if 4 MiB were under way
             # All that was asked by then is answered, or waits for room.
             await until(lambda: len(taken) >= round_ and (link.full or not ledgers._ledgers[alice.id].lookups))  # noqa: B023
-        assert 4000 < len(link.presences) <= OUTSTANDING_PRESENCES + LOOKUP_BATCH
+        assert 4000 < len(link.presences) <= MAX_QUEUED_PRESENCES + LOOKUP_BATCH
         other = bob.shelf.put(b"others are served")
         async with peer("carol") as carol:
             await meet(carol, bob)
@@ -239,17 +238,19 @@ async def test_no_link_is_made_for_a_peer_that_is_gone() -> None:
         bob.network.want([cid_for(b"never")], gone)
         await bob.network.disconnect(gone)
         await until(lambda: not bitswap._links)
-        await bitswap._take_in(gone, Message([Entry(cid_for(b"x"))], presences=[Presence(cid_for(b"never"), True)]))
+        await bitswap._process(
+            gone, Message([WantlistEntry(cid_for(b"x"))], presences=[Presence(cid_for(b"never"), True)])
+        )
         bitswap.peer_up(gone, PROTOCOLS)
         bitswap.announce(cid_for(b"x"))
         assert not bitswap._links
         assert not bitswap._ledgers._ledgers
 
 
-async def test_a_link_whose_peer_is_gone_ends_though_nobody_said_so() -> None:
+async def test_a_link_whose_peer_is_gone_ends_without_a_notification() -> None:
     async with pair() as (alice, bob):
         bitswap = bob.network._bitswap
-        await until(lambda: alice.id in bitswap._links)  # it comes with the identify_info, not with the topic
+        await until(lambda: alice.id in bitswap._links)  # made after identify, not with the topic
         link = bitswap._links[alice.id]
         bitswap._connected = lambda peer: False  # type: ignore[method-assign]
         bob.network.want([cid_for(b"x")], alice.id)
@@ -290,7 +291,7 @@ async def test_a_source_that_fails_is_reported_and_does_not_end_the_link() -> No
 
 
 async def test_others_get_their_turn_while_large_messages_are_read() -> None:
-    """What one read of a stream brings may be nothing else, and no waiting lies between two of them."""
+    """One read of a stream may bring nothing else, without a wait between two messages."""
     count, size = 60, 16_000
     pieces = [count * frame(write_bytes(15, bytes(size)))]
 
@@ -309,14 +310,14 @@ async def test_others_get_their_turn_while_large_messages_are_read() -> None:
             turns += 1
             await trio.lowlevel.checkpoint()
 
-    charges: list[object] = []
+    penalties: list[object] = []
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             received = trio.open_memory_channel[ReceivedBlock](1)[0]
-            note = lambda *what: charges.append(what)  # noqa: E731
+            note = lambda *penalty: penalties.append(penalty)  # noqa: E731
             bitswap = Bitswap(host, None, Timing(), nursery, received, note, note)  # type: ignore[arg-type]
             nursery.start_soon(other)
             await bitswap.handle(stream)  # type: ignore[arg-type]
             nursery.cancel_scope.cancel()
-    assert turns >= count // (TURN // size + 1) - 1
-    assert charges == []
+    assert turns >= count // (BYTES_PER_TURN // size + 1) - 1
+    assert penalties == []

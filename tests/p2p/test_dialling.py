@@ -34,7 +34,7 @@ async def test_an_explicit_port_that_is_taken_is_an_error_that_names_it() -> Non
 
 
 @pytest.mark.parametrize("address", ["/ip4/127.0.0.1/udp/0/quic-v1", "nonsense", "/ip4/192.0.2.1/tcp/0"])
-async def test_an_address_nobody_can_listen_on_is_an_error(address: str) -> None:
+async def test_an_address_that_cannot_be_listened_on_is_an_error(address: str) -> None:
     with pytest.raises(NetworkError, match="Cannot listen"):
         async with open_network(config("bob", listen=(address,), listen_explicit=True), Shelf()):
             pass
@@ -53,7 +53,7 @@ async def test_wildcards_are_expanded_with_loopback() -> None:
         assert all(address.endswith(f"/p2p/{alice.id}") for address in alice.network.addrs)
 
 
-async def test_bootstrap_and_known_peers_are_dialled_and_nobody_dials_itself() -> None:
+async def test_bootstrap_and_known_peers_are_dialled_and_no_peer_dials_itself() -> None:
     async with peer("alice") as alice, peer("bob") as bob:
         known = ((bob.id, bob.network.addrs),)
         async with peer("carol", bootstrap=(alice.network.addrs[0],), known_peers=known) as carol:
@@ -72,8 +72,8 @@ async def test_a_lost_peer_is_redialled_when_it_is_back() -> None:
             await meet(alice, bob)
             listen = (bob.network.addrs[0].partition("/p2p/")[0],)
         await until(lambda: not alice.network.connections())
-        pages = alice.network._dialer.book._pages
-        await until(lambda: pages[bob.id].failures)  # an attempt to dial it has failed
+        entries = alice.network._dialer.address_book._entries
+        await until(lambda: entries[bob.id].failures)  # an attempt to dial it has failed
         async with peer("bob", listen=listen, listen_explicit=True) as bob:
             await until(lambda: alice.network.topic_peers() == (bob.id,))
             await alice.network.broadcast(b"again")
@@ -81,8 +81,7 @@ async def test_a_lost_peer_is_redialled_when_it_is_back() -> None:
 
 
 async def test_a_peer_that_moved_is_found_at_its_new_address() -> None:
-    """The peerstore's stale address would be the only one tried; and a known peer would not be asked who it is
-    again."""
+    """As shipped only the peerstore's stale address is tried, and a known peer is not identified again."""
     async with peer("alice") as alice:
         async with peer("bob") as bob:
             await meet(alice, bob)
@@ -100,11 +99,11 @@ async def test_a_disconnected_peer_is_not_redialled() -> None:
         await until(lambda: not alice.network.connections())
         await trio.testing.wait_all_tasks_blocked()
         assert not alice.network.connections()
-        assert alice.network._dialer.book.next_due(lambda peer: False) == math.inf
+        assert alice.network._dialer.address_book.next_due(lambda peer: False) == math.inf
 
 
 async def test_dialling_loopback_costs_milliseconds() -> None:
-    """Item 21: the library's head start of 250 ms is not ended by success."""
+    """docs/py-libp2p.md#the-rest: the library's head start of 250 ms is not ended by success."""
     async with peer("alice") as alice, peer("bob") as bob:
         start = time.perf_counter()
         await alice.network.connect(bob.network.addrs[0])
@@ -112,7 +111,7 @@ async def test_dialling_loopback_costs_milliseconds() -> None:
 
 
 async def test_a_dead_address_does_not_hide_a_living_one() -> None:
-    """Item 21: the library tries one TCP address of a peer."""
+    """docs/py-libp2p.md#the-rest: the library tries one TCP address of a peer."""
     async with peer("alice") as alice, peer("bob") as bob:
         with trio.socket.socket() as closed:
             await closed.bind(("127.0.0.1", 0))
@@ -162,7 +161,7 @@ async def test_a_protocol_that_is_added_later_becomes_known() -> None:
             await alice.network.open_stream(bob.id, "/nobody/speaks/this")
 
 
-async def test_the_library_does_not_ask_who_a_peer_is_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_library_does_not_identify_peers_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
     async def ask(host: object, peer_id: object, *arguments: object, **named: object) -> None:

@@ -12,8 +12,8 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui.errors import NetworkError
+from betar_tui.p2p.adaptations.pubsub import MAX_DELIVERIES, SeenMessages
 from betar_tui.p2p.frames import frame
-from betar_tui.p2p.gossip import DELIVERIES_KEPT, SeenMessages
 from betar_tui.p2p.types import (
     MARKET_TOPIC,
     Misbehaviour,
@@ -35,12 +35,12 @@ async def test_broadcasts_arrive_both_ways() -> None:
         assert alice.of(ReceivedBroadcast) == [ReceivedBroadcast(bob.id, bob.id, b"from bob")]
 
 
-async def test_what_we_publish_goes_to_peers_outside_the_mesh_and_what_we_forward_does_not() -> None:
+async def test_own_messages_go_to_peers_outside_the_mesh_and_forwarded_ones_do_not() -> None:
     async with pair() as (alice, bob):
         gossip = alice.network._gossip
         me = gossip.pubsub.my_id
         stranger = ID(b"\x00\x24\x08\x01\x12\x20" + bytes(32))
-        # As after a reconnect, when either side is backed off and nobody may graft.
+        # As after a reconnect, when either side is backed off and neither may graft.
         gossip._router.mesh[MARKET_TOPIC].clear()
         assert {str(each) for each in gossip._router._get_peers_to_send([MARKET_TOPIC], me, me)} == {bob.id}
         assert not set(gossip._router._get_peers_to_send([MARKET_TOPIC], stranger, stranger))
@@ -69,7 +69,7 @@ def heartbeats(one: Peer) -> list[None]:
     return beats
 
 
-async def test_what_is_refused_is_neither_delivered_nor_forwarded() -> None:
+async def test_a_refused_payload_is_neither_delivered_nor_forwarded() -> None:
     async with peer("alice") as alice, peer("bob", accept=refusing) as bob, peer("carol") as carol:
         await meet(alice, bob)
         await meet(bob, carol)
@@ -82,12 +82,12 @@ async def test_what_is_refused_is_neither_delivered_nor_forwarded() -> None:
             assert [event.payload for event in one.of(ReceivedBroadcast)] == [b"good"]
         # Its author sent it to us: it is penalized. That we failed to look at another is not.
         assert [event.peer for event in bob.of(Misbehaviour)] == [alice.id]
-        assert bob.network.faults() == {alice.id: 1}
+        assert bob.network.misbehaviours() == {alice.id: 1}
         await bob.network.broadcast(b"bad")  # one's own is one's own business
         await until(lambda: len(carol.of(ReceivedBroadcast)) == 2)
 
 
-async def test_who_forwards_what_is_refused_is_not_charged() -> None:
+async def test_forwarding_a_refused_payload_is_not_penalized() -> None:
     async with peer("alice") as alice, peer("bob") as bob, peer("carol", accept=refusing) as carol:
         await meet(alice, bob)
         await meet(bob, carol)
@@ -95,7 +95,7 @@ async def test_who_forwards_what_is_refused_is_not_charged() -> None:
             await alice.network.broadcast(payload)
         await until(lambda: carol.of(ReceivedBroadcast))
         assert [event.payload for event in carol.of(ReceivedBroadcast)] == [b"good"]
-        assert carol.network.faults() == {}
+        assert carol.network.misbehaviours() == {}
 
 
 def refusing(payload: bytes) -> bool:
@@ -105,7 +105,7 @@ def refusing(payload: bytes) -> bool:
 
 
 async def test_a_burst_arrives_whole_and_in_order() -> None:
-    """Items 5: rate limit, outgoing queue and subscription channel would each drop most of it."""
+    """docs/py-libp2p.md#gossip: rate limit, outgoing queue and subscription channel would each drop most of it."""
     async with pair() as (alice, bob):
         for number in range(500):
             await alice.network.broadcast(b"%d" % number)
@@ -113,7 +113,7 @@ async def test_a_burst_arrives_whole_and_in_order() -> None:
         assert [int(event.payload) for event in bob.of(ReceivedBroadcast)] == list(range(500))
 
 
-async def test_a_reader_that_stands_still_holds_nobody_up() -> None:
+async def test_a_reader_that_stands_still_holds_up_nothing() -> None:
     async with peer("alice") as alice, peer("bob", follow=False) as bob:
         await meet(alice, bob)
         bob.network._event_queue._broadcasts._limit = 10
@@ -156,7 +156,7 @@ def heard(one: Peer, number: int) -> bool:
 
 
 async def test_a_restarted_peer_with_the_same_key_is_heard_at_once() -> None:
-    """Items 4 and 7: numbers that start again, and connections that nobody closed, would make it mute."""
+    """docs/py-libp2p.md#gossip: repeated sequence numbers and connections that stayed open would make it mute."""
     async with peer("alice") as alice:
         for life in range(3):
             async with peer("bob") as bob:
@@ -177,19 +177,19 @@ async def test_numbers_never_repeat_after_a_restart_within_a_second() -> None:
 
 
 async def test_peers_are_in_each_others_mesh_as_soon_as_they_have_met() -> None:
-    """Without any heartbeat: what a Go peer writes before it has us in its mesh reaches nobody, and is not said again."""
+    """Without any heartbeat: messages that a Go peer writes before it has this peer in its mesh are lost."""
     async with pair(timing=replace(QUICK, heartbeat=3600.0)) as (alice, bob):
         for one, other in ((alice, bob), (bob, alice)):
             assert one.network._gossip._router.mesh[MARKET_TOPIC] == {ID.from_base58(other.id)}
 
 
-async def test_what_the_router_remembers_is_bounded() -> None:
+async def test_the_memory_of_the_router_is_bounded() -> None:
     async with pair() as (alice, bob):
-        for number in range(DELIVERIES_KEPT * 2):
+        for number in range(MAX_DELIVERIES * 2):
             await alice.network.broadcast(b"%d" % number)
-        await until(lambda: len(bob.of(ReceivedBroadcast)) == DELIVERIES_KEPT * 2)
+        await until(lambda: len(bob.of(ReceivedBroadcast)) == MAX_DELIVERIES * 2)
         router = bob.network._gossip._router
-        assert len(router.recent_message_deliveries["betar/marketplace/crdt"]) == DELIVERIES_KEPT
+        assert len(router.recent_message_deliveries["betar/marketplace/crdt"]) == MAX_DELIVERIES
         assert router.heartbeat_interval == bob.network._timing.heartbeat
 
 
@@ -212,7 +212,7 @@ async def test_the_messages_of_one_rpc_keep_their_order() -> None:
 
 
 async def test_subscriptions_of_living_streams_survive_the_end_of_another() -> None:
-    """As shipped the end of an old connection forgets what the new one announced, for good."""
+    """As shipped the end of an old connection forgets the subscriptions of the new one, for good."""
     quiet = replace(QUICK, hello_interval=60.0)
     async with pair(timing=quiet) as (alice, bob):
         pubsub = alice.network._gossip.pubsub
@@ -221,7 +221,7 @@ async def test_subscriptions_of_living_streams_survive_the_end_of_another() -> N
 
 
 async def test_leaving_is_noticed_at_once_without_pings() -> None:
-    """Item 7: connections that nobody closes stay in the tables of the others."""
+    """docs/py-libp2p.md#connections: a connection that is not closed stays in the tables of others."""
     slow = replace(QUICK, ping_interval=60.0)
     async with peer("alice", timing=slow) as alice:
         async with peer("bob", timing=slow) as bob:

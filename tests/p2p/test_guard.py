@@ -19,7 +19,7 @@ from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui import supervise
 from betar_tui.errors import DecodeError, StoreError
-from betar_tui.p2p.gossip import PROTOCOLS
+from betar_tui.p2p.adaptations.pubsub import PROTOCOLS
 from betar_tui.p2p.guard import MAX_TEXT, guarded, has_ended, is_nonsense
 from betar_tui.p2p.types import Misbehaviour, ReceivedBroadcast
 from betar_tui.supervise import Supervisor
@@ -101,26 +101,26 @@ async def test_other_errors_between_do_not_count_as_a_broken_store(autojump_cloc
         nursery.cancel_scope.cancel()
 
 
-def test_what_only_says_that_a_stream_is_over_is_nobodys_fault() -> None:
+def test_an_error_that_only_means_the_end_of_a_stream_is_not_a_misbehaviour() -> None:
     assert has_ended(StreamReset())
     assert has_ended(ExceptionGroup("both", [StreamReset(), ExceptionGroup("in", [OSError()])]))
     assert not has_ended(ExceptionGroup("both", [StreamReset(), KeyError()]))
     assert not has_ended(KeyError())
     assert is_nonsense(ExceptionGroup("both", [StreamReset(), DecodeError("x")]))
-    for ours in (StreamReset(), StoreError("x"), ExceptionGroup("both", [DecodeError("x"), StoreError("x")])):
-        assert not is_nonsense(ours)
+    for error in (StreamReset(), StoreError("x"), ExceptionGroup("both", [DecodeError("x"), StoreError("x")])):
+        assert not is_nonsense(error)
 
 
 async def test_cancellation_passes_through_the_guard() -> None:
-    charges: list[Any] = []
+    penalties: list[Any] = []
 
     async def forever(stream: Any) -> None:
         await trio.sleep_forever()
 
     with trio.move_on_after(0.01) as scope:
-        await guarded(forever, lambda *penalize: charges.append(penalize))(None)  # type: ignore[arg-type]
+        await guarded(forever, lambda *penalty: penalties.append(penalty))(None)  # type: ignore[arg-type]
     assert scope.cancelled_caught
-    assert charges == []
+    assert penalties == []
 
 
 async def test_no_thread_is_left_behind() -> None:
@@ -131,8 +131,7 @@ async def test_no_thread_is_left_behind() -> None:
 
 
 async def test_two_writers_never_mix_their_messages() -> None:
-    """A replay for a new peer and its queue write on one stream; yamux sends what the window allows, piece by
-    piece."""
+    """A replay for a new peer and its queue write to one stream; yamux sends pieces as the window allows."""
     async with pair() as (alice, bob):
         pubsub = alice.network._gossip.pubsub
         stream = next(iter(pubsub.peers.values()))
@@ -185,13 +184,13 @@ async def test_a_peer_record_in_a_message_is_not_looked_at() -> None:
         assert bob.of(Misbehaviour) == []
 
 
-async def test_charges_of_the_decoder_reach_the_events() -> None:
+async def test_misbehaviours_found_by_the_decoder_reach_the_events() -> None:
     async with pair() as (alice, bob):
         bob.network.penalize(alice.id, "a delta that makes no sense")
         await until(lambda: bob.of(Misbehaviour) == [Misbehaviour(alice.id, "a delta that makes no sense")])
 
 
-async def test_a_fault_that_quotes_megabytes_is_told_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_misbehaviour_that_quotes_megabytes_is_reported_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "betar_tui")
     async with pair() as (alice, bob):
 
@@ -205,7 +204,7 @@ async def test_a_fault_that_quotes_megabytes_is_told_in_a_line(caplog: pytest.Lo
         await until(lambda: bob.of(Misbehaviour))
         bob.network.penalize(alice.id, "y" * 2_000_000)
         await until(lambda: len(bob.of(Misbehaviour)) == 2)
-        assert {len(event.what) for event in bob.of(Misbehaviour)} == {MAX_TEXT}
+        assert {len(event.reason) for event in bob.of(Misbehaviour)} == {MAX_TEXT}
         assert max(len(record.getMessage()) for record in caplog.records) < 1000
 
 
@@ -232,7 +231,7 @@ async def test_connecting_from_both_sides_at_once_works() -> None:
 
 
 async def test_a_network_leaves_nothing_behind() -> None:
-    """A node opens its network again after a failure: nothing may hold on to the one before."""
+    """A peer opens its network again after a failure: nothing may keep the one before alive."""
 
     async def session() -> list[weakref.ref[Any]]:
         async with pair() as (alice, bob):

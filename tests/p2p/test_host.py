@@ -12,7 +12,8 @@ from libp2p.network.stream.net_stream import NetStream
 from libp2p.peer.id import ID
 
 from betar_tui.concurrency import FastLock
-from betar_tui.p2p.host import PeerSwarm, build_host
+from betar_tui.p2p.adaptations.swarm import PeerSwarm
+from betar_tui.p2p.host import build_host
 from tests.p2p.peers import config
 
 PEER = ID(b"\x00\x04anne")
@@ -40,7 +41,7 @@ def some_swarm() -> PeerSwarm:
 
 @pytest.mark.parametrize("ending", ["listed", "gone"])
 async def test_a_stream_waits_until_its_connection_is_listed_or_gone(ending: str) -> None:
-    """As shipped what a Go peer wants at once was asked by nobody known, and never answered."""
+    """As shipped the first wants of a Go peer came from an unknown peer, and were never answered."""
     swarm = some_swarm()
     connection = Connection(muxed_conn=SimpleNamespace(peer_id=PEER), is_closed=False)
     handled = trio.Event()

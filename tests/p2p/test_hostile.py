@@ -55,7 +55,7 @@ async def still_fine(bob: Peer) -> None:
 )
 @pytest.mark.parametrize("protocol", [MESHSUB, "/ipfs/bitswap/1.2.0"])
 async def test_malformed_messages_end_their_stream_only(data: bytes, protocol: str) -> None:
-    """Item 1: one malformed RPC ended the whole run."""
+    """docs/py-libp2p.md#failures-that-end-the-run: one malformed RPC was enough."""
     async with pair() as (alice, bob):
         stream = await say(alice, bob, protocol, data)
         await stream.close()
@@ -85,8 +85,8 @@ def signed(sender: Peer, **fields: object) -> rpc_pb2.RPC:
     ],
     ids=["not a point", "wrong signature", "no author", "long author", "unsigned", "no number"],
 )
-async def test_forged_messages_are_dropped_and_charged(fields: dict[str, object]) -> None:
-    """Item 2: a garbage key, without any valid signature, killed the process."""
+async def test_forged_messages_are_dropped_and_penalized(fields: dict[str, object]) -> None:
+    """docs/py-libp2p.md#failures-that-end-the-run: a garbage key, without any valid signature, was enough."""
     async with pair() as (alice, bob):
         stream = await say(alice, bob, MESHSUB, frame(signed(alice, **fields).SerializeToString()))
         await until(lambda: bob.of(Misbehaviour))
@@ -106,7 +106,7 @@ async def test_garbage_keys_are_dropped_and_end_nothing() -> None:
         assert [event.payload for event in bob.of(ReceivedBroadcast)] == [b"all is well"]
 
 
-async def test_messages_that_claim_to_be_ours_are_ignored() -> None:
+async def test_messages_that_claim_to_be_our_own_are_ignored() -> None:
     async with pair() as (alice, bob):
         rpc = signed(bob, signature=b"s" * 64)
         await say(alice, bob, MESHSUB, frame(rpc.SerializeToString()))
@@ -120,20 +120,20 @@ async def test_a_handler_that_raises_is_contained() -> None:
 
         async def broken(stream: INetStream) -> None:
             await stream.read(1)
-            raise RuntimeError("a defect of ours")
+            raise RuntimeError("a defect here")
 
         bob.network.set_protocol_handler("/test/broken/1.0.0", broken)
         await until(lambda: alice.network.supports(bob.id, "/test/broken/1.0.0"))
         for _ in range(30):
             await say(alice, bob, "/test/broken/1.0.0", b"x")
         await until(bob.network.troubles)
-        assert "a defect of ours" in bob.network.troubles()[0]
+        assert "a defect here" in bob.network.troubles()[0]
         await still_fine(bob)
         assert bob.of(Misbehaviour) == []
         assert alice.id in bob.network.topic_peers()
 
 
-async def test_a_handler_that_cannot_decode_charges_the_sender() -> None:
+async def test_a_handler_that_cannot_decode_penalizes_the_sender() -> None:
     async with pair() as (alice, bob):
 
         async def strict(stream: INetStream) -> None:
@@ -149,8 +149,8 @@ async def test_a_handler_that_cannot_decode_charges_the_sender() -> None:
         assert bob.network.troubles() == ()
 
 
-async def test_thousands_of_faults_in_one_message_are_two_events_and_end_the_reading() -> None:
-    async with pair(fault_budget=20) as (alice, bob):
+async def test_thousands_of_misbehaviours_in_one_message_are_two_events_and_end_the_reading() -> None:
+    async with pair(misbehaviour_budget=20) as (alice, bob):
         rpc = rpc_pb2.RPC()
         for number in range(2000):
             rpc.publish.extend(signed(alice, signature=b"s" * 64, seqno=b"%08d" % number).publish)
@@ -159,8 +159,8 @@ async def test_thousands_of_faults_in_one_message_are_two_events_and_end_the_rea
         await until(lambda: bob.of(PeerDisconnected))
         await still_fine(bob)
         assert len(bob.of(Misbehaviour)) == 2
-        assert "19 more" in bob.of(Misbehaviour)[1].what
-        assert bob.network.faults() == {alice.id: 21}
+        assert "19 more" in bob.of(Misbehaviour)[1].reason
+        assert bob.network.misbehaviours() == {alice.id: 21}
 
 
 async def test_garbage_on_the_port_stops_nothing() -> None:
@@ -176,12 +176,12 @@ async def test_garbage_on_the_port_stops_nothing() -> None:
             await tcp.aclose()
 
 
-async def test_too_many_faults_put_a_peer_out_for_a_while() -> None:
-    async with pair(fault_budget=3) as (alice, bob):
+async def test_too_many_misbehaviours_ban_a_peer_for_a_while() -> None:
+    async with pair(misbehaviour_budget=3) as (alice, bob):
         for number in range(4):
             bob.network.penalize(alice.id, f"reason {number}")
         await until(lambda: bob.of(PeerDisconnected))
-        assert bob.network.faults()[alice.id] == 4
+        assert bob.network.misbehaviours()[alice.id] == 4
         await until(lambda: not alice.network.connections())
         with suppress(NetworkError):  # refused, or closed at once
             await alice.network.connect(bob.network.addrs[0])
@@ -189,15 +189,15 @@ async def test_too_many_faults_put_a_peer_out_for_a_while() -> None:
         await still_fine(bob)
 
 
-async def test_unsolicited_and_wrong_blocks_are_dropped_and_charged() -> None:
-    """Item 12: the library's client stores both."""
+async def test_unsolicited_and_wrong_blocks_are_dropped_and_penalized() -> None:
+    """docs/py-libp2p.md#bitswap: the library's client stores both."""
     async with pair() as (alice, bob):
         cid = alice.shelf.put(b"wanted, but never sent rightly")
-        alice.shelf.held[cid] = b"other bytes under that name"
+        alice.shelf.stored[cid] = b"other bytes under that name"
         bob.network.want([cid], alice.id)
         await until(lambda: bob.of(Misbehaviour))
         assert bob.network.wants() == 1
-        unsolicited = Message(blocks=[Block(cid[:4], b"nobody asked")])
+        unsolicited = Message(blocks=[Block(cid[:4], b"not asked for")])
         await say(alice, bob, V12, frame(encode(unsolicited)))
         await until(lambda: len(bob.of(Misbehaviour)) >= 2)
         strange = Message(blocks=[Block(b"\x01\x55\x16\x20", b"sha3")])

@@ -1,4 +1,4 @@
-"""Keys from outside: what Go, Rust and JavaScript write is taken, and whatever takes long is not even parsed."""
+"""Keys from outside: the forms of Go, Rust and JavaScript are accepted, and a key that takes long is not parsed."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_no_other_form_is_parsed() -> None:
         "a long one": b"\x08\x01\x12\x21" + bytes(33),
         "nothing": b"",
     }
-    assert [what for what, key in strange.items() if is_sane(key)] == []
+    assert [name for name, key in strange.items() if is_sane(key)] == []
 
 
 def no_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ async def test_a_broadcast_with_a_private_key_is_not_parsed(monkeypatch: pytest.
     no_parsing(monkeypatch)
     async with pair() as (alice, bob):
         stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
-        inline = rsa_key(b"-----BEGIN")  # in the name itself, beside another one
+        inline = rsa_key(b"-----BEGIN")  # inlined in the id, next to another one
         for name, key in ((HASHED, private_key()), (b"\x00" + bytes((len(inline),)) + inline, private_key())):
             message = rpc_pb2.Message(
                 data=b"", topicIDs=[MARKET_TOPIC], from_id=name, seqno=b"1" * 8, signature=b"x", key=key
@@ -109,7 +109,7 @@ async def test_a_broadcast_with_a_private_key_is_not_parsed(monkeypatch: pytest.
         assert [event.payload for event in bob.of(ReceivedBroadcast)] == [b"after"]
 
 
-async def test_a_stranger_who_shakes_hands_with_a_private_key_is_refused_unread(
+async def test_a_handshake_with_a_private_key_is_refused_before_it_is_parsed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Anybody may open a TCP connection: each stalled everything for a second and more, uncharged."""
@@ -128,7 +128,7 @@ async def test_a_stranger_who_shakes_hands_with_a_private_key_is_refused_unread(
 
         monkeypatch.setattr(NoiseHandshakePayload, "serialize", serialize)
         no_parsing(monkeypatch)
-        for one, other in ((alice, bob), (bob, alice)):  # whoever dials
+        for one, other in ((alice, bob), (bob, alice)):  # either dials
             with pytest.raises(NetworkError):
                 await one.network.connect(other.network.addrs[0])
         assert len(sent) >= 2

@@ -1,4 +1,4 @@
-"""Peers that freeze, crash and come back: the cases of PY_LIBP2P.md's table of zombie connections."""
+"""Peers that freeze, crash and come back: the table of zombie connections in docs/py-libp2p.md#connections."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from libp2p.abc import INetConn, INetwork
 from multiaddr import Multiaddr  # type: ignore[import-untyped]
 
 from betar_tui.errors import NetworkError
+from betar_tui.p2p.adaptations.yamux import LiveYamux
 from betar_tui.p2p.addresses import peer_id
-from betar_tui.p2p.liveness import LiveYamux
 from betar_tui.p2p.types import PeerDisconnected, PeerJoined, ReceivedBroadcast
 from tests.p2p.peers import QUICK, Peer, pair, peer, raw_stream, until
 from tests.p2p.remote import Remote, remote
@@ -60,7 +60,7 @@ async def test_a_frozen_peer_does_not_hide_its_successor() -> None:
 
 @needs_signals
 async def test_a_frozen_peer_that_listens_elsewhere_can_be_dialled() -> None:
-    """`host.connect` returns at once for a dead connection; ours probes it first."""
+    """`host.connect` returns at once for a dead connection; the dialler probes it first."""
     slow = replace(QUICK, ping_interval=30.0, ping_timeout=12.0)
     async with peer("alice", timing=slow) as alice, remote("bob") as old:
         await alice.network.connect(old.address)
@@ -103,12 +103,12 @@ async def test_pings_give_the_latency() -> None:
 
 
 def watch_ends(one: Peer, reported: set[str]) -> None:
-    """Note the peer's id when the library has told its table of the end of a connection."""
+    """Note the peer's id when the library has notified its table of the end of a connection."""
     table = one.network._table
-    told = table.disconnected
+    original = table.disconnected
 
     async def disconnected(network: INetwork, conn: INetConn) -> None:
-        await told(network, conn)
+        await original(network, conn)
         reported.add(one.id)
 
     table.disconnected = disconnected  # type: ignore[method-assign]
@@ -154,7 +154,7 @@ async def test_every_accepted_connection_gives_its_slot_back() -> None:
         await until(lambda: limiter.borrowed_tokens == 0)
 
 
-async def test_a_stream_to_somebody_who_left_does_not_dial() -> None:
+async def test_a_stream_to_a_peer_that_left_does_not_dial() -> None:
     async with pair() as (alice, bob):
         addrs = bob.network.addrs
         await alice.network.disconnect(bob.id)

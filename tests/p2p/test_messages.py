@@ -1,5 +1,4 @@
-"""Bitswap messages and frames as pure functions: what is encoded decodes, what is garbage is refused, nothing
-else."""
+"""Bitswap messages and frames as pure functions: encoded messages decode, and garbage is refused."""
 
 from __future__ import annotations
 
@@ -14,11 +13,11 @@ from betar_tui.errors import DecodeError
 from betar_tui.ipld.cid import aliases, is_supported, of_prefixed, prefix_of
 from betar_tui.ipld.protobuf import write_bytes
 from betar_tui.p2p.bitswap import messages
-from betar_tui.p2p.bitswap.messages import V10, V11, Block, Entry, Message, Presence, decode, encode
+from betar_tui.p2p.bitswap.messages import V10, V11, Block, Message, Presence, WantlistEntry, decode, encode
 
 CIDS = st.binary(min_size=1, max_size=64)
 ENTRIES = st.builds(
-    Entry,
+    WantlistEntry,
     cid=CIDS,
     priority=st.integers(-(2**31), 2**31 - 1),
     cancel=st.booleans(),
@@ -36,12 +35,12 @@ MESSAGES = st.builds(
 
 
 @given(MESSAGES)
-def test_what_is_encoded_decodes_to_itself(message: Message) -> None:
+def test_an_encoded_message_decodes_to_itself(message: Message) -> None:
     assert decode(encode(message)) == message
 
 
 @given(MESSAGES)
-def test_the_library_reads_what_we_write(message: Message) -> None:
+def test_the_library_reads_our_messages(message: Message) -> None:
     theirs = bitswap_pb2.Message()
     theirs.ParseFromString(encode(message))
     assert [entry.block for entry in theirs.wantlist.entries] == [entry.cid for entry in message.entries]
@@ -55,7 +54,7 @@ def test_the_library_reads_what_we_write(message: Message) -> None:
 
 
 @given(MESSAGES)
-def test_we_read_what_the_library_writes(message: Message) -> None:
+def test_messages_of_the_library_are_read(message: Message) -> None:
     theirs = bitswap_pb2.Message()
     theirs.ParseFromString(encode(message))
     assert decode(theirs.SerializeToString()) == message
@@ -82,7 +81,7 @@ def test_damaged_messages_are_refused_or_read(message: Message, data: st.DataObj
 
 
 @given(MESSAGES)
-def test_older_versions_get_only_what_they_know(message: Message) -> None:
+def test_older_versions_get_only_the_fields_they_know(message: Message) -> None:
     eleven = decode(encode(message, V11))
     assert list(eleven.blocks) == list(message.blocks)
     assert not eleven.presences
@@ -113,13 +112,13 @@ def test_unknown_fields_are_skipped() -> None:
         b"\x10" + b"\xff" * 9 + b"\x7f",  # beyond 64 bits
     ],
 )
-def test_what_makes_no_sense_is_refused(raw: bytes) -> None:
+def test_nonsense_is_refused(raw: bytes) -> None:
     with pytest.raises(DecodeError):
         decode(raw)
 
 
 def test_caps() -> None:
-    entries = [Entry(b"%d" % number) for number in range(messages.MAX_ENTRIES + 10)]
+    entries = [WantlistEntry(b"%d" % number) for number in range(messages.MAX_ENTRIES + 10)]
     decoded = decode(encode(Message(entries)))
     assert len(decoded.entries) == messages.MAX_ENTRIES
     with pytest.raises(DecodeError):
@@ -160,7 +159,7 @@ def test_empty_parts_are_counted_like_others(empty: bytes) -> None:
 
 def test_the_longest_wantlist_that_boxo_sends_is_read() -> None:
     """It fills 2 MiB; of its entries we read as many as ever."""
-    entry = encode(Message([Entry(bytes(36), have=True, send_dont_have=True, cancel=True)]))
+    entry = encode(Message([WantlistEntry(bytes(36), have=True, send_dont_have=True, cancel=True)]))
     raw = write_bytes(1, entry[2:] * ((2 << 20) // len(entry[2:])))
     assert len(decode(raw).entries) == messages.MAX_ENTRIES
 

@@ -1,4 +1,4 @@
-"""A listener's side of multistream-select: what it reads, and in how few packets it answers."""
+"""A listener's side of multistream-select: reading messages, and answering in few packets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from libp2p.protocol_muxer.exceptions import MultiselectError
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.utils import encode_delim
 
-from betar_tui.p2p.negotiation import Negotiator
+from betar_tui.p2p.adaptations.negotiation import Negotiator
 
 HEADER, KNOWN, OTHER = (encode_delim(name) for name in (b"/multistream/1.0.0", b"/known/1.0.0", b"/other/1.0.0"))
 NO = encode_delim(b"na")
@@ -89,7 +89,7 @@ async def test_another_protocol_is_no_negotiation(start: bytes) -> None:
 
 
 @pytest.mark.parametrize("line", [b"\x0d/known/1.0.0x", b"\x05\xff\xfe\xfd\xfc\n"])
-async def test_what_is_no_line_of_text_is_no_protocol(line: bytes) -> None:
+async def test_a_line_that_is_not_text_is_not_a_protocol(line: bytes) -> None:
     with pytest.raises(MultiselectError):
         await agree(Stream(HEADER + line))
 
@@ -101,8 +101,8 @@ async def test_questions_without_end_are_answered_as_they_come() -> None:
     assert max(map(len, stream.written)) < 1100
 
 
-async def test_an_answer_that_cannot_be_sent_is_no_fault_of_the_peer() -> None:
-    """The guard charges what it does not know; a MultiselectError is a stream that ended."""
+async def test_an_answer_that_cannot_be_sent_is_not_a_misbehaviour() -> None:
+    """The guard penalizes errors that it does not know; a MultiselectError is a stream that ended."""
 
     class Broken(Stream):
         async def write(self, data: bytes) -> None:
@@ -117,7 +117,7 @@ async def test_an_answer_that_cannot_be_sent_is_no_fault_of_the_peer() -> None:
             await agree(kind(HEADER + KNOWN), 1)
 
 
-async def test_who_says_nothing_is_not_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_silent_peer_is_not_waited_for(autojump_clock: trio.testing.MockClock) -> None:
     class Silent(Stream):
         async def read(self, n: int) -> bytes:
             await trio.sleep_forever()

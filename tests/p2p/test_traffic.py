@@ -1,4 +1,4 @@
-"""How a connection reads: no packet for what can wait, and nothing lost or stuck for that."""
+"""Reads and window updates of a connection: few packets, and nothing is lost or stuck."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from libp2p.stream_muxer.yamux.yamux import (
 )
 
 from betar_tui.p2p import identify
+from betar_tui.p2p.adaptations.transport import ReadAhead
+from betar_tui.p2p.adaptations.yamux import LiveYamux
 from betar_tui.p2p.frames import frame
-from betar_tui.p2p.liveness import LiveYamux
-from betar_tui.p2p.transport import ReadAhead
 from betar_tui.p2p.types import Misbehaviour, PeerDisconnected, ReceivedBroadcast
 from tests.p2p.peers import SECONDS, Peer, pair, raw_stream, until
 
@@ -35,14 +35,14 @@ TEST = TProtocol("/test/bulk")
 def sent(connection: LiveYamux, stream_id: int, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The frames that go out for a stream from now on, data and window updates."""
     frames: list[bytes] = []
-    write = connection.meter.write
+    write = connection.counted.write
 
     async def watched(data: bytes) -> None:
         if int.from_bytes(data[4:8], "big") == stream_id:
             frames.append(data[:12])
         await write(data)
 
-    monkeypatch.setattr(connection.meter, "write", watched)
+    monkeypatch.setattr(connection.counted, "write", watched)
     return frames
 
 
@@ -67,7 +67,7 @@ async def test_a_message_is_answered_by_no_window_update(size: int, monkeypatch:
 
 
 async def test_much_more_than_the_window_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten megabytes, forty times what may be under way at first: few updates, and nobody waits for ever."""
+    """Ten megabytes, forty times what may be under way at first: few updates, and no task waits for ever."""
     size, got, frames = 40 * DEFAULT_WINDOW_SIZE, 0, []
     done = trio.Event()
 
@@ -92,7 +92,7 @@ async def test_much_more_than_the_window_passes(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_a_reader_of_single_bytes_does_not_strand_its_sender() -> None:
-    """All of the window lies unread; it is then read in the smallest steps there are."""
+    """All of the window is unread; it is then read byte by byte."""
     size, got = DEFAULT_WINDOW_SIZE + 1000, 0
     full, done = trio.Event(), trio.Event()
 
@@ -124,7 +124,7 @@ async def raw(stream: INetStream, size: int, flags: int = 0, announced: int = 0)
 
 
 def unread(one: Peer, other: Peer) -> int:
-    """Bytes that a peer holds of what another one sent."""
+    """Unread bytes of one peer that another one sent."""
     connections: Any = [each.muxed_conn for each in one.network._table.connections(other.id)]
     return sum(len(buffer) for each in connections for buffer in each.stream_buffers.values())
 
@@ -133,24 +133,24 @@ async def leave_unread(stream: INetStream) -> None:
     await trio.sleep_forever()
 
 
-async def test_a_peer_that_sends_beyond_its_window_is_cut_off_and_charged() -> None:
-    """The library kept whatever came: 300 MB for a stream that nobody reads."""
+async def test_a_peer_that_sends_beyond_its_window_is_cut_off_and_penalized() -> None:
+    """The library kept all bytes that came: 300 MB for a stream that is not read."""
     async with pair() as (alice, bob):
         bob.network._host.set_stream_handler(TEST, leave_unread)
         stream = await raw_stream(alice, bob.id, TEST)
-        told = stream.muxed_stream.send_window  # type: ignore[attr-defined]  # what alice knows of bob's window
+        granted = stream.muxed_stream.send_window  # type: ignore[attr-defined]  # as alice knows bob's window
         for _ in range(8):
-            await raw(stream, told // 8)
-        await raw(stream, told % 8)
-        await until(lambda: unread(bob, alice) == told)
-        assert bob.network.faults() == {}
+            await raw(stream, granted // 8)
+        await raw(stream, granted % 8)
+        await until(lambda: unread(bob, alice) == granted)
+        assert bob.network.misbehaviours() == {}
         await raw(stream, 1)
         await until(lambda: bob.of(PeerDisconnected))
-        assert bob.network.faults() == {alice.id: 1}
-        assert "window" in bob.of(Misbehaviour)[0].what
+        assert bob.network.misbehaviours() == {alice.id: 1}
+        assert "window" in bob.of(Misbehaviour)[0].reason
 
 
-async def test_what_was_read_but_not_told_of_is_no_room() -> None:
+async def test_bytes_read_but_not_granted_again_are_not_room() -> None:
     """A window update waits until half of the window is used up: until then the sender may not count on it."""
     async with pair() as (alice, bob):
 
@@ -160,18 +160,18 @@ async def test_what_was_read_but_not_told_of_is_no_room() -> None:
 
         bob.network._host.set_stream_handler(TEST, take_a_little)
         stream = await raw_stream(alice, bob.id, TEST)
-        told = stream.muxed_stream.send_window  # type: ignore[attr-defined]
+        granted = stream.muxed_stream.send_window  # type: ignore[attr-defined]
         await raw(stream, 1000)
         await until(lambda: unread(bob, alice) == 0)
-        await raw(stream, told - 1000)
-        await until(lambda: unread(bob, alice) == told - 1000)
+        await raw(stream, granted - 1000)
+        await until(lambda: unread(bob, alice) == granted - 1000)
         await raw(stream, 1)
         await until(lambda: bob.of(PeerDisconnected))
-        assert bob.network.faults() == {alice.id: 1}
+        assert bob.network.misbehaviours() == {alice.id: 1}
 
 
 @pytest.mark.parametrize("ending", ["finished", "reset", "open"])
-async def test_what_comes_for_a_stream_whose_handler_is_done_is_not_kept(ending: str) -> None:
+async def test_bytes_for_a_stream_whose_handler_has_returned_are_not_kept(ending: str) -> None:
     """On one stream after the other a peer could fill any memory, within their windows."""
     done: list[INetStream] = []
 
@@ -192,7 +192,7 @@ async def test_what_comes_for_a_stream_whose_handler_is_done_is_not_kept(ending:
         await alice.network.broadcast(b"after them")
         await until(lambda: bob.of(ReceivedBroadcast))
         await until(lambda: unread(bob, alice) == 0)
-        assert bob.network.faults() == {}
+        assert bob.network.misbehaviours() == {}
 
 
 @pytest.mark.parametrize("flags", [0, FLAG_SYN, FLAG_ACK])
@@ -202,25 +202,25 @@ async def test_a_frame_larger_than_any_window_is_not_awaited(flags: int) -> None
         stream = await raw_stream(alice, bob.id, TEST)
         await raw(stream, 1, flags, announced=DEFAULT_WINDOW_SIZE + 1)
         await until(lambda: bob.of(PeerDisconnected))
-        assert bob.network.faults() == {alice.id: 1}
+        assert bob.network.misbehaviours() == {alice.id: 1}
 
 
-async def test_room_that_was_told_of_is_not_told_of_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that is cancelled right after: its peer would be penalized for using what it was told of twice."""
+async def test_granted_room_is_not_granted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that is cancelled right after: its peer would be penalized for using room that was granted twice."""
     async with pair() as (alice, bob):
         bob.network._host.set_stream_handler(TEST, leave_unread)
         stream: Any = (await raw_stream(alice, bob.id, TEST)).muxed_stream
         connection = stream.conn
         scope = trio.CancelScope()
-        write = connection.meter.write
+        write = connection.counted.write
 
         async def written_and_cancelled(data: bytes) -> None:
             await write(data)
             scope.cancel()
 
-        monkeypatch.setattr(connection.meter, "write", written_and_cancelled)
+        monkeypatch.setattr(connection.counted, "write", written_and_cancelled)
         with scope:
-            await connection._tell_room(stream, stream.stream_id, 1000, DEFAULT_WINDOW_SIZE)
+            await connection._grant(stream, stream.stream_id, 1000, DEFAULT_WINDOW_SIZE)
         assert scope.cancelled_caught
         assert connection._credit[stream][0] == 0
 
@@ -253,7 +253,7 @@ async def test_a_reader_that_is_cancelled_all_the_time_costs_its_sender_nothing(
                 await stream.write(bytes(50_000))
             await stream.close()
             await done.wait()
-        assert bob.network.faults() == {}
+        assert bob.network.misbehaviours() == {}
 
 
 @pytest.mark.parametrize("protocol", ["/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0"])
@@ -261,7 +261,7 @@ async def test_a_reader_that_is_cancelled_all_the_time_costs_its_sender_nothing(
 async def test_an_identify_stream_that_its_peer_does_not_end_is_reset(
     protocol: str, talks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identify, "PATIENCE", 60.0 if talks else 0.1)
+    monkeypatch.setattr(identify, "END_TIMEOUT", 60.0 if talks else 0.1)
     async with pair() as (alice, bob):
         stream = await raw_stream(alice, bob.id, protocol)
         if protocol.endswith("push/1.0.0"):
@@ -275,18 +275,18 @@ async def test_an_identify_stream_that_its_peer_does_not_end_is_reset(
                 except StreamEOF:
                     await trio.lowlevel.checkpoint()
         await until(lambda: unread(bob, alice) == 0)
-        assert bob.network.faults() == {}
+        assert bob.network.misbehaviours() == {}
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=200), min_size=1), st.lists(st.integers(0, 90), min_size=1))
-def test_what_is_read_ahead_comes_in_order(pieces: list[bytes], sizes: list[int]) -> None:
+def test_bytes_read_ahead_come_in_order(pieces: list[bytes], sizes: list[int]) -> None:
     async def run() -> bytes:
-        ours, theirs = socket.socketpair()
-        stream = ReadAhead(trio.SocketStream(trio.socket.from_stdlib_socket(ours)))
+        here, there = socket.socketpair()
+        stream = ReadAhead(trio.SocketStream(trio.socket.from_stdlib_socket(here)))
         for piece in pieces:
-            theirs.send(piece)
-        theirs.close()
+            there.send(piece)
+        there.close()
         got = bytearray()
         for n in (*sizes, *[64] * 10_000):
             data = await stream.read(n)

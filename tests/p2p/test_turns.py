@@ -13,7 +13,8 @@ from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
-from betar_tui.p2p import gossip, identify
+from betar_tui.p2p import identify
+from betar_tui.p2p.adaptations import pubsub as adapted
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.types import MARKET_TOPIC, Misbehaviour, ReceivedBroadcast
@@ -80,7 +81,7 @@ async def test_the_messages_of_rpcs_leave_turns_to_others(each: int) -> None:
 
 
 async def test_empty_rpcs_are_passed_over_and_a_stream_of_them_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gossip, "MAX_EMPTY", 100)
+    monkeypatch.setattr(adapted, "MAX_EMPTY", 100)
     async with pair() as (alice, bob):
         stream = await raw_stream(alice, bob.id, "/meshsub/1.1.0")
         hello = frame(alice.network._gossip.pubsub.get_hello_packet().SerializeToString())
@@ -91,7 +92,7 @@ async def test_empty_rpcs_are_passed_over_and_a_stream_of_them_is_ended(monkeypa
         assert bob.of(Misbehaviour) == []
         await stream.write(bytes(101))
         await until(lambda: bob.of(Misbehaviour))
-        assert "empty" in bob.of(Misbehaviour)[0].what
+        assert "empty" in bob.of(Misbehaviour)[0].reason
 
 
 def test_few_addresses_are_parsed_and_none_that_is_too_long_to_be_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,33 +127,39 @@ async def test_of_many_pushes_the_first_and_the_newest_are_looked_at(
         looks.append((peer, said.agent, trio.current_time() - start))
 
     monkeypatch.setattr(identify, "parse", counted)
-    identifier = IdentifyService(cast(Any, SimpleNamespace()), "", learned)
+    service = IdentifyService(cast(Any, SimpleNamespace()), "", learned)
     connection: Any = Connection()
     start = trio.current_time()
     async with trio.open_nursery() as nursery:
         for number in range(50):
             message = Identify(agent_version=f"{number}").SerializeToString()
-            nursery.start_soon(identifier._look_at, "chatty", message, connection)
+            nursery.start_soon(service._learn_from_push, "chatty", message, connection)
             await trio.testing.wait_all_tasks_blocked()
         nursery.start_soon(
-            identifier._look_at, "other", Identify(agent_version="quiet").SerializeToString(), connection
+            service._learn_from_push, "other", Identify(agent_version="quiet").SerializeToString(), connection
         )
     assert looks == [("chatty", "0", 0.0), ("other", "quiet", 0.0), ("chatty", "49", identify.PUSH_PAUSE)]
     assert len(parsed) == 3
     for _ in range(100):
-        await identifier._look_at("later", Identify(agent_version="x").SerializeToString(), connection)
-    assert set(identifier._next_look) == {"later"}
-    assert not identifier._pushed
-    # What waits when its connection goes is older than what the peer says on the next one.
+        await service._learn_from_push("later", Identify(agent_version="x").SerializeToString(), connection)
+    assert set(service._next_parse) == {"later"}
+    assert not service._pushed
+    # A push that waits when its connection ends is older than the peer's message on the next one.
     looks.clear()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(identifier._look_at, "later", Identify(agent_version="old").SerializeToString(), connection)
+        nursery.start_soon(
+            service._learn_from_push, "later", Identify(agent_version="old").SerializeToString(), connection
+        )
         await trio.testing.wait_all_tasks_blocked()
         connection.is_closed = True
     assert looks == []
     other: Any = Connection()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(identifier._look_at, "later", Identify(agent_version="first").SerializeToString(), other)
+        nursery.start_soon(
+            service._learn_from_push, "later", Identify(agent_version="first").SerializeToString(), other
+        )
         await trio.testing.wait_all_tasks_blocked()
-        nursery.start_soon(identifier._look_at, "later", Identify(agent_version="2").SerializeToString(), connection)
+        nursery.start_soon(
+            service._learn_from_push, "later", Identify(agent_version="2").SerializeToString(), connection
+        )
     assert [agent for _, agent, _ in looks] == ["first"]

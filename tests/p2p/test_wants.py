@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from betar_tui.p2p.bitswap.ledger import Ledgers
-from betar_tui.p2p.bitswap.messages import Entry
+from betar_tui.p2p.bitswap.messages import WantlistEntry
 from betar_tui.p2p.bitswap.wants import Wants
 
 A, B, C = "alice", "bob", "carol"
@@ -21,16 +21,16 @@ def wants(*peers: str, per_peer: int = 512) -> Wants:
     return planner
 
 
-def block(cid: bytes) -> Entry:
-    return Entry(cid, have=False, send_dont_have=True)
+def block(cid: bytes) -> WantlistEntry:
+    return WantlistEntry(cid, have=False, send_dont_have=True)
 
 
-def have(cid: bytes) -> Entry:
-    return Entry(cid, have=True, send_dont_have=True)
+def have(cid: bytes) -> WantlistEntry:
+    return WantlistEntry(cid, have=True, send_dont_have=True)
 
 
-def cancel(cid: bytes) -> Entry:
-    return Entry(cid, cancel=True)
+def cancel(cid: bytes) -> WantlistEntry:
+    return WantlistEntry(cid, cancel=True)
 
 
 def test_the_announcer_alone_is_asked_for_the_block() -> None:
@@ -108,7 +108,7 @@ def test_a_peer_that_comes_is_asked_and_the_announcer_for_the_block() -> None:
     assert planner.take(C) == [block(X)]
 
 
-def test_nobody_has_it_so_all_are_asked_again_and_again_with_growing_pauses() -> None:
+def test_without_a_provider_all_are_asked_again_and_again_with_growing_pauses() -> None:
     planner = wants(A, B)
     planner.want([X], A, 0.0)
     now, pauses = 0.0, []
@@ -147,7 +147,7 @@ def test_entries_in_flight_are_bounded_and_follow_as_answers_come() -> None:
     assert [entry.cid for entry in planner.take(A)] == [cids[3]]
 
 
-def test_a_lost_stream_sends_what_was_not_answered_again() -> None:
+def test_after_a_lost_stream_unanswered_entries_are_sent_again() -> None:
     planner = wants(A)
     planner.want([X, Y], A, 0.0)
     planner.take(A)
@@ -178,7 +178,7 @@ def test_entries_that_are_never_answered_keep_no_other_waiting() -> None:
     assert planner.received(A, silent[0], 1.1), "a late block is as good as any"
 
 
-def test_a_favourite_that_answers_no_guess_is_asked_for_what_it_announces() -> None:
+def test_a_favourite_that_answers_no_guess_is_asked_for_blocks_it_announces() -> None:
     planner = wants(A, B, per_peer=4)
     planner.want([b"good"], A, 0.0)
     planner.take(A)
@@ -196,7 +196,7 @@ def test_a_favourite_that_answers_no_guess_is_asked_for_what_it_announces() -> N
         assert planner.received(A, name, now)
 
 
-def test_guesses_that_a_peer_never_answers_leave_room_for_what_it_announced() -> None:
+def test_guesses_that_a_peer_never_answers_leave_room_for_its_announcements() -> None:
     planner = wants(A, B, per_peer=4)
     invented = [b"%d" % number for number in range(20)]
     planner.want(invented, A, 0.0)
@@ -212,7 +212,7 @@ def test_guesses_that_a_peer_never_answers_leave_room_for_what_it_announced() ->
     assert planner.take(B) == [have(invented[2])]
 
 
-def test_what_was_given_up_unsent_does_not_go_before_what_is_announced() -> None:
+def test_an_entry_given_up_unsent_does_not_precede_announcements() -> None:
     planner = wants(A, B, per_peer=4)
     planner.want([b"%d" % number for number in range(40)], A, 0.0)
     assert len(planner.take(A)) == 4
@@ -221,7 +221,7 @@ def test_what_was_given_up_unsent_does_not_go_before_what_is_announced() -> None
     assert planner.take(A) == [block(X), block(b"4"), block(b"5")]
 
 
-def test_what_a_peer_announced_goes_before_guesses_that_wait() -> None:
+def test_announcements_precede_waiting_guesses() -> None:
     planner = wants(A, B, per_peer=4)
     planner.want([b"1", b"2"], A, 0.0)
     for entry in planner.take(A):
@@ -230,7 +230,7 @@ def test_what_a_peer_announced_goes_before_guesses_that_wait() -> None:
     assert planner.take(B) == [block(X), have(b"1"), have(b"2")]
 
 
-def test_cancelled_wants_are_cancelled_where_they_were_told_only() -> None:
+def test_a_cancel_is_sent_only_to_peers_that_were_asked() -> None:
     planner = wants(A, B)
     planner.want([X], A, 0.0)
     planner.take(A)
@@ -316,15 +316,15 @@ class AnyOrder(RuleBasedStateMachine):
         if self.wanted:
             assert self.planner.next_deadline() < float("inf")
         for state in self.planner._peers.values():
-            assert len(state.open) <= 3
-            assert {*state.open, *state.spoken, *state.guesses} <= self.wanted
-            assert sum(state.open.values()) <= 1
-            assert not (state.spoken.keys() | state.open.keys()) & state.guesses.keys()
-            assert not state.spoken.keys() & state.open.keys()
-        for peer, told in self.lists.items():
+            assert len(state.unanswered) <= 3
+            assert {*state.unanswered, *state.announced, *state.guesses} <= self.wanted
+            assert sum(state.unanswered.values()) <= 1
+            assert not (state.announced.keys() | state.unanswered.keys()) & state.guesses.keys()
+            assert not state.announced.keys() & state.unanswered.keys()
+        for peer, sent in self.lists.items():
             # An entry in a peer's list is still wanted, or its cancel waits to be sent.
             waiting = self.planner._peers[peer].cancels
-            assert all(cid in self.wanted or cid in waiting for cid in told)
+            assert all(cid in self.wanted or cid in waiting for cid in sent)
 
 
 AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
@@ -336,78 +336,78 @@ def test_a_ledger_answers_as_boxo_does() -> None:
     small, large = b"s" * 10, b"l" * 5000
     cid = {name: b"\x01\x70\x12\x20" + name.encode().ljust(32, b"_") for name in ("small", "large", "none", "quiet")}
     entries = [
-        Entry(cid["small"], have=True, send_dont_have=True),
-        Entry(cid["large"], have=True),
-        Entry(cid["none"], send_dont_have=True),
-        Entry(cid["quiet"]),
+        WantlistEntry(cid["small"], have=True, send_dont_have=True),
+        WantlistEntry(cid["large"], have=True),
+        WantlistEntry(cid["none"], send_dont_have=True),
+        WantlistEntry(cid["quiet"]),
     ]
     assert ledgers.receive(A, entries, False)
     asked = ledgers.take_lookups(A, 10)
     blocks, presences = ledgers.answer(A, asked, {cid["small"]: small, cid["large"]: large})
     assert [bytes(each.data) for each in blocks] == [small]
     assert [(each.cid, each.have) for each in presences] == [(cid["large"], True), (cid["none"], False)]
-    assert list(ledgers._ledgers[A].wants) == [cid["none"]]  # what it has not got may come later
+    assert list(ledgers._ledgers[A].wants) == [cid["none"]]  # the missing block may come later
     assert ledgers.arrived(cid["none"]) == (A,)
     blocks, presences = ledgers.answer(A, ledgers.take_lookups(A, 10), {cid["none"]: small})
     assert len(blocks) == 1
     assert ledgers.arrived(cid["none"]) == ()
 
 
-def test_what_a_full_ledger_cannot_keep_is_answered_all_the_same() -> None:
+def test_entries_beyond_a_full_ledger_are_answered_all_the_same() -> None:
     ledgers = Ledgers(max_wants=2)
     cids = [b"\x01\x70\x12\x20" + b"%032d" % number for number in range(6)]
-    ledgers.receive(A, [Entry(cid, send_dont_have=True) for cid in cids], False)
+    ledgers.receive(A, [WantlistEntry(cid, send_dont_have=True) for cid in cids], False)
     asked = ledgers.take_lookups(A, 10)
     assert list(asked) == cids[:4], "as much again may wait for its answer"
-    blocks, presences = ledgers.answer(A, asked, {cids[3]: b"held"})
-    assert [bytes(each.data) for each in blocks] == [b"held"]
+    blocks, presences = ledgers.answer(A, asked, {cids[3]: b"block"})
+    assert [bytes(each.data) for each in blocks] == [b"block"]
     assert [(each.cid, each.have) for each in presences] == [(cid, False) for cid in cids[:3]]
     assert list(ledgers._ledgers[A].wants) == cids[:2]
     assert not ledgers._ledgers[A].excess
     assert ledgers.arrived(cids[2]) == ()
 
 
-def test_what_exceeds_a_ledger_may_be_asked_for_otherwise_cancelled_or_replaced() -> None:
+def test_entries_beyond_a_ledger_may_be_changed_cancelled_or_replaced() -> None:
     ledgers = Ledgers(max_wants=1)
     cid = b"\x01\x70\x12\x20" + b"%032d" % 7
-    ledgers.receive(A, [Entry(X), Entry(cid, have=True)], False)
-    ledgers.receive(A, [Entry(X, cancel=True), Entry(cid)], False)
+    ledgers.receive(A, [WantlistEntry(X), WantlistEntry(cid, have=True)], False)
+    ledgers.receive(A, [WantlistEntry(X, cancel=True), WantlistEntry(cid)], False)
     blocks, presences = ledgers.answer(A, ledgers.take_lookups(A, 10), {cid: b"l" * 5000})
     assert (len(blocks), presences) == (1, []), "the block, though it only asked whether it is here before"
-    ledgers.receive(A, [Entry(X), Entry(Y)], False)
-    ledgers.receive(A, [Entry(Y, cancel=True)], False)
+    ledgers.receive(A, [WantlistEntry(X), WantlistEntry(Y)], False)
+    ledgers.receive(A, [WantlistEntry(Y, cancel=True)], False)
     assert list(ledgers.take_lookups(A, 10)) == [X]
-    ledgers.receive(A, [Entry(Y)], False)
-    ledgers.receive(A, [Entry(cid)], True)
+    ledgers.receive(A, [WantlistEntry(Y)], False)
+    ledgers.receive(A, [WantlistEntry(cid)], True)
     assert list(ledgers.take_lookups(A, 10)) == [cid]
 
 
-def test_two_of_ours_get_a_block_past_more_invented_ones_than_a_ledger_keeps() -> None:
+def test_two_own_peers_get_a_block_past_more_invented_ones_than_a_ledger_keeps() -> None:
     planner, ledgers = wants(A, per_peer=32), Ledgers(max_wants=64)
     cids = [b"\x01\x70\x12\x20" + b"%032d" % number for number in range(200)]
-    held = {cids[-1]: b"held"}
+    found = {cids[-1]: b"block"}
     planner.want(cids, A, 0.0)
     while entries := planner.take(A):
         ledgers.receive(A, entries, False)
         asked = ledgers.take_lookups(A, 100)
-        blocks, presences = ledgers.answer(A, asked, held if cids[-1] in asked else {})
+        blocks, presences = ledgers.answer(A, asked, found if cids[-1] in asked else {})
         for each in presences:
             planner.dont_have(A, each.cid, 0.1)
         for _ in blocks:
             assert planner.received(A, cids[-1], 0.1)
     assert cids[-1] not in planner
-    assert not planner._peers[A].open
+    assert not planner._peers[A].unanswered
 
 
 def test_a_full_wantlist_replaces_and_a_cancel_removes() -> None:
     ledgers = Ledgers()
-    ledgers.receive(A, [Entry(X), Entry(Y)], False)
-    ledgers.receive(A, [Entry(Y)], True)
+    ledgers.receive(A, [WantlistEntry(X), WantlistEntry(Y)], False)
+    ledgers.receive(A, [WantlistEntry(Y)], True)
     assert ledgers.arrived(X) == ()
     assert ledgers.arrived(Y) == (A,)
-    ledgers.receive(A, [Entry(Y, cancel=True)], False)
+    ledgers.receive(A, [WantlistEntry(Y, cancel=True)], False)
     assert not ledgers._ledgers[A].wants
     assert ledgers.take_lookups(A, 10) == {}
-    ledgers.receive(A, [Entry(X)], False)
+    ledgers.receive(A, [WantlistEntry(X)], False)
     ledgers.forget(A)
     assert ledgers.arrived(X) == ()

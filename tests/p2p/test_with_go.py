@@ -57,8 +57,8 @@ def heard_more_than(one: Peer, number: int) -> bool:
     return len(one.of(ReceivedBroadcast)) > number
 
 
-def report(what: str, times: list[float]) -> None:
-    print(f"{what}: p50 {statistics.median(times):.2f} ms, max {max(times):.2f} ms of {len(times)}")
+def report(name: str, times: list[float]) -> None:
+    print(f"{name}: p50 {statistics.median(times):.2f} ms, max {max(times):.2f} ms of {len(times)}")
 
 
 @pytest.mark.parametrize("we_dial", [True, False], ids=["we dial", "go dials"])
@@ -110,24 +110,24 @@ async def test_walking_a_chain_of_go(gopeer: Path) -> None:
         rate = walked / (time.perf_counter() - start)
         print(f"a chain of go: {rate:.0f} blocks/s")
         assert walked == 300
-        assert rate > 60  # far below what is reached, far above what a debounce of 15 ms would leave
+        assert rate > 60  # far below the usual rate, far above the one with a debounce of 15 ms
 
 
 async def test_blocks_to_go(gopeer: Path) -> None:
-    """Item 9: as shipped Go gets none, because it never reads answers on its own stream."""
+    """docs/py-libp2p.md#bitswap: as shipped Go gets none, because it never reads answers on its own stream."""
     async with beside_go(gopeer) as (python, go):
         cids = [python.shelf.put(os.urandom(500)) for _ in range(60)]
         times = [(await go.fetch(text(cid))).ms for cid in cids]
         report("a block to go", times)
         large = python.shelf.put(os.urandom(1_900_000))
-        assert (await go.fetch(text(large))).data == python.shelf.held[large]
+        assert (await go.fetch(text(large))).data == python.shelf.stored[large]
 
 
 async def test_go_gets_a_block_that_arrives_later(gopeer: Path) -> None:
     async with beside_go(gopeer) as (python, go), trio.open_nursery() as nursery:
         data = os.urandom(400)
         other = python.shelf.put(data)
-        del python.shelf.held[other]
+        del python.shelf.stored[other]
 
         async def later() -> None:
             await until(lambda: other in python.shelf.asked)

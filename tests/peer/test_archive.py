@@ -16,9 +16,9 @@ READER = "BETAR_TUI_CAR_READER"
 
 
 async def some_market(directory, names=("a", "b", "c")):
-    async with open_peer(config(directory), network=False) as node:
-        receipts = await node.publish([ListingDraft(name, 1) for name in names])
-        await node.delist(receipts[0].id)
+    async with open_peer(config(directory), network=False) as peer:
+        receipts = await peer.publish([ListingDraft(name, 1) for name in names])
+        await peer.delist(receipts[0].id)
 
 
 async def test_an_import_merges_what_was_exported(tmp_path):

@@ -13,16 +13,16 @@ async def test_it_is_how_the_market_begins(tmp_path, sort):
     drafts = [
         ListingDraft(f"Agent-{n * 7919 % 1000:03}", n * 31 % 211 / 10, description="[" * n) for n in range(ROWS + 50)
     ]
-    async with open_peer(config(tmp_path), network=False) as node:
+    async with open_peer(config(tmp_path), network=False) as peer:
         for at in range(0, len(drafts), 50):
-            await node.publish(drafts[at : at + 50])
+            await peer.publish(drafts[at : at + 50])
     pages = []
 
     async def take(page):
         pages.append(page)
 
-    async with open_peer(config(tmp_path), network=False, first_page=FirstPage(sort, take)) as node:
-        whole = await node.listings(sort=sort or "name")
+    async with open_peer(config(tmp_path), network=False, first_page=FirstPage(sort, take)) as peer:
+        whole = await peer.listings(sort=sort or "name")
     (page,) = pages
     assert page.total == len(whole.listings) == len(drafts)
     assert len(page.listings) == ROWS
@@ -40,9 +40,9 @@ async def test_what_is_no_listing_is_left_out(tmp_path):
     async def take(page):
         pages.append(page)
 
-    async with open_peer(config(tmp_path), network=False) as node:
-        await node.publish([ListingDraft("only", 1.0)])
-        await node._writer.write(
+    async with open_peer(config(tmp_path), network=False) as peer:
+        await peer.publish([ListingDraft("only", 1.0)])
+        await peer._writer.write(
             {"/agents/YmFk": b"no listing", "/agents/YmFkMg": b"{}", "/agents/YmFkMw": b'{"price": "nan"}'}
         )
     async with open_peer(config(tmp_path), network=False, first_page=FirstPage("price", take)):

@@ -88,11 +88,11 @@ class Market:
         for text in texts:
             value = b'{"id":"%s","name":"n","price":1,"metadata":"%s","sellerId":"s"}' % ((text.encode(),) * 2)
             effects.append(Effect(keys.of_agent(text), None, Winner(1, value, cid.of(value))))
-        self.book.take(self.book.read(Applied((), tuple(effects), True, "peer", 5.0)))
+        self.book.apply(self.book.decode(Applied((), tuple(effects), True, "peer", 5.0)))
         self.files.listings_changed()
 
     def delist(self, text: str) -> None:
-        self.book.take(self.book.read(Applied((), (Effect(keys.of_agent(text), None, None),), True, "peer", 5.0)))
+        self.book.apply(self.book.decode(Applied((), (Effect(keys.of_agent(text), None, None),), True, "peer", 5.0)))
         self.files.listings_changed()
 
     def take(self, name: bytes, block: bytes) -> Awaitable[None]:
@@ -127,7 +127,7 @@ async def test_every_file_has_its_turn_however_many_are_invented(autojump_clock:
     await market.run(
         lambda: market.list(*many),
         lambda: market.list(honest),
-        seconds=rounds * (metadata_files.PATIENCE + metadata_files.PAUSE),
+        seconds=rounds * (metadata_files.FETCH_TIMEOUT + metadata_files.BATCH_DELAY),
     )
     assert HONEST in market.network.asked
     assert market.network.asked.count(HONEST) <= 3
@@ -138,10 +138,12 @@ async def test_every_file_has_its_turn_however_many_are_invented(autojump_clock:
 
 async def test_one_that_did_not_come_rests_and_is_asked_for_again(autojump_clock: MockClock) -> None:
     market = Market()
-    await market.run(lambda: market.list(cid.to_str(HONEST)), seconds=metadata_files.REST - metadata_files.PATIENCE)
+    await market.run(
+        lambda: market.list(cid.to_str(HONEST)), seconds=metadata_files.RETRY_AFTER - metadata_files.FETCH_TIMEOUT
+    )
     assert market.network.asked == [HONEST]
     assert market.network.open == set()
-    await market.run(lambda: None, seconds=metadata_files.REST + 4 * metadata_files.PATIENCE)
+    await market.run(lambda: None, seconds=metadata_files.RETRY_AFTER + 4 * metadata_files.FETCH_TIMEOUT)
     assert market.network.asked.count(HONEST) >= 2
 
 
@@ -162,7 +164,7 @@ async def test_others_have_their_turn_while_many_cids_are_parsed(monkeypatch: py
                 await trio.lowlevel.checkpoint()
                 longest, parsed = max(longest, parsed), 0
             nursery.cancel_scope.cancel()
-    assert 0 < longest <= 2 * metadata_files.AT_ONCE
+    assert 0 < longest <= 2 * metadata_files.LOOKUP_SIZE
 
 
 async def test_a_file_that_came_describes_its_listing_and_is_kept(autojump_clock: MockClock) -> None:
@@ -171,7 +173,7 @@ async def test_a_file_that_came_describes_its_listing_and_is_kept(autojump_clock
     await market.run(
         lambda: market.list(honest),
         lambda: market.take(HONEST, BLOCK),
-        seconds=2 * metadata_files.PAUSE,
+        seconds=2 * metadata_files.BATCH_DELAY,
     )
     assert market.description(honest) == "honest"
     assert market.store.files == {HONEST: BLOCK}
@@ -186,7 +188,7 @@ async def test_a_block_that_is_larger_than_a_metadata_file_is_not_kept(size: int
     await market.run(
         lambda: market.list(cid.to_str(cid.of(block))),
         lambda: market.take(cid.of(block), block),
-        seconds=2 * metadata_files.PAUSE,
+        seconds=2 * metadata_files.BATCH_DELAY,
     )
     assert market.network.asked == [cid.of(block)]
     assert market.store.files == {}
@@ -201,7 +203,7 @@ async def test_a_file_that_nothing_points_at_any_more_is_not_kept(autojump_clock
         lambda: market.list(honest),
         lambda: market.delist(honest),
         lambda: market.take(HONEST, BLOCK),
-        seconds=2 * metadata_files.PAUSE,
+        seconds=2 * metadata_files.BATCH_DELAY,
     )
     assert market.store.files == {}
     assert market.network.told == []
@@ -213,8 +215,10 @@ async def test_files_are_read_from_the_store_in_parts_and_deltas_not_at_all(auto
     held = dict(unixfs.encode_file(b'{"description":"%d"}' % n) for n in range(300))
     market.store.deltas, market.store.files = deltas, held
     raw = [cid.RAW + name[4:] for name in deltas]
-    await market.run(lambda: market.list(*map(cid.to_str, [*deltas, *raw, *held])), seconds=2 * metadata_files.PAUSE)
-    assert max(map(len, market.store.read)) <= metadata_files.AT_ONCE
+    await market.run(
+        lambda: market.list(*map(cid.to_str, [*deltas, *raw, *held])), seconds=2 * metadata_files.BATCH_DELAY
+    )
+    assert max(map(len, market.store.read)) <= metadata_files.LOOKUP_SIZE
     assert {name for names in market.store.read for name in names} == held.keys()
     assert market.network.asked == []
     assert market.book.undescribed() == set()
@@ -227,7 +231,7 @@ async def test_two_texts_that_name_one_file_are_asked_for_once_and_both_describe
     await market.run(
         lambda: market.list(*texts),
         lambda: market.take(HONEST, BLOCK),
-        seconds=2 * metadata_files.PAUSE,
+        seconds=2 * metadata_files.BATCH_DELAY,
     )
     assert market.network.asked == [HONEST]
     assert [market.description(text) for text in texts] == ["honest"] * 2

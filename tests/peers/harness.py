@@ -46,14 +46,14 @@ def config(directory: Path, **settings: object) -> Config:
 async def peer(directory: Path, **settings: object) -> AsyncIterator[Peer]:
     """A peer in this process whose network is up."""
     async with open_peer(config(directory, **settings), network=True) as node:
-        await eventually(node.online.ready.is_set, what="the network")
+        await eventually(node.session.ready.is_set, what="the network")
         yield node
 
 
 async def meet(one: Peer, other: Peer) -> None:
     """Connect two peers and wait until each sees the other on the topic."""
-    await one.connect(other.online.addrs[0])
-    await eventually(lambda: one.online.topic_peers and other.online.topic_peers, what="both on the topic")
+    await one.connect(other.session.addrs[0])
+    await eventually(lambda: one.session.topic_peers and other.session.topic_peers, what="both on the topic")
 
 
 def values(directory: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ async def test_after_a_cut_the_rest_comes_by_dagsync_too(tmp_path):
     fill(tmp_path / "a", DELTAS, 50)
     async with (
         peer(tmp_path / "a") as a,
-        open_proxy(a.online.addrs[0]) as proxy,
+        open_proxy(a.session.addrs[0]) as proxy,
         peer(tmp_path / "b", bootstrap=(proxy.address,)) as b,
     ):
         await proxy.delivered(300_000)
@@ -19,7 +19,7 @@ async def test_after_a_cut_the_rest_comes_by_dagsync_too(tmp_path):
         assert b._writer.replica.height == 0, "the cut comes too late to test anything"
         proxy.cut()
         await eventually(lambda: proxy.accepted > before, what="b comes back by itself")
-        fetcher = b.online._replication.fetcher
+        fetcher = b.session._replication.fetcher
         await eventually(lambda: fetcher.source == a.peer_id, within=10, what="b asks a for the rest at once")
         await eventually(lambda: b._writer.replica.height == DELTAS, what="the whole chain")
         assert not b._writer.replica.wants

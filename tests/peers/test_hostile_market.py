@@ -31,11 +31,11 @@ async def test_listings_made_to_break_their_readers_cost_nobody_else(tmp_path):
     )
     async with peer(tmp_path / "bad") as bad, peer(tmp_path / "b") as b:
         await meet(bad, b)
-        bad._send(await bad._writer.write(hostile))
+        await bad._writer.write(hostile)
         await eventually(lambda: shown(b, "metadata-odd"), what="what can be read")
         receipt = (await bad.publish([ListingDraft("good", 1)]))[0]
         await eventually(lambda: shown(b, "good"), what="a good listing after them")
-        assert b.online.troubles() == ()
+        assert b.session.troubles() == ()
         assert (await b.listings()).unreadable == 2
     async with open_peer(config(tmp_path / "b"), network=False) as b:
         assert (await b.show(receipt.id)).listing.name == "good", "it opens again"
@@ -57,10 +57,10 @@ async def test_a_listing_that_names_a_missing_delta_as_its_metadata_keeps_it_fro
         block = encode_node([], delta.encode([listing("hidden")], [], 1))
         target = cid.of(block)
         await b._writer.write(dict([listing("thief", metadata=cid.to_str(target))]))
-        await eventually(lambda: b.online.files.asked(target), what="the delta is asked for as a file")
+        await eventually(lambda: b.session.metadata_files.asked(target), what="the delta is asked for as a file")
         bad._store.put_files({target: block})
         await meet(bad, b)
-        await bad.online._network.broadcast(encode_broadcast([Head(target)]))
+        await bad.session.network.broadcast(encode_broadcast([Head(target)]))
         await eventually(lambda: shown(b, "hidden"), what="the delta, merged")
 
 
@@ -69,14 +69,15 @@ async def test_thousands_of_heads_are_announced_and_taken_in_parts(tmp_path):
         await meet(a, b)
         roots = [encode_node([], delta.encode([(f"/x/{n}", b"v")], [], 1)) for n in range(1500)]
         a._store.put_files({cid.of(block): block for block in roots})
-        told = await a.online._network.broadcast(encode_broadcast([Head(cid.of(block)) for block in roots[:512]]))
+        told = await a.session.network.broadcast(encode_broadcast([Head(cid.of(block)) for block in roots[:512]]))
         assert told == 1
         await eventually(lambda: len(b._writer.replica.heads) >= 512, what="many heads")
-        assert b.online.announce(list(b._writer.replica.heads)) == 1
+        b.session.announce(list(b._writer.replica.heads))
+        assert b.session.audience == 1
         await a.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(b, "good"), what="a listing after them")
-        assert b.online._network.faults() == {}
-        assert a.online._network.faults() == {}
+        assert b.session.network.misbehaviours() == {}
+        assert a.session.network.misbehaviours() == {}
 
 
 async def test_wants_that_nobody_can_fill_give_way_to_others(tmp_path, monkeypatch):
@@ -85,12 +86,12 @@ async def test_wants_that_nobody_can_fill_give_way_to_others(tmp_path, monkeypat
         await meet(bad, b)
         nowhere = [cid.of(b"nowhere %d" % n) for n in range(100)]
         block = encode_node(nowhere, delta.encode([listing("wide")], [], 9))
-        await bad.online._network.broadcast(encode_broadcast([Head(cid.of(block), block)]))
+        await bad.session.network.broadcast(encode_broadcast([Head(cid.of(block), block)]))
         await eventually(lambda: shown(b, "wide"), what="the delta above a hundred holes")
-        await eventually(lambda: len(b.online._replication.fetcher._bitswap) == 64, what="all places taken")
+        await eventually(lambda: len(b.session._replication.fetcher._bitswap) == 64, what="all places taken")
         needed = encode_node([], delta.encode([listing("needed")], [], 1))
         bad._store.put_files({cid.of(needed): needed})
-        await bad.online._network.broadcast(encode_broadcast([Head(cid.of(needed))]))
+        await bad.session.network.broadcast(encode_broadcast([Head(cid.of(needed))]))
         await eventually(lambda: shown(b, "needed"), what="a block that somebody has")
 
 
@@ -105,8 +106,8 @@ async def test_two_that_diverged_send_each_other_only_what_is_new(tmp_path):
         await b._writer.write({"/x/b": b"b"})
     async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
         await a._writer.write({"/x/a": b"a"})
-        a.online._replication._recent.clear()
-        b.online._replication._recent.clear()
+        a.session._replication._recent.clear()
+        b.session._replication._recent.clear()
         taken = []
         merge = b._writer.merge_nodes
 
@@ -125,12 +126,12 @@ async def test_a_neighbour_is_not_blamed_for_what_it_passes_on(tmp_path):
         await meet(bad, b)
         await meet(b, c)
         for n in range(40):
-            await bad.online._network.broadcast(b"\xff garbage %d" % n)
+            await bad.session.network.broadcast(b"\xff garbage %d" % n)
             twisted = encode_node([], b"\xff" * (n + 1))
-            await bad.online._network.broadcast(encode_broadcast([Head(cid.of(twisted), twisted)]))
+            await bad.session.network.broadcast(encode_broadcast([Head(cid.of(twisted), twisted)]))
         await b.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(c, "good"), what="the neighbour is still heard")
-        assert b.peer_id not in c.online._network.faults()
+        assert b.peer_id not in c.session.network.misbehaviours()
 
 
 async def shown(node, name):

@@ -21,7 +21,7 @@ async def test_disconnecting_closes_the_connection_and_keeps_it_closed(tmp_path)
     async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
         await meet(a, b)
         await a.disconnect(b.peer_id)
-        await eventually(lambda: not a.online.connections() and not b.online.connections(), what="both alone")
+        await eventually(lambda: not a.session.connections() and not b.session.connections(), what="both alone")
         with pytest.raises(NetworkError, match="is not connected"):
             await a.disconnect(b.peer_id)
 
@@ -91,7 +91,7 @@ async def test_a_dialect_is_chosen_while_the_peer_runs_and_kept(tmp_path):
         await eventually(lambda: _metadata_is_a_cid(a, receipt.id), what="the listing in the other dialect")
         status = await a.status()
         assert (status.dialect, status.dialect_choice) == ("betar-go", "betar-go")
-        with pytest.raises(ConfigError, match="is no dialect"):
+        with pytest.raises(ConfigError, match="is not a dialect"):
             await a.choose_dialect("klingon")
     assert settings.read_text().startswith("# mine\n")
     assert tomllib.loads(settings.read_text()) == {"log-level": "debug", "listing_dialect": "betar-go"}
@@ -107,14 +107,14 @@ async def test_a_head_whose_author_left_comes_when_it_is_back(tmp_path):
     name = cid.of(block)
     async with peer(tmp_path / "a") as a, peer(tmp_path / "b") as b:
         await meet(a, b)
-        await a.online._network.broadcast(encode_broadcast([Head(name)]))
-        await eventually(lambda: b.online.pending == 1, what="the head is wanted")
+        await a.session.network.broadcast(encode_broadcast([Head(name)]))
+        await eventually(lambda: b.session.pending == 1, what="the head is wanted")
         await a.disconnect(b.peer_id)
-        await eventually(lambda: not b.online.connections(), what="the author is gone")
+        await eventually(lambda: not b.session.connections(), what="the author is gone")
         a._store.put_files({name: block})
         await meet(a, b)
         await eventually(lambda: _shows(b, "forgotten"), what="the head")
-        assert b.online.pending == 0
+        assert b.session.pending == 0
 
 
 async def _count(node: Peer, count: int) -> bool:

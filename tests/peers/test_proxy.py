@@ -85,15 +85,15 @@ async def test_partition_cut_and_freeze():
 async def test_our_peers_meet_through_it_and_only_through_it(tmp_path):
     async with (
         peer(tmp_path / "a") as a,
-        open_proxy(a.online.addrs[0], DELAY) as proxy,
+        open_proxy(a.session.addrs[0], DELAY) as proxy,
         peer(tmp_path / "b", bootstrap=(proxy.address,)) as b,
     ):
-        await eventually(lambda: a.online.topic_peers and b.online.topic_peers, what="both on the topic")
+        await eventually(lambda: a.session.topic_peers and b.session.topic_peers, what="both on the topic")
         for n in range(3):
             await a.publish([ListingDraft(f"n{n}", n)])
         await eventually(lambda: has(b, 3), what="what a wrote")
         assert (proxy.accepted, proxy.live, proxy.bypassing()) == (1, 1, 0)
-        assert connections_at(port_of(b.online.addrs[0])) == 0
+        assert connections_at(port_of(b.session.addrs[0])) == 0
 
 
 async def received(stream: trio.SocketStream) -> bytes:

@@ -4,7 +4,14 @@ import threading
 
 import trio
 
-from betar_tui.market.marketplace import ChangeKind, ListingDraft, ListingPatch, Provenance
+from betar_tui.market.marketplace import (
+    ChangeKind,
+    ListingDraft,
+    ListingPatch,
+    Provenance,
+    Repaired,
+    RepublishReason,
+)
 from betar_tui.sync.fetching import Fetcher
 from tests.peers.harness import eventually, meet, peer, values
 
@@ -97,9 +104,9 @@ async def test_known_peers_are_dialled_at_the_next_start(tmp_path):
         async with peer(tmp_path / "b") as b:
             await meet(b, a)
             await eventually(b._store.peers, what="the peer is remembered")
-        await eventually(lambda: a.online.topic_peers == 0, what="b is gone")
+        await eventually(lambda: a.session.topic_peers == 0, what="b is gone")
         async with peer(tmp_path / "b") as b:
-            await eventually(lambda: a.online.topic_peers and b.online.topic_peers, what="b came back by itself")
+            await eventually(lambda: a.session.topic_peers and b.session.topic_peers, what="b came back by itself")
 
 
 async def test_a_third_peer_gets_it_from_whoever_has_it(tmp_path):
@@ -123,18 +130,18 @@ async def test_published_without_peers_goes_out_later(tmp_path):
             await eventually(lambda: _count(b, 1), what="the listing")
 
 
-async def test_an_own_listing_that_another_removes_is_put_back_and_said(tmp_path):
+async def test_an_own_listing_that_another_peer_removes_is_put_back_and_reported(tmp_path):
     async with peer(tmp_path / "a", announce_interval=0.2) as a, peer(tmp_path / "b") as b:
         await meet(a, b)
         receipt = (await a.publish([ListingDraft("mine", 1)]))[0]
         await eventually(lambda: _count(b, 1), what="the listing")
         async with a.events() as events:
             key = next(iter(values(tmp_path / "b")))
-            written = await b._writer.write({}, [key])
-            b._send(written)
+            await b._writer.write({}, [key])
             with trio.fail_after(20):
                 async for event in events:
-                    if getattr(event, "text", "").startswith("mine: removed by another peer"):
+                    if isinstance(event, Repaired):
+                        assert (event.name, event.reason, event.healed) == ("mine", RepublishReason.MISSING, True)
                         break
         await eventually(lambda: _count(b, 1), what="it is back on the other peer too")
         assert (await a.listings()).listings[0].id == receipt.id

@@ -1,4 +1,4 @@
-"""Broadcasts: round trips, what Go's form demands, and never anything but DecodeError."""
+"""Broadcasts: round trips, the rules of Go, and never any error but DecodeError."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_a_block_travels_along_when_it_is_small_enough() -> None:
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_one_with_more_fields_than_anybody_sends_is_refused(inside: bool) -> None:
-    """Half a megabyte of them would keep every peer that it is passed on to for a fifth of a second."""
+def test_a_broadcast_with_too_many_fields_is_refused(inside: bool) -> None:
+    """Half a megabyte of them would cost every peer that it is forwarded to a fifth of a second."""
     few, many = (n * b"\x20\x07" for n in (broadcast.MAX_FIELDS - 2, broadcast.MAX_FIELDS))
     name = write_bytes(1, NAME)
     if inside:
@@ -112,6 +112,6 @@ def test_mutated_bytes_raise_decode_errors_only(heads: list[Head], data: st.Data
     assert all(len(each.cid) == 36 for each in decoded)
 
 
-def test_heads_beyond_the_limit_are_passed_over() -> None:
+def test_heads_beyond_the_limit_are_skipped() -> None:
     payload = head(write_bytes(1, NAME)) * (broadcast.MAX_HEADS + 1)
     assert len(decode_broadcast(payload)) == broadcast.MAX_HEADS

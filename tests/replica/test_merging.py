@@ -1,4 +1,4 @@
-"""What a replica makes of single merges and writes."""
+"""Single merges and writes of a replica."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_the_greatest_priority_there_is() -> None:
     assert_sound(bench.port)
 
 
-LOST = cid.of(b"nobody has this")
+LOST = cid.of(b"a missing block")
 
 
 @pytest.mark.parametrize(
     "hostile",
     [
-        pytest.param([node([LOST], [("/k", b"vandal")], (), 10**9)], id="above a block that is nowhere"),
+        pytest.param([node([LOST], [("/k", b"vandal")], (), 10**9)], id="above a missing block"),
         pytest.param([node((), [("/k", b"vandal")], (), 10**9)], id="a head"),
         pytest.param(
             [top := node((), [("/k", b"vandal")], (), 10**9), node([top], [("/other", b"")], (), 3)],
@@ -80,7 +80,7 @@ def test_a_put_wins_over_whatever_height_others_gave_to_a_value(hostile: list[Da
     written = bench.put("/k", b"healed")
     assert bench.map["/k"] == b"healed"
     assert [(each.key, each.after and each.after.value) for each in written.effects] == [("/k", b"healed")]
-    assert written.tombstones <= 1, "what is lower is no hindrance and is not named"
+    assert written.tombstones <= 1, "lower versions need no tombstone"
     assert bench.put("/untouched", b"2").tombstones == 0
     bench.put("/k", b"healed again")
     other = Bench()
@@ -90,8 +90,8 @@ def test_a_put_wins_over_whatever_height_others_gave_to_a_value(hostile: list[Da
     assert_sound(bench.port)
 
 
-def test_a_put_during_a_sync_takes_nobody_back_to_an_older_value() -> None:
-    """History comes newest first: what was merged so far is high, the heads are low, and what lies between is not here."""
+def test_a_put_during_a_sync_restores_no_older_value() -> None:
+    """History comes newest first: the merged blocks are high, the heads are low, and those between are missing."""
     chain: list[DagNode] = []
     for height in range(1, 11):
         chain.append(node(chain[-1:], [("/k", b"price %d" % height)], (), height))
@@ -164,7 +164,7 @@ def test_an_empty_value_is_a_value_and_the_least_one() -> None:
     assert bench.map == {}
 
 
-def test_the_same_value_at_the_same_height_is_told_apart_by_cid() -> None:
+def test_the_cid_decides_between_equal_values_at_the_same_height() -> None:
     one, other = node((), [("/k", b"v"), ("/x", b"1")]), node((), [("/k", b"v"), ("/x", b"2")])
     for order in ((one, other), (other, one)):
         bench = Bench()
@@ -216,7 +216,7 @@ def test_when_the_value_goes_the_next_one_comes() -> None:
     assert bench.map == {}
 
 
-def test_a_block_that_is_held_changes_nothing() -> None:
+def test_a_stored_block_changes_nothing() -> None:
     bench = Bench()
     put = node((), [("/k", b"v")])
     assert bench.merge(put).nodes == (put,)

@@ -1,4 +1,4 @@
-"""Nodes of the DAG: what is accepted, what is refused, and never anything but DecodeError.
+"""Nodes of the DAG: accepted and refused blocks, and never any error but DecodeError.
 
 Which of these Go accepts is shown by tests/interop/test_go_with_go.py and test_decode_like_go.py.
 """

@@ -44,7 +44,7 @@ class Sent:
             return encode(name, block)
 
         dagsync_server.encode_section = noted
-        source.online._network.on_sent(lambda _, names: self.names.extend(names))  # type: ignore[union-attr]
+        source.session.network.on_sent(lambda _, names: self.names.extend(names))  # type: ignore[union-attr]
 
     def interrupted(self, directory: Path) -> None:
         """Note what the reader has on its disk now."""
@@ -119,7 +119,7 @@ async def sync(count: int, seed: int, folder: Path) -> None:
     fill(folder / "full", DELTAS, AGENTS)
     shutil.copytree(folder / "full", folder / "source")
     async with peer(folder / "source") as node:
-        source, sent = node.online.addrs[0], Sent(node)
+        source, sent = node.session.addrs[0], Sent(node)
         size = await straight(source, folder / "straight")
         assert len(sent.names) == DELTAS, "a sync that nobody interrupts takes each block once"
         sent.names.clear()

@@ -37,8 +37,11 @@ WORKLOAD: list[tuple[str, Act]] = [
     ("a branch", lambda replica: replica.merge([LEFT], "peer", 4)),
     ("a greatest height and a new source", lambda replica: replica.merge([ALONE], "other", 5)),
     ("delete and put", lambda replica: replica.write({"/own/v": b"3"}, ["/own", "/own/v", "/none"], 6)),
-    ("bulk out of order, completing what is above", lambda replica: replica.merge([LOST, RIGHT, ROOT, TOP], "peer", 7)),
-    ("delete what is left of a key", lambda replica: replica.write({}, ["/b", "/d"], 8)),
+    (
+        "bulk out of order, completing the blocks above",
+        lambda replica: replica.merge([LOST, RIGHT, ROOT, TOP], "peer", 7),
+    ),
+    ("delete the rest of a key", lambda replica: replica.write({}, ["/b", "/d"], 8)),
     ("nothing new", lambda replica: replica.merge([ROOT, LEFT], "peer", 9)),
 ]
 
@@ -68,10 +71,10 @@ def test_a_crash_at_every_statement(tmp_path: Path, after: bool) -> None:
                     assert truth_of(store) == truth, name
                 else:
                     commits += 1
-                    # The whole act is there although nobody was told; doing it again must do no harm.
+                    # The whole act is stored although it did not return; doing it again must do no harm.
                     assert after
                 assert truth_of(store) == judge(left.values()), name
-                # What was meant is remembered with what was written, or not at all.
+                # The own document is stored with the delta, or not at all.
                 assert store.own() == (meant if left == before else {**meant, **MEANT.get(name, {})}), name
                 assert store.check() == "ok"
                 store.close()
@@ -240,7 +243,7 @@ def test_kill_9_under_load_loses_nothing_that_was_acknowledged(tmp_path: Path) -
 
 
 def test_a_replica_goes_on_after_kill_9(tmp_path: Path) -> None:
-    """What the killed writer left is built upon, with the same result as if it had never died."""
+    """The next writer goes on with the same result as if the first had never been killed."""
     path = tmp_path / "db"
     with start_writer(path, "x") as writer:
         assert writer.stdout is not None

@@ -1,4 +1,4 @@
-"""The store beside its merges: blocks for peers, small things, numbers, errors."""
+"""The store apart from merges: blocks for peers, small things, counts, errors."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_files_by_any_cid_of_their_hash(store: Store) -> None:
     assert store.blocks([cid.of_raw(leaf), cid.of(leaf)]) == {cid.of_raw(leaf): leaf, cid.of(leaf): leaf}
 
 
-def test_a_file_is_no_delta(store: Store) -> None:
-    """A kept file says nothing of the DAG, even when it is some delta's block."""
+def test_a_file_is_not_a_delta(store: Store) -> None:
+    """A stored file is not part of the DAG, even if it is the block of a delta."""
     put = node((), [("/k", b"v")])
     store.put_files({put.cid: put.data})
     replica = Replica(store)
@@ -269,7 +269,7 @@ def test_packing_while_others_read_and_write(store: Store, monkeypatch: pytest.M
 
 
 def test_announced_heads(tmp_path: Path) -> None:
-    """Remembered with those who announced them since when, by the next run too; forgotten when they are old."""
+    """Stored with their authors and time, for the next run too; deleted when they are old."""
     one, two, three = (b"\x01\x70\x12\x20" + bytes([n]) * 32 for n in (3, 2, 1))
     store = open_store(tmp_path / "db")
     assert store.announced(3000, 3000) == {}

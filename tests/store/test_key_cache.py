@@ -1,4 +1,4 @@
-"""What the store knows by heart is what it would read, after failures too."""
+"""The cache of the store returns what the store would read, after failures too."""
 
 import sys
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_what_failed_is_not_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_key_that_was_not_there_is_looked_for_again(tmp_path: Path, fails: bool) -> None:
     """It is known to be absent for one merge: or the next one would give it a second number."""
-    store = open_store(tmp_path / "db", remember=1)
+    store = open_store(tmp_path / "db", cached_keys=1)
     replica = Replica(store)
     first = node((), [("/new", b"1")], (), 1)
     assert store.winners(["/new"]) == {}
@@ -76,7 +76,7 @@ def test_a_key_that_was_not_there_is_looked_for_again(tmp_path: Path, fails: boo
         with pytest.raises(StoreError):
             replica.merge([first], "peer", 0)
         store._db.execute("DROP TRIGGER full")
-    replica.merge([first, node((), [("/other", b"1")], (), 1)], "peer", 0)  # of which it knows but one by heart
+    replica.merge([first, node((), [("/other", b"1")], (), 1)], "peer", 0)  # of which it caches only one
     second = node((first,), [("/new", b"2"), ("/other", b"2")], (), 2)
     replica.merge([second], "peer", 0)
     assert store._db.execute("SELECT key FROM keys ORDER BY key").fetchall() == [("/new",), ("/other",)]

@@ -1,4 +1,4 @@
-"""One peer per data directory, told by a lock that dies with its holder."""
+"""One peer per data directory, by a lock that dies with its holder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def start_holder(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_with_the_pid_of_the_holder(tmp_path: Path) -> None:
     with start_holder(tmp_path) as process:
         try:
             with pytest.raises(StoreLockedError, match=rf"{tmp_path} is in use by process {process.pid}; ") as caught:

@@ -1,4 +1,4 @@
-"""Old history is packed: nobody can tell, but from the room that it takes."""
+"""Old history is packed, with no difference but the space that it takes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVERYTHING = ("", "\U0010ffff")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store(tmp_path / "db", remember=0)  # no key by heart: what is asked for is read
+    store = open_store(tmp_path / "db", cached_keys=0)  # every look-up reads the database
     yield store
     store.close()
 
@@ -46,7 +46,7 @@ def everything(store: Store) -> dict[bytes, bytes]:
 
 
 def said(store: Store) -> list[object]:
-    """All that a store says of its history."""
+    """All that a store returns of its history."""
     keys = sorted({key for (key,) in store._db.execute("SELECT key FROM keys")})
     return [
         store.log(100_000),
@@ -110,7 +110,7 @@ def test_what_is_not_packed(store: Store, small: None) -> None:
 
 
 def test_superseded_later(store: Store, small: None) -> None:
-    """What packing passed over while it was shown is packed when it is not, and nothing is searched for."""
+    """A block that packing skipped because a key showed it is packed later, without a search."""
     replica = Replica(store)
     nodes = chain(9, 9)
     replica.merge(nodes, "peer", 0)
@@ -175,7 +175,7 @@ def test_nothing_due_costs_a_few_rows(store: Store) -> None:
     assert steps < 40
 
 
-# --- what is packed counts as before ------------------------------------------------------------
+# --- packed blocks count as before -------------------------------------------------------------
 
 
 def test_a_packed_value_counts_again(store: Store, small: None) -> None:
@@ -353,7 +353,7 @@ def test_a_full_disk(store: Store, small: None) -> None:
 def test_a_packed_store_says_what_an_unpacked_one_does(tmp_path: Path, small: None, seed: int) -> None:
     """The same merges, writes and deletes on both, with slices of packing and restarts in between on one."""
     rng, remember = random.Random(seed), (0, 2, 4096)[seed % 3]
-    plain, packed = open_store(tmp_path / "plain", remember=2), open_store(tmp_path / "packed", remember)
+    plain, packed = open_store(tmp_path / "plain", cached_keys=2), open_store(tmp_path / "packed", remember)
     one, other = Replica(plain), Replica(packed)
     keys = ("/a", "/a/v", "/ab")
     dag = random_dag(rng, 70)

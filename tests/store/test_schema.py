@@ -1,4 +1,4 @@
-"""Creating, versions, migrations, and files that are no database of ours."""
+"""Creating, versions, migrations, and other files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_newer_version_is_refused_with_its_number(tmp_path: Path) -> None:
 
 
 def test_durability(tmp_path: Path) -> None:
-    """WAL; FULL for what is ours, NORMAL for what can be fetched again."""
+    """WAL; FULL for own deltas, NORMAL for those that can be fetched again."""
     store = open_store(tmp_path / "db")
 
     assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
@@ -194,20 +194,20 @@ def test_a_migration_that_fails_leaves_the_version_before(tmp_path: Path) -> Non
     db.close()
 
 
-# --- what is no database of ours ----------------------------------------------------------------
+# --- other files --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "content", [b"no database at all, but long enough to be one" * 100, b"SQLite format 3\0" + b"\xff" * 5000]
 )
-def test_a_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_database(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "db"
     path.write_bytes(content)
     with pytest.raises(StoreError, match=r"db cannot be used: .*; move it away"):
         open_store(path)
 
 
-def test_somebody_elses_database(tmp_path: Path) -> None:
+def test_a_foreign_database(tmp_path: Path) -> None:
     path = tmp_path / "db"
     db = connect(path)
     db.execute("CREATE TABLE blocks (theirs)")
@@ -219,7 +219,7 @@ def test_somebody_elses_database(tmp_path: Path) -> None:
     db.close()
 
 
-def test_a_folder_or_nowhere(tmp_path: Path) -> None:
+def test_a_folder_or_a_missing_directory(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="unable to open"):
         open_store(tmp_path)
     with pytest.raises(StoreError, match="unable to open"):
@@ -227,7 +227,7 @@ def test_a_folder_or_nowhere(tmp_path: Path) -> None:
 
 
 def test_a_database_that_rotted(tmp_path: Path) -> None:
-    """Pages in the middle are overwritten: a StoreError that says what to do, at opening or at reading."""
+    """Pages in the middle are overwritten: a StoreError with a hint, at opening or at reading."""
     path = tmp_path / "db"
     store = open_store(path)
     replica = Replica(store)
@@ -249,7 +249,7 @@ def test_a_database_that_rotted(tmp_path: Path) -> None:
 
 
 def test_a_kept_block_that_rotted(tmp_path: Path) -> None:
-    """SQLite has no checksums: a damaged block is our own to notice, and nobody else's to blame for."""
+    """SQLite has no checksums: the store must notice a damaged block, for which no peer is to blame."""
     store = open_store(tmp_path / "db")
     Replica(store).merge([node([b"\x01\x70\x12\x20" + bytes(32)], [("/k", b"v")])], "peer", 0)
     store._db.execute("UPDATE blocks SET data = x'ff'")

@@ -54,7 +54,7 @@ SAME = ("sources", "elements", "tombstones", "heads", "wants", "files", "peers",
 
 
 def version_1(path: Path, nodes: list[DagNode]) -> None:
-    """A file as version 1 wrote it: its own tables, in WAL, with what a merge of these nodes puts into them."""
+    """A file as version 1 wrote it: its own tables, in WAL, with the rows of a merge of these nodes."""
     newer = path.with_suffix(".new")
     store = open_store(newer)
     replica = Replica(store)
@@ -83,7 +83,7 @@ def layout(db: sqlite3.Connection) -> set[tuple[object, ...]]:
 
 
 def contents(path: Path) -> list[object]:
-    """Everything there is, in today's words."""
+    """The whole content, in the current schema."""
     db = connect(path)
     rows = [sorted(db.execute(f"SELECT * FROM {table}").fetchall(), key=repr) for table in sorted(TABLES)]
     db.close()

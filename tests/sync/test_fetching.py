@@ -1,4 +1,4 @@
-"""What is asked of whom, and when no more, over a network that only notes what it is told."""
+"""Which blocks are requested from which peer, over a network that only notes its calls."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -37,11 +37,11 @@ class Network:
         return []
 
     def open_stream(self, peer: str, protocol: str) -> None:
-        raise AssertionError("nobody speaks dagsync")
+        raise AssertionError("no peer speaks dagsync")
 
 
 class Wanting:
-    """A replica of which nothing is known but what it wants."""
+    """A replica that only wants blocks."""
 
     heads: Mapping[bytes, int] = {}
 
@@ -73,15 +73,15 @@ async def test_a_block_that_came_twice_is_wanted_no_more() -> None:
     assert fetching.asked(C)
 
 
-async def test_while_a_sync_is_held_only_announced_heads_are_asked_for() -> None:
+async def test_while_a_sync_is_paused_only_announced_heads_are_requested() -> None:
     fetching, network = fetcher(A)
     fetching.want([A], "alice")
-    fetching.hold(True)
+    fetching.pause(True)
     assert network.cancelled == [{A}]
     fetching.want([B], "alice")
     fetching.want([C], "alice", announced=True)
     assert network.wanted[1:] == [([C], "alice")]
-    fetching.hold(False)
+    fetching.pause(False)
     assert network.wanted[2:] == [([A], None)]
 
 
@@ -94,22 +94,22 @@ async def test_when_too_much_is_wanted_the_oldest_give_way() -> None:
     assert fetching.pending == MAX_BITSWAP
 
 
-async def test_what_is_no_delta_is_wanted_no_more_whoever_links_to_it() -> None:
+async def test_a_block_that_is_not_a_delta_is_wanted_no_more_whatever_links_to_it() -> None:
     fetching, network = fetcher(A, B)
     fetching.want([A, B], "alice")
     fetching.refuse([A])
     assert network.cancelled == [{A}]
     assert fetching.pending == 1
     fetching.want([A, C], "bob")
-    fetching.hold(True)
-    fetching.hold(False)
+    fetching.pause(True)
+    fetching.pause(False)
     assert [names for names, _ in network.wanted[1:]] == [[C], [B]]
     fetching.refuse([b"%036d" % n for n in range(MAX_REFUSED)])
     fetching.want([A], "bob")
-    assert network.wanted[-1] == ([A], "bob"), "only so many are remembered"
+    assert network.wanted[-1] == ([A], "bob"), "the number of remembered ones is limited"
 
 
-class Ours(Network):
+class DagSyncNetwork(Network):
     """Peers that speak dagsync, too."""
 
     def supports(self, peer: str, protocol: str) -> bool:
@@ -120,8 +120,8 @@ class Ours(Network):
 
 
 class Answers:
-    """A client whose peers answer what `answer(peer, wants, serial)` says: the names of a piece and what each links to, and
-    whether that is all; None is an answer that does not end."""
+    """A client whose peers answer with `answer(peer, wants, serial)`: CIDs with their links, and whether that is all;
+    None is an answer that does not end."""
 
     def __init__(self, answer: Callable[[str, list[bytes], int], tuple[dict[bytes, tuple[bytes, ...]], bool] | None]):
         self._answer = answer
@@ -139,8 +139,8 @@ class Answers:
 
 
 @asynccontextmanager
-async def running(answers: Answers, *linked: bytes) -> AsyncGenerator[tuple[Fetcher, Ours, set[bytes]], None]:
-    """A fetcher at work, its network, and what its replica wants."""
+async def running(answers: Answers, *linked: bytes) -> AsyncGenerator[tuple[Fetcher, DagSyncNetwork, set[bytes]], None]:
+    """A running fetcher, its network, and the wants of its replica."""
     wants = set(linked)
 
     async def merge_nodes(nodes: list[SimpleNamespace], peer: str) -> None:
@@ -149,7 +149,7 @@ async def running(answers: Answers, *linked: bytes) -> AsyncGenerator[tuple[Fetc
             wants.discard(node.cid)
             wants.update(node.links)
 
-    network = Ours()
+    network = DagSyncNetwork()
     writer = SimpleNamespace(replica=Wanting(wants), merge_nodes=merge_nodes)
     fetching = Fetcher(network, writer, dict.fromkeys)  # type: ignore[arg-type]
     fetching._client = answers  # type: ignore[assignment]
@@ -166,13 +166,13 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MIN_BLOCKS", 1)
 
 
-async def test_a_peer_that_cuts_every_answer_short_takes_turns_with_the_others(short: None) -> None:
-    """What it invents goes on for ever, and each answer is valid."""
+async def test_a_peer_that_truncates_every_answer_takes_turns_with_the_others(short: None) -> None:
+    """Its invented history is endless, and each answer is valid."""
     came = trio.Event()
 
     def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool] | None:
         if peer == "junk":
-            if serial == 1:  # spoken of meanwhile, and looked for by the rotation first
+            if serial == 1:  # announced meanwhile, and wanted by the rotation first
                 replica.add(A)
                 fetching.want([A], "")
                 fetching.want([A], "honest")
@@ -189,7 +189,7 @@ async def test_a_peer_that_cuts_every_answer_short_takes_turns_with_the_others(s
     assert [peer for peer, _ in answers.asked[:2]] == ["junk", "honest"]
 
 
-async def test_among_those_who_cut_answers_short_the_one_whose_turn_is_longest_ago_is_next(short: None) -> None:
+async def test_among_peers_that_truncate_answers_the_one_asked_longest_ago_is_next(short: None) -> None:
     def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool] | None:
         if serial == 9:
             done.set()
@@ -206,8 +206,8 @@ async def test_among_those_who_cut_answers_short_the_one_whose_turn_is_longest_a
     assert "".join(peer for peer, _ in answers.asked) == "abcabcabc"
 
 
-async def test_what_waits_behind_an_answer_without_end_is_asked_for_over_bitswap() -> None:
-    """First what others than the sender spoke of; only so much at a time; nothing twice."""
+async def test_blocks_behind_an_endless_answer_are_requested_over_bitswap() -> None:
+    """First blocks that other peers announced; a limited number at a time; none twice."""
     many = [b"%036d" % n for n in range(MAX_OVERDUE)]
     async with running(Answers(lambda peer, wants, serial: None), A) as (fetching, network, _):
         fetching.want([A], "junk")
@@ -215,13 +215,13 @@ async def test_what_waits_behind_an_answer_without_end_is_asked_for_over_bitswap
             await trio.lowlevel.checkpoint()
         fetching.want(many, "")
         fetching.want([B, C], "honest")
-        fetching._pass_by()
+        fetching._want_overdue()
         assert network.wanted == [], "it has not waited yet"
-        fetching._pass_by()
+        fetching._want_overdue()
         assert network.wanted[0] == ([B, C], "honest")
         assert sum(len(names) for names, _ in network.wanted) == MAX_OVERDUE
-        fetching._pass_by()
-        fetching._pass_by()
+        fetching._want_overdue()
+        fetching._want_overdue()
         asked = [name for names, _ in network.wanted for name in names]
         assert sorted(asked) == sorted([A, B, C, *many])
         assert fetching.pending == len(asked)
@@ -230,7 +230,7 @@ async def test_what_waits_behind_an_answer_without_end_is_asked_for_over_bitswap
         assert not fetching.asked(B)
 
 
-async def test_what_a_dagsync_did_not_bring_is_asked_for_once_over_bitswap() -> None:
+async def test_blocks_that_a_dagsync_did_not_bring_are_requested_once_over_bitswap() -> None:
     ended = trio.Event()
 
     class Late(Answers):
@@ -244,7 +244,7 @@ async def test_what_a_dagsync_did_not_bring_is_asked_for_once_over_bitswap() -> 
         while not fetching.source:
             await trio.lowlevel.checkpoint()
         for _ in range(2):
-            fetching._pass_by()
+            fetching._want_overdue()
         fetching.want([B], "junk")
         ended.set()
         while fetching._dagsync_wants:
@@ -252,7 +252,7 @@ async def test_what_a_dagsync_did_not_bring_is_asked_for_once_over_bitswap() -> 
     assert network.wanted == [([A], "junk"), ([B], None)]
 
 
-async def test_a_peer_that_cuts_its_answers_short_for_nothing_is_not_asked_again_soon() -> None:
+async def test_a_peer_that_truncates_short_answers_is_not_asked_again_soon() -> None:
     """Each answer would cost us a request of many times its size."""
 
     def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool]:
@@ -270,8 +270,8 @@ async def test_a_peer_that_cuts_its_answers_short_for_nothing_is_not_asked_again
     assert [peer for peer, _ in answers.asked] == ["junk", "honest"]
 
 
-async def test_what_a_peer_was_not_asked_for_is_not_taken_for_what_it_lacks() -> None:
-    """More is wanted than a request holds, and something is spoken of while the answer comes."""
+async def test_blocks_that_a_peer_was_not_asked_for_are_not_known_missing() -> None:
+    """More is wanted than fits a request, and a block is announced while the answer comes."""
     invented = [b"%036d" % n for n in range(2 * MAX_WANTS)]
 
     def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool]:
@@ -291,10 +291,10 @@ async def test_what_a_peer_was_not_asked_for_is_not_taken_for_what_it_lacks() ->
         while wants & {A, B}:
             await trio.lowlevel.checkpoint()
     assert answers.asked[0][0] == "honest"
-    assert answers.asked[0][1][0] == A, "what the peer spoke of comes first"
+    assert answers.asked[0][1][0] == A, "the block that the peer announced comes first"
 
 
-async def test_what_does_not_fit_is_not_what_somebody_spoke_of() -> None:
+async def test_an_announced_block_is_not_the_one_that_does_not_fit() -> None:
     invented = [b"%036d" % n for n in range(MAX_BITSWAP + 1)]
     async with running(Answers(lambda peer, wants, serial: ({}, True)), A, *invented) as (fetching, network, _):
         fetching.want(invented, "")
@@ -316,8 +316,8 @@ async def test_a_want_that_bitswap_has_lost_is_asked_for_again(
     nursery.cancel_scope.cancel()
 
 
-async def test_what_a_peer_speaks_of_again_while_it_answers_is_asked_of_it_again() -> None:
-    """It had been found not to have it, and has got it meanwhile."""
+async def test_a_block_announced_again_during_an_answer_is_requested_again() -> None:
+    """The peer did not have it before, and has it now."""
 
     def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool]:
         if serial == 1 or peer == "junk":

@@ -13,19 +13,19 @@ def block(n: int, size: int = 10) -> RawBlock:
     return RawBlock(b"%d" % n, bytes(size), "alice")
 
 
-async def test_what_waits_is_taken_together_and_in_order(nursery: trio.Nursery) -> None:
-    box, taken = MergeQueue(), list[list[RawBlock]]()
+async def test_waiting_blocks_are_taken_together_and_in_order(nursery: trio.Nursery) -> None:
+    queue, taken = MergeQueue(), list[list[RawBlock]]()
 
     async def take() -> None:
         while True:
-            taken.append(await box.take())
+            taken.append(await queue.take())
 
-    await box.put([block(1), block(2)])
-    await box.put([block(3)])
+    await queue.put([block(1), block(2)])
+    await queue.put([block(3)])
     nursery.start_soon(take)
     await wait_all_tasks_blocked()
     assert taken == [[block(1), block(2), block(3)]]
-    await box.put([block(4)])
+    await queue.put([block(4)])
     await wait_all_tasks_blocked()
     assert taken[1:] == [[block(4)]]
 
@@ -33,29 +33,29 @@ async def test_what_waits_is_taken_together_and_in_order(nursery: trio.Nursery) 
 async def test_a_merge_is_given_no_more_than_it_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merge_queue, "MAX_BATCH", 3)
     monkeypatch.setattr(merge_queue, "MAX_BATCH_BYTES", 50)
-    box = MergeQueue()
-    await box.put([*map(block, range(4)), block(4, 30), block(5, 30), block(6, 30)])
-    assert [[int(each.cid) for each in await box.take()] for _ in range(3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    queue = MergeQueue()
+    await queue.put([*map(block, range(4)), block(4, 30), block(5, 30), block(6, 30)])
+    assert [[int(each.cid) for each in await queue.take()] for _ in range(3)] == [[0, 1, 2], [3, 4, 5], [6]]
 
 
 @pytest.mark.parametrize(("blocks", "size"), [(4, 1), (99, 25)])
-async def test_whoever_brings_more_than_there_is_room_for_waits(
+async def test_put_waits_while_the_queue_is_full(
     nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch, blocks: int, size: int
 ) -> None:
-    """Whether it is many blocks or many bytes: megabytes may lie in each."""
+    """By number or by bytes: each block may have megabytes."""
     monkeypatch.setattr(merge_queue, "MAX_WAITING", blocks)
     monkeypatch.setattr(merge_queue, "MAX_WAITING_BYTES", 100)
-    box, brought = MergeQueue(), list[int]()
+    queue, brought = MergeQueue(), list[int]()
 
     async def bring() -> None:
         for n in range(7):
-            await box.put([block(n, size)])
+            await queue.put([block(n, size)])
             brought.append(n)
 
     nursery.start_soon(bring)
     await wait_all_tasks_blocked()
     assert brought == [0, 1, 2, 3]
-    assert len(await box.take()) == 4
+    assert len(await queue.take()) == 4
     await wait_all_tasks_blocked()
     assert brought == list(range(7))
-    assert [int(each.cid) for each in await box.take()] == [4, 5, 6]
+    assert [int(each.cid) for each in await queue.take()] == [4, 5, 6]

@@ -10,7 +10,7 @@ def name(n: int) -> bytes:
     return b"%036d" % n
 
 
-def test_a_root_is_kept_until_it_arrives() -> None:
+def test_a_head_is_pending_until_it_arrives() -> None:
     wanted = PendingHeads(lambda: 0.0)
     assert wanted.announced([name(1), name(2)], "alice") == []
     wanted.arrived([name(1), name(9)])
@@ -19,7 +19,7 @@ def test_a_root_is_kept_until_it_arrives() -> None:
     assert wanted.expired() == []
 
 
-def test_a_root_that_nobody_names_again_is_given_up() -> None:
+def test_a_head_that_is_not_announced_again_expires() -> None:
     now = 0.0
     wanted = PendingHeads(lambda: now)
     wanted.announced([name(1), name(2)], "alice")
@@ -33,8 +33,8 @@ def test_a_root_that_nobody_names_again_is_given_up() -> None:
     assert len(wanted) == 0
 
 
-def test_an_author_pushes_out_its_own_roots_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending_heads, "PER_AUTHOR", 3)
+def test_an_author_displaces_its_own_heads_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_heads, "MAX_PER_AUTHOR", 3)
     wanted = PendingHeads(lambda: 0.0)
     wanted.announced([name(1)], "alice")
     assert wanted.announced([name(n) for n in range(10, 15)], "mallory") == [name(10), name(11)]
@@ -42,16 +42,16 @@ def test_an_author_pushes_out_its_own_roots_only(monkeypatch: pytest.MonkeyPatch
     assert len(wanted) == 4
 
 
-def test_many_authors_cannot_pile_up_roots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending_heads, "MAX_ROOTS", 5)
+def test_many_authors_cannot_pile_up_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_heads, "MAX_PENDING", 5)
     wanted = PendingHeads(lambda: 0.0)
     dropped = [each for n in range(8) for each in wanted.announced([name(n)], f"mallory-{n}")]
     assert dropped == [name(0), name(1), name(2)]
     assert len(wanted) == 5
 
 
-def test_nobody_takes_a_root_away_by_naming_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending_heads, "PER_AUTHOR", 3)
+def test_no_peer_removes_the_head_of_another_by_announcing_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_heads, "MAX_PER_AUTHOR", 3)
     wanted = PendingHeads(lambda: 0.0)
     wanted.announced([name(1)], "alice")
     wanted.announced([name(1)], "mallory")
@@ -63,8 +63,8 @@ def test_nobody_takes_a_root_away_by_naming_it_too(monkeypatch: pytest.MonkeyPat
     assert name(1) in wanted
 
 
-def test_roots_of_an_earlier_run_come_before_what_was_announced_since(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending_heads, "MAX_ROOTS", 4)
+def test_heads_of_an_earlier_run_come_before_those_announced_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_heads, "MAX_PENDING", 4)
     now = 0.0
     wanted = PendingHeads(lambda: now)
     wanted.announced([name(1), name(2)], "alice")

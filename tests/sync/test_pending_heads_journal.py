@@ -1,4 +1,4 @@
-"""Announced heads are remembered when they do not come soon, and wanted again by the next run."""
+"""Pending heads are stored when they do not come soon, and wanted again by the next run."""
 
 from collections.abc import AsyncIterator, Collection, Mapping
 
@@ -8,13 +8,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from betar_tui.errors import StoreError
 from betar_tui.p2p.types import ReceivedBlock, ReceivedBroadcast
-from betar_tui.replica import DagNode, Head, encode_broadcast
+from betar_tui.replica import DagNode, Head
 from betar_tui.sync import pending_heads_journal
 from betar_tui.sync.pending_heads import PATIENCE, PendingHeads
 from betar_tui.sync.pending_heads_journal import MAX_AGE, PendingHeadsJournal
 from betar_tui.sync.replication import Replication
 from tests.simulation.lab import node
-from tests.sync.test_replication import Network, Writer
+from tests.sync.fakes import Network, Writer
 
 NOW = 1_800_000_000.0
 
@@ -24,7 +24,7 @@ def name(n: int) -> bytes:
 
 
 class Memory:
-    """What is remembered, and how often that changed."""
+    """A storage in memory that counts changes."""
 
     def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None) -> None:
         self.kept = {name: frozenset(authors) for name, authors in (kept or {}).items()}
@@ -34,7 +34,7 @@ class Memory:
         self._changed = trio.Event()
 
     async def changed(self) -> None:
-        """The next change is done, or was tried in vain."""
+        """Wait for the next change or failure."""
         with trio.fail_after(60):
             await self._changed.wait()
         self._changed = trio.Event()
@@ -59,51 +59,51 @@ class Memory:
 
 
 class Kept:
-    """PendingHeads, and who keeps them."""
+    """Pending heads with their journal."""
 
     def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None) -> None:
         self.memory = Memory(kept)
-        self.roots = PendingHeads(trio.current_time)
-        self.keeper = PendingHeadsJournal(self.roots, self.memory, lambda: NOW)
+        self.heads = PendingHeads(trio.current_time)
+        self.journal = PendingHeadsJournal(self.heads, self.memory, lambda: NOW)
 
     def announce(self, n: int, author: str) -> None:
-        self.roots.announced([name(n)], author)
-        self.keeper.note()
+        self.heads.announced([name(n)], author)
+        self.journal.schedule_write()
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test waits long for what is written down; threads and a mocked clock do not go together."""
-    monkeypatch.setattr(pending_heads_journal, "SETTLED", 0.05)
+    """No test waits long for a write: threads and a mocked clock do not go together."""
+    monkeypatch.setattr(pending_heads_journal, "WRITE_DELAY", 0.05)
     monkeypatch.setattr(pending_heads_journal, "RETRY", 0.05)
 
 
 @pytest.fixture
 async def kept(nursery: trio.Nursery) -> AsyncIterator[Kept]:
     kept = Kept()
-    nursery.start_soon(kept.keeper.run)
+    nursery.start_soon(kept.journal.run)
     yield kept
     nursery.cancel_scope.cancel()
 
 
-async def test_what_comes_soon_is_never_written_down(kept: Kept, autojump_clock: MockClock) -> None:
+async def test_a_head_that_comes_soon_is_never_stored(kept: Kept, autojump_clock: MockClock) -> None:
     """However many of them are on their way at any time."""
     for n in range(20):
         kept.announce(n, "alice")
-        await trio.sleep(pending_heads_journal.SETTLED / 3)
-        kept.keeper.arrived([name(n - 1)])
-    kept.keeper.arrived([name(19)])
-    await trio.sleep(pending_heads_journal.SETTLED * 4)
+        await trio.sleep(pending_heads_journal.WRITE_DELAY / 3)
+        kept.journal.arrived([name(n - 1)])
+    kept.journal.arrived([name(19)])
+    await trio.sleep(pending_heads_journal.WRITE_DELAY * 4)
     assert kept.memory.changes == 0
 
 
-async def test_what_does_not_is_remembered_until_it_arrives(kept: Kept) -> None:
+async def test_a_head_that_does_not_is_stored_until_it_arrives(kept: Kept) -> None:
     for n in range(3):
         kept.announce(n, "alice")
     kept.announce(1, "bob")
     await kept.memory.changed()
     assert kept.memory.kept == {name(0): {"alice"}, name(1): {"alice", "bob"}, name(2): {"alice"}}
-    kept.keeper.arrived([name(0), name(1), name(7)])
+    kept.journal.arrived([name(0), name(1), name(7)])
     await kept.memory.changed()
     assert kept.memory.kept == {name(2): {"alice"}}
     kept.announce(2, "carol")
@@ -112,13 +112,13 @@ async def test_what_does_not_is_remembered_until_it_arrives(kept: Kept) -> None:
     assert kept.memory.changes == 3
 
 
-async def test_one_that_comes_while_others_are_written_down_is_not_forgotten(nursery: trio.Nursery) -> None:
+async def test_one_that_is_announced_while_others_are_stored_is_not_forgotten(nursery: trio.Nursery) -> None:
     kept, now = Kept(), 0.0
-    kept.roots = PendingHeads(lambda: now)
-    kept.keeper = PendingHeadsJournal(kept.roots, kept.memory, lambda: NOW)
-    nursery.start_soon(kept.keeper.run)
+    kept.heads = PendingHeads(lambda: now)
+    kept.journal = PendingHeadsJournal(kept.heads, kept.memory, lambda: NOW)
+    nursery.start_soon(kept.journal.run)
     kept.announce(1, "alice")
-    now = pending_heads_journal.SETTLED
+    now = pending_heads_journal.WRITE_DELAY
     kept.announce(2, "alice")
     await kept.memory.changed()
     assert kept.memory.kept == {name(1): {"alice"}}
@@ -127,7 +127,7 @@ async def test_one_that_comes_while_others_are_written_down_is_not_forgotten(nur
     assert kept.memory.kept == {name(1): {"alice"}, name(2): {"alice"}}
 
 
-async def test_nothing_is_written_where_nothing_changed(kept: Kept) -> None:
+async def test_nothing_is_written_if_nothing_changed(kept: Kept) -> None:
     kept.announce(1, "alice")
     await kept.memory.changed()
     kept.announce(1, "alice")
@@ -137,15 +137,15 @@ async def test_nothing_is_written_where_nothing_changed(kept: Kept) -> None:
     assert kept.memory.kept.keys() == {name(1), name(2)}
 
 
-async def test_only_so_many_are_written_down_the_last_named_ones(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending_heads_journal, "MAX_KEPT", 2)
+async def test_a_limited_number_is_stored_the_last_announced_ones(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pending_heads_journal, "MAX_STORED", 2)
     for n in (1, 2, 3, 1):
         kept.announce(n, "alice")
     await kept.memory.changed()
     assert kept.memory.kept.keys() == {name(3), name(1)}
 
 
-async def test_a_full_disk_is_told_of_and_tried_again(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_disk_is_logged_and_tried_again(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
     kept.memory.broken = True
     kept.announce(1, "alice")
     await kept.memory.changed()
@@ -157,52 +157,52 @@ async def test_a_full_disk_is_told_of_and_tried_again(kept: Kept, caplog: pytest
     assert kept.memory.kept == {name(1): {"alice"}}
 
 
-async def test_the_next_run_has_the_roots_of_the_one_before(autojump_clock: MockClock) -> None:
+async def test_the_next_run_has_the_pending_heads_of_the_one_before(autojump_clock: MockClock) -> None:
     kept = Kept({name(1): ["alice", "bob"], name(2): ["alice"]})
     kept.announce(3, "carol")
-    assert await kept.keeper.restore() == (name(1), name(2))
-    assert kept.roots.older_than(0) == {name(1): {"alice", "bob"}, name(2): {"alice"}, name(3): {"carol"}}
+    assert await kept.journal.restore() == (name(1), name(2))
+    assert kept.heads.older_than(0) == {name(1): {"alice", "bob"}, name(2): {"alice"}, name(3): {"carol"}}
     given_up = trio.current_time() + PATIENCE
     await trio.sleep_until(given_up - 1)
-    assert kept.roots.expired() == []
+    assert kept.heads.expired() == []
     await trio.sleep_until(given_up + 1)
-    assert kept.roots.expired() == [name(1), name(2), name(3)]
+    assert kept.heads.expired() == [name(1), name(2), name(3)]
 
 
-async def test_roots_come_back_once_and_what_was_given_up_does_not() -> None:
+async def test_pending_heads_come_back_once_and_dropped_ones_do_not() -> None:
     kept = Kept({name(1): ["alice"], name(2): ["alice"]})
-    await kept.keeper.restore()
-    kept.keeper.arrived([name(1)])
-    assert await kept.keeper.restore() == (name(2),)
+    await kept.journal.restore()
+    kept.journal.arrived([name(1)])
+    assert await kept.journal.restore() == (name(2),)
     assert kept.memory.read == 1
 
 
 class Life:
-    """A replication that only looks after its roots."""
+    """A replication that only looks after its pending heads."""
 
-    def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None, *held: DagNode) -> None:
+    def __init__(self, kept: Mapping[bytes, Collection[str]] | None = None, *stored: DagNode) -> None:
         self.network, self.writer, self.kept = Network(), Writer(), Kept(kept)
-        for each in held:
+        for each in stored:
             self.writer.merged(each, "alice")
         self.replication = Replication(
             self.network,  # type: ignore[arg-type]
             self.writer,  # type: ignore[arg-type]
             dict.fromkeys,
-            self.kept.keeper,
+            self.kept.journal,
             30,
             lambda *_: None,
         )
 
     async def hear(self, *names: bytes) -> None:
-        """Carol announced these, and bob passed it on."""
-        payload = encode_broadcast([Head(each, None) for each in names])
-        await self.replication.handle(ReceivedBroadcast("bob", "carol", payload))
+        """Carol announced these, and bob forwarded it."""
+        heads = tuple(Head(each) for each in names)
+        await self.replication.handle(ReceivedBroadcast("bob", "carol", heads))
 
 
 async def test_a_replication_wants_again_what_was_announced_and_is_missing(nursery: trio.Nursery) -> None:
-    held, late = node((), [("/agents/a", b"v")]), node((), [("/agents/b", b"v")])
-    life = Life({name(1): ["alice"], held.cid: ["alice"]}, held)
-    nursery.start_soon(life.replication.run_roots)
+    stored, late = node((), [("/agents/a", b"v")]), node((), [("/agents/b", b"v")])
+    life = Life({name(1): ["alice"], stored.cid: ["alice"]}, stored)
+    nursery.start_soon(life.replication.run_pending_heads)
     await life.kept.memory.changed()
     assert life.network.wanted == [(name(1), None)]
     assert life.kept.memory.kept == {name(1): {"alice"}}
@@ -216,10 +216,10 @@ async def test_a_replication_wants_again_what_was_announced_and_is_missing(nurse
     nursery.cancel_scope.cancel()
 
 
-async def test_whoever_stops_at_once_remembers_all_the_same() -> None:
+async def test_a_peer_that_stops_at_once_stores_them_all_the_same() -> None:
     life = Life({name(1): ["alice"]})
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(life.replication.run_roots)
+        nursery.start_soon(life.replication.run_pending_heads)
         await life.hear(name(2))
         life.writer.busy = True
         nursery.start_soon(life.hear, name(3))
@@ -231,11 +231,11 @@ async def test_whoever_stops_at_once_remembers_all_the_same() -> None:
     assert life.kept.memory.kept == {name(1): {"alice"}, name(2): {"carol"}, name(3): {"carol"}}
 
 
-async def test_a_full_disk_does_not_keep_anybody_from_stopping(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_disk_does_not_keep_a_peer_from_stopping(caplog: pytest.LogCaptureFixture) -> None:
     life = Life()
     life.kept.memory.broken = True
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(life.replication.run_roots)
+        nursery.start_soon(life.replication.run_pending_heads)
         await life.hear(name(2))
         nursery.cancel_scope.cancel()
     await life.replication.close()
@@ -247,40 +247,40 @@ async def test_a_merge_that_failed_leaves_its_head_wanted(nursery: trio.Nursery)
     life = Life()
     await life.hear(block.cid)
     life.writer.broken = True
-    await life.replication.give(ReceivedBlock(block.cid, block.data, "bob"))
+    await life.replication.on_block(ReceivedBlock(block.cid, block.data, "bob"))
     with pytest.raises(StoreError):
         await life.replication.run_merges()
-    assert block.cid in life.kept.roots
+    assert block.cid in life.kept.heads
     nursery.start_soon(life.replication.run_merges)
     await wait_all_tasks_blocked()
     assert life.network.wanted == [(block.cid, "bob"), (block.cid, None)]
     nursery.cancel_scope.cancel()
 
 
-async def test_what_was_announced_before_a_sync_was_held_is_wanted_when_it_goes_on(nursery: trio.Nursery) -> None:
+async def test_what_was_announced_before_a_sync_was_paused_is_wanted_when_it_goes_on(nursery: trio.Nursery) -> None:
     life = Life({name(1): ["alice"]})
     await life.hear(name(2))
-    life.replication.hold(True)
-    nursery.start_soon(life.replication.run_roots)
+    life.replication.pause(True)
+    nursery.start_soon(life.replication.run_pending_heads)
     await life.kept.memory.changed()
     await life.hear(name(3))
     assert life.network.wanted == [(name(2), "bob"), (name(3), "bob")]
-    life.replication.hold(False)
+    life.replication.pause(False)
     assert life.network.wanted[2:] == [(name(1), None), (name(2), None)]
     nursery.cancel_scope.cancel()
 
 
-async def test_whoever_can_ask_nobody_loses_no_patience(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_heads_do_not_expire_while_no_peer_can_be_asked(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     life = Life()
     await life.hear(name(1))
     nursery.start_soon(life.replication.rebroadcast_periodically)
     life.network.alone = True
     await trio.sleep(PATIENCE * 2)
     life.network.alone = False
-    life.replication.hold(True)
+    life.replication.pause(True)
     await trio.sleep(PATIENCE * 2)
-    assert name(1) in life.kept.roots
-    life.replication.hold(False)
+    assert name(1) in life.kept.heads
+    life.replication.pause(False)
     await trio.sleep(PATIENCE * 2)
-    assert name(1) not in life.kept.roots
+    assert name(1) not in life.kept.heads
     nursery.cancel_scope.cancel()

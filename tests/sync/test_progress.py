@@ -5,7 +5,7 @@ from betar_tui.values import SyncProgress
 
 
 class Clock:
-    """Seconds that go on when told to."""
+    """Seconds that a test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-def test_what_comes_by_itself_is_no_sync() -> None:
+def test_a_delta_that_was_not_missing_is_not_a_sync() -> None:
     meter = ProgressMeter(Clock())
     assert meter.merged(1, 0) == 0
     assert meter.now(0, "alice") is None
@@ -32,7 +32,7 @@ def test_a_sync_is_counted_from_the_first_missing_block_to_the_last() -> None:
     assert meter.merged(1, 0) == 0
 
 
-def test_what_nobody_has_is_no_sync_though_deltas_come_by_themselves() -> None:
+def test_an_invented_block_is_not_a_sync_though_other_deltas_come() -> None:
     clock = Clock()
     meter = ProgressMeter(clock)
     assert meter.now(1, "") is None
@@ -45,7 +45,7 @@ def test_what_nobody_has_is_no_sync_though_deltas_come_by_themselves() -> None:
     assert meter.now(1, "") == SyncProgress(3, 1, 3 / WINDOW, ""), "another one"
 
 
-def test_the_rate_forgets_what_is_long_past() -> None:
+def test_the_rate_forgets_old_deltas() -> None:
     clock = Clock()
     meter = ProgressMeter(clock)
     meter.merged(300, 5)
@@ -54,7 +54,7 @@ def test_the_rate_forgets_what_is_long_past() -> None:
     assert meter.now(5, "") == SyncProgress(330, 5, 30 / WINDOW, "")
 
 
-def test_what_is_long_past_is_forgotten_also_when_nobody_asks() -> None:
+def test_old_deltas_are_forgotten_also_if_now_is_never_called() -> None:
     clock = Clock()
     meter = ProgressMeter(clock)
     for _ in range(1000):

@@ -1,4 +1,4 @@
-"""The thread for short jobs: in order, one at a time, and nobody who waits is left waiting."""
+"""The thread for short jobs: in order, one at a time, and every waiting task is resumed."""
 
 import gc
 import queue
@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from betar_tui.sync.worker import LONG, ROW, STRETCH, Worker
+from betar_tui.sync.worker import MAX_BRIEF, MAX_STREAK, STREAK_GAP, Worker
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def worker() -> Iterator[Worker]:
 
 @contextmanager
 def _gate() -> Iterator[threading.Event]:
-    """Open at the end in any case: who waits for it in a thread cannot be cancelled."""
+    """A gate that is open at the end in any case: a thread that waits for it cannot be cancelled."""
     gate = threading.Event()
     try:
         yield gate
@@ -36,7 +36,7 @@ def _threads() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "jobs"]
 
 
-async def test_jobs_are_done_in_one_thread_that_is_not_ours(worker: Worker) -> None:
+async def test_jobs_run_in_one_thread_that_is_not_the_callers(worker: Worker) -> None:
     assert not _threads()
     first = await worker.run(threading.current_thread)
     assert first is await worker.run(threading.current_thread)
@@ -71,7 +71,7 @@ async def test_in_the_order_of_asking_and_one_at_a_time(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)])
-async def test_what_a_job_raises_is_raised_where_it_was_asked_for(worker: Worker, error: BaseException) -> None:
+async def test_the_error_of_a_job_is_raised_in_its_caller(worker: Worker, error: BaseException) -> None:
     def work() -> None:
         raise error
 
@@ -81,7 +81,7 @@ async def test_what_a_job_raises_is_raised_where_it_was_asked_for(worker: Worker
     assert await worker.run(lambda: 7) == 7
 
 
-async def test_whoever_is_cancelled_waits_for_the_job_and_gets_its_result(worker: Worker) -> None:
+async def test_a_cancelled_caller_waits_for_the_job_and_gets_its_result(worker: Worker) -> None:
     got, early = [], []
 
     async def ask(gate: threading.Event) -> None:
@@ -120,7 +120,7 @@ def test_an_interrupt_waits_for_the_job() -> None:
                 await trio.testing.wait_all_tasks_blocked()
         await trio.sleep_forever()
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of a shell
     try:
         with pytest.raises(KeyboardInterrupt):
             trio.run(ask)
@@ -165,7 +165,7 @@ async def test_a_loop_that_has_ended_meanwhile_does_not_end_the_thread(worker: W
 
 
 class _Times:
-    """A clock that goes on only where a test says so, and jobs that take as long as it says."""
+    """A clock that a test sets, and jobs that take as long as it says."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -194,23 +194,23 @@ def timed(times: _Times) -> Iterator[Worker]:
 
 
 async def _here(worker: Worker, job: Callable[[], threading.Thread], free: bool = True) -> bool:
-    """Whether a brief job was done in the loop's thread."""
+    """Whether a brief job ran in the loop's thread."""
     return await worker.run(job, _free if free else lambda: None) is threading.current_thread()
 
 
 def _free() -> Callable[[], None]:
-    """What a job needs is always to be had."""
+    """The resources of a job are always free."""
     return lambda: None
 
 
-async def test_brief_jobs_in_a_row_are_done_in_the_loops_thread(times: _Times, timed: Worker) -> None:
+async def test_a_streak_of_brief_jobs_runs_in_the_loops_thread(times: _Times, timed: Worker) -> None:
     brief = times.job(0.001)
     assert [await _here(timed, brief) for _ in range(4)] == [False, True, True, True]
-    times.now += 2 * ROW
+    times.now += 2 * STREAK_GAP
     assert [await _here(timed, brief) for _ in range(2)] == [False, True]
 
 
-async def test_a_job_that_may_be_long_or_held_up_is_not_done_there(times: _Times, timed: Worker) -> None:
+async def test_a_job_that_may_be_long_or_has_to_wait_does_not(times: _Times, timed: Worker) -> None:
     brief = times.job(0.001)
     assert not await _here(timed, brief)
     assert await timed.run(brief) is not threading.current_thread()
@@ -219,22 +219,22 @@ async def test_a_job_that_may_be_long_or_held_up_is_not_done_there(times: _Times
     assert await _here(timed, brief)
 
 
-async def test_after_one_that_was_long_the_next_goes_to_the_thread(times: _Times, timed: Worker) -> None:
-    """Wherever the long one was done: where all are, all go there."""
-    took = [0.001, 0.001, LONG, 0.001, 0.001, LONG, LONG, LONG, 0.001, 0.001]
+async def test_after_a_long_job_the_next_goes_to_the_thread(times: _Times, timed: Worker) -> None:
+    """Wherever the long one ran: if all are long, all go to the thread."""
+    took = [0.001, 0.001, MAX_BRIEF, 0.001, 0.001, MAX_BRIEF, MAX_BRIEF, MAX_BRIEF, 0.001, 0.001]
     assert [await _here(timed, times.job(each)) for each in took] == [
         False, True, True, False, True, True, False, False, False, True,
     ]  # fmt: skip
 
 
-async def test_the_loop_is_not_kept_from_others_for_long_at_a_stretch(times: _Times, timed: Worker) -> None:
-    takes = STRETCH / 8 + 0.0001
-    assert takes < LONG
+async def test_a_streak_in_the_loops_thread_has_a_limit(times: _Times, timed: Worker) -> None:
+    takes = MAX_STREAK / 8 + 0.0001
+    assert takes < MAX_BRIEF
     stretch = [False, *[True] * 8]
     assert [await _here(timed, times.job(takes)) for _ in range(19)] == [*stretch, *stretch, False]
 
 
-async def test_a_brief_one_does_not_overtake_what_waits(times: _Times, timed: Worker) -> None:
+async def test_a_brief_job_does_not_overtake_waiting_ones(times: _Times, timed: Worker) -> None:
     order = list[str]()
     for _ in range(2):
         await timed.run(times.job(0.001), _free)
@@ -273,11 +273,11 @@ async def test_jobs_in_the_loops_thread_let_others_have_a_turn_each_and_are_not_
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)])
-async def test_what_a_job_in_the_loops_thread_raises_is_raised_too(
+async def test_the_error_of_a_job_in_the_loops_thread_is_raised_too(
     times: _Times, timed: Worker, error: BaseException
 ) -> None:
     def work() -> None:
-        times.now += LONG
+        times.now += MAX_BRIEF
         raise error
 
     await timed.run(times.job(0.001), _free)
@@ -287,8 +287,8 @@ async def test_what_a_job_in_the_loops_thread_raises_is_raised_too(
     assert not await _here(timed, times.job(0.001))
 
 
-async def test_what_a_job_in_the_loops_thread_needs_is_given_back_after_it(times: _Times, timed: Worker) -> None:
-    """Also where the job fails; and it is not taken for a job that goes to the thread."""
+async def test_the_resources_of_a_job_in_the_loops_thread_are_released_after_it(times: _Times, timed: Worker) -> None:
+    """Also if the job fails; and they are not acquired for a job that goes to the thread."""
     order = list[str]()
 
     def reserve() -> Callable[[], None]:
@@ -312,8 +312,8 @@ async def test_what_a_job_in_the_loops_thread_needs_is_given_back_after_it(times
 
 
 @pytest.mark.parametrize("here", [False, True])
-async def test_a_job_that_failed_is_let_go_at_once(times: _Times, timed: Worker, here: bool) -> None:
-    """It may hold all that was to be merged; the collector may be minutes away."""
+async def test_a_failed_job_is_freed_at_once(times: _Times, timed: Worker, here: bool) -> None:
+    """It may refer to a whole batch; the collector may be minutes away."""
 
     class Batch:
         pass

@@ -1,4 +1,4 @@
-"""The replica behind its lock: where jobs are done, what is told of, when, and what of a job that fails."""
+"""The replica behind its lock: the threads of jobs, the order of deliveries, and jobs that fail."""
 
 import gc
 import threading
@@ -19,7 +19,7 @@ from tests.simulation.memory import MemoryPort
 
 
 class ReplicaStorage(MemoryPort):
-    """Remembers nothing more once it is full."""
+    """Stores nothing more once it is full."""
 
     room = 99
     refused_in: threading.Thread | None = None
@@ -48,69 +48,71 @@ def _block(node: DagNode, peer: str) -> RawBlock:
     return RawBlock(node.cid, node.data, peer, peer)
 
 
-async def test_a_head_is_named_no_sooner_than_its_delta_was_told_of(writer: ReplicaWriter) -> None:
-    """Whoever is told keeps the block at hand: a head that is announced before that comes without it."""
+async def test_a_head_is_not_visible_before_its_delta_is_delivered(writer: ReplicaWriter) -> None:
+    """The listener keeps the block to broadcast: a head that is announced earlier comes without it."""
     written, go_on = trio.Event(), threading.Event()
     token = trio.lowlevel.current_trio_token()
-    heads_when_told = []
+    heads_when_delivered = []
 
     def prepare(applied: Applied) -> bytes:
         token.run_sync_soon(written.set)
         go_on.wait()
         return applied.nodes[0].cid
 
-    writer.listen(prepare, lambda name: heads_when_told.append((name, dict(writer.heads))))
+    writer.listen(prepare, lambda name: heads_when_delivered.append((name, dict(writer.heads))))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(writer.write, {"/agents/a": b"1"})
         await written.wait()
         before = dict(writer.replica.heads), dict(writer.heads)
         go_on.set()
-    ((name, heads),) = heads_when_told
+    ((name, heads),) = heads_when_delivered
     assert before == ({name: 1}, {})
     assert heads == {name: 1} == writer.heads == writer.replica.heads
 
 
-async def test_a_listener_that_fails_stops_nobody_else(writer: ReplicaWriter, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_listener_that_fails_does_not_stop_others(
+    writer: ReplicaWriter, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(_: object) -> None:
         raise ValueError("broken")
 
-    told = list[int]()
-    writer.listen(fail, lambda _: told.append(0))
+    delivered = list[int]()
+    writer.listen(fail, lambda _: delivered.append(0))
     writer.listen(lambda applied: applied, fail)
-    stop = writer.listen(lambda applied: len(applied.nodes), told.append)
+    stop = writer.listen(lambda applied: len(applied.nodes), delivered.append)
     await writer.write({"/agents/a": b"1"})
-    assert told == [1]
+    assert delivered == [1]
     assert [record.getMessage() for record in caplog.records] == [
         "a listener could not prepare a change",
         "a listener could not take a change",
     ]
     stop()
     await writer.write({"/agents/b": b"1"})
-    assert told == [1]
+    assert delivered == [1]
 
 
-async def test_what_was_merged_before_a_job_failed_is_told_of(writer: ReplicaWriter, port: ReplicaStorage) -> None:
-    told = list[Applied]()
-    writer.listen(lambda applied: applied, told.append)
+async def test_changes_merged_before_a_job_failed_are_delivered(writer: ReplicaWriter, port: ReplicaStorage) -> None:
+    delivered = list[Applied]()
+    writer.listen(lambda applied: applied, delivered.append)
     one, other = node((), [("/agents/a", b"1")], (), 1), node((), [("/agents/b", b"1")], (), 1)
     port.room = 1
     with pytest.raises(StoreError, match="full"):
         await writer.merge([_block(one, "alice"), _block(other, "bob")])
-    assert [each.nodes for each in told] == [(one,)]
+    assert [each.nodes for each in delivered] == [(one,)]
     assert writer.heads == writer.replica.heads == {one.cid: 1}
 
 
-async def test_what_was_written_before_a_job_failed_is_told_of(writer: ReplicaWriter, port: ReplicaStorage) -> None:
-    told = list[Applied]()
-    writer.listen(lambda applied: applied, told.append)
+async def test_changes_written_before_a_job_failed_are_delivered(writer: ReplicaWriter, port: ReplicaStorage) -> None:
+    delivered = list[Applied]()
+    writer.listen(lambda applied: applied, delivered.append)
     port.room = 1
     with pytest.raises(StoreError, match="full"):
         await writer.write({f"/agents/{n}": bytes([1]) * 400_000 for n in range(3)})
-    assert len(told) == 1
-    assert writer.heads == writer.replica.heads == {told[0].nodes[0].cid: 1}
+    assert len(delivered) == 1
+    assert writer.heads == writer.replica.heads == {delivered[0].nodes[0].cid: 1}
 
 
-async def test_what_comes_through_another_peer_in_the_same_batch_is_not_wanted(writer: ReplicaWriter) -> None:
+async def test_a_block_of_another_peer_in_the_same_batch_is_not_wanted(writer: ReplicaWriter) -> None:
     root = node((), [("/agents/a", b"1")], (), 1)
     parent = node([root], [("/agents/a", b"2")], (), 2)
     child = node([parent], [("/agents/a", b"3")], (), 3)
@@ -119,14 +121,14 @@ async def test_what_comes_through_another_peer_in_the_same_batch_is_not_wanted(w
     assert writer.replica.wants == {root.cid}
 
 
-async def test_single_puts_in_a_row_are_done_in_the_loops_thread_and_nothing_else(port: ReplicaStorage) -> None:
+async def test_only_a_streak_of_single_puts_runs_in_the_loops_thread(port: ReplicaStorage) -> None:
     port.room, free, here = 10_000, True, list[bool]()
     writer = ReplicaWriter(Replica(port), lambda: 1.0, lambda: _nothing if free else None)
     writer.listen(lambda _: here.append(threading.current_thread() is threading.main_thread()), lambda _: None)
     row = {"/agents/a": b"1"}
 
     async def in_row(puts: dict[str, bytes], deletes: tuple[str, ...] = ()) -> bool:
-        """Whether a write is done in the loop's thread, straight after a put that is: the machine may be slow."""
+        """Whether a write runs in the loop's thread, directly after a put that did: the machine may be slow."""
         with trio.fail_after(10):
             while True:
                 await writer.write(row)
@@ -143,7 +145,7 @@ async def test_single_puts_in_a_row_are_done_in_the_loops_thread_and_nothing_els
         assert not any([await in_row({"/agents/b": b"1"}, ("/agents/c",)) for _ in range(5)])
         assert not any([await in_row({}, ("/agents/a",)) for _ in range(5)])
         await writer.merge_nodes([node((), [("/agents/a", b"1")], (), MAX_PRIORITY)], "alice")
-        # Each removes what is there, however much that is.
+        # Each removes the present versions, perhaps many.
         assert not any([await _row_of(writer, row, here) for _ in range(5)])
         free = False
         assert not await _row_of(writer, row, here)
@@ -151,23 +153,23 @@ async def test_single_puts_in_a_row_are_done_in_the_loops_thread_and_nothing_els
         writer.close()
 
 
-async def test_a_look_that_fails_gives_the_store_back(port: ReplicaStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_check_releases_the_store(port: ReplicaStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or no other thread would ever get it again."""
-    held, looks = 0, 0
+    reserved, looks = 0, 0
 
     def reserve() -> Callable[[], None]:
-        nonlocal held
-        held += 1
-        return give_back
+        nonlocal reserved
+        reserved += 1
+        return release
 
-    def give_back() -> None:
-        nonlocal held
-        held -= 1
+    def release() -> None:
+        nonlocal reserved
+        reserved -= 1
 
     def fail(key: str) -> bool:
         nonlocal looks
         looks += 1
-        assert held == 1
+        assert reserved == 1
         raise StoreError("the disk is broken")
 
     writer = ReplicaWriter(Replica(port), lambda: 1.0, reserve)
@@ -176,19 +178,19 @@ async def test_a_look_that_fails_gives_the_store_back(port: ReplicaStorage, monk
         with trio.fail_after(10):
             while not looks:  # the machine may be slow
                 await writer.write({"/agents/a": b"1"})
-        assert held == 0
+        assert reserved == 0
     finally:
         writer.close()
 
 
-async def test_without_a_word_to_the_contrary_no_put_is_done_in_the_loops_thread(writer: ReplicaWriter) -> None:
+async def test_by_default_no_put_runs_in_the_loops_thread(writer: ReplicaWriter) -> None:
     here = list[bool]()
     writer.listen(lambda _: here.append(threading.current_thread() is threading.main_thread()), lambda _: None)
     assert not await _row_of(writer, {"/agents/a": b"1"}, here)
 
 
 async def _row_of(writer: ReplicaWriter, puts: dict[str, bytes], here: list[bool]) -> bool:
-    """Whether any of some puts in a row was done in the loop's thread."""
+    """Whether any of a streak of puts ran in the loop's thread."""
     here.clear()
     for _ in range(20):
         await writer.write(puts)
@@ -199,10 +201,10 @@ def _nothing() -> None:
     pass
 
 
-async def test_a_put_in_a_row_that_fails_is_told_of_no_more_than_any_other(port: ReplicaStorage) -> None:
-    told = list[Applied]()
+async def test_a_failed_put_of_a_streak_is_not_delivered(port: ReplicaStorage) -> None:
+    delivered = list[Applied]()
     writer = ReplicaWriter(Replica(port), lambda: 1.0, lambda: _nothing)
-    writer.listen(lambda applied: applied, told.append)
+    writer.listen(lambda applied: applied, delivered.append)
     try:
         with trio.fail_after(10):
             while port.refused_in is not threading.main_thread():  # the machine may be slow
@@ -210,16 +212,16 @@ async def test_a_put_in_a_row_that_fails_is_told_of_no_more_than_any_other(port:
                 for n in range(6):
                     with nullcontext() if n < 5 else pytest.raises(StoreError, match="full"):
                         await writer.write({"/agents/a": b"%d" % n})
-                assert len(told) % 5 == 0
-                assert writer.heads == writer.replica.heads == {told[-1].nodes[0].cid: len(told)}
+                assert len(delivered) % 5 == 0
+                assert writer.heads == writer.replica.heads == {delivered[-1].nodes[0].cid: len(delivered)}
         port.room = 1
         await writer.write({"/agents/a": b"again"})
-        assert writer.heads == {told[-1].nodes[0].cid: len(told)}
+        assert writer.heads == {delivered[-1].nodes[0].cid: len(delivered)}
     finally:
         writer.close()
 
 
-async def test_what_was_to_be_merged_is_let_go_when_that_fails(writer: ReplicaWriter, port: ReplicaStorage) -> None:
+async def test_a_batch_that_cannot_be_merged_is_freed(writer: ReplicaWriter, port: ReplicaStorage) -> None:
     """At once: the collector may be minutes away, and there are megabytes in it."""
 
     class Name(str):

@@ -15,8 +15,8 @@ IMPORTED = re.compile(rb"import time:[^\n]*[ |]libp2p\b")
 
 
 async def test_stored_listings_are_painted_before_libp2p_is_imported(tmp_path):
-    async with open_peer(config(tmp_path), network=False) as node:
-        await node.publish([ListingDraft("swift-ocr", 0.05)])
+    async with open_peer(config(tmp_path), network=False) as peer:
+        await peer.publish([ListingDraft("swift-ocr", 0.05)])
     # Python writes its import times to the terminal that the interface paints on: one stream, in order.
     controller, terminal = pty.openpty()
     process = await trio.lowlevel.open_process(

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import get_origin
 
 import trio
 
@@ -18,6 +19,7 @@ from betar_tui.errors import (
     NotOwnerError,
     UnknownListingError,
 )
+from betar_tui.market.calls import Call, ForwardedCalls
 from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
@@ -26,7 +28,6 @@ from betar_tui.market.marketplace import (
     DelistReceipt,
     DeltaInfo,
     Event,
-    HeadInfo,
     Listing,
     ListingDetail,
     ListingDraft,
@@ -104,7 +105,7 @@ def _cid(*parts: object) -> str:
     return "bafyrei" + hashlib.sha256(repr(parts).encode()).hexdigest()[:45]
 
 
-class FakeMarketplace:
+class FakeMarketplace(ForwardedCalls):
     """Everything in memory. `fail["name"]` makes a method raise; `gates["name"]` makes it wait for an event."""
 
     def __init__(self, listings: Sequence[Listing] = (), *, peers: int = 3, clock: Clock | None = None) -> None:
@@ -209,15 +210,17 @@ class FakeMarketplace:
         self.more_status.update(sync_held=held)
         self.emit(StatusChanged())
 
-    async def heads(self) -> tuple[HeadInfo, ...]:
-        return (HeadInfo(_cid("head"), self.height),)
-
     async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
         await self._enter("dag", limit)
         return self.deltas[:limit]
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         return self.applied[:limit]
+
+    async def _call(self, call: Call, *args: object, **kwargs: object) -> object:
+        """Calls that the interface does not need to show anything answer with nothing."""
+        await self._enter(call.name, args)
+        return () if get_origin(call.result) is tuple else None
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:

@@ -1,4 +1,4 @@
-"""What is on the screen as text: its letters line by line, and the colours of each line in runs."""
+"""The screen as text: its letters line by line, and the colours of each line in runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from betar_tui.tui.widgets.detail import DetailView
 from tests.tui.ui import Ui
 
 CALM = 3
-"""So many looks in a row have to be the same."""
+"""Number of equal frames in a row that count as rest."""
 
 Frame = list[tuple[str, tuple[tuple[int, str], ...]]]
 """Each line: its letters, and its runs as (cells, style)."""
@@ -51,7 +51,7 @@ def describe(style: Style | None) -> str:
     return " ".join(words) or "plain"
 
 
-def told(letters: Sequence[str], frames: dict[str, Frame]) -> str:
+def as_text(letters: Sequence[str], frames: dict[str, Frame]) -> str:
     """A picture of one size as a file: the letters once, then the colours in each theme."""
     parts = [f"{number:2}|{line}" for number, line in enumerate(letters, 1)]
     for theme, lines in frames.items():
@@ -82,7 +82,7 @@ def _ranges(numbers: list[int]) -> str:
 
 
 async def at_rest(ui: Ui) -> Frame:
-    """Wait until nothing changes any more: what is asked for is there, and no cursor blinks."""
+    """Wait until nothing changes any more: every answer has come, and no cursor blinks."""
     looks: list[Frame] = []
 
     def calm() -> bool:
@@ -90,7 +90,9 @@ async def at_rest(ui: Ui) -> Frame:
         looks.append(frame(ui))
         return len(looks) >= CALM and all(look == looks[-1] for look in looks[-CALM:])
 
-    await ui.until(lambda: all(_is_told(ui, view) for view in ui.app.screen.query(DetailView)), "the listing is told")
+    await ui.until(
+        lambda: all(_is_complete(ui, view) for view in ui.app.screen.query(DetailView)), "the listing in full"
+    )
     await ui.until(calm, "the screen is at rest")
     return looks[-1]
 
@@ -101,8 +103,8 @@ def _steady(ui: Ui) -> None:
             widget.cursor_blink = False  # type: ignore[attr-defined]
 
 
-def _is_told(ui: Ui, view: DetailView) -> bool:
-    """The history of the listing under the cursor is there, or why it is not; or it is held back."""
+def _is_complete(ui: Ui, view: DetailView) -> bool:
+    """Whether the history of the listing under the cursor has come, or an error; or the fake holds it back."""
     if not view.display or not view.size.area:
         return True
     screen, listing = ui.app.screen, ui.app.model.index.get(view.listing_id)

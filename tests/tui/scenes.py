@@ -1,4 +1,4 @@
-"""Every screen in each of its states: how to get there, and what proves that it is shown."""
+"""Every screen in each of its states: the steps that lead there, and a text that proves it."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def unreadable() -> Sequence[str]:
 
 
 async def history(ui: Ui, text: str) -> None:
-    """Open the first listing and wait for what its history says."""
+    """Open the first listing and wait for a text in its history."""
     await ui.press("enter")
     await ui.until(lambda: text in ui.one(DetailView).query_one(".detail-history").content.plain, text)
 
@@ -164,7 +164,7 @@ async def lost(ui: Ui) -> None:
 
 async def log_loading(ui: Ui) -> None:
     """The log as it is before its first line is read."""
-    screen = LogScreen(ui.app.model, ui.app.actions, ui.app.options)
+    screen = LogScreen(ui.app.context)
     screen.ask = lambda: None  # type: ignore[method-assign]
     await ui.app.push_screen(screen)
 

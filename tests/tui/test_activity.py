@@ -1,9 +1,9 @@
-"""The activity: its filter, what a line tells, what became of our own changes."""
+"""The activity: its filter, its lines, and the delivery of this peer's changes."""
 
 from dataclasses import replace
 
 from betar_tui.market.marketplace import Change, ChangeKind, Connectivity, Seen
-from betar_tui.tui.activity import ActivityFilter, ActivityLog, Entry
+from betar_tui.tui.activity import ActivityEntry, ActivityFilter, ActivityLog
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines
 from betar_tui.tui.widgets.activitypanel import ActivityInput
@@ -17,7 +17,7 @@ def items():
 
 
 def entry(text, kind="put", seller="12D3KooWabc", **rest):
-    return Entry(NOW, kind, text, "id", seller, **rest)
+    return ActivityEntry(NOW, kind, text, "id", seller, **rest)
 
 
 def test_filter_words_match_name_kind_and_seller():
@@ -34,31 +34,31 @@ def own(cid, kind=ChangeKind.PUT):
     return Change(kind, f"{OWN}/calm-geo", cid, 3, "local", NOW)
 
 
-def test_an_outcome_finds_its_line_before_and_after():
+def test_a_delivery_status_finds_its_entry_before_and_after():
     log = ActivityLog()
-    log.tell_outcome("c1", f"{OWN}/calm-geo", "stored, sent to 3 peers")
+    log.set_delivery("c1", f"{OWN}/calm-geo", "stored, sent to 3 peers")
     log.change(own("c1"), "calm-geo", OWN)
-    assert [each.outcome for each in log.entries] == ["stored, sent to 3 peers"]
-    log.tell_outcome("c1", f"{OWN}/calm-geo", "seen by 2 of 3")
-    assert [each.outcome for each in log.entries] == ["seen by 2 of 3"]
+    assert [each.delivery for each in log.entries] == ["stored, sent to 3 peers"]
+    log.set_delivery("c1", f"{OWN}/calm-geo", "seen by 2 of 3")
+    assert [each.delivery for each in log.entries] == ["seen by 2 of 3"]
 
 
-def test_an_outcome_waits_for_the_end_of_a_pause():
+def test_a_delivery_status_waits_for_the_end_of_a_pause():
     log = ActivityLog()
     log.toggle_pause()
     log.change(own("c1"), "calm-geo", OWN)
-    log.tell_outcome("c1", f"{OWN}/calm-geo", "seen by 2 of 3")
+    log.set_delivery("c1", f"{OWN}/calm-geo", "seen by 2 of 3")
     assert not log.entries
     log.toggle_pause()
-    assert [each.outcome for each in log.entries] == ["seen by 2 of 3"]
+    assert [each.delivery for each in log.entries] == ["seen by 2 of 3"]
 
 
 def test_a_dropped_line_is_forgotten():
     log = ActivityLog(keep=2)
     for number in range(3):
         log.change(own(f"c{number}"), "calm-geo", OWN)
-    log.tell_outcome("c0", f"{OWN}/calm-geo", "seen by 2 of 3")
-    assert [each.outcome for each in log.entries] == ["", ""]
+    log.set_delivery("c0", f"{OWN}/calm-geo", "seen by 2 of 3")
+    assert [each.delivery for each in log.entries] == ["", ""]
 
 
 async def stir(ui):
@@ -105,7 +105,7 @@ async def test_escape_in_the_filter_takes_it_away_and_enter_jumps(ui):
 
 
 @ui(size=(150, 36), listings=items)
-async def test_a_wide_line_tells_source_block_size_and_cost_and_the_frame_the_rate(ui):
+async def test_a_wide_line_shows_source_block_size_and_cost_and_the_frame_the_rate(ui):
     await stir(ui)
     cid = ui.market.store[f"{peer_id(4)}/delta-new"].cid
     await ui.sees("put       delta-new  by 12D3…0004  via 12D3…0002", f"{cid[-7:]}  height 3  612 B in 0.4 ms")
@@ -113,13 +113,13 @@ async def test_a_wide_line_tells_source_block_size_and_cost_and_the_frame_the_ra
 
 
 @ui(listings=items)
-async def test_what_is_copied_is_what_the_activity_points_at(ui):
+async def test_the_listing_under_the_cursor_of_the_activity_is_copied(ui):
     await stir(ui)
     await ui.press("3", "up", "y", "i")
     assert ui.app.clipboard == f"{peer_id(4)}/delta-new"
 
 
-# What became of our own changes
+# Delivery
 
 
 @ui(listings=items)
@@ -135,12 +135,12 @@ async def test_a_receipt_turns_from_sent_to_seen_in_one_line(ui):
     await ui.press("escape")
     assert isinstance(ui.app.screen, MainScreen)
     await ui.sees("calm-geo  by you  price 1.5 → 2  seen by 2 of 3")
-    assert [each.outcome for each in ui.app.model.activity.entries] == ["seen by 2 of 3"]
+    assert [each.delivery for each in ui.app.model.activity.entries] == ["seen by 2 of 3"]
     assert ui.toasts == []
 
 
 @ui(size=(120, 36), listings=items)
-async def test_a_listing_in_full_says_who_has_it(ui):
+async def test_a_listing_in_full_shows_its_delivery(ui):
     mine = ui.market.store[f"{OWN}/calm-geo"]
     await ui.press("end")
     ui.market.emit(Seen(mine.cid, (mine.id,), 1))

@@ -1,17 +1,17 @@
-"""The lines under the status line: Go peers that cannot read us, and a sync that goes on or is held."""
+"""The lines under the status line: Go peers unable to read the listings, and a sync that runs or is held."""
 
 import pytest
 
 from betar_tui.errors import ConfigError, NoRunningPeerError
 from betar_tui.market.marketplace import Connectivity, Status, StatusChanged, SyncProgress
-from betar_tui.tui.announcements import SYNC_WORTH, announcements
+from betar_tui.tui.announcements import MIN_ANNOUNCED_SYNC, announcements
 from betar_tui.tui.screens.detail import DetailScreen
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.widgets.banner import Banner
 from tests.tui.fake import OWN, FakeMarketplace, listing, peer_id
 from tests.tui.ui import ui
 
-DEAF = "2 Go peers cannot read your listings (documents). D writes them in betar-go"
+UNABLE_TO_READ = "2 Go peers cannot read your listings (documents). D writes them in betar-go"
 
 
 def status(**fields):
@@ -28,15 +28,15 @@ def items():
     return [listing("amber-ocr", 0.02, 1), listing("calm-geo", 1.5, mine=True)]
 
 
-def test_nothing_is_announced_where_nothing_is_to_be_done():
+def test_nothing_is_announced_without_something_to_do():
     assert lines_of(None) == ()
     assert lines_of(status()) == ()
     assert lines_of(status(peers_unable_to_read=2)) == ()
-    assert lines_of(status(sync=SyncProgress(SYNC_WORTH - 2, 1, 5.0, ""))) == ()
+    assert lines_of(status(sync=SyncProgress(MIN_ANNOUNCED_SYNC - 2, 1, 5.0, ""))) == ()
 
 
 @pytest.mark.parametrize(("dialect", "other"), [("documents", "betar-go"), ("betar-go", "documents")])
-def test_deaf_peers_are_counted_in_words(dialect, other):
+def test_peers_unable_to_read_are_counted_in_words(dialect, other):
     (line,) = lines_of(status(peers_unable_to_read=1, dialect_choice=dialect, dialect=dialect))
     assert line.text.startswith(f"1 Go peer cannot read your listings: they are written as {dialect}. ")
     assert line.text.endswith(f"Press D to write them in {other}")
@@ -51,18 +51,18 @@ def test_lines_fit_into_80_cells():
     assert all(len(line.short) + 4 <= 80 for line in lines)
 
 
-def test_a_held_sync_says_what_is_missing():
+def test_a_held_sync_shows_the_number_of_missing_blocks():
     (line,) = lines_of(status(sync_held=True, pending=7))
     assert line.text == "The fetching of history is held, 7 blocks known to be missing. Press h to go on"
 
 
-def deaf(fake: FakeMarketplace) -> None:
+def unable_to_read(fake: FakeMarketplace) -> None:
     fake.more_status = {"peers_unable_to_read": 2, "dialect_choice": "documents"}
 
 
-@ui(listings=items, prepare=deaf)
+@ui(listings=items, prepare=unable_to_read)
 async def test_dialect_is_switched_after_one_question(ui):
-    await ui.sees(DEAF, "amber-ocr")
+    await ui.sees(UNABLE_TO_READ, "amber-ocr")
     await ui.press("D")
     await ui.sees("Write your listings in betar-go?", "1 listing of yours: stored once more")
     await ui.press("n")
@@ -74,7 +74,7 @@ async def test_dialect_is_switched_after_one_question(ui):
     await ui.sees("written in betar-go from now on")
 
 
-@ui(size=(130, 30), listings=items, prepare=deaf)
+@ui(size=(130, 30), listings=items, prepare=unable_to_read)
 async def test_dialect_is_switched_by_mouse(ui):
     await ui.sees(
         "2 Go peers cannot read your listings: they are written as documents. Press D to write them in betar-go"
@@ -84,25 +84,25 @@ async def test_dialect_is_switched_by_mouse(ui):
     await ui.until(lambda: ("choose_dialect", "betar-go") in ui.market.calls)
 
 
-@ui(listings=items, prepare=deaf)
-async def test_dialect_that_cannot_be_kept_is_said(ui):
+@ui(listings=items, prepare=unable_to_read)
+async def test_dialect_that_cannot_be_saved_is_reported(ui):
     ui.market.fail["choose_dialect"] = ConfigError("config.toml cannot be written")
     await ui.press("D", "y")
     await ui.until(lambda: ui.toasts == ["The dialect is unchanged: config.toml cannot be written"])
-    await ui.sees(DEAF)
+    await ui.sees(UNABLE_TO_READ)
 
 
-@ui(listings=items, prepare=deaf)
-async def test_every_live_screen_tells_of_deaf_peers(ui):
+@ui(listings=items, prepare=unable_to_read)
+async def test_every_live_screen_shows_peers_unable_to_read(ui):
     for key in "456":
         await ui.press(key)
-        await ui.sees(DEAF)
+        await ui.sees(UNABLE_TO_READ)
         await ui.press("escape")
     await ui.press("2", "enter")
-    await ui.sees(DEAF, "Peer 12D3")
+    await ui.sees(UNABLE_TO_READ, "Peer 12D3")
     await ui.press("escape", "1", "enter")
     assert isinstance(ui.app.screen, DetailScreen)
-    await ui.sees(DEAF)
+    await ui.sees(UNABLE_TO_READ)
     await ui.press("D")
     await ui.sees("Write your listings in betar-go?")
 
@@ -112,7 +112,7 @@ async def test_banner_comes_and_goes_with_the_status(ui):
     assert not ui.one(Banner).display
     ui.market.more_status = {"peers_unable_to_read": 2, "dialect_choice": "documents"}
     ui.market.emit(StatusChanged())
-    await ui.sees(DEAF)
+    await ui.sees(UNABLE_TO_READ)
     ui.market.more_status = {"peers_unable_to_read": 0, "dialect_choice": "documents"}
     ui.market.emit(StatusChanged())
     await ui.misses("cannot read your listings")
@@ -133,7 +133,7 @@ async def test_sync_is_seen_on_the_market_and_held_by_key_and_mouse(ui):
 
 
 @ui(listings=items, prepare=syncing)
-async def test_sync_that_cannot_be_held_is_said(ui):
+async def test_sync_that_cannot_be_held_is_reported(ui):
     ui.market.fail["hold_sync"] = NoRunningPeerError("no peer runs")
     await ui.press("h")
     await ui.until(lambda: ui.toasts == ["Nothing is held or let go: no peer runs"])

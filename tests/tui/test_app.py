@@ -40,7 +40,7 @@ async def filter_by(ui: Ui, text: str) -> None:
 
 
 @ui(listings=three)
-async def test_status_line_tells_connectivity_peers_listings_and_heads(ui):
+async def test_status_line_shows_connectivity_peers_listings_and_heads(ui):
     status = ui.lines[0]
     for part in ("betar", "● online", "peers 3", "listings 3", "Δ 0/s", "heads 2", "synced"):
         assert part in status
@@ -57,10 +57,10 @@ async def test_first_frame_does_not_wait_for_the_marketplace(ui):
     await ui.sees("amber-ocr", "brisk-chat")
 
 
-@ui(listings=three, prepare=hold_listings, ready=False, furnish=60.0)
-async def test_whoever_leaves_while_panes_come_up_leaves_in_peace(ui):
+@ui(listings=three, prepare=hold_listings, ready=False, mount_panes_after=60.0)
+async def test_leaving_while_panes_are_mounted(ui):
     main = ui.app.screen
-    task = asyncio.ensure_future(main.furnish())
+    task = asyncio.ensure_future(main.mount_panes())
     await asyncio.sleep(0)
     await ui.app.action_quit()
     ui.app._close_messages_no_wait()
@@ -123,7 +123,7 @@ async def test_lost_peer_is_said_and_found_again(ui):
     assert "peers 3" not in ui.text
     await ui.press("2")
     await ui.sees("The peers cannot be read", "the running peer went away", "Try again (r)")
-    # What a call that was under way brings says nothing any more.
+    # The answer to a call that was made before is ignored.
     ui.app.post_message(StatusLoaded(await ui.app.bridge.status(), await ui.app.bridge.peers()))
     await ui.pilot.pause()
     assert "peers 3" not in ui.text
@@ -149,11 +149,11 @@ async def test_new_changed_and_delisted_rows_carry_signs(ui):
     ui.clock.advance(60)
     await ui.until(lambda: ui.app.model.mark(f"{peer_id(1)}/amber-ocr") is None)
     ui.market.remove(f"{peer_id(2)}/brisk-chat")
-    await ui.until(lambda: f"{peer_id(2)}/brisk-chat" not in ui.one(ListingRows).held)
+    await ui.until(lambda: f"{peer_id(2)}/brisk-chat" not in ui.one(ListingRows).shown_ids)
 
 
 @ui(listings=three)
-async def test_refreshes_are_folded_and_are_no_news(ui):
+async def test_refreshes_are_folded_and_are_not_news(ui):
     item = ui.market.store[f"{peer_id(1)}/amber-ocr"]
     for _ in range(12):
         ui.market.put(item, kind=ChangeKind.REFRESH)
@@ -169,21 +169,21 @@ async def test_refreshes_are_folded_and_are_no_news(ui):
 async def test_rows_keep_their_place_while_others_arrive(ui):
     await ui.press("down", "down", "down")
     rows = ui.one(ListingRows)
-    before, chosen, line = list(rows.held), rows.current, rows.cursor
+    before, chosen, line = list(rows.shown_ids), rows.current, rows.cursor
     text = ui.lines[4:10]
     for number in range(5):
         ui.market.put(listing(f"aaa-{number}", 0.1, 4))
     gone = before[6]
     ui.market.remove(gone)
     await ui.sees("↑ 5 new (F5)", "× delisted")
-    assert list(rows.held) == before
+    assert list(rows.shown_ids) == before
     assert (rows.current, rows.cursor) == (chosen, line)
     assert ui.lines[4:10] == text
     await ui.press("f5")
     await ui.sees("aaa-0")
     assert rows.current == chosen
     assert rows.cursor == line + 5
-    assert gone not in rows.held
+    assert gone not in rows.shown_ids
     assert "new (F5)" not in ui.text
 
 
@@ -244,7 +244,7 @@ async def test_filter_narrows_as_it_is_typed(ui):
     await ui.type("ocr price<0.5")
     await ui.sees(" of 40")
     rows = ui.one(ListingRows)
-    items = [ui.market.store[row] for row in rows.held]
+    items = [ui.market.store[row] for row in rows.shown_ids]
     assert items and all(item.price < 0.5 and "ocr" in item.name for item in items)
     await ui.press("enter")
     assert ui.focused is rows
@@ -260,7 +260,7 @@ async def test_bad_filter_says_what_is_wrong_and_keeps_the_last_good_result(ui):
     await ui.sees("… price<0.5", "amber-ocr")
     await ui.type("e<x")
     await ui.sees("! 'x' is not a number: price<0.5")
-    assert [ui.market.store[row].name for row in ui.one(ListingRows).held] == ["amber-ocr"]
+    assert [ui.market.store[row].name for row in ui.one(ListingRows).shown_ids] == ["amber-ocr"]
     await ui.press("backspace")
     await ui.type("1")
     await ui.sees("1 of 3")
@@ -286,7 +286,7 @@ async def test_sort_by_key_and_by_header(ui):
     rows = ui.one(ListingRows)
 
     def names() -> list[str]:
-        return [ui.market.store[row].name for row in rows.held]
+        return [ui.market.store[row].name for row in rows.shown_ids]
 
     assert names() == ["amber-ocr", "brisk-chat", "calm-geo"]
     await ui.press("s")
@@ -319,7 +319,7 @@ async def test_detail_screen_with_history(ui):
 
 
 @ui(listings=three)
-async def test_detail_tells_when_its_listing_goes(ui):
+async def test_detail_shows_that_its_listing_is_gone(ui):
     await ui.press("enter")
     await ui.sees("reads pages")
     ui.market.remove(f"{peer_id(1)}/amber-ocr")
@@ -334,7 +334,7 @@ async def test_history_that_cannot_be_had_is_said(ui):
 
 
 @ui(size=(120, 36), listings=three)
-async def test_wide_terminal_shows_the_listing_beside_the_table(ui):
+async def test_wide_terminal_shows_the_listing_next_to_the_table(ui):
     await ui.sees("Listing", "Peers", "Activity", "reads pages")
     await ui.press("down")
     await ui.sees("talks")
@@ -514,8 +514,8 @@ async def test_rows_that_come_back_have_the_keys(ui):
 
 
 @ui(size=(140, 42), listings=three)
-async def test_the_button_of_an_empty_table_works_from_beside_it(ui):
-    """Found with a mouse: whoever delists with the button beside the table has left the table."""
+async def test_the_button_of_an_empty_table_works_from_the_pane_next_to_it(ui):
+    """A click on the delist button next to the table moves the focus out of the table."""
     for leave in (lambda: ui.click_text("Take it away"), lambda: ui.press("escape")):
         await ui.press("n")
         await ui.type("gone")
@@ -540,16 +540,16 @@ async def test_keys_typed_ahead_reach_the_filter(ui):
     assert isinstance(ui.app.screen, MainScreen)
 
 
-def two_of_ours():
+def two_own_listings():
     return [listing("calm-geo", 1.5, mine=True), listing("dear-geo", 2.5, mine=True)]
 
 
-@pytest.mark.parametrize("place", ["1", "5"])
-def test_keys_typed_ahead_of_an_action_choose_its_line_first(place):
-    @ui(listings=two_of_ours)
+@pytest.mark.parametrize("screen", ["1", "5"])
+def test_keys_typed_ahead_of_an_action_choose_its_line_first(screen):
+    @ui(listings=two_own_listings)
     async def run(hand: Ui) -> None:
         await hand.sees("dear-geo")
-        await hand.press(place)
+        await hand.press(screen)
         for key in ("down", "d"):
             hand.app.simulate_key(key)
         await hand.sees("Delist dear-geo?")
@@ -557,7 +557,7 @@ def test_keys_typed_ahead_of_an_action_choose_its_line_first(place):
     run()
 
 
-@ui(listings=two_of_ours)
+@ui(listings=two_own_listings)
 async def test_keys_typed_after_enter_do_not_change_what_it_opens(ui):
     await ui.sees("dear-geo")
     for key in ("down", "enter", "up"):
@@ -725,7 +725,7 @@ def test_now_is_fixed():
     assert NOW == 1_795_390_401.0
 
 
-# What meets on its way
+# Events that cross each other
 
 
 @ui(listings=three)
@@ -744,7 +744,7 @@ async def test_changes_while_a_page_travels_are_not_undone_by_it(ui):
     await ui.until(lambda: len(ui.market.calls) > asked, "the page is on its way")
     ui.market.remove(three()[0].id)
     ui.market.put(listing("deft-audit", 0.7, 3))
-    await ui.until(lambda: len(ui.app.model._held_back or ()) >= 2, "both changes wait")
+    await ui.until(lambda: len(ui.app.model._queued_events or ()) >= 2, "both changes wait")
     answer.set()
     await ui.sees("deft-audit")
     await ui.misses("amber-ocr")

@@ -7,7 +7,7 @@ import trio.testing
 from betar_tui.errors import ControlError
 from betar_tui.market.marketplace import ListingDraft, ListingPage, Missed
 from betar_tui.tui.app import Arrived, Loaded
-from betar_tui.tui.deferred_marketplace import LISTED_BY, DeferredMarketplace
+from betar_tui.tui.deferred_marketplace import LISTED_TIMEOUT, DeferredMarketplace
 from betar_tui.tui.model import Load, News
 from tests.tui.fake import FakeMarketplace, listing
 from tests.tui.ui import Ui, ui
@@ -50,7 +50,7 @@ async def test_the_first_listings_show_until_all_can_be_had(nursery):
         assert (await stream.receive()).text == "again"
 
 
-async def test_what_comes_in_a_burst_waits_together_for_the_interface(nursery):
+async def test_events_of_a_burst_wait_together_for_the_interface(nursery):
     """It takes what waits ten times a second: one at a time would be ten events a second."""
     opening, fake = DeferredMarketplace(), FakeMarketplace([listing("amber-ocr", 0.02)])
     nursery.start_soon(opening.first_page_ready, ListingPage((await fake.listings()).listings, 2))
@@ -64,7 +64,7 @@ async def test_what_comes_in_a_burst_waits_together_for_the_interface(nursery):
         assert stream.statistics().current_buffer_used == 201
 
 
-async def test_an_empty_store_is_no_sight(nursery):
+async def test_an_empty_first_page_shows_nothing(nursery):
     opening, got = DeferredMarketplace(), []
     await opening.first_page_ready(ListingPage((), 0))
 
@@ -79,7 +79,7 @@ async def test_an_empty_store_is_no_sight(nursery):
     assert got[0].total == 0
 
 
-async def test_a_sight_waits_until_it_is_on_the_screen_but_not_for_ever(nursery, autojump_clock):
+async def test_the_first_page_waits_until_it_is_on_the_screen_but_not_for_ever(nursery, autojump_clock):
     opening, done = DeferredMarketplace(), []
     page = ListingPage((listing("amber-ocr", 0.02),), 2)
 
@@ -91,14 +91,14 @@ async def test_a_sight_waits_until_it_is_on_the_screen_but_not_for_ever(nursery,
     nursery.start_soon(show)
     await trio.testing.wait_all_tasks_blocked()
     assert not done, "what comes next would slow down the drawing"
-    await trio.sleep(LISTED_BY * 2)
-    assert done == [began + LISTED_BY]
+    await trio.sleep(LISTED_TIMEOUT * 2)
+    assert done == [began + LISTED_TIMEOUT]
     opening.listed()
     await opening.first_page_ready(page)
-    assert trio.current_time() == began + LISTED_BY * 2
+    assert trio.current_time() == began + LISTED_TIMEOUT * 2
 
 
-async def test_why_the_events_ended_is_told_as_it_is(nursery):
+async def test_an_error_that_ends_the_events_is_raised_as_it_is(nursery):
     opening, fake = DeferredMarketplace(), FakeMarketplace([])
     fake.fail["events"] = ControlError("the peer is gone")
     nursery.start_soon(opening.first_page_ready, ListingPage((listing("amber-ocr", 0.02),), 2))
@@ -121,7 +121,7 @@ async def test_a_market_of_which_the_first_listings_are_known_says_that_it_is_re
 
 
 @pytest.mark.parametrize("error", ["", "the peer is busy"])
-def test_what_tells_to_load_again_counts_also_while_a_load_goes_on(error):
+def test_missed_events_cause_a_load_also_while_one_goes_on(error):
     @ui(listings=[listing("amber-ocr", 0.02)])
     async def run(hand: Ui) -> None:
         await hand.sees("amber-ocr")

@@ -1,17 +1,17 @@
-"""How much is drawn again: what a terminal gets for a change must not grow with what is on the screen."""
+"""The amount that is redrawn: the output for a change must not grow with the content of the screen."""
 
 from dataclasses import replace
 
 from textual._compositor import ChopsUpdate
 
-from betar_tui.tui.widgets.columns import place
+from betar_tui.tui.widgets.columns import visible_columns
 from betar_tui.tui.widgets.lines import LineList, _differences
 from betar_tui.tui.widgets.listings import ListingRows
 from tests.tui.ui import NEVER, Ui, ui
 
 
 class Recording:
-    """The frames of an app from now on: of each the pieces (line, first cell, cell after the last), or "all"."""
+    """The frames of an app from now on: the pieces of each (line, first cell, cell after the last), or "all"."""
 
     def __init__(self, ui: Ui) -> None:
         self.frames: list[list[tuple[int, int, int]] | str] = []
@@ -31,7 +31,7 @@ class Recording:
 
 
 async def recorded(ui: Ui) -> Recording:
-    """A recording that begins when all that is due has been drawn."""
+    """A recording that begins when everything due has been drawn."""
     screen = ui.app.screen
 
     def at_rest() -> bool:
@@ -74,7 +74,7 @@ async def test_one_changed_price_repaints_its_cells_the_status_and_the_activity(
     assert {y for y, _, _ in recording.pieces} <= {0, row, latest}
     rows = ui.one(ListingRows)
     at, changed = 3, set()
-    for column, cells in place(79, rows.layout_now):
+    for column, cells in visible_columns(79, rows.current_layout):
         inside = range(at, at + cells)
         if any(y == row and x1 < inside.stop and inside.start < x2 for y, x1, x2 in recording.pieces):
             changed.add(column.key)
@@ -117,7 +117,7 @@ async def test_scrolled_lines_are_as_if_drawn_anew(ui):
     for number, key in enumerate(steps):
         await ui.press(key)
         if number % 5 == 0:
-            item = items[rows.held[rows.cursor]]
+            item = items[rows.shown_ids[rows.cursor]]
             ui.market.put(replace(item, price=100.0 + number))
             await ui.sees(f"{100 + number}↑")
         assert in_sight(ui, rows) == [line[:-1] for line in drawn_anew(rows)], (number, key)
@@ -128,7 +128,7 @@ async def test_scrolled_lines_are_as_if_drawn_anew(ui):
 
 
 @ui(settle=NEVER)
-async def test_scrolling_by_a_line_draws_the_lines_that_are_others_only(ui):
+async def test_scrolling_by_a_line_draws_only_the_changed_lines(ui):
     rows = ui.one(ListingRows)
     await ui.press(*["down"] * 20)
     drawn = []

@@ -1,4 +1,4 @@
-"""Each pane and place while it loads, is empty, has failed or is offline; and what stays usable in trouble."""
+"""Each pane and screen while it loads, is empty, has failed or is offline; and the parts that stay usable."""
 
 import pytest
 import trio
@@ -24,7 +24,7 @@ def items():
     return [listing("amber-ocr", 0.02, 1, description="reads pages"), listing("calm-geo", 1.5, mine=True)]
 
 
-def held(name):
+def gated(name):
     def prepare(fake: FakeMarketplace) -> None:
         fake.gates[name] = trio.Event()
 
@@ -71,7 +71,7 @@ def test_all_states_after_a_lost_peer_are_errors_with_a_retry():
         empty_states.log(model, True, "the socket is gone"),
     ]
     assert [(state.kind, state.action) for state in kinds] == [("error", "retry")] * 7
-    assert all("the socket is gone" in state.why for state in kinds)
+    assert all("the socket is gone" in state.reason for state in kinds)
 
 
 @ui(size=(120, 36), listings=[], prepare=offline)
@@ -106,13 +106,13 @@ async def test_panes_empty_say_why_and_the_next_key(ui):
 
 
 @ui(size=(140, 36), listings=items)
-async def test_beside_a_table_that_the_filter_leaves_empty_no_key_is_named_that_does_nothing(ui):
+async def test_the_side_pane_of_a_table_without_a_match_names_only_useful_keys(ui):
     await ui.press("slash", *"zzz", "enter")
     await ui.sees("No match among", "Esc takes the filter away.")
     assert "choose one" not in ui.text
 
 
-@ui(size=(120, 36), listings=items, prepare=held("listings"), ready=False)
+@ui(size=(120, 36), listings=items, prepare=gated("listings"), ready=False)
 async def test_panes_loading(ui):
     await ui.sees("Reading the stored listings")
     await ui.until(lambda: ui.text.count("Reading the stored listings") == 2)
@@ -122,26 +122,26 @@ async def test_panes_loading(ui):
     await ui.sees("calm-geo")
 
 
-@ui(size=(120, 36), listings=items, prepare=held("listings"), ready=False, furnish=60.0)
-async def test_what_is_typed_before_the_panes_are_there_happens_in_its_order(ui):
-    assert not ui.app.query(PeerTable), "the panes beside the table come later"
+@ui(size=(120, 36), listings=items, prepare=gated("listings"), ready=False, mount_panes_after=60.0)
+async def test_keys_typed_before_the_panes_are_mounted_are_handled_in_order(ui):
+    assert not ui.app.query(PeerTable), "the other panes are mounted later"
     await ui.press("3", "n", "x", "y")
     await ui.until(lambda: isinstance(ui.app.screen, FormScreen), "the form")
-    await ui.until(lambda: ui.app.screen.query_one("#field-name", Input).value == "xy", "what was typed into it")
+    await ui.until(lambda: ui.app.screen.query_one("#field-name", Input).value == "xy", "the text typed into it")
     await ui.press("escape")
     await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
     assert ui.app.screen.query_one("#pane-activity").has_class("-current")
 
 
-@ui(listings=items, prepare=held("listings"), ready=False, furnish=60.0)
-async def test_what_is_pasted_before_the_panes_are_there_keeps_its_place(ui):
+@ui(listings=items, prepare=gated("listings"), ready=False, mount_panes_after=60.0)
+async def test_a_paste_before_the_panes_are_mounted_is_handled_in_order(ui):
     ui.app.post_message(events.Key("slash", "/"))
     ui.app.post_message(events.Paste("amber"))
     ui.app.post_message(events.Key("o", "o"))
     await ui.until(lambda: ui.app.screen.query_one("#filter", Input).value == "ambero", "all of it in the filter")
 
 
-@ui(listings=items, prepare=held("dag"))
+@ui(listings=items, prepare=gated("dag"))
 async def test_replica_loading(ui):
     await ui.press("4")
     await ui.sees("Reading the newest deltas")
@@ -150,7 +150,7 @@ async def test_replica_loading(ui):
     await ui.sees("◆")
 
 
-@ui(listings=items, prepare=held("status"), ready=False)
+@ui(listings=items, prepare=gated("status"), ready=False)
 async def test_peers_and_activity_loading(ui):
     await ui.press("2")
     await ui.sees("Asking for peers")
@@ -218,7 +218,7 @@ def test_a_publish_that_cannot_be_stored_keeps_the_form(error):
 
 
 @ui(size=(120, 36), listings=items)
-async def test_a_lost_socket_leaves_what_is_shown_and_comes_back(ui):
+async def test_a_lost_socket_leaves_the_content_and_comes_back(ui):
     await ui.sees("reads pages")
     gone = ControlError("the control socket is gone")
     ui.market.fail.update(events=gone, status=gone, listings=gone, show=gone)

@@ -1,4 +1,4 @@
-"""Whatever a peer writes, wherever it is shown: nothing acts on the terminal, no column moves, no markup works."""
+"""Hostile texts of a peer in every place: none acts on the terminal, moves a column or works as markup."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from betar_tui.errors import NetworkError, StoreError
 from betar_tui.market.marketplace import Change, ChangeKind, DagNodeInfo, Listing, Notice, PeerInfo, Provenance
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui.form import of_listing
-from betar_tui.tui.loglines import drawn
+from betar_tui.tui.loglines import format_lines
 from betar_tui.tui.screens.delta import DeltaScreen
 from betar_tui.tui.screens.dialogues import ConfirmScreen
 from betar_tui.tui.screens.publish import FormScreen
-from betar_tui.tui.widgets.columns import GUTTER, Layout, place
+from betar_tui.tui.widgets.columns import GUTTER, Layout, visible_columns
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.safemarkdown import SafeMarkdown, shortened
 from tests.tui.fake import NOW, FakeMarketplace, listing, peer_id
@@ -25,7 +25,7 @@ from tests.tui.ui import Ui, ui
 COUNT = len(HOSTILE)
 
 BATCH = 8
-"""Strings that one listing takes in its lists: a screen drawn once shows them all."""
+"""Strings that one listing takes in its lists: a screen format_lines once shows them all."""
 
 BATCHES = [HOSTILE[at : at + BATCH] for at in range(0, COUNT, BATCH)]
 
@@ -102,7 +102,7 @@ async def test_no_row_of_the_market_is_out_of_line(ui):
     rows = ui.one("#rows")
     layout = Layout()
     start, starts = GUTTER, {}
-    for column, width in place(rows.size.width - 1, layout):
+    for column, width in visible_columns(rows.size.width - 1, layout):
         starts[column.key] = start
         start += width + layout.gap
     lines = frame(ui)
@@ -164,7 +164,7 @@ def _at_the_end(ui: Ui, view: DetailView) -> bool:
 
 
 @ui(size=(80, 60), listings=lambda: [listing("plain", description="x")])
-async def test_markdown_is_literal_and_laid_out_in_no_time(ui):
+async def test_markdown_is_literal_and_laid_out_quickly(ui):
     """Blocks are widgets; a description of nothing but blocks must not stop the interface."""
     await ui.press("enter")
     markdown = ui.one(SafeMarkdown)
@@ -180,7 +180,7 @@ async def test_markdown_is_literal_and_laid_out_in_no_time(ui):
 @ui(size=(100, COUNT + 10), listings=market, prepare=dag)
 async def test_replica_and_its_deltas(ui):
     await ui.press("4")
-    await ui.until(lambda: ui.one("#place-lines").count == COUNT)
+    await ui.until(lambda: ui.one("#list-lines").count == COUNT)
     lines = frame(ui)
     assert shows(lines, "[/bold]")
     await ui.pilot.resize_terminal(100, 40)
@@ -222,7 +222,7 @@ async def test_the_form_of_each_kind_and_its_question(ui):
         await ui.press("escape")
 
 
-LOGGED = len(list(drawn(HOSTILE, 98)))
+LOGGED = len(list(format_lines(HOSTILE, 98)))
 """Long ones take several lines; all are in sight."""
 
 
@@ -230,7 +230,7 @@ LOGGED = len(list(drawn(HOSTILE, 98)))
 async def test_the_log(ui):
     await ui.press("6")
     await ui.sees(f"{COUNT} lines")
-    assert ui.one("#place-lines").count == LOGGED
+    assert ui.one("#list-lines").count == LOGGED
     assert shows(frame(ui), "a␛[?1049lb")
 
 
@@ -275,7 +275,7 @@ async def test_a_peer_that_refuses(ui):
 
 
 @ui(listings=[])
-async def test_what_is_pasted(ui):
+async def test_hostile_pastes(ui):
     await ui.press("n")
     for text in SOME[::2]:
         for name in ("name", "description"):

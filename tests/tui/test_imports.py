@@ -6,7 +6,7 @@ import sys
 
 def test_what_textual_takes_out_of_asyncio_is_replaced_before_that():
     """Wherever the interface is entered. Else, since Python 3.12, it fails as soon as it shows a listing."""
-    for module in ("app", "opening", "options", "run", "settings"):
+    for module in ("app", "deferred_marketplace", "options", "run", "settings"):
         code = (
             f"import asyncio, sys, betar_tui.cli, betar_tui.tui.{module}, textual.rlock\n"
             "loaded = list(sys.modules)\n"

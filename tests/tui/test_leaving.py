@@ -1,4 +1,4 @@
-"""What comes back for a screen that is going is dropped, and ends nothing."""
+"""An answer for a screen that is closing is dropped and does no harm."""
 
 import time
 
@@ -6,7 +6,7 @@ from tests.tui.ui import Ui, ui
 
 
 class Reader:
-    """Reads the log; the second time it takes until the screen that wants it has lost its parts."""
+    """Reads the log; the second time it waits until the screen that asked has lost its widgets."""
 
     def __init__(self) -> None:
         self.ui: Ui | None = None

@@ -1,4 +1,4 @@
-"""The log for people."""
+"""The lines of the log for people."""
 
 import json
 import logging
@@ -11,18 +11,18 @@ from rich.cells import cell_len
 
 from betar_tui import logs
 from betar_tui.tui import format as fmt
-from betar_tui.tui.loglines import MOST, drawn
+from betar_tui.tui.loglines import MAX_MESSAGE, format_lines
 
 LINE = "2026-11-23 12:04:09,013 WARNING betar_tui.p2p.network: 12D3KooWQz sent a block of another name"
 
 
 def text(lines: list[str], width: int = 80) -> list[str]:
-    return ["".join(piece for piece, _ in spans) for spans in drawn(lines, width)]
+    return ["".join(piece for piece, _ in spans) for spans in format_lines(lines, width)]
 
 
 def test_a_line_shows_time_sign_and_message():
     assert text([LINE]) == [" 12:04:09 ! 12D3KooWQz sent a block of another name"]
-    ((_, (_, sign), (_, style)),) = drawn([LINE], 80)
+    ((_, (_, sign), (_, style)),) = format_lines([LINE], 80)
     assert (sign, style) == ("warn", "warn")
 
 
@@ -44,7 +44,7 @@ def test_ids_are_shortened_where_the_message_would_not_fit():
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_we_log_is_understood_in_both_forms(form):
+def test_own_lines_are_parsed_in_both_formats(form):
     made = logs.JsonFormatter() if form == "json" else logging.Formatter(logs.TEXT)
     record = logging.LogRecord("betar_tui.peer", logging.ERROR, "x.py", 1, "%s broke", ("it",), None)
     line = made.format(record)
@@ -63,12 +63,12 @@ def test_a_traceback_in_json_is_shown_to_its_end():
     assert shown[-1].strip() == "Error: so"
 
 
-def test_digits_of_other_scripts_are_no_time():
+def test_digits_of_other_scripts_are_not_a_time():
     line = "2026-11-23 １２:３４:５６,013 WARNING a.b: x"
     assert text([line], 200) == [f"{' ' * 12}{line}"]
 
 
-def test_lines_of_other_forms_stay_as_they_are():
+def test_lines_in_other_formats_stay_as_they_are():
     others = [
         "Traceback (most recent call last):",
         "{not json",
@@ -91,9 +91,9 @@ def test_nothing_is_wider_than_the_screen_and_no_control_gets_through(lines, wid
 
 
 def test_the_longest_line_is_cut():
-    assert sum(len(line) - 12 for line in text(["x" * 10_000])) <= MOST
+    assert sum(len(line) - 12 for line in text(["x" * 10_000])) <= MAX_MESSAGE
 
 
-def test_the_time_is_of_here():
+def test_the_time_is_local():
     entry = json.dumps({"time": time.time(), "level": "info", "message": "up"})
     assert text([entry])[0].strip().startswith(time.strftime("%H:"))

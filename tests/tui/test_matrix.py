@@ -1,8 +1,8 @@
 """Every screen in its states, in three sizes, dark and light, as text files.
 
-A change shows as a diff of letters or colours. Take the new ones with `--snapshot-update` after a look at them, the old
-files in place: where none is there to be waited for, the first picture that seems at rest is taken, perhaps too soon.
-`PICTURES=directory` writes each as an SVG as well. The screen may take its time to become what the file shows.
+A change shows as a diff of letters or colours. Update the files with `--snapshot-update` after a look at the pictures,
+and do not delete the old files before: without one to wait for, the first picture that seems at rest is taken, perhaps
+too soon. `PICTURES=directory` writes SVGs as well. A test waits until the screen is as its file shows it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from tests.tui.picture import Frame, at_rest, save_svg, told
+from tests.tui.picture import Frame, as_text, at_rest, save_svg
 from tests.tui.scenes import SCENES, Scene
 from tests.tui.ui import NEVER, Ui, ui
 
@@ -24,7 +24,7 @@ THEMES = ("betar-dark", "betar-light")
 STORED = Path(__file__).parent / "__snapshots__" / Path(__file__).stem
 
 PATIENCE = 20.0
-"""Seconds for a picture to come out as expected: far more than it takes."""
+"""Seconds for a picture to become the expected one: far more than it takes."""
 
 
 class TextFile(SingleFileSnapshotExtension):
@@ -50,7 +50,7 @@ def take(scene: Scene, expected: Mapping[str, str]) -> dict[str, str]:
 
     @ui(settle=NEVER, **scene.options)
     async def run(hand: Ui) -> None:
-        await _known(hand)
+        await _loaded(hand)
         await scene.steps(hand)
         for size, cells in SIZES.items():
             await hand.pilot.resize_terminal(*cells)
@@ -60,19 +60,19 @@ def take(scene: Scene, expected: Mapping[str, str]) -> dict[str, str]:
     return pictures
 
 
-async def _known(hand: Ui) -> None:
-    """All that the marketplace is willing to tell at the start has been told."""
-    model, unwilling = hand.app.model, {*hand.market.gates, *hand.market.fail}
-    if "events" in unwilling:
+async def _loaded(hand: Ui) -> None:
+    """Wait for all that the marketplace answers at the start."""
+    model, blocked = hand.app.model, {*hand.market.gates, *hand.market.fail}
+    if "events" in blocked:
         return
-    if "status" not in unwilling:
+    if "status" not in blocked:
         await hand.until(lambda: model.status is not None, "a status")
     if "listings" not in hand.market.gates:
         await hand.until(lambda: model.listings_load != "loading", "the listings")
 
 
 async def _settled(hand: Ui, scene: Scene, size: str, expected: str | None) -> str:
-    """The picture once nothing is wrong with it and it is the expected one; the last one where that takes too long."""
+    """The picture once it has no fault and is the expected one, or the last one if that takes too long."""
     end = time.monotonic() + PATIENCE
     while True:
         picture, wrong = await _both(hand, scene, size)
@@ -82,7 +82,7 @@ async def _settled(hand: Ui, scene: Scene, size: str, expected: str | None) -> s
 
 
 async def _both(hand: Ui, scene: Scene, size: str) -> tuple[str, str]:
-    """The picture in both themes, and what is wrong with it, or nothing."""
+    """The picture in both themes, and its fault, or nothing."""
     frames: dict[str, Frame] = {}
     # Beginning with the theme that is on: half as many changes.
     for theme in sorted(THEMES, key=lambda name: name != hand.app.theme):
@@ -92,14 +92,14 @@ async def _both(hand: Ui, scene: Scene, size: str) -> tuple[str, str]:
         _save(hand, f"{scene}-{size}-{theme}")
     dark, light = ([text for text, _ in frames[theme]] for theme in THEMES)
     letters = dark if dark == light else [*dark, *light]
-    return told(letters, {theme: frames[theme] for theme in THEMES}), _wrong(scene, size, frames)
+    return as_text(letters, {theme: frames[theme] for theme in THEMES}), _wrong(scene, size, frames)
 
 
 def _wrong(scene: Scene, size: str, frames: Mapping[str, Frame]) -> str:
     dark, light = ([text for text, _ in frames[theme]] for theme in THEMES)
     if frames[THEMES[0]] == frames[THEMES[1]]:
         return "the theme changes nothing"
-    # The settings tell which theme is on: nothing else may differ.
+    # Only the settings show which theme is on.
     if dark != light and scene.screen != "settings":
         return "other letters in the other theme"
     if len(dark) != SIZES[size][1]:

@@ -12,7 +12,7 @@ from betar_tui.tui.settings import InterfaceSettings
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.filterbar import FilterInput
 from betar_tui.tui.widgets.listings import ListingRows
-from betar_tui.tui.widgets.peers import COLUMNS, PeerTable, fitting
+from betar_tui.tui.widgets.peers import COLUMNS, PeerTable, fitting_columns
 from tests.tui.fake import OWN, listing, peer_id
 from tests.tui.test_app import filter_by
 from tests.tui.ui import ui
@@ -30,7 +30,7 @@ def items():
 
 
 def names(ui) -> list[str]:
-    return [row.rpartition("/")[2] for row in ui.one(ListingRows).held]
+    return [row.rpartition("/")[2] for row in ui.one(ListingRows).shown_ids]
 
 
 @ui(listings=items)
@@ -56,9 +56,9 @@ async def test_the_peer_under_the_cursor_is_the_one_that_is_drawn(ui):
     table, model = ui.one(PeerTable), ui.app.model
     drawn = table.current
     model.peers = tuple(replace(each, connected_since=each.connected_since * -1) for each in model.peers)
-    table.follow()
+    table.update_if_changed()
     assert table.current == drawn
-    table.take()
+    table.update_peers()
     assert table.current == drawn, "the cursor goes with its peer"
 
 
@@ -123,7 +123,7 @@ async def test_copying_of_a_peer_and_of_ourselves(ui):
 @ui(listings=items)
 async def test_a_muted_seller_vanishes_and_can_be_found_and_heard_again(ui):
     told = []
-    ui.app.model.settings.follow(lambda old, new: told.append(new.muted))
+    ui.app.model.settings.subscribe(lambda old, new: told.append(new.muted))
     await ui.press("m")
     await ui.sees("2, 2 muted")
     assert names(ui) == ["brisk-chat", "calm-geo"]
@@ -188,14 +188,14 @@ async def test_a_muted_listing_says_so_in_full(ui):
 
 @pytest.mark.parametrize("width", range(44, 241))
 def test_the_columns_fit_and_leave_a_cell_for_the_scrollbar(width):
-    placed = fitting(width)
+    placed = fitting_columns(width)
     assert sum(placed.values()) + 2 * len(placed) <= width - 1
     assert list(placed)[:6] == ["PEER", "DIR", "MS", "TOPIC", "LISTED", "SINCE"]
     assert ("ADDRESS" in placed) == (width >= 78)
 
 
 def test_all_columns_are_there_where_there_is_room():
-    assert list(fitting(120)) == list(COLUMNS)
+    assert list(fitting_columns(120)) == list(COLUMNS)
 
 
 @ui(listings=items, peers=0)

@@ -12,7 +12,7 @@ from betar_tui.tui import form
 from betar_tui.tui import format as fmt
 from betar_tui.tui.activity import ActivityLog
 from betar_tui.tui.form import FormValues
-from betar_tui.tui.history import steps
+from betar_tui.tui.history import version_changes
 from betar_tui.tui.model import MarketModel, RateMeter
 from betar_tui.tui.widgets import columns
 from betar_tui.tui.widgets.cells import cells
@@ -40,10 +40,11 @@ GOOD = FormValues(name="swift", price="0.5", metadata="a = b\n\nc=d=e", addrs="/
         ("protocols", "x402", "not a protocol"),
         ("token_id", "two words", "without spaces"),
         ("description", "x" * 40_000, "allowed"),
+        ("description", "x" * 16_385, "16,384 are allowed"),
     ],
 )
 def test_form_problems(field, text, problem):
-    found = form.problems(replace(GOOD, **{field: text}))
+    found = form.problems({**GOOD, field: text})
     assert list(found) == [field]
     assert problem in found[field]
 
@@ -60,12 +61,12 @@ def test_draft():
 def test_patch_holds_only_what_changed():
     item = listing("swift", 0.5, mine=True, description="d", metadata={"description": "d", "a": "b", "n": 3})
     before = form.of_listing(item)
-    assert before.metadata == "a = b"
+    assert before["metadata"] == "a = b"
     assert form.patch(before, before) is None
-    patch = form.patch(replace(before, metadata="a = c\nz = 1", price="0.50", description="e"), before)
+    patch = form.patch({**before, "metadata": "a = c\nz = 1", "price": "0.50", "description": "e"}, before)
     assert patch is not None
     assert (patch.metadata, patch.price, patch.description, patch.name) == ({"a": "c", "z": "1"}, None, "e", None)
-    assert form.removed_keys(replace(before, metadata=""), before) == ["a"]
+    assert form.removed_keys({**before, "metadata": ""}, before) == ["a"]
 
 
 FIELDS = {
@@ -83,24 +84,24 @@ FIELDS = {
 def test_any_form_is_a_draft_or_has_problems(values):
     if not form.problems(values):
         draft = form.draft(values, FormValues())
-        assert draft.name == values.name.strip()
-        assert draft.price == float(values.price)
-        assert (draft.description or "") == values.description.strip()
+        assert draft.name == values["name"].strip()
+        assert draft.price == float(values["price"])
+        assert (draft.description or "") == values["description"].strip()
 
 
 def test_forms_with_and_without_problems_are_tried():
     good = st.builds(FormValues, **FIELDS).filter(lambda values: not form.problems(values))
     bad = st.builds(FormValues, **FIELDS).filter(form.problems)
-    assert find(good, lambda values: values.metadata) and find(bad, lambda values: values.name)
+    assert find(good, lambda values: values["metadata"]) and find(bad, lambda values: values["name"])
 
 
-def test_history_tells_versions_apart():
+def test_history_shows_the_changes_of_each_version():
     old = '{"name": "a", "price": 1, "metadata": {"x": 1, "y": 2}, "timestamp": 1}'
     new = '{"name": "a", "price": 2, "metadata": {"x": 1}, "timestamp": 2, "extra": "\\u001b"}'
     same = new.replace('"timestamp": 2', '"timestamp": 3')
     values = [None, same, new, old, "nonsense", "[]"]
-    told = steps([Version(f"c{n}", 9 - n, value) for n, value in enumerate(values)])
-    assert [step.what for step in told] == [
+    changes = version_changes([Version(f"c{n}", 9 - n, value) for n, value in enumerate(values)])
+    assert [change.summary for change in changes] == [
         "removed",
         "refreshed",
         "changed",
@@ -108,7 +109,7 @@ def test_history_tells_versions_apart():
         "unreadable",
         "unreadable",
     ]
-    assert told[2].lines == ("~ price: 1 → 2", "+ extra: ␛", "- metadata.y: 2")
+    assert changes[2].lines == ("~ price: 1 → 2", "+ extra: ␛", "- metadata.y: 2")
 
 
 def test_activity_keeps_a_bound_and_forgets_folded_refreshes_with_it():
@@ -166,12 +167,12 @@ OTHERS = tuple(columns.COLUMNS)[1:]
     st.integers(0, 12),
 )
 def test_header_and_rows_have_the_same_columns(width, sort, others, gap, skip):
-    layout = Layout(("name", *others), gap, min(skip, columns.most_skipped(width, Layout(("name", *others), gap))))
+    layout = Layout(("name", *others), gap, min(skip, columns.max_skip(width, Layout(("name", *others), gap))))
     header = "".join(text for text, _ in columns.header(width, sort or "name", False, layout))
     row = "".join(text for text, _ in cells(listing("漢字" * 30, 1e12), None, NOW, OWN, width - 1, layout))
     more = header.endswith("›")
     assert cell_len(header) == width if more else cell_len(header) == cell_len(row) + 1
-    for column, _ in columns.place(width, layout):
+    for column, _ in columns.visible_columns(width, layout):
         start = header.find(column.title[:3])
         assert start < 0 or columns.column_at(width, start, layout) == column.key
 
@@ -179,10 +180,10 @@ def test_header_and_rows_have_the_same_columns(width, sort, others, gap, skip):
 @given(st.integers(40, 200), st.lists(st.sampled_from(OTHERS), unique=True), st.sampled_from([2, 4]))
 def test_every_chosen_column_can_be_scrolled_into_sight(width, others, gap):
     chosen = ("name", *others)
-    most = columns.most_skipped(width, Layout(chosen, gap))
+    most = columns.max_skip(width, Layout(chosen, gap))
     seen = set()
     for skip in range(most + 1):
-        placed = columns.place(width, Layout(chosen, gap, skip))
+        placed = columns.visible_columns(width, Layout(chosen, gap, skip))
         assert placed[0][0].key == "name" and placed[0][1] >= columns.MIN_NAME
         room = width - columns.GUTTER - placed[0][1] - gap
         seen |= {column.key for column, cells in placed if cells >= min(column.width, room)}

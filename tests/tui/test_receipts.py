@@ -1,7 +1,7 @@
-"""What a receipt says, and how it changes while peers show that they have a delta."""
+"""Delivery statuses, and their changes as peers show that they have a delta."""
 
 from betar_tui.market.marketplace import DelistReceipt, Receipt, Seen
-from betar_tui.tui.receipts import KEPT, Receipts
+from betar_tui.tui.receipts import MAX_REMEMBERED, Receipts
 
 
 def test_sent_then_seen():
@@ -13,7 +13,7 @@ def test_sent_then_seen():
     assert receipts.get("a") == second
 
 
-def test_nothing_new_is_no_news():
+def test_only_changed_statuses_are_returned():
     receipts = Receipts()
     receipts.stored(Receipt("a", "c1", 5, 3))
     assert receipts.seen(Seen("c1", ("a",), 2))
@@ -38,8 +38,8 @@ def test_pending_until_a_peer_is_there():
     receipts.stored(Receipt("a", "c1", 5, 0))
     assert receipts.get("a").text == "pending: waits for a peer"
     assert receipts.pending == ("a",)
-    assert receipts.went_out(0) == {}
-    assert receipts.went_out(2)["a"].text == "stored, sent to 2 peers"
+    assert receipts.pending_sent(0) == {}
+    assert receipts.pending_sent(2)["a"].text == "stored, sent to 2 peers"
     assert receipts.pending == ()
 
 
@@ -53,16 +53,16 @@ def test_only_the_newest_delta_counts():
     assert receipts.get("a").pending
 
 
-def test_a_delta_of_ours_without_a_receipt_is_followed():
+def test_a_delta_of_this_peer_without_a_receipt_is_tracked():
     receipts = Receipts()
     receipts.stored(Receipt("a", "c1", 5, 3))
     assert receipts.seen(Seen("healing", ("a", "b"), 2)).keys() == {"a", "b"}
     assert receipts.get("a").text == "seen by 2 peers"
 
 
-def test_memory_has_an_end():
+def test_memory_is_bounded():
     receipts = Receipts()
-    for number in range(KEPT + 10):
+    for number in range(MAX_REMEMBERED + 10):
         receipts.stored(Receipt(str(number), f"c{number}", 1, 1))
     assert receipts.get("0") is None
-    assert receipts.get(str(KEPT + 9)) is not None
+    assert receipts.get(str(MAX_REMEMBERED + 9)) is not None

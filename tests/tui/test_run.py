@@ -1,4 +1,4 @@
-"""The door of the interface."""
+"""The entry point of the interface."""
 
 from types import SimpleNamespace
 
@@ -10,7 +10,7 @@ from betar_tui.tui import run
 
 @pytest.mark.parametrize("code", [None, 0, 1])
 async def test_an_app_that_fails_is_not_taken_for_one_that_was_left(monkeypatch, code):
-    """Textual tells of what happened and goes on as if nothing had."""
+    """Textual prints the traceback and returns normally."""
 
     async def run_async() -> None:
         pass

@@ -34,14 +34,14 @@ async def lively(ui: Ui) -> None:
 
 
 async def settled(ui: Ui) -> None:
-    """Nothing is under way: the history of the listing in sight is there."""
+    """Wait for the history of the listing in sight."""
     for view in ui.app.screen.query(".detail"):
         if view.display and view.size.height:
-            await ui.until(functools.partial(_told, ui, view))
+            await ui.until(functools.partial(_is_complete, ui, view))
     await ui.pilot.pause()
 
 
-def _told(ui: Ui, view: DetailView) -> bool:
+def _is_complete(ui: Ui, view: DetailView) -> bool:
     return view._detail is not None and view._detail.listing == ui.app.model.index.get(view.listing_id)
 
 

@@ -21,11 +21,11 @@ from tests.tui.fake import Clock, FakeMarketplace
 from tests.tui.market import market as sample_market
 
 ALWAYS, NEVER = 0.0, float("inf")
-"""Values of `settle`: rows move at once, or only when told to."""
+"""Values of `settle`: rows move at once, or never by themselves."""
 
 
 class Ui:
-    """What a test has in hand: the app, its pilot and the marketplace behind it."""
+    """The app in a test, with its pilot and its marketplace."""
 
     def __init__(self, app: BetarApp, pilot: Pilot[None], market: FakeMarketplace, clock: Clock) -> None:
         self.app, self.pilot, self.market, self.clock = app, pilot, market, clock
@@ -96,7 +96,7 @@ class Ui:
 
     @property
     def toasts(self) -> list[str]:
-        """What was notified."""
+        """The notifications."""
         return [note.message for note in self.app._notifications]
 
     def one(self, kind: Any) -> Any:
@@ -156,7 +156,7 @@ def ui(
                 hand = Ui(app, pilot, fake, clock)
                 if ready:
                     await hand.until(lambda: app.model.listings_load == "ready" and app.model.status is not None)
-                    await hand.until(lambda: app._ahead is None, "every pane")
+                    await hand.until(lambda: app._typed_ahead is None, "every pane")
                     await pilot.pause()
                 await test(hand, **fixtures)
 
@@ -169,7 +169,7 @@ def ui(
             try:
                 trio.run(main, fixtures)
             except BaseExceptionGroup as group:
-                # Only what the test itself raised is worth reading, not the nurseries around it.
+                # The error of the test itself is worth reading, not the nurseries around it.
                 raise _innermost(group) from None
 
         signature = inspect.signature(test)

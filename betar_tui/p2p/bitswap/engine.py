@@ -1,12 +1,12 @@
-"""Bitswap over streams: moves what `wants` and `ledger` decide, and verifies blocks.
+"""Bitswap over streams: sends the messages that `wants` and `ledger` decide on, and verifies blocks.
 
 Theory of operation. Each connected peer has a `_Link`: one outgoing stream, kept open, written by one task as soon as
-there is something to write (what piles up meanwhile goes into the next message), and one task that looks up blocks the
-peer asked for. Peers may open any number of streams to us; each is read until it ends. Answers go out on our own
-stream, because Go never reads the one it sent its wants on; answers that a peer writes on our stream, as py-libp2p
-does, are read as well.
+there is something to write (entries and answers that are queued meanwhile go into the next message), and one task that
+looks up the blocks that the peer asked for. Peers may open any number of streams; each is read until it ends. Answers
+are written to the link's own stream, because Go never reads the one it sent its wants on; answers that a peer writes on
+that stream, as py-libp2p does, are read as well.
 
-A block counts only if its recomputed CID is wanted. A block that nobody wanted lately is a fault of its sender.
+A block counts only if its recomputed CID is wanted. Sending a block that was not wanted lately is a misbehaviour.
 """
 
 from __future__ import annotations
@@ -18,64 +18,56 @@ from collections.abc import Callable, Iterable
 import trio
 from libp2p.abc import INetStream
 
+from betar_tui.concurrency import Wakeup
 from betar_tui.errors import DecodeError
 from betar_tui.ipld.cid import aliases, is_supported, of_prefixed
 from betar_tui.p2p import addresses
+from betar_tui.p2p.adaptations.host import PeerHost
 from betar_tui.p2p.bitswap.ledger import Ledgers
 from betar_tui.p2p.bitswap.messages import (
     MAX_MESSAGE,
     PROTOCOLS,
     V12,
     Block,
-    Entry,
     Message,
     Presence,
+    WantlistEntry,
     decode,
     encode,
 )
 from betar_tui.p2p.bitswap.wants import Wants
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.guard import Penalize, Report, guarded, quiet_reset
-from betar_tui.p2p.host import PeerHost, open_stream
+from betar_tui.p2p.host import open_stream
 from betar_tui.p2p.types import BlockSource, ReceivedBlock, Timing
 
 log = logging.getLogger(__name__)
 
-MESSAGE_BYTES = 1 << 20  # a message is filled up to here; a single block may exceed it
-OUTSTANDING_BYTES = 4 << 20  # blocks read for a peer and not yet written to it
-OUTSTANDING_PRESENCES = 8192
+MAX_MESSAGE_BLOCKS = 1 << 20
+"""Maximum bytes of blocks in one message; a single block may exceed it."""
+MAX_QUEUED_BYTES = 4 << 20
+"""Maximum bytes of blocks queued for a peer before its next look-up."""
+MAX_QUEUED_PRESENCES = 8192
 LOOKUP_BATCH = 32
-PRESENCES_PER_MESSAGE = 2048
-STREAMS_PER_PEER = 32
-TURN = 64 << 10  # after so many bytes others get a turn
-# Between two openings of our stream to a peer; a stream that lasted makes the pause short again.
+MAX_MESSAGE_PRESENCES = 2048
+MAX_STREAMS_PER_PEER = 32
+BYTES_PER_TURN = 64 << 10
+"""Maximum bytes to read between two turns of the event loop."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
+"""Seconds between two openings of the stream to a peer; the pause is short again after a stream that lasted."""
 LASTED = 10.0
-
-
-class _Signal:
-    """An event that can be waited for again and again."""
-
-    def __init__(self) -> None:
-        self._event = trio.Event()
-
-    def set(self) -> None:
-        self._event.set()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-        self._event = trio.Event()
+"""Seconds after which a stream counts as lasting."""
 
 
 class _Link:
-    """What is under way to one peer."""
+    """The queues and the outgoing stream of one peer."""
 
     def __init__(self, peer: str) -> None:
         self.peer = peer
         self.scope = trio.CancelScope()
-        self.write = _Signal()
-        self.lookup = _Signal()
-        self.room = _Signal()
+        self.write = Wakeup()
+        self.lookup = Wakeup()
+        self.written = Wakeup()
         self.blocks: deque[Block] = deque()
         self.presences: deque[Presence] = deque()
         self.bytes = 0
@@ -86,11 +78,11 @@ class _Link:
 
     @property
     def full(self) -> bool:
-        """Whether more answers wait for the peer than it should get queued; it may not be reading at all."""
-        return self.bytes > OUTSTANDING_BYTES or len(self.presences) > OUTSTANDING_PRESENCES
+        """Whether too many answers are queued; the peer may not be reading at all."""
+        return self.bytes > MAX_QUEUED_BYTES or len(self.presences) > MAX_QUEUED_PRESENCES
 
     async def until_it_may_open(self) -> None:
-        """Wait as long as openings fail, or streams break as soon as they are open."""
+        """Pause after openings that failed and streams that broke as soon as they were open."""
         await trio.sleep_until(max(self.may_open, trio.current_time()))
         now = trio.current_time()
         self.pause = FIRST_PAUSE if now > self.may_open + LASTED else min(self.pause * 2, LONGEST_PAUSE)
@@ -105,22 +97,22 @@ class _Link:
         if self.blocks or self.presences:
             self.write.set()
 
-    def fill(self, entries: list[Entry]) -> Message | None:
+    def fill(self, entries: list[WantlistEntry]) -> Message | None:
         """The next message: `entries` and as many queued answers as fit; None when there is nothing to send."""
         blocks: list[Block] = []
         size = 0
-        while self.blocks and (not blocks or size + len(self.blocks[0].data) <= MESSAGE_BYTES):
+        while self.blocks and (not blocks or size + len(self.blocks[0].data) <= MAX_MESSAGE_BLOCKS):
             block = self.blocks.popleft()
             size += len(block.data)
             blocks.append(block)
-        presences = [self.presences.popleft() for _ in range(min(len(self.presences), PRESENCES_PER_MESSAGE))]
+        presences = [self.presences.popleft() for _ in range(min(len(self.presences), MAX_MESSAGE_PRESENCES))]
         if not (entries or blocks or presences):
             return None
         return Message(entries, False, blocks, presences)
 
 
 class Bitswap:
-    """Fetches what is wanted and serves what `source` holds. `run_timers` must be running."""
+    """Fetches wanted blocks and serves those of `source`. `run_timers` must be running."""
 
     def __init__(
         self,
@@ -143,13 +135,13 @@ class Bitswap:
         self._wants = Wants(timing.stall, timing.retry_min, timing.retry_max)
         self._ledgers = Ledgers()
         self._links: dict[str, _Link] = {}
-        self._retimed = _Signal()
+        self._retimed = Wakeup()
         self._asleep_until = float("inf")
 
     # For the network
 
     def want(self, cids: Iterable[bytes], ask: str | None) -> None:
-        """Want blocks; CIDs that could not be verified are refused. Raises DecodeError for those."""
+        """Want blocks. Raises DecodeError for a CID whose block could not be verified."""
         wanted = tuple(cids)
         for cid in wanted:
             if not is_supported(cid):
@@ -165,20 +157,20 @@ class Bitswap:
         self._flush()
 
     def wants(self) -> int:
-        """How many blocks are wanted."""
+        """Number of blocks that are wanted."""
         return len(self._wants)
 
     def announce(self, cid: bytes) -> None:
-        """A block is held now: peers that asked for it get it."""
+        """A block is available now: it is sent to the peers that asked for it."""
         for peer in self._ledgers.arrived(cid):
             if (link := self._link(peer)) is not None:
                 link.lookup.set()
 
     def peer_up(self, peer: str, protocols: Iterable[str]) -> None:
-        """A connected peer said what it speaks."""
-        spoken = set(protocols) & set(PROTOCOLS)
-        if spoken and self._link(peer) is not None:
-            self._wants.peer_up(peer, V12 in spoken, trio.current_time())
+        """A connected peer announced its protocols."""
+        common = set(protocols) & set(PROTOCOLS)
+        if common and self._link(peer) is not None:
+            self._wants.peer_up(peer, V12 in common, trio.current_time())
             self._flush()
 
     def peer_down(self, peer: str) -> None:
@@ -191,7 +183,7 @@ class Bitswap:
         self._flush()
 
     async def run_timers(self) -> None:
-        """A service: moves wants on when a peer stalls or a pause is over."""
+        """A service: asks other peers when one stalls, and all again after a pause."""
         while True:
             self._asleep_until = self._wants.next_deadline()
             with trio.move_on_at(self._asleep_until):
@@ -200,12 +192,12 @@ class Bitswap:
             self._flush()
 
     async def handle(self, stream: INetStream) -> None:
-        """Read one stream that a peer opened, until it ends. Raises DecodeError: the guard charges and resets."""
+        """Read one stream that a peer opened, until it ends. Raises DecodeError, for the guard to penalize the peer."""
         peer = str(stream.muxed_conn.peer_id)
         link = self._link(peer)
         if link is None:
             return
-        if link.incoming >= STREAMS_PER_PEER:
+        if link.incoming >= MAX_STREAMS_PER_PEER:
             raise DecodeError("too many Bitswap streams")
         link.incoming += 1
         try:
@@ -219,16 +211,16 @@ class Bitswap:
         frames = FrameReader(stream, MAX_MESSAGE)
         taken = 0
         while (raw := await frames.next()) is not None and not self.banned(peer):
-            await self._take_in(peer, decode(raw))
+            await self._process(peer, decode(raw))
             taken += len(raw)
-            if taken >= TURN:  # one read may bring several times as many
+            if taken >= BYTES_PER_TURN:  # a single read may bring several times as many
                 taken = 0
                 await trio.lowlevel.checkpoint()
 
-    async def _take_in(self, peer: str, message: Message) -> None:
+    async def _process(self, peer: str, message: Message) -> None:
         now = trio.current_time()
         link = self._link(peer)
-        if link is None:  # it has just gone: it wants nothing, but what it sent is as good as ever
+        if link is None:  # the peer has just gone: its wants are void, its blocks are as good as ever
             message = Message(blocks=message.blocks)
         elif (message.entries or message.full) and self._ledgers.receive(peer, message.entries, message.full):
             link.lookup.set()
@@ -243,20 +235,22 @@ class Bitswap:
 
     def _verify(self, peer: str, blocks: Iterable[Block]) -> list[ReceivedBlock]:
         verified: dict[bytes, ReceivedBlock] = {}
-        fault = ""
+        misbehaviour = ""
         for block in blocks:
             try:
-                names = aliases(of_prefixed(block.prefix, block.data))
+                cids = aliases(of_prefixed(block.prefix, block.data))
             except DecodeError as error:
-                fault = str(error)
+                misbehaviour = str(error)
                 continue
-            wanted = [cid for cid in names if cid in self._wants]
+            wanted = [cid for cid in cids if cid in self._wants]
             for cid in wanted:
                 verified[cid] = ReceivedBlock(cid, block.data, peer)
-            if not wanted and not any(self._wants.was_wanted(cid) for cid in names):
-                fault = f"a block that was not asked for, or whose bytes are not those of its CID: {names[0].hex()}"
-        if fault:
-            self._penalize(peer, f"bitswap: {fault}")
+            if not wanted and not any(self._wants.was_wanted(cid) for cid in cids):
+                misbehaviour = (
+                    f"a block that was not asked for, or whose bytes are not those of its CID: {cids[0].hex()}"
+                )
+        if misbehaviour:
+            self._penalize(peer, f"bitswap: {misbehaviour}")
         return list(verified.values())
 
     # Sending
@@ -274,7 +268,7 @@ class Bitswap:
         return any(not each.is_closed for each in connections)
 
     def _link(self, peer: str) -> _Link | None:
-        """The link to a peer, made when there is none; None for a peer that is not connected."""
+        """The link to a peer, made if necessary; None for a peer that is not connected."""
         link = self._links.get(peer)
         if link is None and self._connected(peer):
             link = self._links[peer] = _Link(peer)
@@ -282,7 +276,7 @@ class Bitswap:
         return link
 
     async def _serve(self, link: _Link) -> None:
-        """Run a link until its peer is gone; an error of ours ends this link only."""
+        """Run a link until its peer is gone; an error ends this link only."""
         try:
             with link.scope:
                 async with trio.open_nursery() as nursery:
@@ -300,11 +294,11 @@ class Bitswap:
             while (message := link.fill(self._wants.take(link.peer))) is not None:
                 await self._send(link, message, nursery)
                 link.bytes -= sum(len(block.data) for block in message.blocks)
-                link.room.set()
+                link.written.set()
                 self.sent(link.peer, (of_prefixed(block.prefix, block.data) for block in message.blocks))
 
     async def _send(self, link: _Link, message: Message, nursery: trio.Nursery) -> None:
-        """Write one message, over a new stream if the old one is gone. Ends the link of a peer that is gone itself."""
+        """Write one message, over a new stream if the old one is gone. Ends the link of a peer that is gone."""
         while True:
             stream = link.stream
             if not self._connected(link.peer):
@@ -322,11 +316,11 @@ class Bitswap:
                 log.debug("bitswap to %s: %r", link.peer, error)
                 if stream is not None and link.stream is stream:
                     await self._lost(link, stream)
-            if message.entries:  # they count as sent, so the planner has queued them again
+            if message.entries:  # they counted as sent, so `resend` has queued them again
                 message = Message(self._wants.take(link.peer), False, message.blocks, message.presences)
 
     async def _read_answers(self, link: _Link, stream: INetStream) -> None:
-        """Read what comes back on our own stream; notice when it ends."""
+        """Read the answers on the link's own stream; notice when it ends."""
         await guarded(lambda stream: self._read(link.peer, stream), self._penalize, self._report)(stream)
         if link.stream is stream:
             await self._lost(link, stream)
@@ -342,11 +336,11 @@ class Bitswap:
             await link.lookup.wait()
             while asked := self._ledgers.take_lookups(link.peer, LOOKUP_BATCH):
                 while link.full:
-                    await link.room.wait()
+                    await link.written.wait()
                 try:
-                    held = await self._source.blocks(tuple(asked))
+                    found = await self._source.blocks(tuple(asked))
                 except Exception as error:
                     self._report("blocks for peers", error)
-                    held = {}
-                link.push(*self._ledgers.answer(link.peer, asked, held))
+                    found = {}
+                link.push(*self._ledgers.answer(link.peer, asked, found))
                 await trio.lowlevel.checkpoint()

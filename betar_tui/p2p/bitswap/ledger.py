@@ -1,11 +1,11 @@
-"""What peers want of us, and what they get: the server's half of Bitswap, without I/O.
+"""The wantlists of peers and the answers to them: the server's half of Bitswap, without I/O.
 
-Each peer has a ledger: the entries of its wantlist that we could not answer with a block yet (at most `MAX_WANTS`),
-and those to be looked up next. What exceeds a full ledger is looked up and answered once and not kept, or the peer would
-wait for an answer; only as much again may await that, the rest is dropped. The engine takes a batch of look-ups, reads
-the blocks, and gives them back to `answer`, which says what to send. A block that arrives later is looked up again for
-everybody who still wants it. As in boxo: a block settles its entry, a HAVE settles an entry that only asked for one,
-and a small block is sent instead of a HAVE.
+Each peer has a ledger: the entries of its wantlist that could not be answered with a block yet (at most `MAX_WANTS`),
+and those to be looked up next. Entries beyond a full ledger are looked up and answered once and not kept, or the peer
+would wait for an answer; as many again may await that, the rest is dropped. The engine takes a batch of look-ups, reads
+the blocks, and passes them to `answer`, which returns the messages to send. A block that arrives later is looked up
+again for every peer that still wants it. As in boxo: a block settles its entry, a HAVE settles an entry that only asked
+for one, and a small block is sent instead of a HAVE.
 """
 
 from __future__ import annotations
@@ -14,30 +14,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from betar_tui.ipld.cid import MAX_BLOCK, is_supported
-from betar_tui.p2p.bitswap.messages import Block, Entry, Presence, block_for
+from betar_tui.p2p.bitswap.messages import Block, Presence, WantlistEntry, block_for
 
 MAX_WANTS = 4096
+"""Maximum entries in one peer's ledger."""
 SMALL_BLOCK = 1024
+"""Maximum bytes of a block that is sent instead of a HAVE."""
 
 
 @dataclass(slots=True)
 class _Ledger:
-    wants: dict[bytes, Entry] = field(default_factory=dict)
-    excess: dict[bytes, Entry] = field(default_factory=dict)  # looked up once, and not kept
-    lookups: dict[bytes, bool] = field(default_factory=dict)  # CID -> say so when we have not got it
+    wants: dict[bytes, WantlistEntry] = field(default_factory=dict)
+    excess: dict[bytes, WantlistEntry] = field(default_factory=dict)  # looked up once, and not kept
+    lookups: dict[bytes, bool] = field(default_factory=dict)  # CID -> whether to answer DONT_HAVE
 
 
 class Ledgers:
-    """The wantlists of all peers; see the module."""
+    """The wantlists of all peers."""
 
     def __init__(self, max_wants: int = MAX_WANTS) -> None:
         self._max_wants = max_wants
         self._ledgers: dict[str, _Ledger] = {}
         self._waiting: dict[bytes, set[str]] = {}
 
-    def receive(self, peer: str, entries: Sequence[Entry], full: bool) -> bool:
-        """Take in (part of) a peer's wantlist; `full` replaces what it wanted before. Whether it must be looked
-        at."""
+    def receive(self, peer: str, entries: Sequence[WantlistEntry], full: bool) -> bool:
+        """Add entries to a peer's wantlist; `full` replaces the earlier ones. Returns whether there are look-ups."""
         ledger = self._ledgers.setdefault(peer, _Ledger())
         if full:
             for cid in (*ledger.wants, *ledger.excess):
@@ -56,14 +57,14 @@ class Ledgers:
         return bool(ledger.lookups)
 
     def arrived(self, cid: bytes) -> tuple[str, ...]:
-        """The block of `cid` is held from now on. The peers that want it, for each of which it will be looked up."""
+        """The block of `cid` is available now. Returns the peers that want it, with a look-up queued for each."""
         peers = tuple(self._waiting.get(cid, ()))
         for peer in peers:
             self._ledgers[peer].lookups.setdefault(cid, False)
         return peers
 
     def take_lookups(self, peer: str, size: int) -> dict[bytes, bool]:
-        """At most `size` CIDs to look up for `peer`, in the order it asked; they are its lookups no longer."""
+        """Remove and return at most `size` CIDs to look up for `peer`, in the order in which it asked."""
         ledger = self._ledgers.get(peer)
         if ledger is None:
             return {}
@@ -73,21 +74,21 @@ class Ledgers:
         return batch
 
     def answer(
-        self, peer: str, asked: Mapping[bytes, bool], held: Mapping[bytes, bytes]
+        self, peer: str, asked: Mapping[bytes, bool], found: Mapping[bytes, bytes]
     ) -> tuple[list[Block], list[Presence]]:
-        """What to send to `peer` for the look-ups `asked`, of which `held` are the blocks we have."""
+        """The answer to `peer` for the look-ups `asked`, with the blocks that were `found`."""
         blocks: list[Block] = []
         presences: list[Presence] = []
         ledger = self._ledgers.get(peer)
         if ledger is None:
             return blocks, presences
-        for cid, say_no in asked.items():
+        for cid, send_dont_have in asked.items():
             entry = ledger.excess.pop(cid, None) or ledger.wants.get(cid)
             if entry is None:
                 continue
-            data = held.get(cid)
+            data = found.get(cid)
             if data is None or len(data) > MAX_BLOCK or not is_supported(cid):
-                if say_no:
+                if send_dont_have:
                     presences.append(Presence(cid, have=False))
                 continue
             if entry.have and len(data) > SMALL_BLOCK:

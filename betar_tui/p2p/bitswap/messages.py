@@ -1,8 +1,8 @@
 """Bitswap messages (1.0.0 to 1.2.0), encoded and decoded by hand.
 
-By hand because of limits: the library's protobuf would first build a million empty entries and then let us count
-them. Decoding is strict about structure and wire types and skips unknown fields; what exceeds a cap is dropped, what
-makes no sense raises DecodeError. The message (specs.ipfs.tech/bitswap-protocol), without a field 5 that nobody uses:
+By hand because of limits: the library's protobuf would build a million empty entries before they can be counted.
+Decoding is strict about structure and wire types and skips unknown fields. Parts beyond a maximum are dropped, nonsense
+raises DecodeError. The message (specs.ipfs.tech/bitswap-protocol), without the unused field 5:
 
     Message  { Wantlist wantlist = 1; bytes blocks = 2 (1.0.0); Block payload = 3; BlockPresence presences = 4 }
     Wantlist { Entry { bytes block = 1; int32 priority = 2; bool cancel = 3; WantType wantType = 4;
@@ -20,13 +20,14 @@ from betar_tui.ipld.cid import MAX_BLOCK, MULTIHASH, prefix_of
 from betar_tui.ipld.protobuf import BYTES, VARINT, Budget, write_bytes, write_varint
 
 MAX_MESSAGE = 4 << 20
+"""Maximum bytes of a message."""
 MAX_ENTRIES = 8192
 MAX_PRESENCES = 8192
 MAX_BLOCKS = 8192
 MAX_CID = 64
 MAX_FIELDS = 1 << 17
-"""So many fields of a message are looked at, nested ones too: a Go peer's longest wantlist, of 2 MiB, has 50,000 entries, of
-which we read 8,192 with five fields each."""
+"""Maximum fields of a message to read, nested ones included: a Go peer's longest wantlist, of 2 MiB, has 50,000
+entries, of which 8,192 with five fields each are read."""
 
 V12 = "/ipfs/bitswap/1.2.0"
 V11 = "/ipfs/bitswap/1.1.0"
@@ -38,8 +39,8 @@ _MASK64 = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a wantlist. `have` asks only whether the peer has the block."""
+class WantlistEntry:
+    """One entry of a wantlist. `have` asks only whether the peer has the block."""
 
     cid: bytes
     priority: int = 1
@@ -50,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A received block and the prefix of its CID; still unverified."""
+    """A block and the prefix of its CID; unverified if it was received."""
 
     prefix: bytes
     data: bytes
@@ -58,7 +59,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """The sender has, or has not, the block of `cid`."""
+    """Whether the sender has the block of `cid`."""
 
     cid: bytes
     have: bool
@@ -68,7 +69,7 @@ class Presence:
 class Message:
     """A decoded message. `full` says the entries replace all earlier ones."""
 
-    entries: Sequence[Entry] = ()
+    entries: Sequence[WantlistEntry] = ()
     full: bool = False
     blocks: Sequence[Block] = ()
     presences: Sequence[Presence] = ()
@@ -76,7 +77,7 @@ class Message:
 
 @dataclass(slots=True)
 class _Draft:
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[WantlistEntry] = field(default_factory=list)
     full: bool = False
     blocks: list[Block] = field(default_factory=list)
     presences: list[Presence] = field(default_factory=list)
@@ -105,9 +106,9 @@ def decode(raw: bytes) -> Message:
 
 
 def encode(message: Message, protocol: str = V12) -> bytes:
-    """`message` as bytes for a peer that speaks `protocol`; what an older version cannot say is left out.
+    """`message` as bytes for a peer that speaks `protocol`, without the fields that an older version does not have.
 
-    Blocks go out under the prefix they carry; for 1.0.0 they go out bare.
+    Blocks are sent with their prefix, except in 1.0.0.
     """
     out = bytearray()
     newest = protocol == V12
@@ -146,7 +147,7 @@ def _decode_wantlist(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
             draft.full = bool(a)
 
 
-def _decode_entry(raw: bytes, pos: int, end: int, draft: _Draft) -> Entry:
+def _decode_entry(raw: bytes, pos: int, end: int, draft: _Draft) -> WantlistEntry:
     cid = b""
     priority, cancel, want_type, send_dont_have = 0, 0, 0, 0
     for number, kind, a, b in draft.budget.fields(raw, pos, end):
@@ -166,7 +167,7 @@ def _decode_entry(raw: bytes, pos: int, end: int, draft: _Draft) -> Entry:
                 send_dont_have = a
     if not cid:
         raise DecodeError("a wantlist entry without a CID")
-    return Entry(cid, priority, bool(cancel), want_type == 1, bool(send_dont_have))
+    return WantlistEntry(cid, priority, bool(cancel), want_type == 1, bool(send_dont_have))
 
 
 def _decode_payload(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
@@ -205,7 +206,7 @@ def _decode_presence(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
         draft.presences.append(Presence(cid, have))
 
 
-def _encode_entry(entry: Entry, newest: bool) -> bytes:
+def _encode_entry(entry: WantlistEntry, newest: bool) -> bytes:
     out = bytearray(write_bytes(1, entry.cid))
     if entry.priority:
         out += b"\x10" + write_varint(entry.priority & _MASK64)

@@ -1,17 +1,17 @@
-"""Which peer is asked for which block, and when the next one is: the client's half of Bitswap, without I/O.
+"""Which peer to ask for which block, and when to ask the next one: the client's half of Bitswap, without I/O.
 
-Theory of operation. A want is at any time in one of two states. Either it counts on a *provider*, a peer that was
-asked for the block itself (the peer that announced it, if known), until that one answers, says it has not got it,
-goes away, or stalls. Or it *searches*: every other peer was asked whether it has the block, the first to say so
-becomes the provider at once, and if nobody does all are asked again after a growing pause, for as long as the block
-is wanted. A stalled peer's request is left standing: a late block is as good as any; but it keeps no other waiting, for
-a peer may never answer what it will not keep, and one that speaks an old version says only what it has.
+Theory of operation. A want is at any time in one of two states. Either it counts on a *provider*, a peer that was asked
+for the block itself (the peer that announced it, if known), until that one sends the block or a DONT_HAVE, goes away,
+or stalls. Or it *searches*: every other peer was asked whether it has the block, the first HAVE makes its sender the
+provider at once, and if none comes all peers are asked again after a growing pause, for as long as the block is wanted.
+A stalled peer's request is not cancelled: a late block is as good as any. But no other request waits for it: a peer may
+never answer for an entry that it does not keep, and one that speaks an old version has no DONT_HAVE.
 
-Facts come in through methods that take `now` (seconds of any clock that does not go back); what must be sent is
-fetched with `take(peer)` for the peers named by `dirty()`. Each peer has at most `per_peer` entries that an answer is
-still expected to, the rest waits: first the blocks that the peer itself spoke of, then those that it may have. The latter
-take up to half of the places: an invented CID is wanted of everybody for as long as it is wanted, and who does not answer
-such would else be asked for nothing it has announced. Nothing here verifies blocks, and nothing here knows of streams.
+Facts come in through methods that take `now` (seconds of any clock that does not go back); the entries to send are
+fetched with `take(peer)` for the peers in `dirty()`. Each peer has at most `per_peer` unanswered entries, the rest
+waits: first the blocks that the peer itself announced, then those that it may have. The latter use at most half of
+`per_peer`: an invented CID is asked of every peer for as long as it is wanted, and a peer that does not answer for it
+would otherwise be asked for nothing it has announced. Nothing here verifies blocks or knows of streams.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count, islice
 
-from betar_tui.p2p.bitswap.messages import Entry
+from betar_tui.p2p.bitswap.messages import WantlistEntry
 
-PER_PEER = 512
-PATIENCE = 15  # a provider that delivers other blocks meanwhile may take this many stall times for one of them
-REMEMBERED = 8192
+MAX_PER_PEER = 512
+"""Maximum unanswered entries of one peer."""
+PATIENCE = 15
+"""Maximum stall times that a provider may take for a block while it delivers others."""
+MAX_DONE = 8192
+"""Maximum CIDs that are remembered after they were wanted."""
 
 
 @dataclass(slots=True)
@@ -39,40 +42,40 @@ class _Want:
     searching: bool = False
     rounds: int = 0
     haves: dict[str, None] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)  # said no, or stalled, in this round
-    told: set[str] = field(default_factory=set)  # have our entry in their wantlist: a cancel is due
+    failed: set[str] = field(default_factory=set)  # answered DONT_HAVE, or stalled, in this round
+    sent_to: set[str] = field(default_factory=set)  # peers to which a cancel is due
 
 
 @dataclass(slots=True)
 class _Peer:
-    presences: bool  # speaks 1.2.0: may be asked whether it has a block, and says when it has not
-    spoken: dict[bytes, None] = field(default_factory=dict)  # to send: what it announced or says it has
-    guesses: dict[bytes, None] = field(default_factory=dict)  # to send: what it may have
-    open: dict[bytes, bool] = field(default_factory=dict)  # sent and unanswered: CID -> whether it was a guess
+    presences: bool  # speaks 1.2.0, which has HAVE and DONT_HAVE
+    announced: dict[bytes, None] = field(default_factory=dict)  # to send: blocks that it announced, or has by a HAVE
+    guesses: dict[bytes, None] = field(default_factory=dict)  # to send: blocks that it may have
+    unanswered: dict[bytes, bool] = field(default_factory=dict)  # sent: CID -> whether it was a guess
     cancels: dict[bytes, None] = field(default_factory=dict)
     progress: float = float("-inf")
 
     @property
     def waiting(self) -> bool:
-        """Whether there is something to send once there is room."""
-        return bool(self.spoken or self.guesses)
+        """Whether entries wait for room."""
+        return bool(self.announced or self.guesses)
 
     def put(self, cid: bytes, guess: bool) -> None:
-        """Have this sent, in place of what was sent about it or is to be."""
+        """Queue an entry, in place of one that was sent or is queued."""
         self.drop(cid)
-        (self.guesses if guess else self.spoken)[cid] = None
+        (self.guesses if guess else self.announced)[cid] = None
 
     def drop(self, cid: bytes) -> bool:
-        """Forget what was sent about it or is to be; whether an answer was expected."""
-        self.spoken.pop(cid, None)
+        """Forget an entry that was sent or is queued. Returns whether it was unanswered."""
+        self.announced.pop(cid, None)
         self.guesses.pop(cid, None)
-        return self.open.pop(cid, None) is not None
+        return self.unanswered.pop(cid, None) is not None
 
 
 class Wants:
-    """The blocks that are wanted and what was asked of whom; see the module."""
+    """The blocks that are wanted, and the entries that each peer was sent."""
 
-    def __init__(self, stall: float, retry_min: float, retry_max: float, per_peer: int = PER_PEER) -> None:
+    def __init__(self, stall: float, retry_min: float, retry_max: float, per_peer: int = MAX_PER_PEER) -> None:
         self._stall = stall
         self._retry_min = retry_min
         self._retry_max = retry_max
@@ -91,11 +94,10 @@ class Wants:
     def __contains__(self, cid: bytes) -> bool:
         return cid in self._wants
 
-    # What the caller wants
+    # Wants
 
     def want(self, cids: Iterable[bytes], first: str | None, now: float) -> None:
-        """Want blocks; `first` is the peer to ask first, whether it is connected yet or not. A CID that is wanted
-        already only gains the hint."""
+        """Want blocks; `first` is the peer to ask first, connected or not. A CID already wanted gains the hint only."""
         for cid in cids:
             known = self._wants.get(cid)
             if known is None:
@@ -110,18 +112,18 @@ class Wants:
                     self._assign(known, first, now)
 
     def cancel(self, cids: Iterable[bytes]) -> None:
-        """Want these blocks no longer."""
+        """Do not want these blocks any more."""
         for cid in cids:
             self._finish(cid, None)
 
     def was_wanted(self, cid: bytes) -> bool:
-        """Whether the CID was wanted until lately: its block may still be on the way, and is nobody's fault."""
+        """Whether the CID was wanted until lately: its block may still be on the way, which is not a misbehaviour."""
         return cid in self._done
 
-    # What peers do
+    # Peers
 
     def peer_up(self, peer: str, presences: bool, now: float) -> None:
-        """A peer that speaks Bitswap is connected; searching wants are asked of it at once."""
+        """A peer that speaks Bitswap is connected: searching wants are asked of it at once."""
         if peer in self._peers:
             return
         self._peers[peer] = _Peer(presences)
@@ -133,21 +135,21 @@ class Wants:
                     self._ask(want, peer, guess=True)
 
     def peer_down(self, peer: str, now: float) -> None:
-        """A peer is gone; what was counted on it goes to others."""
+        """A peer is gone: other peers are asked for the blocks it was to provide."""
         if self._peers.pop(peer, None) is None:
             return
         self._dirty.pop(peer, None)
         if self._favourite == peer:
             self._favourite = None
         for want in self._wants.values():
-            want.told.discard(peer)
+            want.sent_to.discard(peer)
             want.failed.discard(peer)
             want.haves.pop(peer, None)
             if want.provider == peer:
                 self._search(want, now)
 
     def have(self, peer: str, cid: bytes, now: float) -> None:
-        """A peer says it has the block: without a provider it is asked for it at once."""
+        """A peer sent a HAVE: without a provider it is asked for the block at once."""
         want = self._answered(peer, cid, now)
         if want is None or want.provider == peer:
             return
@@ -157,7 +159,7 @@ class Wants:
             self._assign(want, peer, now)
 
     def dont_have(self, peer: str, cid: bytes, now: float) -> None:
-        """A peer says it has not got the block."""
+        """A peer sent a DONT_HAVE."""
         want = self._answered(peer, cid, now)
         if want is None:
             return
@@ -167,20 +169,20 @@ class Wants:
             self._search(want, now)
 
     def received(self, peer: str, cid: bytes, now: float) -> bool:
-        """The verified block of `cid` came from `peer`. Whether it was wanted; if so it is now done."""
+        """The verified block of `cid` came from `peer`. Returns whether it was wanted, which it is not any more."""
         self._answered(peer, cid, now)
         if (state := self._peers.get(peer)) is not None:
             self._favourite = peer
-            state.cancels.pop(cid, None)  # sending it has settled the entry at its end
+            state.cancels.pop(cid, None)  # sending the block has settled the entry there
         return self._finish(cid, peer)
 
     def resend(self, peer: str) -> None:
-        """What was sent to `peer` may be lost (its stream broke): queue what it has not answered again."""
+        """The stream to `peer` broke: queue its unanswered entries again."""
         state = self._peers.get(peer)
         if state is None:
             return
-        lost, state.open = state.open, {}
-        state.spoken = dict.fromkeys((*(cid for cid, guess in lost.items() if not guess), *state.spoken))
+        lost, state.unanswered = state.unanswered, {}
+        state.announced = dict.fromkeys((*(cid for cid, guess in lost.items() if not guess), *state.announced))
         state.guesses = dict.fromkeys((*(cid for cid, guess in lost.items() if guess), *state.guesses))
         if state.waiting:
             self._dirty[peer] = None
@@ -188,7 +190,7 @@ class Wants:
     # Time
 
     def next_deadline(self) -> float:
-        """When `tick` has something to do next; infinity when never."""
+        """When `tick` must be called next; infinity when never."""
         while self._timers:
             when, _, cid = self._timers[0]
             want = self._wants.get(cid)
@@ -217,42 +219,42 @@ class Wants:
                 self._expect_no_more(want.provider, cid)
                 self._search(want, now)
 
-    # What to send
+    # Sending
 
     def dirty(self) -> tuple[str, ...]:
-        """Peers for which `take` has something; clears the list."""
+        """Peers for which `take` has entries; clears the list."""
         peers = tuple(self._dirty)
         self._dirty.clear()
         return peers
 
-    def take(self, peer: str) -> list[Entry]:
+    def take(self, peer: str) -> list[WantlistEntry]:
         """The entries to send to `peer` now, cancels first."""
         state = self._peers.get(peer)
         if state is None:
             return []
-        entries = [Entry(cid, cancel=True) for cid in state.cancels]
+        entries = [WantlistEntry(cid, cancel=True) for cid in state.cancels]
         state.cancels.clear()
-        entries += self._send(peer, state.spoken, self._per_peer, guess=False)
-        unanswered = sum(state.open.values()) if state.guesses else 0
+        entries += self._send(peer, state.announced, self._per_peer, guess=False)
+        unanswered = sum(state.unanswered.values()) if state.guesses else 0
         return entries + self._send(peer, state.guesses, self._per_peer // 2 - unanswered, guess=True)
 
-    # Inside
+    # Internals
 
-    def _send(self, peer: str, waiting: dict[bytes, None], share: int, guess: bool) -> list[Entry]:
-        """The next of what waits, at most `share` and as long as there is room."""
+    def _send(self, peer: str, waiting: dict[bytes, None], share: int, guess: bool) -> list[WantlistEntry]:
+        """The next waiting entries, at most `share` and as long as there is room."""
         state = self._peers[peer]
         entries = []
-        for cid in list(islice(waiting, max(0, min(share, self._per_peer - len(state.open))))):
+        for cid in list(islice(waiting, max(0, min(share, self._per_peer - len(state.unanswered))))):
             del waiting[cid]
-            state.open[cid] = guess
+            state.unanswered[cid] = guess
             want = self._wants[cid]
-            want.told.add(peer)
+            want.sent_to.add(peer)
             have = state.presences and peer not in (want.provider, want.first)
-            entries.append(Entry(cid, have=have, send_dont_have=True))
+            entries.append(WantlistEntry(cid, have=have, send_dont_have=True))
         return entries
 
     def _begin(self, want: _Want, now: float) -> None:
-        """Choose whom to ask first: the announcer, the only peer, or the one that delivered last; else search."""
+        """Choose the first peer to ask: the announcer, the only peer, or the one that delivered last; else search."""
         for peer in (want.first, self._favourite, next(iter(self._peers)) if len(self._peers) == 1 else None):
             if peer is not None and peer in self._peers:
                 self._assign(want, peer, now)
@@ -281,31 +283,33 @@ class Wants:
         self._set_deadline(want, now + pause)
 
     def _ask(self, want: _Want, peer: str, guess: bool) -> None:
-        """Have a peer asked: provider and announcer for the block, others whether they have it, where they can say so."""
+        """Queue an entry: for the block to provider and announcer, else for a HAVE where the peer speaks 1.2.0."""
         state = self._peers[peer]
-        if want.cid in state.cancels:  # wanted again before the cancel went out: the peer still has the old entry
+        if want.cid in state.cancels:  # wanted again before the cancel was sent: the peer still has the old entry
             del state.cancels[want.cid]
-            want.told.add(peer)
+            want.sent_to.add(peer)
         state.put(want.cid, guess)
         self._dirty[peer] = None
 
     def _answered(self, peer: str, cid: bytes, now: float) -> _Want | None:
-        """Note an answer; the want it is about. A peer may speak before it has said what it speaks: None."""
+        """Note an answer. Returns its want; None also for a peer that answers before it is identified."""
         state = self._peers.get(peer)
         if state is None:
             return None
         state.progress = now
-        if state.open.pop(cid, None) is not None and state.waiting:
+        if state.unanswered.pop(cid, None) is not None and state.waiting:
             self._dirty[peer] = None
         return self._wants.get(cid)
 
     def _expect_no_more(self, peer: str, cid: bytes) -> None:
-        """No answer is expected any more: another entry may go out in its place. What was not even sent goes no longer
-        before what this peer announces."""
+        """Do not wait for an answer any more, so that another entry can be sent.
+
+        An entry that was not even sent loses its precedence over guesses.
+        """
         state = self._peers[peer]
-        if cid in state.spoken:
+        if cid in state.announced:
             state.put(cid, guess=True)
-        if state.open.pop(cid, None) is not None and state.waiting:
+        if state.unanswered.pop(cid, None) is not None and state.waiting:
             self._dirty[peer] = None
 
     def _finish(self, cid: bytes, by: str | None) -> bool:
@@ -313,11 +317,11 @@ class Wants:
         if want is None:
             return False
         self._done[cid] = None
-        while len(self._done) > REMEMBERED:
+        while len(self._done) > MAX_DONE:
             self._done.popitem(last=False)
         for peer, state in self._peers.items():
             expected = state.drop(cid)
-            if peer in want.told and peer != by:
+            if peer in want.sent_to and peer != by:
                 state.cancels[cid] = None
             if state.cancels or (expected and state.waiting):
                 self._dirty[peer] = None

@@ -1,8 +1,8 @@
-"""The asking side of dagsync: one stream a peer, kept open, and one request on it at a time.
+"""The client of dagsync: one stream to each peer, kept open, and one request on it at a time.
 
-Every block must be one that was asked for or that a block received before links to, and must hash to its CID; else the
-stream ends and the peer is penalized. A block that is what its CID says and no delta is passed over: whoever linked to it is
-to blame, not who has it. What is done with the blocks is the caller's business.
+Every block must be one that was requested or that a block received before links to, and must hash to its CID; otherwise
+the stream ends and the peer is penalised. A verified block that is not a delta is passed to the caller without penalty:
+the author of the link to it is to blame, not the peer that has it.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import trio
 
 from betar_tui.errors import DecodeError, NetworkError
-from betar_tui.ipld import cid
+from betar_tui.ipld import cid as cids
 from betar_tui.ipld.car import CarReader, Section
 from betar_tui.ipld.protobuf import read_varint
 from betar_tui.p2p.types import Stream
-from betar_tui.replica import DagNode, decode_node
+from betar_tui.replica import DagNode, decode_verified
 from betar_tui.replica.node import links_of
 from betar_tui.sync.dagsync.messages import (
     MAX_BLOCKS,
@@ -32,26 +32,26 @@ from betar_tui.sync.dagsync.messages import (
 
 READ_SIZE = 1 << 18
 STALL = 10.0
-"""A peer that completes no block for so many seconds is left."""
+"""Maximum seconds without a complete block from a peer."""
 
 OpenStream = Callable[[str, str], Awaitable[Stream]]
 
 
 class DagSyncClient:
-    """Asks peers for DAGs. `open_stream(peer, protocol)` raises NetworkError."""
+    """Requests DAGs from peers. `open_stream(peer, protocol)` raises NetworkError."""
 
     def __init__(self, open_stream: OpenStream) -> None:
         self._open_stream = open_stream
         self._streams: dict[str, Stream] = {}
 
     def forget(self, peer: str) -> None:
-        """The peer is gone, and its stream with it."""
+        """The peer has disconnected, and its stream is dead."""
         self._streams.pop(peer, None)
 
     async def fetch(self, peer: str, wants: Sequence[bytes], haves: Sequence[bytes]) -> AsyncGenerator["Piece", None]:
-        """What the peer has below `wants`, in pieces as they arrive; the last piece has the trailer.
+        """The blocks that the peer has at and below `wants`, in pieces as they arrive; the last piece has the trailer.
 
-        Raises NetworkError when the peer cannot be asked or stalls, DecodeError when it breaks a rule. Leaving the
+        Raises NetworkError when the peer cannot be asked or stalls, DecodeError when it breaks a rule. To leave the
         iteration early ends the stream.
         """
         request = Request(tuple(wants[:MAX_WANTS]), tuple(haves))
@@ -69,7 +69,7 @@ class DagSyncClient:
                 await _reset(stream)
 
     async def _begin(self, peer: str, request: bytes) -> Stream:
-        """A stream on which the request is written: the one kept open, or a new one where that has died."""
+        """Write the request on the stream kept open, or on a new one if that is dead; returns the stream."""
         kept = self._streams.pop(peer, None)
         if kept is not None:
             try:
@@ -99,8 +99,8 @@ class DagSyncClient:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some verified nodes, newest first, and at the end what the peer says of the whole; `others` are verified blocks
-    that are no deltas."""
+    """Some verified nodes, newest first, and the trailer in the last piece; `others` are verified blocks that are not
+    deltas."""
 
     nodes: tuple[DagNode, ...]
     trailer: Trailer | None
@@ -108,7 +108,7 @@ class Piece:
 
 
 class _Answer:
-    """One response as it comes in."""
+    """One response, decoded as it arrives."""
 
     def __init__(self, request: Request) -> None:
         self._car = CarReader(stop_at_end=True)
@@ -118,20 +118,20 @@ class _Answer:
         self.trailer: Trailer | None = None
 
     def feed(self, data: bytes) -> Piece:
-        """What these bytes complete. Raises DecodeError."""
+        """The blocks and the trailer that these bytes complete. Raises DecodeError."""
         nodes, others = [], []
         for section in self._car.feed(data):
             if section.cid not in self._expected:
-                raise DecodeError("dagsync: a block that nobody asked for")
+                raise DecodeError("dagsync: a block that was not requested")
             self._blocks += 1
             self._bytes += len(section.data)
             if self._blocks > MAX_BLOCKS or self._bytes > MAX_BYTES:
                 raise DecodeError("dagsync: the stream is longer than its limit")
+            if cids.of(section.data) != section.cid:
+                raise DecodeError(f"dagsync: a block does not hash to its CID {cids.to_str(section.cid)}")
             try:
-                node = decode_node(section.cid, section.data)
+                node = decode_verified(section.cid, section.data)
             except DecodeError:
-                if cid.of(section.data) != section.cid:
-                    raise
                 others.append(section)
                 self._expect(section.cid, _links_of_any(section.data))
                 continue
@@ -142,7 +142,7 @@ class _Answer:
         return Piece(tuple(nodes), self.trailer, tuple(others))
 
     def _expect(self, received: bytes, links: tuple[bytes, ...]) -> None:
-        """A block is here: what it links to may follow."""
+        """A block has arrived: the blocks that it links to may follow."""
         self._expected.discard(received)
         self._received.add(received)
         self._expected.update(link for link in links if link not in self._received)
@@ -153,7 +153,7 @@ class _Answer:
         try:
             size, start = read_varint(rest, 0, len(rest))
         except DecodeError:
-            return  # not all there yet
+            return  # incomplete
         if len(rest) < start + size:
             return
         if len(rest) > start + size:
@@ -162,7 +162,7 @@ class _Answer:
 
 
 def _links_of_any(block: bytes) -> tuple[bytes, ...]:
-    """The links of a block that is no delta, as a server sees them that knows it only as a block."""
+    """The links of a block that is not a delta, which the server follows like any others."""
     try:
         return links_of(block)
     except DecodeError:
@@ -170,14 +170,14 @@ def _links_of_any(block: bytes) -> tuple[bytes, ...]:
 
 
 async def _reset(stream: Stream) -> None:
-    """End a stream; it may be dead already, and nothing may hide why it is ended."""
+    """Reset a stream, which may be dead already; errors must not hide the reason for the reset."""
     with trio.CancelScope(deadline=trio.current_time() + 1, shield=True), suppress(Exception):
         await stream.reset()
 
 
 @contextmanager
 def _stalling(peer: str) -> Iterator[None]:
-    """Turns a time without progress into a NetworkError that names the peer."""
+    """Limits the time of a step to `STALL` seconds. Raises NetworkError."""
     with trio.move_on_after(STALL) as scope:
         yield
     if scope.cancelled_caught:

@@ -1,4 +1,4 @@
-"""Requests and trailers of dagsync, to bytes and back. Pure."""
+"""Encodes and decodes requests and trailers of dagsync. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ MAX_BLOCKS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for: the blocks `wants` and all below them, except what lies below `haves`, which are complete at
-    the asker. CIDs are 36 bytes; a server lowers the limits to its own."""
+    """A request for the blocks `wants` and all below them, except `haves`, which the client has complete, and all below
+    those. CIDs are 36 bytes; a server lowers the limits to its own."""
 
     wants: tuple[bytes, ...]
     haves: tuple[bytes, ...]
@@ -34,7 +34,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Trailer:
-    """What was sent. `complete` says that nothing the server has was left out."""
+    """The end of a response. `complete` says that the server left out none of the blocks that it has."""
 
     blocks: int
     bytes: int
@@ -42,12 +42,12 @@ class Trailer:
 
 
 def encode_request(request: Request) -> bytes:
-    """A request with its length before it."""
+    """A request, preceded by its length."""
     return _framed(
         {
             "v": VERSION,
-            "haves": [link(name) for name in request.haves],
-            "wants": [link(name) for name in request.wants],
+            "haves": [link(cid) for cid in request.haves],
+            "wants": [link(cid) for cid in request.wants],
             "max_bytes": request.max_bytes,
             "max_blocks": request.max_blocks,
         }
@@ -55,11 +55,11 @@ def encode_request(request: Request) -> bytes:
 
 
 def decode_request(raw: bytes) -> Request:
-    """The request in the bytes behind its length. Raises DecodeError."""
+    """Decode a request without its length. Raises DecodeError."""
     fields = load_map(raw)
     version = _number(fields, "v")
     if version != VERSION:
-        raise DecodeError(f"dagsync version {version} is not spoken here")
+        raise DecodeError(f"dagsync version {version} is not supported")
     return Request(
         wants=_cids(fields, "wants", MAX_WANTS),
         haves=_cids(fields, "haves", MAX_HAVES),
@@ -69,12 +69,12 @@ def decode_request(raw: bytes) -> Request:
 
 
 def encode_trailer(trailer: Trailer) -> bytes:
-    """A trailer with its length before it."""
+    """A trailer, preceded by its length."""
     return _framed({"bytes": trailer.bytes, "blocks": trailer.blocks, "complete": trailer.complete})
 
 
 def decode_trailer(raw: bytes) -> Trailer:
-    """The trailer in the bytes behind its length. Raises DecodeError."""
+    """Decode a trailer without its length. Raises DecodeError."""
     fields = load_map(raw)
     complete = fields.get("complete")
     if not isinstance(complete, bool):
@@ -91,12 +91,12 @@ def _framed(fields: Mapping[str, object]) -> bytes:
 def _cids(fields: Mapping[str, object], name: str, limit: int) -> tuple[bytes, ...]:
     values = fields.get(name)
     if not isinstance(values, list) or len(values) > limit:
-        raise DecodeError(f"{name} of a dagsync request is no list of at most {limit} CIDs")
+        raise DecodeError(f"{name} of a dagsync request is not a list of at most {limit} CIDs")
     return tuple(dict.fromkeys(unlink(each) for each in values))
 
 
 def _number(fields: Mapping[str, object], name: str) -> int:
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise DecodeError(f"{name} of a dagsync message is no number")
+        raise DecodeError(f"{name} of a dagsync message is not a number")
     return value

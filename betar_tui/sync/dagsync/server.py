@@ -1,4 +1,4 @@
-"""The serving side of dagsync: reads requests off a stream and writes what is below their wants."""
+"""The server of dagsync: reads requests from a stream and writes the blocks at and below their wants."""
 
 import trio
 
@@ -9,13 +9,15 @@ from betar_tui.sync.dagsync.messages import MAX_REQUEST, Request, Trailer, decod
 from betar_tui.sync.dagsync.walk import Lookup, Walk
 
 IDLE = 30.0
+"""Maximum seconds for a stream to bring the next request, or to take a slice of an answer."""
 STREAMS_PER_PEER = 2
 FIRST_SLICE, SLICE = 32, 512
+"""Maximum number of visited blocks in the first slice of an answer, and in any."""
 SLICE_BYTES = 1 << 20
 
 
 class DagSyncServer:
-    """Serves blocks that `lookup` finds, which runs in a worker thread."""
+    """Serves the blocks that `lookup` finds, which is called in a worker thread."""
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
@@ -23,7 +25,7 @@ class DagSyncServer:
 
     async def handle(self, stream: Stream) -> None:
         """Answer the requests of one stream until it ends or is idle for too long. A bad request raises DecodeError,
-        which ends the stream and is penalized."""
+        for which the caller resets the stream and penalises the peer."""
         peer = stream.peer
         if self._streams.get(peer, 0) >= STREAMS_PER_PEER:
             await stream.reset()
@@ -52,7 +54,7 @@ class DagSyncServer:
         send, receive = trio.open_memory_channel[bytes](1)
 
         async def produce() -> None:
-            # The next slice is looked up while the last one is on its way.
+            # The next slice is looked up while the last one is being written.
             async with send:
                 while not answer.done:
                     piece = await trio.to_thread.run_sync(answer.piece)
@@ -67,7 +69,7 @@ class DagSyncServer:
 
 
 class _Answer:
-    """One response, made piece by piece."""
+    """One response, made slice by slice."""
 
     def __init__(self, request: Request, lookup: Lookup) -> None:
         self._request = request
@@ -78,8 +80,11 @@ class _Answer:
         self.done = False
 
     def piece(self) -> bytes:
-        """The next bytes to write, perhaps none. The first pieces are small, so that they arrive at once; none takes
-        more than so many visits, so that a request for little that has to look far holds up nobody."""
+        """The next bytes to write, perhaps none.
+
+        The first slices are small, so that they arrive at once. The number of visits is limited, so that a request
+        whose few blocks are far below its wants does not occupy a thread for long.
+        """
         parts, self._head = [self._head], b""
         weight = visits = 0
         while visits < self._size and weight < SLICE_BYTES and not self.done:
@@ -91,11 +96,11 @@ class _Answer:
                 break
             if found is None:
                 continue
-            name, block = found
+            cid, block = found
             if self._count >= self._request.max_blocks or self._bytes + len(block) > self._request.max_bytes:
                 self._end(parts, complete=False)
                 break
-            parts.append(encode_section(name, block))
+            parts.append(encode_section(cid, block))
             weight += len(block)
             self._count += 1
             self._bytes += len(block)

@@ -1,8 +1,8 @@
-"""Which blocks answer a request, newest first. Pure: blocks are looked up through a function.
+"""Finds the blocks that answer a request, newest first. Pure: blocks are looked up through a function.
 
-Blocks are visited by falling height. What is reached from a *have* is known to the asker; such a mark spreads to links
-like a visit does, and the walk ends when everything left to visit carries it. Heights only order the visits: where a
-hostile delta lies about its own, the asker may get a block that it has.
+Blocks are visited by falling height. Blocks at or below a *have* are known to the client; this mark spreads to links
+like a visit does, and the walk ends when all blocks left to visit have it. Heights only order the visits: if a hostile
+delta lies about its height, the client may get a block that it has.
 """
 
 import heapq
@@ -13,24 +13,27 @@ from betar_tui.replica.node import outline
 
 Lookup = Callable[[Collection[bytes]], Mapping[bytes, bytes]]
 
-MAX_HELD = 1024
-"""How many blocks that wait for their visit are held in memory; others are looked up again."""
-HELD_BYTES = 8 << 20
-"""How many bytes of them."""
+MAX_KEPT = 1024
+"""Maximum number of blocks kept in memory until their visit; others are looked up again."""
+KEPT_BYTES = 8 << 20
+"""Maximum bytes of these blocks."""
 MAX_LOOKUP = 32
-"""How many blocks are looked up at once; nobody knows how large they are before."""
+"""Maximum number of blocks looked up at once, since their size is not known before."""
 LOOKUP_BYTES = 4 << 20
-"""Fewer are where so many of the largest block so far would exceed so many bytes."""
+"""Maximum bytes of these blocks, if each is as large as the largest so far."""
 
 
 class Walk:
-    """The answer to one request. Iterating gives (36-byte CID, block) for each block to send, and None for each visit
-    to a block that the asker has, so that whoever iterates can stop after so many visits."""
+    """The answer to one request.
+
+    Iterating gives (36-byte CID, block) for each block to send, and None for each visit to a block that the client has,
+    so that the caller can limit the number of visits.
+    """
 
     def __init__(self, wants: Iterable[bytes], haves: Iterable[bytes], lookup: Lookup) -> None:
         self._lookup = lookup
         self._queue: list[tuple[int, bytes, tuple[bytes, ...]]] = []
-        self._held: dict[bytes, bytes] = {}
+        self._kept: dict[bytes, bytes] = {}
         self._weight = 0
         self._largest = 1
         self._queued: set[bytes] = set()
@@ -41,10 +44,10 @@ class Walk:
     def __iter__(self) -> Iterator[tuple[bytes, bytes] | None]:
         self._add(self._start)
         while self._open:
-            _, name, links = heapq.heappop(self._queue)
-            block = self._held.pop(name, None)
+            _, cid, links = heapq.heappop(self._queue)
+            block = self._kept.pop(cid, None)
             self._weight -= len(block or b"")
-            known = name in self._known
+            known = cid in self._known
             if known:
                 self._mark(links)
             else:
@@ -54,57 +57,57 @@ class Walk:
                 yield None
                 continue
             if block is None:
-                block = self._lookup([name]).get(name)
+                block = self._lookup([cid]).get(cid)
             if block is not None:
-                yield name, block
+                yield cid, block
 
     def blocks(self) -> Iterator[tuple[bytes, bytes]]:
-        """The blocks to send alone."""
-        return (each for each in self if each is not None)
+        """Only the blocks to send."""
+        return (found for found in self if found is not None)
 
     def _mark(self, links: Iterable[bytes]) -> None:
-        """The asker has these: those that wait to be visited are not open any more."""
-        for name in links:
-            if name not in self._known:
-                self._known.add(name)
-                if name in self._queued:
+        """The client has these: those that are queued for a visit are not open any more."""
+        for cid in links:
+            if cid not in self._known:
+                self._known.add(cid)
+                if cid in self._queued:
                     self._open -= 1
 
-    def _add(self, names: Iterable[bytes]) -> None:
-        fresh = [name for name in dict.fromkeys(names) if name not in self._queued]
+    def _add(self, cids: Iterable[bytes]) -> None:
+        fresh = [cid for cid in dict.fromkeys(cids) if cid not in self._queued]
         start = 0
         while start < len(fresh):
             size = max(1, min(MAX_LOOKUP, LOOKUP_BYTES // self._largest))
-            for name, block in self._lookup(fresh[start : start + size]).items():
-                self._enqueue(name, block)
+            for cid, block in self._lookup(fresh[start : start + size]).items():
+                self._enqueue(cid, block)
             start += size
 
-    def _enqueue(self, name: bytes, block: bytes) -> None:
+    def _enqueue(self, cid: bytes, block: bytes) -> None:
         self._largest = max(self._largest, len(block))
         try:
             links, height = outline(block)
         except DecodeError:
-            return  # a file's block: nothing below it
-        self._queued.add(name)
-        heapq.heappush(self._queue, (-height, name, links))
-        if name not in self._known:
+            return  # a block of a file, not of the DAG
+        self._queued.add(cid)
+        heapq.heappush(self._queue, (-height, cid, links))
+        if cid not in self._known:
             self._open += 1
-            if len(self._held) < MAX_HELD and self._weight + len(block) <= HELD_BYTES:
-                self._held[name] = block
+            if len(self._kept) < MAX_KEPT and self._weight + len(block) <= KEPT_BYTES:
+                self._kept[cid] = block
                 self._weight += len(block)
 
 
 def locator(heads: Sequence[bytes], lookup: Lookup, limit: int, farthest: int = 1024) -> tuple[bytes, ...]:
-    """At most `limit` complete blocks by which another replica can tell what we have: the heads, and what lies 1, 2, 4,
-    8 … deltas below the first of them (PROTOCOL 5)."""
+    """At most `limit` complete blocks from which another replica sees what we have: the heads, and the deltas 1, 2, 4,
+    8 … steps below the first of them (docs/protocol.md#dag-exchange)."""
     found = list(heads[:limit])
-    name = heads[0] if heads else b""
+    cid = heads[0] if heads else b""
     for distance in range(1, farthest + 1):
-        block = lookup([name]).get(name) if name else None
+        block = lookup([cid]).get(cid) if cid else None
         links = outline(block)[0] if block is not None else ()
         if not links or len(found) >= limit:
             break
-        name = links[0]
+        cid = links[0]
         if distance & (distance - 1) == 0:
-            found.append(name)
+            found.append(cid)
     return tuple(dict.fromkeys(found))

@@ -1,1 +1,1 @@
-"""The screens: the market, one listing, the form, and the small dialogues."""
+"""The screens: the main one, those that the app opens by name (`registry`), and small dialogues."""

@@ -1,4 +1,4 @@
-"""One delta: what it puts and removes, and its neighbours in the Merkle-DAG, each to go on to."""
+"""One delta: its contents, and its neighbours in the Merkle-DAG, which can be opened in turn."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from textual.widgets import Button, Static
 from betar_tui.market.marketplace import DagNodeInfo
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
-from betar_tui.tui.model import MarketModel
-from betar_tui.tui.screens.list_screen import PlaceLines
+from betar_tui.tui.context import ScreenContext
+from betar_tui.tui.screens.list_screen import ListLines
 from betar_tui.tui.widgets.lines import LineList, Span
 
 SHOWN_LISTINGS = 20
+"""Maximum listings named."""
+
 LINES = 8
-"""Neighbours in sight at a time."""
+"""Maximum neighbours in sight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A delta that this one links to, or that links to it. `node` is None where it is older than what is shown."""
+    """A delta that this one links to, or that links to it (`above`). `node` is None if it is older than those shown."""
 
     above: bool
     cid: str
@@ -35,9 +37,9 @@ class Neighbour:
 
 
 def neighbours(node: DagNodeInfo, nodes: Sequence[DagNodeInfo]) -> tuple[Neighbour, ...]:
-    """What links to a delta, then what it links to."""
-    by_cid = {each.cid: each for each in nodes}
-    above = [Neighbour(True, each.cid, each) for each in nodes if node.cid in each.links]
+    """The deltas that link to a delta, then those it links to."""
+    by_cid = {other.cid: other for other in nodes}
+    above = [Neighbour(True, other.cid, other) for other in nodes if node.cid in other.links]
     return (*above, *(Neighbour(False, link, by_cid.get(link)) for link in node.links))
 
 
@@ -50,10 +52,10 @@ class DeltaScreen(ModalScreen[None]):
     ]
 
     def __init__(
-        self, node: DagNodeInfo, model: MarketModel, nodes: Sequence[DagNodeInfo], via: Mapping[str, str]
+        self, context: ScreenContext, node: DagNodeInfo, nodes: Sequence[DagNodeInfo], via: Mapping[str, str]
     ) -> None:
         super().__init__()
-        self._delta, self._model, self._window, self._via = node, model, nodes, via
+        self._delta, self._model, self._window, self._via = node, context.model, nodes, via
         self._path: list[DagNodeInfo] = []
         self._neighbours = neighbours(node, nodes)
 
@@ -63,13 +65,13 @@ class DeltaScreen(ModalScreen[None]):
             with VerticalScroll(classes="delta", can_focus=False):
                 yield Static("", id="delta-facts")
             yield Static("", id="delta-links")
-            yield PlaceLines()
+            yield ListLines()
             yield Button("Close (Esc)", compact=True)
 
     def on_mount(self) -> None:
-        """Show the first one."""
+        """Show the delta that was opened."""
         self._draw()
-        self.query_one(PlaceLines).focus()
+        self.query_one(ListLines).focus()
 
     def on_button_pressed(self) -> None:
         """Close."""
@@ -96,20 +98,20 @@ class DeltaScreen(ModalScreen[None]):
 
     def _show(self, node: DagNodeInfo) -> None:
         self._delta, self._neighbours = node, neighbours(node, self._window)
-        self.query_one(PlaceLines).cursor = 0
+        self.query_one(ListLines).cursor = 0
         self._draw()
 
     def _draw(self) -> None:
         self.query_one("#delta-facts", Static).update(self._facts())
-        above = sum(each.above for each in self._neighbours)
+        above = sum(neighbour.above for neighbour in self._neighbours)
         head = f"Linked from {above:,}, links to {len(self._delta.links):,}" if self._neighbours else "Neighbours"
         hint = "⏎ goes there" + (", ⌫ comes back" if self._path else "") if self._neighbours else "none"
         self.query_one("#delta-links", Static).update(
             Content.assemble((f"\n{head}", "bold $accent"), (f"  {hint}", "dim"))
         )
-        lines = self.query_one(PlaceLines)
+        lines = self.query_one(ListLines)
         lines.styles.height = max(1, min(LINES, len(self._neighbours)))
-        lines.tell([_spans(each) for each in self._neighbours])
+        lines.set_lines([_spans(neighbour) for neighbour in self._neighbours])
 
     def _facts(self) -> Content:
         node = self._delta
@@ -117,7 +119,7 @@ class DeltaScreen(ModalScreen[None]):
         source = (
             "written here" if via == "local" else f"via {neutralise(via, 120)}" if via else "source not known any more"
         )
-        head = not any(each.above for each in self._neighbours)
+        head = not any(neighbour.above for neighbour in self._neighbours)
         parts: list[tuple[str, str]] = [
             (f"Delta at height {node.height:,}", "bold"),
             (", a head\n" if head else ", a first delta\n" if not node.links else "\n", ""),

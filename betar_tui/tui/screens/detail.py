@@ -1,4 +1,4 @@
-"""One listing on a screen of its own, where there is no room for a pane beside the table."""
+"""One listing on a screen of its own, where there is not enough room for a pane next to the table."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.keybindings import bindings
-from betar_tui.tui.listing_actions import ListingActions
-from betar_tui.tui.model import MarketModel, News
-from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.beside import BesideScreen
+from betar_tui.tui.model import News
+from betar_tui.tui.screens.model_screen import ModelScreen
+from betar_tui.tui.screens.selection_actions import SelectionActions
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
 
 
-class DetailScreen(BesideScreen[None]):
+class DetailScreen(SelectionActions, ModelScreen[None]):
     """Status, the listing, keys."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail", first=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail", "navigation", first=True)]
     SCOPE = "detail"
 
-    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions, listing_id: str) -> None:
-        super().__init__()
-        self._model, self._actions, self._options = model, actions, options
+    def __init__(self, context: ScreenContext, listing_id: str) -> None:
+        super().__init__(context)
         self.listing_id = listing_id
 
     def compose(self) -> ComposeResult:
@@ -43,19 +42,16 @@ class DetailScreen(BesideScreen[None]):
         view.show(self.listing_id)
 
     def sync(self, news: News) -> None:
-        """Follow the model."""
-        self.query_one(StatusBar).refresh()
+        """Redraw the status line, and the listing if it has changed."""
+        super().sync(news)
         if news.replaced or self.listing_id in news.ids:
             self.query_one(DetailView).show(self.listing_id)
             self.query_one(KeyLine).refresh()
 
-    def tick(self) -> None:
-        """A second has passed."""
-        self.query_one(StatusBar).refresh()
-
-    def disabled_reason(self, action: str) -> str:
-        """Why an action is not allowed now; empty if it is."""
-        return self._actions.disabled_reason(action, self.listing_id)
+    @property
+    def current(self) -> str:
+        """The id of the listing."""
+        return self.listing_id
 
     def on_detail_view_wanted(self, event: DetailView.Wanted) -> None:
         """Fetch the history."""
@@ -64,26 +60,6 @@ class DetailScreen(BesideScreen[None]):
     def action_back(self) -> None:
         """Back to the table."""
         self.dismiss(None)
-
-    def action_edit(self) -> None:
-        """Edit this listing."""
-        self._actions.edit(self.listing_id)
-
-    def action_delist(self) -> None:
-        """Remove this listing."""
-        self._actions.delist(self.listing_id)
-
-    def action_copy(self, what: str) -> None:
-        """Copy one thing of this listing."""
-        self._actions.copy(what, self.listing_id)
-
-    def action_copy_menu(self) -> None:
-        """Ask what to copy."""
-        self._actions.copy("", self.listing_id)
-
-    def action_mute(self) -> None:
-        """Mute its seller, or hear it again."""
-        self._actions.mute(self.listing_id)
 
     def action_retry(self) -> None:
         """Ask for the history again."""

@@ -1,4 +1,4 @@
-"""Small dialogues: a yes or no, and the address of a peer."""
+"""Small dialogues: a question to confirm, and the address of a peer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from textual.widgets import Button, Input, Static
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import PeerInfo
 from betar_tui.market.text import neutralise
+from betar_tui.multiaddrs import split_peer
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.workers import start
 
 
 class ConfirmScreen(ModalScreen[bool]):
-    """One question that names what it is about. The safe answer has the focus."""
+    """A question that names its subject. The safe answer has the focus."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
@@ -56,7 +57,7 @@ class ConfirmScreen(ModalScreen[bool]):
 
 
 class ConnectScreen(ModalScreen[PeerInfo | None]):
-    """Dial a peer; errors stay in the dialogue, with the address."""
+    """Asks for an address and dials it; answers with the peer. An error shows in the dialogue, below the address."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Back", key_display="Esc")]
 
@@ -81,7 +82,7 @@ class ConnectScreen(ModalScreen[PeerInfo | None]):
 
     def on_input_changed(self) -> None:
         """A new address has no verdict yet."""
-        self._tell("")
+        self._show_verdict("")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Connect or leave."""
@@ -97,18 +98,22 @@ class ConnectScreen(ModalScreen[PeerInfo | None]):
     def _go(self) -> None:
         address = self.query_one(Input).value.strip()
         if not address.startswith("/"):
-            self._tell("a multiaddr begins with /, such as /ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…", "$text-error")
-        elif "/p2p/" not in address:
-            self._tell("it must end in /p2p/<peer id>: without the id nobody can tell who answers", "$text-error")
+            self._show_verdict(
+                "a multiaddr begins with /, such as /ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…", "$text-error"
+            )
+        elif not split_peer(address)[1]:
+            self._show_verdict(
+                "it must end in /p2p/<peer id>: without the id nobody can tell who answers", "$text-error"
+            )
         else:
-            self._tell("◌ connecting…", "dim")
+            self._show_verdict("◌ connecting…", "dim")
             start(self, partial(self._connect, address))
 
     async def _connect(self, address: str) -> None:
         try:
             self.dismiss(await self._bridge.connect(address))
         except BetarError as error:
-            self._tell(f"✗ {neutralise(str(error), 300)}", "$text-error")
+            self._show_verdict(f"✗ {neutralise(str(error), 300)}", "$text-error")
 
-    def _tell(self, text: str, style: str = "") -> None:
+    def _show_verdict(self, text: str, style: str = "") -> None:
         self.query_one("#verdict", Static).update(Content.assemble((text, style)))

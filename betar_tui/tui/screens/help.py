@@ -11,7 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from betar_tui.tui.keybindings import ACTIONS, MOVES, SCOPE_TITLES
+from betar_tui.tui.context import ScreenContext
+from betar_tui.tui.keybindings import SCOPE_TITLES, actions_in
 from betar_tui.tui.keymap import KeyMap
 
 FILTER_HELP = (
@@ -32,7 +33,9 @@ SIGN_HELP = (
 
 
 class HelpScreen(ModalScreen[None]):
-    """Keys by place, the filter's grammar, the signs."""
+    """The keys by scope, the filter's grammar, the signs."""
+
+    SCOPE = ""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close", key_display="Esc"),
@@ -41,9 +44,9 @@ class HelpScreen(ModalScreen[None]):
         Binding("up,k", "scroll(-1)", "Up", show=False),
     ]
 
-    def __init__(self, scope: str, keys: KeyMap) -> None:
+    def __init__(self, context: ScreenContext, scope: str) -> None:
         super().__init__()
-        self._scope, self._keys = scope, keys
+        self._scope, self._keys = scope, context.model.keys
 
     def compose(self) -> ComposeResult:
         """The text, and a button for the mouse."""
@@ -66,14 +69,13 @@ class HelpScreen(ModalScreen[None]):
 
 
 def help_text(scope: str, keys: KeyMap) -> Content:
-    """All keys, those of the place where the person is first."""
+    """All keys, beginning with those of a scope."""
     scopes = sorted(SCOPE_TITLES, key=lambda name: name != scope)
     parts: list[Content | tuple[str, str]] = []
     for name in scopes:
         parts.append((f"{SCOPE_TITLES[name]}\n", "bold $accent"))
-        for action in (*ACTIONS, *MOVES):
-            if action.scope == name:
-                parts += [(f"  {keys.names(action.id):<12}", "bold"), Content(f" {action.help}\n")]
+        for action in actions_in(name):
+            parts += [(f"  {keys.names(action.id):<12}", "bold"), Content(f" {action.help_in(name)}\n")]
         if name == "app":
             parts += [(f"  {'^p':<12}", "bold"), Content(" Command palette: everything by name, themes too\n")]
         parts.append(Content("\n"))

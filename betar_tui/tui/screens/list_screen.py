@@ -1,4 +1,4 @@
-"""A place of its own beside the market: status, a line of what it is about, lines to walk through, keys."""
+"""The base of the screens that are a list: status, a line about the list, the lines, keys."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from betar_tui.tui.keybindings import bindings
-from betar_tui.tui.listing_actions import ListingActions
-from betar_tui.tui.model import MarketModel, News
-from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.beside import BesideScreen
+from betar_tui.tui.model import News
+from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.lines import LineList, Span
@@ -22,25 +20,25 @@ from betar_tui.tui.widgets.pane import Pane, PaneState
 from betar_tui.tui.widgets.status import StatusBar
 
 
-class PlaceLines(LineList):
-    """Lines that a place gives it."""
+class ListLines(LineList):
+    """The lines that it was given last."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("placelines", first=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("list_lines", first=True)]
 
     def __init__(self) -> None:
-        super().__init__(id="place-lines")
+        super().__init__(id="list-lines")
         self._lines: Sequence[Sequence[Span]] = ()
 
     @property
     def count(self) -> int:
-        """How many lines."""
+        """Number of lines."""
         return len(self._lines)
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
         """One line."""
         return self._lines[row]
 
-    def tell(self, lines: Sequence[Sequence[Span]], *, at_end: bool = False) -> None:
+    def set_lines(self, lines: Sequence[Sequence[Span]], *, at_end: bool = False) -> None:
         """Show these lines; `at_end` follows the last one while the cursor is there."""
         follow = at_end and self.cursor >= self.count - 1
         self._lines = lines
@@ -50,57 +48,51 @@ class PlaceLines(LineList):
             self.show_cursor()
 
 
-class ListScreen(BesideScreen[None]):
-    """The base of the places."""
+class ListScreen(ModelScreen[None]):
+    """Subclasses fill it from `show`, and ask the peer for more in `ask`."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("place", first=True)]
-    SCOPE = "place"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("list_screen", "navigation", first=True)]
+    SCOPE = "list_screen"
     TITLE = ""
-    LINES = PlaceLines
-
-    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions) -> None:
-        super().__init__()
-        self._model, self._actions, self._options = model, actions, options
+    LINES = ListLines
 
     def compose(self) -> ComposeResult:
         """The parts."""
         yield StatusBar(self._model, self._options.title)
         yield Banner(self._model)
-        yield Static("", id="place-head")
-        yield Pane("place", self.TITLE, [self.LINES()])
+        yield Static("", id="list-head")
+        yield Pane("list", self.TITLE, [self.LINES()])
         yield KeyLine(self._model)
 
     def on_mount(self) -> None:
-        """Show what is known, and ask for the rest."""
+        """Show the data at hand, and ask for the rest."""
         self.lines.focus()
         self.show()
         self.ask()
 
     @property
-    def lines(self) -> PlaceLines:
+    def lines(self) -> ListLines:
         """The lines."""
-        return self.query_one(PlaceLines)
+        return self.query_one(ListLines)
 
-    def tell(self, head: Content, lines: Sequence[Sequence[Span]], state: PaneState | None, **how: bool) -> None:
-        """Fill in the place; `state` takes the lines' place where there are none."""
-        self.query_one("#place-head", Static).update(Content.assemble((f" {self.TITLE} ", "bold $accent"), "  ", head))
-        self.lines.tell(lines, **how)
+    def show_lines(
+        self, head: Content, lines: Sequence[Sequence[Span]], state: PaneState | None, *, at_end: bool = False
+    ) -> None:
+        """Show these lines, or `state` if there are none, below a line of `head`."""
+        self.query_one("#list-head", Static).update(Content.assemble((f" {self.TITLE} ", "bold $accent"), "  ", head))
+        self.lines.set_lines(lines, at_end=at_end)
         self.query_one(Pane).show(None if lines else state)
 
     def show(self) -> None:
-        """Draw the place from what is known."""
+        """Draw the list from the data at hand."""
 
     def ask(self) -> None:
-        """Ask the peer for what the place shows."""
+        """Ask the peer for the data."""
 
     def sync(self, news: News) -> None:
-        """Follow the model."""
-        self.query_one(StatusBar).refresh()
+        """Redraw the status line and the list."""
+        super().sync(news)
         self.show()
-
-    def tick(self) -> None:
-        """A second has passed."""
-        self.query_one(StatusBar).refresh()
 
     def action_back(self) -> None:
         """Back to the market."""

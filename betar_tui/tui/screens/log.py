@@ -1,4 +1,4 @@
-"""What the peer wrote into its log, and the notices of this run."""
+"""The end of the peer's log, or the notices of this run."""
 
 from __future__ import annotations
 
@@ -10,33 +10,31 @@ from textual.content import Content
 from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states, loglines
 from betar_tui.tui import format as fmt
-from betar_tui.tui.activity import SIGNS, Entry
-from betar_tui.tui.listing_actions import ListingActions
+from betar_tui.tui.activity import SIGNS, ActivityEntry
+from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.loglines import Spans
-from betar_tui.tui.model import MarketModel
-from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.list_screen import ListScreen, PlaceLines
+from betar_tui.tui.screens.list_screen import ListLines, ListScreen
 from betar_tui.tui.workers import runs, start
 
 _STYLES = {"error": "bad", "warning": "warn"}
 
 
-class LogLines(PlaceLines):
-    """Lines that tell all there is."""
+class LogLines(ListLines):
+    """Lines that are shown in full."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There is nothing to open."""
+        """A line cannot be opened."""
         return action != "open"
 
 
 class LogScreen(ListScreen):
-    """The tail of the log, the youngest line at the bottom."""
+    """The tail of the log, the newest line at the bottom."""
 
     TITLE = "Log"
     LINES = LogLines
 
-    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions) -> None:
-        super().__init__(model, actions, options)
+    def __init__(self, context: ScreenContext) -> None:
+        super().__init__(context)
         self._tail: Sequence[str] = ()
         self._drawn: Sequence[Spans] = ()
         self._drawn_for: tuple[Sequence[str], int] = (), 0
@@ -44,7 +42,7 @@ class LogScreen(ListScreen):
 
     @property
     def _width(self) -> int:
-        return self.size.width - 2  # without the cursor's cell, and the scrollbar's, which may come
+        return self.size.width - 2  # without the cells of the cursor and of a scrollbar
 
     def ask(self) -> None:
         """Read the file again."""
@@ -54,35 +52,35 @@ class LogScreen(ListScreen):
         try:
             tail = await asyncio.to_thread(self._options.log_tail)
             if self._drawn_for != (wanted := (tail, self._width)):
-                # Hundreds of lines take a while to neutralise and to fold.
-                self._drawn = await asyncio.to_thread(lambda: list(loglines.drawn(*wanted)))
+                # In a thread: hundreds of lines take a while to neutralise and to fold.
+                self._drawn = await asyncio.to_thread(lambda: list(loglines.format_lines(*wanted)))
                 self._drawn_for = wanted
             self._tail, self._error = tail, ""
         except OSError as error:
             self._tail, self._drawn, self._error = (), (), neutralise(str(error), 300)
             self._drawn_for = (), 0
         self._asked = True
-        self.hear(self.show)
+        self.deliver(self.show)
 
     def on_resize(self) -> None:
         """Messages are folded to the width."""
         self.ask()
 
     def show(self) -> None:
-        """Notices where there is no file, else the file, which has them all."""
+        """Show the file, which has the notices as well; the notices alone if there is no file."""
         lines, count = self._drawn, len(self._tail)
         if not lines and not self._error:
-            notices = [each for each in self._model.activity.entries if not each.listing_id]
-            lines, count = [line for each in notices for line in self._notice(each)], len(notices)
+            notices = [entry for entry in self._model.activity.entries if not entry.listing_id]
+            lines, count = [line for notice in notices for line in self._notice(notice)], len(notices)
         head = Content(fmt.plural(count, "line") + ("" if self._tail or self._error else ", of this run"))
-        self.tell(head, lines, empty_states.log(self._model, self._asked, self._error), at_end=True)
+        self.show_lines(head, lines, empty_states.log(self._model, self._asked, self._error), at_end=True)
 
-    def _notice(self, entry: Entry) -> Iterable[Spans]:
+    def _notice(self, entry: ActivityEntry) -> Iterable[Spans]:
         sign, style = SIGNS.get(entry.kind, "i"), _STYLES.get(entry.kind, "")
-        return loglines.entry(fmt.clock(entry.at), sign, style, entry.text, self._width)
+        return loglines.format_message(fmt.clock(entry.at), sign, style, entry.text, self._width)
 
     def tick(self) -> None:
-        """Read on."""
+        """Redraw the status line, and read the file again."""
         super().tick()
         if not runs(self, "log"):
             self.ask()

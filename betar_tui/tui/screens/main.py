@@ -1,7 +1,7 @@
-"""The main screen: market, detail, peers and activity; one pane at a time where there is no room for all.
+"""The main screen: market, detail, peers and activity; one pane at a time where there is not enough room for all.
 
-Other screens are imported when they are opened, and what stands beside the table comes when the table has been filled:
-neither the first frame nor the first listings wait for them.
+The panes next to the table are imported and mounted after the table has been filled: neither the first frame nor the
+first listings wait for them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from textual.widgets import Input
 from betar_tui.market.sorting import SORT_COLUMNS
 from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states
+from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.filtering import Filtering
 from betar_tui.tui.keybindings import bindings
-from betar_tui.tui.listing_actions import ListingActions
-from betar_tui.tui.model import Load, MarketModel, News
-from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.model import Load, News
+from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.screens.selection_actions import SelectionActions
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
 from betar_tui.tui.widgets.banner import Banner
@@ -39,16 +39,19 @@ if TYPE_CHECKING:
     from betar_tui.tui.widgets.detail import DetailView
     from betar_tui.tui.widgets.peers import PeerTable
 
+PANES = ("listings", "detail", "peers", "activity")
+
 WIDE = 120
+"""Minimum columns of a terminal in which all panes have room."""
 
 REST = 0.08
 """Seconds the cursor rests on a listing before it is drawn in full."""
 
-# What keys do on this screen, unless a filter is being typed; Tab works there as well.
-OWN_ACTIONS = {binding.action.split("(")[0] for binding in bindings("main")} - {"next_pane", "previous_pane"}
+NOT_WHILE_TYPING = {binding.action.split("(")[0] for binding in bindings("main")} - {"next_pane"}
+"""The actions of this screen that are off while a person types a filter: all but Tab."""
 
 
-class MainScreen(SelectionActions):
+class MainScreen(SelectionActions, ModelScreen[None]):
     """Everything of the market at a glance, or a key away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("main", first=True)]
@@ -58,17 +61,15 @@ class MainScreen(SelectionActions):
     _activity: ActivityPanel
     _detail: DetailView
 
-    class Furnished(Message):
-        """Every pane is there; until then the app keeps what is typed."""
+    class PanesMounted(Message):
+        """Every pane is mounted; until then the app holds input back."""
 
-    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions, width: int) -> None:
-        # Every class that comes later styles all widgets once more before the first frame.
-        super().__init__(classes=f"-pane-listings {'-wide' if width >= WIDE else '-narrow'}")
-        self._model, self._actions, self._options = model, actions, options
-        self._filtering = Filtering(model.index)
-        self._pane = "listings"
+    def __init__(self, context: ScreenContext, width: int) -> None:
+        # A class that is added later would style all widgets once more before the first frame.
+        super().__init__(context, classes=f"-pane-listings {'-wide' if width >= WIDE else '-narrow'}")
+        self._filtering = Filtering(context.model.index)
         self._own_shown: bool | None = None
-        self._furnishing = self._furnished = False
+        self._mounting = self._mounted = False
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -87,17 +88,17 @@ class MainScreen(SelectionActions):
         yield KeyLine(model)
 
     def on_mount(self) -> None:
-        """Show what is known, which may be nothing yet."""
-        # One timer for all moves: to make one and end it costs more than drawing the move.
+        """Show the data at hand, which may be none yet."""
+        # One timer for all moves: to start and stop one costs more than to draw the move.
         self._resting = self.set_interval(REST, self._rested, pause=True)
         self.sync(News(listings=True, status=True, activity=True, replaced=True))
         self._rows.focus()
 
-    async def furnish(self) -> None:
-        """Put up the panes beside the table, once."""
-        if self._furnishing:
+    async def mount_panes(self) -> None:
+        """Mount the contents of the panes next to the table, once."""
+        if self._mounting:
             return
-        self._furnishing = True
+        self._mounting = True
         from betar_tui.tui.widgets.activitypanel import ActivityPanel
         from betar_tui.tui.widgets.detail import DetailView
         from betar_tui.tui.widgets.peers import PeerTable
@@ -106,13 +107,13 @@ class MainScreen(SelectionActions):
         self._activity = ActivityPanel(self._model)
         for name, content in (("detail", self._detail), ("peers", self._peers), ("activity", self._activity)):
             if (pane := self._find(name)).is_attached:
-                await pane.furnish(content)
+                await pane.mount_content(content)
         if not (self.is_attached and self._activity.children):
-            return  # the app is closing: nothing is put up any more
-        self._furnished = True
+            return  # the app is closing: nothing is mounted any more
+        self._mounted = True
         self.sync(News(status=True, activity=True))
         self._show_detail()
-        self.post_message(self.Furnished())
+        self.post_message(self.PanesMounted())
 
     # Parts
 
@@ -129,77 +130,77 @@ class MainScreen(SelectionActions):
 
     @property
     def current(self) -> str:
-        """The id of the chosen listing, or nothing."""
+        """The id of the listing under the table's cursor, or nothing."""
         return self._rows.current
 
     @property
     def focused_listing_id(self) -> str:
-        """The id of the listing under the cursor of the pane in hand: the activity has one of its own."""
+        """The id of the listing under the cursor of the focused pane: the activity has a cursor of its own."""
         entry = self._activity.lines.current if self._pane == "activity" else None
         return entry.listing_id if entry else self.current
 
     # Following the model
 
     def sync(self, news: News) -> None:
-        """Redraw what the news concern."""
+        """Redraw the parts that the news concern."""
         if news.listings:
-            self._rows.take(news, self._options.settle)
+            self._rows.apply_news(news, self._options.settle)
             self.query_one(TableHeader).redraw()
-            self._tell_filter()
+            self._show_filter()
             if news.replaced or self.current in news.ids:
                 self._show_detail()
         if news.status or news.listings:
             self.query_one(StatusBar).refresh()
-            if self._furnished:
-                self._peers.follow(news.replaced)
+            if self._mounted:
+                self._peers.update_if_changed(news.replaced)
             self._show_states()
         if news.activity:
-            if self._furnished:
-                self._activity.take()
+            if self._mounted:
+                self._activity.update_entries()
             self.query_one(LatestChange).refresh()
             self._show_states()
             self._show_title()
 
     def tick(self) -> None:
-        """A second has passed: ages, marks and the rate are older, and resting rows may move."""
+        """Redraw ages, marks and the rate; order the rows unless the person has just moved the cursor."""
         rows = self._rows
         if rows.idle_for() >= self._options.settle:
-            rows.settle()
-            self._tell_filter()
+            rows.apply_order()
+            self._show_filter()
         else:
             rows.redraw()
-        if self._furnished and is_shown(self._peers):
-            self._peers.take()
+        if self._mounted and is_shown(self._peers):
+            self._peers.update_peers()
         self.query_one(StatusBar).refresh()
         self._show_title()
 
-    def _tell_filter(self) -> None:
+    def _show_filter(self) -> None:
         index, filtering = self._model.index, self._filtering
         bar = self.query_one(FilterBar)
         new = self._rows.new_count
         waiting = f"↑ {new} new ({self._model.keys.name('show_new')})  " if new else ""
         if len(index) and self._model.listings_load is Load.LOADING:
             waiting = "◌ reading all of them…  "
-        bar.tell(index.count, len(index), filtering.error, filtering.hint, waiting, index.muted_count)
+        bar.update_verdict(index.count, len(index), filtering.error, filtering.hint, waiting, index.muted_count)
 
     def _show_title(self) -> None:
-        if self._wide and self._furnished:
+        if self._wide and self._mounted:
             self._find("activity").border_title = Content(self._activity.title)
 
     def _show_states(self) -> None:
         model = self._model
         self._find("listings").show(empty_states.listings(model, self._rows.count))
-        if not self._furnished:
+        if not self._mounted:
             return
         lines = self._activity.lines
         self._find("peers").show(empty_states.peers(model))
         self._find("activity").show(empty_states.activity(model, lines.count, bool(lines.filter_text)))
         self._find("detail").show(empty_states.detail(model, self.current))
-        self._mend_focus()
+        self._restore_focus()
 
     def _show_detail(self) -> None:
         if self._wide:
-            # Drawing a listing in full takes longer than moving on to the next one: only where the cursor rests.
+            # Drawing a listing in full takes longer than a move of the cursor: only done where the cursor rests.
             self._resting.reset()
             self._resting.resume()
         own = not self.disabled_reason("edit")
@@ -212,39 +213,39 @@ class MainScreen(SelectionActions):
         self._draw_detail()
 
     def _draw_detail(self) -> None:
-        if not self._furnished:
+        if not self._mounted:
             return
         self._detail.show(self.current)
         self._find("detail").show(empty_states.detail(self._model, self.current))
 
     def on_resize(self) -> None:
-        """The side pane and the activity's title may have come up."""
+        """Draw the side pane and the activity's title, which may be visible only now."""
         self.call_after_refresh(self._show_detail)
         self.call_after_refresh(self._show_title)
 
     def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
         if action in ("edit", "delist") and not self._wide and self._pane != "listings":
-            # Nothing may happen to a listing that is not in sight.
+            # A listing that is out of sight must not be changed.
             return f"go to the market first ({self._model.keys.name('pane_listings')})"
-        return self._actions.disabled_reason(action, self.current)
+        return super().disabled_reason(action)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While somebody types, letters are letters."""
+        """While a person types, letters are letters."""
         typing = isinstance(self.focused, Input)
-        return not typing or action not in OWN_ACTIONS
+        return not typing or action not in NOT_WHILE_TYPING
 
     # Messages
 
     def on_line_list_moved(self, event: LineList.Moved) -> None:
-        """Another listing is under the cursor."""
+        """Show the listing that is under the cursor now."""
         if isinstance(event.lines, ListingRows):
             if event.by_person:
                 event.lines.touch()
             self._show_detail()
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
-        """A listing, or a line of the activity, was chosen."""
+        """Open a listing, or go to the listing of a line of the activity."""
         if isinstance(event.lines, ListingRows):
             self._open(event.lines.at(event.row))
         elif isinstance(event.lines, ActivityLines):
@@ -252,51 +253,44 @@ class MainScreen(SelectionActions):
             if entry is None or not entry.listing_id:
                 return
             if self._model.index.get(entry.listing_id) is None:
-                self._actions.say("It is no longer listed", "warning")
+                self._actions.notify("It is no longer listed", "warning")
                 return
             if not self._model.index.shows(entry.listing_id):
-                self._filter_by("")
-            self.action_pane("listings")
+                self.filter_by("")
+            self.focus_pane("listings")
             self._rows.go_to(entry.listing_id)
 
     def on_data_table_row_selected(self, event: PeerTable.RowSelected) -> None:
         """Show everything of a peer."""
-        from betar_tui.tui.screens.peer import PeerScreen
-
         if peer := self._model.peer(self._peers.current):
-            screen = PeerScreen(self._model, self._actions, self._options, peer)
-            self.app.push_screen(screen, self._filter_by)
+            self.context.open_screen("peer", peer, then=self.filter_by)
 
     def on_table_header_sort(self, event: TableHeader.Sort) -> None:
-        """A header was clicked: sort by it, or the other way round."""
+        """Sort by the column that was clicked, or reverse the order."""
         column, descending = self._model.index.sort
         self._sort(event.column, not descending if column == event.column else False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """The filter is applied as it is typed."""
+        """Apply the filter as it is typed."""
         if isinstance(event.input, FilterInput):
             self._apply_filter(event.value, typing=True)
 
     def on_pane_current(self, event: Pane.Current) -> None:
-        """The focus is in this pane, unless it has moved on since."""
+        """Mark the pane that has the focus, unless the focus has moved on since."""
         if self.focused is not None and event.pane in self.focused.ancestors:
             self._mark_pane(event.pane.key)
 
     def on_state_view_offered(self) -> None:
-        """There is a button where nothing could take the focus."""
-        self._mend_focus()
+        """Focus a button of a pane in which nothing could take the focus before."""
+        self._restore_focus()
 
-    def _mend_focus(self) -> None:
-        # What can take the focus may only have come now, or what had it has gone.
+    def _restore_focus(self) -> None:
+        # A widget that can take the focus may only be visible now, or the one that had it is hidden.
         if self.focused is None or not is_shown(self.focused):
             self._find(self._pane).focus_inside()
 
-    def on_pane_tabs_chosen(self, event: PaneTabs.Chosen) -> None:
-        """A pane or a place was clicked at the top."""
-        (self.action_pane if event.kind == "pane" else self.action_place)(event.name)
-
     def on_detail_view_wanted(self, event: DetailView.Wanted) -> None:
-        """The history of the listing beside the table: not for every row the cursor runs past."""
+        """Ask for the history of a listing, unless the cursor has moved on by then."""
         listing_id = event.listing_id
 
         def ask() -> None:
@@ -312,13 +306,13 @@ class MainScreen(SelectionActions):
         if self._pane == "activity":
             self._activity.ask_filter()
             return
-        self.action_pane("listings")
+        self.focus_pane("listings")
         self.set_focus(self.query_one(FilterBar).input)
 
     def action_filter_done(self) -> None:
-        """Back to the table; what was typed is meant as it is now."""
+        """Apply the filter, and go back to the table."""
         self._apply_filter(self.query_one(FilterBar).input.value)
-        self.action_pane("listings")
+        self.focus_pane("listings")
 
     def action_leave(self) -> None:
         """Leave the zoom, take the filter away, or come back to the market."""
@@ -327,46 +321,49 @@ class MainScreen(SelectionActions):
             return
         if self._pane == "activity" and self._activity.clear_filter():
             return
-        # Beside a table that the filter leaves empty there is no listing to leave.
+        # With a table that the filter leaves empty there is no listing to leave.
         if self._pane == "listings" or (self._pane == "detail" and not self._rows.count):
             self.action_unfilter()
-        self.action_pane("listings")
+        self.focus_pane("listings")
 
     def action_unfilter(self) -> None:
-        """Take the filter away, wherever the keys are."""
+        """Take the filter away, from any pane."""
         if self.query_one(FilterBar).input.value:
-            self._filter_by("")
-        self.action_pane("listings")
+            self.filter_by("")
+        self.focus_pane("listings")
 
     def action_zoom(self) -> None:
         """This pane alone, or all again."""
         self.toggle_class("-zoom")
 
     def action_next_pane(self, by: int = 1) -> None:
-        """Go to the next pane."""
-        panes = ["listings", "detail", "peers", "activity"] if self._wide else ["listings", "peers", "activity"]
+        """Go to the next pane, or to the one before it (-1)."""
+        panes = [pane for pane in PANES if self._wide or pane != "detail"]
         at = panes.index(self._pane) if self._pane in panes else 0
-        self.action_pane(panes[(at + by) % len(panes)])
+        self.focus_pane(panes[(at + by) % len(panes)])
 
-    def action_previous_pane(self) -> None:
-        """Go to the pane before."""
-        self.action_next_pane(-1)
-
-    def action_pane(self, name: str) -> None:
+    def focus_pane(self, name: str) -> None:
         """Go to a pane."""
         self._mark_pane(name)
         self._find(name).focus_inside()
 
-    def action_place(self, name: str) -> None:
-        """Go to a place of its own."""
-        from betar_tui.tui.screens.places import PLACES
+    def action_disconnect(self) -> None:
+        """Close the connections to the selected peer; asks once."""
+        self._actions.peers.disconnect(self._peers.current)
 
-        self.app.push_screen(PLACES[name](self._model, self._actions, self._options))
+    def action_peer_listings(self) -> None:
+        """Show the listings of the selected peer."""
+        if peer := self._peers.current:
+            self.filter_by(f"seller:{peer}")
+
+    def action_connect(self) -> None:
+        """Add a peer."""
+        self._actions.peers.connect()
 
     def action_show_new(self) -> None:
-        """Take over what waits."""
-        self._rows.settle()
-        self._tell_filter()
+        """Take in the new rows that wait."""
+        self._rows.apply_order()
+        self._show_filter()
         self._show_states()
 
     def action_sort(self) -> None:
@@ -383,7 +380,7 @@ class MainScreen(SelectionActions):
         """Hold the activity."""
         paused = self._model.activity.toggle_pause()
         key = self._model.keys.name("pause")
-        self._actions.say(f"Activity is paused: {key} goes on" if paused else "Activity goes on")
+        self._actions.notify(f"Activity is paused: {key} goes on" if paused else "Activity goes on")
         self.sync(News(activity=True))
 
     def action_retry(self) -> None:
@@ -395,38 +392,37 @@ class MainScreen(SelectionActions):
         if not listing_id:
             return
         if self._wide:
-            self.action_pane("detail")
+            self.focus_pane("detail")
         else:
-            from betar_tui.tui.screens.detail import DetailScreen
-
-            self.app.push_screen(DetailScreen(self._model, self._actions, self._options, listing_id))
+            self.context.open_screen("listing", listing_id)
 
     def _mark_pane(self, name: str) -> None:
         self._pane = name
-        for pane in ("listings", "detail", "peers", "activity"):
+        for pane in PANES:
             self.set_class(pane == name, f"-pane-{pane}")
             self._find(pane).set_class(pane == name, "-current")
-        self.query_one(PaneTabs).tell(name)
+        self.query_one(PaneTabs).set_current(name)
 
     def _sort(self, column: str, descending: bool) -> None:
         if column not in SORT_COLUMNS:
-            self._actions.say(f"The table can be sorted by {', '.join(SORT_COLUMNS)}", "warning")
+            self._actions.notify(f"The table can be sorted by {', '.join(SORT_COLUMNS)}", "warning")
             return
         self._model.index.set_sort(column, descending)
         self._model.settings.change(sort=f"-{column}" if descending else column)
-        self._rows.settle(top=True)
+        self._rows.apply_order(top=True)
         self.query_one(TableHeader).redraw()
 
-    def _filter_by(self, text: str | None) -> None:
+    def filter_by(self, text: str | None) -> None:
+        """Set the filter of the table; None leaves it as it is."""
         if text is not None:
             text = neutralise(text)
             self.query_one(FilterBar).input.value = text
             self._apply_filter(text)
-            self.action_pane("listings")
+            self.focus_pane("listings")
 
     def _apply_filter(self, text: str, *, typing: bool = False) -> None:
         if self._filtering.apply(text, typing=typing):
-            self._rows.settle(other=True)
-        self._tell_filter()
+            self._rows.apply_order(refiltered=True)
+        self._show_filter()
         self._show_states()
         self._show_detail()

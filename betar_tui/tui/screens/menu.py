@@ -1,4 +1,4 @@
-"""A small menu: a few choices, each with a key, to press or to click."""
+"""A small menu: choices with a key each, to press or to click."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from textual.widgets import Button, Static
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """One line of a menu: its key, its name and what it is about. One without `what` cannot be chosen."""
+class MenuItem:
+    """One line of a menu: its key, its name and a description. One with an empty description is disabled."""
 
     key: str
     label: str
-    what: str
+    description: str
 
 
 class MenuScreen(ModalScreen[str | None]):
@@ -34,22 +34,24 @@ class MenuScreen(ModalScreen[str | None]):
         Binding("up", "app.focus_previous", "Previous", show=False),
     ]
 
-    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+    def __init__(self, title: str, items: Sequence[MenuItem]) -> None:
         super().__init__()
-        self._title, self._choices = title, choices
+        self._title, self._items = title, items
 
     def compose(self) -> ComposeResult:
         """Title, choices, way out."""
         with Vertical(classes="dialogue"):
             yield Static(Content.assemble((self._title, "bold")))
-            for choice in self._choices:
-                text = Content.assemble((f"{choice.key}  {choice.label:<12}", "bold"), " ", choice.what or "none")
-                yield Button(text, id=f"choice-{choice.key}", classes="choice", compact=True, disabled=not choice.what)
+            for item in self._items:
+                text = Content.assemble((f"{item.key}  {item.label:<12}", "bold"), " ", item.description or "none")
+                yield Button(
+                    text, id=f"choice-{item.key}", classes="choice", compact=True, disabled=not item.description
+                )
             yield Button("Back (Esc)", id="cancel", compact=True)
 
     def on_key(self, event: events.Key) -> None:
         """A choice's own key chooses it."""
-        if any(choice.key == event.key and choice.what for choice in self._choices):
+        if any(item.key == event.key and item.description for item in self._items):
             event.stop()
             self.dismiss(event.key)
 

@@ -1,4 +1,4 @@
-"""Own listings, and what became of each: announced, pending, healed."""
+"""The own listings, each with its state: announced, pending, healed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from betar_tui.tui.widgets.lines import Span
 
 
 class MineScreen(ListScreen):
-    """One line a listing of ours; Enter edits it."""
+    """One line per listing; Enter edits it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("mine", first=True)]
     TITLE = "Mine"
@@ -36,12 +36,13 @@ class MineScreen(ListScreen):
     def show(self) -> None:
         """Draw the listings."""
         own = self._own()
-        pending = sum(each.id in self._model.receipts.pending for each in own)
+        pending = sum(listing.id in self._model.receipts.pending for listing in own)
         head = f"{fmt.plural(len(own), 'listing')}, {pending} pending" if pending else fmt.plural(len(own), "listing")
-        self.tell(Content(head), [_spans(self._model, each) for each in own], empty_states.mine(self._model))
+        lines = [_spans(self._model, listing) for listing in own]
+        self.show_lines(Content(head), lines, empty_states.mine(self._model))
 
     def tick(self) -> None:
-        """Ages go on."""
+        """Redraw the status line and the ages."""
         super().tick()
         self.show()
 
@@ -58,43 +59,42 @@ class MineScreen(ListScreen):
         self.post_message(self.Retry())
 
     def action_publish(self) -> None:
-        """Publish another."""
+        """Publish a listing."""
         self._actions.publish()
 
     def action_edit(self) -> None:
-        """Edit the chosen one."""
+        """Edit the chosen listing."""
         if self.current:
             self._actions.edit(self.current)
 
     def action_delist(self) -> None:
-        """Remove the chosen one; asks once."""
+        """Delist the chosen listing; asks once."""
         if self.current:
             self._actions.delist(self.current)
 
     def action_renew(self) -> None:
-        """Publish the chosen one once more."""
+        """Publish the chosen listing once more."""
         if self.current:
             self._actions.renew(self.current)
 
     def _own(self) -> Sequence[Listing]:
-        return sorted(
-            (each for each in self._model.index if each.mine), key=lambda each: (each.name.casefold(), each.id)
-        )
+        own = (listing for listing in self._model.index if listing.mine)
+        return sorted(own, key=lambda listing: (listing.name.casefold(), listing.id))
 
 
 def _spans(model: MarketModel, listing: Listing) -> list[Span]:
-    sign, what, style = _state(model, listing)
+    sign, state, style = _state(model, listing)
     return [
         (f" {sign} ", style),
         (fit(neutralise(listing.name, 60), 20) + "  ", "strong"),
         (fit(fmt.price(listing.price), 9, right=True) + "  ", ""),
         (fit(fmt.ago(max(0.0, model.clock() - listing.timestamp)), 8) + "  ", "dim"),
-        (what, style),
+        (state, style),
     ]
 
 
 def _state(model: MarketModel, listing: Listing) -> tuple[str, str, str]:
-    healed, outcome = model.healed.get(listing.name, ""), model.receipts.get(listing.id)
+    healed, outcome = model.healed.get(listing.id, ""), model.receipts.get(listing.id)
     if outcome and outcome.pending:
         return outcome.sign, outcome.text, "warn"
     if healed:

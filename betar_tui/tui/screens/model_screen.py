@@ -3,57 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual.css.query import QueryError
 from textual.message import Message
 from textual.screen import Screen
 
+from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.model import News
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
-
-if TYPE_CHECKING:
-    from betar_tui.tui.listing_actions import ListingActions
+from betar_tui.tui.widgets.status import StatusBar
 
 Result = TypeVar("Result")
 
 
 class ModelScreen(Screen[Result], Generic[Result]):
-    """The app calls `sync` with news of the model and `tick` every second, through `hear`."""
+    """The app calls `sync` with news of the model and `tick` every second, both through `deliver`."""
 
-    _actions: ListingActions
+    SCOPE: ClassVar[str]
+    """The scope of the table of actions that the help begins with."""
 
     class Retry(Message):
         """Connect and load everything again."""
 
-    def hear(self, telling: Callable[[], None]) -> None:
-        """Let the screen be told something, unless it is only just coming or already going."""
+    def __init__(self, context: ScreenContext, *, classes: str | None = None) -> None:
+        super().__init__(classes=classes)
+        self.context = context
+        self._model, self._actions, self._options = context.model, context.actions, context.options
+
+    def deliver(self, update: Callable[[], None]) -> None:
+        """Call `update`, unless the screen is not mounted yet or is already closing."""
         if not self.is_mounted:
             return
         try:
-            telling()
+            update()
             for banner in self.query(Banner):
-                banner.take()
+                banner.update()
         except QueryError:
             if self.is_running and self.is_attached:
                 raise
 
     def sync(self, news: News) -> None:
-        """Redraw what the news concern."""
+        """Redraw the parts that the news concern."""
+        self.query_one(StatusBar).refresh()
 
     def tick(self) -> None:
-        """A second has passed."""
+        """Redraw the parts that change with time; called every second."""
+        self.query_one(StatusBar).refresh()
 
     def on_screen_suspend(self) -> None:
-        """Another screen stands above this one: its keys are in force."""
+        """The keys of another screen are in force."""
         self.query(KeyLine).refresh()
 
     def on_screen_resume(self) -> None:
-        """This screen is on top again."""
+        """The keys of this screen are in force again."""
         self.query(KeyLine).refresh()
 
-    # What the lines under the status line offer
+    # Actions of the lines under the status line
 
     def action_choose_dialect(self) -> None:
         """Write own listings in the other dialect."""

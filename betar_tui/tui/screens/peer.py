@@ -1,4 +1,4 @@
-"""One peer in full: who it is, how it is connected, what it lists."""
+"""One peer in full: its identity, its connection, its listings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from textual.widgets import Static
 from betar_tui.market.marketplace import PeerInfo
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
+from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.labelled_text import LabelledText
-from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
-from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.beside import BesideScreen
+from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
@@ -28,15 +27,14 @@ SHOWN_NAMES = 40
 _DIRECTIONS = {"in": "← in, dialled by it", "out": "→ out, dialled from here"}
 
 
-class PeerScreen(BesideScreen[str | None]):
-    """Status, the peer, keys. Answers with the filter that the market is to take, if any."""
+class PeerScreen(ModelScreen[str | None]):
+    """Status, the peer, keys. Its result is a filter for the market, or None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("peer", first=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("peer", "navigation", first=True)]
     SCOPE = "peer"
 
-    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions, peer: PeerInfo) -> None:
-        super().__init__()
-        self._model, self._actions, self._options = model, actions, options
+    def __init__(self, context: ScreenContext, peer: PeerInfo) -> None:
+        super().__init__(context)
         self._peer = peer
 
     def compose(self) -> ComposeResult:
@@ -57,13 +55,13 @@ class PeerScreen(BesideScreen[str | None]):
         self.call_after_refresh(self._draw)
 
     def sync(self, news: News) -> None:
-        """Follow the model."""
-        self.query_one(StatusBar).refresh()
+        """Redraw the status line and the peer."""
+        super().sync(news)
         self._draw()
 
     def tick(self) -> None:
-        """A second has passed."""
-        self.query_one(StatusBar).refresh()
+        """Redraw the status line and the peer."""
+        super().tick()
         self._draw()
 
     def disabled_reason(self, action: str) -> str:
@@ -92,10 +90,10 @@ class PeerScreen(BesideScreen[str | None]):
         self._actions.peers.copy(self._peer.peer_id)
 
     def _draw(self) -> None:
-        there = self._model.peer(self._peer.peer_id)
-        self._peer = there or self._peer
+        connected = self._model.peer(self._peer.peer_id)
+        self._peer = connected or self._peer
         width = self.query_one(VerticalScroll).scrollable_content_region.width or 76
-        self.query_one("#peer-facts", Static).update(facts(self._peer, self._model, there is not None, width))
+        self.query_one("#peer-facts", Static).update(facts(self._peer, self._model, connected is not None, width))
 
 
 def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int) -> Content:
@@ -112,8 +110,8 @@ def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int) -> Co
     rows.add("Traffic", f"{fmt.size(peer.bytes_in)} in, {fmt.size(peer.bytes_out)} out")
     rows.add("Agent", neutralise(peer.agent, 120) or "not told yet")
     rows.add("Topic", "✓ follows the market" if peer.on_topic else "· does not follow the market")
-    rows.many("Addresses", peer.addrs, 24)
-    rows.many("Protocols", peer.protocols, 40)
+    rows.add_list("Addresses", peer.addrs, 24)
+    rows.add_list("Protocols", peer.protocols, 40)
     return Content.assemble(*title, "\n\n", *rows.parts, *_listings(peer, model, muted))
 
 
@@ -123,7 +121,7 @@ def _listings(peer: PeerInfo, model: MarketModel, muted: bool) -> list[tuple[str
     if not count:
         return parts
     own = sorted(
-        (each for each in model.index if each.seller_id == peer.peer_id), key=lambda each: each.name.casefold()
+        (listing for listing in model.index if listing.seller_id == peer.peer_id), key=lambda one: one.name.casefold()
     )
     for listing in own[:SHOWN_NAMES]:
         parts += [(f"  {neutralise(listing.name, 60)}", ""), (f"  {fmt.price(listing.price)}\n", "dim")]

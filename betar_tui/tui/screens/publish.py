@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from typing import ClassVar
 
@@ -15,14 +14,13 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static, TextArea
 
 from betar_tui.errors import BetarError, ListingError
+from betar_tui.market.fields import ENTERED, Field
 from betar_tui.market.marketplace import Listing, Receipt
 from betar_tui.market.text import neutralise
 from betar_tui.tui import form
-from betar_tui.tui.bridge import Bridge
-from betar_tui.tui.form import FIELD_SPECS, FieldSpec, FormValues
+from betar_tui.tui.context import ScreenContext
+from betar_tui.tui.form import FormValues
 from betar_tui.tui.keybindings import bindings
-from betar_tui.tui.model import MarketModel, News
-from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
@@ -30,15 +28,19 @@ from betar_tui.tui.workers import start
 
 
 class FieldText(TextArea):
-    """A field of several lines. Tab goes on to the next field: a form is walked through with one key."""
+    """A field of several lines. Tab goes to the next field, as in the fields of one line."""
 
-    def __init__(self, spec: FieldSpec) -> None:
+    def __init__(self, spec: Field) -> None:
         super().__init__(id=f"field-{spec.name}", compact=True, tab_behavior="focus", placeholder=spec.hint)
         self.styles.height = spec.lines
 
 
-class FormScreen(ModelScreen[Receipt | None]):
-    """Fields with their problems under them; the first send shows all, from then on they follow the typing."""
+class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
+    """Fields with their problems under them; the first attempt to send shows all, later ones follow the typing.
+
+    Its result is the name that was sent, with the receipt; or None. `drafts` is kept by the caller: unsent values by
+    listing id, the empty id for a new listing.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("form", first=True),
@@ -48,28 +50,15 @@ class FormScreen(ModelScreen[Receipt | None]):
     SCOPE = "form"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
 
-    def __init__(
-        self,
-        model: MarketModel,
-        bridge: Bridge,
-        options: TuiOptions,
-        drafts: dict[str, FormValues],
-        listing: Listing | None = None,
-    ) -> None:
-        super().__init__()
-        self._model, self._bridge, self._options = model, bridge, options
-        self._drafts = drafts
+    def __init__(self, context: ScreenContext, drafts: dict[str, FormValues], listing: Listing | None = None) -> None:
+        super().__init__(context)
+        self._bridge, self._drafts = context.bridge, drafts
         self._listing = listing
         self._key = listing.id if listing else ""
-        self._prefilled = form.of_listing(listing) if listing else form.blank(model.status)
+        self._prefilled = form.of_listing(listing) if listing else form.blank(context.model.status)
         self._checked: set[str] = set()
         self._objections: dict[str, tuple[str, str]] = {}
         self._sending = False
-
-    @property
-    def sent_name(self) -> str:
-        """The name in the form, for the receipt."""
-        return neutralise(self.values().name.strip(), 60)
 
     def compose(self) -> ComposeResult:
         """Status, fields, buttons, keys."""
@@ -77,16 +66,16 @@ class FormScreen(ModelScreen[Receipt | None]):
         yield StatusBar(self._model, self._options.title)
         with VerticalScroll(id="form", can_focus=False):
             yield Static(self._headline(self._key in self._drafts), id="form-title")
-            for spec in FIELD_SPECS:
+            for spec in ENTERED:
                 with Horizontal(classes="field"):
                     yield Static(spec.label, classes="field-label")
                     with Vertical(classes="field-body"):
-                        yield self._widget(spec, asdict(start)[spec.name])
+                        yield self._widget(spec, start[spec.name])
                         yield Static("", classes="field-problem", id=f"problem-{spec.name}")
         with Horizontal(id="form-buttons"):
             keys = self._model.keys
-            what = "Save" if self._listing else "Publish"
-            yield Button(Content(f"{what} ({keys.name('submit')})"), variant="primary", id="send", compact=True)
+            verb = "Save" if self._listing else "Publish"
+            yield Button(Content(f"{verb} ({keys.name('submit')})"), variant="primary", id="send", compact=True)
             yield Button(Content(f"Keep as draft ({keys.name('leave')})"), id="leave", compact=True)
             yield Button("Start over", id="reset", compact=True)
         yield Static("", id="form-verdict")
@@ -94,25 +83,25 @@ class FormScreen(ModelScreen[Receipt | None]):
 
     def on_mount(self) -> None:
         """Begin with the first field."""
-        for spec in FIELD_SPECS:
+        for spec in ENTERED:
             self.query_one(f"#problem-{spec.name}").display = False
-        self._tell("")
+        self._show_verdict("")
         self.query_one("#field-name").focus()
 
     # The fields
 
     def values(self) -> FormValues:
-        """What is in the fields."""
-        texts = {}
-        for spec in FIELD_SPECS:
+        """The values in the fields."""
+        texts: FormValues = {}
+        for spec in ENTERED:
             widget = self.query_one(f"#field-{spec.name}")
             texts[spec.name] = widget.text if isinstance(widget, TextArea) else self._input(spec.name).value
-        return FormValues(**texts)
+        return texts
 
     def _input(self, name: str) -> Input:
         return self.query_one(f"#field-{name}", Input)
 
-    def _widget(self, spec: FieldSpec, text: str) -> Input | FieldText:
+    def _widget(self, spec: Field, text: str) -> Input | FieldText:
         if spec.lines == 1:
             return Input(text, placeholder=spec.hint, compact=True, id=f"field-{spec.name}", select_on_focus=False)
         area = FieldText(spec)
@@ -124,7 +113,7 @@ class FormScreen(ModelScreen[Receipt | None]):
         return Content.assemble((title, "bold"), ("  your draft is back" if restored else "", "$text-accent"))
 
     def _fill(self, values: FormValues) -> None:
-        for name, text in asdict(values).items():
+        for name, text in values.items():
             widget = self.query_one(f"#field-{name}")
             if isinstance(widget, TextArea):
                 widget.load_text(text)
@@ -139,37 +128,37 @@ class FormScreen(ModelScreen[Receipt | None]):
         self._show_problems()
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
-        """A field that was left is checked from then on, unless nothing was typed into it."""
+        """From now on check the field that lost the focus, unless it is empty."""
         name = (event.widget.id or "").removeprefix("field-")
-        if name in form.FIELD_NAMES and asdict(self.values())[name].strip():
+        if name in form.FIELD_NAMES and self.values()[name].strip():
             self._checked.add(name)
             self._show_problems()
 
     def _show_problems(self) -> dict[str, str]:
-        values = asdict(self.values())
-        problems = form.problems(self.values())
+        values = self.values()
+        problems = form.problems(values)
         for name, (text, objection) in self._objections.items():
             if values[name] == text:
                 problems.setdefault(name, objection)
-        for spec in FIELD_SPECS:
+        for spec in ENTERED:
             label = self.query_one(f"#problem-{spec.name}", Static)
             problem = problems.get(spec.name, "") if spec.name in self._checked else ""
             label.update(Content(f"✗ {problem}" if problem else ""))
             label.display = bool(problem)
         shown = [name for name in problems if name in self._checked]
         if not shown and not self._sending:
-            self._tell("")
+            self._show_verdict("")
         return problems
 
     # Sending
 
     def action_submit(self) -> None:
-        """Check all, then send, with all that was typed ahead."""
+        """Handle the keys typed ahead, check all fields, then send."""
         self._when_typed(self._submit)
 
     def _when_typed(self, then: Callable[[], None]) -> None:
-        # Keys wait in the queue of the field that had the focus; a call at the end of each queue comes after them.
-        waiting = {spec.name for spec in FIELD_SPECS}
+        # Keys wait in the queue of the field that had the focus: a call at the end of each queue comes after them.
+        waiting = {spec.name for spec in ENTERED}
 
         def drained(name: str) -> None:
             waiting.discard(name)
@@ -186,54 +175,54 @@ class FormScreen(ModelScreen[Receipt | None]):
         self._objections.clear()
         problems = self._show_problems()
         if problems:
-            first = next(spec.name for spec in FIELD_SPECS if spec.name in problems)
+            first = next(spec.name for spec in ENTERED if spec.name in problems)
             self.query_one(f"#field-{first}").focus()
-            self._tell(f"✗ {len(problems)} to correct", "$text-error")
+            self._show_verdict(f"✗ {len(problems)} to correct", "$text-error")
             return
         self._sending = True
-        self._tell("◌ storing…", "dim")
+        self._show_verdict("◌ storing…", "dim")
         start(self, partial(self._send, self.values()))
 
     async def _send(self, values: FormValues) -> None:
         try:
             if self._listing is None:
-                receipt = await self._bridge.publish(form.draft(values, self._prefilled))
+                (receipt,) = await self._bridge.publish([form.draft(values, self._prefilled)])
             else:
                 patch = form.patch(values, self._prefilled)
                 if kept := form.removed_keys(values, self._prefilled):
                     self._problem("metadata", f"{kept[0]} cannot be taken out, only changed: keep the line")
                     return
                 if patch is None:
-                    self._tell("nothing is changed", "$text-warning")
+                    self._show_verdict("nothing is changed", "$text-warning")
                     return
                 receipt = await self._bridge.update(self._listing.id, patch)
         except ListingError as error:
             self._problem(error.field, str(error))
         except BetarError as error:
-            self._tell(f"✗ {neutralise(str(error), 200)}", "$text-error")
+            self._show_verdict(f"✗ {neutralise(str(error), 200)}", "$text-error")
         else:
             self._drafts.pop(self._key, None)
-            # The help may lie over the form, and only what is on top can be dismissed.
+            # The help may be above the form, and only the screen on top can be dismissed.
             self.pop_until_active()
-            self.dismiss(receipt)
+            self.dismiss((neutralise(values["name"].strip(), 60), receipt))
         finally:
             self._sending = False
 
     def _problem(self, field: str, message: str) -> None:
-        """Show what the peer objects to at its field."""
+        """Show an objection of the peer at its field."""
         names = {"seller_id": "", "id": "name"}
         name = names.get(field, field)
         text = neutralise(message, 200)
         if name in form.FIELD_NAMES:
-            # It stands until the field is changed: only the peer knows when it is right.
-            self._objections[name] = (asdict(self.values())[name], text)
+            # It stays until the field is changed: only the peer can check it.
+            self._objections[name] = (self.values()[name], text)
             self._show_problems()
             self.query_one(f"#field-{name}").focus()
-            self._tell("✗ 1 to correct", "$text-error")
+            self._show_verdict("✗ 1 to correct", "$text-error")
         else:
-            self._tell(f"✗ {text}", "$text-error")
+            self._show_verdict(f"✗ {text}", "$text-error")
 
-    def _tell(self, text: str, style: str = "") -> None:
+    def _show_verdict(self, text: str, style: str = "") -> None:
         verdict = self.query_one("#form-verdict", Static)
         verdict.update(Content.assemble((text, style)))
         verdict.display = bool(text)
@@ -241,9 +230,9 @@ class FormScreen(ModelScreen[Receipt | None]):
     # Leaving
 
     def action_leave(self) -> None:
-        """Leave; what was typed is kept for the next time."""
+        """Leave, and keep the values as a draft."""
         if self._sending:
-            # Leaving now would end the worker that stores it, and nobody would know whether it is stored.
+            # Leaving now would cancel the worker, and the outcome of storing the listing would be lost.
             return
         self._when_typed(self._leave)
 
@@ -274,14 +263,3 @@ class FormScreen(ModelScreen[Receipt | None]):
     @on(Input.Submitted)
     def _next_field(self) -> None:
         self.focus_next()
-
-    # Following the model
-
-    def sync(self, news: News) -> None:
-        """The status line goes on."""
-        if news.status:
-            self.query_one(StatusBar).refresh()
-
-    def tick(self) -> None:
-        """A second has passed."""
-        self.query_one(StatusBar).refresh()

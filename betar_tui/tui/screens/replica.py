@@ -1,6 +1,6 @@
-"""The replica: its numbers, how a sync goes on, and the Merkle-DAG with every delta to be opened.
+"""The replica: its numbers, the progress of a sync, and the Merkle-DAG, in which each delta can be opened.
 
-Which peer a delta came through is known of the latest ones only.
+The peer through which a delta came is known of the latest ones only.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from betar_tui.market.marketplace import Status
 from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states
 from betar_tui.tui import format as fmt
+from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.graph import GraphLine, draw
-from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
-from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.delta import DeltaScreen
 from betar_tui.tui.screens.list_screen import ListScreen
 from betar_tui.tui.widgets.lines import Span
 from betar_tui.tui.workers import runs, start
 
 SHOWN_DELTAS = 500
+"""Maximum deltas shown."""
+
 ASK_EVERY = 2.0
-"""Seconds between two looks at a DAG that grows."""
+"""Seconds between two requests for a DAG that grows."""
 
 
 class ReplicaScreen(ListScreen):
@@ -31,8 +31,8 @@ class ReplicaScreen(ListScreen):
 
     TITLE = "Replica"
 
-    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions) -> None:
-        super().__init__(model, actions, options)
+    def __init__(self, context: ScreenContext) -> None:
+        super().__init__(context)
         self._graph: list[GraphLine] = []
         self._via: dict[str, str] = {}
         self._error = ""
@@ -40,7 +40,7 @@ class ReplicaScreen(ListScreen):
         self._stale = True
 
     def on_mount(self) -> None:
-        """Look again now and then, while deltas come in."""
+        """Ask again now and then, while deltas come in."""
         super().on_mount()
         self.set_interval(ASK_EVERY, self._ask_again)
 
@@ -55,16 +55,16 @@ class ReplicaScreen(ListScreen):
 
     async def _ask(self) -> None:
         try:
-            nodes = await self._actions.bridge.dag(SHOWN_DELTAS)
-            self._via = {each.cid: each.via for each in await self._actions.bridge.log(SHOWN_DELTAS)}
+            nodes = await self.context.bridge.dag(SHOWN_DELTAS)
+            self._via = {delta.cid: delta.via for delta in await self.context.bridge.log(SHOWN_DELTAS)}
             self._graph, self._error = draw(nodes), ""
         except BetarError as error:
             self._error = neutralise(str(error), 300)
         self._asked = True
-        self.hear(self.show)
+        self.deliver(self.show)
 
     def sync(self, news: News) -> None:
-        """Follow the model."""
+        """Redraw, and ask for new deltas later."""
         self._stale = self._stale or news.listings
         super().sync(news)
 
@@ -72,14 +72,14 @@ class ReplicaScreen(ListScreen):
         """Numbers above, graph below."""
         width = max((len(line.lanes) for line in self._graph), default=0)
         lines = [_spans(line, width, self._via.get(line.node.cid, "")) for line in self._graph]
-        self.tell(
+        self.show_lines(
             _numbers(self._model, self._error), lines, empty_states.replica(self._model, self._asked, self._error)
         )
 
     def open(self, row: int) -> None:
         """Show a delta."""
         line = self._graph[row]
-        self.app.push_screen(DeltaScreen(line.node, self._model, [each.node for each in self._graph], self._via))
+        self.context.open_screen("delta", line.node, [line.node for line in self._graph], self._via)
 
 
 def _numbers(model: MarketModel, error: str) -> Content:
@@ -101,7 +101,7 @@ def _numbers(model: MarketModel, error: str) -> Content:
 
 
 def _trouble(status: Status, error: str, retry: str) -> list[str]:
-    """What is not as it should be, in words."""
+    """The lines on a sync that goes on or is held, and on an error."""
     lines = []
     wanted = f"{fmt.plural(status.pending, 'block')} wanted"
     if status.sync_held:
@@ -118,18 +118,18 @@ def _trouble(status: Status, error: str, retry: str) -> list[str]:
 
 def _spans(line: GraphLine, width: int, via: str) -> list[Span]:
     node = line.node
-    what = []
+    counts = []
     if node.elements:
-        what.append(f"+{node.elements}")
+        counts.append(f"+{node.elements}")
     if node.tombstones:
-        what.append(f"×{node.tombstones}")
+        counts.append(f"×{node.tombstones}")
     name = neutralise(node.ids[0].rpartition("/")[2], 30) if node.ids else ""
     more = f" and {len(node.ids) - 1} more" if len(node.ids) > 1 else ""
     return [
         (" ", ""),
         (f"{line.lanes:<{width}}", "good" if line.head else "accent"),
         (f"{node.height:>6,}  ", "dim"),
-        (f"{' '.join(what):<7}", "bad" if node.tombstones and not node.elements else "good"),
+        (f"{' '.join(counts):<7}", "bad" if node.tombstones and not node.elements else "good"),
         (f"{name}{more}  ", "strong"),
         (f"{fmt.short_cid(node.cid)}  {fmt.size(node.bytes)}", "dim"),
         ("  head" if line.head else "", "good"),

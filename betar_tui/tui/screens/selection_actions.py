@@ -1,62 +1,58 @@
-"""What keys do to the listing or the peer that is focused_listing_id at; where that is, the main screen knows."""
+"""The actions on the selected listing, or on the selected peer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from betar_tui.tui.screens.model_screen import ModelScreen
+from betar_tui.tui.listing_actions import ListingActions
 
 if TYPE_CHECKING:
     from betar_tui.tui.widgets.peers import PeerTable
 
 
-class SelectionActions(ModelScreen[None]):
-    """The actions on one listing or one peer. `_pane` names the pane in hand, `_peers` is there once panes are."""
+class SelectionActions:
+    """A mixin of the screens that have one; where `_pane`, the focused pane, is that of the peers, a peer is meant."""
 
-    _pane: str
+    _actions: ListingActions
+    _pane = "listings"
     _peers: PeerTable
 
     @property
     def current(self) -> str:
-        """The id of the chosen listing, or nothing."""
-        return ""
+        """The id of the selected listing, or nothing."""
+        raise NotImplementedError
 
     @property
     def focused_listing_id(self) -> str:
-        """The id of the listing under the cursor of the pane in hand."""
+        """The id of the listing under the cursor of the focused pane, or nothing."""
         return self.current
 
     def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
-        return ""
-
-    def _filter_by(self, text: str | None) -> None:
-        """Show what meets a filter; None leaves all as it is."""
-
-    # Actions
+        return self._actions.disabled_reason(action, self.current)
 
     def action_publish(self) -> None:
         """Publish a listing."""
         self._actions.publish()
 
     def action_edit(self) -> None:
-        """Edit the chosen listing."""
+        """Edit the selected listing."""
         if reason := self.disabled_reason("edit"):
             self._actions.refuse("edit", self.current, reason)
             return
         self._actions.edit(self.current)
 
     def action_delist(self) -> None:
-        """Delist the chosen listing."""
+        """Delist the selected listing; asks once."""
         if reason := self.disabled_reason("delist"):
             self._actions.refuse("delist", self.current, reason)
             return
         self._actions.delist(self.current)
 
     def action_copy(self, what: str) -> None:
-        """Copy one thing of the chosen listing."""
+        """Copy one thing of the focused listing."""
         if self._pane == "peers":
-            # No listing is focused_listing_id at there, least of all one that may be out of sight.
+            # The listing may be out of sight there.
             self.action_copy_menu()
         else:
             self._actions.copy(what, self.focused_listing_id)
@@ -69,21 +65,8 @@ class SelectionActions(ModelScreen[None]):
             self._actions.copy("", self.focused_listing_id)
 
     def action_mute(self) -> None:
-        """Mute a seller, or hear it again."""
+        """Mute a seller, or unmute it."""
         if self._pane == "peers":
             self._actions.peers.mute(self._peers.current)
         else:
             self._actions.mute(self.focused_listing_id)
-
-    def action_disconnect(self) -> None:
-        """Close the connections to the chosen peer."""
-        self._actions.peers.disconnect(self._peers.current)
-
-    def action_peer_listings(self) -> None:
-        """Show the listings of the chosen peer."""
-        if peer := self._peers.current:
-            self._filter_by(f"seller:{peer}")
-
-    def action_connect(self) -> None:
-        """Add a peer."""
-        self._actions.peers.connect()

@@ -1,4 +1,4 @@
-"""The settings: theme, columns, density, and which keys do what. Every choice is in force at once and kept."""
+"""The settings: theme, columns, density, keys. Every choice is in force at once and saved."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from textual import events
 from textual.binding import BindingType
 from textual.content import Content
 
+from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.keybindings import ACTIONS, MOVES, bindings
 from betar_tui.tui.keymap import KeyMap
-from betar_tui.tui.listing_actions import ListingActions
-from betar_tui.tui.model import MarketModel
-from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.list_screen import ListScreen, PlaceLines
+from betar_tui.tui.screens.list_screen import ListLines, ListScreen
 from betar_tui.tui.settings import DENSITIES, Settings
 from betar_tui.tui.widgets.columns import COLUMNS, fit
 from betar_tui.tui.widgets.lines import Span
@@ -31,8 +29,8 @@ DENSITY = {"compact": "as much as fits", "comfortable": "more room between the c
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """One line: the group it belongs to, its sign, what it is called and means, and what choosing it does."""
+class SettingLine:
+    """One line: its group, its sign, its name and meaning, and the effect of choosing it."""
 
     group: str
     sign: str
@@ -41,7 +39,7 @@ class Choice:
     choose: Callable[[], None] = field(compare=False)
 
     def spans(self, first: bool) -> list[Span]:
-        """The line; the group's name stands before its first one."""
+        """The line; the first one of a group has its name."""
         return [
             (fit(f" {self.group if first else ''}", 10), "accent"),
             (fit(self.sign, max(4, len(self.sign) + 1)), "strong"),
@@ -50,17 +48,17 @@ class Choice:
         ]
 
 
-def choices(settings: Settings, explain: Callable[[str], None]) -> list[Choice]:
-    """All lines; `explain` is called with the id of an action that was chosen."""
+def setting_lines(settings: Settings, explain: Callable[[str], None]) -> list[SettingLine]:
+    """All lines; `explain` is called with the id of a chosen action."""
     now = settings.now
-    # One that was chosen in the command palette is among them as long as it is in force.
+    # A theme chosen in the command palette is among them as long as it is in force.
     themes = THEMES if now.theme in THEMES else {**THEMES, now.theme: "of Textual's own"}
     lines = [
-        Choice("Theme", _one(name == now.theme), name, meaning, partial(settings.change, theme=name))
+        SettingLine("Theme", _one(name == now.theme), name, meaning, partial(settings.change, theme=name))
         for name, meaning in themes.items()
     ]
     lines += [
-        Choice(
+        SettingLine(
             "Columns",
             "[x]" if column.key in now.columns else "[ ]",
             column.key,
@@ -70,18 +68,18 @@ def choices(settings: Settings, explain: Callable[[str], None]) -> list[Choice]:
         for column in COLUMNS.values()
     ]
     lines += [
-        Choice("Density", _one(name == now.density), name, DENSITY[name], partial(settings.change, density=name))
+        SettingLine("Density", _one(name == now.density), name, DENSITY[name], partial(settings.change, density=name))
         for name in DENSITIES
     ]
     return lines + _keys(now.keys, explain)
 
 
-def _keys(keys: KeyMap, explain: Callable[[str], None]) -> list[Choice]:
+def _keys(keys: KeyMap, explain: Callable[[str], None]) -> list[SettingLine]:
     meanings: dict[str, str] = {}
     for action in (*ACTIONS, *MOVES):
         meanings.setdefault(action.id, action.help)
     return [
-        Choice("Keys", fit(keys.names(action_id), 10), action_id, meaning, partial(explain, action_id))
+        SettingLine("Keys", fit(keys.names(action_id), 10), action_id, meaning, partial(explain, action_id))
         for action_id, meaning in meanings.items()
     ]
 
@@ -90,7 +88,7 @@ def _one(chosen: bool) -> str:
     return "(•)" if chosen else "( )"
 
 
-class SettingsLines(PlaceLines):
+class SettingsLines(ListLines):
     """The lines; one click chooses."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("settings", first=True)]
@@ -109,30 +107,30 @@ class SettingsLines(PlaceLines):
 
 
 class SettingsScreen(ListScreen):
-    """One line a choice."""
+    """One line per choice."""
 
     TITLE = "Settings"
     SCOPE = "settings"
     LINES = SettingsLines
 
-    def __init__(self, model: MarketModel, actions: ListingActions, options: TuiOptions) -> None:
-        super().__init__(model, actions, options)
-        self._choices: list[Choice] = []
+    def __init__(self, context: ScreenContext) -> None:
+        super().__init__(context)
+        self._setting_lines: list[SettingLine] = []
 
     def show(self) -> None:
         """The settings in force."""
-        self._choices = choices(self._model.settings, self._explain)
+        self._setting_lines = setting_lines(self._model.settings, self._explain)
         lines, before = [], ""
-        for choice in self._choices:
-            lines.append(choice.spans(choice.group != before))
-            before = choice.group
-        self.tell(Content("each choice holds at once and is kept"), lines, None)
+        for line in self._setting_lines:
+            lines.append(line.spans(line.group != before))
+            before = line.group
+        self.show_lines(Content("each choice holds at once and is kept"), lines, None)
 
     def open(self, row: int) -> None:
         """Choose."""
-        self._choices[row].choose()
+        self._setting_lines[row].choose()
         self.show()
 
     def _explain(self, action_id: str) -> None:
         keys = ",".join(self._model.keys.keys(action_id))
-        self._actions.say(f'To change it, write in config.toml under [interface.keys]:  {action_id} = "{keys}"')
+        self._actions.notify(f'To change it, write in config.toml under [interface.keys]:  {action_id} = "{keys}"')

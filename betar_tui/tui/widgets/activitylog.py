@@ -1,4 +1,4 @@
-"""The activity as lines: what happened last stands at the bottom and stays in sight unless the person looks back."""
+"""The activity as lines, the latest at the bottom and in sight unless the person scrolls back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
-from betar_tui.tui.activity import ActivityFilter, Entry
+from betar_tui.tui.activity import ActivityEntry, ActivityFilter
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.widgets.columns import fit
@@ -26,13 +26,12 @@ STYLES = {
     "error": "bad",
 }
 
-
 COSTS_FROM = 116
-"""Cells from which a line also tells size and cost of its delta."""
+"""Minimum width, in cells, of a line that also shows the size and the cost of its delta."""
 
 
-def entry_spans(entry: Entry, own: str, width: int = 0) -> list[Span]:
-    """One entry in pieces; without a width only what is news."""
+def entry_spans(entry: ActivityEntry, own: str, width: int = 0) -> list[Span]:
+    """The spans of one entry; without a width, its short form."""
     dim = entry.kind == "refresh"
     head: list[Span] = [
         (f"{fmt.clock(entry.at)} ", "dim"),
@@ -47,8 +46,8 @@ def entry_spans(entry: Entry, own: str, width: int = 0) -> list[Span]:
     ]
     if entry.note:
         body.append((f"  {entry.note}", ""))
-    if entry.outcome:
-        body.append((f"  {entry.outcome}", "warn" if entry.outcome.startswith("pending") else "good"))
+    if entry.delivery:
+        body.append((f"  {entry.delivery}", "warn" if entry.delivery.startswith("pending") else "good"))
     if width:
         via = "" if entry.via == "local" else f"  via {fmt.short_id(entry.via)}"
         body.append((f"{via}  {fmt.short_cid(entry.cid)}  height {entry.height:,}", "dim"))
@@ -58,36 +57,36 @@ def entry_spans(entry: Entry, own: str, width: int = 0) -> list[Span]:
 
 
 class ActivityLines(LineList):
-    """The log. The cursor follows the end while it stands there."""
+    """The log. The cursor stays at the end while it is there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("log", first=True)]
 
     def __init__(self, model: MarketModel) -> None:
         super().__init__(id="log")
         self._model = model
-        self._shown: list[Entry] = []
+        self._shown: list[ActivityEntry] = []
         self.filter_text = ""
 
     @property
     def count(self) -> int:
-        """How many entries are shown."""
+        """Number of entries shown."""
         return len(self._shown)
 
     @property
-    def current(self) -> Entry | None:
+    def current(self) -> ActivityEntry | None:
         """The entry under the cursor."""
         return self.at(self.cursor)
 
-    def at(self, row: int) -> Entry | None:
-        """The entry of a line."""
+    def at(self, row: int) -> ActivityEntry | None:
+        """The entry of a line, or None past the end."""
         return self._shown[row] if row < len(self._shown) else None
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
         """One entry."""
         return [(" ", ""), *entry_spans(self._shown[row], self._model.own_id, width)]
 
-    def take(self) -> None:
-        """Show what came; keep to the end if the cursor is there."""
+    def update_entries(self) -> None:
+        """Show the current entries; the cursor stays at the end if it is there."""
         at_end = self.cursor >= self.count - 1
         chosen = ActivityFilter(self.filter_text, self._model.muted)
         self._shown = [entry for entry in self._model.activity.entries if chosen.shows(entry)]
@@ -98,7 +97,7 @@ class ActivityLines(LineList):
 
 
 class LatestChange(Widget):
-    """One line under the table: the latest news, where the log itself is not in sight."""
+    """One line under the table: the latest entry, where the log itself is not in sight."""
 
     ALLOW_SELECT = False
 
@@ -107,8 +106,8 @@ class LatestChange(Widget):
         self._model = model
 
     async def on_click(self) -> None:
-        """To the whole log."""
-        await self.screen.run_action("pane('activity')")
+        """Go to the whole log."""
+        await self.screen.run_action("app.go_to('activity')")
 
     def render(self) -> Content:
         """The latest entry, cut to the line."""

@@ -1,4 +1,4 @@
-"""The activity with a small filter line of its own, which is there while it is typed or in force."""
+"""The activity with its own filter line, which is shown while it is typed or in force."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from betar_tui.tui.widgets.activitylog import ActivityLines
 
 
 class ActivityInput(Input):
-    """The filter's input; Enter keeps it, Esc takes it away."""
+    """The filter's input; Enter keeps the filter, Esc removes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "done(True)", "Back to the activity", key_display="⏎"),
-        Binding("down", "done(True)", "Back to the activity", show=False),
-        Binding("escape", "done(False)", "Take it away", show=False),
+        Binding("enter", "close(True)", "Back to the activity", key_display="⏎"),
+        Binding("down", "close(True)", "Back to the activity", show=False),
+        Binding("escape", "close(False)", "Take it away", show=False),
     ]
 
-    class Done(Message):
-        """The person goes back to the lines."""
+    class Closed(Message):
+        """The person goes back to the lines, and keeps the filter or not."""
 
         def __init__(self, keep: bool) -> None:
             super().__init__()
@@ -36,13 +36,13 @@ class ActivityInput(Input):
         hint = "words in name, kind or seller; !word leaves out"
         super().__init__(placeholder=hint, compact=True, id="activity-filter", select_on_focus=False)
 
-    def action_done(self, keep: bool) -> None:
+    def action_close(self, keep: bool) -> None:
         """Go back to the lines."""
-        self.post_message(self.Done(keep))
+        self.post_message(self.Closed(keep))
 
 
 class ActivityPanel(Vertical):
-    """Filter line above lines."""
+    """The filter line above the lines."""
 
     def __init__(self, model: MarketModel) -> None:
         super().__init__(id="activity-panel")
@@ -50,7 +50,7 @@ class ActivityPanel(Vertical):
         self._verdict = ""
 
     def compose(self) -> ComposeResult:
-        """Filter, lines."""
+        """Filter line, then lines."""
         with Horizontal(id="activity-bar"):
             yield Static(" /", id="activity-slash")
             yield ActivityInput()
@@ -58,7 +58,7 @@ class ActivityPanel(Vertical):
         yield ActivityLines(self._model)
 
     def on_mount(self) -> None:
-        """No filter yet."""
+        """Hide the filter line: there is no filter yet."""
         self.query_one("#activity-bar").display = False
 
     @property
@@ -68,44 +68,46 @@ class ActivityPanel(Vertical):
 
     @property
     def title(self) -> str:
-        """What stands in the pane's frame: how lively it is, and whether it is held."""
+        """The title in the pane's frame: the rate of changes, and whether the log is paused."""
         rate, log = self._model.rate, self._model.activity
         title = f"Activity  Δ {rate.rate():.0f}/s {fmt.spark(rate.history())}"
-        return f"{title}  paused, {log.held:,} wait ({self._model.keys.name('pause')} goes on)" if log.paused else title
+        return (
+            f"{title}  paused, {log.waiting:,} wait ({self._model.keys.name('pause')} goes on)" if log.paused else title
+        )
 
-    def take(self) -> None:
-        """Show what came."""
-        self.lines.take()
+    def update_entries(self) -> None:
+        """Show the current entries and the number that the filter leaves."""
+        self.lines.update_entries()
         shown, total = self.lines.count, len(self._model.activity)
         verdict = f"{shown:,} of {total:,} " if shown or not total else f"none of {total:,}: Esc takes the filter away "
-        # The verdict is as wide as its text: it lays out the whole screen, which is not for a line that is not seen.
+        # The verdict is as wide as its text, so an update lays out the whole screen: not for a line that is hidden.
         if self.query_one("#activity-bar").display and verdict != self._verdict:
             self._verdict = verdict
             self.query_one("#activity-verdict", Static).update(Content(verdict))
 
     def ask_filter(self) -> None:
-        """Type a filter."""
+        """Show the filter line and give it the focus."""
         self.query_one("#activity-bar").display = True
-        self.take()
-        # Not `widget.focus()`, which comes later: keys typed ahead would go to where the focus was.
+        self.update_entries()
+        # Not `widget.focus()`, which is deferred: keys typed ahead would go to the old focus.
         self.screen.set_focus(self.query_one(ActivityInput))
 
     def clear_filter(self) -> bool:
-        """Take the filter away; False if there was none."""
+        """Remove the filter; False if there was none."""
         bar, field = self.query_one("#activity-bar"), self.query_one(ActivityInput)
-        there = bool(bar.display)
+        was_shown = bool(bar.display)
         field.value = ""
         self._apply("")
         bar.display = False
-        return there
+        return was_shown
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """The filter is applied as it is typed."""
+        """Apply the filter as it is typed."""
         event.stop()
         self._apply(event.value)
 
-    def on_activity_input_done(self, event: ActivityInput.Done) -> None:
-        """Back to the lines."""
+    def on_activity_input_closed(self, event: ActivityInput.Closed) -> None:
+        """Go back to the lines; an empty or unwanted filter is removed."""
         event.stop()
         if not event.keep or not self.query_one(ActivityInput).value.strip():
             self.clear_filter()
@@ -114,4 +116,4 @@ class ActivityPanel(Vertical):
     def _apply(self, text: str) -> None:
         if text.strip() != self.lines.filter_text:
             self.lines.filter_text = text.strip()
-            self.take()
+            self.update_entries()

@@ -1,4 +1,4 @@
-"""The lines under the status line, each to click; nothing where nothing applies."""
+"""The announcements under the status line, each clickable; hidden when there are none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from betar_tui.tui.model import MarketModel
 
 
 class Banner(Widget):
-    """One line an announcement."""
+    """One line for each announcement."""
 
     ALLOW_SELECT = False
 
@@ -23,11 +23,11 @@ class Banner(Widget):
         self.display = False
 
     def on_mount(self) -> None:
-        """What applies already."""
-        self.take()
+        """Show the announcements that apply already."""
+        self.update()
 
-    def take(self) -> None:
-        """Show what applies now."""
+    def update(self) -> None:
+        """Show the announcements that apply now."""
         keys = self._model.keys
         lines = announcements(self._model.status, keys.name("choose_dialect"), keys.name("hold_sync"))
         if lines != self._shown:
@@ -37,7 +37,7 @@ class Banner(Widget):
             self.refresh()
 
     def render(self) -> Content:
-        """The lines."""
+        """The announcements, in their short form where the long one does not fit."""
         pieces: list[Content | tuple[str, str]] = []
         for line in self._shown:
             text = line.text if cell_len(line.text) + 4 <= self.size.width else line.short
@@ -45,6 +45,6 @@ class Banner(Widget):
         return Content.assemble(*pieces[:-1])
 
     async def on_click(self, event: events.Click) -> None:
-        """Do what the line's key does."""
+        """Run the action of the line under the mouse."""
         if 0 <= event.y < len(self._shown):
             await self.screen.run_action(self._shown[event.y].action)

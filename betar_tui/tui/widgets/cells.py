@@ -1,4 +1,4 @@
-"""What a listing shows in the columns of the table. Pure; every text of a peer is neutralised here."""
+"""The cells of a listing in the table. Pure; every text of a peer is neutralised here."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from betar_tui.market.filter import STALE_AFTER
 from betar_tui.market.marketplace import Listing, Provenance
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
-from betar_tui.tui.model import FLASH_FOR, Mark
-from betar_tui.tui.widgets.columns import Layout, fit, place
+from betar_tui.tui.model import FLASH_SECONDS, Mark
+from betar_tui.tui.widgets.columns import Layout, fit, visible_columns
 
-READ = 300
-"""Letters of a text that are looked at for a cell."""
+MAX_CELL_TEXT = 300
+"""Maximum characters of a text that are read for a cell."""
 
 
 def cells(
     listing: Listing, mark: Mark | None, now: float, own: str, width: int, layout: Layout
 ) -> list[tuple[str, str]]:
-    """A row: pieces of text with the names of their styles."""
+    """The spans of a row: pieces of text with the names of their styles."""
     gone = mark is not None and mark.sign == "×"
     sign = mark.sign if mark else " "
-    flash = mark is not None and now - mark.at < FLASH_FOR
+    flash = mark is not None and now - mark.at < FLASH_SECONDS
     gap = (" " * layout.gap, "")
     out = [(f"{sign} ", "gone" if gone else "accent" if mark else "")]
-    for column, columns in place(width + 1, layout):
+    for column, columns in visible_columns(width + 1, layout):
         text, style = _cell(column.key, listing, mark, now, own)
         if gone:
             style = "gone"
@@ -52,10 +52,10 @@ def _cell(key: str, listing: Listing, mark: Mark | None, now: float, own: str) -
 
 
 _TEXTS: dict[str, Callable[[Listing], str]] = {
-    "protocols": lambda listing: neutralise(" ".join(listing.protocols[:8])[:READ], READ),
-    "description": lambda listing: neutralise(" ".join(listing.description[:READ].split()), READ),
-    "addrs": lambda listing: neutralise(listing.addrs[0], READ) if listing.addrs else "",
-    "token": lambda listing: neutralise(listing.token_id or "", READ),
+    "protocols": lambda listing: neutralise(" ".join(listing.protocols[:8])[:MAX_CELL_TEXT], MAX_CELL_TEXT),
+    "description": lambda listing: neutralise(" ".join(listing.description[:MAX_CELL_TEXT].split()), MAX_CELL_TEXT),
+    "addrs": lambda listing: neutralise(listing.addrs[0], MAX_CELL_TEXT) if listing.addrs else "",
+    "token": lambda listing: neutralise(listing.token_id or "", MAX_CELL_TEXT),
     "height": lambda listing: f"{listing.height:,}",
 }
 

@@ -1,7 +1,7 @@
-"""The columns of the listings table: which there are, and where they stand in a given width. Pure.
+"""The columns of the listings table and their layout in a given width. Pure.
 
-The name stays at the left; the others follow in the order they were chosen. Where they do not all fit, some are skipped:
-the table scrolls by whole columns.
+The name stays at the left; the others follow in the order in which they were chosen. If they do not all fit, the table
+scrolls by whole columns.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from functools import lru_cache
 from rich.cells import cell_len, set_cell_size
 
 GUTTER = 3
-"""Cursor, sign and a space before the first column."""
+"""Number of cells before the first column: cursor, sign and a space."""
 
 MIN_NAME, MAX_SCROLLED_NAME = 14, 24
-MIN_CUT = 4
-"""A column of which fewer cells are in sight is left out."""
+MIN_VISIBLE = 4
+"""Minimum cells of a column that is cut at the right edge; with fewer it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. `width` is the least one of those that grow; `meaning` is what the settings say of it."""
+    """A column. A column that `grows` has at least `width` cells; `meaning` is its description in the settings."""
 
     key: str
     title: str
@@ -50,63 +50,63 @@ COLUMNS: dict[str, Column] = {
 }
 DEFAULT_COLUMNS = ("name", "price", "seller", "seen", "state")
 GAPS = {"compact": 2, "comfortable": 4}
-"""Cells between two columns, by density."""
+"""Number of cells between two columns, by density."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which columns a table shows, with how many cells between them, and how many after the name are scrolled away."""
+    """The columns of a table, the cells between them, and the number of columns scrolled away after the name."""
 
     chosen: tuple[str, ...] = DEFAULT_COLUMNS
     gap: int = GAPS["compact"]
     skip: int = 0
 
 
-Placed = tuple[Column, int]
+SizedColumn = tuple[Column, int]
 
 
 @lru_cache(64)
-def place(width: int, layout: Layout) -> Sequence[Placed]:
-    """The columns in sight in `width` cells, with their widths; the last one may be cut."""
+def visible_columns(width: int, layout: Layout) -> Sequence[SizedColumn]:
+    """The columns that fit in `width` cells, with their widths; the last one may be cut."""
     chosen = [COLUMNS[key] for key in layout.chosen]
-    rest = width - GUTTER - _cells(chosen, layout.gap)
+    rest = width - GUTTER - _total_width(chosen, layout.gap)
     if rest >= 0:
         growing = sum(column.grows for column in chosen)
         share, odd = divmod(rest, growing)
-        # What cannot be shared evenly goes to the name.
+        # The remainder of the division goes to the name.
         more = [share + (odd if position == 0 else 0) for position in range(growing)]
         return tuple((column, column.width + (more.pop(0) if column.grows else 0)) for column in chosen)
-    placed = [(chosen[0], max(MIN_CUT, min(max(MIN_NAME, width // 3), MAX_SCROLLED_NAME, width - GUTTER)))]
+    placed = [(chosen[0], max(MIN_VISIBLE, min(max(MIN_NAME, width // 3), MAX_SCROLLED_NAME, width - GUTTER)))]
     left = width - GUTTER - placed[0][1]
     for column in chosen[1 + layout.skip :]:
         left -= layout.gap
-        if left < MIN_CUT:
+        if left < MIN_VISIBLE:
             break
         placed.append((column, min(column.width, left)))
         left -= column.width
     return tuple(placed)
 
 
-def most_skipped(width: int, layout: Layout) -> int:
-    """How far the table can be scrolled until its last column is whole in sight."""
+def max_skip(width: int, layout: Layout) -> int:
+    """Maximum number of columns to scroll away: with it the last column is fully visible."""
     others = len(layout.chosen) - 1
     for skip in range(others):
-        placed = place(width, Layout(layout.chosen, layout.gap, skip))
+        placed = visible_columns(width, Layout(layout.chosen, layout.gap, skip))
         last, cells = placed[-1]
         if last.key == layout.chosen[-1] and cells >= last.width:
             return skip
     return max(0, others - 1)
 
 
-def _cells(columns: Sequence[Column], gap: int) -> int:
+def _total_width(columns: Sequence[Column], gap: int) -> int:
     return sum(column.width for column in columns) + gap * (len(columns) - 1)
 
 
 def column_at(width: int, x: int, layout: Layout) -> str:
     """The key of the column at a cell of the header, or nothing."""
     start = GUTTER
-    for column, cells in place(width, layout):
-        # The gap after a column belongs to it: a header is easier to hit.
+    for column, cells in visible_columns(width, layout):
+        # The gap after a column belongs to it, so that a header is easier to hit.
         if start <= x < start + cells + layout.gap:
             return column.key
         start += cells + layout.gap
@@ -114,10 +114,10 @@ def column_at(width: int, x: int, layout: Layout) -> str:
 
 
 def scroll_at(width: int, x: int, layout: Layout) -> int:
-    """-1 or 1 where the header, at this cell, shows that there are more columns to the left or right; else 0."""
-    if layout.skip and (start := GUTTER + place(width, layout)[0][1]) <= x < start + layout.gap:
+    """-1 or 1 if this cell of the header is the arrow to columns at the left or right; else 0."""
+    if layout.skip and (start := GUTTER + visible_columns(width, layout)[0][1]) <= x < start + layout.gap:
         return -1
-    return 1 if width - 2 <= x and layout.skip < most_skipped(width, layout) else 0
+    return 1 if width - 2 <= x and layout.skip < max_skip(width, layout) else 0
 
 
 def fit(text: str, width: int, right: bool = False) -> str:
@@ -129,14 +129,14 @@ def fit(text: str, width: int, right: bool = False) -> str:
 
 
 def header(width: int, sort: str, descending: bool, layout: Layout) -> list[tuple[str, bool]]:
-    """The titles, cut to fit, each with whether it is the sorted one; ‹ and › say that there are more columns."""
+    """The titles, cut to fit, each with whether the table is sorted by it; ‹ and › mark columns out of sight."""
     result = [(" " * GUTTER, False)]
-    for position, (column, cells) in enumerate(place(width, layout)):
+    for position, (column, cells) in enumerate(visible_columns(width, layout)):
         sorted_here = column.key == sort
         title = column.title + ("▼" if descending else "▲") if sorted_here else column.title
         gap = ("‹" if layout.skip and not position else " ").ljust(layout.gap)
         result.append((fit(title, cells, column.right) + gap, sorted_here))
-    if layout.skip < most_skipped(width, layout):
+    if layout.skip < max_skip(width, layout):
         line = "".join(text for text, _ in result)
         result = _cut(result, width - 2) if cell_len(line) >= width - 1 else result
         cells = sum(cell_len(text) for text, _ in result)

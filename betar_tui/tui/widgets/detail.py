@@ -1,4 +1,4 @@
-"""One listing in full: facts, what can be done with it, description, metadata, history."""
+"""One listing in full: facts, buttons for its actions, description, metadata, history."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 
+from betar_tui.market.fields import STORED
 from betar_tui.market.marketplace import Listing, ListingDetail, Provenance
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
-from betar_tui.tui.history import steps
+from betar_tui.tui.history import version_changes
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.labelled_text import LabelledText
 from betar_tui.tui.model import MarketModel
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from betar_tui.tui.widgets.safemarkdown import SafeMarkdown
 
 SHOWN_DESCRIPTION = 6000
-"""Longer descriptions are cut: laying out Markdown of megabytes would stop the interface."""
+"""Maximum characters of a description: to lay out megabytes of Markdown would stop the interface."""
 
 SHOWN_VERSIONS = 30
+"""Maximum versions in the history."""
 
 SHOWN_RAW = 20_000
-"""Letters of a stored value that are laid out."""
+"""Maximum characters of a stored value that are laid out."""
 
 PROVENANCE = {
     Provenance.VERIFIED: ("✓ signed by its seller", "$text-success"),
@@ -42,20 +44,20 @@ PROVENANCE = {
 
 
 class DetailView(VerticalScroll, can_focus=True):
-    """Shows `Listing`s from the model at once and what the peer tells of them as it comes."""
+    """Shows a `Listing` of the model at once, and its `ListingDetail` when the peer has answered."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("view")]
 
     class Wanted(Message):
-        """The history of this listing is not known yet."""
+        """The detail of this listing is missing or outdated; the screen loads it and answers with `Loaded`."""
 
         def __init__(self, view: DetailView, listing_id: str) -> None:
             super().__init__()
             self.view = view
             self.listing_id = listing_id
 
-    class Told(Message):
-        """What the peer tells of a listing, or why it cannot."""
+    class Loaded(Message):
+        """The detail of a listing, or the error that prevented its load."""
 
         def __init__(self, listing_id: str, detail: ListingDetail | None, error: str = "") -> None:
             super().__init__()
@@ -89,7 +91,7 @@ class DetailView(VerticalScroll, can_focus=True):
         yield Static("", classes="detail-raw")
 
     def show(self, listing_id: str) -> None:
-        """Turn to a listing, or draw the same one again after news of it."""
+        """Show a listing, or draw the same one again after a change."""
         if listing_id != self.listing_id:
             self._detail, self._error, self._last = None, "", None
             self.scroll_home(animate=False)
@@ -101,20 +103,20 @@ class DetailView(VerticalScroll, can_focus=True):
         if self._detail is None or self._detail.listing != listing:
             self.post_message(self.Wanted(self, listing_id))
 
-    def on_detail_view_told(self, event: Told) -> None:
-        """Take what the peer tells; where it cannot, what is known from the table stays."""
+    def on_detail_view_loaded(self, event: Loaded) -> None:
+        """Show the detail; after an error the facts known from the table stay."""
         event.stop()
         if event.listing_id == self.listing_id:
             self._detail, self._error = event.detail or self._detail, event.error
             self.draw()
 
     def on_resize(self) -> None:
-        """Values are folded to the width."""
+        """Fold the values to the new width."""
         self.draw()
 
     def draw(self) -> None:
         """Fill in all parts."""
-        # A listing that was removed stays in sight as it was last.
+        # A removed listing stays in sight in its last version.
         listing = self._last = self._model.listing(self.listing_id) or self._last
         for widget in self.children:
             both = widget.has_class("detail-title") or widget.has_class("detail-buttons")
@@ -147,7 +149,7 @@ class DetailView(VerticalScroll, can_focus=True):
         self._static("why").display = bool(reason) and not self._raw
 
     def _draw_description(self, listing: Listing) -> None:
-        # Markdown takes a twentieth of a second to import, which the first frame does not wait for.
+        # Deferred: Markdown takes 50 ms to import, and the first frame does not need it.
         from betar_tui.tui.widgets.safemarkdown import SafeMarkdown, shortened
 
         text = listing.description
@@ -164,18 +166,18 @@ class DetailView(VerticalScroll, can_focus=True):
                 self._markdown = SafeMarkdown(safe)
                 self.query_one(".detail-description", Vertical).mount(self._markdown)
             else:
-                # In its own queue, since it may be about to be mounted.
+                # In the queue of the widget, which may not be mounted yet.
                 self._markdown.call_later(self._markdown.update, safe)
 
     def action_raw(self) -> None:
-        """The value as it is stored, or as a page again."""
+        """Toggle between the stored value and the page."""
         self._raw = not self._raw
         self.query_one(".raw", Button).label = "Page" if self._raw else "JSON"
         self.scroll_home(animate=False)
         self.draw()
 
     async def on_button_pressed(self, event: Button.Pressed) -> None:
-        """The buttons do what the keys do."""
+        """Run the action of the button, as its key would."""
         event.stop()
         if event.button.has_class("raw"):
             self.action_raw()
@@ -184,7 +186,7 @@ class DetailView(VerticalScroll, can_focus=True):
                 await self.screen.run_action(action)
 
     def on_markdown_link_clicked(self, event: Markdown.LinkClicked) -> None:
-        """A link from the network is shown, never followed."""
+        """Show the address of a link from the network; it is never followed."""
         event.stop()
         self.app.notify(neutralise(event.href, 200), title="Link in the description", markup=False)
 
@@ -198,8 +200,8 @@ def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
     rows.add("Seller", seller + neutralise(listing.seller_id, 100))
     rows.add("Provenance", words, colour)
     renewed, seen = now - listing.timestamp, now - listing.seen_at
-    if listing.mine and (outcome := model.receipts.get(listing.id)):
-        rows.add("Network", f"{outcome.sign} {outcome.text}")
+    if listing.mine and (delivery := model.receipts.get(listing.id)):
+        rows.add("Network", f"{delivery.sign} {delivery.text}")
     if listing.seller_id in model.muted:
         rows.add("", f"‖ muted: {model.keys.name('mute')} hears it again", "$text-warning")
     rows.add("Renewed", f"{fmt.ago(renewed)} by its seller, seen here {fmt.ago(seen)}")
@@ -208,10 +210,11 @@ def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
 
 def _more(listing: Listing, width: int) -> Content:
     rows = LabelledText(width)
-    rows.many("Protocols", listing.protocols, 8)
-    rows.many("Addresses", listing.addrs, 8)
-    if listing.token_id:
-        rows.add("Token", neutralise(listing.token_id, 100))
+    rows.add_list("Protocols", listing.protocols, 8)
+    rows.add_list("Addresses", listing.addrs, 8)
+    for field in STORED:
+        if field.detail and (text := getattr(listing, field.name)):
+            rows.add(field.detail, neutralise(text, 100))
     rows.add("Id", neutralise(listing.id, 200))
     rows.add("Block", neutralise(listing.cid, 120), "dim")
     return Content.assemble(*rows.parts)
@@ -244,10 +247,10 @@ def _history(detail: ListingDetail | None, error: str, gone: bool, retry: str) -
     if detail is None:
         return Content("") if gone else Content.assemble(head, ("◌ asking the peer…", "dim"))
     rows: list[tuple[str, str]] = []
-    for step in steps(detail.history[: SHOWN_VERSIONS + 1])[:SHOWN_VERSIONS]:
-        rows += [(f"{step.height:>6,}  ", "dim"), (step.what, "bold")]
-        rows += [(f"  {fmt.short_cid(step.cid)}\n", "dim")]
-        for line in step.lines:
+    for change in version_changes(detail.history[: SHOWN_VERSIONS + 1])[:SHOWN_VERSIONS]:
+        rows += [(f"{change.height:>6,}  ", "dim"), (change.summary, "bold")]
+        rows += [(f"  {fmt.short_cid(change.cid)}\n", "dim")]
+        for line in change.lines:
             rows.append((f"        {line}\n", ""))
     if len(detail.history) > SHOWN_VERSIONS:
         rows.append((f"… and {len(detail.history) - SHOWN_VERSIONS:,} older versions\n", "dim"))

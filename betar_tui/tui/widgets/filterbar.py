@@ -1,4 +1,4 @@
-"""The filter line: what is typed, what is wrong with it, how many rows it leaves."""
+"""The filter line: the filter, and at its right the number of rows that it leaves or its error."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from textual.widgets import Input, Static
 
 
 class FilterInput(Input):
-    """An input that gives the keyboard back to the table."""
+    """An input that returns the focus to the table."""
 
-    # Not before the input itself: what was typed ahead of Enter must be in the filter when it is applied.
+    # Without priority: keys typed ahead of Enter must be in the filter when it is applied.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.filter_done", "Back to the table", key_display="⏎"),
         Binding("escape,down", "screen.filter_done", "Back to the table", show=False),
@@ -22,7 +22,7 @@ class FilterInput(Input):
 
 
 class FilterBar(Horizontal):
-    """The filter with its verdict at the right."""
+    """The filter with its verdict, the result or the error, at the right."""
 
     def compose(self) -> ComposeResult:
         """Slash, input, verdict."""
@@ -40,22 +40,22 @@ class FilterBar(Horizontal):
         """The input."""
         return self.query_one("#filter", Input)
 
-    _told: tuple[str, str] | None = None
+    _shown: tuple[str, str] | None = None
 
-    def tell(self, shown: int, total: int, error: str, hint: str, waiting: str, muted: int = 0) -> None:
-        """Show the result, or what is wrong; `waiting` says what is not in the table yet."""
+    def update_verdict(self, shown: int, total: int, error: str, hint: str, waiting: str, muted: int = 0) -> None:
+        """Show the number of rows, or the error; `waiting` announces rows that are not in the table yet."""
         self.set_class(bool(error), "-wrong")
         if error:
-            self._say("", f"! {error} ")
+            self._show("", f"! {error} ")
         elif hint:
-            self._say("dim", f"… {hint} ")
+            self._show("dim", f"… {hint} ")
         else:
             count = f"{shown:,} of {total:,}" if self.input.value.strip() else f"{total - muted:,}"
-            self._say("", f"{count}, {muted:,} muted " if muted else f"{count} ", waiting)
+            self._show("", f"{count}, {muted:,} muted " if muted else f"{count} ", waiting)
 
-    def _say(self, style: str, text: str, waiting: str = "") -> None:
-        # The verdict is as wide as its text: the same again would lay out the whole screen for nothing.
-        if self._told != (waiting, text):
-            self._told = (waiting, text)
+    def _show(self, style: str, text: str, waiting: str = "") -> None:
+        # The verdict is as wide as its text, so an update lays out the whole screen: only for another text.
+        if self._shown != (waiting, text):
+            self._shown = (waiting, text)
             verdict = self.query_one("#verdict", Static)
             verdict.update(Content.assemble((waiting, "bold $text-accent"), (text, style)))

@@ -1,8 +1,8 @@
 """The footer: the keys that work now, in the order of the table of actions; a click presses the key.
 
-Where an action is not allowed its key is dim and struck through: pressing it tells the reason. While a dialogue stands above
-the screen the footer shows the dialogue's keys, to be read alone: the dialogue has buttons. Where not all fit, the last ones
-are left out, the palette stays.
+The key of an action that is not allowed is dim and struck through; pressing it shows the reason. While a dialogue is
+open the footer only displays its keys: the dialogue has buttons. If not all keys fit, the last ones before the palette
+are left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class KeyLine(Widget):
         self._ranges: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
-        """Follow the bindings of whatever has the focus."""
+        """Follow the bindings of the focused widget."""
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
 
     def _changed(self, screen: Screen[object]) -> None:
@@ -42,14 +42,14 @@ class KeyLine(Widget):
         active = self.app.screen.active_bindings
         keys = self._model.keys
         shown = [item.binding for item in active.values() if item.binding.show and item.binding.key != "ctrl+p"]
-        # Of an action with several keys the first is shown, also where the settings gave it other ones.
-        shown = [each for each in shown if each.id is None or each.key == keys.keys(each.id)[0]]
+        # Of an action with several keys only the first is shown; the settings may have replaced them.
+        shown = [binding for binding in shown if binding.id is None or binding.key == keys.keys(binding.id)[0]]
         shown.sort(key=lambda binding: ORDER.get(binding.id or "", 99))
-        drawn = [(each.key, self._draw(each)) for each in shown]
-        # A dialogue has no use for it, though Textual would open it there.
+        drawn = [(binding.key, self._draw(binding)) for binding in shown]
+        # Textual would open the palette above a dialogue too, where it is useless.
         above = self.app.screen is not self.screen
         palette = [] if above else [item.binding for item in active.values() if item.binding.key == "ctrl+p"]
-        last = [(each.key, self._draw(each)) for each in palette]
+        last = [(binding.key, self._draw(binding)) for binding in palette]
         while drawn and sum(text.cell_length + 1 for _, text in (*drawn, *last)) > self.size.width:
             drawn.pop()
         at = 0
@@ -61,7 +61,7 @@ class KeyLine(Widget):
     def _draw(self, binding: Binding) -> Content:
         key = self.app.get_key_display(binding) if binding.id is None else self._model.keys.name(binding.id)
         label = "Palette" if binding.key == "ctrl+p" else binding.description
-        dim = bool(self._why_not(binding.action))
+        dim = bool(self._disabled_reason(binding.action))
         return Content.assemble(" ", (key, "dim" if dim else "bold $accent"), " ", (label, "dim strike" if dim else ""))
 
     def on_click(self, event: events.Click) -> None:
@@ -70,6 +70,6 @@ class KeyLine(Widget):
             if start <= event.x < end:
                 self.app.simulate_key(key)
 
-    def _why_not(self, action: str) -> str:
+    def _disabled_reason(self, action: str) -> str:
         reason = getattr(self.app.screen, "disabled_reason", None)
         return str(reason(action)) if reason else ""

@@ -1,11 +1,10 @@
 """`LineList`: a list of any length drawn line by line (Textual's Line API), with a cursor, keys and mouse.
 
-Only visible lines are ever drawn, so its cost does not depend on how many there are. Subclasses say how many lines
-there are and what each shows; what a line means is theirs.
+Only visible lines are drawn, so the cost does not depend on the length of the list. A subclass gives the number of
+lines and the spans of each.
 
-A line that shows what some line showed before is not drawn again: its strip is kept, by content, with what Textual made
-of it on the way to the terminal. Scrolling moves all lines to other places, and Textual's cache of whole widgets, which
-is passed by here, knows lines by their place only.
+Strips are cached by their content, together with what Textual derives from them on their way to the terminal, so a line
+is drawn once. Textual's own cache, bypassed here, has lines by their position, which changes with scrolling.
 """
 
 from __future__ import annotations
@@ -32,12 +31,11 @@ Line = TypeVar("Line")
 Span = tuple[str, str]
 """A piece of a line: text, and the names of its component classes without "lines--", separated by spaces."""
 
-
 WHOLE = 10_000
-"""More cells than a line has."""
+"""More cells than any line has: the rest of the line."""
 
-KEPT_STRIPS = 500
-"""Strips kept before all are thrown away: several screens full."""
+MAX_STRIPS = 500
+"""Maximum strips in the cache, several screens full; the cache is cleared when it is full."""
 
 
 class LineList(ScrollView, can_focus=True):
@@ -55,15 +53,15 @@ class LineList(ScrollView, can_focus=True):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._drawn: dict[int, tuple[int, Sequence[Span]]] = {}
-        # Working out colours goes through all ancestors: done once, and again when a style changes.
-        self._parts: dict[str, Style] = {}
+        # Colours are computed from all ancestors, so they are cached until a style changes.
+        self._styles_by_name: dict[str, Style] = {}
         self._strips: dict[tuple[tuple[Span, ...], bool, bool, int, int], Strip] = {}
-        # What is in sight, by place, as long as nobody asks for it to be drawn again, and for which size.
-        self._placed: dict[int, Strip] = {}
-        self._placed_size = Size()
+        # The valid strips in sight by their y, and the size for which they were drawn.
+        self._visible: dict[int, Strip] = {}
+        self._visible_size = Size()
 
     class Moved(Message, bubble=False):
-        """The cursor stands on another line, or was moved by the person. It goes to the screen and to nobody else."""
+        """The cursor is on another line, or was moved by the person. Posted to the screen only."""
 
         def __init__(self, lines: LineList, by_person: bool) -> None:
             super().__init__()
@@ -71,7 +69,7 @@ class LineList(ScrollView, can_focus=True):
             self.by_person = by_person
 
     class Opened(Message):
-        """The line under the cursor was chosen: that of then, for keys typed ahead move on."""
+        """A line was chosen. `row` is kept because keys typed ahead may move the cursor on."""
 
         def __init__(self, lines: LineList) -> None:
             super().__init__()
@@ -82,24 +80,23 @@ class LineList(ScrollView, can_focus=True):
 
     @property
     def count(self) -> int:
-        """How many lines there are. The base is empty."""
+        """Number of lines. The base class is empty."""
         return 0
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
-        """What line `row` shows; it is cut or filled to the width."""
+        """The spans of line `row`, which are cut or filled to the width."""
         return ()
 
     # Drawing
 
     def recount(self) -> None:
-        """To be called when the number of lines may have changed."""
+        """Adapt to a changed `count`, and redraw."""
         size = Size(self.scrollable_content_region.width or self.size.width, self.count)
         old = self.virtual_size.height
         if size.height != old:
             height = self.scrollable_content_region.height
             if (old > height) == (size.height > height) or not height:
-                # The scrollbar stays or stays away: no other widget's place depends on how many lines there are. Where
-                # the list is not in sight, there will be a layout when it comes.
+                # The scrollbar neither comes nor goes: no layout is needed. A hidden list is laid out when it is shown.
                 self.set_reactive(Widget.virtual_size, size)
                 self._scroll_update(size)
             else:
@@ -107,7 +104,7 @@ class LineList(ScrollView, can_focus=True):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw again the cells that show something else now, and nothing but them."""
+        """Draw again only the cells whose content has changed."""
         top, width = self.scroll_offset.y, self.scrollable_content_region.width
         regions = []
         for y in range(self.scrollable_content_region.height):
@@ -123,42 +120,42 @@ class LineList(ScrollView, can_focus=True):
             self.refresh(*regions)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
-        """As wide as there is room."""
+        """All the width of the container."""
         return container.width
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Draw these regions again, or all."""
+        """Draw these regions again, or all without regions."""
         if regions:
             for region in regions:
                 for y in region.line_range:
-                    self._placed.pop(y, None)
+                    self._visible.pop(y, None)
         else:
-            self._placed.clear()
+            self._visible.clear()
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The lines of a part of the widget. There is no border or padding that Textual would have to add."""
+        """The strips of a part of the widget, which has neither border nor padding."""
         size = self.region.size
-        if size != self._placed_size:
-            self._placed.clear()
-            self._placed_size = size
-        if missing := [y for y in crop.line_range if y not in self._placed]:
+        if size != self._visible_size:
+            self._visible.clear()
+            self._visible_size = size
+        if missing := [y for y in crop.line_range if y not in self._visible]:
             width, background = self.scrollable_content_region.width, self.background_colors[1]
             for y in missing:
                 strip = self._line(y, width, size.width)
                 for line_filter in self.get_line_filters():
                     strip = strip.apply_filter(line_filter, background)
-                self._placed[y] = strip
-        strips = [self._placed[y] for y in crop.line_range]
+                self._visible[y] = strip
+        strips = [self._visible[y] for y in crop.line_range]
         start, end = crop.column_span
         return strips if (start, end) == (0, size.width) else [strip.crop(start, end) for strip in strips]
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Move the lines, and the scrollbar if its thumb goes on by an eighth of a cell."""
+        """Move the lines, and the scrollbar if its thumb moves by an eighth of a cell."""
         if by := round(new_value) - round(old_value):
-            placed, drawn = _moved(self._placed, by), _moved(self._drawn, by)
+            visible, drawn = _scrolled(self._visible, by), _scrolled(self._drawn, by)
             self.refresh(self.size.region)
-            self._placed, self._drawn = placed, drawn
+            self._visible, self._drawn = visible, drawn
         if self.show_vertical_scrollbar:
             bar = self.vertical_scrollbar
             eighths = 8 * self.size.height / max(1, self.max_scroll_y)
@@ -176,26 +173,26 @@ class LineList(ScrollView, can_focus=True):
         key = (tuple(spans), row == self.cursor and row < self.count, self.has_focus, width, outer - width)
         strip = self._strips.get(key)
         if strip is None:
-            if len(self._strips) >= KEPT_STRIPS:
+            if len(self._strips) >= MAX_STRIPS:
                 self._strips.clear()
             strip = self._strips[key] = self._draw(*key)
         return strip
 
-    def _draw(self, spans: Sequence[Span], selected: bool, focused: bool, width: int, beside: int) -> Strip:
-        base = self._part("")
+    def _draw(self, spans: Sequence[Span], selected: bool, focused: bool, width: int, scrollbar: int) -> Strip:
+        base = self._style_of("")
         if not spans and not selected:
-            return Strip.blank(width + beside, base)
+            return Strip.blank(width + scrollbar, base)
         if selected:
-            base += self._part("cursor")
+            base += self._style_of("cursor")
             if focused:
                 base += Style(bold=True)
         bar = ("▌" if focused else "▏") if selected else " "
-        segments = [Segment(bar, base + self._part("bar") if selected else base)]
+        segments = [Segment(bar, base + self._style_of("bar") if selected else base)]
         left = width - 1
         for text, names in spans:
             if left <= 0:
                 break
-            piece = Segment(text, base + self._part(names) if names else base)
+            piece = Segment(text, base + self._style_of(names) if names else base)
             cells = piece.cell_length
             if cells > left:
                 piece, cells = Segment(set_cell_size(text, left), piece.style), left
@@ -203,29 +200,29 @@ class LineList(ScrollView, can_focus=True):
             left -= cells
         if left > 0:
             segments.append(Segment(" " * left, base))
-        if beside:
-            # Where the scrollbar is, or would be.
-            segments.append(Segment(" " * beside, self._part("")))
-        return Strip(segments, width + beside)
+        if scrollbar:
+            # The cells of the scrollbar, shown or not.
+            segments.append(Segment(" " * scrollbar, self._style_of("")))
+        return Strip(segments, width + scrollbar)
 
     def notify_style_update(self) -> None:
-        """Colours may be others now."""
-        self._parts.clear()
+        """Clear the caches: colours may have changed."""
+        self._styles_by_name.clear()
         self._strips.clear()
-        self._placed.clear()
+        self._visible.clear()
         super().notify_style_update()
 
-    def _part(self, names: str) -> Style:
-        """The style of these component classes together; that of the list itself for none."""
-        style = self._parts.get(names)
+    def _style_of(self, names: str) -> Style:
+        """The combined style of these component classes; the style of the list itself if there are none."""
+        style = self._styles_by_name.get(names)
         if style is None:
-            style = self._parts[names] = self._mixed(names) if names else self.rich_style
+            style = self._styles_by_name[names] = self._combine_styles(names) if names else self.rich_style
         return style
 
-    def _mixed(self, names: str) -> Style:
+    def _combine_styles(self, names: str) -> Style:
         style = Style.null()
         for name in names.split():
-            # The full style has its colours mixed with what lies below, the partial one tells which were asked for.
+            # The full style has its colours blended with the background; the partial one shows which were set.
             full = self.get_component_rich_style(f"lines--{name}")
             asked = self.get_component_rich_style(f"lines--{name}", partial=True)
             colours = Style(color=asked.color and full.color, bgcolor=asked.bgcolor and full.bgcolor)
@@ -239,13 +236,13 @@ class LineList(ScrollView, can_focus=True):
         return max(0, min(cursor, self.count - 1))
 
     def watch_cursor(self, old: int, new: int) -> None:
-        """Redraw the two lines concerned."""
+        """Redraw the two lines."""
         self.refresh_line(old)
         self.refresh_line(new)
-        self._moved(self._by_person)
+        self._post_moved(self._by_person)
 
     def show_cursor(self) -> None:
-        """Scroll so that the cursor is in sight."""
+        """Scroll until the cursor is in sight."""
         height = self.scrollable_content_region.height
         top = round(self.scroll_target_y)
         if height <= 0:
@@ -257,19 +254,19 @@ class LineList(ScrollView, can_focus=True):
 
     def action_move(self, by: int) -> None:
         """Move the cursor by lines."""
-        self._go(self.cursor + by)
+        self._move_by_person(self.cursor + by)
         self.show_cursor()
 
     _by_person = False
 
-    def _go(self, row: int) -> None:
-        """The person moves the cursor; staying where it is, at an end, is a move as well."""
+    def _move_by_person(self, row: int) -> None:
+        """Move the cursor for the person; to stay at an end counts as a move too."""
         before = self.cursor
         self._by_person = True
         self.cursor = row
         self._by_person = False
         if self.cursor == before:
-            self._moved(True)
+            self._post_moved(True)
 
     def action_page(self, by: int) -> None:
         """Move the cursor by pages."""
@@ -285,13 +282,13 @@ class LineList(ScrollView, can_focus=True):
             self.post_message(self.Opened(self))
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves the cursor; one on the cursor's own line chooses it."""
+        """Move the cursor, or choose its line if it is there already."""
         row = event.y + self.scroll_offset.y
         if not 0 <= row < self.count:
             return
-        # A first click that only brings the focus here must not open what happens to be under the cursor.
+        # A first click only takes the focus: it must not open the line that happens to be under the cursor.
         again = row == self.cursor and self._was_focused
-        self._go(row)
+        self._move_by_person(row)
         if again or event.chain >= 2:
             self.action_open()
 
@@ -314,23 +311,22 @@ class LineList(ScrollView, can_focus=True):
         self.refresh()
 
     def on_mouse_scroll_down(self) -> None:
-        """Scrolling is moving: the table keeps still for a while."""
-        self._moved(True)
+        """Report scrolling as a move, so that the table keeps its order for a while."""
+        self._post_moved(True)
 
     on_mouse_scroll_up = on_mouse_scroll_down
 
-    def _moved(self, by_person: bool) -> None:
+    def _post_moved(self, by_person: bool) -> None:
         self.screen.post_message(self.Moved(self, by_person))
 
 
-def _moved(lines: dict[int, Line], by: int) -> dict[int, Line]:
-    """What was drawn, by its place after so many lines of scrolling."""
+def _scrolled(lines: dict[int, Line], by: int) -> dict[int, Line]:
+    """Lines by their y, after scrolling `by` lines."""
     return {y - by: line for y, line in lines.items() if y >= by}
 
 
 def _differences(old: Sequence[Span], new: Sequence[Span]) -> list[tuple[int, int]]:
-    """The cells that differ, as (start, end): those of each span that is another one. From a span of another width on
-    all that follows has moved; where the spans do not match one to one, all are different."""
+    """The ranges of changed cells as (start, end); after a span of another width all cells have moved."""
     if old == new:
         return []
     if len(old) != len(new):

@@ -1,8 +1,8 @@
-"""The listings table: a header to click and a `LineList` of rows that keep their place.
+"""The listings table: a clickable header and a `LineList` of rows that keep still while the person moves.
 
-The index orders all listings at any moment; the table holds the order it last took over. While the person moves, rows
-stay where they are: changes are drawn in place, new rows gather, removed ones are struck out. `settle` takes over the
-index's order, with the cursor staying on its listing and, as far as possible, on its line of the screen.
+The index keeps all listings in order; the table shows the order that it applied last. While the person moves, rows stay
+where they are: changes are drawn in place, new rows wait, removed ones are struck out. `apply_order` shows the index's
+current order; the cursor stays on its listing and, as far as possible, on its line of the screen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from betar_tui.tui.widgets.lines import LineList, Span
 
 
 class TableHeader(Widget):
-    """The titles of the columns; a click sorts, or scrolls where it says that there are more."""
+    """The titles of the columns; a click sorts by one, or scrolls at an arrow."""
 
     ALLOW_SELECT = False
 
@@ -50,17 +50,17 @@ class TableHeader(Widget):
         return Content.assemble(*((text, "bold" if here else "") for text, here in self._drawn))
 
     def redraw(self) -> None:
-        """Draw again if anything is another now."""
+        """Draw again if a title has changed."""
         if self._drawn != self._parts():
             self.refresh()
 
     def _parts(self) -> list[tuple[str, bool]]:
         sort, descending = self._model.index.sort
-        return columns.header(self.size.width - 1, sort, descending, self._rows.layout_now)
+        return columns.header(self.size.width - 1, sort, descending, self._rows.current_layout)
 
     def on_click(self, event: events.Click) -> None:
         """Sort by the column under the mouse, or scroll."""
-        width, layout = self.size.width - 1, self._rows.layout_now
+        width, layout = self.size.width - 1, self._rows.current_layout
         if by := columns.scroll_at(width, event.x, layout):
             self._rows.action_columns(by)
         elif column := columns.column_at(width, event.x, layout):
@@ -68,7 +68,7 @@ class TableHeader(Widget):
 
 
 class ListingRows(LineList):
-    """The rows."""
+    """The rows of the table."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("table", first=True)]
 
@@ -79,8 +79,8 @@ class ListingRows(LineList):
         super().__init__(id="rows")
         self._model = model
         self._skip = 0
-        self._held: list[int] = []
-        self._held_set: set[int] | None = None
+        self._slots: list[int] = []
+        self._slot_set: set[int] | None = None
         self._new: set[str] = set()
         self._generation = -1
         self._touched_at = float("-inf")
@@ -88,17 +88,17 @@ class ListingRows(LineList):
 
     @property
     def count(self) -> int:
-        """How many rows are held."""
-        return len(self._held)
+        """Number of rows shown."""
+        return len(self._slots)
 
     @property
-    def held(self) -> Sequence[str]:
-        """The ids of the rows as shown."""
-        return [listing.id for slot in self._held if (listing := self._model.listing_at(slot))]
+    def shown_ids(self) -> Sequence[str]:
+        """The ids of the listings shown, from top to bottom."""
+        return [listing.id for slot in self._slots if (listing := self._model.listing_at(slot))]
 
     @property
     def new_count(self) -> int:
-        """How many rows wait to be shown."""
+        """Number of new listings that wait to be shown."""
         return len(self._new)
 
     @property
@@ -108,58 +108,58 @@ class ListingRows(LineList):
 
     def at(self, row: int) -> str:
         """The id of the listing of a row, or nothing."""
-        listing = self._model.listing_at(self._held[row]) if 0 <= row < len(self._held) else None
+        listing = self._model.listing_at(self._slots[row]) if 0 <= row < len(self._slots) else None
         return listing.id if listing else ""
 
     def spans(self, row: int, width: int) -> Sequence[Span]:
-        """One listing."""
+        """The cells of one listing."""
         model = self._model
-        listing = model.listing_at(self._held[row])
+        listing = model.listing_at(self._slots[row])
         if listing is None:
             return [("  …", "dim")]
-        # The scrollbar may or may not be there; columns are placed as if it were, so that they never jump.
+        # Columns always leave room for the scrollbar, so that they never jump.
         mark, at = model.mark(listing.id), model.clock()
-        return cells(listing, mark, at, model.own_id, self.size.width - 2, self.layout_now)
+        return cells(listing, mark, at, model.own_id, self.size.width - 2, self.current_layout)
 
     @property
-    def layout_now(self) -> Layout:
-        """The columns as they are scrolled now."""
+    def current_layout(self) -> Layout:
+        """The columns of the settings, as they are scrolled now."""
         settings = self._model.settings.now
         layout = Layout(settings.columns, columns.GAPS[settings.density])
         if not self._skip:
             return layout
-        most = columns.most_skipped(self.size.width - 1, layout)
+        most = columns.max_skip(self.size.width - 1, layout)
         return Layout(layout.chosen, layout.gap, min(self._skip, most))
 
     def action_columns(self, by: int) -> None:
         """Scroll by columns."""
-        most = columns.most_skipped(self.size.width - 1, self.layout_now)
-        skip = max(0, min(self.layout_now.skip + by, most))
+        most = columns.max_skip(self.size.width - 1, self.current_layout)
+        skip = max(0, min(self.current_layout.skip + by, most))
         if skip != self._skip:
             self._skip = skip
             self.redraw()
             self.post_message(self.Scrolled())
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown | None = None) -> None:
-        """With Shift the wheel goes sideways."""
+        """With Shift the wheel scrolls columns."""
         if event is not None and event.shift:
             self.action_columns(1)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp | None = None) -> None:
-        """With Shift the wheel goes sideways."""
+        """With Shift the wheel scrolls columns."""
         if event is not None and event.shift:
             self.action_columns(-1)
 
     def on_mouse_scroll_right(self) -> None:
-        """A wheel that goes sideways by itself."""
+        """A horizontal wheel scrolls columns."""
         self.action_columns(1)
 
     def on_mouse_scroll_left(self) -> None:
-        """A wheel that goes sideways by itself."""
+        """A horizontal wheel scrolls columns."""
         self.action_columns(-1)
 
     def touch(self) -> None:
-        """The person is moving: keep the rows still from now on."""
+        """Note that the person moves: the rows keep their order for a while."""
         self._touched_at = self._model.clock()
         self._cursor_id = self.current
 
@@ -167,29 +167,31 @@ class ListingRows(LineList):
         """Seconds since the person last moved."""
         return self._model.clock() - self._touched_at
 
-    def take(self, news: News, settle: float) -> None:
-        """Follow news of the model: in place, or by taking over the order where nobody is moving."""
-        if news.replaced or not self._held or self.idle_for() >= settle:
-            self.settle()
+    def apply_news(self, news: News, idle: float) -> None:
+        """Show changes of the model: in place, or in the new order after `idle` seconds without a move."""
+        if news.replaced or not self._slots or self.idle_for() >= idle:
+            self.apply_order()
             return
         index = self._model.index
         for listing_id in news.ids:
-            if not self._holds(listing_id) and index.shows(listing_id):
+            if not self._contains(listing_id) and index.shows(listing_id):
                 self._new.add(listing_id)
             else:
                 self._new.discard(listing_id)
         self.redraw()
 
-    def _holds(self, listing_id: str) -> bool:
+    def _contains(self, listing_id: str) -> bool:
         """Whether a row shows this listing."""
-        if self._held_set is None:
-            # Only wanted while somebody moves and something comes in.
-            self._held_set = set(self._held)
-        return self._model.index.slot(listing_id) in self._held_set
+        if self._slot_set is None:
+            # Built on demand: needed only when changes arrive while the person moves.
+            self._slot_set = set(self._slots)
+        return self._model.index.slot(listing_id) in self._slot_set
 
-    def settle(self, *, top: bool = False, other: bool = False) -> None:
-        """Take over the index's order. `top` puts the cursor on the first row; `other` says that these are other rows,
-        so that a cursor whose listing is gone begins anew."""
+    def apply_order(self, *, top: bool = False, refiltered: bool = False) -> None:
+        """Show the index's current order.
+
+        `top` puts the cursor on the first row; so does `refiltered` if the cursor's listing is gone.
+        """
         self._new.clear()
         index = self._model.index
         if index.generation == self._generation and not top:
@@ -200,33 +202,33 @@ class ListingRows(LineList):
         at_top = self.scroll_offset.y == 0
         current = "" if top else self._cursor_id
         was_current = self.current
-        self._held, self._held_set = index.slots(), None
+        self._slots, self._slot_set = index.slots(), None
         slot = index.slot(current) if current and index.shows(current) else None
         self._model.forget_gone(was_current)
-        lost = 0 if top or other or not current else self.cursor
-        position = lost if slot is None else self._held.index(slot)
+        lost = 0 if top or refiltered or not current else self.cursor
+        position = lost if slot is None else self._slots.index(slot)
         self.recount()
         self.cursor = position
         self._keep_line(top or (at_top and self.cursor < self.scrollable_content_region.height), line)
         if current and slot is None:
             self._cursor_id = self.current
         if self.current != was_current:
-            self._moved(False)
+            self._post_moved(False)
 
     def _keep_line(self, home: bool, line: int) -> None:
-        """Scroll so that the cursor is on its line of the screen again."""
+        """Scroll the cursor back to its line of the screen."""
         y = 0 if home else max(0, self.cursor - line)
         if y != self.scroll_offset.y:
             self.scroll_to(y=y, animate=False)
 
     def go_to(self, listing_id: str) -> bool:
-        """Put the cursor on a listing; False if no row shows it."""
-        if not self._holds(listing_id):
-            self.settle()
+        """Put the cursor on a listing; False if the filter hides it."""
+        if not self._contains(listing_id):
+            self.apply_order()
         slot = self._model.index.slot(listing_id)
-        if slot is None or not self._holds(listing_id):
+        if slot is None or not self._contains(listing_id):
             return False
-        self.cursor = self._held.index(slot)
+        self.cursor = self._slots.index(slot)
         self.touch()
         self.call_after_refresh(self.show_cursor)
         return True
@@ -246,6 +248,6 @@ class ListingTable(Vertical):
         yield rows
 
     def on_listing_rows_scrolled(self, event: ListingRows.Scrolled) -> None:
-        """The header goes along."""
+        """Scroll the header too."""
         event.stop()
         self.query_one(TableHeader).redraw()

@@ -1,4 +1,4 @@
-"""A pane with a title and its designed states: loading, empty, error and offline take the place of the content."""
+"""A pane with a title, and the states that replace its content: loading, empty, error and offline."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ SIGNS = {"loading": "◌", "empty": "○", "error": "✗", "offline": "□"}
 
 @dataclass(frozen=True, slots=True)
 class PaneState:
-    """Why there is no content: kind, what, why, and what to do, with the action of the button and its label."""
+    """The reason why there is no content, and the action of the button that helps, with its label."""
 
     kind: str
-    what: str
-    why: str = ""
+    title: str
+    reason: str = ""
     action: str = ""
     label: str = ""
 
 
 def is_shown(widget: Widget) -> bool:
-    """Whether neither the widget nor what it lies in is put away."""
+    """Whether the widget and all its ancestors are displayed."""
     return all(node.display for node in widget.ancestors_with_self[:-1])
 
 
 class StateView(Vertical):
-    """A state, in words, with a button for what to do next."""
+    """A state in words, with a button for the next step."""
 
     class Offered(Message):
-        """There is a button now, which may take the focus."""
+        """The button has been mounted and may take the focus."""
 
     def __init__(self) -> None:
         super().__init__(classes="state")
@@ -44,10 +44,10 @@ class StateView(Vertical):
         self._button: Button | None = None
 
     def compose(self) -> ComposeResult:
-        """The text; the button comes when a state has one."""
+        """The text; the button is mounted with the first state that has one."""
         yield Static("", classes="state-text")
 
-    def tell(self, state: PaneState) -> None:
+    def update(self, state: PaneState) -> None:
         """Show a state."""
         if state == self._shown:
             return
@@ -55,21 +55,21 @@ class StateView(Vertical):
         self._action = state.action
         style = {"error": "$text-error", "offline": "$text-warning"}.get(state.kind, "dim")
         self.query_one(Static).update(
-            Content.assemble((f"{SIGNS[state.kind]} {state.what}", f"bold {style}"), "\n", (state.why, "dim"))
+            Content.assemble((f"{SIGNS[state.kind]} {state.title}", f"bold {style}"), "\n", (state.reason, "dim"))
         )
         if self._button is None and state.action:
             self._button = Button(compact=True, classes="state-button")
-            self.call_later(self._put_up, self._button)
+            self.call_later(self._mount_button, self._button)
         if self._button is not None:
             self._button.display = bool(state.action)
             self._button.label = Content(state.label)
 
-    async def _put_up(self, button: Button) -> None:
+    async def _mount_button(self, button: Button) -> None:
         await self.mount(Center(button))
         self.post_message(self.Offered())
 
     async def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Do what the button says, as its key would."""
+        """Run the action of the state, as its key would."""
         event.stop()
         await self.screen.run_action(self._action)
 
@@ -78,7 +78,7 @@ class Pane(Vertical):
     """One part of the main screen."""
 
     class Current(Message):
-        """The focus came into this pane."""
+        """The focus has moved into this pane."""
 
         def __init__(self, pane: Pane) -> None:
             super().__init__()
@@ -91,42 +91,42 @@ class Pane(Vertical):
         self._content = list(content)
 
     def compose(self) -> ComposeResult:
-        """The content, and the state that may take its place; nothing where the content comes later."""
+        """The content and the state that may replace it; nothing if the content is mounted later."""
         if self._content:
             yield StateView()
             yield from self._content
 
     def on_mount(self) -> None:
-        """Begin with the content; the screen says otherwise at once."""
+        """Show the content; the screen sets the state right after."""
         if self._content:
             self.show(None)
 
-    async def furnish(self, *content: Widget) -> None:
-        """Take in the content of a pane that was made without."""
+    async def mount_content(self, *content: Widget) -> None:
+        """Mount the content of a pane that was created without."""
         self._content = list(content)
         view = StateView()
         view.display = False
         await self.mount(view, *content)
 
     def show(self, state: PaneState | None) -> None:
-        """Show a state, or the content where it is None."""
+        """Show a state, or the content if it is None."""
         view = self.query_one(StateView)
         view.display = state is not None
         for widget in self._content:
             widget.display = state is None
         if state is not None:
-            view.tell(state)
+            view.update(state)
 
     def focus_inside(self) -> None:
-        """Give the focus to what can take it, or to nothing where nothing here can."""
+        """Focus the first widget here that can take the focus; if there is none, remove the focus."""
         for widget in self.query("*"):
             if widget.focusable and is_shown(widget):
-                # Not `widget.focus()`, which comes later: keys typed ahead would go to where the focus was.
+                # Not `widget.focus()`, which is deferred: keys typed ahead would go to the old focus.
                 self.screen.set_focus(widget)
                 return
-        # Keys must not go to what may be out of sight.
+        # Keys must not go to a widget out of sight.
         self.screen.set_focus(None)
 
     def on_descendant_focus(self) -> None:
-        """Tell the screen which pane is the current one."""
+        """Notify the screen that this is the current pane."""
         self.post_message(self.Current(self))

@@ -1,5 +1,4 @@
-"""Where one pane is seen at a time: their names and those of the places beside them, to click, with the keys that go
-there."""
+"""The tabs of a narrow terminal, which shows one pane at a time: clickable names of panes and other screens."""
 
 from __future__ import annotations
 
@@ -21,12 +20,12 @@ TABS = (
 
 
 class PaneTabs(Widget):
-    """One line of names."""
+    """One line of names with their keys."""
 
     ALLOW_SELECT = False
 
     class Chosen(Message):
-        """A name was clicked: that of a pane, or of a place."""
+        """The name of a pane or of another screen was clicked; `kind` is "pane" or "place"."""
 
         def __init__(self, kind: str, name: str) -> None:
             super().__init__()
@@ -37,7 +36,7 @@ class PaneTabs(Widget):
         self._model = model
         self._current = "listings"
 
-    def tell(self, pane: str) -> None:
+    def set_current(self, pane: str) -> None:
         """Mark the current pane."""
         self._current = pane
         self.refresh()
@@ -51,7 +50,7 @@ class PaneTabs(Widget):
         return Content.assemble(" ", *parts)
 
     def on_click(self, event: events.Click) -> None:
-        """Go to what is under the mouse."""
+        """Post the name under the mouse."""
         at = 1
         for key, kind, name, title in self._tabs():
             width = len(key) + len(title) + 3

@@ -1,4 +1,4 @@
-"""The connected peers, in a stock table: there are tens of them."""
+"""The connected peers, in a stock `DataTable`: there are only tens of them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ COLUMNS = {
     "AGENT": 15,
     "ADDRESS": 15,
 }
-"""The columns with their cells; the address takes what is left."""
-MORE = ("AGENT", "ADDRESS", "IN", "OUT")
-"""What is shown where there is room, in this order; a peer's own screen has all of it."""
+"""The columns with their widths in cells; the address takes the rest of the line."""
+OPTIONAL = ("AGENT", "ADDRESS", "IN", "OUT")
+"""Columns shown if there is room, in this order of importance; the screen of one peer shows all."""
 PADDING = 1
 
 MOVES = (
@@ -43,11 +43,11 @@ MOVES = (
 
 
 class PeerTable(DataTable[Text]):
-    """One row a peer; the cursor stays on its peer when the list changes."""
+    """One row for each peer; the cursor stays on its peer when the list changes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("peers", first=True),
-        # Before those of the table, so that keys typed ahead are taken in their order.
+        # With priority, so that keys typed ahead are handled in their order.
         *(Binding(key, action, help, show=False, priority=True) for key, action, help in MOVES),
     ]
 
@@ -58,48 +58,50 @@ class PeerTable(DataTable[Text]):
         self._widths: dict[str, int] = {}
 
     def on_mount(self) -> None:
-        """The columns."""
+        """Add the columns."""
         self._set_columns()
 
     def on_resize(self) -> None:
-        """As many columns as fit."""
+        """Show as many columns as fit."""
         self._set_columns()
 
     def _set_columns(self) -> None:
-        widths = fitting(self.size.width)
+        widths = fitting_columns(self.size.width)
         if widths != self._widths:
             at = self.current
             self._widths, self._shown = widths, []
             self.clear(columns=True)
             for title, width in widths.items():
                 self.add_column(title, key=title, width=width)
-            self.take(at)
+            self.update_peers(at)
 
     @property
     def current(self) -> str:
-        """The id of the peer under the cursor, or nothing: of the row that is drawn, whatever has changed since."""
+        """The id of the peer in the row under the cursor as it was drawn, or nothing."""
         return self._shown[self.cursor_row][0] if 0 <= self.cursor_row < len(self._shown) else ""
 
     def action_open(self) -> None:
-        """As a click: choose the row."""
+        """Choose the row, as a click does."""
         self.action_select_cursor()
 
     async def action_peer_listings(self) -> None:
-        """The screen filters."""
+        """Let the screen filter by the peer."""
         await self.screen.run_action("peer_listings")
 
     async def action_disconnect(self) -> None:
-        """The screen asks."""
+        """Let the screen ask, and disconnect."""
         await self.screen.run_action("disconnect")
 
-    def follow(self, replaced: bool = False) -> None:
-        """Show the peers if others are connected now, or all is new; numbers of the same ones wait for `take`, each second:
-        to lay out a table costs more than all the listings of a busy market."""
-        if replaced or {peer.peer_id for peer in self._model.peers} != {row[0] for row in self._shown}:
-            self.take()
+    def update_if_changed(self, replaced: bool = False) -> None:
+        """Update the rows if other peers are connected, or if all of the model was `replaced`.
 
-    def take(self, at: str = "") -> None:
-        """Show the peers as they are now, with the cursor on the peer `at`, or on the one where it is."""
+        New numbers of the same peers wait for the `update_peers` of each second: a table's layout is expensive.
+        """
+        if replaced or {peer.peer_id for peer in self._model.peers} != {row[0] for row in self._shown}:
+            self.update_peers()
+
+    def update_peers(self, at: str = "") -> None:
+        """Show the current peers, with the cursor on the peer `at`, or on its present one."""
         rows = [self._texts(peer, self._model.index.listings_of(peer.peer_id)) for peer in self._sorted()]
         if rows == self._shown:
             return
@@ -133,11 +135,11 @@ class PeerTable(DataTable[Text]):
         )
 
 
-def fitting(width: int) -> dict[str, int]:
-    """The columns that fit in so many cells, in their order, each with its own; the scrollbar may need one."""
-    chosen = {title: cells for title, cells in COLUMNS.items() if title not in MORE}
+def fitting_columns(width: int) -> dict[str, int]:
+    """The columns that fit in `width` cells, in their order, with their widths; one cell is left to the scrollbar."""
+    chosen = {title: cells for title, cells in COLUMNS.items() if title not in OPTIONAL}
     left = width - 1 - sum(cells + 2 * PADDING for cells in chosen.values())
-    for title in MORE:
+    for title in OPTIONAL:
         if left < COLUMNS[title] + 2 * PADDING:
             break
         chosen[title] = COLUMNS[title]
@@ -148,7 +150,7 @@ def fitting(width: int) -> dict[str, int]:
 
 
 def _latency(milliseconds: float | None) -> str:
-    """A round trip in three letters."""
+    """A round trip in three characters."""
     if milliseconds is None:
         return "…"
     return f"{milliseconds:.0f}" if milliseconds < 999.5 else f"{min(milliseconds / 1000, 99):.0f}s"

@@ -1,19 +1,19 @@
-"""Markdown from strangers: what was made safe stays as it is, and no text is so long-winded that it stops the interface."""
+"""Markdown from the network: neutralised text stays so, and no text is large enough to stop the interface."""
 
 from __future__ import annotations
 
 from markdown_it import MarkdownIt
 from textual.widgets import Markdown
 
-MOST_BLOCKS = 60
-"""Paragraphs, list items and table cells that are laid out: each is a widget, and hundreds take seconds."""
+MAX_BLOCKS = 60
+"""Maximum paragraphs, list items and table cells that are laid out: each is a widget, and hundreds take seconds."""
 
 
 class LiteralParser(MarkdownIt):
-    """Shows HTML, entities and addresses of links as they were written.
+    """A parser that shows HTML, entities and addresses of links as they were written.
 
     Entities (`&#x202e;`) and the escapes of an address (`%1b`) would otherwise be decoded into characters that
-    `neutralise` had kept out, and a name in punycode into letters that look like others.
+    `neutralise` has removed, and a name in punycode into letters that look like others.
     """
 
     def __init__(self) -> None:
@@ -26,13 +26,13 @@ class LiteralParser(MarkdownIt):
 
 
 class SafeMarkdown(Markdown):
-    """Shows neutralised text; links are told, never followed."""
+    """Shows neutralised text; links are posted as messages, never followed."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, parser_factory=LiteralParser, open_links=False)
 
 
-def shortened(text: str, most: int = MOST_BLOCKS) -> str:
+def shortened(text: str, most: int = MAX_BLOCKS) -> str:
     """The first `most` blocks of a Markdown text, cut between lines."""
     line = blocks = 0
     for token in LiteralParser().parse(text):

@@ -1,4 +1,4 @@
-"""The status line, pinned at the top: is the network up, how large is the market, what is going on."""
+"""The status line, pinned at the top: connectivity, size of the market, activity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from betar_tui.market.marketplace import Connectivity
 from betar_tui.tui import format as fmt
 from betar_tui.tui.model import MarketModel
 
-# Sign, word, colour: the sign and the word alone tell the state.
+# Sign, word, colour: sign and word suffice without colour.
 SIGNS: dict[Connectivity, tuple[str, str, str]] = {
     Connectivity.STARTING: ("◌", "starting", "dim"),
     Connectivity.ALONE: ("○", "no peers", "$text-warning"),
@@ -20,7 +20,7 @@ SIGNS: dict[Connectivity, tuple[str, str, str]] = {
 
 
 class StatusBar(Widget):
-    """One line of the model's numbers."""
+    """One line with the model's numbers."""
 
     ALLOW_SELECT = False
 
@@ -30,7 +30,7 @@ class StatusBar(Widget):
         self._title = title
 
     def render(self) -> Content:
-        """What fits: the first parts are the most important ones."""
+        """The parts that fit, the most important ones first."""
         parts = [(f" {self._title} ", "bold"), self._connectivity(), *self._numbers()]
         shown: list[Content] = []
         left = self.size.width

@@ -1,4 +1,4 @@
-"""Peers that answer dagsync with something else: the stream ends, they are penalized, and others bring the blocks."""
+"""Peers that answer dagsync with something else: the stream ends, they are penalised, and others bring the blocks."""
 
 import pytest
 import trio
@@ -12,7 +12,7 @@ from betar_tui.sync.dagsync.messages import PROTOCOL, Trailer, encode_trailer
 from tests.peers.harness import eventually, meet, peer
 
 JUNK = encode_node([], delta.encode([("/agents/YQ", b"x")], [], 1))
-TARGET = cid.of(b"announced, and nowhere to be had")
+TARGET = cid.of(b"announced, and never sent")
 
 
 def whole(*sections: bytes) -> bytes:
@@ -30,7 +30,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-async def test_a_bad_answer_is_charged_and_the_next_listing_still_comes(tmp_path, kind):
+async def test_a_bad_answer_is_penalised_and_the_next_listing_still_comes(tmp_path, kind):
     async with peer(tmp_path / "bad") as bad, peer(tmp_path / "b") as b, peer(tmp_path / "good") as good:
 
         async def answer(stream) -> None:
@@ -38,17 +38,17 @@ async def test_a_bad_answer_is_charged_and_the_next_listing_still_comes(tmp_path
             await stream.write(ANSWERS[kind])
             await trio.sleep_forever()
 
-        bad.online._network.set_protocol_handler(PROTOCOL, answer)
+        bad.session.network.set_protocol_handler(PROTOCOL, answer)
         await meet(b, bad)
         await meet(b, good)
-        await bad.online._network.broadcast(encode_broadcast([Head(TARGET)]))
-        await eventually(lambda: b.online._network.faults().get(bad.peer_id), what="a penalize")
+        await bad.session.network.broadcast(encode_broadcast([Head(TARGET)]))
+        await eventually(lambda: b.session.network.misbehaviours().get(bad.peer_id), what="the penalty")
         await good.publish([ListingDraft("good", 1)])
         await eventually(lambda: shown(b, 1), what="another peer's listing")
         assert b._store.winners(["/agents/YQ"]) == {}
 
 
-async def test_a_stream_that_stalls_is_left_and_the_history_comes_from_another(tmp_path, monkeypatch):
+async def test_a_stream_that_stalls_is_reset_and_the_history_comes_from_another(tmp_path, monkeypatch):
     monkeypatch.setattr(client, "STALL", 0.5)
     async with peer(tmp_path / "good") as good:
         for n in range(10):
@@ -62,7 +62,7 @@ async def test_a_stream_that_stalls_is_left_and_the_history_comes_from_another(t
                     await stream.write(b"\xff")
                     await trio.sleep(0.1)
 
-            bad.online._network.set_protocol_handler(PROTOCOL, drip)
+            bad.session.network.set_protocol_handler(PROTOCOL, drip)
             await meet(b, bad)
             await eventually(lambda: shown(b, 10), what="all over Bitswap from the one that stalled")
 
@@ -75,13 +75,13 @@ async def test_a_peer_that_ends_its_stream_is_asked_over_bitswap(tmp_path):
         async def hang_up(stream) -> None:
             await stream.reset()
 
-        a.online._network.set_protocol_handler(PROTOCOL, hang_up)
+        a.session.network.set_protocol_handler(PROTOCOL, hang_up)
         await meet(b, a)
         await eventually(lambda: shown(b, 5), what="all of it")
         assert (await b.status()).pending == 0
 
 
-async def test_a_peer_is_not_charged_for_files_that_somebody_elses_delta_links_to(tmp_path):
+async def test_a_peer_is_not_penalised_for_files_that_the_delta_of_another_links_to(tmp_path):
     """A file has blocks below it, which dagsync sends as well."""
     root, blocks = file(3)
     linking = encode_node([root, cid.of(JUNK)], delta.encode([("/agents/YQ", b"x")], [], 5))
@@ -90,17 +90,17 @@ async def test_a_peer_is_not_charged_for_files_that_somebody_elses_delta_links_t
         b._store.put_files({**blocks, cid.of(JUNK): JUNK})
         await meet(a, b)
         await a._writer.merge_nodes([node], "somebody")
-        assert a.online.pending == 2
-        await eventually(lambda: a.online._network.supports(b.peer_id, PROTOCOL), what="that it is a peer of ours")
-        a.online.ask_again()
-        await eventually(lambda: a.online.pending == 0, what="an end to what is asked for")
-        assert a._store.blocks([root, cid.of(JUNK)]).keys() == {cid.of(JUNK)}, "what is a delta is merged all the same"
-        assert a.online._network.faults() == b.online._network.faults() == {}
-        a.online.ask_again()
+        assert a.session.pending == 2
+        await eventually(lambda: a.session.network.supports(b.peer_id, PROTOCOL), what="dagsync")
+        a.session.fetch_missing()
+        await eventually(lambda: a.session.pending == 0, what="no pending block")
+        assert a._store.blocks([root, cid.of(JUNK)]).keys() == {cid.of(JUNK)}, "the delta is merged all the same"
+        assert a.session.network.misbehaviours() == b.session.network.misbehaviours() == {}
+        a.session.fetch_missing()
         await b.publish([ListingDraft("next", 2)])
         await eventually(lambda: shown(a, 1), what="the next listing")
-        assert a.online.pending == 0
-        assert a.online._network.faults() == {}
+        assert a.session.pending == 0
+        assert a.session.network.misbehaviours() == {}
 
 
 def file(leaves: int) -> tuple[bytes, dict[bytes, bytes]]:

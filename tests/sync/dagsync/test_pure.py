@@ -23,7 +23,7 @@ from betar_tui.sync.dagsync.messages import (
     encode_request,
     encode_trailer,
 )
-from betar_tui.sync.dagsync.walk import HELD_BYTES, LOOKUP_BYTES, MAX_LOOKUP, Walk, locator
+from betar_tui.sync.dagsync.walk import KEPT_BYTES, LOOKUP_BYTES, MAX_LOOKUP, Walk, locator
 
 names = st.binary(min_size=32, max_size=32).map(lambda digest: cid.DAG_PB + digest)
 
@@ -138,7 +138,7 @@ def test_a_walk_looks_no_further_than_the_haves():
     assert len(looked) < 10
 
 
-def test_a_walk_over_large_blocks_holds_few_bytes():
+def test_a_walk_over_large_blocks_keeps_few_bytes():
     """They are looked up in small numbers, and again when they are sent."""
     count, size = 100, 512 << 10
     value = bytes(size)
@@ -155,12 +155,12 @@ def test_a_walk_over_large_blocks_holds_few_bytes():
     sent = []
     for name, _ in walk.blocks():
         sent.append(name)
-        held = sum(map(len, walk._held.values()))
-        assert held == walk._weight <= HELD_BYTES
+        kept = sum(map(len, walk._kept.values()))
+        assert kept == walk._weight <= KEPT_BYTES
     assert sent == list(blocks)
     assert looked[0] <= MAX_LOOKUP * (size + 100)
     assert max(looked[1:]) <= LOOKUP_BYTES
-    assert not walk._held
+    assert not walk._kept
 
 
 def test_small_blocks_are_looked_up_once():
@@ -175,7 +175,7 @@ def test_small_blocks_are_looked_up_once():
     assert len(looked) == 300
 
 
-def test_a_locator_names_the_heads_and_ever_farther_blocks():
+def test_a_locator_has_the_heads_and_ever_farther_blocks():
     chain: list[bytes] = []
     blocks = {}
     for n in range(100):
@@ -193,7 +193,7 @@ def test_a_locator_names_the_heads_and_ever_farther_blocks():
     assert locator([], lookup, 3) == ()
 
 
-def test_unknown_wants_and_files_are_passed_over():
+def test_unknown_wants_and_files_are_skipped():
     file = b"\x12\x02\x08\x01"
     assert list(Walk([cid.of(b"unknown"), cid.of(file)], [], lambda asked: {cid.of(file): file})) == []
 
@@ -227,19 +227,19 @@ def test_an_archive_cut_anywhere_reads_the_same(blocks, cuts):
         car.encode_header([]) + b"\xff" * 11,
     ],
 )
-def test_what_is_no_archive_of_ours_is_refused(raw):
+def test_other_archives_are_refused(raw):
     with pytest.raises(DecodeError):
         list(car.CarReader(stop_at_end=False).feed(raw))
 
 
-def test_padding_in_a_file_is_passed_over():
+def test_padding_in_a_file_is_skipped():
     block = b"block"
     reader = car.CarReader(stop_at_end=False)
     raw = car.encode_header([]) + car.END + car.encode_section(cid.of(block), block) + car.END
     assert [section.data for section in reader.feed(raw)] == [block]
 
 
-def test_a_block_that_is_no_delta_is_passed_over_with_what_is_below_it_and_a_false_one_is_not():
+def test_a_block_that_is_not_a_delta_is_skipped_with_all_below_it_and_a_false_one_is_not():
     leaf = encode_node([], b"\x12\x02{}")
     root = encode_node([cid.of(leaf)], b"\x12\x02{}")
     linking = encode_node([cid.of(root)], delta.encode([("/agents/a", b"v")], [], 7))

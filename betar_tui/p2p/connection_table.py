@@ -1,7 +1,7 @@
-"""Who is connected: one record per peer, made when its first connection opens and dropped when its last one ends.
+"""The connected peers: one record per peer, made when its first connection opens and dropped when its last one ends.
 
-The table follows the swarm's notifications but believes only its list of connections.
-py-libp2p 0.8.1: the notification of an old connection's end may come after that of the new connection's start.
+The table follows the swarm's notifications but trusts only its list of connections. py-libp2p 0.8.1: an old
+connection's end may be notified after the new connection's start (docs/py-libp2p.md#connections).
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class PeerRecord:
-    """What is known about a connected peer. `reached` is the address we dialled it at, if we did."""
+    """A connected peer. `remote` is the address at the other end of its first connection."""
 
     peer: str
     since: float
     direction: str
     remote: tuple[str, ...]
     identify_info: IdentifyInfo | None = None
-    reported: trio.Event = field(default_factory=trio.Event)  # the peer introduced itself, or will not
+    reported: trio.Event = field(default_factory=trio.Event)  # the peer is identified, or will not be
 
     def addrs(self) -> tuple[str, ...]:
         """Dialable addresses: the one that worked, then those the peer listens on."""
-        reached = self.remote if self.direction == "out" else ()
-        said = self.identify_info.addrs if self.identify_info is not None else ()
-        return addresses.with_peer(reached + said, self.peer)
+        dialled = self.remote if self.direction == "out" else ()
+        listening = self.identify_info.addrs if self.identify_info is not None else ()
+        return addresses.with_peer(dialled + listening, self.peer)
 
 
-class PeerTable(INotifee):
-    """The connected peers, and who to call when one opens, or ends its last, connection."""
+class ConnectionTable(INotifee):
+    """The connected peers. Calls `opened` for each new connection, and `ended` after the last one of a peer."""
 
     def __init__(
         self,
@@ -74,10 +74,10 @@ class PeerTable(INotifee):
         return tuple(self.describe(record, on_topic(record.peer)) for record in self._records.values())
 
     def describe(self, record: PeerRecord, on_topic: bool) -> PeerInfo:
-        """A record as the door's dataclass."""
+        """A record as a `PeerInfo`."""
         connections = self.connections(record.peer)
         latencies = [latency for each in connections if (latency := latency_ms(each)) is not None]
-        passed = [traffic(each) for each in connections]
+        bytes_passed = [traffic(each) for each in connections]
         identify_info = record.identify_info or IdentifyInfo()
         return PeerInfo(
             peer_id=record.peer,
@@ -88,8 +88,8 @@ class PeerTable(INotifee):
             protocols=identify_info.protocols,
             on_topic=on_topic,
             connected_since=record.since,
-            bytes_in=sum(received for received, _ in passed),
-            bytes_out=sum(sent for _, sent in passed),
+            bytes_in=sum(received for received, _ in bytes_passed),
+            bytes_out=sum(sent for _, sent in bytes_passed),
         )
 
     # INotifee

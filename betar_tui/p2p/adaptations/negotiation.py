@@ -1,11 +1,11 @@
 """Answering which protocol a new stream speaks, in one packet.
 
-A Go peer opens a stream for every Bitswap answer and says at once all it has to say: that it speaks multistream, which
-protocol it means, and the first message. py-libp2p 0.8.1 reads that byte by byte and answers in two packets; with one
-delta to an answer that is most of the work of a sync.
+A Go peer opens a stream for every Bitswap answer and sends the multistream header, the protocol and the first message
+at once. py-libp2p 0.8.1: it reads that byte by byte and answers in two packets, which is most of the work of a sync
+with one delta to an answer (docs/py-libp2p.md#connections).
 
-A dialler speaks first (github.com/multiformats/multistream-select; the listeners of rust-libp2p and js-libp2p wait for
-it as well), so nothing is sent before its header is here.
+The dialler sends first (github.com/multiformats/multistream-select; the listeners of rust-libp2p and js-libp2p wait for
+it as well), so nothing is sent before its header has arrived.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from libp2p.utils import encode_delim
 
 _HEADER = encode_delim(MULTISELECT_PROTOCOL_ID.encode())
 _SHORT = 0x80
-"""From this length on a message's length takes two bytes; names of protocols are shorter."""
-_UNSENT = 1024
-"""So many bytes are kept at most: a peer may ask for the list of protocols without end."""
+"""Smallest length that takes two bytes as a varint; protocol names are shorter."""
+_MAX_UNSENT = 1024
+"""Maximum bytes to buffer: a peer may ask for the list of protocols again and again."""
 
 
 class BufferedCommunicator(MultiselectCommunicator):
-    """Reads a message at a time, and writes when it would have to wait, or by `flush`."""
+    """Reads a message at a time. Sends what was written when a read has to wait, or by `flush`."""
 
     def __init__(self, read_writer: Any) -> None:
         super().__init__(read_writer)
@@ -38,17 +38,17 @@ class BufferedCommunicator(MultiselectCommunicator):
         self._greeted = False
 
     async def write(self, msg_str: str) -> None:
-        """Keep a message to be sent. Raises MultiselectCommunicatorError."""
+        """Buffer a message. Raises MultiselectCommunicatorError."""
         self._unsent += encode_delim(msg_str.encode())
-        if len(self._unsent) > _UNSENT:
+        if len(self._unsent) > _MAX_UNSENT:
             await self.flush()
 
     async def flush(self) -> None:
-        """Send what was kept. Raises MultiselectCommunicatorError."""
+        """Send the buffered messages. Raises MultiselectCommunicatorError."""
         if self._unsent:
-            kept, self._unsent = bytes(self._unsent), bytearray()
+            data, self._unsent = bytes(self._unsent), bytearray()
             try:
-                await self.read_writer.write(kept)
+                await self.read_writer.write(data)
             except IOException as error:
                 raise MultiselectCommunicatorError("the stream ended while its protocol was agreed on") from error
 
@@ -64,7 +64,7 @@ class BufferedCommunicator(MultiselectCommunicator):
         except IOException as error:
             raise MultiselectCommunicatorError("the stream ended while its protocol was agreed on") from error
         if not message.isascii() or not message.endswith(b"\n"):
-            raise MultiselectCommunicatorError("what should name a protocol is no line of text")
+            raise MultiselectCommunicatorError("a protocol name is not a line of text")
         return message[1:-1].decode()
 
     def _size_here(self) -> int:
@@ -83,12 +83,12 @@ class Negotiator(Multiselect):
         self, communicator: IMultiselectCommunicator, negotiate_timeout: int = DEFAULT_NEGOTIATE_TIMEOUT
     ) -> tuple[TProtocol | None, StreamHandlerFn | None]:
         """The protocol agreed on, and its handler. Raises MultiselectError."""
-        assert isinstance(communicator, MultiselectCommunicator), "the host gives no other"
-        gathering = BufferedCommunicator(communicator.read_writer)
-        agreed = await super().negotiate(gathering, negotiate_timeout)
+        assert isinstance(communicator, MultiselectCommunicator), "the host passes no other"
+        buffered = BufferedCommunicator(communicator.read_writer)
+        agreed = await super().negotiate(buffered, negotiate_timeout)
         try:
             with trio.fail_after(negotiate_timeout):
-                await gathering.flush()
+                await buffered.flush()
         except (MultiselectCommunicatorError, trio.TooSlowError) as error:
             raise MultiselectError("the answer could not be sent") from error
         return agreed

@@ -1,17 +1,21 @@
-"""The places beside the market: replica with its graph, own listings, log."""
+"""The list screens and the ways to them: replica with its graph, own listings, log."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
+from textual.screen import Screen
 
 from betar_tui.errors import ControlError, StoreError
-from betar_tui.market.marketplace import DagNodeInfo, DeltaInfo, Receipt, SyncProgress
+from betar_tui.market.marketplace import DagNodeInfo, DeltaInfo, Receipt, Repaired, RepublishReason, SyncProgress
 from betar_tui.tui.announcements import sync_text
 from betar_tui.tui.graph import draw
 from betar_tui.tui.keybindings import SLASHES
+from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.screens.replica import ReplicaScreen
+from tests.test_architecture import ROOT, circle, import_graph, module_name
 from tests.tui.fake import NOW, OWN, FakeMarketplace, listing, peer_id
 from tests.tui.scenes import LOG
 from tests.tui.ui import ui
@@ -68,7 +72,7 @@ def test_graph_of_very_many_branches_stays_narrow():
     assert len(lines) == 61
 
 
-def test_sync_is_told_with_an_estimate_and_its_source():
+def test_a_sync_shows_an_estimate_and_its_source():
     text = sync_text(SyncProgress(1200, 3600, 900.0, peer_id(1)))
     assert text.startswith("syncing 1,200 of 4,800 or more (25 %), 900/s, 4s left, from 12D3")
     assert sync_text(SyncProgress(0, 0, 0.0, "")) == "syncing 0 of 0 or more, 0/s, from several peers"
@@ -108,7 +112,7 @@ def with_old_links(fake: FakeMarketplace) -> None:
 
 
 @ui(listings=items, prepare=with_old_links)
-async def test_a_delta_tells_its_source_and_links_out_of_sight_cannot_be_followed(ui):
+async def test_a_delta_shows_its_source_and_links_out_of_sight_cannot_be_followed(ui):
     await ui.press("4")
     await ui.sees("via 12D3…0003")
     await ui.press("enter")
@@ -149,7 +153,7 @@ def syncing(fake: FakeMarketplace) -> None:
 
 
 @ui(size=(120, 30), listings=items, prepare=syncing)
-async def test_replica_tells_the_sync_the_packed_blocks_and_that_it_is_held(ui):
+async def test_replica_shows_the_sync_the_packed_blocks_and_that_it_is_held(ui):
     await ui.press("4")
     await ui.sees(
         "6 blocks (40 packed)", "900/s, 4s left, from 12D3…0001", "0 blocks wanted, sent by 12D3…0001 at 900/s"
@@ -175,7 +179,7 @@ def broken(fake: FakeMarketplace) -> None:
 
 
 @ui(listings=items, prepare=broken)
-async def test_replica_says_what_went_wrong(ui):
+async def test_replica_shows_an_error(ui):
     await ui.press("4")
     await ui.sees("The deltas cannot be read", "the database is damaged")
     ui.market.fail.clear()
@@ -206,14 +210,14 @@ async def test_mine_lists_own_listings_and_edits_them(ui):
 
 
 @ui(listings=items, peers=0)
-async def test_mine_tells_pending_and_healed_listings(ui):
-    mine = next(each for each in items() if each.mine)
+async def test_mine_shows_pending_and_healed_listings(ui):
+    mine = next(item for item in items() if item.mine)
     ui.app.model.stored(Receipt(mine.id, "bafy", 9, 0))
     await ui.press("5")
     await ui.sees("1 pending", "pending: waits for a peer")
     ui.app.model.stored(Receipt(mine.id, "bafz", 10, 3))
-    ui.market.notice("calm-geo: another peer removed it; put again", "warning")
-    await ui.sees("healed: another peer remo")
+    ui.market.emit(Repaired(mine.id, mine.name, RepublishReason.MISSING, NOW))
+    await ui.sees("healed: removed by anoth")
 
 
 @ui(listings=items, log_tail=lambda: ["12:00 INFO up", "12:01 WARNING a \x1b[31mpeer\u202e left"])
@@ -256,7 +260,7 @@ async def test_what_changes_during_a_load_is_not_lost(ui):
     slices = model.loading(page)
     next(slices)
     ui.market.put(replace(listing("delta-new", 0.1, 4), seen_at=NOW))
-    await ui.until(lambda: model._held_back)
+    await ui.until(lambda: model._queued_events)
     assert len(model.index) == 3
     for _ in slices:
         pass
@@ -265,41 +269,57 @@ async def test_what_changes_during_a_load_is_not_lost(ui):
 
 
 @ui(listings=[listing("calm: geo", 1.5, mine=True)])
-async def test_only_a_repair_that_was_made_is_told_as_one(ui):
+async def test_only_a_repair_that_was_made_is_shown_as_one(ui):
     await ui.press("5")
-    ui.market.notice("calm: geo: removed by another peer; not put again: the disk is full", "warning")
-    await ui.until(lambda: ui.app.model.activity.entries, "the notice")
+    (mine,) = ui.market.store.values()
+    ui.market.emit(Repaired(mine.id, mine.name, RepublishReason.MISSING, NOW, "the disk is full"))
+    await ui.until(lambda: ui.app.model.activity.entries, "the event")
     assert not ui.app.model.healed
-    ui.market.notice("calm: geo: removed by another peer; put again", "warning")
+    ui.market.emit(Repaired(mine.id, mine.name, RepublishReason.MISSING, NOW))
     await ui.sees("healed: removed by another peer")
+    texts = [entry.text for entry in ui.app.model.activity.entries]
+    assert texts == [
+        "calm: geo: removed by another peer; not put again: the disk is full",
+        "calm: geo: removed by another peer; put again",
+    ]
 
 
-def place(ui) -> str:
+def screen_name(ui) -> str:
     return type(ui.app.screen).__name__
 
 
+def test_every_screen_of_the_registry_loads_and_none_imports_it():
+    sources = {module_name(path): path.read_text() for path in ROOT.rglob("*.py")}
+    graph = import_graph(sources)
+    for module, class_name in registry.SCREENS.values():
+        assert issubclass(getattr(import_module(module), class_name), Screen)
+        # The imports by name count as well: they do not close a circle either.
+        graph[registry.__name__].add(module)
+    assert circle(graph) == []
+
+
 @ui(listings=items, prepare=with_dag)
-async def test_every_place_is_a_key_away_from_every_other(ui):
+async def test_every_list_screen_is_a_key_away_from_every_other(ui):
     screens = {"4": "ReplicaScreen", "5": "MineScreen", "6": "LogScreen", "comma": "SettingsScreen"}
     for first in screens:
         for second, name in screens.items():
             await ui.press(first)
-            await ui.until(lambda first=first: place(ui) == screens[first])
+            await ui.until(lambda first=first: screen_name(ui) == screens[first])
             await ui.press(second)
-            await ui.until(lambda name=name: place(ui) == name)
-            assert len(ui.app.screen_stack) == 2, "the market and one place"
+            await ui.until(lambda name=name: screen_name(ui) == name)
+            assert len(ui.app.screen_stack) == 2, "the main screen and one other"
             await ui.press("1")
             await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
 
 
 @ui(listings=items)
-async def test_panes_are_a_key_away_from_what_stands_above_them(ui):
+async def test_panes_are_a_key_away_from_the_screens_above_them(ui):
     await ui.press("enter")
-    assert place(ui) == "DetailScreen"
+    assert screen_name(ui) == "DetailScreen"
     await ui.press("2")
     await ui.sees("[2 Peers]")
     await ui.press("enter")
-    assert place(ui) == "PeerScreen"
+    assert screen_name(ui) == "PeerScreen"
     await ui.press("3")
     await ui.sees("[3 Activity]")
     assert isinstance(ui.app.screen, MainScreen)
@@ -307,12 +327,12 @@ async def test_panes_are_a_key_away_from_what_stands_above_them(ui):
 
 
 @ui(listings=items, prepare=with_dag)
-async def test_the_names_at_the_top_lead_to_places(ui):
+async def test_the_names_at_the_top_lead_to_list_screens(ui):
     await ui.click_text("5 Mine")
-    await ui.until(lambda: place(ui) == "MineScreen")
+    await ui.until(lambda: screen_name(ui) == "MineScreen")
     await ui.press("escape")
     await ui.click_text("4 Replica")
-    await ui.until(lambda: place(ui) == "ReplicaScreen")
+    await ui.until(lambda: screen_name(ui) == "ReplicaScreen")
 
 
 @ui(listings=items)
@@ -325,9 +345,9 @@ async def test_renew_publishes_the_chosen_one_once_more(ui):
 
 
 @ui(listings=items, peers=0)
-async def test_renew_without_peers_is_pending_and_an_error_is_told(ui):
+async def test_renew_without_peers_is_pending_and_an_error_is_shown(ui):
     await ui.press("5", "u")
-    await ui.until(lambda: any("It is pending" in each or "it is pending" in each for each in ui.toasts))
+    await ui.until(lambda: any("It is pending" in toast or "it is pending" in toast for toast in ui.toasts))
     ui.market.fail["update"] = StoreError("the disk is full")
     await ui.press("u")
     await ui.until(lambda: "calm-geo is as it was: the disk is full" in ui.toasts)

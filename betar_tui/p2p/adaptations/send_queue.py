@@ -1,7 +1,7 @@
-"""What waits to be written to one gossip neighbour: so many RPCs, and so many bytes of them.
+"""The RPCs that wait to be written to one gossip neighbour, limited in number and in bytes.
 
-A neighbour that grants its window byte by byte is never found dead; what it is to be sent must not pile up for it. Beyond
-either limit the newest is left out: what it told of is told again with the next round of announcements.
+A neighbour that grants its window byte by byte answers every ping, so its queue must not grow without bound. Beyond
+either limit the newest RPC is dropped: its heads are announced again with the next round of announcements.
 """
 
 from __future__ import annotations
@@ -11,28 +11,29 @@ from collections import deque
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.rpc_queue import PriorityQueue
 
-RPCS = 4096
-BYTES = 8 << 20
+MAX_RPCS = 4096
+MAX_BYTES = 8 << 20
 
 
 class SendQueue(PriorityQueue):
-    """Takes the place of the library's queue, with what is in it.
+    """Replaces the library's queue and takes over its contents.
 
-    py-libp2p 0.8.1: it holds 32 RPCs, of any size, and drops the rest without a word.
+    py-libp2p 0.8.1: the library's queue holds 32 RPCs, of any size, and drops the rest silently
+    (docs/py-libp2p.md#gossip).
     """
 
     def __init__(self, before: PriorityQueue) -> None:
-        super().__init__(RPCS)
+        super().__init__(MAX_RPCS)
         self._sizes: dict[bool, deque[int]] = {False: deque(), True: deque()}
         self._bytes = 0
-        for priority, waiting in ((True, before._priority), (False, before._non_priority)):
-            for rpc in waiting:
+        for priority, rpcs in ((True, before._priority), (False, before._non_priority)):
+            for rpc in rpcs:
                 self.push(rpc, priority)
 
     def push(self, rpc: rpc_pb2.RPC, priority: bool = False) -> bool:
-        """Take an RPC; whether there was room."""
+        """Add an RPC. Returns whether there was room."""
         size = rpc.ByteSize()
-        if self._bytes + size > BYTES or not super().push(rpc, priority):
+        if self._bytes + size > MAX_BYTES or not super().push(rpc, priority):
             return False
         self._sizes[priority].append(size)
         self._bytes += size

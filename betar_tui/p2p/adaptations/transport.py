@@ -2,8 +2,8 @@
 
 py-libp2p 0.8.1: its TCP listener sets SO_REUSEPORT, so that a second peer on the same port starts without an error
 and the kernel deals connections to either of them; and it serves from a system task outside every nursery. This
-listener binds the port for itself and serves from the swarm's own nursery. The library also asks the socket twice for
-each noise message, for its length and for its bytes, where one look brings all that has come.
+listener binds the port for itself and serves from the swarm's own nursery. The library also reads the socket twice for
+each noise message, for its length and for its bytes (docs/py-libp2p.md#connections).
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from betar_tui.concurrency import FastLock
 log = logging.getLogger(__name__)
 
 READ_SIZE = 64 << 10
+"""Maximum bytes to take from the socket at once."""
 
 
 class ReadAhead(TrioTCPStream):
-    """A TCP stream for one reader that takes from the socket what is there, and deals it out as it is asked for."""
+    """A TCP stream for one reader, which reads all available bytes and returns them piecewise."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         super().__init__(stream)
@@ -45,13 +46,13 @@ class ReadAhead(TrioTCPStream):
         if not self._ahead:
             self._ahead = memoryview(await super().read(READ_SIZE))
         size = len(self._ahead) if n is None else n
-        dealt = bytes(self._ahead[:size])
-        # An empty rest would keep all that was read.
+        data = bytes(self._ahead[:size])
+        # An empty slice would keep the whole buffer alive.
         self._ahead = self._ahead[size:] if size < len(self._ahead) else memoryview(b"")
-        return dealt
+        return data
 
     async def close(self) -> None:
-        """Close; what was read ahead counts no more."""
+        """Close, and drop the bytes that were read ahead."""
         self._ahead = memoryview(b"")
         await super().close()
 
@@ -100,7 +101,7 @@ class Listener(IListener):
 
 
 class Transport(TCP):
-    """The library's TCP transport with our listener. `refusal` says why the last listening failed."""
+    """The library's TCP transport with this listener. `refusal` says why the last listening failed."""
 
     refusal = ""
 
@@ -114,5 +115,5 @@ class Transport(TCP):
     def create_listener(self, handler_function: THandler) -> IListener:  # type: ignore[override]
         return Listener(handler_function, self._refuse)
 
-    def _refuse(self, why: str) -> None:
-        self.refusal = why
+    def _refuse(self, reason: str) -> None:
+        self.refusal = reason

@@ -1,0 +1,346 @@
+"""Gossip on one topic: py-libp2p's GossipSub, made to survive hostile input and to deliver everything.
+
+Theory: the library's `Pubsub` reads the RPCs of peers and records their subscriptions; its `GossipSub` decides which
+peers to forward to. `TopicPubsub` replaces the reading and the acceptance of messages (that is where a peer could end
+the process), keeps subscriptions per stream, and hands each new message to `deliver` at once, in order, without a
+queue. `TopicRouter` bounds the router's bookkeeping. `p2p.gossip` puts both together. The behaviours that are adapted
+here are described in docs/py-libp2p.md#gossip and docs/py-libp2p.md#failures-that-end-the-run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import weakref
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, cast
+
+import trio
+from libp2p.abc import IHost, INetStream
+from libp2p.custom_types import TProtocol
+from libp2p.network.exceptions import SwarmException
+from libp2p.network.stream.exceptions import StreamClosed
+from libp2p.peer.id import ID
+from libp2p.pubsub.gossipsub import GossipSub
+from libp2p.pubsub.pb import rpc_pb2
+from libp2p.pubsub.pubsub import Pubsub
+
+from betar_tui.concurrency import FastLock
+from betar_tui.errors import DecodeError
+from betar_tui.p2p.adaptations.send_queue import SendQueue
+from betar_tui.p2p.authorship import error_of
+from betar_tui.p2p.frames import FrameReader
+from betar_tui.p2p.guard import Penalize, has_ended, quiet_reset
+
+log = logging.getLogger(__name__)
+
+# 1.1.0 first: it costs half the CPU of 1.2.0 here. 1.0.0 for old peers.
+PROTOCOLS = ("/meshsub/1.1.0", "/meshsub/1.2.0", "/meshsub/1.0.0")
+MAX_RPC = 1 << 20
+"""Maximum bytes of an RPC."""
+MAX_MESSAGES_PER_RPC = 5000
+MAX_SUBSCRIPTIONS = 64
+MAX_EMPTY = 1000
+"""Maximum empty RPCs in a row; Go sends none."""
+MESSAGES_PER_TURN = 8
+"""Maximum messages, each with a signature to check, between two turns of the event loop."""
+SEEN_SECONDS = 120.0
+"""Seconds for which the id of a message is remembered."""
+MAX_SEEN = 50_000
+MAX_DELIVERIES = 64
+
+Deliver = Callable[[str, str, object, int], None]
+Accept = Callable[[bytes], tuple[object, int] | None]
+"""Decodes the payload of a broadcast: the value to deliver, with the memory that it takes in bytes, or None to refuse it."""
+Membership = Callable[[str, bool], None]
+
+_stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=None)
+
+
+class SeenMessages:
+    """Message ids seen lately, forgotten after `ttl` seconds or beyond `limit`.
+
+    py-libp2p 0.8.1: its cache starts a thread for each Pubsub that nothing ever stops, and has no limit.
+    """
+
+    def __init__(self, ttl: float, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ttl = ttl
+        self._limit = limit
+        self._clock = clock
+        self._seen: OrderedDict[bytes, float] = OrderedDict()
+
+    def add(self, key: bytes) -> bool:
+        """Remember `key`. Returns whether it is new."""
+        new = not self.has(key)
+        self._seen[key] = self._clock() + self._ttl
+        self._seen.move_to_end(key)
+        while len(self._seen) > self._limit:
+            self._seen.popitem(last=False)
+        return new
+
+    def has(self, key: bytes) -> bool:
+        """Whether `key` was seen within the last `ttl` seconds."""
+        now = self._clock()
+        while self._seen and next(iter(self._seen.values())) < now:
+            self._seen.popitem(last=False)
+        return key in self._seen
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+
+class TopicRouter(GossipSub):
+    """GossipSub with its surprises switched off."""
+
+    def __init__(self, heartbeat: float) -> None:
+        super().__init__(
+            protocols=[TProtocol(protocol) for protocol in PROTOCOLS],
+            degree=6,
+            degree_low=4,
+            degree_high=12,
+            time_to_live=60,
+            # py-libp2p 0.8.1: the unit is seconds and the default 120; the annotation says int, fractions work.
+            heartbeat_interval=cast(int, heartbeat),
+            gossip_window=3,
+            gossip_history=5,
+            # py-libp2p 0.8.1: adaptive gossip may stretch the heartbeat to a minute.
+            adaptive_gossip_enabled=False,
+            # py-libp2p 0.8.1: more than ten messages a second from one neighbour, or from this peer, are dropped.
+            spam_protection_enabled=False,
+            # py-libp2p 0.8.1: it grafts more peers until three IP addresses are in the mesh, which no test or LAN has.
+            eclipse_protection_enabled=False,
+            px_peers_count=0,
+        )
+        # py-libp2p 0.8.1: a time stamp for each message is kept for ever once adaptive gossip is off.
+        deliveries: Any = defaultdict(lambda: deque(maxlen=MAX_DELIVERIES))
+        self.recent_message_deliveries = deliveries
+        # py-libp2p 0.8.1: the scorer's default thresholds gate nothing, but its bookkeeping grows with every peer.
+        self.scorer = None
+
+    def send_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, priority: bool = False) -> None:
+        # py-libp2p 0.8.1: every RPC carries the sender's signed record, which its receivers verify each time, twice.
+        rpc.ClearField("senderRecord")
+        super().send_rpc(peer_id, rpc, priority)
+
+    def _get_peers_to_send(
+        self, topic_ids: Iterable[str], msg_forwarder: ID, origin: ID, msg_id: bytes | None = None
+    ) -> Iterable[ID]:
+        # py-libp2p 0.8.1: a peer's own messages go to its mesh alone, so a peer that has just joined, or is backed off
+        # after a reconnect, misses them. Go does the same unless flooding is on; forwarding keeps to the mesh in any
+        # case.
+        chosen = set(super()._get_peers_to_send(topic_ids, msg_forwarder, origin, msg_id))
+        pubsub = self.pubsub
+        if isinstance(pubsub, TopicPubsub) and msg_forwarder == pubsub.my_id:
+            chosen |= pubsub.members()
+        return chosen
+
+    async def _do_px(self, px_peers: list[rpc_pb2.PeerInfo]) -> None:
+        """Peer exchange is ignored: only `dialer.py` dials."""
+
+
+class TopicPubsub(Pubsub):
+    """Pubsub for one topic; see the module."""
+
+    def __init__(self, host: IHost, router: TopicRouter, topic: str, deliver: Deliver, joined: Membership) -> None:
+        self._topic = topic
+        self._deliver = deliver
+        self._joined = joined
+        self._members: set[ID] = set()
+        self._announced: dict[ID, dict[INetStream, set[str]]] = {}
+        self.write_locks: weakref.WeakKeyDictionary[INetStream, FastLock] = weakref.WeakKeyDictionary()
+        self._wrote = trio.Event()
+        self.penalize: Penalize = lambda peer, reason: None
+        self.banned: Callable[[str], bool] = lambda peer: False
+        self.accept: Accept = lambda payload: (payload, len(payload))
+        super().__init__(
+            host,
+            router,
+            strict_signing=True,
+            max_subscriptions_per_rpc=MAX_SUBSCRIPTIONS,
+            max_subscriptions_per_peer=4,
+            allowed_topics={topic},
+        )
+        self.seen_messages.stop()
+        self.seen_messages = cast(Any, SeenMessages(SEEN_SECONDS, MAX_SEEN))
+        # py-libp2p 0.8.1: sequence numbers start at whole seconds, so that a peer restarted with the same key repeats
+        # numbers that its neighbours have seen, and is ignored for a while.
+        self.counter, self._checked = time.time_ns(), 0
+
+    # Reading
+
+    async def continuously_read_stream(self, stream: INetStream) -> None:
+        """Read a peer's RPCs until its stream ends.
+
+        py-libp2p 0.8.1: a malformed RPC raises out of the handler, which ends the process; each message is handled in
+        a task of its own, so that messages overtake each other and a burst has no back pressure.
+        """
+        peer = stream.muxed_conn.peer_id
+        _stream.set(stream)
+        self._announced.setdefault(peer, {})[stream] = set()
+        frames = FrameReader(stream, MAX_RPC)
+        empty = 0
+        try:
+            while (raw := await frames.next()) is not None and not self.banned(str(peer)):
+                empty = 0 if raw else empty + 1
+                if empty > MAX_EMPTY:
+                    raise DecodeError(f"more than {MAX_EMPTY} empty RPCs in a row")
+                if raw:  # Go passes over empty ones as well
+                    await self._handle_rpc(peer, _parse(raw))
+        except DecodeError as error:
+            self.penalize(str(peer), f"gossip: {error}")
+            await quiet_reset(stream)
+            self._handle_dead_peer(peer)
+        finally:
+            streams = self._announced.get(peer, {})
+            streams.pop(stream, None)
+            if not streams:
+                self._announced.pop(peer, None)
+
+    async def _handle_rpc(self, peer: ID, rpc: rpc_pb2.RPC) -> None:
+        if len(rpc.publish) > MAX_MESSAGES_PER_RPC or len(rpc.subscriptions) > MAX_SUBSCRIPTIONS:
+            raise DecodeError("an RPC with too many parts")
+        for subscription in rpc.subscriptions:
+            self.handle_subscription(peer, subscription)
+        for message in rpc.publish:
+            self._checked += 1
+            if not self._checked % MESSAGES_PER_TURN:
+                await trio.lowlevel.checkpoint()
+            if self.banned(str(peer)):  # its connections are being closed
+                return
+            await self.push_msg(peer, message)
+        if rpc.HasField("control"):
+            rpc.ClearField("senderRecord")
+            await self.router.handle_rpc(rpc, peer)
+
+    async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
+        """Check, deliver and forward one message, from a neighbour or from this peer.
+
+        A message that `accept` refuses is dropped; only its author is penalized for it, since Go forwards without
+        looking.
+
+        py-libp2p 0.8.1: a garbage key in a message raises out of the signature check; a validator that raises ends
+        the process and one that awaits lets a message through twice. Here nothing raises and nothing awaits in
+        between.
+        """
+        if list(msg.topicIDs) != [self._topic]:
+            return
+        own = msg_forwarder == self.my_id
+        if self._is_msg_seen(msg) or (not own and msg.from_id == self.my_id.to_bytes()):
+            return
+        if not own and (error := error_of(msg)) is not None:
+            if error.relay_to_blame or msg.from_id == msg_forwarder.to_bytes():
+                self.penalize(str(msg_forwarder), f"gossip: {error.reason}")
+            return
+        self._mark_msg_seen(msg)
+        if not own:
+            author = ID(msg.from_id)
+            try:
+                accepted = self.accept(msg.data)
+            except Exception:  # a defect here, for which no peer is penalized
+                log.exception("a broadcast could not be checked")
+                return
+            if accepted is None:
+                if author == msg_forwarder:
+                    self.penalize(str(author), "gossip: a payload that is not a broadcast")
+                return
+            self._deliver(str(msg_forwarder), str(author), *accepted)
+        await self.router.publish(msg_forwarder, msg)
+
+    # Writing
+
+    async def write_msg(self, stream: INetStream, rpc_msg: rpc_pb2.RPC) -> bool:
+        # py-libp2p 0.8.1: replays for a new peer are written to the stream at the same time as the peer's queue; when
+        # the window is short their pieces mix and the stream is garbage from then on.
+        try:
+            async with self.write_locks.setdefault(stream, FastLock()):
+                return await super().write_msg(stream, rpc_msg)
+        finally:
+            self._wrote.set()
+            self._wrote = trio.Event()
+
+    async def flush(self) -> None:
+        """Wait until every queued RPC has been handed to its connection."""
+        while any(map(len, self.peer_queues.values())) or any(lock.locked() for lock in self.write_locks.values()):
+            await self._wrote.wait()
+
+    def get_hello_packet(self) -> rpc_pb2.RPC:
+        packet = super().get_hello_packet()
+        packet.ClearField("senderRecord")
+        return packet
+
+    def send_hellos(self) -> None:
+        """Announce our subscription to every neighbour again.
+
+        A remote py-libp2p that saw the end of our older connection after the start of the newer one has forgotten it.
+        """
+        for peer in tuple(self.peers):
+            cast(TopicRouter, self.router).send_rpc(peer, self.get_hello_packet())
+
+    async def _handle_new_peer(self, peer_id: ID) -> None:
+        try:
+            await super()._handle_new_peer(peer_id)
+        except (SwarmException, StreamClosed):
+            raise
+        except Exception as error:
+            # py-libp2p 0.8.1: a stream that could not be negotiated in time is not tried again.
+            if not has_ended(error) and type(error).__name__ != "StreamFailure":
+                raise
+            raise SwarmException(f"no gossip stream: {error!r}") from error
+        queue = self.peer_queues.get(peer_id)
+        if queue is not None:
+            queue._queue = SendQueue(queue._queue)
+        self._membership()
+        if peer_id in self.members():
+            # py-libp2p 0.8.1: a peer whose subscription came before it could be written to waits for the next heartbeat
+            # to be in the mesh. Go publishes to its mesh alone, so that peer's broadcasts would be lost until then.
+            await cast(TopicRouter, self.router).on_peer_subscribed(peer_id, self._topic)
+
+    # Membership
+
+    def handle_subscription(self, origin_id: ID, sub_message: rpc_pb2.RPC.SubOpts) -> None:
+        topics = self._announced.get(origin_id, {}).get(cast(INetStream, _stream.get()))
+        if topics is not None and sub_message.topicid == self._topic:
+            (topics.add if sub_message.subscribe else topics.discard)(sub_message.topicid)
+        super().handle_subscription(origin_id, sub_message)
+        self._membership()
+
+    def _forget_all_subscriptions(self, peer_id: ID) -> None:
+        # py-libp2p 0.8.1: when an old connection of a peer dies, the peer's subscriptions on its new connection are
+        # forgotten with it, and never announced again. Those that living streams announced are put back.
+        super()._forget_all_subscriptions(peer_id)
+        for stream, topics in self._announced.get(peer_id, {}).items():
+            if topics and not stream.muxed_conn.is_closed:
+                self.peer_topics.setdefault(self._topic, set()).add(peer_id)
+                self._peer_subscription_count[peer_id] = 1
+        self._membership()
+
+    def _handle_dead_peer(self, peer_id: ID) -> None:
+        super()._handle_dead_peer(peer_id)
+        self._membership()
+
+    def members(self) -> set[ID]:
+        """Peers that are subscribed to the topic and can be written to."""
+        return self.peer_topics.get(self._topic, set()) & self.peers.keys()
+
+    def _membership(self) -> None:
+        now = self.members()
+        for peer in now - self._members:
+            self._joined(str(peer), True)
+        for peer in self._members - now:
+            self._joined(str(peer), False)
+        self._members = set(now)
+
+    def notify_subscriptions(self, publish_message: rpc_pb2.Message) -> None:
+        # py-libp2p 0.8.1: the subscription's channel holds 32 messages and drops the rest; `push_msg` delivers.
+        return
+
+
+def _parse(raw: bytes) -> rpc_pb2.RPC:
+    rpc = rpc_pb2.RPC()
+    try:
+        rpc.ParseFromString(raw)
+    except Exception:
+        raise DecodeError("not an RPC") from None
+    return rpc

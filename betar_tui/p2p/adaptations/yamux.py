@@ -1,0 +1,262 @@
+"""Yamux connections that notice when the far end is silent, and end when it sends more than its windows allow.
+
+Theory: TCP alone never shows that a peer froze or that its machine vanished. Each yamux connection pings its other end
+every few seconds; two misses close its socket, which the rest of the room sees as an ordinary disconnect. When a second
+connection to the same peer appears the older ones are probed at once (`liveness.close_dead`), so that a peer that came
+back after a crash is not hidden behind its dead predecessor (docs/py-libp2p.md#connections).
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn, cast
+from weakref import WeakKeyDictionary
+
+import trio
+from libp2p.abc import IMuxedConn, INetStream, ISecureConn
+from libp2p.peer.id import ID
+from libp2p.stream_muxer.yamux.yamux import (
+    DEFAULT_WINDOW_SIZE,
+    FLAG_SYN,
+    HEADER_SIZE,
+    TYPE_PING,
+    TYPE_WINDOW_UPDATE,
+    YAMUX_HEADER_FORMAT,
+    Yamux,
+    YamuxStream,
+)
+from libp2p.transport.upgrader import TransportUpgrader
+
+from betar_tui.concurrency import FastLock
+from betar_tui.p2p.guard import Penalize
+from betar_tui.p2p.types import Timing
+
+log = logging.getLogger(__name__)
+
+FIRST_PING = 0.2
+"""Seconds from the start of a connection to its first ping, at most."""
+CLOSE_SOCKET = 1.0
+"""Seconds for a socket to close."""
+_READS_PER_TURN = 64
+"""Maximum reads, one or two per frame, between two turns of the event loop."""
+
+
+class PongCounter:
+    """Replaces yamux's one-shot ping event: counts answers and wakes every task that waits for one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        self.count += 1
+        self._event.set()
+        self._event = trio.Event()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+class CountingConnection:
+    """A secured connection that counts its bytes."""
+
+    def __init__(self, connection: ISecureConn) -> None:
+        self._connection = connection
+        self.received = self.sent = self._reads = 0
+
+    async def read(self, n: int | None = None) -> bytes:
+        self._reads += 1
+        if not self._reads % _READS_PER_TURN:
+            # One read of the socket may bring thousands of frames, which must not hold up the event loop.
+            await trio.lowlevel.checkpoint()
+        data = await self._connection.read(n)
+        self.received += len(data)
+        return data
+
+    async def write(self, data: bytes) -> None:
+        await self._connection.write(data)
+        self.sent += len(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+class _Streams(dict[int, YamuxStream]):
+    """The streams of a connection. A stream gets another lock as it is added, before any task can hold the old one."""
+
+    def __setitem__(self, stream_id: int, stream: YamuxStream) -> None:
+        stream.window_lock = cast(trio.Lock, FastLock())
+        super().__setitem__(stream_id, stream)
+
+
+class WindowedBuffer(bytearray):
+    """The unread bytes of a stream. Each addition must be admitted, and is dropped once the buffer is abandoned."""
+
+    def __init__(self, admit: Callable[[int], None]) -> None:
+        super().__init__()
+        self._admit = admit
+        self._abandoned = False
+
+    def extend(self, data: Any) -> None:
+        self._admit(len(data))
+        if not self._abandoned:
+            super().extend(data)
+
+    def abandon(self) -> None:
+        """Drop the bytes that have arrived, and all that will."""
+        self._abandoned = True
+        self.clear()
+
+
+class _Buffers(dict[int, bytearray]):
+    """The unread bytes by stream. A new, empty buffer is replaced by a `WindowedBuffer` as it is added."""
+
+    def __init__(self, admit: Callable[[int, int], None]) -> None:
+        super().__init__()
+        self._admit = admit
+
+    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
+        super().__setitem__(stream_id, WindowedBuffer(partial(self._admit, stream_id)))
+
+
+class LiveYamux(Yamux):
+    """A yamux connection that notices a silent peer, and ends when its peer sends more than its windows allow.
+
+    py-libp2p 0.8.1: it pings every 30 s, but only to learn the round trip, and ignores a missing answer. Bytes beyond
+    the window are kept (docs/py-libp2p.md#connections).
+    """
+
+    def __init__(self, secured_conn: ISecureConn, peer_id: ID, timing: Timing, penalize: Penalize) -> None:
+        self.counted = CountingConnection(secured_conn)
+        super().__init__(cast(ISecureConn, self.counted), peer_id, is_initiator=secured_conn.is_initiator)
+        self._timing = timing
+        self._penalize = penalize
+        self._pongs = PongCounter()
+        self._ping_event = cast(trio.Event, self._pongs)  # the library only calls set() on it
+        self.latency: float | None = None  # seconds, of the last answered ping
+        self.streams = _Streams()
+        self.stream_buffers = _Buffers(self._admit)
+        self.streams_lock = cast(trio.Lock, FastLock())
+        self._write_lock = cast(trio.Lock, FastLock())
+        # By stream: bytes of window not granted to the sender yet, and its window at the last grant.
+        self._credit: WeakKeyDictionary[YamuxStream, tuple[int, int]] = WeakKeyDictionary()
+
+    async def _write_frame(self, data: bytes) -> None:
+        """Write a frame. A window update waits until half of the window is used up, as in go-yamux.
+
+        py-libp2p 0.8.1: it answers every read with a window update, though it means to wait: a packet for each block
+        and broadcast, and five for each stream whose protocol is negotiated.
+        """
+        if len(data) == HEADER_SIZE:
+            _, kind, flags, stream_id, increment = struct.unpack(YAMUX_HEADER_FORMAT, data)
+            stream = self.streams.get(stream_id)
+            if kind == TYPE_WINDOW_UPDATE and not flags and stream is not None:
+                credit, window = self._credit.get(stream, (0, DEFAULT_WINDOW_SIZE))
+                credit += increment
+                if stream.recv_window - credit > window // 2:
+                    self._credit[stream] = credit, window
+                    return
+                await self._grant(stream, stream_id, credit, window)
+                return
+        await super()._write_frame(data)
+
+    async def _grant(self, stream: YamuxStream, stream_id: int, credit: int, window: int) -> None:
+        self._credit[stream] = 0, stream.recv_window
+        frame = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_WINDOW_UPDATE, 0, stream_id, credit)
+        try:
+            async with self._write_lock:
+                await self.secured_conn.write(frame)
+        except BaseException:  # cancelled: the next update grants these bytes as well
+            self._credit[stream] = self._credit[stream][0] + credit, window
+            raise
+        # The library's own checkpoint. When it is cancelled here, the bytes have been granted all the same.
+        await trio.lowlevel.checkpoint()
+
+    def _room(self, stream: YamuxStream) -> int:
+        """Bytes that the sender may still send, by the windows granted to it."""
+        return stream.recv_window - self._credit.get(stream, (0, 0))[0]
+
+    def _admit(self, stream_id: int, size: int) -> None:
+        if size > self._room(self.streams[stream_id]):
+            self._end(f"it sent more than the window of stream {stream_id} allows")
+
+    async def _read_data_body(self, length: int) -> bytes:
+        # The library also reads a frame for an unknown stream to its end, so a length that no window allows is refused.
+        if length > DEFAULT_WINDOW_SIZE and length > max(map(self._room, self.streams.values()), default=0):
+            self._end(f"it announced {length} bytes, more than any window allows")
+        return await super()._read_data_body(length)
+
+    def _end(self, reason: str) -> NoReturn:
+        log.info("%s: %s; the connection is closed", self.peer_id, reason)
+        self._penalize(str(self.peer_id), f"yamux: {reason}")
+        # py-libp2p 0.8.1: this is the error for which it ends the connection wherever it is raised.
+        raise trio.TooSlowError
+
+    async def probe(self, timeout: float) -> bool:
+        """Ping once. Returns whether an answer came within `timeout` seconds."""
+        seen = self._pongs.count
+        with trio.move_on_after(timeout):
+            try:
+                self._ping_id += 1
+                self._ping_sent_time = sent = trio.current_time()
+                await self._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_PING, FLAG_SYN, 0, self._ping_id))
+                while self._pongs.count == seen:
+                    await self._pongs.wait()
+            except Exception as error:
+                log.debug("ping of %s failed: %r", self.peer_id, error)
+                return False
+            self.latency = trio.current_time() - sent
+        return self._pongs.count != seen
+
+    async def kill(self) -> None:
+        """Close the socket under the connection: a GOAWAY can block for ever on a full pipe."""
+        with trio.move_on_after(CLOSE_SOCKET):
+            try:
+                await self.secured_conn.close()
+            except Exception as error:
+                log.debug("closing the socket to %s: %r", self.peer_id, error)
+
+    async def _measure_rtt_loop(self) -> None:
+        """Replaces the library's loop; runs in the connection's own nursery."""
+        timing = self._timing
+        await trio.sleep(min(FIRST_PING, timing.ping_interval))
+        while not self.event_shutting_down.is_set():
+            # The second try excuses a stall of this process.
+            if not (await self.probe(timing.ping_timeout) or await self.probe(timing.ping_timeout)):
+                log.info("%s does not answer pings: its connection is closed", self.peer_id)
+                await self.kill()
+                return
+            with trio.move_on_after(timing.ping_interval):
+                await self.event_shutting_down.wait()
+
+
+class Upgrader(TransportUpgrader):
+    """Makes every connection a `LiveYamux`."""
+
+    timing: Timing
+    penalize: Penalize
+
+    async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
+        """Negotiate yamux over a secured connection.
+
+        py-libp2p 0.8.1: the muxer's class is hard-wired where yamux is negotiated, whatever options are given.
+        """
+        muxer: Any = self.muxer_multistream
+        protocol, _ = await muxer._selector.select(conn, conn.is_initiator, muxer.negotiate_timeout)
+        connection = LiveYamux(conn, peer_id, self.timing, self.penalize)
+        return cast(IMuxedConn, muxer._annotate_connection(connection, conn, protocol))
+
+
+def abandon(stream: INetStream) -> None:
+    """Drop the unread bytes of an inbound stream, whose handler has returned.
+
+    py-libp2p 0.8.1: they stay with the connection, for a minute after the stream's end or for ever without one.
+    """
+    muxed: Any = stream.muxed_conn
+    if isinstance(muxed, LiveYamux):
+        buffer = muxed.stream_buffers.get(cast(Any, stream).muxed_stream.stream_id)
+        if isinstance(buffer, WindowedBuffer):
+            buffer.abandon()

@@ -1,0 +1,26 @@
+"""The one thing every screen that follows the model is made with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.listing_actions import ListingActions
+from betar_tui.tui.model import MarketModel
+from betar_tui.tui.options import TuiOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenContext:
+    """The app as its screens see it.
+
+    `open_screen(name, *arguments, then=None)` puts a screen of `screens.registry` on top; `then` is called with its
+    result.
+    """
+
+    model: MarketModel
+    bridge: Bridge
+    actions: ListingActions
+    options: TuiOptions
+    open_screen: Callable[..., None]

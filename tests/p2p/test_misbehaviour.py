@@ -1,0 +1,48 @@
+"""Counting misbehaviours, banning peers for them, and reporting them."""
+
+from __future__ import annotations
+
+from betar_tui.p2p.misbehaviour import MAX_REMEMBERED, MisbehaviourLedger, MisbehaviourReports
+
+ALICE = "12D3KooWRkZhiRhsqmrQ28rt73K7V3aCBpqKrLGSXmZ99PTcTZby"
+BOB = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
+
+
+def test_misbehaviours_beyond_the_budget_of_a_window_ban_for_a_while() -> None:
+    now = 0.0
+    ledger = MisbehaviourLedger(budget=2, window=10, ban_time=60, clock=lambda: now)
+    assert [ledger.penalize(BOB) for _ in range(3)] == [False, False, True]
+    assert ledger.banned(BOB)
+    assert not ledger.penalize(BOB)  # it is banned already
+    now = 60.0
+    assert not ledger.banned(BOB)
+    assert [ledger.penalize(BOB), ledger.penalize(BOB)] == [False, False]
+    now = 75.0
+    assert not ledger.penalize(BOB)  # the window has moved on
+    assert ledger.totals() == {BOB: 7}
+    assert [ledger.penalize(ALICE) for _ in range(3)][-1]
+    ledger.unban(ALICE)
+    assert not ledger.banned(ALICE)
+
+
+def test_misbehaviours_of_countless_peers_are_forgotten() -> None:
+    ledger = MisbehaviourLedger(budget=2, window=10, ban_time=60, clock=lambda: 0.0)
+    for number in range(MAX_REMEMBERED * 2):
+        ledger.penalize(str(number))
+    assert len(ledger.totals()) <= MAX_REMEMBERED + 1
+
+
+def test_misbehaviours_of_one_peer_are_reported_at_once_and_then_folded() -> None:
+    now = 0.0
+    reports = MisbehaviourReports(lambda: now, fold=1.0)
+    assert [reports.note(BOB, str(number)) for number in range(5)] == [True, False, False, False, False]
+    assert reports.note(ALICE, "hers")
+    assert reports.due() == []
+    now = 1.0
+    assert reports.due() == [(BOB, "4 (and 3 more)")]
+    assert not reports.note(BOB, "within the next second")
+    now = 2.0
+    assert reports.due() == [(BOB, "within the next second")]
+    now = 3.0
+    assert reports.due() == []
+    assert reports.note(BOB, "much later")
