@@ -14,7 +14,7 @@ test: $(STAMP)
 
 # The tests that need neither Go nor processes nor much time: see tests/conftest.py.
 quick: $(STAMP)
-	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+	$(BIN)/python -m pytest -m 'not slow' --hypothesis-profile=quick $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check betar_tui tests

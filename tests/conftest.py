@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 # The machine may be busy, so nothing is judged by how long it took.
 settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("shared-machine"), max_examples=25)
 settings.load_profile("shared-machine")
 
 HERE = Path(__file__).parent
@@ -28,9 +29,10 @@ def is_slow(item: pytest.Function) -> bool:
 
 
 def runs_the_app(item: pytest.Function) -> bool:
-    """Whether a test is wrapped by `tests.tui.ui`, which makes a plain function of it."""
-    wrapped = item.function.__code__.co_filename != str(item.path)
-    return wrapped and not getattr(item.function, "is_hypothesis_test", False)
+    """Whether a test is wrapped by `tests.tui.ui`, which makes a plain function of it, or uses it inside."""
+    code = item.function.__code__
+    wrapped = code.co_filename != str(item.path) and not getattr(item.function, "is_hypothesis_test", False)
+    return wrapped or "ui" in code.co_names
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -24,6 +24,24 @@ def test_bound(module: str, name: str, figure: str, unit: str) -> None:
     assert constant == pytest.approx(float(figure.replace(",", "")) * UNITS[unit])
 
 
+def exists(name: str) -> bool:
+    """Whether a dotted name below betar_tui is a module, or something in one."""
+    module, _, attribute = f"betar_tui.{name}".rpartition(".")
+    try:
+        return hasattr(importlib.import_module(module), attribute) or bool(
+            importlib.import_module(f"{module}.{attribute}")
+        )
+    except ImportError:
+        return False
+
+
+def test_the_modules_that_the_page_names_exist() -> None:
+    rooms = "tui|control|peer|market|store|sync|p2p|replica|ipld"
+    names = set(re.findall(rf"`((?:{rooms})\.[a-z_.]*[a-z_])`", text(PAGE)))
+    assert len(names) > 20
+    assert [name for name in sorted(names) if not exists(name)] == []
+
+
 def test_every_room_is_described() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")

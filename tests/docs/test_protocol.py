@@ -49,7 +49,10 @@ def test_a_node() -> None:
 
 def test_a_bitswap_message() -> None:
     message = bitswap.Message(
-        entries=[bitswap.Entry(A, priority=3, have=True, send_dont_have=True), bitswap.Entry(B, cancel=True)],
+        entries=[
+            bitswap.WantlistEntry(A, priority=3, have=True, send_dont_have=True),
+            bitswap.WantlistEntry(B, cancel=True),
+        ],
         full=True,
         blocks=[bitswap.Block(A[:4], b"block")],
         presences=[bitswap.Presence(B, have=False), bitswap.Presence(A, have=True)],

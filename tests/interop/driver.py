@@ -107,7 +107,7 @@ def build_gopeer() -> Path:
 
 
 def golden_vectors(binary: Path) -> dict[str, Any]:
-    """What go-ds-crdt itself makes of the writes of PROTOCOL.md's golden vectors."""
+    """What go-ds-crdt itself makes of the writes of docs/protocol.md#golden-vectors."""
     done = subprocess.run([str(binary), "-golden"], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode != 0:
         raise GoPeerError(f"gopeer -golden: {done.stderr}")

@@ -2,7 +2,7 @@
 
 from betar_tui.ipld import cid
 from betar_tui.market.compose import Document, new_document, render
-from betar_tui.market.listing import DOCUMENTS
+from betar_tui.market.fields import DOCUMENTS
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.market.provenance import Signer
 from betar_tui.replica import keys

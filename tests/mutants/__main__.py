@@ -78,6 +78,7 @@ def lay_out(room: Room) -> Path:
         "pytest_add_cli_args": ["-p", "no:randomly", "-p", "no:cacheprovider"],
         "also_copy": [name for name in COPIED if name != "betar_tui"],
         "use_git_change_detection": False,
+        "timeout_multiplier": 4.0,  # of the time that the tests of a mutant take: an endless loop costs no more
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     project = (ROOT / "pyproject.toml").read_text()
@@ -89,7 +90,7 @@ def mutmut(folder: Path, names: Sequence[str]) -> subprocess.CompletedProcess[st
     """`mutmut run` in a room's copy. The copy is what is imported, whatever is installed."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(WORKERS), *names]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def outcomes(folder: Path) -> dict[str, int | None]:

@@ -102,7 +102,10 @@ async def peer(
 ) -> AsyncIterator[Peer]:
     """One running peer whose events are followed, unless they are not to be read."""
     shelf = Shelf()
-    decode = accept and (lambda payload: (payload, len(payload)) if accept(payload) else None)
+
+    def decode(payload: bytes) -> tuple[object, int] | None:
+        return (payload, len(payload)) if accept is None or accept(payload) else None
+
     async with open_network(config(name, **changes), shelf, decode) as network, trio.open_nursery() as nursery:
         one = Peer(network, shelf)
         if follow:

@@ -31,7 +31,7 @@ async def eventually(check: Callable[[], Awaitable[T] | T], *, within: float = P
             if isinstance(result, Awaitable):
                 result = await result
             if result:
-                return result  # type: ignore[return-value]
+                return result
             await trio.sleep(0.01)
     raise AssertionError(f"{what or check} did not come true within {within:g} s; last: {result!r}")
 
@@ -79,7 +79,7 @@ class Served:
     @property
     def market(self) -> ControlClient:
         """The peer's marketplace through its control socket."""
-        return ControlClient(self.control)
+        return ControlClient(self.control)  # type: ignore[abstract]
 
     async def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
         """Run a command on this peer's data directory."""

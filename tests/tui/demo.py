@@ -44,7 +44,7 @@ async def stir(fake: FakeMarketplace) -> None:
 
 async def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    fake = FakeMarketplace([], clock=RealClock())
+    fake = FakeMarketplace([], clock=RealClock())  # type: ignore[abstract]
     shift = time.time() - NOW
     for item in market(count):
         moved = replace(item, seen_at=item.seen_at + shift, timestamp=int(item.timestamp + shift))

@@ -76,7 +76,11 @@ class Ui:
     async def sees(self, *texts: str) -> None:
         """Wait until all texts are on the screen."""
         for text in texts:
-            await self.until(lambda text=text: text in self.text, f"{text!r} on the screen")
+
+            def seen(text: str = text) -> bool:
+                return text in self.text
+
+            await self.until(seen, f"{text!r} on the screen")
 
     async def misses(self, text: str) -> None:
         """Wait until a text is gone from the screen."""
@@ -145,13 +149,14 @@ def ui(
         async def body(fixtures: dict[str, Any]) -> None:
             clock = Clock()
             items = sample_market() if listings is None else listings() if callable(listings) else listings
-            fake = FakeMarketplace(items, peers=peers, clock=clock)
+            fake = FakeMarketplace(items, peers=peers, clock=clock)  # type: ignore[abstract]
             if prepare:
                 prepare(fake)
             chosen = TuiOptions(clock=clock, settle=settle, interval=0.005, animate=False, **options)
             if theme:
                 chosen = replace(chosen, settings=replace(chosen.settings, theme=theme))
-            app = BetarApp(Bridge(fake, interval=chosen.interval), chosen)
+            bridge = Bridge(fake, interval=chosen.interval)  # type: ignore[abstract]
+            app = BetarApp(bridge, chosen)
             async with app.run_test(size=size, notifications=True) as pilot:
                 hand = Ui(app, pilot, fake, clock)
                 if ready:
@@ -174,7 +179,7 @@ def ui(
 
         signature = inspect.signature(test)
         run.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
-        del run.__wrapped__  # type: ignore[attr-defined]
+        del run.__wrapped__
         return run
 
     return decorate
