@@ -1,8 +1,7 @@
 """The command line (the contract is `betar-tui --help`): what the arguments mean, and what each command does.
 
 The only place that reads argv and the environment. Results go to stdout, everything else to stderr; a person's or a
-peer's mistake is one line, never a traceback. Textual is imported for the interface alone, libp2p by the peer alone.
-"""
+peer's mistake is one line, never a traceback. Textual is imported for the interface alone, libp2p by the peer alone."""
 
 import argparse
 import contextlib

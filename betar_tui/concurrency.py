@@ -12,8 +12,7 @@ class FastLock:
     trio makes acquiring a lock a turn of the event loop even when nobody holds it, and py-libp2p 0.8.1 acquires thirty of
     them for each small message: half of the 45 turns that a block from a Go peer cost. Acquiring this one is a checkpoint
     only when it has to wait, so its users must reach a checkpoint elsewhere. Waiters are served in order; a cancelled one
-    does not get the lock. A task that acquires it twice deadlocks, where `trio.Lock` would raise.
-    """
+    does not get the lock. A task that acquires it twice deadlocks, where `trio.Lock` would raise."""
 
     def __init__(self) -> None:
         self._held = False
@@ -62,8 +61,7 @@ class Wakeup:
     """A flag that tells one service that there is work. It can be set any number of times before it is waited for.
 
     `wait` lowers the flag as it returns: work that arrives from then on is announced again, so none is missed as long as the
-    service looks for all work that there is after each `wait`.
-    """
+    service looks for all work that there is after each `wait`."""
 
     def __init__(self) -> None:
         self._event = trio.Event()

@@ -1,8 +1,7 @@
 """The configuration of a peer: data directory, settings, identity key.
 
 Settings come from the command line, the environment and `config.toml`, in this order of precedence. `cli` reads the
-first two and passes them as strings: nothing here reads argv or the environment.
-"""
+first two and passes them as strings: nothing here reads argv or the environment."""
 
 import fcntl
 import hashlib
@@ -89,8 +88,7 @@ def parse_duration(text: str) -> float:
 def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
     """The settings of a data directory: `given`, then its config.toml, then the defaults.
 
-    Raises ConfigError, which names the option.
-    """
+    Raises ConfigError, which names the option."""
     values = {**_read_settings(data_dir / "config.toml"), **given}
     unknown = values.keys() - _PARSERS.keys()
     if unknown:

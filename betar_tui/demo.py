@@ -2,10 +2,7 @@
 
 Only the agents are invented: the interface has a real peer on a temporary data directory, and a child process runs five
 more, which publish, change and remove listings over loopback. Nothing leaves the machine. The child ends when its
-standard input does, so it cannot outlive the interface, however that ends.
-"""
-
-from __future__ import annotations
+standard input does, so it cannot outlive the interface, however that ends."""
 
 import gc
 import logging

@@ -1,8 +1,7 @@
 """The hierarchy of errors that a caller may catch.
 
 A message states the problem, its object and the next step: it is printed as it is, without a traceback. An exception
-that is not a `BetarError` is a bug.
-"""
+that is not a `BetarError` is a bug."""
 
 
 class BetarError(Exception):

@@ -27,7 +27,6 @@ class JsonFormatter(logging.Formatter):
     """Formats a record as one line of JSON: time (Unix seconds), level, logger, message and, for errors, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """See `logging.Formatter`."""
         entry = {
             "time": round(record.created, 3),
             "level": record.levelname.lower(),
@@ -43,7 +42,6 @@ class _LogFile(WatchedFileHandler):
     """A log file whose errors are ignored: a failing log must disturb neither the peer nor the screen."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """See `logging.Handler`."""
         with suppress(OSError):  # raised when a file that was moved away cannot be opened again
             super().emit(record)
 
@@ -62,7 +60,6 @@ class RateLimitFilter(logging.Filter):
         self._left_out = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """See `logging.Filter`."""
         if self._clock() - self._minute >= 60:
             left_out, self._left_out = self._left_out, 0
             self._minute = self._clock()

@@ -21,8 +21,7 @@ LISTING_FIELDS = (*(field.name for field in STORED), "provenance", "mine", "cid"
 def print_json(value: object, *, pretty: bool = False) -> None:
     """Print one JSON document in ASCII, valid and safe for a terminal with any text of a peer.
 
-    Like all functions that print to stdout, raises OutputError, and BrokenPipeError if the reader has gone.
-    """
+    Like all functions that print to stdout, raises OutputError, and BrokenPipeError if the reader has gone."""
     _write(json.dumps(plain(value), ensure_ascii=True, allow_nan=False, indent=2 if pretty else None) + "\n")
 
 

@@ -8,8 +8,7 @@ Python does one thing at a time, so each step waits until the one before it is o
    a peer is opened; it hands over the first listings and reads the others once those are on the screen.
 4. All listings are shown, and the control socket is opened.
 5. The network comes up: importing libp2p keeps the interpreter busy for a second.
-6. Garbage collection goes on, and exempts the objects that the start has left.
-"""
+6. Garbage collection goes on, and exempts the objects that the start has left."""
 
 import gc
 from pathlib import Path
@@ -98,8 +97,7 @@ async def _resume_garbage_collection(painted: trio.Event) -> None:
 def freeze_garbage() -> None:
     """Collect garbage, then exempt the objects that are left from collection.
 
-    Modules and stored listings stay anyway; each look at them costs the event loop a tenth of a second.
-    """
+    Modules and stored listings stay anyway; each look at them costs the event loop a tenth of a second."""
     gc.collect()
     gc.freeze()
 

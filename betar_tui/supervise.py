@@ -2,10 +2,7 @@
 
 A service is an async function that normally never returns. When it raises, the error is logged, the service is started
 again after a growing pause, and `troubles()` reports it meanwhile. Cancellation passes through, and so does a StoreError
-that restarts do not cure: a peer is useless without its store.
-"""
-
-from __future__ import annotations
+that restarts do not cure: a peer is useless without its store."""
 
 import logging
 from collections.abc import Awaitable, Callable

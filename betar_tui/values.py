@@ -1,7 +1,6 @@
 """Values that `p2p` and `sync` produce and `market.marketplace` passes on to the interface and to scripts.
 
-They are defined here because those packages may not import each other.
-"""
+They are defined here because those packages may not import each other."""
 
 from dataclasses import dataclass
 
@@ -12,8 +11,7 @@ class PeerInfo:
 
     `addrs` are the multiaddrs it claims to listen on, each ending in /p2p/<peer id>, or the remote address until it has sent
     them. `direction` is "in" or "out". `latency_ms` is the round trip of the last ping, None before the first.
-    `connected_since` is in Unix seconds. `bytes_in` and `bytes_out` went over its open connections.
-    """
+    `connected_since` is in Unix seconds. `bytes_in` and `bytes_out` went over its open connections."""
 
     peer_id: str
     addrs: tuple[str, ...]

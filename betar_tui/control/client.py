@@ -22,8 +22,7 @@ class ControlClient(ForwardedCalls):
     """The marketplace of the peer that listens at `path`. Each call opens a connection, so a restarted peer is found again.
 
     In addition to the errors of `Marketplace`, every call raises NoRunningPeerError if no peer listens, and ControlError if
-    the peer stops before it has answered.
-    """
+    the peer stops before it has answered."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,7 +1,6 @@
 """How a result with very many items is cut into parts, each a message of its own, and put together again.
 
-A tuple is cut itself; of a dataclass the field that is marked `IN_PARTS`.
-"""
+A tuple is cut itself; of a dataclass the field that is marked `IN_PARTS`."""
 
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, get_type_hints

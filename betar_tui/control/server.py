@@ -26,8 +26,7 @@ BACKLOG = 64
 async def serve_control(marketplace: Marketplace, path: Path, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
     """Answer calls on the socket at `path` until cancelled. Raises ControlError when the socket cannot be made.
 
-    The caller holds the lock of the data directory, so an older socket there is a leftover and is replaced.
-    """
+    The caller holds the lock of the data directory, so an older socket there is a leftover and is replaced."""
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(_listen(path)))
     try:
         async with listener, trio.open_nursery() as nursery:
@@ -79,8 +78,7 @@ async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
 async def _answer(request: dict[str, Any], marketplace: Marketplace) -> AsyncGenerator[bytes, None]:
     """The messages that answer one call. A bug in it is logged and answered like any error.
 
-    Encoding a hundred thousand listings as JSON takes seconds: it is done in parts, in a worker thread.
-    """
+    Encoding a hundred thousand listings as JSON takes seconds: it is done in parts, in a worker thread."""
     head: dict[str, object] = {"jsonrpc": "2.0", "id": request.get("id")}
     try:
         name = str(request.get("method"))

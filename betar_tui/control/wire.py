@@ -20,10 +20,8 @@ T = TypeVar("T")
 
 MAX_LINE = 64 << 20
 """Maximum bytes of a line that is read. Publishing a hundred thousand listings at once fits; long answers come in parts."""
-
 MAX_DEPTH = 64
 """Maximum depth of nested values. Deeper ones, which no honest listing has, are replaced by "…"."""
-
 EVENTS: Mapping[str, type] = {kind.__name__: kind for kind in get_args(marketplace.Event)}
 """The events by name."""
 
@@ -35,8 +33,7 @@ _ERRORS: Mapping[str, type[BetarError]] = {
 def plain(value: object, *, strict: bool = False, depth: int = 0) -> Any:
     """A dataclass, or a sequence of them, as plain JSON values. An infinite number, which JSON lacks, becomes None.
 
-    With `strict`, raises ListingError where something would be lost.
-    """
+    With `strict`, raises ListingError where something would be lost."""
     if isinstance(value, str):
         return str(value) if isinstance(value, StrEnum) else value
     if isinstance(value, float) and not math.isfinite(value):

@@ -5,5 +5,4 @@ input costs no more than receiving it. No I/O, no async, no knowledge of the rep
 `betar_tui.errors` and the encoders it wraps (`cbor2`, `multiformats`).
 
 Doors: `cid`, `protobuf`, `dagcbor`, `car`, `unixfs`. A variable that holds a CID is called `cid`, so modules with such
-variables import the module as `cids`.
-"""
+variables import the module as `cids`."""

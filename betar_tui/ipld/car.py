@@ -4,8 +4,7 @@
 
 A section of length 0 cannot be a block: dagsync ends its CAR with one, and in a file it is padding, which is skipped.
 The reader accepts only CIDv1 of dag-pb or raw blocks under sha2-256, and CIDv0. It does not verify hashes: its caller
-does.
-"""
+does."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -61,8 +60,7 @@ class CarReader:
     """Reads an archive from pieces of any size.
 
     `roots` is None until the header is complete. With `stop_at_end`, `ended` says that a section of length 0 came, and
-    `rest` is what followed it.
-    """
+    `rest` is what followed it."""
 
     def __init__(self, *, stop_at_end: bool) -> None:
         self._buffer = b""

@@ -2,8 +2,7 @@
 
 Every block of the Merkle-DAG is dag-pb under sha2-256, so its CID is always the same four bytes and a 32-byte digest.
 A CIDv0 identifies the same block and becomes a CIDv1 where it comes in. CIDs of other kinds, of files that a listing
-points at, are left to `multiformats`, which takes twenty times as long.
-"""
+points at, are left to `multiformats`, which takes twenty times as long."""
 
 import base64
 import hashlib

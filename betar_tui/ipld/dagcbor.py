@@ -3,8 +3,7 @@
 A general CBOR decoder is not safe on hostile input: it builds big decimals and fractions and compiles regular
 expressions, so that a hundred kilobytes can take seconds. Here each item costs one step, and both the number of items
 and their depth are limited. Accepted are maps with text keys, arrays, text and bytes of definite length, 64-bit
-integers, booleans, null and links. As in Go, a number may be encoded in more bytes than it needs.
-"""
+integers, booleans, null and links. As in Go, a number may be encoded in more bytes than it needs."""
 
 from typing import NamedTuple
 

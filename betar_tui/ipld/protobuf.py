@@ -1,8 +1,7 @@
 """The protobuf wire format: varints, tags and length-prefixed fields, without knowledge of any message.
 
 The rules are those of Go's protowire, since everything that a Go peer accepts must be accepted here: a varint may be
-longer than it needs to be but not exceed 64 bits, a field number lies in 1 .. 2^29-1, groups can be skipped.
-"""
+longer than it needs to be but not exceed 64 bits, a field number lies in 1 .. 2^29-1, groups can be skipped."""
 
 from collections.abc import Iterator
 
@@ -53,8 +52,7 @@ def fields(buf: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]
     """Each field of a message in `buf[pos:end]`, in order, as (number, wire type, a, b).
 
     For a varint `a` is the number and `b` is 0; for every other type `buf[a:b]` is the content.
-    Raises DecodeError where the bytes are not a message.
-    """
+    Raises DecodeError where the bytes are not a message."""
     while pos < end:
         tag = buf[pos]
         if tag < 0x80:

@@ -3,8 +3,7 @@
 
 A file that fits one block is a dag-pb node without links whose Data is
 `Data { Type Type = 1; bytes Data = 2; uint64 filesize = 3; }` with Type File (2), or a raw leaf. Larger files are not
-metadata and are refused.
-"""
+metadata and are refused."""
 
 import base64
 import re

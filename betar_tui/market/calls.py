@@ -1,8 +1,7 @@
 """The calls of `Marketplace`, read from the protocol itself.
 
 The control socket, the bridge to asyncio and the deferred opening pass calls on without knowing them one by one: a new
-method of the protocol is a new call of theirs.
-"""
+method of the protocol is a new call of theirs."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -57,8 +56,7 @@ class ForwardedCalls(_Calls):
     """Base of a `Marketplace` that passes on, by `_call`, each call that it does not define itself.
 
     A type checker sees the methods of the protocol here; it takes them for abstract, hence `ignore[abstract]` where a
-    subclass is instantiated.
-    """
+    subclass is instantiated."""
 
     if not TYPE_CHECKING:
 

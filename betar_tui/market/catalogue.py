@@ -1,7 +1,6 @@
 """The market as one replica has it: the value of every key decoded as a listing, or counted as unreadable.
 
-`Catalogue` takes the effects of merges and returns the changes that people and scripts are notified of. Pure.
-"""
+`Catalogue` takes the effects of merges and returns the changes that people and scripts are notified of. Pure."""
 
 import hashlib
 import logging
@@ -27,8 +26,7 @@ class DecodedChange:
 
     `now` is its listing, the reason why its value is not one, or None without a value. `removed_by` is the (CID,
     height) of a delta that removed versions of it, `bytes` the size of the one that changed it; its merge took `took`
-    seconds.
-    """
+    seconds."""
 
     key: str
     via: str
@@ -52,8 +50,7 @@ class Catalogue:
     """All listings, the hidden ones apart.
 
     Listings of `own_peer_id` are mine. Values for which `is_own_value` is true count as verified without a check of
-    their signature.
-    """
+    their signature."""
 
     def __init__(self, own_peer_id: str, is_own_value: Callable[[bytes], bool] = lambda value: False) -> None:
         self._own_peer_id = own_peer_id
@@ -180,8 +177,7 @@ class Catalogue:
     def page(self, query: str, sort: str, limit: int, clock_now: float) -> ListingPage:
         """The shown listings that match, in order. Any thread may call: it works on a copy, made in one go.
 
-        Raises FilterError.
-        """
+        Raises FilterError."""
         shown, invalid, unreadable = tuple(self._shown.values()), len(self._invalid), len(self._unreadable)
         index = ListingIndex(lambda: clock_now)
         index.replace(shown)

@@ -1,8 +1,7 @@
 """Own listings: from the fields that a person enters to the JSON that is stored, in either dialect, signed.
 
 An own listing is remembered as its *document*: its fields in our documents' dialect without timestamp and signature.
-`render` makes the value from it, at every publish, refresh, repair and switch of dialect.
-"""
+`render` makes the value from it, at every publish, refresh, repair and switch of dialect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -4,8 +4,7 @@ The codecs of both dialects (`listing`, `compose`), the publish form, the option
 listings, `list --json` and the marks of changed listings follow from this table. A new field of a known kind is an
 entry here and an attribute of `Listing`, `ListingDraft` and `ListingPatch`.
 
-Pure and quick to import: the command line reads it before anything else is loaded.
-"""
+Pure and quick to import: the command line reads it before anything else is loaded."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,13 +17,10 @@ from betar_tui.multiaddrs import is_path
 
 MAX_NAME = 128
 """Maximum characters of a name."""
-
 MAX_DESCRIPTION = 16 << 10
 """Maximum characters of a description."""
-
 MAX_VALUE = 64 << 10
 """Maximum bytes of a value that is read as a listing."""
-
 MAX_DOCUMENT = 48 << 10
 """Maximum bytes of an own listing's document: leaves room for addresses, signature and Go betar's metadata file."""
 
@@ -86,8 +82,7 @@ class Field:
 
     Only fields with an `option` are entered by people. `label`, `hint` and `lines` are the form's. `column` is the
     table's column that shows it where that has another name, `detail` its label among the facts of the detail view where
-    it has no part of its own.
-    """
+    it has no part of its own."""
 
     name: str
     kind: Kind = Kind.TEXT
@@ -252,9 +247,7 @@ FIELDS: tuple[Field, ...] = (
 
 STORED = tuple(field for field in FIELDS if not field.in_metadata)
 """The fields that a value has at its top level, besides its signature."""
-
 IN_METADATA = tuple(field for field in FIELDS if field.in_metadata)
 """The fields that are keys of the metadata object."""
-
 ENTERED = tuple(field for field in FIELDS if field.option)
 """The fields that a person enters, in the order of the form."""

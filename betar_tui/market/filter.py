@@ -15,8 +15,7 @@ Listings of muted sellers meet no filter, unless it says `state:muted`: then onl
 part of a filter; they are passed to `Filter.muting`.
 
 Pure: it depends on the listings and the time it is given alone. With `Filter.narrows` the index finds out whether the
-last result is enough.
-"""
+last result is enough."""
 
 from __future__ import annotations
 
@@ -32,10 +31,8 @@ from betar_tui.market.marketplace import Listing, Provenance
 
 NEW_FOR = 5 * 60.0
 """A listing counts as new this long after this peer first saw it, in seconds."""
-
 STALE_AFTER = 2 * 60 * 60.0
 """A listing counts as stale when its seller has not renewed it for this long: two missed refreshes of an hour."""
-
 STATES = ("verified", "unsigned", "mine", "new", "stale", "muted")
 FIELDS = ("seller", "proto", "state")
 
@@ -199,8 +196,7 @@ def parse(text: str) -> Filter:
 def unfinished(text: str) -> tuple[str, str]:
     """Where the last word may be the beginning of a field, the text without it and that field's example; else "", "".
 
-    Typing `ocr price<0.5` passes through `ocr pri`, which is hardly the word that is looked for.
-    """
+    Typing `ocr price<0.5` passes through `ocr pri`, which is hardly the word that is looked for."""
     start = len(text.rstrip())
     while start and not text[start - 1].isspace():
         start -= 1

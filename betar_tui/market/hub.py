@@ -1,8 +1,7 @@
 """Events from one peer to all its watchers.
 
 A watcher that does not keep up never delays the peer: events that do not fit its buffer are left out, and a `Missed`
-with their number comes before the next event that does fit.
-"""
+with their number comes before the next event that does fit."""
 
 import math
 from collections.abc import AsyncIterator, Iterable

@@ -8,10 +8,7 @@ filter costs a plain loop over the order, or over the last result when it only n
 backwards.
 
 `prepare` does the slow parts beforehand, in slices, for a table whose loop must go on: the texts that are searched and
-the orders of all columns. Without it each is done when it is first needed.
-"""
-
-from __future__ import annotations
+the orders of all columns. Without it each is done when it is first needed."""
 
 import time
 from collections import Counter

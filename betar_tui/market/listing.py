@@ -2,8 +2,7 @@
 
 Decoding is strict about the fields of the table in `fields` and keeps the others. A value that is not a listing raises
 `ListingError`, is counted and never shown. The dialect of a value follows from its fields: `sellerId` is Go betar's,
-`seller_id` is our documents'.
-"""
+`seller_id` is our documents'."""
 
 import json
 import math
@@ -20,7 +19,6 @@ from betar_tui.replica.facts import Winner
 
 MAX_BRACKETS = 4096
 """Maximum lists and objects in a value."""
-
 MAX_DEPTH = 32
 """Maximum depth of lists and objects in a value."""
 
@@ -206,6 +204,5 @@ def _reader(field: Field, dialect: str) -> Callable[[Mapping[str, object]], Any]
 
 _READERS = {dialect: {field.name: _reader(field, dialect) for field in STORED} for dialect in (DOCUMENTS, BETAR_GO)}
 """By dialect, how each attribute of a `Listing` is decoded."""
-
 _KNOWN = {dialect: {field.wire_name(dialect) for field in STORED} | {"signature"} for dialect in _READERS}
 """By dialect, the names that are not extra."""

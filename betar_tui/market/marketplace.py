@@ -4,8 +4,7 @@ The embedded peer, the client of the control socket and the fake of the tests im
 apart. Arguments and results are frozen dataclasses of plain values: strings for peer ids and CIDs, seconds for times.
 
 A call is added by writing it here, in `peer.peer.Peer`, and where it is shown; everything that passes calls on follows from
-the signature, see `market.calls`. An event is added to `Event`.
-"""
+the signature, see `market.calls`. An event is added to `Event`."""
 
 from __future__ import annotations
 
@@ -72,8 +71,7 @@ class Listing:
     `metadata` is an object in the documents' dialect and a CID string in Go betar's; `description` is taken from the
     metadata where it is known. `timestamp` is the seller's, `seen_at` is when this peer applied the listing, both in Unix
     seconds. `extra` holds the fields that this version does not know. `cid` is the block that carries the value, `height`
-    its priority. Text fields are as received: neutralise them (`market.text.neutralise`) before they are shown.
-    """
+    its priority. Text fields are as received: neutralise them (`market.text.neutralise`) before they are shown."""
 
     id: str
     name: str
@@ -168,8 +166,7 @@ class ListingPage:
     """The result of a query.
 
     `total` counts all listings before the filter. Not among them are `invalid`, which have a wrong signature, and
-    `unreadable`, values that are not listings.
-    """
+    `unreadable`, values that are not listings."""
 
     listings: tuple[Listing, ...] = field(metadata={IN_PARTS: True})
     total: int
@@ -219,8 +216,7 @@ class Status:
     `pending` counts missing blocks, `packed` the blocks of old history that are stored compressed. `troubles` are failures
     of background services, a sentence each. Own listings are written in `dialect`; `dialect_choice` is "auto" or the
     dialect that the person chose. `peers_unable_to_read` counts the Go betars on the topic that cannot read it. `sync_held`
-    is True while the person has paused the fetching of history.
-    """
+    is True while the person has paused the fetching of history."""
 
     version: str
     running: bool
@@ -253,8 +249,7 @@ class Change:
     """One listing changed.
 
     `at` is in Unix seconds. `listing` is the new state, None if delisted. `bytes` is the size of the delta, `took` the
-    seconds that its merge took.
-    """
+    seconds that its merge took."""
 
     kind: ChangeKind
     id: str
@@ -298,8 +293,7 @@ class StatusChanged:
 class Seen:
     """The number of peers that have shown that they have the own delta `cid`, or a later one built on it.
 
-    `ids` are the listings that the delta touched.
-    """
+    `ids` are the listings that the delta touched."""
 
     cid: str
     ids: tuple[str, ...]
@@ -356,8 +350,7 @@ Event = Change | StatusChanged | Seen | Repaired | Notice | Missed
 class Marketplace(Protocol):
     """One peer of the market, in this process or in another. All methods are trio coroutines.
 
-    Errors that are expected are `BetarError`s, with a message for a person.
-    """
+    Errors that are expected are `BetarError`s, with a message for a person."""
 
     async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
         """The listings that match `query`, see `market.filter`.
@@ -392,8 +385,7 @@ class Marketplace(Protocol):
     async def choose_dialect(self, dialect: str) -> None:
         """Write own listings in this dialect from now on: "auto", "documents" or "betar-go".
 
-        Those in another dialect are published again. The choice is saved in config.toml. Raises ConfigError.
-        """
+        Those in another dialect are published again. The choice is saved in config.toml. Raises ConfigError."""
 
     async def hold_sync(self, held: bool) -> None:
         """Stop fetching history, or resume it. New announcements are followed all the same. Holds for this run."""

@@ -75,8 +75,7 @@ class OwnListings:
 def adopted_listing(listing: Listing, metadata: Mapping[str, object] | None) -> OwnListing:
     """The record of an own listing that this data directory did not write, but another device with the same key.
 
-    `metadata` is its metadata file where the listing only has the CID.
-    """
+    `metadata` is its metadata file where the listing only has the CID."""
     document = dict(listing.extra)
     for field in STORED:
         value = getattr(listing, field.name)

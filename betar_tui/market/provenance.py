@@ -2,8 +2,7 @@
 
 Signed is `PREFIX` and the canonical DAG-CBOR of the listing without its `signature`. A peer id of an Ed25519 key
 contains the public key, so a signature proves that the peer in `seller_id` wrote the listing, whichever peer replicated
-it. libsodium checks it, and also refuses the few public keys that fit many signatures.
-"""
+it. libsodium checks it, and also refuses the few public keys that fit many signatures."""
 
 import base64
 import binascii
@@ -117,8 +116,7 @@ def _canonical(value: object) -> object:
 def _in_order(names: Iterable[str]) -> list[str]:
     """Names in DAG-CBOR's order. Raises ValueError for names that are not texts.
 
-    UTF-8 sorts by its bytes as by its characters, so only the lengths have to be looked up.
-    """
+    UTF-8 sorts by its bytes as by its characters, so only the lengths have to be looked up."""
     try:
         ordered = sorted(names)
         ordered.sort(key=len if "".join(ordered).isascii() else _size)

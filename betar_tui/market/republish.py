@@ -5,8 +5,7 @@ same one is taken away. Nothing is written for a listing that is intact and whos
 
 A listing is intact when its value is, byte for byte, its document rendered at the value's own timestamp: Ed25519
 signatures are deterministic. A value that another device of the same seller signed later is that person's newer word
-and is adopted; one that was signed earlier is a replay.
-"""
+and is adopted; one that was signed earlier is a replay."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,13 +18,10 @@ from betar_tui.market.provenance import verify
 
 FIRST_RETRY = 5.0
 """Seconds until a listing is put back a second time; doubled with each repair that does not last."""
-
 LONGEST_RETRY = 3600.0
 """Maximum seconds between two repairs of a listing."""
-
 QUIET_TIME = 2 * LONGEST_RETRY
 """Seconds without need of repair after which the next one is again the first."""
-
 CLOCK_SKEW = 120.0
 """Seconds that the clock of another device may be ahead of this one's."""
 

@@ -1,8 +1,7 @@
 """The seller's side of a peer: publish, update and delist listings, and keep them published.
 
 The intention of a person is recorded in the transaction that carries it out, so that a crash ends in both or in
-neither. Reads the replica's values and writes through the writer; knows no network.
-"""
+neither. Reads the replica's values and writes through the writer; knows no network."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -110,8 +109,7 @@ class Seller:
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Published, ...]:
         """Store new listings, in order. Raises ListingError and then stores nothing.
 
-        Calls that come while one is at work are written together after it: a burst makes few deltas.
-        """
+        Calls that come while one is at work are written together after it: a burst makes few deltas."""
         if not drafts:
             await trio.lowlevel.checkpoint()
             return ()

@@ -1,7 +1,5 @@
 """The orders of listings by each column, and sorted lists of slots that are kept sorted. Pure."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise

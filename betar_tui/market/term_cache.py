@@ -2,10 +2,7 @@
 not look at every listing a second time.
 
 Lists by slot, as in `ListingIndex`, which reports every listing that comes or changes. The result of a term that
-depends on the time is not cached.
-"""
-
-from __future__ import annotations
+depends on the time is not cached."""
 
 from collections import OrderedDict
 from collections.abc import Callable

@@ -3,10 +3,7 @@
 Everything a peer wrote passes through here before a terminal sees it. What could act on the terminal, reorder the
 line or hide is written out instead, so that a person sees that it is there: ESC becomes "␛", an override of the
 writing direction becomes "\\u202e". Console markup is not handled here: the interface shows text as plain content
-and never parses it as markup.
-"""
-
-from __future__ import annotations
+and never parses it as markup."""
 
 import re
 import unicodedata
@@ -15,7 +12,6 @@ from functools import lru_cache
 
 MAX_COMBINING = 3
 """Maximum marks on one letter; no language needs more, and a tall pile draws over other lines."""
-
 _ASCII_PLAIN = re.compile(r"[ -~]*\Z")
 
 # Jamo that make up syllables; written as syllables their width is beyond dispute.
@@ -47,8 +43,7 @@ _SKIN_TONES = frozenset("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
 def neutralise(text: str, limit: int = 0) -> str:
     """`text` as one line that is safe to show; more than `limit` characters end in "…" (0: no limit).
 
-    Line breaks and tabs become spaces. The result has nothing left to neutralise: doing it twice changes nothing.
-    """
+    Line breaks and tabs become spaces. The result has nothing left to neutralise: doing it twice changes nothing."""
     return _limited(_line, text, limit)
 
 

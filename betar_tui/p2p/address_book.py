@@ -2,10 +2,7 @@
 
 The peers are the bootstrap peers, known peers, and peers that the user connected to. After a failure a peer is not
 dialled for a pause that doubles up to a limit, with jitter so that peers that lost the same neighbour do not all return
-in the same moment; a success resets it.
-"""
-
-from __future__ import annotations
+in the same moment; a success resets it."""
 
 import random
 from collections.abc import Callable, Iterable

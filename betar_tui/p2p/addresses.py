@@ -1,10 +1,7 @@
 """Multiaddrs: parsing them, the order to dial them in, and the addresses of this peer.
 
 Text in, text out; the only file that knows which addresses this peer can dial (TCP over IPv4, IPv6 or a DNS name).
-Anything from a remote peer may be passed in: addresses that cannot be used are left out, never raised.
-"""
-
-from __future__ import annotations
+Anything from a remote peer may be passed in: addresses that cannot be used are left out, never raised."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -89,8 +86,7 @@ def with_peer(addresses: Iterable[str], peer: str) -> tuple[str, ...]:
 def dial_order(addresses: Iterable[str]) -> tuple[str, ...]:
     """Addresses in the order worth trying: public first, then names, private networks, loopback; IPv4 before IPv6.
 
-    Only the order among different kinds changes: addresses of one kind keep the order they came in.
-    """
+    Only the order among different kinds changes: addresses of one kind keep the order they came in."""
     return tuple(sorted(dict.fromkeys(addresses), key=_rank))
 
 

@@ -4,10 +4,7 @@ A Go neighbour forwards every message that it can verify itself (github.com/libp
 is more than is accepted here: sequence numbers of any length, payloads up to a megabyte, other kinds of keys,
 signatures that libsodium refuses. With such a message an author could get every honest relay banned. So a relay is
 blamed only for messages that Go refuses as well, and for all others only the author, if it delivered the message
-itself. Nothing here raises.
-"""
-
-from __future__ import annotations
+itself. Nothing here raises."""
 
 from dataclasses import dataclass
 
@@ -72,8 +69,7 @@ def _signed(message: rpc_pb2.Message, key: bytes) -> bool:
 def _is_forgery(signature: bytes, key: bytes) -> bool:
     """Whether Go refuses a signature that was refused here.
 
-    libsodium also refuses points of small order; keys of other kinds differ between the library and Go, too.
-    """
+    libsodium also refuses points of small order; keys of other kinds differ between the library and Go, too."""
     if not key.startswith(ED25519):
         return False
     points = (key[len(ED25519) :], signature[:32])

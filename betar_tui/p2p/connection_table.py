@@ -1,10 +1,7 @@
 """The connected peers: one record per peer, made when its first connection opens and dropped when its last one ends.
 
 The table follows the swarm's notifications but trusts only its list of connections. py-libp2p 0.8.1: an old
-connection's end may be notified after the new connection's start (docs/py-libp2p.md#connections).
-"""
-
-from __future__ import annotations
+connection's end may be notified after the new connection's start (docs/py-libp2p.md#connections)."""
 
 import logging
 import time

@@ -2,10 +2,7 @@
 
 Every connection is opened here, from the room's own address book; the library's dialling is switched off (see
 `PeerSwarm.dial_peer`). The addresses of a peer are tried in order, each a short stagger after the one before, and the
-first that works ends the others.
-"""
-
-from __future__ import annotations
+first that works ends the others."""
 
 import logging
 from collections.abc import Callable
@@ -63,8 +60,7 @@ class Dialer:
         """A live connection to `peer`, dialled if there is none. Raises NetworkError with the reason.
 
         py-libp2p 0.8.1: its `connect` returns at once for any listed connection, dead or not; here the listed ones
-        are probed first (docs/py-libp2p.md#connections).
-        """
+        are probed first (docs/py-libp2p.md#connections)."""
         if peer == self._own:
             raise NetworkError("That is this peer's own address.")
         if alive := await self._living(peer):

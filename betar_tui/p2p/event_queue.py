@@ -3,10 +3,7 @@
 Events are queued in three lanes that never displace each other: broadcasts, misbehaviours, and the rest, which is news
 about peers. When the reader is slow the newest event of a lane displaces the oldest (a later broadcast names newer
 heads, a later misbehaviour is as good as an earlier one). Of broadcasts, those of an author with more than its share go
-first.
-"""
-
-from __future__ import annotations
+first."""
 
 import math
 from collections import OrderedDict, deque

@@ -4,8 +4,6 @@ One reader for gossip, Bitswap and identify. It reads ahead in large pieces (py-
 byte, with a lock and a task switch each) and refuses a message by its announced length, before memory is spent on it.
 """
 
-from __future__ import annotations
-
 from typing import Protocol
 
 import trio
@@ -43,8 +41,7 @@ class FrameReader:
     async def next(self) -> bytes | None:
         """The next message, or None when the stream ended between messages.
 
-        Raises DecodeError for a length beyond the limit or an end inside a message, and the stream's own errors.
-        """
+        Raises DecodeError for a length beyond the limit or an end inside a message, and the stream's own errors."""
         self._taken += 1
         if not self._taken % _MESSAGES_PER_TURN:
             # One read may bring a quarter of a million empty messages, which must not hold up the event loop.

@@ -1,7 +1,5 @@
 """Gossip on the market's topic: its services, its members, and publishing. How it works: `adaptations/pubsub.py`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import trio

@@ -2,10 +2,7 @@
 
 `guarded` wraps a stream handler, as `adaptations.services` does the library's services. It lets cancellation through
 and turns any other exception into a log line and a report. A peer is penalized only for its own mistakes: a defect or a
-broken disk here must not ban honest peers.
-"""
-
-from __future__ import annotations
+broken disk here must not ban honest peers."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -82,8 +79,7 @@ def guarded(handler: StreamHandler, penalize: Penalize, report: Report = log_fai
     other exceptions are defects here, and reported.
 
     py-libp2p 0.8.1: a stream handler that raises ends the whole `trio.run`
-    (docs/py-libp2p.md#failures-that-end-the-run).
-    """
+    (docs/py-libp2p.md#failures-that-end-the-run)."""
 
     async def run(stream: INetStream) -> None:
         try:

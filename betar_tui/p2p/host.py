@@ -2,10 +2,7 @@
 
 py-libp2p 0.8.1: `new_host` also offers the plaintext and secio "security" protocols, so that anybody may claim any peer
 id; here it is noise over TCP, with yamux, and nothing else. It also runs a connector that dials every peer that the
-peerstore has heard of; here only `dialer.py` dials (docs/py-libp2p.md#connections).
-"""
-
-from __future__ import annotations
+peerstore has heard of; here only `dialer.py` dials (docs/py-libp2p.md#connections)."""
 
 import logging
 from typing import Any
@@ -81,8 +78,7 @@ def _advertised(bound: list[Multiaddr]) -> list[Multiaddr]:
 async def listen(host: PeerHost, addresses: tuple[str, ...], explicit: bool) -> str:
     """Listen on every address. Returns "" or a sentence about a port in use that was replaced by a free one.
 
-    Raises NetworkError when an address cannot be used and must not be replaced.
-    """
+    Raises NetworkError when an address cannot be used and must not be replaced."""
     moved = ""
     for address in addresses:
         refusal = await _try_listen(host, address)

@@ -5,10 +5,7 @@ The peer of every new connection is asked once; its answer (agent, protocols, li
 replaced.
 
 py-libp2p 0.8.1: the peer's agent is dropped, a peer that was known before is not asked again after it came back
-with other addresses, and its own agent is always the library's (docs/py-libp2p.md#the-rest).
-"""
-
-from __future__ import annotations
+with other addresses, and its own agent is always the library's (docs/py-libp2p.md#the-rest)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,8 +104,7 @@ class IdentifyService:
         """Learn from a push.
 
         Parsing one may take a tenth of a second, so at most one per `PUSH_PAUSE` is parsed: the newest whose connection
-        is still open. A peer that comes back may run another version, and is asked again.
-        """
+        is still open. A peer that comes back may run another version, and is asked again."""
         scheduled = peer in self._pushed
         pushed = self._pushed.setdefault(peer, {})
         pushed.pop(connection, None)
@@ -155,8 +151,7 @@ def parse(message: bytes, peer: str) -> IdentifyInfo:
 async def _await_end(stream: INetStream) -> None:
     """Wait until the peer ends its side of a finished stream, or reset the stream.
 
-    Otherwise a peer could have any number of them open: only streams with a running handler are counted.
-    """
+    Otherwise a peer could have any number of them open: only streams with a running handler are counted."""
     try:
         with trio.move_on_after(END_TIMEOUT):
             await stream.read(1)

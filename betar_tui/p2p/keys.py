@@ -4,10 +4,7 @@ A key arrives before its owner has proved anything, with each handshake and each
 accepts everything that PyCryptodome can import, private keys included, whose numbers are then tested for being prime:
 seconds of the event loop's time for a few kilobytes (docs/py-libp2p.md#failures-that-end-the-run). So only bytes of
 exactly the forms that Go, Rust and JavaScript write are parsed. Nothing is computed here. A key in another form may be
-valid, since Go supports more kinds, so its relay is not to blame.
-"""
-
-from __future__ import annotations
+valid, since Go supports more kinds, so its relay is not to blame."""
 
 from hashlib import sha256
 

@@ -1,7 +1,5 @@
 """Facts about connections, and closing those whose far end is silent. How silence is found: `adaptations/yamux.py`."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable
 

@@ -2,10 +2,7 @@
 
 `MisbehaviourLedger.penalize` counts every broken rule, and nothing else bans a peer: more than `budget` within `window`
 seconds ban it for `ban_time` seconds. `MisbehaviourReports` limits the reports, since a peer can break rules thousands
-of times a second. Pure: the clock is injected, and the caller closes the connections.
-"""
-
-from __future__ import annotations
+of times a second. Pure: the clock is injected, and the caller closes the connections."""
 
 from collections import deque
 from collections.abc import Callable, Mapping

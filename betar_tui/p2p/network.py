@@ -2,8 +2,7 @@
 
 This file only puts the parts together and decides what a connection, a disconnection or a misbehaviour means for each
 of them. Order of shutdown: the network's own tasks, then every connection (politely, or by its socket), then the
-library's services, all within `timing.close_timeout`.
-"""
+library's services, all within `timing.close_timeout`."""
 
 from __future__ import annotations
 
@@ -73,8 +72,7 @@ async def open_network(
     Without it all are delivered as they are.
 
     Raises NetworkError when a listen address, a bootstrap address or the seed cannot be used. Nothing that a remote
-    peer does is ever raised from here.
-    """
+    peer does is ever raised from here."""
     quiet_library()
     failure: Exception | None = None
     async with trio.open_nursery() as holder, trio.open_nursery() as tasks:
@@ -99,8 +97,7 @@ async def open_network(
 async def _hold_services(*, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
     """A nursery that only its own scope can cancel.
 
-    When the caller is cancelled, the library's services must live on until the connections are closed.
-    """
+    When the caller is cancelled, the library's services must live on until the connections are closed."""
     with trio.CancelScope(shield=True):
         async with trio.open_nursery() as services:
             task_status.started(services)
@@ -111,8 +108,7 @@ class Network:
     """One peer's network, while `open_network` is open.
 
     `events` and `blocks` are for one reader each. Events never hold up the network (see `event_queue`); blocks do: they
-    are not read from peers faster than they are taken from `blocks`.
-    """
+    are not read from peers faster than they are taken from `blocks`."""
 
     def __init__(
         self,
@@ -214,8 +210,7 @@ class Network:
     def want(self, cids: Iterable[bytes], ask: str | None = None) -> None:
         """Want blocks by binary CID until they arrive through `blocks` or are cancelled.
 
-        `ask` is the peer to ask first. Raises DecodeError for a CID that is not sha2-256 of dag-pb or raw.
-        """
+        `ask` is the peer to ask first. Raises DecodeError for a CID that is not sha2-256 of dag-pb or raw."""
         self._bitswap.want(cids, ask)
 
     def cancel(self, cids: Iterable[bytes]) -> None:
@@ -231,8 +226,7 @@ class Network:
     async def connect(self, multiaddr: str) -> PeerInfo:
         """Dial now, unless the peer is connected; it is remembered and dialled again when it is lost.
 
-        Raises NetworkError with the failure of each address.
-        """
+        Raises NetworkError with the failure of each address."""
         peer, address = addresses.split_peer(multiaddr)
         addresses.peer_id(peer)
         self._misbehaviour.unban(peer)
@@ -265,8 +259,7 @@ class Network:
     def penalize(self, peer: str, reason: str) -> None:
         """Count a misbehaviour. All that one peer does within a second is reported in two events.
 
-        Beyond the budget of its window a peer is banned for a while and its connections are closed.
-        """
+        Beyond the budget of its window a peer is banned for a while and its connections are closed."""
         reason = shortened(reason)
         log.debug("misbehaviour of %s: %s", peer, reason)
         if self._misbehaviour_reports.note(peer, reason):
@@ -292,8 +285,7 @@ class Network:
         """Serve a protocol, and announce it to the connected peers.
 
         A handler that raises ends its stream only: for a DecodeError the peer is penalized, any other exception is
-        reported as a trouble.
-        """
+        reported as a trouble."""
 
         async def handle(stream: INetStream) -> None:
             await handler(PeerStream(stream))

@@ -1,7 +1,5 @@
 """libp2p streams for rooms that do not know libp2p."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

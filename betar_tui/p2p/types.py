@@ -1,9 +1,6 @@
 """Configuration, events and protocols that the users of this room need.
 
-Nothing here imports libp2p: callers may use it without going online.
-"""
-
-from __future__ import annotations
+Nothing here imports libp2p: callers may use it without going online."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +15,7 @@ class Timing:
 
     A connection that misses two pings in a row, for `ping_timeout` each, is closed. `probe_timeout` bounds the quick
     check of an older connection when a new one to the same peer appears. After `stall` without an answer to a wanted
-    block other peers are asked.
-    """
+    block other peers are asked."""
 
     ping_interval: float = 5.0
     ping_timeout: float = 12.0
@@ -46,8 +42,7 @@ class NetworkConfig:
     `listen_explicit` decides: True refuses to start, False takes a free port instead. `bootstrap` are multiaddrs that
     end in /p2p/<peer id>; `known_peers` pairs a peer id with its multiaddrs. Both are dialled at start and redialled
     when lost. More than `misbehaviour_budget` misbehaviours within `misbehaviour_window` seconds ban a peer for
-    `timing.ban_time` seconds.
-    """
+    `timing.ban_time` seconds."""
 
     seed: bytes
     listen: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/4001",)
@@ -126,8 +121,7 @@ class PeerConnected:
     """A peer is connected and identified.
 
     `addrs` are its listen multiaddrs, each ending in /p2p/<peer id>, the one that was dialled first; empty when none of
-    them can be dialled.
-    """
+    them can be dialled."""
 
     peer: str
     addrs: tuple[str, ...]

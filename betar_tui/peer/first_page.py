@@ -26,8 +26,7 @@ class FirstPage:
     """A request for the first listings.
 
     `sort` is as in `Marketplace.listings`. `take` gets the page, whose `total` counts all values; the other listings are
-    read after it returns.
-    """
+    read after it returns."""
 
     sort: str
     take: Callable[[ListingPage], Awaitable[None]]

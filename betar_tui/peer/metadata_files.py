@@ -1,8 +1,7 @@
 """The metadata files that Go betar's listings point at: read from the store, or fetched from other peers.
 
 A limited number is asked for at a time. A file that does not arrive goes to the end of the queue, so that a listing with
-an invented CID delays the others by one turn at most.
-"""
+an invented CID delays the others by one turn at most."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -1,8 +1,7 @@
 """The network of a peer: kept open for as long as the peer runs, and joined to its replica and its listings.
 
 libp2p is imported in a worker thread, so that an interface can paint meanwhile. A network that fails as a whole is opened
-again after a growing pause, and the failure is shown as a trouble; the services in it are supervised one by one.
-"""
+again after a growing pause, and the failure is shown as a trouble; the services in it are supervised one by one."""
 
 import importlib
 import logging
@@ -65,8 +64,7 @@ KNOWN_PEERS_DIALLED = 16
 class NetworkSession:
     """The network of one peer. Its methods can be called before the network is up and after it is down.
 
-    `network` is None while it is down; `ready` is set when it is up for the first time.
-    """
+    `network` is None while it is down; `ready` is set when it is up for the first time."""
 
     def __init__(
         self,
@@ -212,8 +210,7 @@ class NetworkSession:
         """Announce heads as soon as possible; without a network they go out when one is up.
 
         The writer hands over every delta of this peer as soon as it is stored (see `_run_network`). Only the heads that an
-        archive brings come from the caller.
-        """
+        archive brings come from the caller."""
         if self._replication and heads:
             self._replication.queue_announcement(heads)
 

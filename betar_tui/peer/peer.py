@@ -82,8 +82,7 @@ async def open_peer(
     """Open the peer of a data directory, and lock the directory meanwhile.
 
     With `start`, the network waits for that event; `first_page` gets the first stored listings before all are read.
-    Raises ConfigError, StoreError, StoreLockedError.
-    """
+    Raises ConfigError, StoreError, StoreLockedError."""
     prepare_data_dir(config.data_dir)
     lock = DirectoryLock(config.data_dir)
     await _acquire(lock, patient=not network)
@@ -189,8 +188,7 @@ class Peer:
     async def _pack(self) -> int:
         """Pack a slice of old history, unless history is coming in right now; returns the number of blocks packed.
 
-        Missing blocks do not postpone it: anybody can link to blocks that nobody has.
-        """
+        Missing blocks do not postpone it: anybody can link to blocks that nobody has."""
         busy = trio.current_time() - self._bulk_merged < QUIET
         if busy and self._postponed < MAX_POSTPONED:
             self._postponed += 1
@@ -219,11 +217,9 @@ class Peer:
     # Marketplace
 
     async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
-        """See `Marketplace`."""
         return await trio.to_thread.run_sync(self._catalogue.page, query, sort, limit, self._clock())
 
     async def show(self, listing_id: str) -> ListingDetail:
-        """See `Marketplace`."""
         listing = self._catalogue.get(listing_id)
         if listing is None:
             raise UnknownListingError(f"no listing has the id {listing_id!r}; betar-tui list shows them")
@@ -234,27 +230,23 @@ class Peer:
         )
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
-        """See `Marketplace`."""
         published = await self._seller.publish(drafts)
         if published:
             log.info("published %s", published[0].listing_id if len(published) == 1 else f"{len(published)} listings")
         return tuple(self._receipt(each.listing_id, each.written) for each in published)
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
-        """See `Marketplace`."""
         written = await self._seller.update(listing_id, patch)
         log.info("updated %s", listing_id)
         return self._receipt(listing_id, written)
 
     async def delist(self, listing_id: str) -> DelistReceipt:
-        """See `Marketplace`."""
         written = await self._seller.delist(listing_id)
         log.info("delisted %s", listing_id)
         receipt = self._receipt(listing_id, written)
         return DelistReceipt(receipt.id, receipt.cid, receipt.height, written.tombstones, receipt.sent_to)
 
     async def status(self) -> Status:
-        """See `Marketplace`."""
         totals = await trio.to_thread.run_sync(self._store.totals)
         replica, session = self._writer.replica, self.session
         return Status(
@@ -285,21 +277,17 @@ class Peer:
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
-        """See `Marketplace`."""
         if self.session.state is Connectivity.STOPPED:
             raise NoRunningPeerError("no peer runs on this data directory; start one with betar-tui --serve")
         return self.session.connections()
 
     async def connect(self, address: str) -> PeerInfo:
-        """See `Marketplace`."""
         return await self.session.connect(address)
 
     async def disconnect(self, peer_id: str) -> None:
-        """See `Marketplace`."""
         await self.session.disconnect(peer_id)
 
     async def choose_dialect(self, dialect: str) -> None:
-        """See `Marketplace`."""
         if dialect not in DIALECTS:
             raise ConfigError(f"{dialect!r} is not a dialect; choose one of {', '.join(DIALECTS)}")
         await trio.to_thread.run_sync(save_settings, self._settings_file, {"listing_dialect": dialect})
@@ -307,32 +295,26 @@ class Peer:
         await self.session.rewrite()
 
     async def hold_sync(self, held: bool) -> None:
-        """See `Marketplace`."""
         self.session.hold_sync(held)
 
     async def heads(self) -> tuple[HeadInfo, ...]:
-        """See `Marketplace`."""
         heads = sorted(self._writer.replica.heads.items(), key=lambda item: (-item[1], item[0]))
         return tuple(HeadInfo(cids.to_str(cid), height) for cid, height in heads)
 
     async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
-        """See `Marketplace`."""
         blocks = Walk(self._writer.replica.heads, (), self._store.blocks).blocks()
         newest = islice(blocks, max(0, min(limit, 10_000)))
         return await trio.to_thread.run_sync(lambda: tuple(_dag_node(cid, block) for cid, block in newest))
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
-        """See `Marketplace`."""
         count = max(0, min(limit, 10_000))
         return await trio.to_thread.run_sync(lambda: tuple(map(_delta_info, self._store.log(count))))
 
     async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
-        """See `Marketplace`."""
         chosen = [await self._stored_cid(text) for text in heads] or sorted(self._writer.replica.heads)
         return await archive.export_car(self._store, chosen, Path(path))
 
     async def import_car(self, path: str) -> Imported:
-        """See `Marketplace`."""
         before = self._writer.replica.heads
         imported = await archive.import_car(self._store, self._writer, Path(path))
         self.session.announce([head for head in self._writer.replica.heads if head not in before])
@@ -340,7 +322,6 @@ class Peer:
         return imported
 
     def events(self) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:
-        """See `Marketplace`."""
         return self._hub.watch()
 
     async def _stored_cid(self, text: str) -> bytes:

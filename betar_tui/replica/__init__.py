@@ -6,8 +6,7 @@ verified where it came in. Storage is behind `ReplicaStorage`, which the caller 
 dictionaries in a test. The package imports only `betar_tui.ipld`, `values` and `errors`.
 
 Doors: `Replica` (merge, write), `DagNode` and its decoders, `Head`, `decode_broadcast`, `encode_broadcast`, `keys`,
-`facts`, `ReplicaStorage`.
-"""
+`facts`, `ReplicaStorage`."""
 
 from betar_tui.replica.broadcast import Head, decode_broadcast, encode_broadcast
 from betar_tui.replica.node import DagNode, decode_node, decode_verified, outline

@@ -3,8 +3,7 @@
     CRDTBroadcast { repeated Head heads = 1; }    Head { bytes cid = 1; string dag_name = 2; bytes block = 15; }
 
 Go takes any unknown top-level field for an old raw-CID message, so nothing is ever added there. It skips unknown fields
-inside `Head`, where our own peers carry the head's block.
-"""
+inside `Head`, where our own peers carry the head's block."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -6,8 +6,7 @@
 
 Decoding follows Go's protobuf library: unknown fields (`dag_name` = 4 among them) and known fields of another wire
 type are skipped, the last of a repeated scalar counts, a string must be UTF-8. An element is described by the position
-of its value in the block, so that a store need not copy the value.
-"""
+of its value in the block, so that a store need not copy the value."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -25,8 +24,7 @@ class Delta(NamedTuple):
     """A decoded delta.
 
     `elements` has each key once, with its greatest value; `tombstones` are (key, 36-byte CID of the block whose element
-    is removed). Tombstones whose id no block can have are left out: they remove nothing.
-    """
+    is removed). Tombstones whose id no block can have are left out: they remove nothing."""
 
     elements: tuple[Span, ...]
     tombstones: tuple[tuple[str, bytes], ...]

@@ -31,8 +31,7 @@ class Winner(NamedTuple):
     """The value of a key, ordered as the set orders values, by (height, value).
 
     Between two blocks with the same value at the same height the CID decides, so that every replica chooses the same
-    block.
-    """
+    block."""
 
     height: int
     value: bytes
@@ -63,8 +62,7 @@ class DagChange:
     """The change of the DAG that new blocks make.
 
     `complete` are new blocks, `completed` ones stored before that become complete; `all_complete` says that no block is
-    left incomplete. Heads come with their heights.
-    """
+    left incomplete. Heads come with their heights."""
 
     complete: frozenset[bytes]
     completed: tuple[bytes, ...]
@@ -80,8 +78,7 @@ class Changes:
     """One merge, all or nothing.
 
     `winners` gives, for each key whose value changes, the new value, or None. `via` is the peer that the blocks came from
-    ("" for our own), `at` Unix seconds. `own` are documents of our own listings to store along with them, by key.
-    """
+    ("" for our own), `at` Unix seconds. `own` are documents of our own listings to store along with them, by key."""
 
     blocks: tuple[BlockRow, ...]
     tombstones: tuple[tuple[str, bytes], ...]
@@ -109,8 +106,7 @@ class Totals:
     """Counts for the status line.
 
     `bytes` is the size of the database with its write-ahead log. `packed` of the blocks are stored in `groups`, which
-    compress `bytes_before` to `bytes_packed`.
-    """
+    compress `bytes_before` to `bytes_packed`."""
 
     blocks: int
     tombstones: int

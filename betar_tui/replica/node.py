@@ -7,8 +7,7 @@ Decoding accepts what Go's go-codec-dagpb accepts: Links and Data in either orde
 field, no wrong wire type, a link's fields in order and its Hash present. A link must be the CID of a dag-pb block under
 sha2-256, since nothing else can be a delta. Received bytes are kept as they are; only our own nodes are ever encoded,
 in the canonical form: Links first, Name and Tsize always written, links in the order of their CID bytes
-(docs/protocol.md#dag-nodes).
-"""
+(docs/protocol.md#dag-nodes)."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple

@@ -1,8 +1,7 @@
 """`Replica`: the state machine that a peer feeds with blocks and that writes deltas.
 
 It decides, the storage stores, and its own state changes only after the storage has. A merge that fails leaves both as
-they were; after a crash the storage's transaction decides. Not thread-safe: one caller at a time.
-"""
+they were; after a crash the storage's transaction decides. Not thread-safe: one caller at a time."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -123,7 +122,6 @@ class Replica:
     def write(
         self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float, own: Mapping[str, str] | None = None
     ) -> tuple[Written, ...]:
-        """See `writing`."""
         return tuple(self.writing(puts, deletes, at, own))
 
     def writing(
@@ -133,8 +131,7 @@ class Replica:
 
         Deletes of absent keys make no delta. `own` are documents to store in the transaction of the first delta, so
         that a peer that dies between two deltas can finish what was meant. Raises BetarError for an empty value or one
-        that does not fit in a delta, and StoreError; what was written before the error stays written.
-        """
+        that does not fit in a delta, and StoreError; what was written before the error stays written."""
         puts = {keys.clean(key): value for key, value in puts.items()}
         deletes = tuple(dict.fromkeys(map(keys.clean, deletes)))
         for key, value in (*puts.items(), *((key, b"-") for key in deletes)):
@@ -163,8 +160,7 @@ class Replica:
 
         A current value may be higher than every head: above blocks that are still to come or never existed, or below a
         hostile block that is lower. If its height is absurd it is removed instead: our delta becomes a head of every
-        peer, and Go peers begin at 0 again above the greatest height.
-        """
+        peer, and Go peers begin at 0 again above the greatest height."""
         limit = max(_CEILING, self._next_height)
         heights, removed = [0], list[tuple[str, bytes]]()
         for key, winner in self._storage.winners(puts.keys()).items():

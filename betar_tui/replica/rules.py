@@ -5,8 +5,7 @@ Values: an add-wins observed-remove set in which, among a key's elements that no
 
 Heads: a block is *complete* when all its links are; a head is a complete block that no complete block links to. Blocks
 are merged as they come, newest first, so most of a history is incomplete until its root arrives; `Ancestry` keeps just
-that part in memory and finds the blocks that each new block completes.
-"""
+that part in memory and finds the blocks that each new block completes."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -83,8 +82,7 @@ class Ancestry:
     def plan(self, nodes: Sequence[DagNode], stored: Mapping[bytes, bool]) -> DagChange:
         """The change that merging `nodes`, none of which is stored, would make.
 
-        `stored` has those of their links that are stored, each with whether it is complete.
-        """
+        `stored` has those of their links that are stored, each with whether it is complete."""
         new = {node.cid: node for node in nodes}
         missing = {link for node in nodes for link in node.links if link not in stored and link not in new}
         complete = self._completed_by(new, stored)

@@ -1,7 +1,6 @@
 """The storage that a replica needs, as a protocol: the SQLite store in a peer, dictionaries in tests.
 
-It stores and returns facts; the merge rules are not known behind this door.
-"""
+It stores and returns facts; the merge rules are not known behind this door."""
 
 from collections.abc import Collection, Mapping, Set
 from typing import Protocol

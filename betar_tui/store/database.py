@@ -3,8 +3,7 @@
 `apply` stores a merge in one transaction; the other methods read, or store small things that no merge depends on. Own
 writes are durable when they return (synchronous=FULL); deltas of other peers can be fetched again, so they are only
 safe against a crash of the process (NORMAL). Any thread may call; a lock inside serialises the calls. `pack` packs old
-history, a slice at a time, when the caller is idle.
-"""
+history, a slice at a time, when the caller is idle."""
 
 import json
 import sqlite3
@@ -135,8 +134,7 @@ class Store:
     def greatest(self, key: str, without: Set[bytes]) -> Winner | None:
         """The greatest element of a key that no tombstone removes and that is not in one of these blocks.
 
-        There may be thousands, of which only the highest are read.
-        """
+        There may be thousands, of which only the highest are read."""
         with self._reading() as db:
             known = merging.key_numbers(db, [key])
             if not known:
@@ -166,8 +164,7 @@ class Store:
         0.
 
         When nothing is due this reads a few rows, and shortens the log that a burst left. The lock is free during the
-        compression.
-        """
+        compression."""
         with self._packing:
             due: list[list[tuple[int, Member]]] = []
             while not due:
@@ -273,8 +270,7 @@ class Store:
         """Announced heads that had not come, oldest first, with the peers that announced them.
 
         `now` is Unix seconds. Deletes those older than `max_age` seconds, and those from the future: a clock was set
-        back.
-        """
+        back."""
         with self._transaction(durable=False) as db:
             db.execute("DELETE FROM announced WHERE at NOT BETWEEN ? AND ?", (now - max_age, now))
             rows = db.execute("SELECT digest, authors FROM announced ORDER BY at, digest").fetchall()
@@ -283,8 +279,7 @@ class Store:
     def change_announced(self, named: Mapping[bytes, Collection[str]], gone: Collection[bytes], at: float) -> None:
         """Store announced heads with the peers that announced them, as of `at`, Unix seconds, and delete those `gone`.
 
-        One that is stored already keeps its time and gets these authors.
-        """
+        One that is stored already keeps its time and gets these authors."""
         rows = [(cid[4:], " ".join(sorted(authors)), at) for cid, authors in named.items()]
         with self._transaction(durable=False) as db:
             db.executemany("DELETE FROM announced WHERE digest = ?", [(cid[4:],) for cid in gone])

@@ -3,8 +3,7 @@
     count: u32 | lengths: u32 … | sources: u32 … | heights: u64 … | times: u64 … | block block …
 
 Heights and times are stored as differences to the previous one, modulo 2^64: in a market nearly all of these are alike,
-so that a column of them compresses to almost nothing. Pure.
-"""
+so that a column of them compresses to almost nothing. Pure."""
 
 import struct
 from collections.abc import Sequence

@@ -1,8 +1,7 @@
 """Finds and reads blocks, plain or packed: no other module needs to know the difference.
 
 A plain block is a row of `blocks`; a packed one is a slot of a group, found through `packed`. The groups used last are
-kept unpacked, so that walking history does not unpack one for every block. Runs under the store's lock.
-"""
+kept unpacked, so that walking history does not unpack one for every block. Runs under the store's lock."""
 
 import hashlib
 import sqlite3
@@ -16,7 +15,6 @@ from betar_tui.store.sql import PREFIX, from_sql, in_list, short
 
 _KEPT = 8
 """Maximum number of groups kept unpacked: two megabytes, enough for a few walks at once."""
-
 VERSION = "blocks.digest, blocks.height, substr(blocks.data, start + 1, length), blocks.at"
 """The columns that `versions` needs after key, n, start, length and dead, from `blocks` in a LEFT JOIN."""
 
@@ -119,8 +117,7 @@ class History:
         """The versions in rows of (key, n, start, length), block by block.
 
         To find the end of a long block takes SQLite as long as to read all of it, and it may contain thousands of
-        values.
-        """
+        values."""
         by_block: dict[int, list[tuple[str, int, int]]] = {}
         for key, n, start, length in rows:
             by_block.setdefault(n, []).append((key, start, start + length))

@@ -1,8 +1,7 @@
 """A cache of keys, sources and counters, since merges ask for the same ones again and again.
 
 An entry is added after its transaction has ended, and a failed transaction empties the cache. Runs under the store's
-lock.
-"""
+lock."""
 
 from collections import OrderedDict
 from typing import NamedTuple

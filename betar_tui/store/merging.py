@@ -116,8 +116,7 @@ def _write_set(
     """Write the keys, the elements (key, block, start, length) and the values of a merge.
 
     Returns the numbers of all keys that it touches, the positions of the values that it changes, and the number of new
-    keys.
-    """
+    keys."""
     touched = {key for key, _, _, _ in elements}
     touched.update(key for key, _ in changes.tombstones)
     touched.update(changes.winners)

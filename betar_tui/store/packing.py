@@ -5,8 +5,7 @@ it. Packing examines the deltas once, in the order in which they came, up to `pa
 packed go into `due`. The merge that later supersedes or completes one of the others puts that into `due`, so there is
 never a search. A group is made when enough blocks are due to fill one.
 
-A packed block stays packed. When its value is current again, it is read from its group.
-"""
+A packed block stays packed. When its value is current again, it is read from its group."""
 
 import sqlite3
 from collections.abc import Sequence

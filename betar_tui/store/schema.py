@@ -4,8 +4,7 @@ A block is stored once, plain in `blocks` or packed with others in `groups`, and
 element gives the position of a value in its block. `names` and `key_names` find blocks and keys by the first bytes of a
 hash (see `sql`). Digests are the 32 bytes after the constant CID prefix. Heights above 2^63-1 do not fit SQLite's
 integers and are stored as eight bytes, which sort after every integer. `user_version` is the schema's version;
-`MIGRATIONS[n]` turns version n + 1 into n + 2.
-"""
+`MIGRATIONS[n]` turns version n + 1 into n + 2."""
 
 import sqlite3
 from collections.abc import Callable
@@ -26,8 +25,7 @@ CREATE TABLE incomplete (n INTEGER PRIMARY KEY);
 CREATE TABLE names (short INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (short, n)) WITHOUT ROWID;
 CREATE TABLE keys (k INTEGER PRIMARY KEY, key TEXT NOT NULL, n INTEGER, start INTEGER, length INTEGER);
 CREATE INDEX shown ON keys (n);
-CREATE TABLE key_names (short INTEGER NOT NULL, k INTEGER NOT NULL, PRIMARY KEY (short, k)) WITHOUT ROWID;
-"""
+CREATE TABLE key_names (short INTEGER NOT NULL, k INTEGER NOT NULL, PRIMARY KEY (short, k)) WITHOUT ROWID;"""
 
 _PACKED = """
 CREATE TABLE groups (g INTEGER PRIMARY KEY, data BLOB NOT NULL);
@@ -42,12 +40,10 @@ CREATE TABLE packing (
     after    INTEGER NOT NULL
 );
 INSERT INTO packing VALUES (0, 0, 0, 0, 0, 0);
-CREATE TABLE verdicts (token BLOB PRIMARY KEY, verdict TEXT NOT NULL) WITHOUT ROWID;
-"""
+CREATE TABLE verdicts (token BLOB PRIMARY KEY, verdict TEXT NOT NULL) WITHOUT ROWID;"""
 
 _ANNOUNCED = """
-CREATE TABLE announced (digest BLOB PRIMARY KEY, authors TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
-"""
+CREATE TABLE announced (digest BLOB PRIMARY KEY, authors TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;"""
 
 _OTHERS = """
 CREATE TABLE sources (id INTEGER PRIMARY KEY, peer TEXT NOT NULL UNIQUE);
@@ -61,8 +57,7 @@ CREATE TABLE wants (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE files (cid BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE peers (peer TEXT PRIMARY KEY, addrs TEXT NOT NULL, last_seen REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE own (key TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"""
 
 
 def _run(db: sqlite3.Connection, script: str) -> None:
@@ -74,8 +69,7 @@ def _run(db: sqlite3.Connection, script: str) -> None:
 def _pack_history(db: sqlite3.Connection) -> None:
     """Version 2: short names instead of UNIQUE columns, and the tables of packed blocks, which are empty at first.
 
-    The space of the old tables is reused, not returned: that would need a VACUUM.
-    """
+    The space of the old tables is reused, not returned: that would need a VACUUM."""
     db.execute("DROP INDEX incomplete")
     db.execute("ALTER TABLE blocks RENAME TO blocks_1")
     db.execute("ALTER TABLE keys RENAME TO keys_1")
@@ -110,8 +104,7 @@ def lay_out(db: sqlite3.Connection) -> None:
 def prepare(db: sqlite3.Connection, migrations: tuple[Callable[[sqlite3.Connection], None], ...] = MIGRATIONS) -> None:
     """Create the tables, or migrate those of an older version, each step in one transaction.
 
-    Raises StoreError for a database of a newer version.
-    """
+    Raises StoreError for a database of a newer version."""
     newest = len(migrations) + 1
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version > newest:

@@ -2,8 +2,7 @@
 
 A digest or a key is found by its short name, the first eight bytes of a hash as an integer: an index of these takes a
 quarter of the space of one of the values, with four times as many entries on a page. Two values may share a short name,
-which is rare, so every look-up compares the values as well.
-"""
+which is rare, so every look-up compares the values as well."""
 
 import hashlib
 import sqlite3

@@ -9,5 +9,4 @@ The package imports `betar_tui.replica`, `ipld` and `values`, and from `p2p` the
 network itself is handed in. It does not know what a listing is, nor how the replica is stored.
 
 Doors: `replication.Replication` and `accept_broadcast`, `writer.ReplicaWriter`, `dagsync.server.DagSyncServer`,
-`PendingHeads` and `PendingHeadsJournal`.
-"""
+`PendingHeads` and `PendingHeadsJournal`."""

@@ -2,8 +2,7 @@
 
 A peer that announces a head has all blocks below it, so it is counted for each own delta that the head is or was built
 on; a peer that was sent a block is counted for that block. Only recently written deltas are watched, and only the part
-of the DAG above them is remembered.
-"""
+of the DAG above them is remembered."""
 
 from __future__ import annotations
 

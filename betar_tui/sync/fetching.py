@@ -7,8 +7,7 @@ history without end must not keep other blocks away. So peers that truncated an 
 and blocks that wait too long behind an answer are requested over Bitswap meanwhile.
 
 Anybody can announce blocks that nobody has. So the number of blocks requested over Bitswap at a time is limited, and
-the oldest are dropped first: a block that a merged block links to gets another turn, an invented head does not.
-"""
+the oldest are dropped first: a block that a merged block links to gets another turn, an invented head does not."""
 
 import logging
 from collections.abc import Collection, Iterable
@@ -101,8 +100,7 @@ class Fetcher:
     def want(self, cids: Iterable[bytes], peer: str, *, announced: bool = False) -> None:
         """Fetch blocks that are not requested yet, from `peer` first, "" for any.
 
-        `announced` ones are heads that a peer has just announced, as opposed to parts of a history.
-        """
+        `announced` ones are heads that a peer has just announced, as opposed to parts of a history."""
         cids = [cid for cid in cids if cid not in self._refused]
         for cid in cids if peer else ():
             if self._dagsync_wants.get(cid) == "":
@@ -163,8 +161,7 @@ class Fetcher:
         """Request missing blocks of the history that are not requested, and overdue ones over Bitswap: at once, and
         regularly.
 
-        Bitswap may have lost a want, if a metadata file shared it or its block came just when its connection ended.
-        """
+        Bitswap may have lost a want, if a metadata file shared it or its block came just when its connection ended."""
         while True:
             self.want(self._writer.replica.wants, "")
             self._want_overdue()
@@ -200,8 +197,7 @@ class Fetcher:
     def _peer_to_ask(self) -> str:
         """The first peer that announced a wanted block, else any that may have one, or "".
 
-        Peers that truncated an answer come after the other announcers, the one that was asked longest ago first.
-        """
+        Peers that truncated an answer come after the other announcers, the one that was asked longest ago first."""
         turns = {peer: turn for turn, peer in enumerate(self._truncated, 1)}
         announcers = sorted(
             filter(None, dict.fromkeys(self._dagsync_wants.values())), key=lambda peer: turns.get(peer, 0)

@@ -3,10 +3,7 @@
 A pending head stays wanted after its author has disconnected: the author may be the only peer with the block, come back
 soon, and have forgotten by then that it wrote it, as a Go betar does. But anybody can announce invented heads. So there
 are limits for each author and in all, and a head that is not announced again expires. A head with several authors is
-dropped with the last of them, so that no peer can remove another's head by announcing it too.
-"""
-
-from __future__ import annotations
+dropped with the last of them, so that no peer can remove another's head by announcing it too."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping

@@ -4,8 +4,7 @@ A peer forwards a broadcast at once, before it has the blocks. If the author the
 wrote, as a Go betar does, the peers that the broadcast was forwarded to go on asking us for a block that will never be
 announced again. If we restarted too without remembering it, the block would be lost although a connected peer has it,
 and Go peers accept nothing else while they wait. So heads that do not come soon are stored, and wanted again by the
-next run.
-"""
+next run."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -91,8 +90,7 @@ class PendingHeadsJournal:
         """Store the heads of at least this age; whether that succeeded.
 
         A failure is only logged: the journal is a convenience, and a full disk must stop a peer only where data is
-        lost.
-        """
+        lost."""
         heads = self.pending_heads.older_than(age)
         current = dict(islice(heads.items(), max(0, len(heads) - MAX_STORED), None))
         named = {cid: authors for cid, authors in current.items() if self._stored.get(cid) != authors}

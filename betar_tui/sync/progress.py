@@ -24,8 +24,7 @@ class ProgressMeter:
     def merged(self, count: int, missing: int) -> int:
         """Note that `count` missing deltas were merged, after which `missing` blocks are known to be missing.
 
-        Returns the number of deltas of the whole sync when this was its end, else 0.
-        """
+        Returns the number of deltas of the whole sync when this was its end, else 0."""
         if missing:
             if count:
                 if self._is_stalled():

@@ -4,8 +4,7 @@ Heads come in by gossip, from betar-tui peers together with their blocks; a miss
 announced it. Each block is merged as soon as it is here, newest first, and the blocks that it links to are wanted next.
 Nothing waits for a merge: heads and blocks that come while one runs are merged together after it. Our own heads are
 broadcast after each write, when a peer joins the topic, and periodically, then only those that no other peer announced
-(docs/protocol.md#announcing).
-"""
+(docs/protocol.md#announcing)."""
 
 import logging
 import math
@@ -63,15 +62,13 @@ MAX_JOIN_ANNOUNCEMENTS, JOIN_INTERVAL = 8, 1.0
 again and again costs a peer nothing."""
 SHUTDOWN_FLUSH_TIMEOUT = 1.0
 """Maximum seconds for the last announcements when a peer stops."""
-
 _NO_BLOCKS: Mapping[bytes, bytes] = MappingProxyType({})
 
 
 def accept_broadcast(payload: bytes) -> tuple[tuple[Head, ...], int] | None:
     """The heads of a broadcast, their blocks verified, and the bytes of memory that they take.
 
-    None for a payload that must not be forwarded. A broadcast is decoded, and its blocks are hashed, here only.
-    """
+    None for a payload that must not be forwarded. A broadcast is decoded, and its blocks are hashed, here only."""
     try:
         heads = decode_broadcast(payload)
     except DecodeError:
@@ -144,8 +141,7 @@ class Replication:
         """Take a block that the network fetched.
 
         The blocks that it links to are requested before it is merged: in a long chain every block waits for the one
-        above.
-        """
+        above."""
         links: tuple[bytes, ...] = ()
         with suppress(DecodeError):
             links = links_of(block.data)
@@ -164,8 +160,7 @@ class Replication:
     def queue_announcement(self, heads: Iterable[bytes]) -> int:
         """Broadcast these heads as soon as possible, with others that are due; returns the number of peers reached.
 
-        The writer need not wait: in a burst it can write the next delta meanwhile.
-        """
+        The writer need not wait: in a burst it can write the next delta meanwhile."""
         for cid in heads:
             # Keeps the block, which blocks of others may displace from the recent ones.
             self._due[cid] = self._recent.get(cid) or self._due.get(cid, b"")
@@ -205,8 +200,7 @@ class Replication:
 
         Those that are heads are announced themselves; for others the heads above bring them along. If all neighbours
         speak dagsync the others are announced too, since their blocks then come without a request. A Go peer without
-        heads would take over every announced one as its head, whether it is one or not.
-        """
+        heads would take over every announced one as its head, whether it is one or not."""
         heads = self._writer.heads
         lower = [cid for cid in due if cid not in heads]
         if not lower:
@@ -279,8 +273,7 @@ class Replication:
         """Broadcast these heads, the highest first, with their blocks from `blocks` or the recent ones as far as they
         fit; returns the number of peers reached.
 
-        CIDs that are not heads any more come last, or are left out if their block does not fit.
-        """
+        CIDs that are not heads any more come last, or are left out if their block does not fit."""
         heights = self._writer.heads
         ordered = sorted(heads, key=lambda cid: -heights.get(cid, 0))
         audience = 0

@@ -6,8 +6,7 @@ put. As there, the caller of a job can be neither cancelled nor interrupted whil
 The way to another thread and back takes a third of the time of a put: it wakes two processors, each of which has in its
 cache the data that the other one needs. Brief jobs that follow one another directly therefore run in the caller's
 thread, one per turn of the loop. A job that was not brief, or a streak that has lasted long enough, sends the next job
-to the worker thread, while the other tasks in the loop catch up.
-"""
+to the worker thread, while the other tasks in the loop catch up."""
 
 import math
 import queue
@@ -52,8 +51,7 @@ class _Job(Generic[T]):
         """Return its result or raise its error, once.
 
         The frames of an error refer to the job. If the job referred to the error, the cycle would keep all that it
-        worked on alive until the garbage collector runs.
-        """
+        worked on alive until the garbage collector runs."""
         error, self.error = self.error, None
         if error is None:
             result = self.result
@@ -113,8 +111,7 @@ class Worker:
         """Run `work` in the thread, and return its result or raise its error. Cancellation does not shorten it.
 
         With `brief`, which says that it is meant to be brief, it may run in the loop's thread: if it continues a
-        streak, no other job waits, and `brief` acquires its resources. Raises ClosedResourceError after `close`.
-        """
+        streak, no other job waits, and `brief` acquires its resources. Raises ClosedResourceError after `close`."""
         if self._closed:
             raise trio.ClosedResourceError(f"the thread {self._name!r} has ended")
         release = brief() if brief is not None and not self._waiting and self._streak.may_go_on() else None

@@ -3,8 +3,7 @@
 Every merge and every write goes through here, one at a time, in a thread of its own; single puts that follow one
 another may run in the caller's thread (see `Worker`). Listeners are called in the loop's thread, in the order in which
 the replica changed. Cancelling a caller does not stop a job that has begun: its change is stored and delivered to the
-listeners.
-"""
+listeners."""
 
 import logging
 import time
@@ -82,8 +81,7 @@ class ReplicaWriter:
         """Listen to every change, until the returned function is called.
 
         `prepare` is called in the thread that makes the change, `deliver` with its result in the loop's thread. Their
-        errors are logged and do not affect other listeners.
-        """
+        errors are logged and do not affect other listeners."""
         entry = (prepare, deliver)
         self._listeners.append(entry)
         return lambda: self._listeners.remove(entry)

@@ -2,10 +2,7 @@
 
 Go peers renew every listing each half minute. The refreshes of one listing are therefore folded into a single entry,
 which counts them and keeps its place, so that puts and delists stay in sight. The entry of a change by this peer also
-shows its delivery status, which changes as other peers receive the delta.
-"""
-
-from __future__ import annotations
+shows its delivery status, which changes as other peers receive the delta."""
 
 from collections import deque
 from collections.abc import Callable
@@ -15,10 +12,8 @@ from betar_tui.market.marketplace import Change, ChangeKind
 
 MAX_ENTRIES = 2000
 """Maximum entries kept; older ones are dropped."""
-
 MAX_EARLY_DELIVERIES = 100
 """Maximum delivery statuses kept for entries that do not exist yet."""
-
 SIGNS = {"put": "+", "update": "~", "refresh": "·", "delist": "×", "info": "i", "warning": "!", "error": "✗"}
 
 

@@ -1,7 +1,5 @@
 """The announcements under the status line: matters that a person has to decide or to wait for. Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from betar_tui.market.marketplace import Status, SyncProgress

@@ -1,9 +1,6 @@
 """The app: it owns model, bridge and screens, follows the marketplace, and leads from one screen to another.
 
-Workers never touch widgets: they post the messages below, which the app handles in its own task.
-"""
-
-from __future__ import annotations
+Workers never touch widgets: they post the messages below, which the app handles in its own task."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -38,10 +35,8 @@ from betar_tui.tui.workers import runs, start
 
 STATUS_EVERY = 5.0
 """Seconds between two requests for status and peers when no event asks for one."""
-
 PREPARE_AFTER = 0.05
 """Seconds from the load until the index is prepared: a frame comes first."""
-
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before each attempt to follow the peer again; the last one repeats."""
 
@@ -111,8 +106,7 @@ class BetarApp(App[None]):
     def refresh_css(self, animate: bool = True) -> None:
         """Read the rules again if the theme gives them other values; else style only the screen on top again.
 
-        Textual reads them again at every start.
-        """
+        Textual reads them again at every start."""
         variables = self.get_css_variables()
         if variables == self._variables:
             self.stylesheet.update(self, animate=animate)
@@ -125,7 +119,6 @@ class BetarApp(App[None]):
         return MainScreen(self.context, self.size.width)
 
     def on_mount(self) -> None:
-        """Paint first, then ask."""
         self.set_keymap(dict(self.settings.now.keys.changed))
         self.theme_changed_signal.subscribe(self, self._theme_changed)
         for complaint in self.options.complaints:
@@ -138,7 +131,6 @@ class BetarApp(App[None]):
         self.set_interval(STATUS_EVERY, self.ask_status)
 
     def on_unmount(self) -> None:
-        """Save the settings that were changed last."""
         self._saver.finish()
 
     # Settings
@@ -266,7 +258,6 @@ class BetarApp(App[None]):
         self.ask_status()
 
     def on_arrived(self, message: Arrived) -> None:
-        """Follow a batch of events."""
         self._take(self.model.apply(message.events))
 
     def _take(self, news: News) -> None:
@@ -278,7 +269,6 @@ class BetarApp(App[None]):
         self._sync_screens(news)
 
     def on_loaded(self, message: Loaded) -> None:
-        """Show the listings that were loaded."""
         if not message.error:
             self._take(self.model.loaded(message.all))
             # Twice: the rows are laid out after the first frame and drawn in the second.
@@ -294,14 +284,12 @@ class BetarApp(App[None]):
         self._take(news)
 
     def on_status_loaded(self, message: StatusLoaded) -> None:
-        """Show the peer's numbers."""
         if message.status is not None:
             self._sync_screens(self.model.status_loaded(message.status, message.peers, message.error))
         else:
             self._sync_screens(self.model.status_failed(message.error))
 
     def on_model_screen_retry(self) -> None:
-        """Connect and load again."""
         self.start_session()
 
     def _sync_screens(self, news: News) -> None:
@@ -339,7 +327,6 @@ class BetarApp(App[None]):
             self.open_screen("help", scope)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While a person types, keys do not lead away."""
         return action != "go_to" or not isinstance(self.focused, Input)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

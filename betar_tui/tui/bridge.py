@@ -1,10 +1,7 @@
 """The marketplace as asyncio coroutines: Textual runs in asyncio, the marketplace in trio.
 
 Events are gathered for `interval` seconds and handed over as one batch, so that a busy market costs the interface ten
-messages a second and not one a delta.
-"""
-
-from __future__ import annotations
+messages a second and not one a delta."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -32,8 +29,7 @@ class Bridge(ForwardedCalls):
     async def follow(self, deliver: Deliver, opened: Callable[[], None]) -> None:
         """Hand events to `deliver` in batches until the stream ends; `opened` is called once it runs.
 
-        Both callbacks run in the asyncio loop. Nothing is missed if the state is loaded after `opened`.
-        """
+        Both callbacks run in the asyncio loop. Nothing is missed if the state is loaded after `opened`."""
         loop = asyncio.get_running_loop()
 
         async def pump() -> None:

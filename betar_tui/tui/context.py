@@ -1,7 +1,5 @@
 """The one thing every screen that follows the model is made with."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,8 +14,7 @@ class ScreenContext:
     """The app as its screens see it.
 
     `open_screen(name, *arguments, then=None)` puts a screen of `screens.registry` on top; `then` is called with its
-    result.
-    """
+    result."""
 
     model: MarketModel
     bridge: Bridge

@@ -1,7 +1,5 @@
 """Copying parts of a listing or of a peer to the clipboard, through the terminal (OSC 52)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

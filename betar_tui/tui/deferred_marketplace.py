@@ -1,10 +1,7 @@
 """A marketplace that is still being opened, so that the first frame need not wait for it.
 
 Reading a large store takes seconds. Calls to a `DeferredMarketplace` wait until `opened` hands over the real one. The first
-listings may arrive earlier, by `first_page_ready`, and are shown until then.
-"""
-
-from __future__ import annotations
+listings may arrive earlier, by `first_page_ready`, and are shown until then."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

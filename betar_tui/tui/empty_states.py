@@ -1,7 +1,5 @@
 """The states of panes that have nothing to show: the reason, and the next key to press. Pure."""
 
-from __future__ import annotations
-
 from betar_tui.market.marketplace import Connectivity
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt

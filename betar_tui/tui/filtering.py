@@ -1,7 +1,5 @@
 """Applies the filter that is typed; on an error the last valid filter stays in force. Pure."""
 
-from __future__ import annotations
-
 from betar_tui.errors import FilterError
 from betar_tui.market.filter import unfinished
 from betar_tui.market.index import ListingIndex

@@ -1,10 +1,7 @@
 """The publish form without its widgets: checks, and the draft or patch that comes out. Pure.
 
 Its fields are those that `market.fields` lets a person enter. `problems` finds mistakes, field by field; only a form
-without any makes a draft or a patch.
-"""
-
-from __future__ import annotations
+without any makes a draft or a patch."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

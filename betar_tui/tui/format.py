@@ -1,7 +1,5 @@
 """Small words and numbers for people: ids, prices, ages, sizes. Pure; every text of a peer is neutralised here."""
 
-from __future__ import annotations
-
 import time
 
 from betar_tui.market.text import neutralise

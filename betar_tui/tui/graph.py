@@ -1,10 +1,7 @@
 """The Merkle-DAG as lines of text, heads at the top: one line for each delta, with its branches in lanes. Pure.
 
 A lane has the CID that is expected next in it. A delta is drawn in the leftmost lane that expects it; the other such
-lanes end there (╯). Its first link continues in its own lane, each further link opens a lane (╮).
-"""
-
-from __future__ import annotations
+lanes end there (╯). Its first link continues in its own lane, each further link opens a lane (╮)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The changes from one version of a listing to the next. Pure; values come from the network."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -3,10 +3,7 @@
 The scope of an action says where its keys work: "app" everywhere, "main" in the main screen, "navigation" in each
 screen that covers it but the form, "list_screen" in those that are a list, "table", "log", "peers", "list_lines" and
 "lines" while that list has the focus, "view" in the page of a listing, the others in the screen of that name. The order
-of the table is the order of footer and help. These are the keys without settings; `keymap` knows those in force.
-"""
-
-from __future__ import annotations
+of the table is the order of footer and help. These are the keys without settings; `keymap` knows those in force."""
 
 import re
 from dataclasses import KW_ONLY, dataclass
@@ -20,8 +17,7 @@ class Action:
 
     `name` is the Textual action; `keys` are separated by commas, the first one is shown. `footer` and `palette` say
     whether it is shown there. `also` names further scopes with the same keys, where it is not in the footer and the
-    help shows `short_help`, if there is one. `identity` is its id in the settings if that is not made of the name.
-    """
+    help shows `short_help`, if there is one. `identity` is its id in the settings if that is not made of the name."""
 
     name: str
     keys: str
@@ -211,8 +207,7 @@ def bindings(*scopes: str, first: bool = False) -> list[Binding]:
 
     `first` takes the keys before the focused widget does. Without it Textual puts each key into the queue of the
     widget that has the focus now, also those typed ahead: the letters of a name, typed right after the key that opens
-    the form, would be taken for commands.
-    """
+    the form, would be taken for commands."""
     return [
         Binding(
             key,

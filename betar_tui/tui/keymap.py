@@ -1,10 +1,7 @@
 """The keys of each action: those of the table of actions, unless the settings give it others. Pure.
 
 Two actions may share a key if they are never in force at the same time. If the settings break that rule, the error says
-so and the action keeps its own keys.
-"""
-
-from __future__ import annotations
+so and the action keeps its own keys."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping

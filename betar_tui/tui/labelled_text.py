@@ -1,7 +1,5 @@
 """Labels and values in two columns, as the pieces of a text. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len, set_cell_size

@@ -1,8 +1,7 @@
 """The actions on listings, for all screens: publish, edit, delist, copy, mute; and those on the own peer as a whole.
 
 Workers call the marketplace. The outcome shows as a notification or a line of the activity, and later as an event, like
-a change of any other peer.
-"""
+a change of any other peer."""
 
 from __future__ import annotations
 

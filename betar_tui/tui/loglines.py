@@ -1,10 +1,7 @@
 """Lines of the log for people: the time of day, a sign for the level, and the message, folded to the width. Pure.
 
 The date and the logger of a line would fill a narrow screen and are left out. If a message does not fit, its ids are
-shortened first. A line in neither of the two log formats, such as a line of a traceback, is shown as a message.
-"""
-
-from __future__ import annotations
+shortened first. A line in neither of the two log formats, such as a line of a traceback, is shown as a message."""
 
 import json
 import math
@@ -19,7 +16,6 @@ from betar_tui.tui.labelled_text import folded
 
 MAX_MESSAGE = 500
 """Maximum characters of a line that are shown."""
-
 _FORM = re.compile(r"\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d+ (\w+) [\w.]+: (.*)", re.ASCII)
 _PEER_ID = re.compile(r"\b(?:12D3KooW|Qm)[1-9A-HJ-NP-Za-km-z]{40,}\b")
 _CID = re.compile(r"\bbaf[yk][a-z2-7]{40,}\b")

@@ -1,9 +1,6 @@
 """The view model: the state of the market as the interface shows it. Pure, apart from the clock that it is given.
 
-The app passes loaded data and events to it, widgets read it. Each update returns `News`: the parts to redraw.
-"""
-
-from __future__ import annotations
+The app passes loaded data and events to it, widgets read it. Each update returns `News`: the parts to redraw."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,10 +33,8 @@ from betar_tui.tui.settings import Settings
 
 MARK_SECONDS = 30.0
 """Seconds that a new or changed row keeps its sign."""
-
 FLASH_SECONDS = 3.0
 """Seconds that changed cells are highlighted."""
-
 ONLY_SELLER = "only its seller can"
 
 

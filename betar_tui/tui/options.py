@@ -1,7 +1,5 @@
 """The options of one run of the app."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +17,7 @@ class TuiOptions:
     all are. The other panes are mounted when the table is filled, or after `mount_panes_after` seconds. `log_tail` reads
     the last lines of the log, oldest first; it is called in a thread. `settings` are in force at the start, `complaints`
     are the errors found in them. `keep` saves changed ones, by name; it is called in a thread and may raise BetarError.
-    `indexed` is called after each load, once all listings can be searched.
-    """
+    `indexed` is called after each load, once all listings can be searched."""
 
     clock: Callable[[], float] = time.time
     settle: float = 2.0

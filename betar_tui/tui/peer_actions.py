@@ -1,7 +1,5 @@
 """The actions on peers, for all screens: add one, disconnect, mute, copy its addresses."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

@@ -1,10 +1,7 @@
 """The delivery of this peer's deltas: pending, sent to n peers, seen by n of m. Pure.
 
 A receipt has the CID of a delta and the number of peers that it was sent to; later events give the number of peers
-that have shown that they have it. Either may come first. Only the newest delta of a listing counts.
-"""
-
-from __future__ import annotations
+that have shown that they have it. Either may come first. Only the newest delta of a listing counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

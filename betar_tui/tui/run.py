@@ -1,7 +1,5 @@
 """Run the app to its end, from trio: the entry point of this package."""
 
-from __future__ import annotations
-
 import trio_asyncio
 
 from betar_tui.errors import InterfaceError
@@ -15,8 +13,7 @@ async def run_app(marketplace: Marketplace, *, options: TuiOptions | None = None
     """Show the marketplace until the person quits.
 
     The marketplace may still be starting: the app paints at once, shows the stored listings and follows its events.
-    Raises InterfaceError when the app has failed; Textual has printed the traceback by then.
-    """
+    Raises InterfaceError when the app has failed; Textual has printed the traceback by then."""
     chosen = options or TuiOptions()
     async with trio_asyncio.open_loop():
         bridge = Bridge(marketplace, interval=chosen.interval)  # type: ignore[abstract]

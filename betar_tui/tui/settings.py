@@ -1,8 +1,7 @@
 """The settings of the interface: the table [interface] of config.toml. Pure.
 
 A setting that is not valid is reported and has its default; it never stops the interface. Nothing here knows where
-settings are stored.
-"""
+settings are stored."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Saves changed settings in the background: one write at a time, with the last value of each setting."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The app's own themes. Textual's are offered in the command palette, the ANSI ones in the settings too."""
 
-from __future__ import annotations
-
 from textual.theme import BUILTIN_THEMES, Theme
 
 THEMES: tuple[Theme, ...] = (

@@ -1,7 +1,5 @@
 """Start Textual workers; here because of one typing wrinkle and one trap."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,8 +11,7 @@ def start(
 ) -> None:
     """Run `work` as a worker of the node; `exclusive` cancels the workers of the same group.
 
-    It takes a function and not a coroutine, which would never be awaited if its worker is cancelled before it began.
-    """
+    It takes a function and not a coroutine, which would never be awaited if its worker is cancelled before it began."""
     # mypy cannot choose between the four types of work that Textual's signature accepts.
     node.run_worker(work, group=group, exclusive=exclusive)  # type: ignore[arg-type]
 

@@ -2,5 +2,4 @@
 
 `register` names each attribute and behaviour of the library that this peer relies on or replaces, and why. A new
 version of the library is checked against it: `tests/p2p/test_adaptations.py` fails for an entry that is no longer true
-to the installed version, and for a private attribute that is used elsewhere or is not registered.
-"""
+to the installed version, and for a private attribute that is used elsewhere or is not registered."""

@@ -1,7 +1,5 @@
 """The host: its stream handlers are contained, its addresses cached, and its identify replaced by `p2p/identify.py`."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -33,8 +31,7 @@ class PeerHost(BasicHost):
         """Where this peer can be dialled, as it was a moment ago.
 
         py-libp2p 0.8.1: it calls this for every message that is sent or forwarded, to sign a record that is left out
-        here; looking at the machine's interfaces each time would take longer than the message.
-        """
+        here; looking at the machine's interfaces each time would take longer than the message."""
         now = trio.current_time()
         if now >= self._addrs_until:
             self._addrs, self._addrs_until = super().get_addrs(), now + ADDRS_KEPT

@@ -5,10 +5,7 @@ at once. py-libp2p 0.8.1: it reads that byte by byte and answers in two packets,
 with one delta to an answer (docs/py-libp2p.md#connections).
 
 The dialler sends first (github.com/multiformats/multistream-select; the listeners of rust-libp2p and js-libp2p wait for
-it as well), so nothing is sent before its header has arrived.
-"""
-
-from __future__ import annotations
+it as well), so nothing is sent before its header has arrived."""
 
 from typing import Any
 

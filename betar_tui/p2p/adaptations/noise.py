@@ -1,7 +1,5 @@
 """The Noise handshake, which checks the form of the peer's key before the key is parsed."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 from google.protobuf.message import DecodeError as ProtobufError
@@ -18,8 +16,7 @@ class CheckedXX(PatternXX):
     """The XX pattern. A peer whose key may not be parsed is refused before it is.
 
     py-libp2p 0.8.1: the key is parsed before the signature that proves it, for everyone that opens a TCP connection
-    (docs/py-libp2p.md#connections).
-    """
+    (docs/py-libp2p.md#connections)."""
 
     def create_noise_state(self, prologue: bytes | None = None) -> NoiseConnection:
         state = super().create_noise_state(prologue)

@@ -4,10 +4,7 @@ Theory: the library's `Pubsub` reads the RPCs of peers and records their subscri
 peers to forward to. `TopicPubsub` replaces the reading and the acceptance of messages (that is where a peer could end
 the process), keeps subscriptions per stream, and hands each new message to `deliver` at once, in order, without a
 queue. `TopicRouter` bounds the router's bookkeeping. `p2p.gossip` puts both together. The behaviours that are adapted
-here are described in docs/py-libp2p.md#gossip and docs/py-libp2p.md#failures-that-end-the-run.
-"""
-
-from __future__ import annotations
+here are described in docs/py-libp2p.md#gossip and docs/py-libp2p.md#failures-that-end-the-run."""
 
 import logging
 import time
@@ -62,8 +59,7 @@ _stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=Non
 class SeenMessages:
     """Message ids seen lately, forgotten after `ttl` seconds or beyond `limit`.
 
-    py-libp2p 0.8.1: its cache starts a thread for each Pubsub that nothing ever stops, and has no limit.
-    """
+    py-libp2p 0.8.1: its cache starts a thread for each Pubsub that nothing ever stops, and has no limit."""
 
     def __init__(self, ttl: float, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._ttl = ttl
@@ -174,8 +170,7 @@ class TopicPubsub(Pubsub):
         """Read a peer's RPCs until its stream ends.
 
         py-libp2p 0.8.1: a malformed RPC raises out of the handler, which ends the process; each message is handled in
-        a task of its own, so that messages overtake each other and a burst has no back pressure.
-        """
+        a task of its own, so that messages overtake each other and a burst has no back pressure."""
         peer = stream.muxed_conn.peer_id
         _stream.set(stream)
         self._announced.setdefault(peer, {})[stream] = set()
@@ -222,8 +217,7 @@ class TopicPubsub(Pubsub):
 
         py-libp2p 0.8.1: a garbage key in a message raises out of the signature check; a validator that raises ends
         the process and one that awaits lets a message through twice. Here nothing raises and nothing awaits in
-        between.
-        """
+        between."""
         if list(msg.topicIDs) != [self._topic]:
             return
         own = msg_forwarder == self.my_id

@@ -3,10 +3,7 @@
 Every private attribute that is used, every overridden method and every replaced attribute has an entry here; no file
 outside this package touches a private attribute of the library. `tests/p2p/test_adaptations.py` checks the entries
 against the installed version. docs/py-libp2p.md#register-of-adaptations says how to use them for a new version; the
-links above the groups lead to longer descriptions of the behaviours.
-"""
-
-from __future__ import annotations
+links above the groups lead to longer descriptions of the behaviours."""
 
 from dataclasses import dataclass
 
@@ -19,8 +16,7 @@ class Adaptation:
     """Parts of the library that its documentation does not promise.
 
     The module `user` of betar_tui.p2p relies on or replaces the attributes `names` of `owner` ("libp2p.module" or
-    "libp2p.module:Class"). `why` is the library's behaviour; `issue` is the upstream issue, where one is known.
-    """
+    "libp2p.module:Class"). `why` is the library's behaviour; `issue` is the upstream issue, where one is known."""
 
     user: str
     owner: str

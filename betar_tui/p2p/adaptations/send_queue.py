@@ -1,10 +1,7 @@
 """The RPCs that wait to be written to one gossip neighbour, limited in number and in bytes.
 
 A neighbour that grants its window byte by byte answers every ping, so its queue must not grow without bound. Beyond
-either limit the newest RPC is dropped: its heads are announced again with the next round of announcements.
-"""
-
-from __future__ import annotations
+either limit the newest RPC is dropped: its heads are announced again with the next round of announcements."""
 
 from collections import deque
 
@@ -19,8 +16,7 @@ class SendQueue(PriorityQueue):
     """Replaces the library's queue and takes over its contents.
 
     py-libp2p 0.8.1: the library's queue holds 32 RPCs, of any size, and drops the rest silently
-    (docs/py-libp2p.md#gossip).
-    """
+    (docs/py-libp2p.md#gossip)."""
 
     def __init__(self, before: PriorityQueue) -> None:
         super().__init__(MAX_RPCS)

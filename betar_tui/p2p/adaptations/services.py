@@ -1,7 +1,5 @@
 """The library's services, of which a failed task ends neither its service nor the process, and its log lines."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,8 +21,7 @@ class GuardedManager(TrioManager):
 
     py-libp2p 0.8.1: an exception in any task of a service cancels the service and ends the whole `trio.run`, and
     starting a task walks all tasks of the service (docs/py-libp2p.md#failures-that-end-the-run). Here a failed daemon
-    task (the gossip heartbeat) starts again, and tasks have no parents.
-    """
+    task (the gossip heartbeat) starts again, and tasks have no parents."""
 
     def __init__(self, service: ServiceAPI, report: Report) -> None:
         super().__init__(service)
@@ -84,8 +81,7 @@ def quiet_library() -> None:
 
     py-libp2p 0.8.1: lost connections are logged as errors, by a logger that is cut off from the application's
     handlers and so prints to stderr; and some files log with `logging.warning(...)`, which puts such a handler on the
-    root logger (docs/py-libp2p.md#the-rest).
-    """
+    root logger (docs/py-libp2p.md#the-rest)."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.NullHandler())

@@ -1,7 +1,5 @@
 """The swarm: it does not dial by itself, frees inbound slots, and lists a connection before it serves its streams."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -38,8 +36,7 @@ class PeerSwarm(Swarm):
         """Never dials: only returns live connections. Raises SwarmException when there is none.
 
         py-libp2p 0.8.1: opening a stream to a peer that has just gone dials it, with a 250 ms head start, at most two
-        of its addresses, loopback left out, and a 60 s ban after a failure (docs/py-libp2p.md#connections).
-        """
+        of its addresses, loopback left out, and a 60 s ban after a failure (docs/py-libp2p.md#connections)."""
         alive = [connection for connection in self.get_connections(peer_id) if not connection.is_closed]
         if not alive:
             raise SwarmException(f"not connected to {peer_id}")
@@ -50,8 +47,7 @@ class PeerSwarm(Swarm):
 
         py-libp2p 0.8.1: a connection accepts streams before the swarm lists it, so that a peer's first requests seem to
         come from an unknown peer and are lost. And each listener is notified in a task of its own of the start and of
-        the end of every stream, one for each block from a Go peer; no listener does anything then.
-        """
+        the end of every stream, one for each block from a Go peer; no listener does anything then."""
         if isinstance(stream, NetStream):
             stream._state_lock = cast(trio.Lock, FastLock())
             connection = stream.swarm_conn
@@ -82,8 +78,7 @@ class PeerSwarm(Swarm):
         """Upgrade, then stay until the connection ends.
 
         py-libp2p 0.8.1: the slot of an accepted connection is given back only when the whole host stops; after
-        `max_connections` connections in its life a peer accepts no more. Raising when it ends gives the slot back.
-        """
+        `max_connections` connections in its life a peer accepts no more. Raising when it ends gives the slot back."""
         muxed = await super().upgrade_inbound_raw_conn(raw_conn, maddr)
         if isinstance(muxed, Yamux):
             await muxed.event_closed.wait()

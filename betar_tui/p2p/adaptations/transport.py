@@ -3,10 +3,7 @@
 py-libp2p 0.8.1: its TCP listener sets SO_REUSEPORT, so that a second peer on the same port starts without an error
 and the kernel deals connections to either of them; and it serves from a system task outside every nursery. This
 listener binds the port for itself and serves from the swarm's own nursery. The library also reads the socket twice for
-each noise message, for its length and for its bytes (docs/py-libp2p.md#connections).
-"""
-
-from __future__ import annotations
+each noise message, for its length and for its bytes (docs/py-libp2p.md#connections)."""
 
 import logging
 import os

@@ -3,10 +3,7 @@
 Theory: TCP alone never shows that a peer froze or that its machine vanished. Each yamux connection pings its other end
 every few seconds; two misses close its socket, which the rest of the room sees as an ordinary disconnect. When a second
 connection to the same peer appears the older ones are probed at once (`liveness.close_dead`), so that a peer that came
-back after a crash is not hidden behind its dead predecessor (docs/py-libp2p.md#connections).
-"""
-
-from __future__ import annotations
+back after a crash is not hidden behind its dead predecessor (docs/py-libp2p.md#connections)."""
 
 import logging
 import struct
@@ -126,8 +123,7 @@ class LiveYamux(Yamux):
     """A yamux connection that notices a silent peer, and ends when its peer sends more than its windows allow.
 
     py-libp2p 0.8.1: it pings every 30 s, but only to learn the round trip, and ignores a missing answer. Bytes beyond
-    the window are kept (docs/py-libp2p.md#connections).
-    """
+    the window are kept (docs/py-libp2p.md#connections)."""
 
     def __init__(self, secured_conn: ISecureConn, peer_id: ID, timing: Timing, penalize: Penalize) -> None:
         self.counted = CountingConnection(secured_conn)
@@ -148,8 +144,7 @@ class LiveYamux(Yamux):
         """Write a frame. A window update waits until half of the window is used up, as in go-yamux.
 
         py-libp2p 0.8.1: it answers every read with a window update, though it means to wait: a packet for each block
-        and broadcast, and five for each stream whose protocol is negotiated.
-        """
+        and broadcast, and five for each stream whose protocol is negotiated."""
         if len(data) == HEADER_SIZE:
             _, kind, flags, stream_id, increment = struct.unpack(YAMUX_HEADER_FORMAT, data)
             stream = self.streams.get(stream_id)
@@ -242,8 +237,7 @@ class Upgrader(TransportUpgrader):
     async def upgrade_connection(self, conn: ISecureConn, peer_id: ID) -> IMuxedConn:
         """Negotiate yamux over a secured connection.
 
-        py-libp2p 0.8.1: the muxer's class is hard-wired where yamux is negotiated, whatever options are given.
-        """
+        py-libp2p 0.8.1: the muxer's class is hard-wired where yamux is negotiated, whatever options are given."""
         muxer: Any = self.muxer_multistream
         protocol, _ = await muxer._selector.select(conn, conn.is_initiator, muxer.negotiate_timeout)
         connection = LiveYamux(conn, peer_id, self.timing, self.penalize)
@@ -253,8 +247,7 @@ class Upgrader(TransportUpgrader):
 def abandon(stream: INetStream) -> None:
     """Drop the unread bytes of an inbound stream, whose handler has returned.
 
-    py-libp2p 0.8.1: they stay with the connection, for a minute after the stream's end or for ever without one.
-    """
+    py-libp2p 0.8.1: they stay with the connection, for a minute after the stream's end or for ever without one."""
     muxed: Any = stream.muxed_conn
     if isinstance(muxed, LiveYamux):
         buffer = muxed.stream_buffers.get(cast(Any, stream).muxed_stream.stream_id)

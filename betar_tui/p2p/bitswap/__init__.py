@@ -5,5 +5,4 @@ before each send, ignores a HAVE, and limits nothing (docs/py-libp2p.md#bitswap)
 here.
 
 `messages`, `wants` and `ledger` are pure: bytes and facts in, facts out, the time is an argument. `engine` moves their
-results over streams and is the only file here with tasks. Other rooms use `engine.Bitswap`.
-"""
+results over streams and is the only file here with tasks. Other rooms use `engine.Bitswap`."""

@@ -6,10 +6,7 @@ looks up the blocks that the peer asked for. Peers may open any number of stream
 are written to the link's own stream, because Go never reads the one it sent its wants on; answers that a peer writes on
 that stream, as py-libp2p does, are read as well.
 
-A block counts only if its recomputed CID is wanted. Sending a block that was not wanted lately is a misbehaviour.
-"""
-
-from __future__ import annotations
+A block counts only if its recomputed CID is wanted. Sending a block that was not wanted lately is a misbehaviour."""
 
 import logging
 from collections import deque

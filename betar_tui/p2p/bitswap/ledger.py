@@ -5,10 +5,7 @@ and those to be looked up next. Entries beyond a full ledger are looked up and a
 would wait for an answer; as many again may await that, the rest is dropped. The engine takes a batch of look-ups, reads
 the blocks, and passes them to `answer`, which returns the messages to send. A block that arrives later is looked up
 again for every peer that still wants it. As in boxo: a block settles its entry, a HAVE settles an entry that only asked
-for one, and a small block is sent instead of a HAVE.
-"""
-
-from __future__ import annotations
+for one, and a small block is sent instead of a HAVE."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -10,8 +10,6 @@ raises DecodeError. The message (specs.ipfs.tech/bitswap-protocol), without the 
     Block    { bytes prefix = 1; bytes data = 2 }         BlockPresence { bytes cid = 1; Type type = 2 }
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -28,7 +26,6 @@ MAX_CID = 64
 MAX_FIELDS = 1 << 17
 """Maximum fields of a message to read, nested ones included: a Go peer's longest wantlist, of 2 MiB, has 50,000
 entries, of which 8,192 with five fields each are read."""
-
 V12 = "/ipfs/bitswap/1.2.0"
 V11 = "/ipfs/bitswap/1.1.0"
 V10 = "/ipfs/bitswap/1.0.0"
@@ -108,8 +105,7 @@ def decode(raw: bytes) -> Message:
 def encode(message: Message, protocol: str = V12) -> bytes:
     """`message` as bytes for a peer that speaks `protocol`, without the fields that an older version does not have.
 
-    Blocks are sent with their prefix, except in 1.0.0.
-    """
+    Blocks are sent with their prefix, except in 1.0.0."""
     out = bytearray()
     newest = protocol == V12
     if message.entries or message.full:

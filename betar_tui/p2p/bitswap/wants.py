@@ -11,10 +11,7 @@ Facts come in through methods that take `now` (seconds of any clock that does no
 fetched with `take(peer)` for the peers in `dirty()`. Each peer has at most `per_peer` unanswered entries, the rest
 waits: first the blocks that the peer itself announced, then those that it may have. The latter use at most half of
 `per_peer`: an invented CID is asked of every peer for as long as it is wanted, and a peer that does not answer for it
-would otherwise be asked for nothing it has announced. Nothing here verifies blocks or knows of streams.
-"""
-
-from __future__ import annotations
+would otherwise be asked for nothing it has announced. Nothing here verifies blocks or knows of streams."""
 
 import heapq
 from collections import OrderedDict
@@ -304,8 +301,7 @@ class Wants:
     def _expect_no_more(self, peer: str, cid: bytes) -> None:
         """Do not wait for an answer any more, so that another entry can be sent.
 
-        An entry that was not even sent loses its precedence over guesses.
-        """
+        An entry that was not even sent loses its precedence over guesses."""
         state = self._peers[peer]
         if cid in state.announced:
             state.put(cid, guess=True)

@@ -6,5 +6,4 @@
     trailer    varint | DAG-CBOR {blocks, bytes, complete}
 
 A stream carries any number of requests, one after the other. `messages` and `walk` are pure; `server` and `client` do
-the I/O. A stream has no state to resume: if one breaks, any peer can be asked for the links that are still missing.
-"""
+the I/O. A stream has no state to resume: if one breaks, any peer can be asked for the links that are still missing."""

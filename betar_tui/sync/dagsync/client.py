@@ -2,8 +2,7 @@
 
 Every block must be one that was requested or that a block received before links to, and must hash to its CID; otherwise
 the stream ends and the peer is penalised. A verified block that is not a delta is passed to the caller without penalty:
-the author of the link to it is to blame, not the peer that has it.
-"""
+the author of the link to it is to blame, not the peer that has it."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -52,8 +51,7 @@ class DagSyncClient:
         """The blocks that the peer has at and below `wants`, in pieces as they arrive; the last piece has the trailer.
 
         Raises NetworkError when the peer cannot be asked or stalls, DecodeError when it breaks a rule. To leave the
-        iteration early ends the stream.
-        """
+        iteration early ends the stream."""
         request = Request(tuple(wants[:MAX_WANTS]), tuple(haves))
         stream = await self._begin(peer, encode_request(request))
         answer = _Answer(request)

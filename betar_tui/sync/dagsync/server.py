@@ -83,8 +83,7 @@ class _Answer:
         """The next bytes to write, perhaps none.
 
         The first slices are small, so that they arrive at once. The number of visits is limited, so that a request
-        whose few blocks are far below its wants does not occupy a thread for long.
-        """
+        whose few blocks are far below its wants does not occupy a thread for long."""
         parts, self._head = [self._head], b""
         weight = visits = 0
         while visits < self._size and weight < SLICE_BYTES and not self.done:

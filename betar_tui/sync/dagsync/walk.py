@@ -2,8 +2,7 @@
 
 Blocks are visited by falling height. Blocks at or below a *have* are known to the client; this mark spreads to links
 like a visit does, and the walk ends when all blocks left to visit have it. Heights only order the visits: if a hostile
-delta lies about its height, the client may get a block that it has.
-"""
+delta lies about its height, the client may get a block that it has."""
 
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,8 +26,7 @@ class Walk:
     """The answer to one request.
 
     Iterating gives (36-byte CID, block) for each block to send, and None for each visit to a block that the client has,
-    so that the caller can limit the number of visits.
-    """
+    so that the caller can limit the number of visits."""
 
     def __init__(self, wants: Iterable[bytes], haves: Iterable[bytes], lookup: Lookup) -> None:
         self._lookup = lookup

@@ -1,7 +1,5 @@
 """One delta: its contents, and its neighbours in the Merkle-DAG, which can be opened in turn."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,7 +20,6 @@ from betar_tui.tui.widgets.lines import LineList, Span
 
 SHOWN_LISTINGS = 20
 """Maximum listings named."""
-
 LINES = 8
 """Maximum neighbours in sight."""
 
@@ -60,7 +57,6 @@ class DeltaScreen(ModalScreen[None]):
         self._neighbours = neighbours(node, nodes)
 
     def compose(self) -> ComposeResult:
-        """The facts, the neighbours, and buttons for the mouse."""
         with Vertical(classes="dialogue"):
             with VerticalScroll(classes="delta", can_focus=False):
                 yield Static("", id="delta-facts")
@@ -69,25 +65,20 @@ class DeltaScreen(ModalScreen[None]):
             yield Button("Close (Esc)", compact=True)
 
     def on_mount(self) -> None:
-        """Show the delta that was opened."""
         self._draw()
         self.query_one(ListLines).focus()
 
     def on_button_pressed(self) -> None:
-        """Close."""
         self.dismiss(None)
 
     def action_close(self) -> None:
-        """Close."""
         self.dismiss(None)
 
     def action_return(self) -> None:
-        """Back to the delta before."""
         if self._path:
             self._show(self._path.pop())
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
-        """Go on to a neighbour."""
         event.stop()
         chosen = self._neighbours[event.row]
         if chosen.node is None:

@@ -1,7 +1,5 @@
 """One listing on a screen of its own, where there is not enough room for a pane next to the table."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -29,14 +27,12 @@ class DetailScreen(SelectionActions, ModelScreen[None]):
         self.listing_id = listing_id
 
     def compose(self) -> ComposeResult:
-        """The parts."""
         yield StatusBar(self._model, self._options.title)
         yield Banner(self._model)
         yield DetailView(self._model)
         yield KeyLine(self._model)
 
     def on_mount(self) -> None:
-        """Show it."""
         view = self.query_one(DetailView)
         view.focus()
         view.show(self.listing_id)
@@ -54,13 +50,10 @@ class DetailScreen(SelectionActions, ModelScreen[None]):
         return self.listing_id
 
     def on_detail_view_wanted(self, event: DetailView.Wanted) -> None:
-        """Fetch the history."""
         self._actions.fetch(event.view, event.listing_id)
 
     def action_back(self) -> None:
-        """Back to the table."""
         self.dismiss(None)
 
     def action_retry(self) -> None:
-        """Ask for the history again."""
         self.query_one(DetailView).show(self.listing_id)

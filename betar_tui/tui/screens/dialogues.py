@@ -1,7 +1,5 @@
 """Small dialogues: a question to confirm, and the address of a peer."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import ClassVar
 
@@ -36,7 +34,6 @@ class ConfirmScreen(ModalScreen[bool]):
         self._question, self._consequence, self._yes, self._no = question, consequence, yes, no
 
     def compose(self) -> ComposeResult:
-        """Question and two buttons."""
         with Vertical(classes="dialogue"):
             yield Static(Content.assemble((self._question, "bold"), "\n\n", (self._consequence, "dim")))
             with Horizontal(classes="dialogue-buttons"):
@@ -48,11 +45,9 @@ class ConfirmScreen(ModalScreen[bool]):
         self.query_one("#no").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Answer by button."""
         self.dismiss(event.button.id == "yes")
 
     def action_answer(self, yes: bool) -> None:
-        """Answer by key."""
         self.dismiss(yes)
 
 
@@ -66,7 +61,6 @@ class ConnectScreen(ModalScreen[PeerInfo | None]):
         self._bridge = bridge
 
     def compose(self) -> ComposeResult:
-        """Address, verdict, buttons."""
         with Vertical(classes="dialogue"):
             hint = ("  its address ends in /p2p/<peer id>", "dim")
             yield Static(Content.assemble(("Add a peer", "bold"), hint))
@@ -77,22 +71,18 @@ class ConnectScreen(ModalScreen[PeerInfo | None]):
                 yield Button("Back (Esc)", id="cancel", compact=True)
 
     def on_input_submitted(self) -> None:
-        """Enter connects."""
         self._go()
 
     def on_input_changed(self) -> None:
-        """A new address has no verdict yet."""
         self._show_verdict("")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Connect or leave."""
         if event.button.id == "go":
             self._go()
         else:
             self.dismiss(None)
 
     def action_cancel(self) -> None:
-        """Leave."""
         self.dismiss(None)
 
     def _go(self) -> None:

@@ -1,7 +1,5 @@
 """The help, generated from the table of actions."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -49,22 +47,18 @@ class HelpScreen(ModalScreen[None]):
         self._scope, self._keys = scope, context.model.keys
 
     def compose(self) -> ComposeResult:
-        """The text, and a button for the mouse."""
         with Vertical(classes="dialogue", id="help"):
             with VerticalScroll(can_focus=True):
                 yield Static(help_text(self._scope, self._keys))
             yield Button("Close (Esc)", compact=True)
 
     def on_button_pressed(self) -> None:
-        """Close."""
         self.dismiss(None)
 
     def action_close(self) -> None:
-        """Close."""
         self.dismiss(None)
 
     def action_scroll(self, by: int) -> None:
-        """Scroll by lines."""
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
 

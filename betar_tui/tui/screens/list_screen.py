@@ -1,7 +1,5 @@
 """The base of the screens that are a list: status, a line about the list, the lines, keys."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -57,7 +55,6 @@ class ListScreen(ModelScreen[None]):
     LINES = ListLines
 
     def compose(self) -> ComposeResult:
-        """The parts."""
         yield StatusBar(self._model, self._options.title)
         yield Banner(self._model)
         yield Static("", id="list-head")
@@ -90,20 +87,16 @@ class ListScreen(ModelScreen[None]):
         """Ask the peer for the data."""
 
     def sync(self, news: News) -> None:
-        """Redraw the status line and the list."""
         super().sync(news)
         self.show()
 
     def action_back(self) -> None:
-        """Back to the market."""
         self.dismiss(None)
 
     def action_retry(self) -> None:
-        """Ask again."""
         self.ask()
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
-        """A line was chosen."""
         event.stop()
         if self.lines.count:
             self.open(event.row)

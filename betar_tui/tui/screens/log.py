@@ -1,7 +1,5 @@
 """The end of the peer's log, or the notices of this run."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable, Sequence
 
@@ -23,7 +21,6 @@ class LogLines(ListLines):
     """Lines that are shown in full."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A line cannot be opened."""
         return action != "open"
 
 
@@ -63,7 +60,6 @@ class LogScreen(ListScreen):
         self.deliver(self.show)
 
     def on_resize(self) -> None:
-        """Messages are folded to the width."""
         self.ask()
 
     def show(self) -> None:
@@ -80,7 +76,6 @@ class LogScreen(ListScreen):
         return loglines.format_message(fmt.clock(entry.at), sign, style, entry.text, self._width)
 
     def tick(self) -> None:
-        """Redraw the status line, and read the file again."""
         super().tick()
         if not runs(self, "log"):
             self.ask()

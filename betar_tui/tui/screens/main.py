@@ -1,8 +1,7 @@
 """The main screen: market, detail, peers and activity; one pane at a time where there is not enough room for all.
 
 The panes next to the table are imported and mounted after the table has been filled: neither the first frame nor the
-first listings wait for them.
-"""
+first listings wait for them."""
 
 from __future__ import annotations
 
@@ -43,10 +42,8 @@ PANES = ("listings", "detail", "peers", "activity")
 
 WIDE = 120
 """Minimum columns of a terminal in which all panes have room."""
-
 REST = 0.08
 """Seconds the cursor rests on a listing before it is drawn in full."""
-
 NOT_WHILE_TYPING = {binding.action.split("(")[0] for binding in bindings("main")} - {"next_pane"}
 """The actions of this screen that are off while a person types a filter: all but Tab."""
 
@@ -72,7 +69,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         self._mounting = self._mounted = False
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
         model = self._model
         yield StatusBar(model, self._options.title)
         yield Banner(model)
@@ -142,7 +138,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
     # Following the model
 
     def sync(self, news: News) -> None:
-        """Redraw the parts that the news concern."""
         if news.listings:
             self._rows.apply_news(news, self._options.settle)
             self.query_one(TableHeader).redraw()
@@ -231,14 +226,12 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         return super().disabled_reason(action)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While a person types, letters are letters."""
         typing = isinstance(self.focused, Input)
         return not typing or action not in NOT_WHILE_TYPING
 
     # Messages
 
     def on_line_list_moved(self, event: LineList.Moved) -> None:
-        """Show the listing that is under the cursor now."""
         if isinstance(event.lines, ListingRows):
             if event.by_person:
                 event.lines.touch()
@@ -261,7 +254,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             self._rows.go_to(entry.listing_id)
 
     def on_data_table_row_selected(self, event: PeerTable.RowSelected) -> None:
-        """Show everything of a peer."""
         if peer := self._model.peer(self._peers.current):
             self.context.open_screen("peer", peer, then=self.filter_by)
 
@@ -271,7 +263,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         self._sort(event.column, not descending if column == event.column else False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Apply the filter as it is typed."""
         if isinstance(event.input, FilterInput):
             self._apply_filter(event.value, typing=True)
 
@@ -302,7 +293,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
     # Actions
 
     def action_filter(self) -> None:
-        """Type a filter."""
         if self._pane == "activity":
             self._activity.ask_filter()
             return
@@ -310,7 +300,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         self.set_focus(self.query_one(FilterBar).input)
 
     def action_filter_done(self) -> None:
-        """Apply the filter, and go back to the table."""
         self._apply_filter(self.query_one(FilterBar).input.value)
         self.focus_pane("listings")
 
@@ -327,13 +316,11 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         self.focus_pane("listings")
 
     def action_unfilter(self) -> None:
-        """Take the filter away, from any pane."""
         if self.query_one(FilterBar).input.value:
             self.filter_by("")
         self.focus_pane("listings")
 
     def action_zoom(self) -> None:
-        """This pane alone, or all again."""
         self.toggle_class("-zoom")
 
     def action_next_pane(self, by: int = 1) -> None:
@@ -352,39 +339,32 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         self._actions.peers.disconnect(self._peers.current)
 
     def action_peer_listings(self) -> None:
-        """Show the listings of the selected peer."""
         if peer := self._peers.current:
             self.filter_by(f"seller:{peer}")
 
     def action_connect(self) -> None:
-        """Add a peer."""
         self._actions.peers.connect()
 
     def action_show_new(self) -> None:
-        """Take in the new rows that wait."""
         self._rows.apply_order()
         self._show_filter()
         self._show_states()
 
     def action_sort(self) -> None:
-        """Sort by the next column."""
         column, _ = self._model.index.sort
         self._sort(SORT_COLUMNS[(SORT_COLUMNS.index(column) + 1) % len(SORT_COLUMNS)], False)
 
     def action_reverse(self) -> None:
-        """Turn the order around."""
         column, descending = self._model.index.sort
         self._sort(column, not descending)
 
     def action_pause(self) -> None:
-        """Hold the activity."""
         paused = self._model.activity.toggle_pause()
         key = self._model.keys.name("pause")
         self._actions.notify(f"Activity is paused: {key} goes on" if paused else "Activity goes on")
         self.sync(News(activity=True))
 
     def action_retry(self) -> None:
-        """Load again."""
         self._detail.show(self.current)
         self.post_message(self.Retry())
 

@@ -1,7 +1,5 @@
 """A small menu: choices with a key each, to press or to click."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -39,7 +37,6 @@ class MenuScreen(ModalScreen[str | None]):
         self._title, self._items = title, items
 
     def compose(self) -> ComposeResult:
-        """Title, choices, way out."""
         with Vertical(classes="dialogue"):
             yield Static(Content.assemble((self._title, "bold")))
             for item in self._items:
@@ -50,12 +47,10 @@ class MenuScreen(ModalScreen[str | None]):
             yield Button("Back (Esc)", id="cancel", compact=True)
 
     def on_key(self, event: events.Key) -> None:
-        """A choice's own key chooses it."""
         if any(item.key == event.key and item.description for item in self._items):
             event.stop()
             self.dismiss(event.key)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Choose or leave."""
         chosen = (event.button.id or "").removeprefix("choice-")
         self.dismiss(None if chosen == "cancel" else chosen)

@@ -1,7 +1,5 @@
 """The own listings, each with its state: announced, pending, healed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -42,7 +40,6 @@ class MineScreen(ListScreen):
         self.show_lines(Content(head), lines, empty_states.mine(self._model))
 
     def tick(self) -> None:
-        """Redraw the status line and the ages."""
         super().tick()
         self.show()
 
@@ -55,15 +52,12 @@ class MineScreen(ListScreen):
         self.action_edit()
 
     def action_retry(self) -> None:
-        """Load again."""
         self.post_message(self.Retry())
 
     def action_publish(self) -> None:
-        """Publish a listing."""
         self._actions.publish()
 
     def action_edit(self) -> None:
-        """Edit the chosen listing."""
         if self.current:
             self._actions.edit(self.current)
 
@@ -73,7 +67,6 @@ class MineScreen(ListScreen):
             self._actions.delist(self.current)
 
     def action_renew(self) -> None:
-        """Publish the chosen listing once more."""
         if self.current:
             self._actions.renew(self.current)
 

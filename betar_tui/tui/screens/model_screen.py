@@ -1,7 +1,5 @@
 """A screen that follows the model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
 
@@ -45,7 +43,6 @@ class ModelScreen(Screen[Result], Generic[Result]):
                 raise
 
     def sync(self, news: News) -> None:
-        """Redraw the parts that the news concern."""
         self.query_one(StatusBar).refresh()
 
     def tick(self) -> None:
@@ -53,19 +50,15 @@ class ModelScreen(Screen[Result], Generic[Result]):
         self.query_one(StatusBar).refresh()
 
     def on_screen_suspend(self) -> None:
-        """The keys of another screen are in force."""
         self.query(KeyLine).refresh()
 
     def on_screen_resume(self) -> None:
-        """The keys of this screen are in force again."""
         self.query(KeyLine).refresh()
 
     # Actions of the lines under the status line
 
     def action_choose_dialect(self) -> None:
-        """Write own listings in the other dialect."""
         self._actions.choose_dialect()
 
     def action_hold_sync(self) -> None:
-        """Hold the fetching of history, or go on."""
         self._actions.hold_sync()

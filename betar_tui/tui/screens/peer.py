@@ -1,7 +1,5 @@
 """One peer in full: its identity, its connection, its listings."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -38,7 +36,6 @@ class PeerScreen(ModelScreen[str | None]):
         self._peer = peer
 
     def compose(self) -> ComposeResult:
-        """The parts."""
         yield StatusBar(self._model, self._options.title)
         yield Banner(self._model)
         with VerticalScroll(classes="detail"):
@@ -46,21 +43,17 @@ class PeerScreen(ModelScreen[str | None]):
         yield KeyLine(self._model)
 
     def on_mount(self) -> None:
-        """Show it."""
         self.query_one(VerticalScroll).focus()
         self._draw()
 
     def on_resize(self) -> None:
-        """Values are folded to the width."""
         self.call_after_refresh(self._draw)
 
     def sync(self, news: News) -> None:
-        """Redraw the status line and the peer."""
         super().sync(news)
         self._draw()
 
     def tick(self) -> None:
-        """Redraw the status line and the peer."""
         super().tick()
         self._draw()
 
@@ -70,11 +63,9 @@ class PeerScreen(ModelScreen[str | None]):
         return "it is no longer connected" if gone else ""
 
     def action_back(self) -> None:
-        """Back to the peers."""
         self.dismiss(None)
 
     def action_listings(self) -> None:
-        """Filter the market by this peer."""
         self.dismiss(f"seller:{self._peer.peer_id}")
 
     def action_disconnect(self) -> None:
@@ -82,11 +73,9 @@ class PeerScreen(ModelScreen[str | None]):
         self._actions.peers.disconnect(self._peer.peer_id)
 
     def action_mute(self) -> None:
-        """Mute its listings, or show them again."""
         self._actions.peers.mute(self._peer.peer_id)
 
     def action_copy_menu(self) -> None:
-        """Copy its id, its address, or our own."""
         self._actions.peers.copy(self._peer.peer_id)
 
     def _draw(self) -> None:

@@ -1,7 +1,5 @@
 """The form for a new listing, and for changing an own one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
@@ -39,8 +37,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     """Fields with their problems under them; the first attempt to send shows all, later ones follow the typing.
 
     Its result is the name that was sent, with the receipt; or None. `drafts` is kept by the caller: unsent values by
-    listing id, the empty id for a new listing.
-    """
+    listing id, the empty id for a new listing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("form", first=True),
@@ -61,7 +58,6 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         self._sending = False
 
     def compose(self) -> ComposeResult:
-        """Status, fields, buttons, keys."""
         start = self._drafts.get(self._key, self._prefilled)
         yield StatusBar(self._model, self._options.title)
         with VerticalScroll(id="form", can_focus=False):
@@ -82,7 +78,6 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         yield KeyLine(self._model)
 
     def on_mount(self) -> None:
-        """Begin with the first field."""
         for spec in ENTERED:
             self.query_one(f"#problem-{spec.name}").display = False
         self._show_verdict("")
@@ -230,7 +225,6 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     # Leaving
 
     def action_leave(self) -> None:
-        """Leave, and keep the values as a draft."""
         if self._sending:
             # Leaving now would cancel the worker, and the outcome of storing the listing would be lost.
             return
@@ -247,7 +241,6 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         self.dismiss(None)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Send, leave or start over."""
         if event.button.id == "send":
             self.action_submit()
         elif event.button.id == "leave":

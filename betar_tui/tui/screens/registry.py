@@ -1,10 +1,7 @@
 """Every screen that the app opens by name, imported when it is first opened: the first frame needs none of them.
 
 Only the app imports this module. Screens open each other through their `ScreenContext`, or go to one with the action
-`app.go_to`; none of them imports another.
-"""
-
-from __future__ import annotations
+`app.go_to`; none of them imports another."""
 
 from importlib import import_module
 from typing import Any

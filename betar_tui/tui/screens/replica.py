@@ -1,9 +1,6 @@
 """The replica: its numbers, the progress of a sync, and the Merkle-DAG, in which each delta can be opened.
 
-The peer through which a delta came is known of the latest ones only.
-"""
-
-from __future__ import annotations
+The peer through which a delta came is known of the latest ones only."""
 
 from textual.content import Content
 
@@ -21,7 +18,6 @@ from betar_tui.tui.workers import runs, start
 
 SHOWN_DELTAS = 500
 """Maximum deltas shown."""
-
 ASK_EVERY = 2.0
 """Seconds between two requests for a DAG that grows."""
 
@@ -40,7 +36,6 @@ class ReplicaScreen(ListScreen):
         self._stale = True
 
     def on_mount(self) -> None:
-        """Ask again now and then, while deltas come in."""
         super().on_mount()
         self.set_interval(ASK_EVERY, self._ask_again)
 
@@ -64,7 +59,6 @@ class ReplicaScreen(ListScreen):
         self.deliver(self.show)
 
     def sync(self, news: News) -> None:
-        """Redraw, and ask for new deltas later."""
         self._stale = self._stale or news.listings
         super().sync(news)
 

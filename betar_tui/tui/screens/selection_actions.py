@@ -32,11 +32,9 @@ class SelectionActions:
         return self._actions.disabled_reason(action, self.current)
 
     def action_publish(self) -> None:
-        """Publish a listing."""
         self._actions.publish()
 
     def action_edit(self) -> None:
-        """Edit the selected listing."""
         if reason := self.disabled_reason("edit"):
             self._actions.refuse("edit", self.current, reason)
             return
@@ -50,7 +48,6 @@ class SelectionActions:
         self._actions.delist(self.current)
 
     def action_copy(self, what: str) -> None:
-        """Copy one thing of the focused listing."""
         if self._pane == "peers":
             # The listing may be out of sight there.
             self.action_copy_menu()
@@ -65,7 +62,6 @@ class SelectionActions:
             self._actions.copy("", self.focused_listing_id)
 
     def action_mute(self) -> None:
-        """Mute a seller, or unmute it."""
         if self._pane == "peers":
             self._actions.peers.mute(self._peers.current)
         else:

@@ -1,7 +1,5 @@
 """The settings: theme, columns, density, keys. Every choice is in force at once and saved."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -94,7 +92,6 @@ class SettingsLines(ListLines):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("settings", first=True)]
 
     def action_choose(self) -> None:
-        """Choose the line under the cursor."""
         self.action_open()
 
     def on_click(self, event: events.Click) -> None:

@@ -1,7 +1,5 @@
 """The activity as lines, the latest at the bottom and in sight unless the person scrolls back."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -106,11 +104,9 @@ class LatestChange(Widget):
         self._model = model
 
     async def on_click(self) -> None:
-        """Go to the whole log."""
         await self.screen.run_action("app.go_to('activity')")
 
     def render(self) -> Content:
-        """The latest entry, cut to the line."""
         entry = self._model.activity.latest(self._model.muted)
         if entry is None:
             return Content.assemble((" Δ nothing has changed yet", "dim"))

@@ -1,7 +1,5 @@
 """The activity with its own filter line, which is shown while it is typed or in force."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -37,7 +35,6 @@ class ActivityInput(Input):
         super().__init__(placeholder=hint, compact=True, id="activity-filter", select_on_focus=False)
 
     def action_close(self, keep: bool) -> None:
-        """Go back to the lines."""
         self.post_message(self.Closed(keep))
 
 
@@ -50,7 +47,6 @@ class ActivityPanel(Vertical):
         self._verdict = ""
 
     def compose(self) -> ComposeResult:
-        """Filter line, then lines."""
         with Horizontal(id="activity-bar"):
             yield Static(" /", id="activity-slash")
             yield ActivityInput()
@@ -58,7 +54,6 @@ class ActivityPanel(Vertical):
         yield ActivityLines(self._model)
 
     def on_mount(self) -> None:
-        """Hide the filter line: there is no filter yet."""
         self.query_one("#activity-bar").display = False
 
     @property
@@ -102,7 +97,6 @@ class ActivityPanel(Vertical):
         return was_shown
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Apply the filter as it is typed."""
         event.stop()
         self._apply(event.value)
 

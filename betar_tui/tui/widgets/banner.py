@@ -1,7 +1,5 @@
 """The announcements under the status line, each clickable; hidden when there are none."""
 
-from __future__ import annotations
-
 from rich.cells import cell_len
 from textual import events
 from textual.content import Content
@@ -23,7 +21,6 @@ class Banner(Widget):
         self.display = False
 
     def on_mount(self) -> None:
-        """Show the announcements that apply already."""
         self.update()
 
     def update(self) -> None:
@@ -45,6 +42,5 @@ class Banner(Widget):
         return Content.assemble(*pieces[:-1])
 
     async def on_click(self, event: events.Click) -> None:
-        """Run the action of the line under the mouse."""
         if 0 <= event.y < len(self._shown):
             await self.screen.run_action(self._shown[event.y].action)

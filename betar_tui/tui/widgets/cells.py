@@ -1,7 +1,5 @@
 """The cells of a listing in the table. Pure; every text of a peer is neutralised here."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from betar_tui.market.filter import STALE_AFTER

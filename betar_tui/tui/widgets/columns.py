@@ -1,10 +1,7 @@
 """The columns of the listings table and their layout in a given width. Pure.
 
 The name stays at the left; the others follow in the order in which they were chosen. If they do not all fit, the table
-scrolls by whole columns.
-"""
-
-from __future__ import annotations
+scrolls by whole columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

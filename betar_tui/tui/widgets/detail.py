@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 
 SHOWN_DESCRIPTION = 6000
 """Maximum characters of a description: to lay out megabytes of Markdown would stop the interface."""
-
 SHOWN_VERSIONS = 30
 """Maximum versions in the history."""
-
 SHOWN_RAW = 20_000
 """Maximum characters of a stored value that are laid out."""
 
@@ -75,7 +73,6 @@ class DetailView(VerticalScroll, can_focus=True):
         self._raw = False
 
     def compose(self) -> ComposeResult:
-        """The parts, from the most to the least important."""
         yield Static("", classes="detail-title")
         with Horizontal(classes="detail-buttons"):
             yield Button("Edit", compact=True, classes="edit")
@@ -111,7 +108,6 @@ class DetailView(VerticalScroll, can_focus=True):
             self.draw()
 
     def on_resize(self) -> None:
-        """Fold the values to the new width."""
         self.draw()
 
     def draw(self) -> None:
@@ -170,7 +166,6 @@ class DetailView(VerticalScroll, can_focus=True):
                 self._markdown.call_later(self._markdown.update, safe)
 
     def action_raw(self) -> None:
-        """Toggle between the stored value and the page."""
         self._raw = not self._raw
         self.query_one(".raw", Button).label = "Page" if self._raw else "JSON"
         self.scroll_home(animate=False)

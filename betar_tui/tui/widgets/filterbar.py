@@ -1,7 +1,5 @@
 """The filter line: the filter, and at its right the number of rows that it leaves or its error."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -25,7 +23,6 @@ class FilterBar(Horizontal):
     """The filter with its verdict, the result or the error, at the right."""
 
     def compose(self) -> ComposeResult:
-        """Slash, input, verdict."""
         yield Static(" /", id="slash")
         yield FilterInput(
             placeholder="filter: words  price<0.5  seller:12D3  state:new  !word",

@@ -2,10 +2,7 @@
 
 The key of an action that is not allowed is dim and struck through; pressing it shows the reason. While a dialogue is
 open the footer only displays its keys: the dialogue has buttons. If not all keys fit, the last ones before the palette
-are left out.
-"""
-
-from __future__ import annotations
+are left out."""
 
 from textual import events
 from textual.binding import Binding
@@ -30,14 +27,12 @@ class KeyLine(Widget):
         self._ranges: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
-        """Follow the bindings of the focused widget."""
         self.screen.bindings_updated_signal.subscribe(self, self._changed)
 
     def _changed(self, screen: Screen[object]) -> None:
         self.refresh()
 
     def render(self) -> Content:
-        """Keys and labels, as many as fit."""
         self._ranges.clear()
         active = self.app.screen.active_bindings
         keys = self._model.keys
@@ -65,7 +60,6 @@ class KeyLine(Widget):
         return Content.assemble(" ", (key, "dim" if dim else "bold $accent"), " ", (label, "dim strike" if dim else ""))
 
     def on_click(self, event: events.Click) -> None:
-        """Press the key under the mouse."""
         for start, end, key in self._ranges:
             if start <= event.x < end:
                 self.app.simulate_key(key)

@@ -4,8 +4,7 @@ Only visible lines are drawn, so the cost does not depend on the length of the l
 lines and the spans of each.
 
 Strips are cached by their content, together with what Textual derives from them on their way to the terminal, so a line
-is drawn once. Textual's own cache, bypassed here, has lines by their position, which changes with scrolling.
-"""
+is drawn once. Textual's own cache, bypassed here, has lines by their position, which changes with scrolling."""
 
 from __future__ import annotations
 
@@ -33,7 +32,6 @@ Span = tuple[str, str]
 
 WHOLE = 10_000
 """More cells than any line has: the rest of the line."""
-
 MAX_STRIPS = 500
 """Maximum strips in the cache, several screens full; the cache is cleared when it is full."""
 
@@ -163,7 +161,6 @@ class LineList(ScrollView, can_focus=True):
                 bar.position = new_value
 
     def render_line(self, y: int) -> Strip:
-        """One line of the widget."""
         return self._line(y, self.scrollable_content_region.width, self.region.width)
 
     def _line(self, y: int, width: int, outer: int) -> Strip:
@@ -236,7 +233,6 @@ class LineList(ScrollView, can_focus=True):
         return max(0, min(cursor, self.count - 1))
 
     def watch_cursor(self, old: int, new: int) -> None:
-        """Redraw the two lines."""
         self.refresh_line(old)
         self.refresh_line(new)
         self._post_moved(self._by_person)
@@ -253,7 +249,6 @@ class LineList(ScrollView, can_focus=True):
             self.scroll_to(y=self.cursor - height + 1, animate=False)
 
     def action_move(self, by: int) -> None:
-        """Move the cursor by lines."""
         self._move_by_person(self.cursor + by)
         self.show_cursor()
 
@@ -269,7 +264,6 @@ class LineList(ScrollView, can_focus=True):
             self._post_moved(True)
 
     def action_page(self, by: int) -> None:
-        """Move the cursor by pages."""
         self.action_move(by * max(1, self.scrollable_content_region.height - 1))
 
     def action_edge(self, which: int) -> None:
@@ -277,7 +271,6 @@ class LineList(ScrollView, can_focus=True):
         self.action_move(-self.count if which < 0 else self.count)
 
     def action_open(self) -> None:
-        """Choose the line under the cursor."""
         if self.count:
             self.post_message(self.Opened(self))
 
@@ -302,12 +295,10 @@ class LineList(ScrollView, can_focus=True):
     _clicked = False
 
     def on_blur(self) -> None:
-        """Forget the last click."""
         self._clicked = False
         self.refresh()
 
     def on_focus(self) -> None:
-        """Draw the cursor as active."""
         self.refresh()
 
     def on_mouse_scroll_down(self) -> None:

@@ -2,8 +2,7 @@
 
 The index keeps all listings in order; the table shows the order that it applied last. While the person moves, rows stay
 where they are: changes are drawn in place, new rows wait, removed ones are struck out. `apply_order` shows the index's
-current order; the cursor stays on its listing and, as far as possible, on its line of the screen.
-"""
+current order; the cursor stays on its listing and, as far as possible, on its line of the screen."""
 
 from __future__ import annotations
 
@@ -45,7 +44,6 @@ class TableHeader(Widget):
         self._drawn: list[tuple[str, bool]] = []
 
     def render(self) -> Content:
-        """The titles, the sorted one with its direction."""
         self._drawn = self._parts()
         return Content.assemble(*((text, "bold" if here else "") for text, here in self._drawn))
 
@@ -59,7 +57,6 @@ class TableHeader(Widget):
         return columns.header(self.size.width - 1, sort, descending, self._rows.current_layout)
 
     def on_click(self, event: events.Click) -> None:
-        """Sort by the column under the mouse, or scroll."""
         width, layout = self.size.width - 1, self._rows.current_layout
         if by := columns.scroll_at(width, event.x, layout):
             self._rows.action_columns(by)
@@ -132,7 +129,6 @@ class ListingRows(LineList):
         return Layout(layout.chosen, layout.gap, min(self._skip, most))
 
     def action_columns(self, by: int) -> None:
-        """Scroll by columns."""
         most = columns.max_skip(self.size.width - 1, self.current_layout)
         skip = max(0, min(self.current_layout.skip + by, most))
         if skip != self._skip:
@@ -151,11 +147,9 @@ class ListingRows(LineList):
             self.action_columns(-1)
 
     def on_mouse_scroll_right(self) -> None:
-        """A horizontal wheel scrolls columns."""
         self.action_columns(1)
 
     def on_mouse_scroll_left(self) -> None:
-        """A horizontal wheel scrolls columns."""
         self.action_columns(-1)
 
     def touch(self) -> None:
@@ -190,8 +184,7 @@ class ListingRows(LineList):
     def apply_order(self, *, top: bool = False, refiltered: bool = False) -> None:
         """Show the index's current order.
 
-        `top` puts the cursor on the first row; so does `refiltered` if the cursor's listing is gone.
-        """
+        `top` puts the cursor on the first row; so does `refiltered` if the cursor's listing is gone."""
         self._new.clear()
         index = self._model.index
         if index.generation == self._generation and not top:
@@ -242,12 +235,10 @@ class ListingTable(Vertical):
         self._model = model
 
     def compose(self) -> ComposeResult:
-        """Header above rows."""
         rows = ListingRows(self._model)
         yield TableHeader(self._model, rows)
         yield rows
 
     def on_listing_rows_scrolled(self, event: ListingRows.Scrolled) -> None:
-        """Scroll the header too."""
         event.stop()
         self.query_one(TableHeader).redraw()

@@ -128,5 +128,4 @@ class Pane(Vertical):
         self.screen.set_focus(None)
 
     def on_descendant_focus(self) -> None:
-        """Notify the screen that this is the current pane."""
         self.post_message(self.Current(self))

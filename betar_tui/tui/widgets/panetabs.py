@@ -1,7 +1,5 @@
 """The tabs of a narrow terminal, which shows one pane at a time: clickable names of panes and other screens."""
 
-from __future__ import annotations
-
 from textual import events
 from textual.content import Content
 from textual.message import Message
@@ -50,7 +48,6 @@ class PaneTabs(Widget):
         return Content.assemble(" ", *parts)
 
     def on_click(self, event: events.Click) -> None:
-        """Post the name under the mouse."""
         at = 1
         for key, kind, name, title in self._tabs():
             width = len(key) + len(title) + 3

@@ -1,7 +1,5 @@
 """The connected peers, in a stock `DataTable`: there are only tens of them."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from rich.text import Text
@@ -58,11 +56,9 @@ class PeerTable(DataTable[Text]):
         self._widths: dict[str, int] = {}
 
     def on_mount(self) -> None:
-        """Add the columns."""
         self._set_columns()
 
     def on_resize(self) -> None:
-        """Show as many columns as fit."""
         self._set_columns()
 
     def _set_columns(self) -> None:
@@ -81,7 +77,6 @@ class PeerTable(DataTable[Text]):
         return self._shown[self.cursor_row][0] if 0 <= self.cursor_row < len(self._shown) else ""
 
     def action_open(self) -> None:
-        """Choose the row, as a click does."""
         self.action_select_cursor()
 
     async def action_peer_listings(self) -> None:
@@ -89,14 +84,12 @@ class PeerTable(DataTable[Text]):
         await self.screen.run_action("peer_listings")
 
     async def action_disconnect(self) -> None:
-        """Let the screen ask, and disconnect."""
         await self.screen.run_action("disconnect")
 
     def update_if_changed(self, replaced: bool = False) -> None:
         """Update the rows if other peers are connected, or if all of the model was `replaced`.
 
-        New numbers of the same peers wait for the `update_peers` of each second: a table's layout is expensive.
-        """
+        New numbers of the same peers wait for the `update_peers` of each second: a table's layout is expensive."""
         if replaced or {peer.peer_id for peer in self._model.peers} != {row[0] for row in self._shown}:
             self.update_peers()
 

@@ -1,7 +1,5 @@
 """Markdown from the network: neutralised text stays so, and no text is large enough to stop the interface."""
 
-from __future__ import annotations
-
 from markdown_it import MarkdownIt
 from textual.widgets import Markdown
 
@@ -13,8 +11,7 @@ class LiteralParser(MarkdownIt):
     """A parser that shows HTML, entities and addresses of links as they were written.
 
     Entities (`&#x202e;`) and the escapes of an address (`%1b`) would otherwise be decoded into characters that
-    `neutralise` has removed, and a name in punycode into letters that look like others.
-    """
+    `neutralise` has removed, and a name in punycode into letters that look like others."""
 
     def __init__(self) -> None:
         super().__init__("gfm-like", {"html": False})

@@ -1,7 +1,5 @@
 """The status line, pinned at the top: connectivity, size of the market, activity."""
 
-from __future__ import annotations
-
 from textual.content import Content
 from textual.widget import Widget
 
@@ -30,7 +28,6 @@ class StatusBar(Widget):
         self._title = title
 
     def render(self) -> Content:
-        """The parts that fit, the most important ones first."""
         parts = [(f" {self._title} ", "bold"), self._connectivity(), *self._numbers()]
         shown: list[Content] = []
         left = self.size.width
