@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import trio
 
 from betar_tui.errors import ControlError, StoreLockedError
-from betar_tui.market.marketplace import Connectivity, DagNodeInfo
+from betar_tui.market.marketplace import ChangeKind, Connectivity, DagNodeInfo
 from betar_tui.tui.screens.log import LogScreen
 from betar_tui.tui.widgets.detail import DetailView
-from tests.tui.fake import FakeMarketplace
+from tests.tui.fake import FakeMarketplace, listing
 from tests.tui.market import market
-from tests.tui.test_snapshots import lively
 from tests.tui.ui import Ui
 
 Steps = Callable[[Ui], Awaitable[None]]
@@ -231,3 +231,31 @@ SCENES = (
     scene("connect", "error", refused, "a multiaddr begins with /"),
     scene("palette", "ready", palette, "Publish a listing of yours"),
 )
+
+
+async def lively(ui: Ui) -> None:
+    """A few changes of every kind, the cursor on the third row."""
+    await ui.press("down", "down")
+    items = list(ui.market.store.values())
+    ui.market.put(replace(items[0], price=0.5))
+    ui.market.put(listing("aaa-brand-new", 0.3, 3, description="Fresh"))
+    for _ in range(12):
+        ui.market.put(items[3], kind=ChangeKind.REFRESH)
+    ui.market.remove(items[24].id)
+    ui.market.notice("a Go betar is on the topic: listings are written in its dialect", "warning")
+    await ui.until(lambda: len(ui.app.model.activity) == 5)
+    await ui.until(lambda: not ui.app.workers or (status := ui.app.model.status) and status.height == ui.market.height)
+    ui.app._tick()
+    await settled(ui)
+
+
+async def settled(ui: Ui) -> None:
+    """Wait for the history of the listing in sight."""
+    for view in ui.app.screen.query(DetailView):
+        if view.display and view.size.height:
+            await ui.until(functools.partial(_is_complete, ui, view))
+    await ui.pilot.pause()
+
+
+def _is_complete(ui: Ui, view: DetailView) -> bool:
+    return view._detail is not None and view._detail.listing == ui.app.model.index.get(view.listing_id)
