@@ -72,6 +72,10 @@ class NetworkError(BetarError):
     """A peer cannot be reached, or refuses to speak with this one."""
 
 
+class StreamEndedError(NetworkError):
+    """A peer, or the loss of its connection, ended a stream."""
+
+
 class ControlError(BetarError):
     """A request to the running peer of a data directory has failed."""
 

@@ -70,7 +70,6 @@ async def _open_marketplace(
     from betar_tui.peer import FirstPage, open_peer
 
     first_page = FirstPage(sort, deferred.first_page_ready)
-    _shorten_log(config)
     async with (
         open_peer(config, network=True, start=painted, first_page=first_page) as peer,
         trio.open_nursery() as nursery,
@@ -78,12 +77,11 @@ async def _open_marketplace(
         # 4. All listings.
         await nursery.start(serve_control, peer, config.control_socket)
         deferred.opened(peer)
+        nursery.start_soon(_keep_log_short, config)
         # 5. The network, which `painted` starts.
         await peer.session.ready.wait()
         freeze_garbage()
-        while True:
-            await trio.sleep(LOG_INTERVAL)
-            _shorten_log(config)
+        await trio.sleep_forever()
 
 
 async def _resume_garbage_collection(painted: trio.Event) -> None:
@@ -102,6 +100,7 @@ def freeze_garbage() -> None:
     gc.freeze()
 
 
-def _shorten_log(config: Config) -> None:
-    if config.log_file is None:  # a file that the person chose is theirs to rotate
+async def _keep_log_short(config: Config) -> None:
+    while config.log_file is None:  # a file that the person chose is theirs to rotate
         logs.rotate(config.data_dir / logs.FILE_NAME)
+        await trio.sleep(LOG_INTERVAL)

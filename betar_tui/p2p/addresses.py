@@ -76,7 +76,7 @@ def with_peer(addresses: Iterable[str], peer: str) -> tuple[str, ...]:
         bare, named = multiaddrs.split_peer(address)
         if named and named != peer:
             continue
-        if is_dialable(bare):
+        if "/p2p/" not in bare and is_dialable(bare):
             result[f"{bare}/p2p/{peer}"] = None
         if len(result) == MAX_ADDRS_PER_PEER:
             break

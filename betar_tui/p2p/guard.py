@@ -16,7 +16,7 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.network.stream.exceptions import StreamError
 from libp2p.stream_muxer.exceptions import MuxedStreamError
 
-from betar_tui.errors import DecodeError, NetworkError
+from betar_tui.errors import DecodeError, StreamEndedError
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ Report = Callable[[str, BaseException], None]
 
 # A connection or stream that ended while it was used: no peer is to blame.
 ENDED = (
-    NetworkError,
+    StreamEndedError,
     StreamError,
     MuxedStreamError,
     SwarmException,

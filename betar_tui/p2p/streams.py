@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from libp2p.abc import INetStream
 from libp2p.network.stream.exceptions import StreamEOF, StreamError
 
-from betar_tui.errors import NetworkError
+from betar_tui.errors import StreamEndedError
 
 
 class PeerStream:
@@ -46,4 +46,4 @@ class PeerStream:
         except StreamEOF:
             raise
         except StreamError as error:
-            raise NetworkError(f"{self.peer} ended a stream: {error}") from error
+            raise StreamEndedError(f"{self.peer} ended a stream: {error}") from error

@@ -43,15 +43,11 @@ from betar_tui.replica import Applied, keys
 from betar_tui.replica.facts import PeerRow
 from betar_tui.store.database import Store
 from betar_tui.supervise import Supervisor
-from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
-from betar_tui.sync.dagsync.server import DagSyncServer
-from betar_tui.sync.pending_heads import PendingHeads
-from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
-from betar_tui.sync.replication import Replication, accept_broadcast
 from betar_tui.sync.writer import ReplicaWriter
 
 if TYPE_CHECKING:
     from betar_tui.p2p.network import Network
+    from betar_tui.sync.replication import Replication
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +87,7 @@ class NetworkSession:
         self._failure = ""
         self.metadata_files = MetadataFiles(store, catalogue, emit, clock)
         self._round_due = Wakeup()
+        self._maintaining = False
         self.sync_held = False
         self.state = Connectivity.STOPPED
         self.ready = trio.Event()
@@ -209,10 +206,14 @@ class NetworkSession:
     def announce(self, heads: Collection[bytes]) -> None:
         """Announce heads as soon as possible; without a network they go out when one is up.
 
-        The writer hands over every delta of this peer as soon as it is stored (see `_run_network`). Only the heads that an
-        archive brings come from the caller."""
+        The writer hands over every delta of this peer as soon as it is stored (see `_run_network`), and each round of
+        maintenance the heads. Only the heads that an archive brings come from the caller."""
         if self._replication and heads:
             self._replication.queue_announcement(heads)
+
+    def _announce_written(self, cids: Collection[bytes]) -> None:
+        if not self._maintaining:  # a round may write thousands of deltas: it announces the heads at its end
+            self.announce(cids)
 
     def fetch_missing(self) -> None:
         """Ask for the blocks that an archive lacks."""
@@ -222,8 +223,15 @@ class NetworkSession:
     # The services.
 
     async def _run_network(self) -> None:
-        # Importing libp2p takes a second and must not hold up the first frame.
-        p2p = await trio.to_thread.run_sync(importlib.import_module, "betar_tui.p2p.network")
+        # Importing libp2p takes a second, in which the interface shows the stored listings.
+        await trio.to_thread.run_sync(_import_network)
+        from betar_tui.p2p.network import open_network
+        from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
+        from betar_tui.sync.dagsync.server import DagSyncServer
+        from betar_tui.sync.pending_heads import PendingHeads
+        from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
+        from betar_tui.sync.replication import Replication, accept_broadcast
+
         known = await trio.to_thread.run_sync(self._store.peers)
         config = NetworkConfig(
             seed=self._seed,
@@ -233,7 +241,7 @@ class NetworkSession:
             known_peers=tuple((peer.peer_id, peer.addrs) for peer in known[:KNOWN_PEERS_DIALLED]),
             agent_version=f"betar-tui/{__version__}",
         )
-        async with p2p.open_network(config, _Blocks(self._store), accept_broadcast) as network:
+        async with open_network(config, _Blocks(self._store), accept_broadcast) as network:
             self.network = network
             self._replication = Replication(
                 network,
@@ -243,7 +251,7 @@ class NetworkSession:
                 self._config.announce_interval,
                 self._report_delivery,
             )
-            stop_announcing = self._writer.listen(_written, self.announce)
+            stop_announcing = self._writer.listen(_written, self._announce_written)
             self._replication.pause(self.sync_held)
             server = DagSyncServer(self._store.blocks)
             network.set_protocol_handler(DAGSYNC, server.handle)
@@ -320,7 +328,14 @@ class NetworkSession:
     async def _own_rounds(self) -> None:
         """Keep own listings up: each interval, and at once when something asks for it."""
         while True:
-            for repaired in await self._seller.maintain():
+            self._maintaining = True
+            try:
+                repairs = await self._seller.maintain()
+            finally:
+                self._maintaining = False
+            if repairs:
+                self.announce(self._writer.heads)
+            for repaired in repairs:
                 level = logging.getLevelNamesMapping()[repaired.level.upper()]
                 log.log(level, "%s: %s", repaired.name, repaired.text)
                 self._emit([repaired])
@@ -335,6 +350,11 @@ class NetworkSession:
         if state is not self.state:
             self.state = state
             self._emit([StatusChanged()])
+
+
+def _import_network() -> None:
+    for module in ("p2p.network", "sync.replication", "sync.pending_heads_journal", "sync.dagsync.server"):
+        importlib.import_module(f"betar_tui.{module}")
 
 
 def _written(applied: Applied) -> tuple[bytes, ...]:

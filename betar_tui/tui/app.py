@@ -319,7 +319,8 @@ class BetarApp(App[None]):
 
     def on_pane_tabs_chosen(self, message: PaneTabs.Chosen) -> None:
         """Go to the pane or the screen whose name was clicked."""
-        self.action_go_to(message.name)
+        if isinstance(self.screen, MainScreen):  # a dialogue may have opened since the click
+            self.action_go_to(message.name)
 
     def action_help(self) -> None:
         """Show the help, beginning with the keys of the screen on top."""

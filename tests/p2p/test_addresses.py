@@ -31,5 +31,7 @@ def test_which_addresses_can_be_dialled() -> None:
     ]
     for each in bad:
         assert not is_dialable(each), each
+    twice = [f"{PUBLIC}/p2p/{ALICE}/p2p/{BOB}", f"/dnsaddr/example.org/p2p/{ALICE}/p2p/{BOB}"]
+    assert with_peer(twice, BOB) == ()
     assert with_peer([PUBLIC, f"{PUBLIC}/p2p/{BOB}", LOOP, *bad], BOB) == (f"{PUBLIC}/p2p/{BOB}", f"{LOOP}/p2p/{BOB}")
     assert reachable([Multiaddr(LOOP)]) == (LOOP,)
