@@ -270,7 +270,7 @@ async def test_a_peer_that_refuses(ui):
         await ui.press("enter")
         await ui.sees("refused")
         frame(ui)
-        ui.app.screen._tell("")
+        ui.app.screen._show_verdict("")
         await ui.pilot.pause()
 
 
