@@ -100,7 +100,7 @@ def rotate(file: Path, limit: int = 4 << 20) -> None:
 
 
 def tail(file: Path, lines: int = 200, at_most: int = 64 << 10) -> list[str]:
-    """The last lines of a log file, oldest first; empty if there is no file. Raises OSError."""
+    """The last lines of a log file, oldest first; empty without a file. Raises OSError."""
     try:
         with file.open("rb") as log:
             log.seek(max(0, log.seek(0, 2) - at_most))

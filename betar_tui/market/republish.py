@@ -56,7 +56,7 @@ class RepublishPolicy:
         self._backoffs: dict[str, _Backoff] = {}
 
     def forget(self, key: str) -> None:
-        """Forget the repairs of a listing that is no longer kept published."""
+        """Forget the repairs of a listing that is not kept published any more."""
         self._backoffs.pop(key, None)
 
     def due(

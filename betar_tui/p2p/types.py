@@ -111,7 +111,7 @@ class PeerJoined:
 
 @dataclass(frozen=True, slots=True)
 class PeerLeft:
-    """A peer is no longer on the topic: it unsubscribed or its connection ended."""
+    """A peer has left the topic: it unsubscribed or its connection ended."""
 
     peer: str
 

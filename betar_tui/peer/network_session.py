@@ -130,7 +130,7 @@ class NetworkSession:
         return self.network.addrs if self.network else ()
 
     def dialable_addrs(self) -> tuple[str, ...]:
-        """Own multiaddrs for a listing: without loopback unless there is no other."""
+        """Own multiaddrs for a listing: without loopback unless it has only that."""
         return without_loopback(self.addrs)
 
     @property

@@ -305,7 +305,7 @@ class Replication:
             if head.cid in known or self.fetcher.is_refused(head.cid):
                 continue
             if head.block is not None:
-                # To merge a block that is stored changes nothing, so there is no need to look first.
+                # To merge a block that is stored changes nothing, so it need not be looked up first.
                 blocks.append(RawBlock(head.cid, head.block, event.peer, event.author))
             else:
                 bare.append(head.cid)

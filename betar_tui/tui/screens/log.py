@@ -63,7 +63,7 @@ class LogScreen(ListScreen):
         self.ask()
 
     def show(self) -> None:
-        """Show the file, which has the notices as well; the notices alone if there is no file."""
+        """Show the file, which has the notices as well; the notices alone without it."""
         lines, count = self._drawn, len(self._tail)
         if not lines and not self._error:
             notices = [entry for entry in self._model.activity.entries if not entry.listing_id]

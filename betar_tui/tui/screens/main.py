@@ -310,7 +310,7 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             return
         if self._pane == "activity" and self._activity.clear_filter():
             return
-        # With a table that the filter leaves empty there is no listing to leave.
+        # A table that the filter leaves empty has no listing to leave.
         if self._pane == "listings" or (self._pane == "detail" and not self._rows.count):
             self.action_unfilter()
         self.focus_pane("listings")

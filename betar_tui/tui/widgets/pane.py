@@ -17,7 +17,7 @@ SIGNS = {"loading": "◌", "empty": "○", "error": "✗", "offline": "□"}
 
 @dataclass(frozen=True, slots=True)
 class PaneState:
-    """The reason why there is no content, and the action of the button that helps, with its label."""
+    """The reason for the lack of content, and the action of the button that helps, with its label."""
 
     kind: str
     title: str
