@@ -31,7 +31,7 @@ async def ready(ui: Ui) -> None:
     """A market worth a picture: listings, a changed price, own listings that others have, branches."""
     model = ui.app.model
     for draft in OWN:
-        model.stored(await ui.app.bridge.publish(draft))
+        model.stored((await ui.app.bridge.publish([draft]))[0])
     await ui.until(lambda: len(model.index) >= LISTINGS, "enough listings", 60)
     await ui.until(lambda: any(mark.arrow for mark in model.marks.values()), "a changed price", 30)
     await home(ui)
