@@ -5,9 +5,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from betar_tui.market.fields import ENTERED, Kind
+from betar_tui.market.fields import ENTERED, Field, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,7 @@ class Command:
     arguments: Callable[[argparse.ArgumentParser], object]
 
 
-def _price(text: str) -> float:
+def _number(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(text)
@@ -32,7 +31,17 @@ def _count(text: str) -> int:
     return value
 
 
-_price.__name__, _count.__name__ = "price", "count"  # argparse names them in its message
+_count.__name__ = "count"  # argparse names it in its message
+
+
+def _named(field: Field, parse: Callable[[str], float]) -> Callable[[str], float]:
+    """A parser of numbers by the name of its field, for argparse's message."""
+
+    def parse_field(text: str) -> float:
+        return parse(text)
+
+    parse_field.__name__ = field.name
+    return parse_field
 
 
 def _only_json(parser: argparse.ArgumentParser) -> None:
@@ -53,19 +62,17 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=_count, default=0, metavar="N", help="at most N (default 0: all)")
 
 
-_OPTIONS: Mapping[Kind, Mapping[str, Any]] = {
-    Kind.NUMBER: {"type": _price},
-    Kind.TEXTS: {"action": "append"},
-    Kind.OBJECT: {"action": "append"},
-}
-"""By kind of field, how often and of which type its option is given; a text is given once."""
+_NUMBERS: Mapping[Kind, Callable[[str], float]] = {Kind.NUMBER: _number, Kind.INTEGER: int}
+_REPEATED = (Kind.TEXTS, Kind.OBJECT)
 
 
 def _listing_fields(parser: argparse.ArgumentParser) -> None:
     for field in ENTERED:
         if field.option:
             flag, metavar, text = field.option
-            parser.add_argument(flag, dest=field.name, metavar=metavar, help=text, **_OPTIONS.get(field.kind, {}))
+            parse = _named(field, _NUMBERS[field.kind]) if field.kind in _NUMBERS else str
+            action = "append" if field.kind in _REPEATED else "store"
+            parser.add_argument(flag, dest=field.name, metavar=metavar, help=text, type=parse, action=action)
 
 
 def _publish_arguments(parser: argparse.ArgumentParser) -> None:

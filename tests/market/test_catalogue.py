@@ -117,7 +117,7 @@ def test_a_metadata_file_takes_no_more_room_than_its_bytes():
     book, _ = book_after(Effect(key("a"), None, pointing("a", "cid")))
     book.describe("cid", b'{"description":"x","a":[%s]}' % b",".join([b"{}"] * 4000))
     (kept,) = book._documents.values()
-    assert (kept.description, type(kept.content)) == ("x", bytes)
+    assert (kept.attributes, type(kept.content)) == ({"description": "x"}, bytes)
 
 
 @pytest.mark.parametrize(
