@@ -18,7 +18,8 @@ MULTIHASH = b"\x12\x20"
 LENGTH = 36
 
 MAX_BLOCK = 2 << 20
-"""Maximum size of a block that is accepted from the network or served to it, in bytes."""
+"""Maximum size of a block that is accepted from the network or served to it, in bytes: as in boxo. No smaller one may be
+refused, since a Go peer that deletes a listing names each of its versions in one delta, perhaps ten thousands."""
 
 
 def of(block: bytes) -> bytes:
