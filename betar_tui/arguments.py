@@ -17,11 +17,19 @@ class Command:
     arguments: Callable[[argparse.ArgumentParser], object]
 
 
-def _number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
+def _number_of(field: Field) -> Callable[[str], float]:
+    """The parser of a number, which has the field's name in argparse's message."""
+
+    def parse(text: str) -> float:
+        if field.kind is Kind.INTEGER:
+            return int(text)
+        value = float(text)
+        if not math.isfinite(value):
+            raise ValueError(text)
+        return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
+
+    parse.__name__ = field.name
+    return parse
 
 
 def _count(text: str) -> int:
@@ -32,16 +40,6 @@ def _count(text: str) -> int:
 
 
 _count.__name__ = "count"  # argparse names it in its message
-
-
-def _named(field: Field, parse: Callable[[str], float]) -> Callable[[str], float]:
-    """A parser of numbers by the name of its field, for argparse's message."""
-
-    def parse_field(text: str) -> float:
-        return parse(text)
-
-    parse_field.__name__ = field.name
-    return parse_field
 
 
 def _only_json(parser: argparse.ArgumentParser) -> None:
@@ -62,16 +60,12 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=_count, default=0, metavar="N", help="at most N (default 0: all)")
 
 
-_NUMBERS: Mapping[Kind, Callable[[str], float]] = {Kind.NUMBER: _number, Kind.INTEGER: int}
-_REPEATED = (Kind.TEXTS, Kind.OBJECT)
-
-
 def _listing_fields(parser: argparse.ArgumentParser) -> None:
     for field in ENTERED:
         if field.option:
             flag, metavar, text = field.option
-            parse = _named(field, _NUMBERS[field.kind]) if field.kind in _NUMBERS else str
-            action = "append" if field.kind in _REPEATED else "store"
+            parse = _number_of(field) if field.kind in (Kind.NUMBER, Kind.INTEGER) else str
+            action = "append" if field.kind in (Kind.TEXTS, Kind.OBJECT) else "store"
             parser.add_argument(flag, dest=field.name, metavar=metavar, help=text, type=parse, action=action)
 
 

@@ -69,10 +69,8 @@ def _shown(field: Field, value: Any) -> str:
     Others may have written into an own listing: a field that is left alone is not in the patch and stays as it is."""
     if value is None:
         return ""
-    if field.kind is Kind.NUMBER:
-        return f"{value:.12g}"
-    if field.kind is Kind.INTEGER:
-        return str(value)
+    if field.kind in (Kind.NUMBER, Kind.INTEGER):
+        return str(value) if field.kind is Kind.INTEGER else f"{value:.12g}"
     if field.kind is Kind.TEXTS:
         return "\n".join(map(neutralise, value))
     if field.kind is Kind.OBJECT:
@@ -131,12 +129,8 @@ def _parsed(field: Field, values: FormValues) -> Any:
     return _PARSERS[field.kind](values.get(field.name, ""))
 
 
-def _number(text: str) -> float | None:
-    return float(text) if text.strip() else None
-
-
-def _integer(text: str) -> int | None:
-    return int(text) if text.strip() else None
+def _optional(parse: Callable[[str], float]) -> Callable[[str], float | None]:
+    return lambda text: parse(text) if text.strip() else None
 
 
 def _lines(text: str) -> tuple[str, ...]:
@@ -150,8 +144,8 @@ def _pairs(text: str) -> dict[str, object]:
 
 _PARSERS: Mapping[Kind, Callable[[str], Any]] = {
     Kind.TEXT: str.strip,
-    Kind.NUMBER: _number,
-    Kind.INTEGER: _integer,
+    Kind.NUMBER: _optional(float),
+    Kind.INTEGER: _optional(int),
     Kind.TEXTS: _lines,
     Kind.OBJECT: _pairs,
 }
