@@ -19,7 +19,7 @@ LENGTH = 36
 
 MAX_BLOCK = 2 << 20
 """Maximum size of a block that is accepted from the network or served to it, in bytes: as in boxo. No smaller one may be
-refused, since a Go peer that deletes a listing names each of its versions in one delta, perhaps ten thousands."""
+refused: the delta in which a Go peer deletes a listing names each of its versions, perhaps tens of thousands."""
 
 
 def of(block: bytes) -> bytes:

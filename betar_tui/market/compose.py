@@ -45,13 +45,13 @@ def new_document(draft: ListingDraft, seller_id: str, default_addrs: tuple[str, 
     document: Document = {"id": "", "name": "", "seller_id": seller_id}
     for field in ENTERED:
         value = getattr(draft, field.name)
-        if field.in_metadata or value is None:
-            continue
-        if field.required or value or field.kind is not Kind.TEXT:
+        several = field.kind in (Kind.TEXTS, Kind.OBJECT)
+        if not field.in_metadata and (field.required or several or value not in ("", None)):
             document[field.name] = _valid(field, value)
     document["id"] = f"{seller_id}/{document['name']}"
-    given = {field.name: value for field in IN_METADATA if (value := getattr(draft, field.name)) is not None}
-    document["metadata"] = {**given, **draft.metadata}
+    given = {field: getattr(draft, field.name) for field in IN_METADATA}
+    present = {each.name: value for each, value in given.items() if value is not None or each.kind is Kind.TEXT}
+    document["metadata"] = {**present, **draft.metadata}
     return _checked({field.name: document[field.name] for field in STORED if field.name in document})
 
 
