@@ -17,8 +17,8 @@ quick: $(STAMP)
 	$(BIN)/python -m pytest -m 'not slow' --hypothesis-profile=quick $(ARGS)
 
 lint: $(STAMP)
-	$(BIN)/ruff check betar_tui tests
-	$(BIN)/ruff format --check betar_tui tests
+	$(BIN)/ruff check betar_tui tests screenshots
+	$(BIN)/ruff format --check betar_tui tests screenshots
 	$(BIN)/mypy
 	$(BIN)/mypy $(HELPERS)
 	$(BIN)/lint-imports

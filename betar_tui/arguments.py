@@ -5,9 +5,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from betar_tui.market.fields import ENTERED, Kind
+from betar_tui.market.fields import ENTERED, Field, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +17,19 @@ class Command:
     arguments: Callable[[argparse.ArgumentParser], object]
 
 
-def _price(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
+def _number_of(field: Field) -> Callable[[str], float]:
+    """The parser of a number, which has the field's name in argparse's message."""
+
+    def parse(text: str) -> float:
+        if field.kind is Kind.INTEGER:
+            return int(text)
+        value = float(text)
+        if not math.isfinite(value):
+            raise ValueError(text)
+        return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
+
+    parse.__name__ = field.name
+    return parse
 
 
 def _count(text: str) -> int:
@@ -32,7 +39,7 @@ def _count(text: str) -> int:
     return value
 
 
-_price.__name__, _count.__name__ = "price", "count"  # argparse names them in its message
+_count.__name__ = "count"  # argparse names it in its message
 
 
 def _only_json(parser: argparse.ArgumentParser) -> None:
@@ -53,19 +60,13 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=_count, default=0, metavar="N", help="at most N (default 0: all)")
 
 
-_OPTIONS: Mapping[Kind, Mapping[str, Any]] = {
-    Kind.NUMBER: {"type": _price},
-    Kind.TEXTS: {"action": "append"},
-    Kind.OBJECT: {"action": "append"},
-}
-"""By kind of field, how often and of which type its option is given; a text is given once."""
-
-
 def _listing_fields(parser: argparse.ArgumentParser) -> None:
     for field in ENTERED:
         if field.option:
             flag, metavar, text = field.option
-            parser.add_argument(flag, dest=field.name, metavar=metavar, help=text, **_OPTIONS.get(field.kind, {}))
+            parse = _number_of(field) if field.kind in (Kind.NUMBER, Kind.INTEGER) else str
+            action = "append" if field.kind in (Kind.TEXTS, Kind.OBJECT) else "store"
+            parser.add_argument(flag, dest=field.name, metavar=metavar, help=text, type=parse, action=action)
 
 
 def _publish_arguments(parser: argparse.ArgumentParser) -> None:

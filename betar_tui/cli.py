@@ -1,4 +1,4 @@
-"""The command line (the contract is `betar-tui --help`): what the arguments mean, and what each command does.
+"""The command line (the contract is `betar-tui --help`): what the arguments mean. `commands` has the commands.
 
 The only place that reads argv and the environment. Results go to stdout, everything else to stderr; a person's or a
 peer's mistake is one line, never a traceback. Textual is imported for the interface alone, libp2p by the peer alone."""

@@ -306,6 +306,10 @@ def _in_file(field: Field, entry: Mapping[str, Any], path: Path) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
             raise ListingError(f"the {field.name} of {listing} is not a number, or too large", field.name)
         return value
+    if field.kind is Kind.INTEGER:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ListingError(f"the {field.name} of {listing} is not a whole number", field.name)
+        return value
     if field.kind is Kind.OBJECT:
         if not isinstance(value, dict):
             raise ListingError(f"the {field.name} of {listing} is not an object", field.name)

@@ -13,7 +13,7 @@ import secrets
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +23,9 @@ from betar_tui.errors import ConfigError
 from betar_tui.multiaddrs import split_peer
 
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
-MIN_ANNOUNCE_INTERVAL = 5.0
-MAX_SOCKET_PATH = 100
-_LOCK_TIMEOUT = 10.0
+MIN_ANNOUNCE_INTERVAL, _LOCK_TIMEOUT = 5.0, 10.0
+"""Minimum seconds between announcements, and maximum seconds of waiting for the lock of the settings."""
+MAX_SOCKET_PATH = 100  # bytes; Linux allows 107, macOS 103
 DIALECTS = ("auto", "documents", "betar-go")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -284,7 +284,7 @@ def _announce_interval(value: object) -> float:
     return seconds
 
 
-def _one_of(*choices: str):  # type: ignore[no-untyped-def]
+def _one_of(*choices: str) -> Callable[[object], Any]:
     def parse(value: object) -> str:
         if value not in choices:
             raise ConfigError(f"{value!r} is not one of {', '.join(choices)}")

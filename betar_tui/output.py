@@ -18,11 +18,11 @@ LISTING_FIELDS = (*(field.name for field in STORED), "provenance", "mine", "cid"
 """The keys of a listing in JSON."""
 
 
-def print_json(value: object, *, pretty: bool = False) -> None:
+def print_json(value: object) -> None:
     """Print one JSON document in ASCII, valid and safe for a terminal with any text of a peer.
 
     Like all functions that print to stdout, raises OutputError, and BrokenPipeError if the reader has gone."""
-    _write(json.dumps(plain(value), ensure_ascii=True, allow_nan=False, indent=2 if pretty else None) + "\n")
+    _write(json.dumps(plain(value), ensure_ascii=True, allow_nan=False) + "\n")
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

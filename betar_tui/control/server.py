@@ -20,7 +20,7 @@ from betar_tui.market.marketplace import Event, Marketplace, Missed
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 64
+BACKLOG = 64  # connections that wait to be accepted
 
 
 async def serve_control(marketplace: Marketplace, path: Path, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:

@@ -87,9 +87,7 @@ def typed(hint: Any, value: Any) -> Any:
 
 def error_to_plain(error: BetarError) -> dict[str, object]:
     """An error as it travels, with what its class needs to be raised again."""
-    data: dict[str, object] = {"type": type(error).__name__}
-    data.update((name, getattr(error, name)) for name in ("field", "position", "pid") if hasattr(error, name))
-    return {"code": -32000, "message": str(error), "data": data}
+    return {"code": -32000, "message": str(error), "data": {"type": type(error).__name__, **vars(error)}}
 
 
 def raise_plain(error: Mapping[str, Any]) -> typing.NoReturn:

@@ -4,5 +4,5 @@ Bytes in, values out, or `DecodeError`. Each decoder has a budget of bytes, item
 input costs no more than receiving it. No I/O, no async, no knowledge of the replicated map. The package imports only
 `betar_tui.errors` and the encoders it wraps (`cbor2`, `multiformats`).
 
-Doors: `cid`, `protobuf`, `dagcbor`, `car`, `unixfs`. A variable that holds a CID is called `cid`, so modules with such
-variables import the module as `cids`."""
+Public names: `cid`, `protobuf`, `dagcbor`, `car`, `unixfs`. A variable that holds a CID is called `cid`, so modules with
+such variables import the module as `cids`."""

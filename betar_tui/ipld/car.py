@@ -17,8 +17,8 @@ from betar_tui.ipld.cid import MAX_BLOCK
 from betar_tui.ipld.dagcbor import LINK_TAG, Link, load_map
 from betar_tui.ipld.protobuf import read_varint, write_varint
 
-MAX_HEADER = 1 << 20
-MAX_SECTION = MAX_BLOCK + 64
+MAX_HEADER, MAX_SECTION = 1 << 20, MAX_BLOCK + 64
+"""Maximum bytes of a header, and of a section: a block and its CID, of 36 bytes."""
 END = b"\x00"
 _VARINT = 10
 

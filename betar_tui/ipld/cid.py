@@ -18,7 +18,8 @@ MULTIHASH = b"\x12\x20"
 LENGTH = 36
 
 MAX_BLOCK = 2 << 20
-"""Maximum size of a block that is accepted from the network or served to it, in bytes."""
+"""Maximum size of a block that is accepted from the network or served to it, in bytes: as in boxo. No smaller one may be
+refused: the delta in which a Go peer deletes a listing names each of its versions, perhaps tens of thousands."""
 
 
 def of(block: bytes) -> bytes:

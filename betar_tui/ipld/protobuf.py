@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from betar_tui.errors import DecodeError
 
 VARINT, FIXED64, BYTES, START_GROUP, END_GROUP, FIXED32 = range(6)
-MAX_FIELD = (1 << 29) - 1
+MAX_FIELD = (1 << 29) - 1  # the greatest field number
 MAX_GROUP_FIELD = (1 << 31) - 1
 """Maximum field number inside a group, where protowire is laxer than outside."""
-MAX_GROUP_DEPTH = 10_001
+MAX_GROUP_DEPTH = 10_001  # as protowire
 
 
 def read_varint(buf: bytes, pos: int, end: int) -> tuple[int, int]:

@@ -4,6 +4,6 @@
 `republish`, `filter`, `sorting`, `index`, `term_cache`, `text` and `catalogue`. Three use trio: `own` and `seller`
 write own listings through a store and a writer that are handed to them, and `hub` passes events on.
 
-Doors: `marketplace` (the protocol and its dataclasses) for all rooms above; `fields`, `filter`, `index`, `sorting` and
-`text` for the interface and the commands; `catalogue`, `seller`, `hub`, `provenance.Signer` and the codec for the peer.
+Public names: `marketplace` (the protocol and its dataclasses) for all rooms above; `fields`, `filter`, `index`, `sorting`
+and `text` for the interface and the commands; `catalogue`, `seller`, `hub`, `provenance.Signer` and the codec for the peer.
 """

@@ -4,6 +4,7 @@ The control socket, the bridge to asyncio and the deferred opening pass calls on
 method of the protocol is a new call of theirs."""
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -65,5 +66,6 @@ class ForwardedCalls(_Calls):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
             return partial(self._call, CALLS[name])
 
+    @abstractmethod
     async def _call(self, call: Call, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError
+        """Pass a call on; returns its result."""

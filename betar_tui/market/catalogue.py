@@ -6,12 +6,13 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from betar_tui.errors import FilterError, ListingError
 from betar_tui.ipld import cid as cids
 from betar_tui.market.index import ListingIndex
 from betar_tui.market.listing import decode as decode_listing
-from betar_tui.market.listing import description_of, parse_value, same_but_for_time
+from betar_tui.market.listing import in_metadata, parse_value, same_but_for_time
 from betar_tui.market.marketplace import Change, ChangeKind, Listing, ListingPage, Provenance
 from betar_tui.market.sorting import SORT_COLUMNS
 from betar_tui.replica import Applied, DagNode, Effect, keys
@@ -40,9 +41,10 @@ class DecodedChange:
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """A metadata file, kept as it came: parsed it may be many times as large, and few are ever looked at."""
+    """A metadata file, kept as it came: parsed it may be many times as large, and few are ever looked at. `attributes`
+    are those of the listings that point at it."""
 
-    description: str
+    attributes: Mapping[str, Any]
     content: bytes
 
 
@@ -142,24 +144,24 @@ class Catalogue:
         return changes
 
     def describe(self, metadata_cid: str, content: bytes) -> tuple[Listing, ...]:
-        """Add a metadata file; returns the listings that point at it, with its description. Raises ListingError."""
+        """Add a metadata file; returns the listings that point at it, described. Raises ListingError."""
         try:
-            description = description_of(parse_value(content))
+            attributes = in_metadata(parse_value(content))
         except ListingError as error:
             raise ListingError(f"the metadata file {metadata_cid}: {error}") from error
         if metadata_cid not in self._keys_by_metadata:
             return ()
-        self._documents[metadata_cid] = _Document(description, content)
+        self._documents[metadata_cid] = _Document(attributes, content)
         described = []
         for key in self._keys_by_metadata[metadata_cid]:
-            self._shown[key] = replace(self._shown[key], description=description)
+            self._shown[key] = replace(self._shown[key], **attributes)
             described.append(self._shown[key])
         return tuple(described)
 
     def give_up(self, metadata_cid: str) -> None:
         """Do not look for this metadata file again: the block of its CID is not one."""
         if metadata_cid in self._keys_by_metadata:
-            self._documents[metadata_cid] = _Document("", b"{}")
+            self._documents[metadata_cid] = _Document(in_metadata(None), b"{}")
 
     def document(self, listing: Listing) -> Mapping[str, object] | None:
         """The fetched metadata file of a listing, where its metadata is a CID and the file is here."""
@@ -225,7 +227,7 @@ class Catalogue:
             if isinstance(now.metadata, str) and now.metadata:
                 self._keys_by_metadata.setdefault(now.metadata, set()).add(key)
                 if kept := self._documents.get(now.metadata):
-                    now = replace(now, description=kept.description)
+                    now = replace(now, **kept.attributes)
             self._shown[key] = now
         if old is not None and isinstance(old.metadata, str):
             self._unpoint(key, old.metadata)

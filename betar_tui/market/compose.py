@@ -45,10 +45,13 @@ def new_document(draft: ListingDraft, seller_id: str, default_addrs: tuple[str, 
     document: Document = {"id": "", "name": "", "seller_id": seller_id}
     for field in ENTERED:
         value = getattr(draft, field.name)
-        if not field.in_metadata and (field.required or value or field.kind is not Kind.TEXT):
+        several = field.kind in (Kind.TEXTS, Kind.OBJECT)
+        if not field.in_metadata and (field.required or several or value not in ("", None)):
             document[field.name] = _valid(field, value)
     document["id"] = f"{seller_id}/{document['name']}"
-    document["metadata"] = {**{field.name: getattr(draft, field.name) for field in IN_METADATA}, **draft.metadata}
+    given = {field: getattr(draft, field.name) for field in IN_METADATA}
+    present = {each.name: value for each, value in given.items() if value is not None or each.kind is Kind.TEXT}
+    document["metadata"] = {**present, **draft.metadata}
     return _checked({field.name: document[field.name] for field in STORED if field.name in document})
 
 
@@ -107,7 +110,8 @@ def _in_betar_go(fields: Mapping[str, object]) -> tuple[Document, tuple[bytes, b
 def _checked(document: Document) -> Document:
     metadata = _object(document["metadata"])
     for field in IN_METADATA:
-        _valid(field, metadata.get(field.name, ""))
+        if field.name in metadata:
+            _valid(field, metadata[field.name])
     try:
         if len(encode(document)) > MAX_DOCUMENT:
             raise ListingError(f"the listing has more than {MAX_DOCUMENT} bytes; shorten its texts")

@@ -74,13 +74,14 @@ class Field:
     """One field of a listing.
 
     `name` is its name in the documents' dialect, in `Listing` and its siblings, in JSON files and in `list --json`;
-    `betar_go` is the other dialect's where it differs. A `required` field is in every value; a text that is absent is
-    read as `default`. A field `in_metadata` is a key of the metadata object.
+    `betar_go` is the other dialect's where it differs. A `required` field is in every value; a text or number that is
+    absent is read as `default`. A field `in_metadata` is a key of the metadata object.
 
     `validate` returns a value of an own listing as it is written, or raises InvalidValue. `objection` is, in a few
     words, a reason to correct a value that was typed although it could be published, or "".
 
-    Only fields with an `option` are entered by people. `label`, `hint` and `lines` are the form's. `column` is the
+    Only fields with an `option` are entered by people. `label`, `hint` and `lines` are the form's, and `missing` its
+    objection to a number that is not entered. `column` is the
     table's column that shows it where that has another name, `detail` its label among the facts of the detail view where
     it has no part of its own."""
 
@@ -89,12 +90,13 @@ class Field:
     _: KW_ONLY
     betar_go: str = ""
     required: bool = False
-    default: str | None = None
+    default: str | float | None = None
     in_metadata: bool = False
     validate: Callable[[Any], Any] = _anything
     objection: Callable[[Any], str] = _no_objection
     label: str = ""
     hint: str = ""
+    missing: str = ""
     lines: int = 1
     option: Option | None = None
     column: str = ""
@@ -192,10 +194,12 @@ FIELDS: tuple[Field, ...] = (
         validate=_price,
         label="Price",
         hint="a number, 0 or more, such as 0.02",
+        missing="a listing needs a price; 0 is free",
         option=Option("--price", "P", "what it costs, such as 0.05"),
     ),
     Field(
         "description",
+        default="",
         in_metadata=True,
         validate=_description,
         label="Description",
@@ -231,7 +235,7 @@ FIELDS: tuple[Field, ...] = (
         lines=2,
         option=Option("--protocol", "ID", "what the agent speaks; repeat"),
     ),
-    Field("timestamp", Kind.INTEGER),
+    Field("timestamp", Kind.INTEGER, default=0),
     Field(
         "token_id",
         betar_go="tokenId",

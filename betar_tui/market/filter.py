@@ -34,7 +34,7 @@ NEW_FOR = 5 * 60.0
 STALE_AFTER = 2 * 60 * 60.0
 """A listing counts as stale when its seller has not renewed it for this long: two missed refreshes of an hour."""
 STATES = ("verified", "unsigned", "mine", "new", "stale", "muted")
-FIELDS = ("seller", "proto", "state")
+QUALIFIERS = ("seller", "proto", "state")
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -125,12 +125,8 @@ class Filter:
             terms.append(Term("sellers", "", negated=True, sellers=muted))
         return Filter(self.text, tuple(terms))
 
-    def matches(self, listing: Listing, now: float, first_seen: float | None = None) -> bool:
-        """Whether the listing meets every term; `first_seen` is when it first appeared, by default `seen_at`."""
-        return self.matches_text(listing, search_text(listing), now, first_seen)
-
     def matches_text(self, listing: Listing, text: str, now: float, first_seen: float | None = None) -> bool:
-        """The same with the listing's search text at hand."""
+        """Whether a listing with this search text meets every term; it first appeared at `first_seen`, else `seen_at`."""
         seen = listing.seen_at if first_seen is None else first_seen
         return all(term.holds(listing, text, now, seen) for term in self.terms)
 
@@ -230,7 +226,7 @@ def _price_term(match: re.Match[str], position: int, negated: bool) -> Term:
     if not value:
         raise FilterError(f"price{match['op']} needs a number: price{match['op']}0.5", at)
     try:
-        number = float(value.replace("_", "x"))
+        number = float(value.replace("_", "x"))  # Python would take 1_0 for 10
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
@@ -240,11 +236,11 @@ def _price_term(match: re.Match[str], position: int, negated: bool) -> Term:
 
 def _field_term(match: re.Match[str], position: int, negated: bool) -> Term | None:
     field, value = match["field"].lower(), match["value"].lower()
-    if field not in FIELDS:
+    if field not in QUALIFIERS:
         if field in ("http", "https", "did") or value.startswith("/"):
             # Ids and addresses have colons of their own: "did:key:z6Mk" is a word.
             return Term("word", match.group().lower(), negated)
-        known = " ".join(f"{name}:" for name in FIELDS)
+        known = " ".join(f"{name}:" for name in QUALIFIERS)
         raise FilterError(f"no field {field[:12]}: (there are price< {known})", position)
     at = position + match.start("value")
     if not value:

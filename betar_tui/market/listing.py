@@ -11,7 +11,7 @@ from typing import Any
 
 from betar_tui.errors import ListingError
 from betar_tui.ipld import cid as cids
-from betar_tui.market.fields import BETAR_GO, DOCUMENTS, MAX_VALUE, STAMPS, STORED, Field, Kind
+from betar_tui.market.fields import BETAR_GO, DOCUMENTS, IN_METADATA, MAX_VALUE, STAMPS, STORED, Field, Kind
 from betar_tui.market.marketplace import Listing, Provenance
 from betar_tui.market.provenance import verify
 from betar_tui.replica import keys
@@ -60,7 +60,7 @@ def decode(key: str, winner: Winner, at: float, own_peer_id: str, provenance: Pr
         mine=values["seller_id"] == own_peer_id and provenance is Provenance.VERIFIED,
         cid=cids.to_str(winner.cid),
         height=winner.height,
-        description=description_of(values["metadata"]),
+        **in_metadata(values["metadata"]),
         seen_at=at,
         extra={name: value for name, value in fields.items() if name not in _KNOWN[dialect]},
     )
@@ -80,10 +80,16 @@ def dialect_of(fields: Mapping[str, object]) -> str:
     return BETAR_GO if go else DOCUMENTS
 
 
-def description_of(metadata: object) -> str:
-    """The description inside a metadata object, or nothing."""
-    text = metadata.get("description") if isinstance(metadata, Mapping) else None
-    return text if isinstance(text, str) else ""
+def in_metadata(metadata: object) -> dict[str, Any]:
+    """The attributes of a `Listing` that are keys of its metadata object; one of another type counts as absent."""
+    keys_read = metadata if isinstance(metadata, Mapping) else {}
+    values = {}
+    for name, read in _METADATA_READERS.items():
+        try:
+            values[name] = read(keys_read)
+        except ListingError:
+            values[name] = read({})
+    return values
 
 
 def same_but_for_time(a: bytes, b: bytes) -> bool:
@@ -169,9 +175,9 @@ def _number(fields: Mapping[str, object], name: str) -> float:
 
 
 def _integer(fields: Mapping[str, object], name: str) -> int:
-    value = fields.get(name, 0)
+    value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not -(1 << 63) <= value < 1 << 63:
-        raise ListingError(f"{name} is not a whole number of seconds", name)
+        raise ListingError(f"{name} is not a whole number", name)
     return value
 
 
@@ -199,6 +205,8 @@ def _reader(field: Field, dialect: str) -> Callable[[Mapping[str, object]], Any]
             return lambda fields: _required_text(fields, name)
         return lambda fields: _optional_text(fields, name) or default
     decode_kind = _DECODERS[field.kind]
+    if field.kind in (Kind.NUMBER, Kind.INTEGER) and not field.required:
+        return lambda fields: decode_kind(fields, name) if name in fields else default
     return lambda fields: decode_kind(fields, name)
 
 
@@ -206,3 +214,4 @@ _READERS = {dialect: {field.name: _reader(field, dialect) for field in STORED} f
 """By dialect, how each attribute of a `Listing` is decoded."""
 _KNOWN = {dialect: {field.wire_name(dialect) for field in STORED} | {"signature"} for dialect in _READERS}
 """By dialect, the names that are not extra."""
+_METADATA_READERS = {field.name: _reader(field, DOCUMENTS) for field in IN_METADATA}

@@ -348,7 +348,7 @@ Event = Change | StatusChanged | Seen | Repaired | Notice | Missed
 
 
 class Marketplace(Protocol):
-    """One peer of the market, in this process or in another. All methods are trio coroutines.
+    """One peer of the market, in this process or in another. All methods but `events` are trio coroutines.
 
     Errors that are expected are `BetarError`s, with a message for a person."""
 

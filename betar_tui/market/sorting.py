@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from betar_tui.market.marketplace import Listing, Provenance
 
@@ -77,7 +77,7 @@ class SortOrders:
 
     def key_of(self, column: str) -> Callable[[int], SortKey]:
         """The key of a slot's listing in a column."""
-        return lambda slot: sort_key(column, self._listings[slot])  # type: ignore[arg-type]
+        return lambda slot: sort_key(column, cast(Listing, self._listings[slot]))
 
     def insert(self, slot: int, columns: Sequence[str] | None = None) -> None:
         """Insert a slot into all orders, or into those of `columns`."""
@@ -120,7 +120,7 @@ class SortOrders:
         for start in range(0, len(slots), SORT_SLICE):
             part = [slot for slot in slots[start : start + SORT_SLICE] if slot not in changed]
             for slot in part:
-                keys[slot] = key(listings[slot])  # type: ignore[arg-type]
+                keys[slot] = key(cast(Listing, listings[slot]))
             part.sort(key=keys.__getitem__)
             runs.append(part)
             yield
@@ -156,4 +156,4 @@ def _order_ties(slots: list[int], keys: Sequence[str], listings: Sequence[Listin
         done = at + 1
         while done < len(slots) and sorted_keys[done] == sorted_keys[at]:
             done += 1
-        slots[at:done] = sorted(slots[at:done], key=lambda slot: listings[slot].id)  # type: ignore[union-attr]
+        slots[at:done] = sorted(slots[at:done], key=lambda slot: cast(Listing, listings[slot]).id)

@@ -1,7 +1,8 @@
 """The network of one peer. This room knows neither the replica nor its synchronisation, the store or the market.
 
-- `network.open_network` is the entrance; `types` has the plain values that callers need, and imports no libp2p.
-- `gossip` broadcasts on the market's topic; `bitswap/` fetches and serves blocks; `streams` serves all other protocols.
+- Public names: `network.open_network`; `types`, which has the plain values that callers need, and imports no libp2p.
+- `gossip` broadcasts on the market's topic; `bitswap/` fetches and serves blocks; `streams` wraps the streams of all
+  other protocols, whose messages `frames` delimits.
 - `host` builds the libp2p host; `identify` asks each new peer for its agent and protocols; `connection_table` lists the
   connected peers; `liveness` closes connections whose far end is silent; `dialer` dials, from its `address_book`.
 - `guard` contains exceptions; `misbehaviour` counts broken rules and bans peers; `event_queue` queues events.

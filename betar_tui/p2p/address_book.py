@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from betar_tui.p2p.addresses import MAX_ADDRS_PER_PEER, dial_order, is_peer_id, with_peer
 
 MAX_PEERS = 1024
+"""Maximum peers with an entry."""
 JITTER = 0.3
 """Fraction of a pause by which it varies either way."""
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 
 from libp2p.peer.id import ID
 from libp2p.utils.address_validation import get_available_interfaces
-from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+from multiaddr import Multiaddr
 
 from betar_tui import multiaddrs
 from betar_tui.errors import NetworkError
 
 MAX_ADDRS_PER_PEER = 16
+"""Maximum addresses kept of one peer."""
 _HOSTS = ("ip4", "ip6", "dns", "dns4", "dns6", "dnsaddr")
 
 

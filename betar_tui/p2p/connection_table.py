@@ -12,7 +12,7 @@ import trio
 from libp2p.abc import INetConn, INetStream, INetwork, INotifee
 from libp2p.network.swarm import Swarm
 from libp2p.rcmgr import Direction
-from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+from multiaddr import Multiaddr
 
 from betar_tui.p2p import addresses
 from betar_tui.p2p.identify import IdentifyInfo

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import trio
 from libp2p.abc import INetConn
 from libp2p.network.swarm import Swarm
-from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+from multiaddr import Multiaddr
 
 from betar_tui import multiaddrs
 from betar_tui.concurrency import Wakeup

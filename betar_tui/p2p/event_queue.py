@@ -15,13 +15,13 @@ import trio
 from betar_tui.concurrency import Wakeup
 from betar_tui.p2p.types import Misbehaviour, NetworkEvent, ReceivedBroadcast
 
-MAX_BROADCASTS = 1024
+MAX_BROADCASTS = 1024  # queued
 MAX_BROADCAST_BYTES = 8 << 20
 """Maximum bytes of all queued broadcasts together."""
 AUTHORS_PER_LANE = 8
 """Number of authors that share a full lane: events of an author with more than its share are dropped first."""
-MAX_MISBEHAVIOURS = 256
-MAX_OTHERS = 8192
+MAX_MISBEHAVIOURS, MAX_OTHERS = 256, 8192
+"""Maximum queued reports of misbehaviour, and other events."""
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.identity.identify_push.identify_push import ID_PUSH as PUSH
 from libp2p.network.stream.exceptions import StreamError
 from libp2p.peer.id import ID
-from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+from multiaddr import Multiaddr
 
 from betar_tui.errors import DecodeError
 from betar_tui.p2p.adaptations.host import identify_message
@@ -26,9 +26,9 @@ from betar_tui.p2p.addresses import with_peer
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.guard import quiet_reset
 
-MAX_MESSAGE = 64 * 1024
-MAX_PROTOCOLS = 256
-MAX_ADDRS = 64
+MAX_MESSAGE = 64 * 1024  # bytes
+MAX_PROTOCOLS, MAX_ADDRS = 256, 64
+"""Maximum protocols and addresses of a peer; the rest is skipped."""
 MAX_ADDRESS = 512
 """Maximum bytes of an address; one that can be dialled is shorter."""
 MAX_TEXT = 256
@@ -60,7 +60,7 @@ class IdentifyService:
         self._next_parse: dict[str, float] = {}
         self.handlers = {IDENTIFY: self._answer, PUSH: self._receive_push}
 
-    async def ask(self, peer: ID, timeout: float) -> IdentifyInfo:
+    async def ask(self, peer: ID, timeout: float) -> None:
         """Ask a connected peer. Raises DecodeError, TooSlowError or the stream's errors."""
         with trio.fail_after(timeout):
             stream = await self._host.new_stream(peer, [IDENTIFY])
@@ -73,7 +73,6 @@ class IdentifyService:
             raise DecodeError("the peer ended identify without a message")
         info = parse(message, str(peer))
         self._learned(str(peer), info)
-        return info
 
     async def push(self, peer: ID, timeout: float) -> None:
         """Push this peer's changed message to a connected peer."""

@@ -1,4 +1,4 @@
-"""The entrance to the room: `open_network`, which yields a `Network`.
+"""`open_network`, which yields a `Network`.
 
 This file only puts the parts together and decides what a connection, a disconnection or a misbehaviour means for each
 of them. Order of shutdown: the network's own tasks, then every connection (politely, or by its socket), then the
@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import trio
 from libp2p.abc import INetConn, INetStream
@@ -131,7 +131,7 @@ class Network:
         )
         self._misbehaviour_reports = MisbehaviourReports(trio.current_time)
         self._host = build_host(config)
-        self._swarm: PeerSwarm = self._host.get_network()  # type: ignore[assignment]
+        self._swarm = cast(PeerSwarm, self._host.get_network())
         self.peer_id = str(self._host.get_id())
         self.events: trio.MemoryReceiveChannel[NetworkEvent] = self._event_queue.receive
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](MAX_BLOCKS_QUEUED)
@@ -151,11 +151,6 @@ class Network:
     def addrs(self) -> tuple[str, ...]:
         """Where this peer can be dialled: multiaddrs ending in /p2p/<own id>, with the addresses of every interface."""
         return self._host.addr_texts()
-
-    @property
-    def missed_broadcasts(self) -> int:
-        """Number of broadcasts dropped because `events` was read too slowly."""
-        return self._event_queue.dropped
 
     def connections(self) -> tuple[PeerInfo, ...]:
         """Every connected peer."""
@@ -182,10 +177,6 @@ class Network:
         if record is None or record.identify_info is None:
             return None
         return protocol in record.identify_info.protocols
-
-    def wants(self) -> int:
-        """Number of blocks that are wanted and have not arrived."""
-        return self._bitswap.wants()
 
     def misbehaviours(self) -> Mapping[str, int]:
         """Number of misbehaviours by peer since the start."""

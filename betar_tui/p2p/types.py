@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from betar_tui import __version__
+
 MARKET_TOPIC = "betar/marketplace/crdt"
 
 
@@ -50,7 +52,7 @@ class NetworkConfig:
     bootstrap: tuple[str, ...] = ()
     known_peers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     topic: str = MARKET_TOPIC
-    agent_version: str = "betar-tui/0.1.0"
+    agent_version: str = f"betar-tui/{__version__}"
     timing: Timing = field(default_factory=Timing)
     misbehaviour_budget: int = 20
     misbehaviour_window: float = 60.0

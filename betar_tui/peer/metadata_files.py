@@ -89,7 +89,7 @@ class MetadataFiles:
             network.cancel(late)
 
     async def _enqueue(self) -> None:
-        """Add the files that listings point at now to the queue, but those in the store."""
+        """Add the files that listings point at now to the queue, except those in the store."""
         undescribed = self._catalogue.undescribed()
         for text in self._queue.keys() - undescribed:
             del self._queue[text]

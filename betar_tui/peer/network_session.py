@@ -251,6 +251,7 @@ class NetworkSession:
                 self._config.announce_interval,
                 self._report_delivery,
             )
+            # After `Replication`, which listens too: it then has a new delta's block when that is announced.
             stop_announcing = self._writer.listen(_written, self._announce_written)
             self._replication.pause(self.sync_held)
             server = DagSyncServer(self._store.blocks)
@@ -271,12 +272,12 @@ class NetworkSession:
             supervisor.start("blocks", lambda: self._blocks(network, replication))
             supervisor.start("merging", replication.run_merges)
             supervisor.start("fetching", replication.fetcher.run)
-            supervisor.start("asking again", replication.fetcher.run_rotation)
+            supervisor.start("requesting missing blocks again", replication.fetcher.run_rotation)
             supervisor.start("announced heads", replication.run_pending_heads)
-            supervisor.start("telling", replication.flush_announcements)
+            supervisor.start("announcing own deltas", replication.flush_announcements)
             supervisor.start("announcing", replication.rebroadcast_periodically)
-            supervisor.start("greeting", replication.announce_to_joiners)
-            supervisor.start("announcing again", replication.rebroadcast_after_burst)
+            supervisor.start("announcing to joiners", replication.announce_to_joiners)
+            supervisor.start("rebroadcast after a burst", replication.rebroadcast_after_burst)
             supervisor.start("metadata files", lambda: self.metadata_files.run(network))
             supervisor.start("own listings", self._own_rounds)
             self._set_state(Connectivity.ALONE)

@@ -128,7 +128,7 @@ async def _acquire(lock: DirectoryLock, patient: bool) -> None:
 
 
 class Peer:
-    """One peer, made by `open_peer`. Blocking work goes to worker threads, but for single puts in a row."""
+    """One peer, made by `open_peer`. Blocking work goes to worker threads, except single puts in a row."""
 
     def __init__(self, config: Config, seed: bytes, store: Store, clock: Callable[[], float]) -> None:
         self._store = store

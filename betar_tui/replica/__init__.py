@@ -3,9 +3,9 @@
 Bytes and facts come in, facts go out, in the manner of h11. Everything that the network can say about the replicated
 map passes once through `decode_broadcast`, and once through `decode_node`, or `decode_verified` for a block that was
 verified where it came in. Storage is behind `ReplicaStorage`, which the caller supplies: the SQLite store in a peer,
-dictionaries in a test. The package imports only `betar_tui.ipld`, `values` and `errors`.
+dictionaries in a test. The package imports only `betar_tui.ipld` and `errors`.
 
-Doors: `Replica` (merge, write), `DagNode` and its decoders, `Head`, `decode_broadcast`, `encode_broadcast`, `keys`,
+Public names: `Replica` (merge, write), `DagNode` and its decoders, `Head`, `decode_broadcast`, `encode_broadcast`, `keys`,
 `facts`, `ReplicaStorage`."""
 
 from betar_tui.replica.broadcast import Head, decode_broadcast, encode_broadcast

@@ -14,7 +14,7 @@ from betar_tui.ipld.protobuf import BYTES, Budget, write_bytes
 MAX_INLINE = 16 << 10
 """Maximum size of a block inside a broadcast, in bytes."""
 MAX_HEADS = 4096
-"""Maximum number of heads read from a broadcast; the rest is skipped."""
+"""Maximum number of heads read from a broadcast; the rest is skipped. A market has a handful: it bounds the work."""
 MAX_FIELDS = 64 << 10
 """Maximum number of fields, those of the heads included: more than Go writes in a megabyte."""
 

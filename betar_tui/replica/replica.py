@@ -16,9 +16,8 @@ from betar_tui.replica.storage import ReplicaStorage
 
 _CEILING = 1 << 62
 """No honest peer reaches this height; a version that has it is not surpassed unless a head has it too."""
-_DELTA_OVERHEAD = 64
-_LINK_SIZE = 46
-_TOMBSTONE_SIZE = 72
+_DELTA_OVERHEAD, _LINK_SIZE, _TOMBSTONE_SIZE = 64, 46, 72
+"""Maximum bytes of a delta beyond its parts, of a link, and of a tombstone without its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,6 @@ class Merged:
 
     nodes: tuple[DagNode, ...]
     effects: tuple[Effect, ...]
-    heads_changed: bool
     wants: frozenset[bytes]
 
 
@@ -55,7 +53,6 @@ class Applied:
 
     nodes: tuple[DagNode, ...]
     effects: tuple[Effect, ...]
-    heads_changed: bool
     via: str
     at: float
     took: float = 0.0
@@ -94,7 +91,7 @@ class Replica:
         return len(self._ancestry.wants)
 
     def is_wanted(self, cid: bytes) -> bool:
-        """Whether a block is one of them. May be called while a merge runs."""
+        """Whether a merged block links to this missing block. May be called while a merge runs."""
         return cid in self._ancestry.wants
 
     @property
@@ -117,12 +114,7 @@ class Replica:
         unique = {node.cid: node for node in nodes}
         stored = self._storage.stored(unique.keys() | {link for node in unique.values() for link in node.links})
         fresh = tuple(node for cid, node in unique.items() if cid not in stored)
-        return self._merge(fresh, stored, via, at) if fresh else Merged((), (), False, frozenset())
-
-    def write(
-        self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float, own: Mapping[str, str] | None = None
-    ) -> tuple[Written, ...]:
-        return tuple(self.writing(puts, deletes, at, own))
+        return self._merge(fresh, stored, via, at) if fresh else Merged((), (), frozenset())
 
     def writing(
         self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float, own: Mapping[str, str] | None = None
@@ -222,7 +214,7 @@ class Replica:
         )
         self._storage.apply(changes, durable)
         self._ancestry.commit(fresh, change)
-        return Merged(fresh, effects, bool(change.heads_added or change.heads_removed), change.wants_added)
+        return Merged(fresh, effects, change.wants_added)
 
     def _values(self, nodes: Sequence[DagNode]) -> tuple[Mapping[str, Winner], Mapping[str, Winner | None]]:
         keys = {span.key for node in nodes for span in node.delta.elements}

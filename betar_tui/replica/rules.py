@@ -17,7 +17,8 @@ from betar_tui.replica.node import DagNode
 @dataclass(frozen=True, slots=True)
 class Facts:
     """The keys that a merge touches, as they were before it. `greatest(key, blocks)` is the greatest element of a key
-    that no tombstone removes and that is not in one of these blocks."""
+    that no tombstone removes and that is not in one of these blocks; `tombstoned` are the (key, CID) of new elements that a
+    stored tombstone removes."""
 
     winners: Mapping[str, Winner]
     tombstoned: Collection[tuple[str, bytes]]

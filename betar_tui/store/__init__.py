@@ -7,4 +7,4 @@ Calls block, so callers run them in a worker thread. The package imports only `b
 `merging` writes a merge. `packing` compresses history that no key shows any more into the groups that `history` reads:
 to other modules a block is a block, plain or packed.
 
-Doors: `database.open_store`, `Store`, `lock.DirectoryLock`."""
+Public names: `database.open_store`, `Store`, `lock.DirectoryLock`."""

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 from pathlib import Path
-from types import TracebackType
 
 from betar_tui.errors import StoreError, StoreLockedError
 
@@ -50,13 +49,6 @@ class DirectoryLock:
                 os.ftruncate(self._fd, 0)
             os.close(self._fd)
             self._fd = None
-
-    def __enter__(self) -> "DirectoryLock":
-        self.acquire()
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.release()
 
 
 def _pid(raw: bytes) -> int:

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 MAX_BITSWAP = 8192
 """Maximum number of blocks requested over Bitswap at a time."""
-MAX_HAVES = 256
+MAX_OWN_HAVES = 256
 """Maximum number of own blocks in a dagsync request."""
 BACKOFF = 60.0
 """Seconds after a failed dagsync during which a peer is asked over Bitswap only."""
@@ -245,7 +245,7 @@ class Fetcher:
     async def _fetch(self, peer: str, wants: list[bytes]) -> None:
         """Merge the blocks that a peer has of these and below them. Raises NetworkError, DecodeError."""
         by_height = sorted(self._writer.replica.heads.items(), key=lambda head: -head[1])
-        haves = await trio.to_thread.run_sync(locator, [cid for cid, _ in by_height], self._lookup, MAX_HAVES)
+        haves = await trio.to_thread.run_sync(locator, [cid for cid, _ in by_height], self._lookup, MAX_OWN_HAVES)
         began = trio.current_time()
         blocks = size = 0
         async with aclosing(self._client.fetch(peer, wants, haves)) as pieces:

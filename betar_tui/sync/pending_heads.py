@@ -15,7 +15,7 @@ MAX_AUTHORS = 8
 """Maximum number of remembered authors of one head."""
 MAX_PENDING = 8192
 """Maximum number of pending heads."""
-PATIENCE = 600.0
+EXPIRY = 600.0
 """Seconds from the last announcement of a head until it expires."""
 
 
@@ -90,7 +90,7 @@ class PendingHeads:
 
     def expired(self) -> list[bytes]:
         """Remove and return the heads whose time is over."""
-        limit = self._clock() - PATIENCE
+        limit = self._clock() - EXPIRY
         dropped = []
         while self._heads and next(iter(self._heads.values())).last < limit:
             dropped.append(self._heads.popitem(last=False)[0])

@@ -109,7 +109,7 @@ class ReplicaWriter:
                 for each in self.replica.writing(puts, wanted, at, own):
                     written.append(each)
                     took, began = time.perf_counter() - began, time.perf_counter()
-                    applied.append(Applied((each.node,), each.effects, True, "", at, took))
+                    applied.append(Applied((each.node,), each.effects, "", at, took))
             except Exception as error:
                 return _JobResult(applied, tuple(written), error)
             return _JobResult(applied, tuple(written))
@@ -193,7 +193,7 @@ class ReplicaWriter:
                 merged = self.replica.merge(nodes, peer, at)
                 took = time.perf_counter() - began
                 if merged.nodes:
-                    applied.append(Applied(merged.nodes, merged.effects, merged.heads_changed, peer, at, took))
+                    applied.append(Applied(merged.nodes, merged.effects, peer, at, took))
                     wants[peer] = tuple(merged.wants)
         except Exception as error:
             return _JobResult(applied, MergeOutcome((), {}, 0), error)

@@ -4,6 +4,7 @@ Workers never touch widgets: they post the messages below, which the app handles
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import events
@@ -41,7 +42,7 @@ RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before each attempt to follow the peer again; the last one repeats."""
 
 
-class Arrived(Message):
+class EventsArrived(Message):
     """A batch of events."""
 
     def __init__(self, events: Sequence[Event]) -> None:
@@ -49,7 +50,7 @@ class Arrived(Message):
         self.events = events
 
 
-class Loaded(Message):
+class ListingsLoaded(Message):
     """All listings are in the index, or the first of them; or they could not be loaded, for the reason `error`."""
 
     def __init__(self, error: str = "", all: bool = True) -> None:
@@ -65,7 +66,7 @@ class StatusLoaded(Message):
         self.status, self.peers, self.error = status, peers, error
 
 
-class Linked(Message):
+class StreamState(Message):
     """The stream of events runs, or was lost for the reason `error`."""
 
     def __init__(self, error: str = "") -> None:
@@ -196,10 +197,10 @@ class BetarApp(App[None]):
         def opened() -> None:
             nonlocal attempt
             attempt = 0
-            self.post_message(Linked())
+            self.post_message(StreamState())
 
         def arrived(events: Sequence[Event]) -> None:
-            self.post_message(Arrived(events))
+            self.post_message(EventsArrived(events))
 
         while True:
             try:
@@ -207,7 +208,7 @@ class BetarApp(App[None]):
                 error = "the peer has stopped"
             except BetarError as lost:
                 error = str(lost)
-            self.post_message(Linked(error or "the connection to the peer is lost"))
+            self.post_message(StreamState(error or "the connection to the peer is lost"))
             await asyncio.sleep(RETRY_DELAYS[min(attempt, len(RETRY_DELAYS) - 1)])
             attempt += 1
 
@@ -216,11 +217,11 @@ class BetarApp(App[None]):
         try:
             page = await self.bridge.listings()
         except BetarError as error:
-            self.post_message(Loaded(str(error)))
+            self.post_message(ListingsLoaded(str(error)))
             return
         await _in_slices(self.model.loading(page))
         all_here = len(page.listings) >= page.total
-        self.post_message(Loaded(all=all_here))
+        self.post_message(ListingsLoaded(all=all_here))
         if not all_here:
             return
         # The rows are painted before the index is prepared for fast searching and sorting.
@@ -248,7 +249,7 @@ class BetarApp(App[None]):
 
     # Answers
 
-    def on_linked(self, message: Linked) -> None:
+    def on_stream_state(self, message: StreamState) -> None:
         """Load the changes that were missed, or show that the stream is down."""
         if message.error:
             self._sync_screens(self.model.link_lost(message.error))
@@ -257,7 +258,7 @@ class BetarApp(App[None]):
         self.load()
         self.ask_status()
 
-    def on_arrived(self, message: Arrived) -> None:
+    def on_events_arrived(self, message: EventsArrived) -> None:
         self._take(self.model.apply(message.events))
 
     def _take(self, news: News) -> None:
@@ -268,7 +269,7 @@ class BetarApp(App[None]):
             self.ask_status()
         self._sync_screens(news)
 
-    def on_loaded(self, message: Loaded) -> None:
+    def on_listings_loaded(self, message: ListingsLoaded) -> None:
         if not message.error:
             self._take(self.model.loaded(message.all))
             # Twice: the rows are laid out after the first frame and drawn in the second.
@@ -295,7 +296,7 @@ class BetarApp(App[None]):
     def _sync_screens(self, news: News) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, ModelScreen):
-                screen.deliver(lambda screen=screen: screen.sync(news))  # type: ignore[misc]
+                screen.deliver(partial(screen.sync, news))
 
     def _tick(self) -> None:
         self.model.index.reconsider()

@@ -52,7 +52,7 @@ def patch(values: FormValues, before: FormValues) -> ListingPatch | None:
             # A patch merges metadata: only the keys that differ go into it.
             changed = {key: value for key, value in new.items() if old.get(key) != value}
             new = changed or old
-        if new != old:
+        if new not in (old, None):
             changes[field.name] = new
     return ListingPatch(**changes) if changes else None
 
@@ -64,23 +64,28 @@ def removed_keys(values: FormValues, before: FormValues) -> list[str]:
 
 
 def _shown(field: Field, value: Any) -> str:
-    """The text in a field. Others may have written into an own listing: a field that is left alone is not in the patch
-    and stays as it is."""
-    if field.kind is Kind.NUMBER:
-        return f"{value:.12g}"
+    """The text of a field's value as the form shows it, "" for None.
+
+    Others may have written into an own listing: a field that is left alone is not in the patch and stays as it is."""
+    if value is None:
+        return ""
+    if field.kind in (Kind.NUMBER, Kind.INTEGER):
+        return str(value) if field.kind is Kind.INTEGER else f"{value:.12g}"
     if field.kind is Kind.TEXTS:
         return "\n".join(map(neutralise, value))
     if field.kind is Kind.OBJECT:
         pairs = value.items() if isinstance(value, Mapping) else ()
         texts = [f"{key} = {each}" for key, each in pairs if isinstance(each, str) and key not in _OWN_FIELDS]
         return "\n".join(map(neutralise, texts))
-    return (neutralise_lines if field.lines > 1 else neutralise)(value or "")
+    return (neutralise_lines if field.lines > 1 else neutralise)(value)
 
 
 def _problem(field: Field, text: str) -> str:
-    if problem := _TYPED.get(field.kind, _as_typed)(text):
+    if problem := _TYPED.get(field.kind, _as_typed)(field, text):
         return problem
     value = _PARSERS[field.kind](text)
+    if value is None:
+        return ""
     try:
         field.validate(value)
     except InvalidValue as error:
@@ -88,21 +93,22 @@ def _problem(field: Field, text: str) -> str:
     return field.objection(value)
 
 
-def _as_typed(text: str) -> str:
+def _as_typed(field: Field, text: str) -> str:
     return ""
 
 
-def _number_problem(text: str) -> str:
+def _number_problem(field: Field, text: str) -> str:
     if not text.strip():
-        return "a listing needs a price; 0 is free"
+        return field.missing
     try:
-        float(text)
+        _PARSERS[field.kind](text)
     except ValueError:
-        return f"{text.strip()[:20]!r} is not a number: write it like 0.05"
+        example = "a number: write it like 0.05" if field.kind is Kind.NUMBER else "a whole number: write it like 5"
+        return f"{text.strip()[:20]!r} is not {example}"
     return ""
 
 
-def _pairs_problem(text: str) -> str:
+def _pairs_problem(field: Field, text: str) -> str:
     seen: set[str] = set()
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -123,6 +129,10 @@ def _parsed(field: Field, values: FormValues) -> Any:
     return _PARSERS[field.kind](values.get(field.name, ""))
 
 
+def _optional(parse: Callable[[str], float]) -> Callable[[str], float | None]:
+    return lambda text: parse(text) if text.strip() else None
+
+
 def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
@@ -134,10 +144,15 @@ def _pairs(text: str) -> dict[str, object]:
 
 _PARSERS: Mapping[Kind, Callable[[str], Any]] = {
     Kind.TEXT: str.strip,
-    Kind.NUMBER: float,
+    Kind.NUMBER: _optional(float),
+    Kind.INTEGER: _optional(int),
     Kind.TEXTS: _lines,
     Kind.OBJECT: _pairs,
 }
 
-_TYPED: Mapping[Kind, Callable[[str], str]] = {Kind.NUMBER: _number_problem, Kind.OBJECT: _pairs_problem}
+_TYPED: Mapping[Kind, Callable[[Field, str], str]] = {
+    Kind.NUMBER: _number_problem,
+    Kind.INTEGER: _number_problem,
+    Kind.OBJECT: _pairs_problem,
+}
 """The problem of a text that cannot be parsed, or ""."""

@@ -3,7 +3,7 @@
 What happens is decided by the seed: how many of each there are, who knows whom, over how long a wire, and a schedule of
 puts, deletes, batches, partitions and restarts. Go peers restart with their whole state, or with their blocks alone, as
 betar does. Left out are one key twice in a delta and empty values, because Go's own result then hangs on the order of
-arrival. Each of our replicas is judged by the oracle as well. `live` is the door for tests and soak runs.
+arrival. Each of our replicas is judged by the oracle as well. Tests and soak runs enter by `live`.
 
 A Go peer that is stopped while it walks may have a hole for good: it never fetches a block below its own heads, though its
 neighbours hold it (go-ds-crdt issues 279, 350, 355), or holds one there that it never merges, or it has noted a tip as

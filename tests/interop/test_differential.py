@@ -120,7 +120,7 @@ async def test_a_history_of_go_peers(seed: int, gopeer_binary: Path, nursery: tr
         assert truth_of(storage) == truth
         assert dict(replica.heads) == truth.heads
     # Ours goes on from there: above all tips, at the height Go would give it.
-    (ours,) = replica.write({"/agents/ours": b"v"}, ["/agents/a"], 0)
+    (ours,) = tuple(replica.writing({"/agents/ours": b"v"}, ["/agents/a"], 0))
     assert set(ours.node.links) == truth.heads.keys()
     assert ours.node.delta.priority == max(truth.heads.values()) + 1
 

@@ -17,7 +17,7 @@ def book_after(*effects: Effect) -> tuple[Catalogue, list]:
     book = Catalogue(SIGNER.peer_id)
     changes = []
     for effect in effects:
-        changes += book.apply(book.decode(Applied((), (effect,), True, "peer", 5.0)))
+        changes += book.apply(book.decode(Applied((), (effect,), "peer", 5.0)))
     return book, changes
 
 
@@ -68,7 +68,7 @@ def test_an_own_value_is_not_checked_and_all_others_are():
     mine, forged = (json.dumps({**json.loads(value()), "price": price}).encode() for price in (1, 2))
     book = Catalogue(SIGNER.peer_id, {mine}.__contains__)
     for found, listed in ((mine, (1, 0)), (forged, (0, 1))):
-        book.apply(book.decode(Applied((), (Effect(key(), None, winner(found)),), True, "", 5.0)))
+        book.apply(book.decode(Applied((), (Effect(key(), None, winner(found)),), "", 5.0)))
         assert (len(book), book.invalid) == listed
 
 
@@ -91,14 +91,14 @@ def test_a_metadata_file_is_kept_as_long_as_a_listing_points_at_it():
     (described,) = book.describe("cid", b'{"description":"reads scans","more":[1]}')
     assert (described.id, described.description) == (ids[0], "reads scans")
     assert not book.lacks("cid")
-    book.apply(book.decode(Applied((), (Effect(key("b"), None, two),), True, "peer", 6.0)))
+    book.apply(book.decode(Applied((), (Effect(key("b"), None, two),), "peer", 6.0)))
     for listing_id in ids:
         listing = book.get(listing_id)
         assert listing.description == "reads scans"
         assert book.document(listing) == {"description": "reads scans", "more": [1]}
     for name in "ab":
         assert book._documents.keys() == {"cid"}
-        book.apply(book.decode(Applied((), (Effect(key(name), one, None),), True, "peer", 7.0)))
+        book.apply(book.decode(Applied((), (Effect(key(name), one, None),), "peer", 7.0)))
     assert not book._documents
     assert not book._keys_by_metadata
 
@@ -117,7 +117,7 @@ def test_a_metadata_file_takes_no_more_room_than_its_bytes():
     book, _ = book_after(Effect(key("a"), None, pointing("a", "cid")))
     book.describe("cid", b'{"description":"x","a":[%s]}' % b",".join([b"{}"] * 4000))
     (kept,) = book._documents.values()
-    assert (kept.description, type(kept.content)) == ("x", bytes)
+    assert (kept.attributes, type(kept.content)) == ({"description": "x"}, bytes)
 
 
 @pytest.mark.parametrize(

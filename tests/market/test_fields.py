@@ -1,8 +1,10 @@
+import subprocess
+import sys
 from dataclasses import fields
 
 import pytest
 
-from betar_tui.market.fields import BETAR_GO, DOCUMENTS, ENTERED, FIELDS, IN_METADATA, STORED
+from betar_tui.market.fields import BETAR_GO, DOCUMENTS, ENTERED, FIELDS, IN_METADATA, STORED, Kind
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
 from betar_tui.multiaddrs import is_path, split_peer, without_loopback
 
@@ -21,6 +23,14 @@ def test_the_names_in_a_dialect_are_different(dialect):
 
 def test_what_a_person_enters_has_a_label_and_help():
     assert all(field.label and field.hint and field.option and all(field.option) for field in ENTERED)
+    numbers = [field for field in ENTERED if field.kind in (Kind.NUMBER, Kind.INTEGER)]
+    assert all(field.missing for field in numbers if field.required)
+
+
+def test_a_new_field_is_written_read_and_entered_by_its_entry_in_the_table(tmp_path):
+    command = [sys.executable, "-m", "tests.market.new_fields", str(tmp_path / "listings.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from betar_tui.errors import FilterError
 from betar_tui.market.filter import NEW_FOR, STALE_AFTER, parse, unfinished
 from betar_tui.market.marketplace import Listing, Provenance
+from tests.market.values import matches
 
 NOW = 1_000_000.0
 
@@ -67,7 +68,7 @@ def listing(**fields):
     ],
 )
 def test_matches(text):
-    assert parse(text).matches(listing(), NOW)
+    assert matches(parse(text), listing(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -88,18 +89,18 @@ def test_matches(text):
     ],
 )
 def test_does_not_match(text):
-    assert not parse(text).matches(listing(), NOW)
+    assert not matches(parse(text), listing(), NOW)
 
 
 def test_states():
-    assert parse("state:mine").matches(listing(mine=True), NOW)
-    assert parse("state:unsigned").matches(listing(provenance=Provenance.UNSIGNED), NOW)
-    assert parse("state:stale").matches(listing(timestamp=int(NOW - STALE_AFTER - 1)), NOW)
-    assert not parse("state:new").matches(listing(seen_at=NOW - NEW_FOR - 1), NOW)
+    assert matches(parse("state:mine"), listing(mine=True), NOW)
+    assert matches(parse("state:unsigned"), listing(provenance=Provenance.UNSIGNED), NOW)
+    assert matches(parse("state:stale"), listing(timestamp=int(NOW - STALE_AFTER - 1)), NOW)
+    assert not matches(parse("state:new"), listing(seen_at=NOW - NEW_FOR - 1), NOW)
 
 
 def test_a_refresh_does_not_make_a_listing_new():
-    assert not parse("state:new").matches(listing(seen_at=NOW), NOW, first_seen=NOW - NEW_FOR - 1)
+    assert not matches(parse("state:new"), listing(seen_at=NOW), NOW, first_seen=NOW - NEW_FOR - 1)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_any_text_is_a_filter_or_a_filter_error(text):
         assert 0 <= error.position <= len(text)
         assert str(error)
     else:
-        parsed.matches(listing(), NOW)
+        matches(parsed, listing(), NOW)
 
 
 TERMS = ["a", "ab", "abc", "!a", "!ab", "!abc", "price<1", "proto:x", "proto:x4", "state:mine"]
@@ -155,7 +156,7 @@ LISTINGS = st.builds(
 def test_narrowing_never_loses_a_listing(old, new, items):
     before, after = parse(" ".join(old)), parse(" ".join(new))
     if after.narrows(before):
-        assert all(before.matches(item, NOW) for item in items if after.matches(item, NOW))
+        assert all(matches(before, item, NOW) for item in items if matches(after, item, NOW))
 
 
 def test_typing_on_narrows():

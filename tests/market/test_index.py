@@ -15,6 +15,7 @@ from betar_tui.market.index import ListingIndex
 from betar_tui.market.marketplace import Change, ChangeKind
 from betar_tui.market.sorting import SORT_COLUMNS, sort_key
 from tests.market.test_filter import NOW, listing
+from tests.market.values import matches
 
 NAMES = [f"{word}-{number}" for word in ("ocr", "chat", "geo") for number in range(4)]
 FILTERS = [
@@ -119,7 +120,7 @@ class IndexMachine(RuleBasedStateMachine):
     def agrees_with_the_plain_way(self):
         rest = self.filter.replace("!state:muted", "").replace("state:muted", "")
         parsed, only_muted = parse(rest), self.filter == "state:muted"
-        shown = [one for one in self.plain.values() if parsed.matches(one, NOW, self.index.first_seen(one.id))]
+        shown = [one for one in self.plain.values() if matches(parsed, one, NOW, self.index.first_seen(one.id))]
         shown = [one for one in shown if (one.seller_id in self.muted) is only_muted]
         shown.sort(key=lambda one: sort_key(self.column, one), reverse=self.descending)
         assert list(self.index.rows) == [one.id for one in shown]

@@ -3,7 +3,8 @@
 from betar_tui.ipld import cid
 from betar_tui.market.compose import Document, new_document, render
 from betar_tui.market.fields import DOCUMENTS
-from betar_tui.market.marketplace import ListingDraft
+from betar_tui.market.filter import Filter, search_text
+from betar_tui.market.marketplace import Listing, ListingDraft
 from betar_tui.market.provenance import Signer
 from betar_tui.replica import keys
 from betar_tui.replica.facts import Winner
@@ -31,3 +32,8 @@ def key(name: str = "swift-ocr") -> str:
 
 def winner(content: bytes, height: int = 1) -> Winner:
     return Winner(height, content, cid.of(content))
+
+
+def matches(parsed: Filter, listing: Listing, now: float, first_seen: float | None = None) -> bool:
+    """Whether a listing meets a filter."""
+    return parsed.matches_text(listing, search_text(listing), now, first_seen)

@@ -156,7 +156,7 @@ def test_every_use_inside_the_register_is_registered() -> None:
     assert not unregistered
 
 
-def test_tests_learn_from_push_registered_private_attributes_only() -> None:
+def test_tests_use_registered_private_attributes_only() -> None:
     room = "\n".join((*modules(inside=True).values(), *modules(inside=False).values()))
     own = set(re.findall(r"\b_[A-Za-z]\w*", room)) - REGISTERED
     for path in sorted(TESTS.glob("*.py")):

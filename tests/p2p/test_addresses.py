@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiaddr import Multiaddr  # type: ignore[import-untyped]
+from multiaddr import Multiaddr
 
 from betar_tui.p2p.addresses import dial_order, is_dialable, reachable, with_peer
 

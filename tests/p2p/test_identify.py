@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libp2p.identity.identify.pb.identify_pb2 import Identify
-from multiaddr import Multiaddr  # type: ignore[import-untyped]
+from multiaddr import Multiaddr
 
 from betar_tui.p2p.identify import IdentifyInfo, parse
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import trio
 from libp2p.abc import INetConn, INetwork
-from multiaddr import Multiaddr  # type: ignore[import-untyped]
+from multiaddr import Multiaddr
 
 from betar_tui.errors import NetworkError
 from betar_tui.p2p.adaptations.yamux import LiveYamux

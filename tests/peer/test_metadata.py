@@ -88,11 +88,11 @@ class Market:
         for text in texts:
             value = b'{"id":"%s","name":"n","price":1,"metadata":"%s","sellerId":"s"}' % ((text.encode(),) * 2)
             effects.append(Effect(keys.of_agent(text), None, Winner(1, value, cid.of(value))))
-        self.book.apply(self.book.decode(Applied((), tuple(effects), True, "peer", 5.0)))
+        self.book.apply(self.book.decode(Applied((), tuple(effects), "peer", 5.0)))
         self.files.listings_changed()
 
     def delist(self, text: str) -> None:
-        self.book.apply(self.book.decode(Applied((), (Effect(keys.of_agent(text), None, None),), True, "peer", 5.0)))
+        self.book.apply(self.book.decode(Applied((), (Effect(keys.of_agent(text), None, None),), "peer", 5.0)))
         self.files.listings_changed()
 
     def take(self, name: bytes, block: bytes) -> Awaitable[None]:

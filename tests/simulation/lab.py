@@ -18,14 +18,14 @@ class Bench:
         self.replica = Replica(self.storage)
 
     def put(self, key: str, value: bytes) -> Written:
-        (written,) = self.replica.write({key: value}, (), 0)
+        (written,) = tuple(self.replica.writing({key: value}, (), 0))
         return written
 
     def delete(self, *keys: str) -> tuple[Written, ...]:
-        return self.replica.write({}, keys, 0)
+        return tuple(self.replica.writing({}, keys, 0))
 
     def batch(self, puts: Mapping[str, bytes], deletes: Iterable[str] = ()) -> tuple[Written, ...]:
-        return self.replica.write(puts, deletes, 0)
+        return tuple(self.replica.writing(puts, deletes, 0))
 
     def merge(self, *nodes: DagNode) -> Merged:
         return self.replica.merge(nodes, "peer", 0)

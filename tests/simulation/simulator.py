@@ -4,7 +4,7 @@ Replicas write, announce heads, fetch blocks one by one or as a piece of history
 delayed and damaged, between partitions; they restart, and they die at any SQL statement. At the end the network heals
 and runs until nothing happens any more: then every replica must say what the oracle says of all blocks together.
 
-`run(seeds, replicas)` is the door for soak runs.
+Soak runs enter by `run(seeds, replicas)`.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ class World:
         puts = {key: self.random.choice(VALUES) for key in chosen if self.random.random() < 0.7}
         deletes = [key for key in chosen if key not in puts or self.random.random() < 0.1]
         written: list[Written] = []
-        if not self._survives(peer, None, lambda: written.extend(peer.replica.write(puts, deletes, self.now))):
+        if not self._survives(peer, None, lambda: written.extend(tuple(peer.replica.writing(puts, deletes, self.now)))):
             return
         if written:
             self.report.writes += len(written)

@@ -31,17 +31,20 @@ MEANT = {"put": {"/own": "1"}, "put two keys": {"/own": "2", "/own/v": "2"}}
 
 Act = Callable[[Replica], object]
 WORKLOAD: list[tuple[str, Act]] = [
-    ("put", lambda replica: replica.write({"/own": b"1"}, (), 1, MEANT["put"])),
-    ("put two keys", lambda replica: replica.write({"/own": b"2", "/own/v": b"2"}, (), 2, MEANT["put two keys"])),
+    ("put", lambda replica: tuple(replica.writing({"/own": b"1"}, (), 1, MEANT["put"]))),
+    (
+        "put two keys",
+        lambda replica: tuple(replica.writing({"/own": b"2", "/own/v": b"2"}, (), 2, MEANT["put two keys"])),
+    ),
     ("tombstones before their elements", lambda replica: replica.merge([TOP], "peer", 3)),
     ("a branch", lambda replica: replica.merge([LEFT], "peer", 4)),
     ("a greatest height and a new source", lambda replica: replica.merge([ALONE], "other", 5)),
-    ("delete and put", lambda replica: replica.write({"/own/v": b"3"}, ["/own", "/own/v", "/none"], 6)),
+    ("delete and put", lambda replica: tuple(replica.writing({"/own/v": b"3"}, ["/own", "/own/v", "/none"], 6))),
     (
         "bulk out of order, completing the blocks above",
         lambda replica: replica.merge([LOST, RIGHT, ROOT, TOP], "peer", 7),
     ),
-    ("delete the rest of a key", lambda replica: replica.write({}, ["/b", "/d"], 8)),
+    ("delete the rest of a key", lambda replica: tuple(replica.writing({}, ["/b", "/d"], 8))),
     ("nothing new", lambda replica: replica.merge([ROOT, LEFT], "peer", 9)),
 ]
 
@@ -134,7 +137,7 @@ def test_a_crash_at_every_statement_of_small_things(tmp_path: Path, name: str, a
 def test_a_full_disk_changes_nothing_and_ends(tmp_path: Path) -> None:
     store = open_store(tmp_path / "db")
     replica = Replica(store)
-    replica.write({"/k": b"v"}, (), 0)
+    tuple(replica.writing({"/k": b"v"}, (), 0))
     replica.merge([TOP], "peer", 0)
     pages = store._db.execute("PRAGMA page_count").fetchone()[0]
     store._db.execute(f"PRAGMA max_page_count = {pages}")
@@ -144,7 +147,7 @@ def test_a_full_disk_changes_nothing_and_ends(tmp_path: Path) -> None:
     for act in (
         lambda: replica.merge([big], "peer", 0),
         lambda: replica.merge([LEFT, RIGHT, ROOT, big], "new peer", 0),
-        lambda: replica.write({"/big": b"y" * 400_000}, ["/k"], 0),
+        lambda: tuple(replica.writing({"/big": b"y" * 400_000}, ["/k"], 0)),
         lambda: store.put_files({b"\x01\x55\x12\x20" + bytes(32): bytes(400_000)}),
     ):
         with pytest.raises(StoreError, match=r"full.*nothing was changed"):
@@ -155,7 +158,7 @@ def test_a_full_disk_changes_nothing_and_ends(tmp_path: Path) -> None:
         assert (dict(replica.heads), replica.wants, replica.incomplete) == (heads, wants, incomplete)
     store._db.execute("PRAGMA max_page_count = 100000")
     replica.merge([LEFT, RIGHT, ROOT, big], "new peer", 0)
-    replica.write({"/k": b"w"}, (), 0)
+    tuple(replica.writing({"/k": b"w"}, (), 0))
     assert replica.wants == frozenset()
     truth = assert_sound(store)
     assert truth.heads == replica.heads
@@ -195,7 +198,7 @@ store = open_store(Path(sys.argv[1]))
 replica = Replica(store)
 for i in range(10**9):
     key = f"/{life}/{i}"
-    replica.write({key: key.encode() * 20}, [f"/{life}/{i - 3}"], 0)
+    tuple(replica.writing({key: key.encode() * 20}, [f"/{life}/{i - 3}"], 0))
     print(key, flush=True)
     below = node((), [(key + "/theirs", b"v")])
     above = [node([below], [(key + f"/{n}", b"x" * 300)], [(key + "/theirs", below)], 2) for n in range(20)]
@@ -254,7 +257,7 @@ def test_a_replica_goes_on_after_kill_9(tmp_path: Path) -> None:
     lacking: list[DagNode] = [node((), [(f"/x/{i}/theirs", b"v")]) for i in range(60)]
     replica.merge([each for each in lacking if each.cid in replica.wants], "peer", 0)
     assert replica.wants == frozenset()
-    replica.write({"/new": b"v"}, (), 0)
+    tuple(replica.writing({"/new": b"v"}, (), 0))
     assert len(replica.heads) == 1
     assert not assert_sound(store).incomplete
     store.close()

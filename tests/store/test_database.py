@@ -67,7 +67,7 @@ def test_values_below_a_prefix(store: Store) -> None:
     replica = Replica(store)
     names = ["/a", "/a/b", "/a/b/c", "/ab", "/a0", "/a.", "/a/é", "/b"]
     for i, key in enumerate(names):
-        replica.write({key: b"%d" % i}, (), 1000.25 + i)
+        tuple(replica.writing({key: b"%d" % i}, (), 1000.25 + i))
     rows = store.values(keys.span("/a"))
     assert [key for key, _, _ in rows] == ["/a/b", "/a/b/c", "/a/é"]
     assert [(winner.height, winner.value, at) for _, winner, at in rows] == [
@@ -76,7 +76,7 @@ def test_values_below_a_prefix(store: Store) -> None:
         (7, b"6", 1006.25),
     ]
     assert len(store.values(keys.span("/"))) == len(names)
-    replica.write({}, ["/a/b"], 0)
+    tuple(replica.writing({}, ["/a/b"], 0))
     assert [key for key, _, _ in store.values(keys.span("/a"))] == ["/a/b/c", "/a/é"]
 
 
@@ -86,7 +86,7 @@ def test_hostile_keys(store: Store) -> None:
     merged = replica.merge([node((), [(key, key.encode()) for key in names])], "peer", 0)
     assert {each.key for each in merged.effects} == set(names)
     assert {key: winner.value.decode() for key, winner in store.winners(names).items()} == {key: key for key in names}
-    replica.write({}, ["/nul\0"], 0)
+    tuple(replica.writing({}, ["/nul\0"], 0))
     assert store.winners(names).keys() == set(names) - {"/nul\0"}
     assert_sound(store)
 
@@ -118,7 +118,7 @@ def test_the_log(store: Store) -> None:
     replica = Replica(store)
     first = node((), [("/k", b"v")], (), (1 << 64) - 1)
     replica.merge([first], "12D3KooWPeer", 5.5)
-    replica.write({"/x": b"y"}, ["/k"], 7)
+    tuple(replica.writing({"/x": b"y"}, ["/k"], 7))
     newest, oldest = store.log(10)
     assert (oldest.cid, oldest.height, oldest.at, oldest.via) == (first.cid, (1 << 64) - 1, 5.5, "12D3KooWPeer")
     assert (oldest.size, oldest.data) == (len(first.data), first.data)
@@ -129,8 +129,8 @@ def test_the_log(store: Store) -> None:
 def test_totals_without_counting(store: Store, tmp_path: Path) -> None:
     replica = Replica(store)
     for i in range(5):
-        replica.write({"/k": b"%d" % i}, (), 0)
-    (deleted,) = replica.write({}, ["/k"], 0)
+        tuple(replica.writing({"/k": b"%d" % i}, (), 0))
+    (deleted,) = tuple(replica.writing({}, ["/k"], 0))
     replica.merge([deleted.node], "peer", 0)
     replica.merge([node((), (), [("/k", cid.of(b"absent"))]), node((), (), [("/k", cid.of(b"absent"))], 2)], "peer", 0)
     totals = store.totals()
@@ -170,7 +170,7 @@ def test_own_documents_and_settings(store: Store, tmp_path: Path) -> None:
 def test_a_closed_store_says_so(store: Store) -> None:
     replica = Replica(store)
     store.close()
-    for act in (store.load, store.check, store.peers, lambda: replica.write({"/k": b"v"}, (), 0)):
+    for act in (store.load, store.check, store.peers, lambda: tuple(replica.writing({"/k": b"v"}, (), 0))):
         with pytest.raises(StoreError):
             act()
     with pytest.raises(StoreError):
@@ -197,7 +197,7 @@ def test_many_threads_may_read_while_one_writes(store: Store) -> None:
         each.start()
     try:
         for i in range(100):
-            replica.write({f"/a{i}": b"v", f"/b{i}": b"v"}, (), 0)
+            tuple(replica.writing({f"/a{i}": b"v", f"/b{i}": b"v"}, (), 0))
     finally:
         done.set()
         for each in readers:

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,20 @@ HOLDER = """
 import sys
 from pathlib import Path
 from betar_tui.store.lock import DirectoryLock
-with DirectoryLock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
+lock = DirectoryLock(Path(sys.argv[1]))
+lock.acquire()
+print("held", flush=True)
+sys.stdin.read()
+lock.release()
 """
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    lock = DirectoryLock(folder)
+    lock.acquire()
+    yield
+    lock.release()
 
 
 def start_holder(folder: Path) -> subprocess.Popen[str]:
@@ -50,7 +62,7 @@ def test_it_is_free_again_after_kill_9(tmp_path: Path) -> None:
     with start_holder(tmp_path) as process:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    with DirectoryLock(tmp_path):
+    with held(tmp_path):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
 
 
@@ -59,7 +71,7 @@ def test_it_is_free_again_after_a_clean_end(tmp_path: Path) -> None:
         process.communicate("")
     assert process.returncode == 0
     assert (tmp_path / "lock").read_text() == ""
-    with DirectoryLock(tmp_path):
+    with held(tmp_path):
         pass
 
 
@@ -79,7 +91,7 @@ def test_two_in_one_process(tmp_path: Path) -> None:
 
 
 def test_a_holder_that_has_not_said_its_pid(tmp_path: Path) -> None:
-    with DirectoryLock(tmp_path):
+    with held(tmp_path):
         (tmp_path / "lock").write_text("?")
         with pytest.raises(StoreLockedError, match="another process") as caught:
             DirectoryLock(tmp_path).acquire()
@@ -107,7 +119,7 @@ def test_a_full_disk_does_not_prevent_it(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.pwrite", refuse)
-    with DirectoryLock(tmp_path), pytest.raises(StoreLockedError, match="another process"):
+    with held(tmp_path), pytest.raises(StoreLockedError, match="another process"):
         DirectoryLock(tmp_path).acquire()
 
 
@@ -116,6 +128,6 @@ def test_children_do_not_inherit_it(tmp_path: Path) -> None:
     lock.acquire()
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False) as child:
         lock.release()
-        with DirectoryLock(tmp_path):
+        with held(tmp_path):
             pass
         child.kill()

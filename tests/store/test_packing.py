@@ -194,7 +194,7 @@ def test_a_packed_value_counts_again(store: Store, small: None) -> None:
     assert_sound(store, everything(store).values())
     # It stays packed; a new value supersedes it as any other.
     assert is_packed(store, nodes[5])
-    replica.write({"/k": b"new"}, (), 0)
+    tuple(replica.writing({"/k": b"new"}, (), 0))
     pack_all(store)
     assert store.winners(["/k"])["/k"].value == b"new"
     assert_sound(store, everything(store).values())
@@ -205,7 +205,7 @@ def test_a_delete_names_packed_elements(store: Store, small: None) -> None:
     nodes = chain(20, 1)
     replica.merge(nodes, "peer", 0)
     assert pack_all(store) == 18
-    (deleted,) = replica.write({}, ["/0"], 0)
+    (deleted,) = tuple(replica.writing({}, ["/0"], 0))
     assert {block for _, block in deleted.node.delta.tombstones} == {each.cid for each in nodes}
     assert store.live("/0") == []
     assert store.winners(["/0"]) == {}
@@ -280,7 +280,7 @@ def test_a_damaged_group(store: Store, small: None, damage: str) -> None:
         lambda: store.blocks([nodes[0].cid]),
         lambda: store.elements("/0"),
         lambda: store.log(100),
-        lambda: replica.write({}, ["/0"], 0),
+        lambda: tuple(replica.writing({}, ["/0"], 0)),
         lambda: replica.merge([node([nodes[0]], (), [("/0", nodes[0])], 99)], "peer", 0),
     ):
         with pytest.raises(StoreError, match=r"packed blocks are (damaged|missing).*doctor"):
@@ -368,7 +368,7 @@ def test_a_packed_store_says_what_an_unpacked_one_does(tmp_path: Path, small: No
         elif act < 0.75:
             puts = {key: rng.choice((b"1", b"22")) for key in rng.sample(keys, rng.choice((0, 1, 2)))}
             deletes = rng.sample(keys, rng.choice((0, 0, 1)))
-            assert one.write(puts, deletes, 0) == other.write(puts, deletes, 0)
+            assert tuple(one.writing(puts, deletes, 0)) == tuple(other.writing(puts, deletes, 0))
         elif act < 0.95:
             packed.pack(rng.choice((1, 3, 9)), keep=rng.choice((0, 3, 10)))
         else:

@@ -79,7 +79,7 @@ def test_durability(tmp_path: Path) -> None:
     store._db = Watched(store._db)  # type: ignore[assignment]
     replica = Replica(store)
     replica.merge([node((), [("/k", b"v")])], "peer", 0)
-    replica.write({"/k": b"v"}, (), 0)
+    tuple(replica.writing({"/k": b"v"}, (), 0))
     replica.merge([node((), [("/k", b"w")])], "peer", 0)
     store.put_setting("a", "b")
     store.put_own({"/k": "{}"})
@@ -232,7 +232,7 @@ def test_a_database_that_rotted(tmp_path: Path) -> None:
     store = open_store(path)
     replica = Replica(store)
     for i in range(200):
-        replica.write({f"/{i}": b"v" * 200}, (), 0)
+        tuple(replica.writing({f"/{i}": b"v" * 200}, (), 0))
     store.close()
     raw = bytearray(path.read_bytes())
     for page in range(4096 * 3, len(raw), 4096):

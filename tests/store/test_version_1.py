@@ -60,7 +60,7 @@ def version_1(path: Path, nodes: list[DagNode]) -> None:
     replica = Replica(store)
     for i in range(0, len(nodes), 7):
         replica.merge(nodes[i : i + 7], f"peer {i % 2}", 1000 + i)
-    replica.write({"/own": b"v"}, ["/a"], 2000)
+    tuple(replica.writing({"/own": b"v"}, ["/a"], 2000))
     store.put_setting("a", "b")
     store.put_own({"/own": "{}"})
     store.put_files({b"\x01\x55\x12\x20" + bytes(32): b"x"})

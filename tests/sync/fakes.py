@@ -90,9 +90,9 @@ class Writer:
     def merged(self, node: DagNode, peer: str) -> None:
         """Merge a delta of another peer."""
         merged = self.replica.merge([node], peer, 1.0)
-        self._deliver(Applied(merged.nodes, merged.effects, True, peer, 1.0))
+        self._deliver(Applied(merged.nodes, merged.effects, peer, 1.0))
 
     def put(self, key: str, value: bytes = b"value") -> bytes:
-        (written,) = self.replica.write({key: value}, (), 1.0)
-        self._deliver(Applied((written.node,), written.effects, True, "", 1.0))
+        (written,) = tuple(self.replica.writing({key: value}, (), 1.0))
+        self._deliver(Applied((written.node,), written.effects, "", 1.0))
         return written.node.cid

@@ -3,7 +3,7 @@
 import pytest
 
 from betar_tui.sync import pending_heads
-from betar_tui.sync.pending_heads import PATIENCE, PendingHeads
+from betar_tui.sync.pending_heads import EXPIRY, PendingHeads
 
 
 def name(n: int) -> bytes:
@@ -23,12 +23,12 @@ def test_a_head_that_is_not_announced_again_expires() -> None:
     now = 0.0
     wanted = PendingHeads(lambda: now)
     wanted.announced([name(1), name(2)], "alice")
-    now = PATIENCE / 2
+    now = EXPIRY / 2
     wanted.announced([name(1)], "bob")
-    now = PATIENCE + 1
+    now = EXPIRY + 1
     assert wanted.expired() == [name(2)]
     assert name(1) in wanted
-    now = 2 * PATIENCE
+    now = 2 * EXPIRY
     assert wanted.expired() == [name(1)]
     assert len(wanted) == 0
 

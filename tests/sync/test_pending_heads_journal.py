@@ -10,7 +10,7 @@ from betar_tui.errors import StoreError
 from betar_tui.p2p.types import ReceivedBlock, ReceivedBroadcast
 from betar_tui.replica import DagNode, Head
 from betar_tui.sync import pending_heads_journal
-from betar_tui.sync.pending_heads import PATIENCE, PendingHeads
+from betar_tui.sync.pending_heads import EXPIRY, PendingHeads
 from betar_tui.sync.pending_heads_journal import MAX_AGE, PendingHeadsJournal
 from betar_tui.sync.replication import Replication
 from tests.simulation.lab import node
@@ -162,7 +162,7 @@ async def test_the_next_run_has_the_pending_heads_of_the_one_before(autojump_clo
     kept.announce(3, "carol")
     assert await kept.journal.restore() == (name(1), name(2))
     assert kept.heads.older_than(0) == {name(1): {"alice", "bob"}, name(2): {"alice"}, name(3): {"carol"}}
-    given_up = trio.current_time() + PATIENCE
+    given_up = trio.current_time() + EXPIRY
     await trio.sleep_until(given_up - 1)
     assert kept.heads.expired() == []
     await trio.sleep_until(given_up + 1)
@@ -275,12 +275,12 @@ async def test_heads_do_not_expire_while_no_peer_can_be_asked(nursery: trio.Nurs
     await life.hear(name(1))
     nursery.start_soon(life.replication.rebroadcast_periodically)
     life.network.alone = True
-    await trio.sleep(PATIENCE * 2)
+    await trio.sleep(EXPIRY * 2)
     life.network.alone = False
     life.replication.pause(True)
-    await trio.sleep(PATIENCE * 2)
+    await trio.sleep(EXPIRY * 2)
     assert name(1) in life.kept.heads
     life.replication.pause(False)
-    await trio.sleep(PATIENCE * 2)
+    await trio.sleep(EXPIRY * 2)
     assert name(1) not in life.kept.heads
     nursery.cancel_scope.cancel()

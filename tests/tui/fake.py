@@ -1,4 +1,4 @@
-"""`FakeMarketplace`: the door in memory, with faults that tests switch on."""
+"""`FakeMarketplace`: a marketplace in memory, with faults that tests switch on."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class FakeMarketplace(ForwardedCalls):
         self.more_status: dict[str, object] = {}
         self._streams: set[trio.MemorySendChannel[Event]] = set()
 
-    # The door
+    # The calls of `Marketplace`
 
     async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
         await self._enter("listings", query)

@@ -19,7 +19,7 @@ from betar_tui.tui.widgets.listings import ListingRows
 from betar_tui.tui.widgets.pane import Pane
 from betar_tui.tui.widgets.peers import PeerTable
 from tests.tui.fake import NOW, OWN, FakeMarketplace, listing, peer_id
-from tests.tui.ui import NEVER, Ui, ui
+from tests.tui.ui import NEVER, Ui, shown_ids, ui
 
 
 def three():
@@ -149,7 +149,7 @@ async def test_new_changed_and_delisted_rows_carry_signs(ui):
     ui.clock.advance(60)
     await ui.until(lambda: ui.app.model.mark(f"{peer_id(1)}/amber-ocr") is None)
     ui.market.remove(f"{peer_id(2)}/brisk-chat")
-    await ui.until(lambda: f"{peer_id(2)}/brisk-chat" not in ui.one(ListingRows).shown_ids)
+    await ui.until(lambda: f"{peer_id(2)}/brisk-chat" not in shown_ids(ui.one(ListingRows)))
 
 
 @ui(listings=three)
@@ -169,21 +169,21 @@ async def test_refreshes_are_folded_and_are_not_news(ui):
 async def test_rows_keep_their_place_while_others_arrive(ui):
     await ui.press("down", "down", "down")
     rows = ui.one(ListingRows)
-    before, chosen, line = list(rows.shown_ids), rows.current, rows.cursor
+    before, chosen, line = shown_ids(rows), rows.current, rows.cursor
     text = ui.lines[4:10]
     for number in range(5):
         ui.market.put(listing(f"aaa-{number}", 0.1, 4))
     gone = before[6]
     ui.market.remove(gone)
     await ui.sees("↑ 5 new (F5)", "× delisted")
-    assert list(rows.shown_ids) == before
+    assert shown_ids(rows) == before
     assert (rows.current, rows.cursor) == (chosen, line)
     assert ui.lines[4:10] == text
     await ui.press("f5")
     await ui.sees("aaa-0")
     assert rows.current == chosen
     assert rows.cursor == line + 5
-    assert gone not in rows.shown_ids
+    assert gone not in shown_ids(rows)
     assert "new (F5)" not in ui.text
 
 
@@ -244,7 +244,7 @@ async def test_filter_narrows_as_it_is_typed(ui):
     await ui.type("ocr price<0.5")
     await ui.sees(" of 40")
     rows = ui.one(ListingRows)
-    items = [ui.market.store[row] for row in rows.shown_ids]
+    items = [ui.market.store[row] for row in shown_ids(rows)]
     assert items and all(item.price < 0.5 and "ocr" in item.name for item in items)
     await ui.press("enter")
     assert ui.focused is rows
@@ -260,7 +260,7 @@ async def test_bad_filter_says_what_is_wrong_and_keeps_the_last_good_result(ui):
     await ui.sees("… price<0.5", "amber-ocr")
     await ui.type("e<x")
     await ui.sees("! 'x' is not a number: price<0.5")
-    assert [ui.market.store[row].name for row in ui.one(ListingRows).shown_ids] == ["amber-ocr"]
+    assert [ui.market.store[row].name for row in shown_ids(ui.one(ListingRows))] == ["amber-ocr"]
     await ui.press("backspace")
     await ui.type("1")
     await ui.sees("1 of 3")
@@ -286,7 +286,7 @@ async def test_sort_by_key_and_by_header(ui):
     rows = ui.one(ListingRows)
 
     def names() -> list[str]:
-        return [ui.market.store[row].name for row in rows.shown_ids]
+        return [ui.market.store[row].name for row in shown_ids(rows)]
 
     assert names() == ["amber-ocr", "brisk-chat", "calm-geo"]
     await ui.press("s")

@@ -6,7 +6,7 @@ import trio.testing
 
 from betar_tui.errors import ControlError
 from betar_tui.market.marketplace import ListingDraft, ListingPage, Missed
-from betar_tui.tui.app import Arrived, Loaded
+from betar_tui.tui.app import EventsArrived, ListingsLoaded
 from betar_tui.tui.deferred_marketplace import LISTED_TIMEOUT, DeferredMarketplace
 from betar_tui.tui.model import Load, News
 from tests.tui.fake import FakeMarketplace, listing
@@ -128,8 +128,8 @@ def test_missed_events_cause_a_load_also_while_one_goes_on(error):
         before = [name for name, _ in hand.market.calls].count("listings")
         model = hand.app.model
         list(model.loading(await hand.app.bridge.listings()))
-        hand.app.post_message(Arrived([Missed(0)]))
-        hand.app.post_message(Loaded(error, all=False))
+        hand.app.post_message(EventsArrived([Missed(0)]))
+        hand.app.post_message(ListingsLoaded(error, all=False))
         await hand.until(
             lambda: [name for name, _ in hand.market.calls].count("listings") == before + 2, "loaded once more"
         )

@@ -7,7 +7,7 @@ from textual._compositor import ChopsUpdate
 from betar_tui.tui.widgets.columns import visible_columns
 from betar_tui.tui.widgets.lines import LineList, _differences
 from betar_tui.tui.widgets.listings import ListingRows
-from tests.tui.ui import NEVER, Ui, ui
+from tests.tui.ui import NEVER, Ui, shown_ids, ui
 
 
 class Recording:
@@ -117,7 +117,7 @@ async def test_scrolled_lines_are_as_if_drawn_anew(ui):
     for number, key in enumerate(steps):
         await ui.press(key)
         if number % 5 == 0:
-            item = items[rows.shown_ids[rows.cursor]]
+            item = items[shown_ids(rows)[rows.cursor]]
             ui.market.put(replace(item, price=100.0 + number))
             await ui.sees(f"{100 + number}↑")
         assert in_sight(ui, rows) == [line[:-1] for line in drawn_anew(rows)], (number, key)

@@ -15,7 +15,7 @@ from betar_tui.tui.widgets.listings import ListingRows
 from betar_tui.tui.widgets.peers import COLUMNS, PeerTable, fitting_columns
 from tests.tui.fake import OWN, listing, peer_id
 from tests.tui.test_app import filter_by
-from tests.tui.ui import ui
+from tests.tui.ui import shown_ids, ui
 
 ONE, TWO, THREE = peer_id(1), peer_id(2), peer_id(3)
 
@@ -30,7 +30,7 @@ def items():
 
 
 def names(ui) -> list[str]:
-    return [row.rpartition("/")[2] for row in ui.one(ListingRows).shown_ids]
+    return [row.rpartition("/")[2] for row in shown_ids(ui.one(ListingRows))]
 
 
 @ui(listings=items)

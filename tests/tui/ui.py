@@ -17,6 +17,7 @@ from textual.widget import Widget
 from betar_tui.tui.app import BetarApp
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.widgets.listings import ListingRows
 from tests.tui.fake import Clock, FakeMarketplace
 from tests.tui.market import market as sample_market
 
@@ -110,6 +111,11 @@ class Ui:
     @property
     def focused(self) -> Widget | None:
         return self.app.focused
+
+
+def shown_ids(rows: ListingRows) -> list[str]:
+    """The ids of the listings shown, from top to bottom."""
+    return [rows.at(row) for row in range(rows.count)]
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -8,7 +8,7 @@ from libp2p.abc import IHost, INetStream
 from libp2p.host.basic_host import BasicHost
 from libp2p.identity.identify.identify import _mk_identify_protobuf, _remote_address_to_multiaddr
 from libp2p.peer.id import ID
-from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+from multiaddr import Multiaddr
 
 from betar_tui.p2p.adaptations.transport import Transport
 from betar_tui.p2p.adaptations.yamux import Upgrader, abandon

@@ -7,7 +7,7 @@ from libp2p.security.exceptions import HandshakeFailure
 from libp2p.security.noise.patterns import IPattern, PatternXX
 from libp2p.security.noise.pb import noise_pb2
 from libp2p.security.noise.transport import Transport
-from noise.connection import NoiseConnection  # type: ignore[import-untyped]
+from noise.connection import NoiseConnection
 
 from betar_tui.p2p.keys import is_sane
 

@@ -36,17 +36,17 @@ log = logging.getLogger(__name__)
 # 1.1.0 first: it costs half the CPU of 1.2.0 here. 1.0.0 for old peers.
 PROTOCOLS = ("/meshsub/1.1.0", "/meshsub/1.2.0", "/meshsub/1.0.0")
 MAX_RPC = 1 << 20
-"""Maximum bytes of an RPC."""
-MAX_MESSAGES_PER_RPC = 5000
-MAX_SUBSCRIPTIONS = 64
+"""Maximum bytes of an RPC: go-libp2p-pubsub's default."""
+MAX_MESSAGES_PER_RPC, MAX_SUBSCRIPTIONS = 5000, 64
+"""Maximum messages and subscriptions of one RPC: the peers of a market share one topic."""
 MAX_EMPTY = 1000
 """Maximum empty RPCs in a row; Go sends none."""
 MESSAGES_PER_TURN = 8
 """Maximum messages, each with a signature to check, between two turns of the event loop."""
 SEEN_SECONDS = 120.0
 """Seconds for which the id of a message is remembered."""
-MAX_SEEN = 50_000
-MAX_DELIVERIES = 64
+MAX_SEEN, MAX_DELIVERIES = 50_000, 64
+"""Maximum ids remembered, and maximum delivery times in each of the library's lists, which nothing here reads."""
 
 Deliver = Callable[[str, str, object, int], None]
 Accept = Callable[[bytes], tuple[object, int] | None]

@@ -8,8 +8,8 @@ from collections import deque
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.rpc_queue import PriorityQueue
 
-MAX_RPCS = 4096
-MAX_BYTES = 8 << 20
+MAX_RPCS, MAX_BYTES = 4096, 8 << 20
+"""Maximum RPCs, and bytes of them, that wait for one neighbour: room for a burst, and eight of the largest RPCs."""
 
 
 class SendQueue(PriorityQueue):

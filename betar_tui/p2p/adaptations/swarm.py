@@ -12,7 +12,7 @@ from libp2p.network.stream.net_stream import NetStream
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.stream_muxer.yamux.yamux import Yamux
-from multiaddr import Multiaddr  # type: ignore[import-untyped]  # the package ships no types
+from multiaddr import Multiaddr
 
 from betar_tui.concurrency import FastLock
 

@@ -44,10 +44,10 @@ MAX_MESSAGE_BLOCKS = 1 << 20
 """Maximum bytes of blocks in one message; a single block may exceed it."""
 MAX_QUEUED_BYTES = 4 << 20
 """Maximum bytes of blocks queued for a peer before its next look-up."""
-MAX_QUEUED_PRESENCES = 8192
-LOOKUP_BATCH = 32
-MAX_MESSAGE_PRESENCES = 2048
-MAX_STREAMS_PER_PEER = 32
+MAX_QUEUED_PRESENCES, MAX_MESSAGE_PRESENCES = 8192, 2048
+"""Maximum presences queued for a peer, and in one message."""
+LOOKUP_BATCH, MAX_STREAMS_PER_PEER = 32, 32
+"""Maximum blocks looked up at a time, and incoming streams of one peer."""
 BYTES_PER_TURN = 64 << 10
 """Maximum bytes to read between two turns of the event loop."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
@@ -152,10 +152,6 @@ class Bitswap:
         """Want blocks no longer."""
         self._wants.cancel(cids)
         self._flush()
-
-    def wants(self) -> int:
-        """Number of blocks that are wanted."""
-        return len(self._wants)
 
     def announce(self, cid: bytes) -> None:
         """A block is available now: it is sent to the peers that asked for it."""

@@ -19,10 +19,9 @@ from betar_tui.ipld.protobuf import BYTES, VARINT, Budget, write_bytes, write_va
 
 MAX_MESSAGE = 4 << 20
 """Maximum bytes of a message."""
-MAX_ENTRIES = 8192
-MAX_PRESENCES = 8192
-MAX_BLOCKS = 8192
-MAX_CID = 64
+MAX_ENTRIES = MAX_PRESENCES = MAX_BLOCKS = 8192
+"""Maximum wantlist entries, presences and blocks of a message that are read."""
+MAX_CID = 64  # bytes
 MAX_FIELDS = 1 << 17
 """Maximum fields of a message to read, nested ones included: a Go peer's longest wantlist, of 2 MiB, has 50,000
 entries, of which 8,192 with five fields each are read."""

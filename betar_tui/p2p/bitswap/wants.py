@@ -23,8 +23,8 @@ from betar_tui.p2p.bitswap.messages import WantlistEntry
 
 MAX_PER_PEER = 512
 """Maximum unanswered entries of one peer."""
-PATIENCE = 15
-"""Maximum stall times that a provider may take for a block while it delivers others."""
+STALLS_ALLOWED = 15
+"""Seconds, in multiples of the stall time, that a provider may take for a block while it delivers others."""
 MAX_DONE = 8192
 """Maximum CIDs that are remembered after they were wanted."""
 
@@ -262,7 +262,7 @@ class Wants:
         want.provider = peer
         guess = peer != want.first and peer not in want.haves
         want.haves.pop(peer, None)
-        want.patience = now + PATIENCE * self._stall
+        want.patience = now + STALLS_ALLOWED * self._stall
         self._ask(want, peer, guess)
         self._set_deadline(want, now + self._stall)
 

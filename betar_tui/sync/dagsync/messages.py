@@ -13,12 +13,12 @@ from betar_tui.ipld.protobuf import write_varint
 PROTOCOL = "/betar-tui/dagsync/1.0.0"
 VERSION = 1
 
-MAX_REQUEST = 1 << 20
-MAX_TRAILER = 4096
-MAX_WANTS = 4096
-MAX_HAVES = 4096
-MAX_BYTES = 64 << 20
-MAX_BLOCKS = 100_000
+MAX_REQUEST, MAX_TRAILER = 1 << 20, 4096
+"""Maximum bytes of a request and of a trailer."""
+MAX_WANTS = MAX_HAVES = 4096
+"""Maximum CIDs in each list of a request."""
+MAX_BYTES, MAX_BLOCKS = 64 << 20, 100_000
+"""Maximum bytes and blocks of an answer."""
 
 
 @dataclass(frozen=True, slots=True)

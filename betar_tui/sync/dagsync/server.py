@@ -10,10 +10,11 @@ from betar_tui.sync.dagsync.walk import Lookup, Walk
 
 IDLE = 30.0
 """Maximum seconds for a stream to bring the next request, or to take a slice of an answer."""
-STREAMS_PER_PEER = 2
+STREAMS_PER_PEER = 2  # at most
 FIRST_SLICE, SLICE = 32, 512
 """Maximum number of visited blocks in the first slice of an answer, and in any."""
 SLICE_BYTES = 1 << 20
+"""Maximum bytes of a slice."""
 
 
 class DagSyncServer:

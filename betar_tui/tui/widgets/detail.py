@@ -208,8 +208,8 @@ def _more(listing: Listing, width: int) -> Content:
     rows.add_list("Protocols", listing.protocols, 8)
     rows.add_list("Addresses", listing.addrs, 8)
     for field in STORED:
-        if field.detail and (text := getattr(listing, field.name)):
-            rows.add(field.detail, neutralise(text, 100))
+        if field.detail and (value := getattr(listing, field.name)) not in (None, ""):
+            rows.add(field.detail, neutralise(str(value), 100))
     rows.add("Id", neutralise(listing.id, 200))
     rows.add("Block", neutralise(listing.cid, 120), "dim")
     return Content.assemble(*rows.parts)

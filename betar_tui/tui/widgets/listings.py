@@ -89,11 +89,6 @@ class ListingRows(LineList):
         return len(self._slots)
 
     @property
-    def shown_ids(self) -> Sequence[str]:
-        """The ids of the listings shown, from top to bottom."""
-        return [listing.id for slot in self._slots if (listing := self._model.listing_at(slot))]
-
-    @property
     def new_count(self) -> int:
         """Number of new listings that wait to be shown."""
         return len(self._new)

@@ -23,11 +23,11 @@ class PaneTabs(Widget):
     ALLOW_SELECT = False
 
     class Chosen(Message):
-        """The name of a pane or of another screen was clicked; `kind` is "pane" or "place"."""
+        """The name of a pane or of another screen was clicked."""
 
-        def __init__(self, kind: str, name: str) -> None:
+        def __init__(self, name: str) -> None:
             super().__init__()
-            self.kind, self.name = kind, name
+            self.name = name
 
     def __init__(self, model: MarketModel) -> None:
         super().__init__(id="tabs")
@@ -42,18 +42,18 @@ class PaneTabs(Widget):
     def render(self) -> Content:
         """The names; the current one in brackets, so that no colour is needed."""
         parts: list[tuple[str, str]] = []
-        for key, _, name, title in self._tabs():
+        for key, name, title in self._tabs():
             here = name == self._current
             parts.append((f"[{key} {title}]", "bold $accent") if here else (f" {key} {title} ", "dim"))
         return Content.assemble(" ", *parts)
 
     def on_click(self, event: events.Click) -> None:
         at = 1
-        for key, kind, name, title in self._tabs():
+        for key, name, title in self._tabs():
             width = len(key) + len(title) + 3
             if at <= event.x < at + width:
-                self.post_message(self.Chosen(kind, name))
+                self.post_message(self.Chosen(name))
             at += width
 
-    def _tabs(self) -> list[tuple[str, str, str, str]]:
-        return [(self._model.keys.name(f"{kind}_{name}"), kind, name, title) for kind, name, title in TABS]
+    def _tabs(self) -> list[tuple[str, str, str]]:
+        return [(self._model.keys.name(f"{kind}_{name}"), name, title) for kind, name, title in TABS]
