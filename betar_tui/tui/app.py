@@ -169,7 +169,6 @@ class BetarApp(App[None]):
             main.call_later(main.mount_panes)
 
     async def on_main_screen_panes_mounted(self) -> None:
-        """Handle the input that was held back, in its order."""
         ahead, self._typed_ahead = self._typed_ahead or [], None
         for event in ahead:
             await self.on_event(event)
@@ -319,12 +318,10 @@ class BetarApp(App[None]):
             self.open_screen(name)
 
     def on_pane_tabs_chosen(self, message: PaneTabs.Chosen) -> None:
-        """Go to the pane or the screen whose name was clicked."""
         if isinstance(self.screen, MainScreen):  # a dialogue may have opened since the click
             self.action_go_to(message.name)
 
     def action_help(self) -> None:
-        """Show the help, beginning with the keys of the screen on top."""
         if scope := getattr(self.screen, "SCOPE", "main"):
             self.open_screen("help", scope)
 

@@ -38,7 +38,6 @@ class DetailScreen(SelectionActions, ModelScreen[None]):
         view.show(self.listing_id)
 
     def sync(self, news: News) -> None:
-        """Redraw the status line, and the listing if it has changed."""
         super().sync(news)
         if news.replaced or self.listing_id in news.ids:
             self.query_one(DetailView).show(self.listing_id)

@@ -62,7 +62,6 @@ class ListScreen(ModelScreen[None]):
         yield KeyLine(self._model)
 
     def on_mount(self) -> None:
-        """Show the data at hand, and ask for the rest."""
         self.lines.focus()
         self.show()
         self.ask()

@@ -84,7 +84,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         yield KeyLine(model)
 
     def on_mount(self) -> None:
-        """Show the data at hand, which may be none yet."""
         # One timer for all moves: to start and stop one costs more than to draw the move.
         self._resting = self.set_interval(REST, self._rested, pause=True)
         self.sync(News(listings=True, status=True, activity=True, replaced=True))
@@ -258,7 +257,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             self.context.open_screen("peer", peer, then=self.filter_by)
 
     def on_table_header_sort(self, event: TableHeader.Sort) -> None:
-        """Sort by the column that was clicked, or reverse the order."""
         column, descending = self._model.index.sort
         self._sort(event.column, not descending if column == event.column else False)
 

@@ -55,7 +55,6 @@ class SelectionActions:
             self._actions.copy(what, self.focused_listing_id)
 
     def action_copy_menu(self) -> None:
-        """Ask what to copy of the listing, or of the peer."""
         if self._pane == "peers":
             self._actions.peers.copy(self._peers.current)
         else:

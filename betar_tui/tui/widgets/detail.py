@@ -172,7 +172,6 @@ class DetailView(VerticalScroll, can_focus=True):
         self.draw()
 
     async def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Run the action of the button, as its key would."""
         event.stop()
         if event.button.has_class("raw"):
             self.action_raw()

@@ -267,7 +267,6 @@ class LineList(ScrollView, can_focus=True):
         self.action_move(by * max(1, self.scrollable_content_region.height - 1))
 
     def action_edge(self, which: int) -> None:
-        """Move the cursor to the first (-1) or the last line."""
         self.action_move(-self.count if which < 0 else self.count)
 
     def action_open(self) -> None:
@@ -275,7 +274,6 @@ class LineList(ScrollView, can_focus=True):
             self.post_message(self.Opened(self))
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor, or choose its line if it is there already."""
         row = event.y + self.scroll_offset.y
         if not 0 <= row < self.count:
             return

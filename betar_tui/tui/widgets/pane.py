@@ -69,7 +69,6 @@ class StateView(Vertical):
         self.post_message(self.Offered())
 
     async def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Run the action of the state, as its key would."""
         event.stop()
         await self.screen.run_action(self._action)
 
