@@ -17,8 +17,6 @@ part of a filter; they are passed to `Filter.muting`.
 Pure: it depends on the listings and the time it is given alone. With `Filter.narrows` the index finds out whether the
 last result is enough."""
 
-from __future__ import annotations
-
 import math
 import operator
 import re
@@ -90,7 +88,7 @@ class Term:
             return listing.seller_id in self.sellers
         return _in_state(self.value, listing, now, first_seen)
 
-    def implies(self, other: Term) -> bool:
+    def implies(self, other: "Term") -> bool:
         """Whether every listing that meets this term surely meets `other`."""
         if self == other:
             return True
@@ -117,7 +115,7 @@ class Filter:
         """Whether the set of muted sellers decides the result, even an empty one."""
         return any(_is_for_muted(term) for term in self.terms)
 
-    def muting(self, muted: frozenset[str]) -> Filter:
+    def muting(self, muted: frozenset[str]) -> "Filter":
         """This filter where these sellers are muted: without them, or with them alone where it asks for them."""
         asked = [term for term in self.terms if _is_for_muted(term)]
         terms = [Term("sellers", "", term.negated, sellers=muted) if term in asked else term for term in self.terms]
@@ -130,7 +128,7 @@ class Filter:
         seen = listing.seen_at if first_seen is None else first_seen
         return all(term.holds(listing, text, now, seen) for term in self.terms)
 
-    def narrows(self, other: Filter) -> bool:
+    def narrows(self, other: "Filter") -> bool:
         """Whether all that this filter shows is in `other`'s result, so that it is enough to search there."""
         return not other.timed and all(any(mine.implies(term) for mine in self.terms) for term in other.terms)
 

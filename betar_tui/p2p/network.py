@@ -4,8 +4,6 @@ This file only puts the parts together and decides what a connection, a disconne
 of them. Order of shutdown: the network's own tasks, then every connection (politely, or by its socket), then the
 library's services, all within `timing.close_timeout`."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -64,7 +62,7 @@ IDENTIFY_TRIES = 3
 @asynccontextmanager
 async def open_network(
     config: NetworkConfig, source: BlockSource, accept: Accept | None = None
-) -> AsyncIterator[Network]:
+) -> "AsyncIterator[Network]":
     """Listen, join the topic and start dialling; stop all of it at the end of the block.
 
     `accept(payload)` decodes a broadcast from outside, which is delivered as the value that it returns, or refuses it,

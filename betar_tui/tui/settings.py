@@ -3,8 +3,6 @@
 A setting that is not valid is reported and has its default; it never stops the interface. Nothing here knows where
 settings are stored."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -30,7 +28,7 @@ class InterfaceSettings:
     keys: KeyMap = field(default_factory=KeyMap)
 
     @classmethod
-    def from_mapping(cls, table: Mapping[str, object]) -> tuple[InterfaceSettings, tuple[str, ...]]:
+    def from_mapping(cls, table: Mapping[str, object]) -> "tuple[InterfaceSettings, tuple[str, ...]]":
         """Parse a table; returns the settings and the problems, in words."""
         read: dict[str, Any] = {}
         problems: list[str] = []
@@ -47,7 +45,7 @@ class InterfaceSettings:
         """The column to sort by, and whether the order descends."""
         return self.sort.removeprefix("-"), self.sort.startswith("-")
 
-    def difference(self, old: InterfaceSettings) -> dict[str, object]:
+    def difference(self, old: "InterfaceSettings") -> dict[str, object]:
         """The settings that differ from `old`, by name. The interface never changes `keys`."""
         names = [setting.name for setting in fields(self) if setting.name != "keys"]
         return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(old, name)}

@@ -6,8 +6,6 @@ lines and the spans of each.
 Strips are cached by their content, together with what Textual derives from them on their way to the terminal, so a line
 is drawn once. Textual's own cache, bypassed here, has lines by their position, which changes with scrolling."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar, Self, TypeVar
 
@@ -61,7 +59,7 @@ class LineList(ScrollView, can_focus=True):
     class Moved(Message, bubble=False):
         """The cursor is on another line, or was moved by the person. Posted to the screen only."""
 
-        def __init__(self, lines: LineList, by_person: bool) -> None:
+        def __init__(self, lines: "LineList", by_person: bool) -> None:
             super().__init__()
             self.lines = lines
             self.by_person = by_person
@@ -69,7 +67,7 @@ class LineList(ScrollView, can_focus=True):
     class Opened(Message):
         """A line was chosen. `row` is kept because keys typed ahead may move the cursor on."""
 
-        def __init__(self, lines: LineList) -> None:
+        def __init__(self, lines: "LineList") -> None:
             super().__init__()
             self.lines = lines
             self.row = lines.cursor

@@ -4,8 +4,6 @@ The index keeps all listings in order; the table shows the order that it applied
 where they are: changes are drawn in place, new rows wait, removed ones are struck out. `apply_order` shows the index's
 current order; the cursor stays on its listing and, as far as possible, on its line of the screen."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -37,7 +35,7 @@ class TableHeader(Widget):
             super().__init__()
             self.column = column
 
-    def __init__(self, model: MarketModel, rows: ListingRows) -> None:
+    def __init__(self, model: MarketModel, rows: "ListingRows") -> None:
         super().__init__()
         self._model = model
         self._rows = rows

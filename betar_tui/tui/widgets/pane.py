@@ -1,7 +1,5 @@
 """A pane with a title, and the states that replace its content: loading, empty, error and offline."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -79,7 +77,7 @@ class Pane(Vertical):
     class Current(Message):
         """The focus has moved into this pane."""
 
-        def __init__(self, pane: Pane) -> None:
+        def __init__(self, pane: "Pane") -> None:
             super().__init__()
             self.pane = pane
 
