@@ -4,6 +4,8 @@ A peer that announces a head has all blocks below it, so it is counted for each 
 on; a peer that was sent a block is counted for that block. Only recently written deltas are watched, and only the part
 of the DAG above them is remembered."""
 
+from __future__ import annotations
+
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
