@@ -184,7 +184,7 @@ def publishing(directory: Path) -> None:
     for n in range(300):
         for name, store in stores.items():
             start = time.perf_counter()
-            replicas[store].write(dict([listing(n % AGENTS, n)]), (), EPOCH)
+            tuple(replicas[store].writing(dict([listing(n % AGENTS, n)]), (), EPOCH))
             samples[name].append((time.perf_counter() - start) * 1000)
     for name, each in samples.items():
         print(f"publish after {name} deltas: p50 {statistics.median(each):.3f} ms, mean {statistics.mean(each):.3f}")
