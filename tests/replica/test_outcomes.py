@@ -47,7 +47,6 @@ def test_every_field_of_a_merge() -> None:
     assert replica.merge([root], "p", 1.0) == Merged(
         (root,),
         (Effect(KEY, None, Winner(1, b"v1", root.cid)), Effect("/gone", None, Winner(1, b"x", root.cid))),
-        True,
         frozenset(),
     )
     merged = replica.merge([middle, orphan, middle], "q", 2.5)
@@ -58,7 +57,7 @@ def test_every_field_of_a_merge() -> None:
     }
     assert merged.nodes == (middle, orphan)
     assert {each.key: (each.before, each.after) for each in merged.effects} == changed
-    assert (merged.heads_changed, merged.wants) == (True, frozenset([LOST]))
+    assert merged.wants == {LOST}
     changes, durable = storage.given[1]
     (span,), (orphan_span,) = middle.delta.elements, orphan.delta.elements
     assert changes.blocks == (
@@ -81,8 +80,8 @@ def test_every_field_of_a_merge() -> None:
 
 def test_every_field_of_a_write() -> None:
     storage, replica = recorded()
-    replica.write({KEY: b"v1"}, (), 1.0)
-    (written,) = replica.write({"k/": b"v2"}, ["/k", "k"], 7.25, {"/d": "{}"})
+    tuple(replica.writing({KEY: b"v1"}, (), 1.0))
+    (written,) = tuple(replica.writing({"k/": b"v2"}, ["/k", "k"], 7.25, {"/d": "{}"}))
     changes, durable = storage.given[1]
     first, made = storage.given[0][0].blocks[0], written.node
     assert written == Written(made, 1, (Effect(KEY, Winner(1, b"v1", first.cid), Winner(2, b"v2", made.cid)),))
@@ -99,19 +98,19 @@ def test_every_field_of_a_write() -> None:
 def test_documents_go_with_the_first_delta_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_EMITTED", 400)
     storage, replica = recorded()
-    written = replica.write({f"/{n}": b"v" * 100 for n in range(3)}, (), 0, {"/0": "doc"})
+    written = tuple(replica.writing({f"/{n}": b"v" * 100 for n in range(3)}, (), 0, {"/0": "doc"}))
     assert [len(each.node.delta.elements) for each in written] == [2, 1]
     assert [changes.own for changes, _ in storage.given] == [{"/0": "doc"}, {}]
 
 
-def test_a_change_is_not_one_of_heads_when_only_unrelated_blocks_come() -> None:
+def test_a_block_without_elements_changes_no_value() -> None:
     bench = Bench()
     merged = bench.merge(node([LOST], (), (), 2))
-    assert (merged.heads_changed, merged.effects, merged.wants) == (False, (), {LOST})
+    assert (merged.effects, merged.wants) == ((), {LOST})
 
 
 def test_an_applied_change_took_no_time_unless_it_says_so() -> None:
-    assert Applied((), (), False, "p", 1.0) == Applied((), (), False, "p", 1.0, 0.0)
+    assert Applied((), (), "p", 1.0) == Applied((), (), "p", 1.0, 0.0)
 
 
 # --- the DAG ------------------------------------------------------------------------------------
@@ -136,7 +135,7 @@ def test_a_history_that_comes_newest_first() -> None:
     assert replica.incomplete == 3
     replica = Replica(storage)
     assert (replica.incomplete, replica.wants) == (3, {a.cid})
-    assert replica.merge([a], "p", 0).heads_changed
+    assert not replica.merge([a], "p", 0).wants
     dag = storage.given[-1][0].dag
     assert dag.completed == (b.cid, c.cid, d.cid)
     assert (dag.complete, dag.heads_added, dag.heads_removed) == ({a.cid}, {d.cid: 4}, frozenset())
@@ -183,7 +182,7 @@ def test_a_block_is_complete_only_with_all_its_links(restart: bool) -> None:
     if restart:
         bench.restart()
     merged = bench.merge(three)
-    assert (merged.heads_changed, merged.wants) == (True, frozenset())
+    assert merged.wants == frozenset()
     assert (bench.heads, bench.replica.incomplete) == ({one.cid, three.cid}, 2)
     bench.merge(two)
     assert (bench.replica.heads, bench.replica.incomplete) == ({over.cid: 3}, 0)
