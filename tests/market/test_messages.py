@@ -206,8 +206,8 @@ def read(fields):
         ({"price": 10**400}, "price is out of range", "price"),
         ({"addrs": "x"}, "addrs is not a list of texts", "addrs"),
         ({"protocols": [1]}, "protocols is not a list of texts", "protocols"),
-        ({"timestamp": 1 << 63}, "timestamp is not a whole number of seconds", "timestamp"),
-        ({"timestamp": -(1 << 63) - 1}, "timestamp is not a whole number of seconds", "timestamp"),
+        ({"timestamp": 1 << 63}, "timestamp is not a whole number", "timestamp"),
+        ({"timestamp": -(1 << 63) - 1}, "timestamp is not a whole number", "timestamp"),
         ({"metadata": []}, "metadata is neither an object nor a CID", "metadata"),
     ],
 )
