@@ -1,0 +1,200 @@
+"""Exact documents, values and orders: what is written, key for key, and where two orders meet."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from betar_tui.errors import ListingError
+from betar_tui.ipld import cid, unixfs
+from betar_tui.market.calls import CALLS
+from betar_tui.market.compose import new_document, patched, render
+from betar_tui.market.fields import BETAR_GO, DOCUMENTS
+from betar_tui.market.index import ListingIndex
+from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Provenance, RepublishReason
+from betar_tui.market.provenance import Signer, verify
+from betar_tui.market.republish import OwnListing, RepublishPolicy
+from betar_tui.market.sorting import SORT_COLUMNS
+
+BLANK = Listing("", "", 1.0, {}, "s", (), (), 0, None, Provenance.VERIFIED, False, "", 1)
+SIGNER = Signer(bytes(range(32)))
+ME = SIGNER.peer_id
+DRAFT = ListingDraft(
+    " swift ", 0.5, "Reads.", {"tier": "gold"}, ("/ip4/1.2.3.4/tcp/1",), ("/a/1", "/a/1", "/b/1"), "token-7"
+)
+DOCUMENT = {
+    "id": f"{ME}/swift",
+    "name": "swift",
+    "price": 0.5,
+    "metadata": {"description": "Reads.", "tier": "gold"},
+    "seller_id": ME,
+    "addrs": ["/ip4/1.2.3.4/tcp/1"],
+    "protocols": ["/a/1", "/b/1"],
+    "token_id": "token-7",
+}
+
+
+def listing(name: str, **fields: str) -> Listing:
+    return replace(BLANK, name=name, **fields)
+
+
+def test_the_document_of_a_draft() -> None:
+    document = new_document(DRAFT, ME, ())
+    assert document == DOCUMENT
+    plain = new_document(ListingDraft("n", 1), ME, ("/ip4/9.9.9.9/tcp/1",))
+    assert plain == {
+        "id": f"{ME}/n",
+        "name": "n",
+        "price": 1,
+        "metadata": {"description": ""},
+        "seller_id": ME,
+        "addrs": [],
+        "protocols": ["/betar/marketplace/1.0.0", "/x402/libp2p/1.0.0"],
+    }
+    own = ("/ip4/9.9.9.9/tcp/1",)
+    assert new_document(ListingDraft("n", 1, addrs=own), ME, own)["addrs"] == []
+
+
+def test_a_patch_changes_its_fields_alone() -> None:
+    assert patched(DOCUMENT, ListingPatch()) == DOCUMENT
+    patch = ListingPatch("new", 2.0, "Other.", {"tier": "blue", "x": 1}, ("/ip4/5.6.7.8/tcp/2",), ("/c/1",), "")
+    assert patched({**DOCUMENT, "extra": [1]}, patch) == {
+        **DOCUMENT,
+        "name": "new",
+        "price": 2.0,
+        "metadata": {"description": "Other.", "tier": "blue", "x": 1},
+        "addrs": ["/ip4/5.6.7.8/tcp/2"],
+        "protocols": ["/c/1"],
+        "token_id": "",
+        "extra": [1],
+    }
+
+
+def test_the_value_in_documents() -> None:
+    rendered = render(DOCUMENT, DOCUMENTS, SIGNER, 1_700_000_000)
+    fields = json.loads(rendered.value)
+    signature = fields.pop("signature")
+    assert rendered.file is None
+    assert fields == {**DOCUMENT, "timestamp": 1_700_000_000}
+    assert signature["alg"] == "ed25519"
+    assert verify({**fields, "signature": signature}, ME) == "verified"
+    empty = render({**DOCUMENT, "addrs": []}, DOCUMENTS, SIGNER, 1, ("/ip4/9.9.9.9/tcp/1",))
+    assert json.loads(empty.value)["addrs"] == ["/ip4/9.9.9.9/tcp/1"]
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_the_value_and_the_metadata_file_of_go_betar(pays: bool) -> None:
+    protocols = ["/x402/libp2p/1.0.0"] if pays else ["/a/1"]
+    document = {**DOCUMENT, "protocols": protocols, "token_id": "", "more": 1}
+    rendered = render(document, BETAR_GO, SIGNER, 1_700_000_000)
+    assert rendered.file is not None
+    name, block = rendered.file
+    fields = json.loads(rendered.value)
+    del fields["signature"]
+    assert list(fields.items()) == [
+        ("id", f"{ME}/swift"),
+        ("name", "swift"),
+        ("price", 0.5),
+        ("metadata", cid.to_str(name)),
+        ("sellerId", ME),
+        ("addrs", ["/ip4/1.2.3.4/tcp/1"]),
+        ("protocols", protocols),
+        ("timestamp", 1_700_000_000),
+        ("more", 1),
+    ]
+    assert json.loads(unixfs.decode_file(name, block)) == {
+        "type": "https://eips.ethereum.org/EIPS/eip-8004#registration-v1",
+        "name": "swift",
+        "description": "Reads.",
+        "image": "",
+        "services": [],
+        "x402Support": pays,
+        "active": True,
+        "tier": "gold",
+    }
+
+
+def policy(fails: bool = False) -> RepublishPolicy:
+    def value(document: dict[str, object], dialect: str, at: int, addrs: tuple[str, ...]) -> bytes:
+        if fails:
+            raise ListingError("it cannot be rendered")
+        return render(document, dialect, SIGNER, at, addrs).value
+
+    return RepublishPolicy(3600.0, ME, value)
+
+
+@pytest.mark.parametrize(
+    ("age", "reason"), [(0, None), (3599, None), (3600, RepublishReason.STALE), (9999, RepublishReason.STALE)]
+)
+def test_a_listing_is_refreshed_from_the_interval_on(age: int, reason: RepublishReason | None) -> None:
+    own = {"k": OwnListing(DOCUMENT, 1000)}
+    values = {"k": render(DOCUMENT, DOCUMENTS, SIGNER, 1000).value}
+    due = policy().due(own, values, DOCUMENTS, (), 1000.0 + age)
+    assert due == ({} if reason is None else {"k": reason})
+
+
+def test_a_document_that_cannot_be_rendered_counts_as_replaced() -> None:
+    own = {"k": OwnListing(DOCUMENT, 1000)}
+    values = {"k": render(DOCUMENT, DOCUMENTS, SIGNER, 1000).value}
+    assert policy(fails=True).due(own, values, DOCUMENTS, (), 1001.0) == {"k": RepublishReason.REPLACED}
+
+
+def test_a_removed_listing_is_put_back_less_and_less_often() -> None:
+    own, rules, puts = {"k": OwnListing(DOCUMENT, 0)}, policy(), []
+    for now in range(100):
+        if rules.due(own, {}, DOCUMENTS, (), float(now)):
+            puts.append(now)
+    assert puts == [0, 5, 15, 35, 75]
+    rules.forget("k")
+    assert rules.due(own, {}, DOCUMENTS, (), 100.0) == {"k": RepublishReason.MISSING}
+
+
+def test_names_that_are_equal_are_ordered_by_id() -> None:
+    items = [
+        listing("b", id="2"),
+        listing("B", id="1"),
+        listing("a", id="9"),
+        listing("b", id="0"),
+        listing("c", id="5"),
+    ]
+    for prepared in (False, True):
+        index = ListingIndex(lambda: 0.0)
+        index.replace(items)
+        if prepared:
+            for _ in index.prepare():
+                pass
+        for column in SORT_COLUMNS:
+            index.set_sort(column, False)
+            assert [each for each in index.rows if each != "9" and each != "5"] == ["0", "1", "2"]
+            index.set_sort(column, True)
+            assert [each for each in index.rows if each != "9" and each != "5"] == ["2", "1", "0"]
+
+
+def test_words_are_found_in_what_was_prepared_as_in_what_was_not() -> None:
+    items = [
+        listing(f"item {n}", id=str(n), seller_id=f"s{n % 7}", description="odd" if n % 2 else "even")
+        for n in range(40)
+    ]
+    for prepared in (False, True):
+        index = ListingIndex(lambda: 0.0)
+        index.replace(items)
+        if prepared:
+            for _ in index.prepare():
+                pass
+        index.set_filter("odd")
+        assert set(index.rows) == {str(n) for n in range(1, 40, 2)}
+        index.set_muted(frozenset(["s1", "s3"]))
+        index.set_filter('"item 1" odd')
+        assert set(index.rows) == {"11", "13", "19"}
+        index.set_filter('"item 1" odd state:muted')
+        assert set(index.rows) == {"1", "15", "17"}
+
+
+def test_a_call_knows_its_parameters_and_defaults() -> None:
+    assert CALLS["listings"].arguments("x", limit=3) == {"query": "x", "sort": "", "limit": 3}
+    assert CALLS["publish"].arguments([DRAFT]) == {"drafts": (DRAFT,)}
+    assert dict(CALLS["log"].parameters) == {"limit": int}
+    assert CALLS["hold_sync"].result is None
+    assert "events" not in CALLS
+    with pytest.raises(TypeError):
+        CALLS["show"].arguments()
