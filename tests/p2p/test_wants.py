@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from betar_tui.p2p.bitswap import wants as module
 from betar_tui.p2p.bitswap.ledger import Ledgers
 from betar_tui.p2p.bitswap.messages import WantlistEntry
 from betar_tui.p2p.bitswap.wants import Wants
@@ -241,6 +243,72 @@ def test_a_cancel_is_sent_only_to_peers_that_were_asked() -> None:
     assert planner.was_wanted(X)
     assert not planner.was_wanted(b"never")
     assert not planner.received(A, X, 0.1)
+
+
+def test_a_block_that_came_is_cancelled_where_it_was_asked_for_and_is_still_expected() -> None:
+    planner = wants(A, B, C)
+    planner.want([X], A, 0.0)
+    planner.take(A)
+    planner.dont_have(A, X, 0.1)
+    assert planner.take(B) == [have(X)]
+    planner.dirty()
+    assert planner.received(C, X, 0.2)
+    assert planner.dirty() == (A, B), "C was not sent the entry that waited"
+    assert (planner.take(A), planner.take(B), planner.take(C)) == ([cancel(X)], [cancel(X)], [])
+    assert not planner.received(B, X, 0.3)
+    assert not planner.received("a stranger", X, 0.3)
+    assert planner.take(A) == planner.take(B) == []
+
+
+def test_a_block_from_an_unknown_peer_is_taken_too() -> None:
+    planner = wants(A)
+    planner.want([X], A, 0.0)
+    planner.take(A)
+    assert planner.received("a stranger", X, 0.1)
+    assert (len(planner), X in planner, planner.was_wanted(X)) == (0, False, True)
+    assert planner.take(A) == [cancel(X)]
+
+
+def test_a_finished_want_disturbs_only_peers_that_it_concerns() -> None:
+    planner = wants(A, B, per_peer=2)
+    planner.want([b"1", b"2", b"3"], B, 0.0)
+    assert planner.take(B) == [block(b"1"), block(b"2")]
+    planner.want([X], A, 0.0)
+    planner.take(A)
+    planner.dirty()
+    assert planner.received(A, X, 0.1)
+    assert planner.dirty() == ()
+    planner.cancel([b"3"])
+    assert planner.dirty() == ()
+    planner.want([b"4"], B, 0.1)
+    planner.dirty()
+    planner.cancel([b"1"])
+    assert planner.dirty() == (B,)
+    assert planner.take(B) == [cancel(b"1"), block(b"4")]
+
+
+def test_a_cid_wanted_again_before_its_cancel_is_sent_is_not_cancelled() -> None:
+    planner = wants(A)
+    planner.want([X], A, 0.0)
+    planner.take(A)
+    planner.cancel([X])
+    assert (planner.was_wanted(X), X in planner) == (True, False)
+    planner.want([X], A, 0.1)
+    assert (planner.was_wanted(X), X in planner) == (False, True)
+    assert planner.take(A) == [block(X)]
+    planner.cancel([X])
+    assert planner.take(A) == [cancel(X)]
+
+
+def test_the_latest_finished_wants_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.MAX_DONE == 8192
+    monkeypatch.setattr(module, "MAX_DONE", 3)
+    planner = wants(A)
+    cids = [b"%d" % number for number in range(5)]
+    for number, cid in enumerate(cids):
+        planner.want([cid], A, 0.0)
+        planner.cancel([cid, b"never wanted"])
+        assert [each for each in cids if planner.was_wanted(each)] == cids[max(0, number - 2) : number + 1]
 
 
 PEERS = st.sampled_from([A, B, C, "dave"])
