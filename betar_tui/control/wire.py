@@ -79,7 +79,7 @@ def typed(hint: Any, value: Any) -> Any:
             raise ControlError(f"{error}; do both sides run the same version?") from error
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    expected = Mapping if origin in (Mapping, dict) else hint
+    expected = Mapping if origin in (Mapping, dict) else origin or hint
     if not isinstance(value, expected):
         raise ControlError(f"{value!r} is not a {getattr(hint, '__name__', hint)}; do both sides run the same version?")
     return value

@@ -325,3 +325,9 @@ def test_a_line_without_an_end_is_refused_beyond_the_limit(monkeypatch: pytest.M
     assert read(b"{}\n" * 20) == 20 * [{}], "lines are counted one by one"
     with pytest.raises(ControlError, match="^a message on the control socket exceeds 10 bytes$"):
         read(b'{"a":"123"}', b"\n")
+
+
+@pytest.mark.parametrize("hint", [tuple[int, ...], tuple[int, ...] | float])
+def test_a_text_where_a_sequence_belongs_is_refused(hint: object) -> None:
+    with pytest.raises(ControlError, match="'x'"):
+        typed(hint, "x")
