@@ -10,8 +10,17 @@ from betar_tui.ipld import cid, unixfs
 from betar_tui.market.calls import CALLS
 from betar_tui.market.compose import new_document, patched, render
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS
+from betar_tui.market.filter import Term, parse
 from betar_tui.market.index import ListingIndex
-from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Provenance, RepublishReason
+from betar_tui.market.marketplace import (
+    Change,
+    ChangeKind,
+    Listing,
+    ListingDraft,
+    ListingPatch,
+    Provenance,
+    RepublishReason,
+)
 from betar_tui.market.provenance import Signer, verify
 from betar_tui.market.republish import OwnListing, RepublishPolicy
 from betar_tui.market.sorting import SORT_COLUMNS
@@ -198,3 +207,28 @@ def test_a_call_knows_its_parameters_and_defaults() -> None:
     assert "events" not in CALLS
     with pytest.raises(TypeError):
         CALLS["show"].arguments()
+
+
+def test_equal_names_at_the_end_are_ordered_by_id_too() -> None:
+    index = ListingIndex(lambda: 0.0)
+    index.replace([listing("z", id="3"), listing("a", id="9"), listing("Z", id="1"), listing("z", id="2")])
+    assert index.rows == ["9", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("text", ["http://x.org", "https://x.org", "did:key:z6Mk"])
+def test_ids_and_addresses_with_a_colon_are_words(text: str) -> None:
+    assert parse(text).terms == (Term("word", text.lower()),)
+
+
+def test_a_changed_text_is_searched_and_its_first_sight_kept() -> None:
+    index = ListingIndex(lambda: 0.0)
+    index.replace([replace(listing("old", id="1"), seen_at=5.0), listing("other", id="2")])
+    index.set_filter("old")
+    index.set_filter("")
+    for new in (listing("new", id="1"), listing("new", id="1", description="words")):
+        index.apply(Change(ChangeKind.UPDATE, "1", "", 2, "p", 9.0, new))
+    assert (index.first_seen("1"), index.first_seen("none")) == (5.0, 0.0)
+    index.set_filter("new words")
+    assert index.rows == ["1"]
+    index.set_filter("old")
+    assert index.rows == []
