@@ -38,7 +38,7 @@ class ListingIndex:
         self._free: list[int] = []
         self._gone: dict[str, int] = {}
         self._by_seller: Counter[str] = Counter()
-        self._orders = SortOrders(self._listings)
+        self._orders = SortOrders(self._listings, self._slot)
         self._column = "name"
         self._descending = False
         self._filter = self._filter_and_mutes = Filter()
@@ -158,7 +158,7 @@ class ListingIndex:
         first_seen = [known.get(listing.id, listing.seen_at) for listing in new if listing]
         self._slot, self._listings, self._first_seen = slots, new, first_seen
         self._texts, self._searchable = [None] * len(new), False
-        self._free, self._gone, self._orders = [], {}, SortOrders(new)
+        self._free, self._gone, self._orders = [], {}, SortOrders(new, slots)
         self._by_seller = Counter([listing.seller_id for listing in new if listing])
         self._term_cache.clear()
         self._refilter(None)

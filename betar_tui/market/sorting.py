@@ -1,7 +1,7 @@
 """The orders of listings by each column, and sorted lists of slots that are kept sorted. Pure."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, cast
 
@@ -59,13 +59,13 @@ def remove_slot(order: list[int], slot: int, key: Callable[[int], SortKey]) -> N
 
 
 class SortOrders:
-    """The slots of `listings` sorted by each column: when the column is first asked for, and kept sorted from then on.
+    """The `slots` (by id) of `listings` sorted by each column, when it is first asked for, and kept sorted from then on.
 
     A change of a listing is a `remove` before and an `insert` after it, which cost a bisection in each sorted column.
     """
 
-    def __init__(self, listings: Sequence[Listing | None]) -> None:
-        self._listings = listings
+    def __init__(self, listings: Sequence[Listing | None], slots: Mapping[str, int]) -> None:
+        self._listings, self._slots = listings, slots
         self._orders: dict[str, list[int]] = {}
         self._changed: list[set[int]] = []
 
@@ -102,9 +102,8 @@ class SortOrders:
         """Sort by a column in slices, if that is not done. Changes may come in between."""
         if column in self._orders:
             return
-        # Sorting is stable: equal keys stay as their names are ordered.
-        by_name = column == "name"
-        slots = [slot for slot, each in enumerate(self._listings) if each] if by_name else self.order("name").copy()
+        # Sorting is stable: equal keys stay as their names are ordered. All orders share the integers of `slots`.
+        slots = list(self._slots.values()) if column == "name" else self.order("name").copy()
         # Slots that change meanwhile are left out, and inserted at the end.
         changed = set[int]()
         self._changed.append(changed)

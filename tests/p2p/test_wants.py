@@ -168,6 +168,16 @@ def test_a_new_announcer_helps_a_want_that_searches() -> None:
     assert planner.take(B) == [block(X)]
 
 
+def test_a_new_announcer_that_is_not_connected_is_asked_for_the_block_when_it_comes() -> None:
+    planner = wants(A)
+    planner.want([X], None, 0.0)
+    planner.take(A)
+    planner.dont_have(A, X, 0.1)
+    planner.want([X], B, 0.2)
+    planner.peer_up(B, True, 0.3)
+    assert planner.take(B) == [block(X)]
+
+
 def test_entries_that_are_never_answered_keep_no_other_waiting() -> None:
     planner = wants(A, per_peer=4)
     silent = [b"%d" % number for number in range(4)]

@@ -105,7 +105,6 @@ class Wants:
             if first is not None and first != known.first:
                 known.first = first
                 if known.provider is None and first in self._peers:
-                    known.failed.discard(first)
                     self._assign(known, first, now)
 
     def cancel(self, cids: Iterable[bytes]) -> None:
@@ -150,7 +149,6 @@ class Wants:
         want = self._answered(peer, cid, now)
         if want is None or want.provider == peer:
             return
-        want.failed.discard(peer)
         want.haves[peer] = None
         if want.provider is None:
             self._assign(want, peer, now)

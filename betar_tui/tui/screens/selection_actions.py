@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from betar_tui.tui.listing_actions import ListingActions
@@ -18,9 +19,9 @@ class SelectionActions:
     _peers: PeerTable
 
     @property
+    @abstractmethod
     def current(self) -> str:
         """The id of the selected listing, or nothing."""
-        raise NotImplementedError
 
     @property
     def focused_listing_id(self) -> str:
