@@ -165,6 +165,8 @@ _SETTINGS = (
     "bootstrap",
     "mdns",
     "dht",
+    "dht_server",
+    "upnp",
     "announce_interval",
     "refresh_interval",
     "listing_dialect",
@@ -194,6 +196,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+_FLAGS = {
+    "mdns": "find peers on the local network (default on)",
+    "dht": "find peers through the IPFS network (default on)",
+    "dht-server": "answer other peers of the IPFS network too (default: when they can reach this peer)",
+    "upnp": "ask the router to forward the port (default on with the interface)",
+}
+
+
 def _options() -> argparse.ArgumentParser:
     """The options that every command takes. Unset ones leave no trace, so that both places can be used."""
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
@@ -205,8 +215,8 @@ def _options() -> argparse.ArgumentParser:
     group.add_argument(
         "--bootstrap", action="append", metavar="MULTIADDR", help="dial this peer, ends in /p2p/<peer id>; repeat"
     )
-    for name in ("mdns", "dht"):
-        group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help="off: not in this version yet")
+    for name, text in _FLAGS.items():
+        group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
     group.add_argument("--announce-interval", metavar="D", help="how often to announce (default 30s, at least 5s)")
     group.add_argument("--refresh-interval", metavar="D", help="how old an own listing may get (default 1h)")
     group.add_argument("--listing-dialect", choices=DIALECTS, help="how own listings are written (default auto)")

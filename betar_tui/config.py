@@ -36,7 +36,9 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings of one peer; intervals are in seconds."""
+    """The settings of one peer; intervals are in seconds.
+
+    What looks for other peers is off here and on in `load_config`: only a person's peer sends to the network unasked."""
 
     data_dir: Path
     listen: tuple[str, ...] = (DEFAULT_LISTEN,)
@@ -44,6 +46,8 @@ class Config:
     bootstrap: tuple[str, ...] = ()
     mdns: bool = False
     dht: bool = False
+    dht_server: bool = False
+    upnp: bool | None = None  # None: only with the interface
     announce_interval: float = 30.0
     refresh_interval: float = 3600.0
     listing_dialect: str = "auto"
@@ -99,7 +103,7 @@ def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
             read[name] = _PARSERS[name](value)
         except ConfigError as error:
             raise ConfigError(f"--{name.replace('_', '-')}: {error}") from error
-    return Config(data_dir=data_dir, listen_explicit="listen" in read, **read)
+    return Config(data_dir=data_dir, listen_explicit="listen" in read, **{"mdns": True, "dht": True, **read})
 
 
 def save_settings(path: Path, changes: Mapping[str, object]) -> None:
@@ -263,13 +267,6 @@ def _flag(value: object) -> bool:
     raise ConfigError(f"{value!r} is neither true nor false")
 
 
-def _unsupported(value: object) -> bool:
-    """A flag for a feature that this version does not have: it may only be off."""
-    if _flag(value):
-        raise ConfigError("this version cannot find peers by itself yet; name one with --bootstrap")
-    return False
-
-
 def _seconds(value: object) -> float:
     seconds = parse_duration(value) if isinstance(value, str) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
@@ -306,8 +303,10 @@ def _path(value: object) -> Path:
 _PARSERS = {
     "listen": _listen,
     "bootstrap": _bootstrap,
-    "mdns": _unsupported,
-    "dht": _unsupported,
+    "mdns": _flag,
+    "dht": _flag,
+    "dht_server": _flag,
+    "upnp": _flag,
     "announce_interval": _announce_interval,
     "refresh_interval": _seconds,
     "listing_dialect": _one_of(*DIALECTS),

@@ -11,7 +11,12 @@ class PeerInfo:
 
     `addrs` are the multiaddrs it claims to listen on, each ending in /p2p/<peer id>, or the remote address until it has sent
     them. `direction` is "in" or "out". `latency_ms` is the round trip of the last ping, None before the first.
-    `connected_since` is in Unix seconds. `bytes_in` and `bytes_out` went over its open connections."""
+    `connected_since` is in Unix seconds. `bytes_in` and `bytes_out` went over its open connections.
+
+    `found` is how this peer came to know it: "bootstrap", "mdns", "dht", "remembered", "connect", or "incoming" when it
+    dialled us. `behind` is by how many heights the newest head that it was seen to hold is below our newest: 0 means
+    level, None that nothing was seen yet. `waiting_since` is since when, in Unix seconds, it has not fetched what was
+    announced to it; None when nothing is open."""
 
     peer_id: str
     addrs: tuple[str, ...]
@@ -23,6 +28,9 @@ class PeerInfo:
     connected_since: float
     bytes_in: int = 0
     bytes_out: int = 0
+    found: str = ""
+    behind: int | None = None
+    waiting_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Settings for every test, and which of them `make quick` leaves out."""
 
 import inspect
+import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ settings.register_profile("shared-machine", deadline=None, suppress_health_check
 settings.register_profile("quick", settings.get_profile("shared-machine"), max_examples=25)
 settings.load_profile("shared-machine")
 
+# No test sends anything beyond this machine: discovery is tested in network namespaces that a test makes.
+os.environ.update(BETAR_TUI_MDNS="0", BETAR_TUI_DHT="0", BETAR_TUI_UPNP="0")
+
 HERE = Path(__file__).parent
-SLOW_DIRECTORIES = {"cli", "demo", "interop", "peer", "peers", "simulation", "terminal"}
+SLOW_DIRECTORIES = {"cli", "demo", "interop", "networks", "peer", "peers", "simulation", "terminal"}
 """Directories of tests that start processes, need Go, or take long for another reason."""
 SLOW_FILES = {"test_crashes.py", "test_hostile.py", "test_imports.py", "test_leaving.py", "test_matrix.py"}
 """The same for single files elsewhere."""

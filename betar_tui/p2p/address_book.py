@@ -19,6 +19,7 @@ JITTER = 0.3
 @dataclass(slots=True)
 class _Entry:
     addrs: tuple[str, ...]
+    found: str
     failures: int = 0
     due: float = 0.0
 
@@ -35,8 +36,10 @@ class AddressBook:
         self._jitter = jitter
         self._entries: dict[str, _Entry] = {}
 
-    def add(self, peer: str, addrs: Iterable[str]) -> bool:
-        """Remember addresses, the newest first, except this peer's own. Returns whether the peer has an entry now."""
+    def add(self, peer: str, addrs: Iterable[str], found: str = "") -> bool:
+        """Remember addresses, the newest first, except this peer's own. Returns whether the peer has an entry now.
+
+        `found` says how the peer was found, see `PeerInfo`; the first one that is given counts."""
         new = with_peer(addrs, peer)
         entry = self._entries.get(peer)
         if peer == self._own or (
@@ -46,9 +49,10 @@ class AddressBook:
         old = entry.addrs if entry is not None else ()
         merged = dial_order(new + old)[:MAX_ADDRS_PER_PEER]
         if entry is None:
-            self._entries[peer] = _Entry(merged)
+            self._entries[peer] = _Entry(merged, found)
         else:
             entry.addrs = merged
+            entry.found = entry.found or found
         return True
 
     def replace(self, peer: str, addrs: Iterable[str]) -> None:
@@ -66,6 +70,11 @@ class AddressBook:
         """Known addresses in the order to try."""
         entry = self._entries.get(peer)
         return () if entry is None else entry.addrs
+
+    def found(self, peer: str) -> str:
+        """How the peer was found; "" for one without an entry."""
+        entry = self._entries.get(peer)
+        return "" if entry is None else entry.found
 
     def due(self, now: float, busy: Callable[[str], bool]) -> tuple[str, ...]:
         """Peers that should be dialled now, without those that are `busy`: connected, banned or being dialled."""

@@ -41,17 +41,21 @@ class PeerRecord:
 
 
 class ConnectionTable(INotifee):
-    """The connected peers. Calls `opened` for each new connection, and `ended` after the last one of a peer."""
+    """The connected peers. Calls `opened` for each new connection, and `ended` after the last one of a peer.
+
+    `found(peer)` is how a peer was found, "" where nobody looked for it."""
 
     def __init__(
         self,
         swarm: Swarm,
         opened: Callable[[PeerRecord, INetConn], Awaitable[None]],
         ended: Callable[[PeerRecord], None],
+        found: Callable[[str], str] = lambda peer: "",
     ) -> None:
         self._swarm = swarm
         self._opened = opened
         self._ended = ended
+        self._found = found
         self._records: dict[str, PeerRecord] = {}
         swarm.register_notifee(self)
 
@@ -87,6 +91,7 @@ class ConnectionTable(INotifee):
             connected_since=record.since,
             bytes_in=sum(received for received, _ in bytes_passed),
             bytes_out=sum(sent for _, sent in bytes_passed),
+            found=self._found(record.peer) or ("incoming" if record.direction == "in" else ""),
         )
 
     # INotifee

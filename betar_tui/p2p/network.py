@@ -133,13 +133,13 @@ class Network:
         self.peer_id = str(self._host.get_id())
         self.events: trio.MemoryReceiveChannel[NetworkEvent] = self._event_queue.receive
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](MAX_BLOCKS_QUEUED)
-        self._table = ConnectionTable(self._swarm, self._opened, self._ended)
+        address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
+        self._table = ConnectionTable(self._swarm, self._opened, self._ended, address_book.found)
         banned = self._misbehaviour.banned
         self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.penalize, banned, accept)
         self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.penalize, self._failed)
         self._bitswap.banned = banned
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
-        address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
         self._dialer = Dialer(self._swarm, self.peer_id, address_book, self._timing, tasks, banned)
         self.listen_notice = ""
 
@@ -220,7 +220,7 @@ class Network:
         addresses.peer_id(peer)
         self._misbehaviour.unban(peer)
         await self._dialer.dial(peer, (address,))
-        self._dialer.address_book.add(peer, (address,))
+        self._dialer.address_book.add(peer, (address,), "connect")
         record = self._table.get(peer)
         if record is not None:
             with trio.move_on_after(self._timing.identify_timeout):
@@ -235,9 +235,9 @@ class Network:
         self._dialer.address_book.remove(peer)
         await self._close(self._table.connections(peer))
 
-    def remember(self, peer: str, addrs: Iterable[str]) -> bool:
-        """Keep dialling a peer found elsewhere (discovery, the store). Returns whether it can be dialled."""
-        added = self._dialer.address_book.add(peer, addrs)
+    def remember(self, peer: str, addrs: Iterable[str], found: str = "") -> bool:
+        """Keep dialling a peer found elsewhere, see `PeerInfo.found`. Returns whether it can be dialled."""
+        added = self._dialer.address_book.add(peer, addrs, found)
         self._dialer.wake()
         return added
 
@@ -306,9 +306,9 @@ class Network:
         await self._gossip.start(self._services, self._report)
         self.listen_notice = await listen(self._host, self._config.listen, self._config.listen_explicit)
         for peer, address in known:
-            self._dialer.address_book.add(peer, (address,))
+            self._dialer.address_book.add(peer, (address,), "bootstrap")
         for peer, addrs in self._config.known_peers:
-            self._dialer.address_book.add(peer, addrs)
+            self._dialer.address_book.add(peer, addrs, "remembered")
         self._supervisor.start("events", self._event_queue.pump)
         self._supervisor.start("misbehaviour reports", self._report_folded)
         self._supervisor.start("wants", self._bitswap.run_timers)

@@ -43,14 +43,19 @@ class NetworkConfig:
     `seed` is the 32-byte Ed25519 seed of the peer key. `listen` are multiaddrs to listen on. When one of them is taken,
     `listen_explicit` decides: True refuses to start, False takes a free port instead. `bootstrap` are multiaddrs that
     end in /p2p/<peer id>; `known_peers` pairs a peer id with its multiaddrs. Both are dialled at start and redialled
-    when lost. More than `misbehaviour_budget` misbehaviours within `misbehaviour_window` seconds ban a peer for
-    `timing.ban_time` seconds."""
+    when lost. `mdns`, `dht` and `upnp` look for peers and for a way through the router; with `dht_server` this peer
+    answers in the DHT even while it does not know that it can be reached. More than `misbehaviour_budget` misbehaviours
+    within `misbehaviour_window` seconds ban a peer for `timing.ban_time` seconds."""
 
     seed: bytes
     listen: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/4001",)
     listen_explicit: bool = False
     bootstrap: tuple[str, ...] = ()
     known_peers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    mdns: bool = False
+    dht: bool = False
+    dht_server: bool = False
+    upnp: bool = False
     topic: str = MARKET_TOPIC
     agent_version: str = f"betar-tui/{__version__}"
     timing: Timing = field(default_factory=Timing)

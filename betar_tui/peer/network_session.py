@@ -239,6 +239,10 @@ class NetworkSession:
             listen_explicit=self._config.listen_explicit,
             bootstrap=self._config.bootstrap,
             known_peers=tuple((peer.peer_id, peer.addrs) for peer in known[:KNOWN_PEERS_DIALLED]),
+            mdns=self._config.mdns,
+            dht=self._config.dht,
+            dht_server=self._config.dht_server,
+            upnp=bool(self._config.upnp),
             agent_version=f"betar-tui/{__version__}",
         )
         async with open_network(config, _Blocks(self._store), accept_broadcast) as network:

@@ -144,7 +144,7 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
         (["--announce-interval", "1s", "status"], 2, "--announce-interval"),
         (["--announce-interval", "soon", "status"], 2, "30s"),
         (["--bootstrap", "/ip4/127.0.0.1/tcp/1", "status"], 2, "/p2p/"),
-        (["--mdns", "status"], 2, "--bootstrap"),
+        (["--mdns=yes", "status"], 2, "mdns"),
         (["--listing-dialect", "french", "status"], 2, "invalid choice"),
         (["--listen", "foo", "--serve"], 2, "/ip4/0.0.0.0/tcp/4001"),
         (["--listen", "/ip4/127.0.0.1/udp/4001/quic-v1", "status"], 2, "nothing to listen on"),
@@ -176,8 +176,17 @@ def test_options_stand_before_or_after_the_command(run, tmp_path):
         assert json.loads(run(*arguments)[1])["data_dir"] == str(tmp_path / "x")
 
 
-def test_discovery_can_be_switched_off_though_it_is_not_there_yet(run):
-    assert run("--no-mdns", "status", "--no-dht")[0] == 0
+def test_discovery_is_on_unless_it_is_switched_off():
+    def read(*arguments, **environment):
+        config = read_config(
+            build_parser().parse_args(arguments), {f"BETAR_TUI_{name}": environment[name] for name in environment}
+        )
+        return config.mdns, config.dht, config.dht_server, config.upnp
+
+    assert read() == (True, True, False, None)
+    assert read("--no-mdns", "status", "--no-dht", "--no-upnp") == (False, False, False, False)
+    assert read("--dht-server", MDNS="0", DHT="0", UPNP="0") == (False, False, True, False)
+    assert read("--mdns", MDNS="0") == (True, True, False, None)
 
 
 def test_command_line_over_environment_over_file(tmp_path):

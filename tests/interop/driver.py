@@ -504,6 +504,9 @@ async def open_gopeer(
     *,
     binary: Path | None = None,
     listen: Sequence[str] = ("/ip4/127.0.0.1/tcp/0",),
+    bootstrap: Sequence[str] = (),
+    mdns: bool = False,
+    dht: str = "",
     key: Path | None = None,
     data: Path | None = None,
     volatile_crdt: bool = False,
@@ -512,17 +515,24 @@ async def open_gopeer(
     betar: bool = False,
     trace: bool = False,
     log_level: str = "error",
+    inside: Sequence[str] = (),
 ) -> AsyncIterator[GoPeer]:
-    """Run a peer until the block ends. The nursery runs the tasks that read from it."""
+    """Run a peer until the block ends. The nursery runs the tasks that read from it.
+
+    `bootstrap` are dialled before Bitswap starts, as betar does; `inside` is a command that runs the peer elsewhere,
+    such as in a network namespace."""
     if binary is None:
         binary = await trio.to_thread.run_sync(build_gopeer)
-    command = [str(binary), "-rebroadcast", rebroadcast, "-workers", str(workers), "-log-level", log_level]
+    command = [*inside, str(binary), "-rebroadcast", rebroadcast, "-workers", str(workers), "-log-level", log_level]
     command += [part for each in listen for part in ("-listen", each)]
+    command += [part for each in bootstrap for part in ("-bootstrap", each)]
+    if dht:
+        command += ["-dht", dht]
     if key is not None:
         command += ["-key", str(key)]
     if data is not None:
         command += ["-data", str(data)]
-    switches = {"-volatile-crdt": volatile_crdt, "-betar": betar, "-trace": trace}
+    switches = {"-mdns": mdns, "-volatile-crdt": volatile_crdt, "-betar": betar, "-trace": trace}
     command += [name for name, on in switches.items() if on]
     process = await trio.lowlevel.open_process(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

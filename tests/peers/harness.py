@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from betar_tui.store.database import open_store
 T = TypeVar("T")
 
 LISTEN = ("/ip4/127.0.0.1/tcp/0",)
+QUIET = {"BETAR_TUI_MDNS": "0", "BETAR_TUI_DHT": "0", "BETAR_TUI_UPNP": "0"}
+"""Settings with which a peer looks for no others."""
 PATIENCE = 30.0
 
 
@@ -98,18 +100,24 @@ async def command(*arguments: str, check: bool = True) -> subprocess.CompletedPr
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without settings for betar-tui."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("BETAR_TUI_")}
+    """The environment without settings for betar-tui, except that it looks for no other peers."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BETAR_TUI_")}
+    return {**kept, **QUIET}
 
 
 @asynccontextmanager
-async def served(directory: Path, *options: str) -> AsyncIterator[Served]:
-    """A `betar-tui --serve` process, ended by SIGKILL at the latest when the block ends."""
+async def served(
+    directory: Path, *options: str, listen: Sequence[str] = LISTEN, inside: Sequence[str] = ()
+) -> AsyncIterator[Served]:
+    """A `betar-tui --serve` process, ended by SIGKILL at the latest when the block ends.
+
+    `inside` is a command that runs it elsewhere, such as in a network namespace."""
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / "stderr.log"
+    where = [part for each in listen for part in ("--listen", each)]
     with log.open("ab") as errors:
         process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "betar_tui", "--serve", "--data-dir", str(directory), "--listen", *LISTEN, *options],
+            [*inside, sys.executable, "-m", "betar_tui", "--serve", "--data-dir", str(directory), *where, *options],
             stdout=subprocess.PIPE,
             stderr=errors,
             env=clean_environment(),

@@ -51,9 +51,12 @@ func (l *listFlag) Set(s string) error {
 }
 
 func main() {
-	var listen listFlag
+	var listen, bootstrap listFlag
 	var cfg config
 	flag.Var(&listen, "listen", "multiaddr to listen on, may be repeated (default /ip4/127.0.0.1/tcp/0)")
+	flag.Var(&bootstrap, "bootstrap", "multiaddr to dial before Bitswap starts, as betar does; may be repeated")
+	flag.BoolVar(&cfg.mdns, "mdns", false, "find and be found on the local network, as betar does")
+	flag.StringVar(&cfg.dht, "dht", "", "take part in the DHT: auto (as betar does), client or server (default: not)")
 	flag.StringVar(&cfg.keyFile, "key", "", "file that keeps the Ed25519 key, made when missing")
 	flag.StringVar(&cfg.dataDir, "data", "", "folder that keeps blocks and CRDT state (default: memory)")
 	flag.BoolVar(&cfg.volatileCRDT, "volatile-crdt", false, "with -data: keep blocks only and forget the CRDT state, as betar does")
@@ -76,7 +79,7 @@ func main() {
 		}
 		return
 	}
-	cfg.listen = listen
+	cfg.listen, cfg.bootstrap = listen, bootstrap
 	if len(cfg.listen) == 0 {
 		cfg.listen = []string{"/ip4/127.0.0.1/tcp/0"}
 	}

@@ -49,6 +49,9 @@ var log = logging.Logger("gopeer")
 
 type config struct {
 	listen       []string
+	bootstrap    []string
+	mdns         bool
+	dht          string
 	keyFile      string
 	dataDir      string
 	volatileCRDT bool
@@ -186,8 +189,12 @@ func newPeer(ctx context.Context, cfg config, out *lineWriter) (*testPeer, error
 	if err != nil {
 		return nil, err
 	}
+	found, err := discover(ctx, h, cfg)
+	if err != nil {
+		return nil, err
+	}
 	// A negative interval means no reproviding, and then ipfs-lite needs no routing.
-	lite, err := ipfslite.New(ctx, blocks, nil, h, nil, &ipfslite.Config{ReprovideInterval: -1})
+	lite, err := ipfslite.New(ctx, blocks, nil, h, found.routing(), &ipfslite.Config{ReprovideInterval: -1})
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +214,7 @@ func newPeer(ctx context.Context, cfg config, out *lineWriter) (*testPeer, error
 		state:      state,
 		out:        out,
 		stopCaster: stopCaster,
-		closers:    []io.Closer{h, state, blocks},
+		closers:    []io.Closer{found, h, state, blocks},
 		seen:       make(map[string]sighting),
 		changed:    make(chan struct{}),
 	}

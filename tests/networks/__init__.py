@@ -1,0 +1,1 @@
+"""Peers on machines of their own: network namespaces that the tests make (`tests.namespaces`)."""
