@@ -156,11 +156,13 @@ async def peers(config: Config, arguments: Arguments) -> None:
 async def connect(config: Config, arguments: Arguments) -> None:
     """Dial a peer now and remember it."""
     async with open_marketplace(config, need_peer=True) as market:
-        peer = await market.connect(arguments.multiaddr)
+        connected = await market.connect(arguments.multiaddr)
+    peer = connected.peer
     if arguments.json:
-        print_json(asdict(peer))
+        print_json({**asdict(peer), "already_connected": connected.already})
     else:
-        say(f"connected to {peer.peer_id} ({peer.agent or 'agent unknown'})")
+        how = "already connected" if connected.already else "connected"
+        say(f"{how} to {peer.peer_id} ({peer.agent or 'agent unknown'})")
 
 
 async def heads(config: Config, arguments: Arguments) -> None:

@@ -34,6 +34,14 @@ class PeerInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Connected:
+    """The answer to `connect`: the connected peer, and whether it was `already` connected before."""
+
+    peer: PeerInfo
+    already: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SyncProgress:
     """A sync under way: deltas merged since it began, blocks known to be missing (more may turn up below them), deltas
     a second, and the peer that sends them ("" when several do)."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from betar_tui.values import Connected as Connected
 from betar_tui.values import PeerInfo as PeerInfo
 from betar_tui.values import SyncProgress as SyncProgress
 
@@ -376,8 +377,8 @@ class Marketplace(Protocol):
     async def peers(self) -> tuple[PeerInfo, ...]:
         """The connected peers. Raises NoRunningPeerError where no network runs."""
 
-    async def connect(self, address: str) -> PeerInfo:
-        """Dial a multiaddr that ends in /p2p/<peer id> and remember it. Raises NetworkError."""
+    async def connect(self, address: str) -> Connected:
+        """Dial a multiaddr that ends in /p2p/<peer id>, and remember it if the peer answers there. Raises NetworkError."""
 
     async def disconnect(self, peer_id: str) -> None:
         """Close every connection to a peer and do not dial it again in this run. Raises NetworkError."""

@@ -15,6 +15,8 @@ from betar_tui.errors import NetworkError
 
 MAX_ADDRS_PER_PEER = 16
 """Maximum addresses kept of one peer."""
+MAX_CLAIMED = 8
+"""Maximum addresses kept of those that a peer claims to listen on."""
 _HOSTS = ("ip4", "ip6", "dns", "dns4", "dns6", "dnsaddr")
 
 
@@ -82,6 +84,46 @@ def with_peer(addresses: Iterable[str], peer: str) -> tuple[str, ...]:
         if len(result) == MAX_ADDRS_PER_PEER:
             break
     return tuple(result)
+
+
+def worth_dialling(claimed: Iterable[str], seen_at: Iterable[str]) -> tuple[str, ...]:
+    """Those of a peer's own addresses that may lead to it from here; `seen_at` is where its connections come from or go to.
+
+    A peer may claim anything, and an honest one also lists what only its own machine or network can reach. So loopback
+    counts only for a peer that is seen on loopback, and a private or link-local address only for one that is seen at an
+    address of the same kind or on loopback; a name would be looked up for anybody who asks. Addresses on the host that the
+    peer is seen at come first."""
+    seen = [ip for address in seen_at if (ip := _ip(address)) is not None]
+    reach = max(map(_reach, seen), default=_PUBLIC)
+    usable = [a for a in claimed if (ip := _ip(a)) is not None and _can_reach(ip, reach)]
+    usable.sort(key=lambda address: _ip(address) not in seen)
+    return tuple(usable[:MAX_CLAIMED])
+
+
+_PUBLIC, _PRIVATE, _LINK, _LOOPBACK = range(4)
+
+
+def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    _, kind, host, *_ = address.split("/")
+    try:
+        return ipaddress.ip_address(host) if kind in ("ip4", "ip6") else None
+    except ValueError:
+        return None
+
+
+def _reach(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
+    """How near a peer must be to reach an address."""
+    if ip.is_loopback:
+        return _LOOPBACK
+    if ip.is_link_local:
+        return _LINK
+    return _PUBLIC if ip.is_global else _PRIVATE
+
+
+def _can_reach(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, reach: int) -> bool:
+    if ip.is_multicast or ip.is_unspecified or (ip.version == 6 and ip.is_link_local):  # the last would need a zone
+        return False
+    return _reach(ip) <= reach
 
 
 def dial_order(addresses: Iterable[str]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class PeerRecord:
-    """A connected peer. `remote` is the address at the other end of its first connection."""
+    """A connected peer. `direction` and `remote`, the address of the other end, are those of its oldest open connection."""
 
     peer: str
     since: float
@@ -38,6 +38,11 @@ class PeerRecord:
         dialled = self.remote if self.direction == "out" else ()
         listening = self.identify_info.addrs if self.identify_info is not None else ()
         return addresses.with_peer(dialled + listening, self.peer)
+
+    def worth_dialling(self) -> tuple[str, ...]:
+        """Those of them that may lead to the peer from here, see `addresses.worth_dialling`."""
+        dialled = self.remote if self.direction == "out" else ()
+        return addresses.with_peer(dialled + addresses.worth_dialling(self.addrs(), self.remote), self.peer)
 
 
 class ConnectionTable(INotifee):
@@ -100,17 +105,20 @@ class ConnectionTable(INotifee):
         peer = str(conn.muxed_conn.peer_id)
         record = self._records.get(peer)
         if record is None:
-            direction = "out" if getattr(conn, "direction", None) == Direction.OUTBOUND else "in"
-            record = PeerRecord(peer, time.time(), direction, _remote(conn, peer))
+            record = PeerRecord(peer, time.time(), _direction(conn), _remote(conn, peer))
             self._records[peer] = record
         await self._opened(record, conn)
 
     async def disconnected(self, network: INetwork, conn: INetConn) -> None:
         peer = str(conn.muxed_conn.peer_id)
         record = self._records.get(peer)
-        if record is not None and not self.connections(peer):
-            del self._records[peer]
-            self._ended(record)
+        if record is None:
+            return
+        if left := self.connections(peer):
+            record.direction, record.remote = _direction(left[0]), _remote(left[0], peer)
+            return
+        del self._records[peer]
+        self._ended(record)
 
     async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
         return
@@ -123,6 +131,10 @@ class ConnectionTable(INotifee):
 
     async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
         return
+
+
+def _direction(conn: INetConn) -> str:
+    return "out" if getattr(conn, "direction", None) == Direction.OUTBOUND else "in"
 
 
 def _remote(conn: INetConn, peer: str) -> tuple[str, ...]:

@@ -5,11 +5,14 @@ Every connection is opened here, from the room's own address book; the library's
 first that works ends the others."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import trio
 from libp2p.abc import INetConn
 from libp2p.network.swarm import Swarm
+from libp2p.peer.id import ID
+from libp2p.rcmgr import Direction
 from multiaddr import Multiaddr
 
 from betar_tui import multiaddrs
@@ -23,8 +26,12 @@ from betar_tui.p2p.types import Timing
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 MAX_PARALLEL = 8
 """Maximum peers that are redialled at the same time."""
+CLOSE_SOCKET = 1.0
+"""Seconds for a connection that is not needed to close."""
 
 
 class Dialer:
@@ -56,20 +63,29 @@ class Dialer:
         """The address book or a connection changed."""
         self._wakeup.set()
 
-    async def dial(self, peer: str, addrs: tuple[str, ...]) -> INetConn:
-        """A live connection to `peer`, dialled if there is none. Raises NetworkError with the reason.
+    async def connect(self, peer: str, address: str) -> bool:
+        """Have a live connection to `peer`, and know that the address leads to it. Returns whether it was connected before.
+
+        One that is connected already is dialled all the same, to see whether it answers there, unless its connection
+        goes to that very address. Raises NetworkError with the reason.
 
         py-libp2p 0.8.1: its `connect` returns at once for any listed connection, dead or not; here the listed ones
         are probed first (docs/py-libp2p.md#connections)."""
         if peer == self._own:
             raise NetworkError("That is this peer's own address.")
         if alive := await self._living(peer):
-            return alive
+            if not any(_goes_to(connection, address) for connection in alive):
+                try:
+                    await self._dial_one(peer, address, self._shake_hands)
+                except NetworkError as error:
+                    raise NetworkError(f"{peer} is already connected, but not at this address: {error}") from None
+            return True
         self._dialling.add(peer)
         try:
-            return await self._race(peer, addrs)
+            await self._race(peer, (address,))
         finally:
             self._dialling.discard(peer)
+        return False
 
     async def run(self) -> None:
         """A service: dials the peers that are due."""
@@ -94,20 +110,20 @@ class Dialer:
             if not isinstance(error, NetworkError):
                 log.warning("dialling %s: %r", peer, error)
             log.debug("%s cannot be reached: %s", peer, error)
-            self.address_book.failed(peer, trio.current_time())
+            # Without any connection the own network may be down, for which no peer is to be forgotten.
+            self.address_book.failed(peer, trio.current_time(), count=self._swarm.get_total_connections() > 0)
         else:
-            self.address_book.succeeded(peer)
+            self.address_book.connected(peer, trio.current_time(), reached=True)
         finally:
             self._dialling.discard(peer)
             self.wake()
 
-    async def _living(self, peer: str) -> INetConn | None:
+    async def _living(self, peer: str) -> list[INetConn]:
         listed = self._swarm.get_connections(addresses.peer_id(peer))
         if listed and await close_dead(listed, self._timing.probe_timeout):
-            for connection in self._swarm.get_connections(addresses.peer_id(peer)):
-                if not connection.is_closed and not connection.muxed_conn.is_closed:
-                    return connection
-        return None
+            listed = self._swarm.get_connections(addresses.peer_id(peer))
+            return [each for each in listed if not each.is_closed and not each.muxed_conn.is_closed]
+        return []
 
     async def _race(self, peer: str, addrs: tuple[str, ...]) -> INetConn:
         """Dial the addresses, each `dial_stagger` after the one before or when that one failed; the first wins."""
@@ -118,7 +134,7 @@ class Dialer:
 
         async def attempt(address: str, failed: trio.Event) -> None:
             try:
-                connection = await self._dial_one(peer, address)
+                connection = await self._dial_one(peer, address, self._swarm.dial_addr)
             except NetworkError as error:
                 errors.append(str(error))
                 failed.set()
@@ -136,18 +152,39 @@ class Dialer:
             return winner[0]
         raise NetworkError(f"Cannot connect to {peer}: " + "; ".join(errors))
 
-    async def _dial_one(self, peer: str, address: str) -> INetConn:
+    async def _dial_one(self, peer: str, address: str, dial: Callable[[Multiaddr, ID], Awaitable[T]]) -> T:
         host, _ = multiaddrs.split_peer(address)
         try:
             # A frozen peer still completes the TCP handshake: the limit covers the secure one as well.
             with trio.fail_after(self._timing.dial_timeout):
-                return await self._swarm.dial_addr(Multiaddr(address), addresses.peer_id(peer))
+                return await dial(Multiaddr(address), addresses.peer_id(peer))
         except trio.TooSlowError:
             raise NetworkError(f"{host} did not answer within {self._timing.dial_timeout:g} s") from None
         except Exception as error:
             if not has_ended(error):
                 log.debug("dialling %s: %r", address, error)
             raise NetworkError(f"{host}: {_reason(error)}") from None
+
+    async def _shake_hands(self, address: Multiaddr, peer: ID) -> None:
+        """Dial, let the peer prove who it is, and hang up. Raises the library's errors."""
+        transport = self._swarm.transport_manager.transport_for_dialing(address)
+        if transport is None:
+            raise NetworkError("no transport for this address")
+        raw = await transport.dial(address)
+        try:
+            await self._swarm.upgrader.upgrade_security(raw, True, peer)
+        finally:
+            with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_SOCKET):
+                await raw.close()
+
+
+def _goes_to(connection: INetConn, address: str) -> bool:
+    """Whether a connection was dialled at an address."""
+    outbound = getattr(connection, "direction", None) == Direction.OUTBOUND
+    bare, _ = multiaddrs.split_peer(address)
+    return outbound and any(
+        multiaddrs.split_peer(str(each))[0] == bare for each in connection.get_transport_addresses()
+    )
 
 
 def _reason(error: BaseException) -> str:

@@ -43,7 +43,7 @@ async def close_dead(connections: Iterable[INetConn], timeout: float) -> int:
         if await muxed.probe(timeout):
             alive += 1
         else:
-            log.info("an older connection to %s does not answer: closed", muxed.peer_id)
+            log.info("a connection to %s does not answer: closed", muxed.peer_id)
             await muxed.kill()
 
     async with trio.open_nursery() as nursery:

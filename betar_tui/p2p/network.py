@@ -7,8 +7,7 @@ library's services, all within `timing.close_timeout`."""
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import trio
 from libp2p.abc import INetConn, INetStream
@@ -17,12 +16,13 @@ from libp2p.custom_types import TProtocol
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
 from betar_tui.p2p.adaptations.pubsub import Accept
-from betar_tui.p2p.adaptations.services import quiet_library, start_service
+from betar_tui.p2p.adaptations.services import hold_services, quiet_library, start_service
 from betar_tui.p2p.adaptations.swarm import PeerSwarm
 from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.authorship import MAX_PAYLOAD
 from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
+from betar_tui.p2p.changes import ChangeWatch
 from betar_tui.p2p.connection_table import ConnectionTable, PeerRecord
 from betar_tui.p2p.dialer import Dialer
 from betar_tui.p2p.event_queue import EventQueue
@@ -32,6 +32,7 @@ from betar_tui.p2p.host import build_host, listen, open_stream
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
 from betar_tui.p2p.misbehaviour import FOLD, MisbehaviourLedger, MisbehaviourReports
+from betar_tui.p2p.recovery import Recovery
 from betar_tui.p2p.streams import PeerStream
 from betar_tui.p2p.types import (
     BlockSource,
@@ -47,7 +48,7 @@ from betar_tui.p2p.types import (
     Stream,
 )
 from betar_tui.supervise import Supervisor
-from betar_tui.values import PeerInfo
+from betar_tui.values import Connected, PeerInfo
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ async def open_network(
     quiet_library()
     failure: Exception | None = None
     async with trio.open_nursery() as holder, trio.open_nursery() as tasks:
-        services = await holder.start(_hold_services)
+        services = await holder.start(hold_services)
         # An exception of the caller's block must come out as it is, not wrapped into a nursery's group.
         try:
             network = Network(config, source, services, tasks, accept)
@@ -92,18 +93,8 @@ async def open_network(
         raise failure
 
 
-async def _hold_services(*, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """A nursery that only its own scope can cancel.
-
-    When the caller is cancelled, the library's services must live on until the connections are closed."""
-    with trio.CancelScope(shield=True):
-        async with trio.open_nursery() as services:
-            task_status.started(services)
-            await trio.sleep_forever()
-
-
 class Network:
-    """One peer's network, while `open_network` is open.
+    """One peer's network, while `open_network` is open. `address_book` has the peers that are dialled.
 
     `events` and `blocks` are for one reader each. Events never hold up the network (see `event_queue`); blocks do: they
     are not read from peers faster than they are taken from `blocks`."""
@@ -133,14 +124,15 @@ class Network:
         self.peer_id = str(self._host.get_id())
         self.events: trio.MemoryReceiveChannel[NetworkEvent] = self._event_queue.receive
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](MAX_BLOCKS_QUEUED)
-        address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
-        self._table = ConnectionTable(self._swarm, self._opened, self._ended, address_book.found)
+        self.address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
+        self._table = ConnectionTable(self._swarm, self._opened, self._ended, self.address_book.found)
         banned = self._misbehaviour.banned
         self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.penalize, banned, accept)
         self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.penalize, self._failed)
         self._bitswap.banned = banned
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
-        self._dialer = Dialer(self._swarm, self.peer_id, address_book, self._timing, tasks, banned)
+        self._dialer = Dialer(self._swarm, self.peer_id, self.address_book, self._timing, tasks, banned)
+        self._recovery = Recovery(self._host, self._identify, self._dialer, self._timing, self._supervisor)
         self.listen_notice = ""
 
     # Facts
@@ -212,15 +204,18 @@ class Network:
 
     # Connections
 
-    async def connect(self, multiaddr: str) -> PeerInfo:
-        """Dial now, unless the peer is connected; it is remembered and dialled again when it is lost.
+    async def connect(self, multiaddr: str) -> Connected:
+        """Dial now; if that succeeds the address is remembered, and the peer dialled again when it is lost.
 
-        Raises NetworkError with the failure of each address."""
+        A peer that is connected stays so, whether or not it answers at this address. Raises NetworkError with the failure
+        of each address."""
         peer, address = addresses.split_peer(multiaddr)
         addresses.peer_id(peer)
         self._misbehaviour.unban(peer)
-        await self._dialer.dial(peer, (address,))
-        self._dialer.address_book.add(peer, (address,), "connect")
+        already = await self._dialer.connect(peer, address)
+        self.address_book.add(peer, (address,), "connect")
+        self.address_book.connected(peer, trio.current_time(), reached=True)
+        self._note_member(peer)
         record = self._table.get(peer)
         if record is not None:
             with trio.move_on_after(self._timing.identify_timeout):
@@ -228,16 +223,16 @@ class Network:
         record = self._table.get(peer)
         if record is None:
             raise NetworkError(f"{peer} closed the connection at once.")
-        return self._table.describe(record, peer in self.topic_peers())
+        return Connected(self._table.describe(record, peer in self.topic_peers()), already)
 
     async def disconnect(self, peer: str) -> None:
         """Close every connection to a peer and do not dial it again."""
-        self._dialer.address_book.remove(peer)
+        self.address_book.dismiss(peer)
         await self._close(self._table.connections(peer))
 
     def remember(self, peer: str, addrs: Iterable[str], found: str = "") -> bool:
         """Keep dialling a peer found elsewhere, see `PeerInfo.found`. Returns whether it can be dialled."""
-        added = self._dialer.address_book.add(peer, addrs, found)
+        added = self.address_book.add(peer, addrs, found)
         self._dialer.wake()
         return added
 
@@ -280,10 +275,7 @@ class Network:
             await handler(PeerStream(stream))
 
         self._host.set_stream_handler(TProtocol(protocol), guarded(handle, self.penalize, self._failed))
-        for connection in self.connections():
-            peer = addresses.peer_id(connection.peer_id)
-            push = partial(self._identify.push, peer, self._timing.identify_timeout)
-            self._supervisor.start_once(f"identify push to {peer}", push)
+        self._recovery.push_identify()
 
     async def open_stream(self, peer: str, protocol: str) -> Stream:
         """Open a stream to a connected peer. Raises NetworkError."""
@@ -306,14 +298,15 @@ class Network:
         await self._gossip.start(self._services, self._report)
         self.listen_notice = await listen(self._host, self._config.listen, self._config.listen_explicit)
         for peer, address in known:
-            self._dialer.address_book.add(peer, (address,), "bootstrap")
+            self.address_book.add(peer, (address,), "bootstrap")
         for peer, addrs in self._config.known_peers:
-            self._dialer.address_book.add(peer, addrs, "remembered")
+            self.address_book.add(peer, addrs, "remembered")
         self._supervisor.start("events", self._event_queue.pump)
         self._supervisor.start("misbehaviour reports", self._report_folded)
         self._supervisor.start("wants", self._bitswap.run_timers)
         self._supervisor.start("hello", self._gossip.keep_saying_hello)
         self._supervisor.start("dialling", self._dialer.run)
+        self._supervisor.start("own addresses", ChangeWatch(self._recovery.moved, self._recovery.woke).run)
 
     async def _stop_parts(self) -> None:
         self._tasks.cancel_scope.cancel()
@@ -344,6 +337,7 @@ class Network:
         self._event_queue.put(ReceivedBroadcast(peer, author, payload), size)
 
     def _joined(self, peer: str, on_topic: bool) -> None:
+        self._note_member(peer)
         self._event_queue.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
 
     async def _opened(self, record: PeerRecord, connection: INetConn) -> None:
@@ -370,19 +364,25 @@ class Network:
         if record is None:
             return
         record.identify_info = identify_info
-        if record.direction == "out":
-            self._dialer.address_book.add(peer, record.addrs())
-        self._dialer.address_book.replace(peer, record.addrs())
-        self._dialer.address_book.succeeded(peer)
+        self.address_book.replace(peer, record.worth_dialling())
+        self.address_book.connected(peer, trio.current_time(), record.direction == "out")
+        self._note_member(peer)
         if not record.reported.is_set():
             record.reported.set()
             self._event_queue.put(PeerConnected(peer, record.addrs()))
         self._bitswap.peer_up(peer, identify_info.protocols)
+
+    def _note_member(self, peer: str) -> None:
+        """Keep dialling a peer that is identified and on the topic, whichever side dialled."""
+        record = self._table.get(peer)
+        if record is not None and record.identify_info is not None and peer in self._gossip.members():
+            self.address_book.add(peer, record.worth_dialling(), "incoming" if record.direction == "in" else "")
+            self.address_book.joined(peer, trio.current_time())
 
     def _ended(self, record: PeerRecord) -> None:
         self._bitswap.peer_down(record.peer)
         if record.reported.is_set():
             self._event_queue.put(PeerDisconnected(record.peer))
         record.reported.set()  # releases a `connect` that waits
-        self._dialer.address_book.lost(record.peer, trio.current_time())
+        self.address_book.lost(record.peer, trio.current_time())
         self._dialer.wake()

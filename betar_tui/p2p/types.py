@@ -15,11 +15,13 @@ MARKET_TOPIC = "betar/marketplace/crdt"
 class Timing:
     """Every interval of the room, in seconds; tests shorten them.
 
-    A connection that misses two pings in a row, for `ping_timeout` each, is closed. `probe_timeout` bounds the quick
-    check of an older connection when a new one to the same peer appears. After `stall` without an answer to a wanted
-    block other peers are asked."""
+    A connection over which nothing has come back for `silence`, whatever was sent, is probed; `probe_timeout` bounds that,
+    as it does the check of an older connection when a new one to the same peer appears. If a probe fails, the connection
+    is closed, on a slow line after twice `ping_timeout` at most. After `stall` without an answer to a wanted block other
+    peers are asked."""
 
     ping_interval: float = 5.0
+    silence: float = 4.0
     ping_timeout: float = 12.0
     probe_timeout: float = 2.0
     hello_interval: float = 5.0

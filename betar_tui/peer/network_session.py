@@ -19,6 +19,7 @@ from betar_tui.ipld import cid as cids
 from betar_tui.market.catalogue import Catalogue
 from betar_tui.market.fields import BETAR_GO, BETAR_PROTOCOL
 from betar_tui.market.marketplace import (
+    Connected,
     Connectivity,
     Event,
     Notice,
@@ -39,8 +40,8 @@ from betar_tui.p2p.types import (
     PeerLeft,
 )
 from betar_tui.peer.metadata_files import MetadataFiles
+from betar_tui.peer.peer_memory import PeerMemory
 from betar_tui.replica import Applied, keys
-from betar_tui.replica.facts import PeerRow
 from betar_tui.store.database import Store
 from betar_tui.supervise import Supervisor
 from betar_tui.sync.writer import ReplicaWriter
@@ -53,8 +54,6 @@ log = logging.getLogger(__name__)
 
 REOPEN_AFTER, LONGEST_REOPEN_AFTER = 1.0, 60.0
 """Seconds until a network that failed is opened again: at first, and at most."""
-KNOWN_PEERS_DIALLED = 16
-"""Maximum peers of earlier runs that are dialled at the start."""
 
 
 class NetworkSession:
@@ -86,6 +85,7 @@ class NetworkSession:
         self._supervisor: Supervisor | None = None
         self._failure = ""
         self.metadata_files = MetadataFiles(store, catalogue, emit, clock)
+        self._memory = PeerMemory(store, clock)
         self._round_due = Wakeup()
         self._maintaining = False
         self.sync_held = False
@@ -168,11 +168,14 @@ class NetworkSession:
         """The connected peers."""
         return self.network.connections() if self.network else ()
 
-    async def connect(self, address: str) -> PeerInfo:
-        """Dial a peer. Raises NetworkError, NoRunningPeerError."""
+    async def connect(self, address: str) -> Connected:
+        """Dial a peer and remember it. Raises NetworkError, NoRunningPeerError."""
         if self.network is None:
             raise NoRunningPeerError("the network is not up; start a peer with betar-tui --serve")
-        return await self.network.connect(address)
+        connected = await self.network.connect(address)
+        if self.network is not None:
+            await self._memory.note(self.network, connected.peer.peer_id)
+        return connected
 
     async def disconnect(self, peer: str) -> None:
         """Close the connections to a peer. Raises NetworkError, NoRunningPeerError."""
@@ -232,13 +235,13 @@ class NetworkSession:
         from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
         from betar_tui.sync.replication import Replication, accept_broadcast
 
-        known = await trio.to_thread.run_sync(self._store.peers)
+        known = await self._memory.load()
         config = NetworkConfig(
             seed=self._seed,
             listen=self._config.listen,
             listen_explicit=self._config.listen_explicit,
             bootstrap=self._config.bootstrap,
-            known_peers=tuple((peer.peer_id, peer.addrs) for peer in known[:KNOWN_PEERS_DIALLED]),
+            known_peers=known,
             mdns=self._config.mdns,
             dht=self._config.dht,
             dht_server=self._config.dht_server,
@@ -284,6 +287,7 @@ class NetworkSession:
             supervisor.start("rebroadcast after a burst", replication.rebroadcast_after_burst)
             supervisor.start("metadata files", lambda: self.metadata_files.run(network))
             supervisor.start("own listings", self._own_rounds)
+            supervisor.start("remembered peers", lambda: self._memory.run(network))
             self._set_state(Connectivity.ALONE)
             self.ready.set()
 
@@ -303,9 +307,8 @@ class NetworkSession:
 
     async def _react(self, network: "Network", event: NetworkEvent) -> None:
         """Remember peers, report faults, adapt to Go betars and keep the state up to date."""
-        if isinstance(event, PeerConnected) and event.addrs and self._dialled(network, event.peer):
-            row = PeerRow(event.peer, event.addrs, self._clock())
-            await trio.to_thread.run_sync(self._store.put_peer, row)
+        if isinstance(event, PeerConnected | PeerJoined) and event.peer in network.topic_peers():
+            await self._memory.note(network, event.peer)
         if isinstance(event, Misbehaviour):
             self._emit([Notice("warning", f"{event.peer}: {event.reason}", self._clock())])
         if isinstance(event, PeerConnected | PeerDisconnected):
@@ -315,11 +318,6 @@ class NetworkSession:
         if isinstance(event, PeerConnected | PeerDisconnected | PeerJoined | PeerLeft):
             online = bool(network.connections())
             self._set_state(Connectivity.ONLINE if online else Connectivity.ALONE)
-
-    @staticmethod
-    def _dialled(network: "Network", peer: str) -> bool:
-        """Whether this peer dialled `peer`; the addresses that a dialler claims to have may be invented."""
-        return any(each.peer_id == peer and each.direction == "out" for each in network.connections())
 
     async def _look_for_betar(self, network: "Network", peer: str) -> None:
         if peer not in network.topic_peers() or not network.supports(peer, BETAR_PROTOCOL):

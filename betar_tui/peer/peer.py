@@ -25,6 +25,7 @@ from betar_tui.ipld import cid as cids
 from betar_tui.market.catalogue import Catalogue, DecodedChange
 from betar_tui.market.hub import EventHub
 from betar_tui.market.marketplace import (
+    Connected,
     Connectivity,
     DagNodeInfo,
     DelistReceipt,
@@ -281,7 +282,7 @@ class Peer:
             raise NoRunningPeerError("no peer runs on this data directory; start one with betar-tui --serve")
         return self.session.connections()
 
-    async def connect(self, address: str) -> PeerInfo:
+    async def connect(self, address: str) -> Connected:
         return await self.session.connect(address)
 
     async def disconnect(self, peer_id: str) -> None:

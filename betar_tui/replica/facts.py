@@ -119,8 +119,13 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class PeerRow:
-    """A peer worth dialling again: base58 id, multiaddrs without /p2p, and when it was last connected, Unix seconds."""
+    """A peer worth dialling again: base58 id, multiaddrs, and when it was last on the topic, Unix seconds.
+
+    `reached` is whether a dial has ever reached it; otherwise the addresses are only its own claim. `failures` counts the
+    failed dials, and connections without the topic, since it was last on the topic."""
 
     peer_id: str
     addrs: tuple[str, ...]
     last_seen: float
+    reached: bool = True
+    failures: int = 0

@@ -241,18 +241,19 @@ class Store:
     def peers(self) -> list[PeerRow]:
         """Peers worth dialling, the last seen first."""
         with self._reading() as db:
-            rows = db.execute("SELECT peer, addrs, last_seen FROM peers ORDER BY last_seen DESC").fetchall()
-        return [PeerRow(peer, tuple(json.loads(addrs)), seen) for peer, addrs, seen in rows]
+            rows = db.execute("SELECT * FROM peers ORDER BY last_seen DESC").fetchall()
+        return [
+            PeerRow(peer, tuple(json.loads(addrs)), seen, bool(reached), failures)
+            for peer, addrs, seen, reached, failures in rows
+        ]
 
-    def put_peer(self, peer: PeerRow, keep: int = 200) -> None:
-        """Store a peer; beyond `keep` the ones unseen longest are deleted."""
+    def change_peers(self, changed: Collection[PeerRow], forgotten: Collection[str] = ()) -> None:
+        """Store peers, replacing what was known of them, and delete others by their ids."""
         with self._transaction(durable=False) as db:
-            db.execute(
-                "INSERT OR REPLACE INTO peers VALUES (?, ?, ?)",
-                (peer.peer_id, json.dumps(list(peer.addrs)), peer.last_seen),
-            )
-            db.execute(
-                "DELETE FROM peers WHERE peer NOT IN (SELECT peer FROM peers ORDER BY last_seen DESC LIMIT ?)", (keep,)
+            db.executemany("DELETE FROM peers WHERE peer = ?", [(peer,) for peer in forgotten])
+            db.executemany(
+                "INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?, ?)",
+                [(p.peer_id, json.dumps(list(p.addrs)), p.last_seen, p.reached, p.failures) for p in changed],
             )
 
     def signature_cache(self) -> Mapping[bytes, str]:

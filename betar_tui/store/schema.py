@@ -55,7 +55,13 @@ CREATE TABLE tombstones (k INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (
 CREATE TABLE heads (digest BLOB PRIMARY KEY, height NOT NULL) WITHOUT ROWID;
 CREATE TABLE wants (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE files (cid BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE peers (peer TEXT PRIMARY KEY, addrs TEXT NOT NULL, last_seen REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE peers (
+    peer      TEXT PRIMARY KEY,
+    addrs     TEXT NOT NULL,
+    last_seen REAL NOT NULL,
+    reached   INTEGER NOT NULL DEFAULT 1,
+    failures  INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
 CREATE TABLE own (key TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"""
 
@@ -90,7 +96,20 @@ def _remember_announced(db: sqlite3.Connection) -> None:
     _run(db, _ANNOUNCED)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_pack_history, _remember_announced)
+def _remember_failures(db: sqlite3.Connection) -> None:
+    """Version 4: whether peers were reached, as all that were remembered until then, and how often they were not."""
+    _run(
+        db,
+        """ALTER TABLE peers ADD COLUMN reached INTEGER NOT NULL DEFAULT 1;
+        ALTER TABLE peers ADD COLUMN failures INTEGER NOT NULL DEFAULT 0""",
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _pack_history,
+    _remember_announced,
+    _remember_failures,
+)
 
 VERSION = len(MIGRATIONS) + 1
 

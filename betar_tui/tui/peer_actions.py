@@ -6,7 +6,7 @@ from functools import partial
 from textual.app import App
 
 from betar_tui.errors import BetarError
-from betar_tui.market.marketplace import PeerInfo
+from betar_tui.market.marketplace import Connected
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.bridge import Bridge
@@ -84,10 +84,12 @@ class PeerActions:
             return
         self._note(f"Disconnected {fmt.short_id(peer_id)}")
 
-    def _connected(self, peer: PeerInfo | None) -> None:
-        if peer is not None:
+    def _connected(self, connected: Connected | None) -> None:
+        if connected is not None:
+            peer = connected.peer
             agent = f", {neutralise(peer.agent, 40)}" if peer.agent else ""
-            self._note(f"Connected to {fmt.short_id(peer.peer_id)}{agent}")
+            how = "Already connected" if connected.already else "Connected"
+            self._note(f"{how} to {fmt.short_id(peer.peer_id)}{agent}")
 
     def _note(self, text: str) -> None:
         self._model.activity.notice("info", text, self._model.clock())

@@ -23,6 +23,7 @@ from betar_tui.market.calls import Call, ForwardedCalls
 from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
+    Connected,
     Connectivity,
     DagNodeInfo,
     DelistReceipt,
@@ -184,15 +185,16 @@ class FakeMarketplace(ForwardedCalls):
             raise NoRunningPeerError("no peer runs on this data directory: start one with betar-tui --serve")
         return self.connected
 
-    async def connect(self, address: str) -> PeerInfo:
+    async def connect(self, address: str) -> Connected:
         await self._enter("connect", address)
         if "refuse" in address:
             raise NetworkError(f"{address} does not answer: is the peer running?")
         peer = replace(self._peer(9), addrs=(address,))
-        self.connected = (*self.connected, peer)
+        already = any(each.peer_id == peer.peer_id for each in self.connected)
+        self.connected = (*(each for each in self.connected if each.peer_id != peer.peer_id), peer)
         self.connectivity = Connectivity.ONLINE
         self.emit(StatusChanged())
-        return peer
+        return Connected(peer, already)
 
     async def disconnect(self, peer_id: str) -> None:
         await self._enter("disconnect", peer_id)

@@ -1,11 +1,15 @@
 """Yamux connections that notice when the far end is silent, and end when it sends more than its windows allow.
 
 Theory: TCP alone never shows that a peer froze or that its machine vanished. Each yamux connection pings its other end
-every few seconds; two misses close its socket, which the rest of the room sees as an ordinary disconnect. When a second
-connection to the same peer appears the older ones are probed at once (`liveness.close_dead`), so that a peer that came
-back after a crash is not hidden behind its dead predecessor (docs/py-libp2p.md#connections)."""
+every few seconds. Whatever was sent, a ping or anything else: when nothing at all has come back for `Timing.silence`, the
+connection is probed, and if that brings nothing either, its socket is closed, which the rest of the room sees as an
+ordinary disconnect. A slow line is excused for longer: as long as the far end's system goes on acknowledging bytes that
+are still queued here, the probe may just be behind them. When a second connection to the same peer appears the older
+ones are probed at once (`liveness.close_dead`), so that a peer that came back after a crash is not hidden behind its dead
+predecessor (docs/py-libp2p.md#connections)."""
 
 import logging
+import math
 import struct
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +32,7 @@ from libp2p.stream_muxer.yamux.yamux import (
 from libp2p.transport.upgrader import TransportUpgrader
 
 from betar_tui.concurrency import FastLock
+from betar_tui.p2p.adaptations.counting import CountingConnection
 from betar_tui.p2p.guard import Penalize
 from betar_tui.p2p.types import Timing
 
@@ -37,8 +42,10 @@ FIRST_PING = 0.2
 """Seconds from the start of a connection to its first ping, at most."""
 CLOSE_SOCKET = 1.0
 """Seconds for a socket to close."""
-_READS_PER_TURN = 64
-"""Maximum reads, one or two per frame, between two turns of the event loop."""
+SLICES = 8
+"""Number of parts that a probe waits in: a stall of this process costs one part, not the whole time."""
+LOOK = 1.0
+"""Maximum seconds between two looks at whether the far end has been silent for too long."""
 
 
 class PongCounter:
@@ -55,30 +62,6 @@ class PongCounter:
 
     async def wait(self) -> None:
         await self._event.wait()
-
-
-class CountingConnection:
-    """A secured connection that counts its bytes."""
-
-    def __init__(self, connection: ISecureConn) -> None:
-        self._connection = connection
-        self.received = self.sent = self._reads = 0
-
-    async def read(self, n: int | None = None) -> bytes:
-        self._reads += 1
-        if not self._reads % _READS_PER_TURN:
-            # One read of the socket may bring thousands of frames, which must not hold up the event loop.
-            await trio.lowlevel.checkpoint()
-        data = await self._connection.read(n)
-        self.received += len(data)
-        return data
-
-    async def write(self, data: bytes) -> None:
-        await self._connection.write(data)
-        self.sent += len(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
 
 
 class _Streams(dict[int, YamuxStream]):
@@ -129,6 +112,7 @@ class LiveYamux(Yamux):
         self.counted = CountingConnection(secured_conn)
         super().__init__(cast(ISecureConn, self.counted), peer_id, is_initiator=secured_conn.is_initiator)
         self._timing = timing
+        self._silence = min(timing.silence, timing.ping_timeout)
         self._penalize = penalize
         self._pongs = PongCounter()
         self._ping_event = cast(trio.Event, self._pongs)  # the library only calls set() on it
@@ -191,20 +175,30 @@ class LiveYamux(Yamux):
         raise trio.TooSlowError
 
     async def probe(self, timeout: float) -> bool:
-        """Ping once. Returns whether an answer came within `timeout` seconds."""
-        seen = self._pongs.count
-        with trio.move_on_after(timeout):
-            try:
-                self._ping_id += 1
-                self._ping_sent_time = sent = trio.current_time()
-                await self._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_PING, FLAG_SYN, 0, self._ping_id))
-                while self._pongs.count == seen:
-                    await self._pongs.wait()
-            except Exception as error:
-                log.debug("ping of %s failed: %r", self.peer_id, error)
-                return False
-            self.latency = trio.current_time() - sent
-        return self._pongs.count != seen
+        """Ping once. Returns whether the far end gave a sign of life within `timeout` seconds of this process's attention:
+        the answer, or any other bytes, except those of the first moment, which may have been waiting here."""
+        seen, sent, heard = self._pongs.count, trio.current_time(), math.inf
+        try:
+            with trio.move_on_after(timeout):
+                await self._ping()
+            for _ in range(SLICES):
+                with trio.move_on_after(timeout / SLICES):
+                    while self._pongs.count == seen:
+                        await self._pongs.wait()
+                if self._pongs.count != seen:
+                    self.latency = trio.current_time() - sent
+                    return True
+                if self.counted.received > heard:
+                    return True
+                heard = self.counted.received
+        except Exception as error:
+            log.debug("ping of %s failed: %r", self.peer_id, error)
+        return False
+
+    async def _ping(self) -> None:
+        self._ping_id += 1
+        self._ping_sent_time = trio.current_time()
+        await self._write_frame(struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_PING, FLAG_SYN, 0, self._ping_id))
 
     async def kill(self) -> None:
         """Close the socket under the connection: a GOAWAY can block for ever on a full pipe."""
@@ -217,15 +211,46 @@ class LiveYamux(Yamux):
     async def _measure_rtt_loop(self) -> None:
         """Replaces the library's loop; runs in the connection's own nursery."""
         timing = self._timing
-        await trio.sleep(min(FIRST_PING, timing.ping_interval))
+        pause = min(FIRST_PING, timing.ping_interval)
+        while await self._silent_for_long(pause) is False:
+            try:
+                with trio.move_on_after(self._silence):
+                    seen, sent = self._pongs.count, trio.current_time()
+                    await self._ping()
+                    while self._pongs.count == seen:
+                        await self._pongs.wait()
+                    self.latency = trio.current_time() - sent
+            except Exception as error:
+                log.debug("ping of %s failed: %r", self.peer_id, error)
+            pause = timing.ping_interval
+        if not self.event_shutting_down.is_set():
+            log.info("%s does not answer: its connection is closed", self.peer_id)
+            await self.kill()
+
+    async def _silent_for_long(self, pause: float) -> bool | None:
+        """Watch for `pause` seconds. Returns True as soon as the far end counts as dead, None when the connection ends."""
+        until = trio.current_time() + pause
         while not self.event_shutting_down.is_set():
-            # The second try excuses a stall of this process.
-            if not (await self.probe(timing.ping_timeout) or await self.probe(timing.ping_timeout)):
-                log.info("%s does not answer pings: its connection is closed", self.peer_id)
-                await self.kill()
-                return
-            with trio.move_on_after(timing.ping_interval):
+            now = trio.current_time()
+            silent_at = self.counted.waiting_since + self._silence
+            if silent_at <= now:
+                before = self.counted.acknowledged()
+                if not await self.probe(self._timing.probe_timeout) and not self._is_slow(before):
+                    return True
+                continue
+            if now >= until:
+                return False
+            with trio.move_on_at(min(until, silent_at, now + LOOK)):
                 await self.event_shutting_down.wait()
+        return None
+
+    def _is_slow(self, before: tuple[int, int] | None) -> bool:
+        """Whether a ping may be waiting behind bytes that are queued here and keep arriving at the far end's system."""
+        after = self.counted.acknowledged()
+        waited = trio.current_time() - self.counted.waiting_since
+        if before is None or after is None:  # the system does not tell
+            return waited < self._timing.ping_timeout
+        return after[1] > 0 and after[0] > before[0] and waited < 2 * self._timing.ping_timeout
 
 
 class Upgrader(TransportUpgrader):

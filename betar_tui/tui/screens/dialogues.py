@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from betar_tui.errors import BetarError
-from betar_tui.market.marketplace import PeerInfo
+from betar_tui.market.marketplace import Connected
 from betar_tui.market.text import neutralise
 from betar_tui.multiaddrs import split_peer
 from betar_tui.tui.bridge import Bridge
@@ -51,7 +51,7 @@ class ConfirmScreen(ModalScreen[bool]):
         self.dismiss(yes)
 
 
-class ConnectScreen(ModalScreen[PeerInfo | None]):
+class ConnectScreen(ModalScreen[Connected | None]):
     """Asks for an address and dials it; answers with the peer. An error shows in the dialogue, below the address."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Back", key_display="Esc")]
