@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from multiaddr import Multiaddr
 
-from betar_tui.p2p.addresses import dial_order, is_dialable, reachable, with_peer
+from betar_tui.p2p.addresses import MAX_CLAIMED, dial_order, is_dialable, reachable, with_peer, worth_dialling
 
 ALICE = "12D3KooWRkZhiRhsqmrQ28rt73K7V3aCBpqKrLGSXmZ99PTcTZby"
 BOB = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
 PUBLIC, LAN, LOOP = "/ip4/93.184.216.34/tcp/4001", "/ip4/192.168.1.5/tcp/4001", "/ip4/127.0.0.1/tcp/4001"
 NAME, SIX = "/dns4/example.org/tcp/4001", "/ip6/2606:2800::1/tcp/4001"
+LINK = "/ip4/169.254.7.7/tcp/4001"
+CLAIMED = (LOOP, LAN, LINK, PUBLIC, SIX, NAME, "/ip6/fe80::1/tcp/4001", "/ip4/224.0.0.1/tcp/4001")
 
 
 def test_the_order_to_dial_in() -> None:
@@ -35,3 +38,25 @@ def test_which_addresses_can_be_dialled() -> None:
     assert with_peer(twice, BOB) == ()
     assert with_peer([PUBLIC, f"{PUBLIC}/p2p/{BOB}", LOOP, *bad], BOB) == (f"{PUBLIC}/p2p/{BOB}", f"{LOOP}/p2p/{BOB}")
     assert reachable([Multiaddr(LOOP)]) == (LOOP,)
+
+
+@pytest.mark.parametrize(
+    ("seen_at", "kept"),
+    [
+        ("/ip4/127.0.0.1/tcp/9", (LOOP, LAN, LINK, PUBLIC, SIX)),
+        ("/ip4/192.168.1.9/tcp/9", (LAN, PUBLIC, SIX)),
+        ("/ip4/169.254.1.9/tcp/9", (LAN, LINK, PUBLIC, SIX)),
+        ("/ip4/93.184.216.34/tcp/9", (PUBLIC, SIX)),
+        ("/dns4/example.org/tcp/9", (PUBLIC, SIX)),
+        ("", (PUBLIC, SIX)),
+    ],
+)
+def test_only_addresses_that_may_lead_to_a_peer_from_here_are_kept(seen_at: str, kept: tuple[str, ...]) -> None:
+    assert set(worth_dialling(CLAIMED, [seen_at] if seen_at else [])) == set(kept)
+
+
+def test_the_host_that_a_peer_is_seen_at_comes_first_and_claims_are_few() -> None:
+    many = [f"/ip4/93.184.216.{n}/tcp/4001" for n in range(40)]
+    kept = worth_dialling(many, ["/ip4/93.184.216.34/tcp/50123"])
+    assert kept[0] == "/ip4/93.184.216.34/tcp/4001"
+    assert len(kept) == MAX_CLAIMED

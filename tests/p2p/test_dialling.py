@@ -72,7 +72,7 @@ async def test_a_lost_peer_is_redialled_when_it_is_back() -> None:
             await meet(alice, bob)
             listen = (bob.network.addrs[0].partition("/p2p/")[0],)
         await until(lambda: not alice.network.connections())
-        entries = alice.network._dialer.address_book._entries
+        entries = alice.network.address_book._entries
         await until(lambda: entries[bob.id].failures)  # an attempt to dial it has failed
         async with peer("bob", listen=listen, listen_explicit=True) as bob:
             await until(lambda: alice.network.topic_peers() == (bob.id,))
@@ -87,9 +87,10 @@ async def test_a_peer_that_moved_is_found_at_its_new_address() -> None:
             await meet(alice, bob)
         await until(lambda: not alice.network.connections())
         async with peer("bob", agent_version="bob/2") as bob:
-            connection = await alice.network.connect(bob.network.addrs[0])
-            assert connection.agent == "bob/2"
-            assert connection.addrs == bob.network.addrs
+            connected = await alice.network.connect(bob.network.addrs[0])
+            assert not connected.already
+            assert connected.peer.agent == "bob/2"
+            assert connected.peer.addrs == bob.network.addrs
 
 
 async def test_a_disconnected_peer_is_not_redialled() -> None:
@@ -99,7 +100,7 @@ async def test_a_disconnected_peer_is_not_redialled() -> None:
         await until(lambda: not alice.network.connections())
         await trio.testing.wait_all_tasks_blocked()
         assert not alice.network.connections()
-        assert alice.network._dialer.address_book.next_due(lambda peer: False) == math.inf
+        assert alice.network.address_book.next_due(lambda peer: False) == math.inf
 
 
 async def test_dialling_loopback_costs_milliseconds() -> None:
@@ -134,6 +135,38 @@ async def test_errors_say_what_is_wrong(address: str, says: str) -> None:
     async with peer("alice") as alice:
         with pytest.raises(NetworkError, match=says):
             await alice.network.connect(address)
+
+
+async def test_connecting_twice_says_so_and_opens_no_second_connection() -> None:
+    async with peer("alice") as alice, peer("bob") as bob:
+        await meet(alice, bob)
+        for one, other in ((alice, bob), (bob, alice)):  # the one that dialled, and the one that was dialled
+            connected = await one.network.connect(other.network.addrs[0])
+            assert connected.already
+            assert connected.peer.peer_id == other.id
+            assert len(one.network._table.connections(other.id)) == 1
+            assert one.network.address_book.addrs(other.id) == other.network.addrs
+
+
+async def test_a_connected_peer_is_not_remembered_at_an_address_where_it_is_not() -> None:
+    async with peer("alice") as alice, peer("bob") as bob, peer("carol") as carol:
+        await meet(alice, bob)
+        wrong = carol.network.addrs[0].replace(carol.id, bob.id)
+        with pytest.raises(NetworkError, match=r"already connected, but not at this address: .*another peer"):
+            await alice.network.connect(wrong)
+        assert alice.network.address_book.addrs(bob.id) == bob.network.addrs
+        assert len(alice.network.connections()) == 1
+
+
+async def test_a_peer_that_dialled_is_dialled_back_when_it_is_lost() -> None:
+    async with peer("alice") as alice:
+        async with peer("bob") as bob:
+            await meet(bob, alice)
+            listen = (bob.network.addrs[0].partition("/p2p/")[0],)
+            await until(lambda: alice.network.address_book.addrs(bob.id) == bob.network.addrs)
+        async with peer("bob", listen=listen, listen_explicit=True) as bob:
+            await until(lambda: alice.network.topic_peers() == (bob.id,))
+            assert alice.network.connections()[0].direction == "out"
 
 
 async def test_another_peer_at_the_address_is_said_so() -> None:
