@@ -13,6 +13,7 @@ import trio
 
 from betar_tui.config import Config
 from betar_tui.control import ControlClient
+from betar_tui.market.marketplace import ListingDraft
 from betar_tui.peer import Peer, open_peer
 from betar_tui.store.database import open_store
 
@@ -103,6 +104,18 @@ def clean_environment() -> dict[str, str]:
     """The environment without settings for betar-tui, except that it looks for no other peers."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BETAR_TUI_")}
     return {**kept, **QUIET}
+
+
+async def level(one: Served, other: Served, word: str, *, within: float = PATIENCE) -> None:
+    """Publish at both, and wait until each shows all listings of the other."""
+    for number, each in enumerate((one, other)):
+        await each.market.publish([ListingDraft(f"{word}-{number}", 1)])
+
+    async def same() -> bool:
+        first, second = [{each.name for each in (await p.market.listings()).listings} for p in (one, other)]
+        return first == second >= {f"{word}-0", f"{word}-1"}
+
+    await eventually(same, within=within, what=f"{word}: both have the same listings")
 
 
 @asynccontextmanager
