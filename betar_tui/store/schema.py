@@ -45,6 +45,15 @@ CREATE TABLE verdicts (token BLOB PRIMARY KEY, verdict TEXT NOT NULL) WITHOUT RO
 _ANNOUNCED = """
 CREATE TABLE announced (digest BLOB PRIMARY KEY, authors TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID;"""
 
+_PEERS = """
+CREATE TABLE peers (
+    peer      TEXT PRIMARY KEY,
+    addrs     TEXT NOT NULL,
+    last_seen REAL NOT NULL,
+    reached   INTEGER NOT NULL,
+    failures  INTEGER NOT NULL
+) WITHOUT ROWID;"""
+
 _OTHERS = """
 CREATE TABLE sources (id INTEGER PRIMARY KEY, peer TEXT NOT NULL UNIQUE);
 CREATE TABLE elements (
@@ -55,13 +64,6 @@ CREATE TABLE tombstones (k INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (
 CREATE TABLE heads (digest BLOB PRIMARY KEY, height NOT NULL) WITHOUT ROWID;
 CREATE TABLE wants (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE files (cid BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE peers (
-    peer      TEXT PRIMARY KEY,
-    addrs     TEXT NOT NULL,
-    last_seen REAL NOT NULL,
-    reached   INTEGER NOT NULL DEFAULT 1,
-    failures  INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
 CREATE TABLE own (key TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"""
 
@@ -98,11 +100,10 @@ def _remember_announced(db: sqlite3.Connection) -> None:
 
 def _remember_failures(db: sqlite3.Connection) -> None:
     """Version 4: whether peers were reached, as all that were remembered until then, and how often they were not."""
-    _run(
-        db,
-        """ALTER TABLE peers ADD COLUMN reached INTEGER NOT NULL DEFAULT 1;
-        ALTER TABLE peers ADD COLUMN failures INTEGER NOT NULL DEFAULT 0""",
-    )
+    db.execute("ALTER TABLE peers RENAME TO peers_3")
+    _run(db, _PEERS)
+    db.execute("INSERT INTO peers SELECT peer, addrs, last_seen, 1, 0 FROM peers_3")
+    db.execute("DROP TABLE peers_3")
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
@@ -131,7 +132,7 @@ def prepare(db: sqlite3.Connection, migrations: tuple[Callable[[sqlite3.Connecti
             f"the database has schema version {version}, this program knows {newest}; use a newer betar-tui"
         )
     if version == 0:
-        _step(db, newest, lambda each: _run(each, _BLOCKS_AND_KEYS + _PACKED + _OTHERS + _ANNOUNCED))
+        _step(db, newest, lambda each: _run(each, _BLOCKS_AND_KEYS + _PACKED + _OTHERS + _PEERS + _ANNOUNCED))
         return
     for number in range(version, newest):
         _step(db, number + 1, migrations[number - 1])

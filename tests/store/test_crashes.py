@@ -97,7 +97,7 @@ def test_a_crash_at_every_statement(tmp_path: Path, after: bool) -> None:
 
 
 SMALL_THINGS: list[tuple[str, Callable[..., object]]] = [
-    ("peers", lambda store: store.put_peer(PeerRow("p", ("/ip4/1.2.3.4",), 2.0), keep=1)),
+    ("peers", lambda store: store.change_peers([PeerRow("p", ("/ip4/1.2.3.4",), 2.0)], ["old"])),
     ("own", lambda store: store.put_own({"/a": "new", "/b": "new"})),
     ("drop", lambda store: store.drop_own(["/a", "/c"])),
     ("setting", lambda store: store.put_setting("s", "new")),
@@ -112,7 +112,7 @@ def test_a_crash_at_every_statement_of_small_things(tmp_path: Path, name: str, a
 
     path = tmp_path / "db"
     store = open_store(path)
-    store.put_peer(PeerRow("old", (), 1.0))
+    store.change_peers([PeerRow("old", (), 1.0)])
     store.put_own({"/a": "old", "/c": "old"})
     store.put_setting("s", "old")
     before = state(store._db)

@@ -143,14 +143,10 @@ def test_totals_without_counting(store: Store, tmp_path: Path) -> None:
 
 
 def test_peers(store: Store) -> None:
-    for i in range(5):
-        store.put_peer(PeerRow(f"peer{i}", (f"/ip4/10.0.0.{i}/tcp/1", "/dns4/é/tcp/2"), i + 0.5), keep=3)
-    store.put_peer(PeerRow("peer3", (), 9.0), keep=3)
-    assert store.peers() == [
-        PeerRow("peer3", (), 9.0),
-        PeerRow("peer4", ("/ip4/10.0.0.4/tcp/1", "/dns4/é/tcp/2"), 4.5),
-        PeerRow("peer2", ("/ip4/10.0.0.2/tcp/1", "/dns4/é/tcp/2"), 2.5),
-    ]
+    rows = [PeerRow(f"peer{i}", (f"/ip4/10.0.0.{i}/tcp/1", "/dns4/é/tcp/2"), i + 0.5, i != 3, i) for i in range(4)]
+    store.change_peers(rows)
+    store.change_peers([PeerRow("peer1", (), 9.0)], ["peer0", "unknown"])
+    assert store.peers() == [PeerRow("peer1", (), 9.0), rows[3], rows[2]]
 
 
 def test_own_documents_and_settings(store: Store, tmp_path: Path) -> None:

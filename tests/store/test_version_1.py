@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from betar_tui.replica import DagNode, Replica
+from betar_tui.replica.facts import PeerRow
 from betar_tui.store import packing, schema
 from betar_tui.store.database import open_store
 from tests.simulation.crashing import CrashingConnection, wreck
@@ -49,8 +50,9 @@ CREATE TABLE own (key TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = 1;
 """
-SAME = ("sources", "elements", "tombstones", "heads", "wants", "files", "peers", "own", "settings")
+SAME = ("sources", "elements", "tombstones", "heads", "wants", "files", "own", "settings")
 """Tables that are today as version 1 had them."""
+PEER = PeerRow("p", ("/ip4/1.2.3.4/tcp/1",), 7.0)
 
 
 def version_1(path: Path, nodes: list[DagNode]) -> None:
@@ -64,6 +66,7 @@ def version_1(path: Path, nodes: list[DagNode]) -> None:
     store.put_setting("a", "b")
     store.put_own({"/own": "{}"})
     store.put_files({b"\x01\x55\x12\x20" + bytes(32): b"x"})
+    store.change_peers([PEER])
     store.close()
     db = connect(path)
     db.execute("PRAGMA journal_mode = WAL")
@@ -72,6 +75,7 @@ def version_1(path: Path, nodes: list[DagNode]) -> None:
     complete = "NOT EXISTS (SELECT 1 FROM newer.incomplete WHERE incomplete.n = blocks.n)"
     db.execute(f"INSERT INTO blocks SELECT n, digest, height, {complete}, via, at, data FROM newer.blocks")
     db.execute("INSERT INTO keys SELECT * FROM newer.keys")
+    db.execute("INSERT INTO peers SELECT peer, addrs, last_seen FROM newer.peers")
     for table in SAME:
         db.execute(f"INSERT INTO {table} SELECT * FROM newer.{table}")
     db.close()
@@ -106,7 +110,7 @@ def test_from_version_1(tmp_path: Path) -> None:
     assert truth.dead
     assert store.log(1000) == fresh.log(1000)
     assert store.values(("", "z")) == fresh.values(("", "z"))
-    assert (store.setting("a"), dict(store.own()), store.peers()) == ("b", {"/own": "{}"}, [])
+    assert (store.setting("a"), dict(store.own()), store.peers()) == ("b", {"/own": "{}"}, [PEER])
     assert store.totals().blocks == fresh.totals().blocks
     fresh.close()
     assert contents(path) == contents(path.with_suffix(".new"))
@@ -145,7 +149,7 @@ def test_a_crash_at_any_statement_of_the_migration_from_version_1(tmp_path: Path
             db.close()
             break
     assert 15 < left < 59
-    assert seen == ({1, 2, 3} if after else {1, 2})
+    assert seen == ({1, 2, 3, 4} if after else {1, 2, 3})
 
 
 def test_a_full_disk_leaves_version_1(tmp_path: Path) -> None:
