@@ -21,6 +21,12 @@ async def test_a_machine_loses_its_cable_and_then_moves(lan: Lan, tmp_path: Path
         await other.market.connect(f"/ip4/10.1.0.1/tcp/4001/p2p/{one.peer_id}")
         await level(one, other, "before", within=SECONDS)
 
+        (before,) = await other.market.peers()
+        await here.add("eth0", "10.2.0.1/24")
+        await eventually(lambda: _listens(other, "10.1.0.1", "10.2.0.1"), what="a further address is known")
+        assert (await other.market.peers())[0].connected_since == before.connected_since
+        await here.remove("eth0", "10.2.0.1/24")
+
         await here.unplug()
         await eventually(lambda: _alone(other), what="the silence is noticed by use", within=SECONDS)
         await other.market.publish([ListingDraft("meanwhile", 1)])
@@ -39,7 +45,7 @@ async def _alone(peer: Served) -> bool:
     return not await peer.market.peers()
 
 
-async def _listens(peer: Served, host: str) -> bool:
-    """Whether the only connected peer listens on `host`, and nowhere else that others can reach."""
+async def _listens(peer: Served, *hosts: str) -> bool:
+    """Whether the only connected peer listens on these hosts, and nowhere else that others can reach."""
     (found,) = await peer.market.peers()
-    return {each.split("/")[2] for each in found.addrs} - {"127.0.0.1"} == {host}
+    return {each.split("/")[2] for each in found.addrs} - {"127.0.0.1"} == set(hosts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from libp2p.abc import INetConn, INetwork
 from multiaddr import Multiaddr
 
 from betar_tui.errors import NetworkError
+from betar_tui.p2p.adaptations.counting import CountingConnection
 from betar_tui.p2p.adaptations.yamux import LiveYamux
 from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.types import PeerDisconnected, PeerJoined, ReceivedBroadcast
@@ -47,9 +49,85 @@ async def test_a_frozen_peer_is_noticed_and_found_again() -> None:
 
 
 @needs_signals
+async def test_silence_is_noticed_by_use() -> None:
+    """The next ping would be due in half a minute."""
+    used = replace(QUICK, ping_interval=30.0, silence=0.5, ping_timeout=12.0)
+    async with peer("alice", timing=used) as alice, remote("bob") as bob:
+        await alice.network.connect(bob.address)
+        await both_ways(alice, bob, "before")
+        bob.freeze()
+        await alice.network.broadcast(b"to nobody")
+        await until(lambda: alice.of(PeerDisconnected))
+
+
+@needs_signals
+async def test_a_slow_line_is_not_taken_for_a_dead_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as queued bytes keep being acknowledged at the other end, an answer may be behind them; but not for ever."""
+    looks = 0
+
+    def acknowledged(self: CountingConnection) -> tuple[int, int]:
+        nonlocal looks
+        looks += 1
+        return looks, 1000
+
+    slow = replace(QUICK, silence=0.2, probe_timeout=0.2, ping_timeout=1.0)
+    async with peer("alice", timing=slow) as alice, remote("bob") as bob:
+        await alice.network.connect(bob.address)
+        await both_ways(alice, bob, "before")
+        monkeypatch.setattr(CountingConnection, "acknowledged", acknowledged)
+        bob.freeze()
+        await until(lambda: looks > 6)  # two for each probe that failed
+        assert alice.network.connections()
+        await until(lambda: not alice.network.connections())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+async def test_the_system_tells_what_arrived() -> None:
+    async with pair() as (alice, bob):
+        muxed = alice.network._table.connections(bob.id)[0].muxed_conn
+        assert isinstance(muxed, LiveYamux)
+        before = muxed.counted.acknowledged()
+        assert before is not None
+        await alice.network.broadcast(bytes(1000))
+        await until(lambda: (muxed.counted.acknowledged() or (0, 0)) >= (before[0] + 1000, 0))
+        await until(lambda: (muxed.counted.acknowledged() or (0, 1))[1] == 0)
+
+
+async def test_a_probe_forgives_a_stall_of_this_process() -> None:
+    async with pair() as (alice, bob), trio.open_nursery() as nursery:
+        muxed = alice.network._table.connections(bob.id)[0].muxed_conn
+        assert isinstance(muxed, LiveYamux)
+        answered: list[bool] = []
+
+        async def probe() -> None:
+            answered.append(await muxed.probe(0.4))
+
+        nursery.start_soon(probe)
+        await trio.lowlevel.checkpoint()
+        time.sleep(1)  # noqa: ASYNC251  # the stall
+        await until(lambda: answered)
+        assert answered == [True]
+
+
+@needs_signals
+async def test_after_a_sleep_dead_connections_end_at_once() -> None:
+    slow = replace(QUICK, ping_interval=30.0, silence=30.0, ping_timeout=30.0)
+    async with peer("alice", timing=slow) as alice, remote("bob") as bob, peer("carol") as carol:
+        await alice.network.connect(bob.address)
+        await carol.network.connect(alice.network.addrs[0])
+        await both_ways(alice, bob, "before")
+        bob.freeze()
+        alice.network._recovery.woke()
+        await until(lambda: [each.peer_id for each in alice.network.connections()] == [carol.id])
+        assert [event.peer for event in alice.of(PeerDisconnected)] == [bob.peer]
+
+
+@needs_signals
 async def test_a_frozen_peer_does_not_hide_its_successor() -> None:
     """Frozen, and a new process with the same key dials us: as shipped neither direction ever works again."""
-    slow = replace(QUICK, ping_interval=30.0, ping_timeout=12.0)  # the pings alone would need half a minute
+    slow = replace(
+        QUICK, ping_interval=30.0, silence=30.0, ping_timeout=30.0
+    )  # the pings alone would need half a minute
     async with peer("alice", timing=slow) as alice, remote("bob", dial=alice.network.addrs[0]) as old:
         await both_ways(alice, old, "before")
         old.freeze()
@@ -61,7 +139,7 @@ async def test_a_frozen_peer_does_not_hide_its_successor() -> None:
 @needs_signals
 async def test_a_frozen_peer_that_listens_elsewhere_can_be_dialled() -> None:
     """`host.connect` returns at once for a dead connection; the dialler probes it first."""
-    slow = replace(QUICK, ping_interval=30.0, ping_timeout=12.0)
+    slow = replace(QUICK, ping_interval=30.0, silence=30.0, ping_timeout=30.0)
     async with peer("alice", timing=slow) as alice, remote("bob") as old:
         await alice.network.connect(old.address)
         await both_ways(alice, old, "before")
