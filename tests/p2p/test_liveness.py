@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.testing
 from libp2p.abc import INetConn, INetwork
 from multiaddr import Multiaddr
 
@@ -93,17 +94,25 @@ async def test_the_system_tells_what_arrived() -> None:
         await until(lambda: (muxed.counted.acknowledged() or (0, 1))[1] == 0)
 
 
+@needs_signals
 async def test_a_probe_forgives_a_stall_of_this_process() -> None:
-    async with pair() as (alice, bob), trio.open_nursery() as nursery:
-        muxed = alice.network._table.connections(bob.id)[0].muxed_conn
+    """The answer comes while this process does something else, for longer than the probe may take."""
+    patient = replace(QUICK, ping_interval=30.0, silence=30.0, ping_timeout=30.0)
+    async with peer("alice", timing=patient) as alice, remote("bob") as bob, trio.open_nursery() as nursery:
+        await alice.network.connect(bob.address)
+        await both_ways(alice, bob, "before")
+        muxed = alice.network._table.connections(bob.peer)[0].muxed_conn
         assert isinstance(muxed, LiveYamux)
         answered: list[bool] = []
 
         async def probe() -> None:
             answered.append(await muxed.probe(0.4))
 
+        bob.freeze()
+        await trio.sleep(0.1)
         nursery.start_soon(probe)
-        await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked()
+        bob.thaw()
         time.sleep(1)  # noqa: ASYNC251  # the stall
         await until(lambda: answered)
         assert answered == [True]
