@@ -19,6 +19,7 @@ from betar_tui.p2p import addresses
 from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.guard import has_ended
 from betar_tui.p2p.liveness import close_dead
+from betar_tui.p2p.names import Resolver, has_name
 from betar_tui.p2p.types import Timing
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Dialer:
         self._banned = banned
         self._dialling: set[str] = set()
         self._wakeup = Wakeup()
+        self.resolver = Resolver()
         self.address_book = address_book
 
     def connected(self, peer: str) -> bool:
@@ -113,14 +115,25 @@ class Dialer:
         """Dial the addresses, each `dial_stagger` after the one before or when that one failed; the first wins."""
         if not addrs:
             raise NetworkError(f"No address of {peer} is known that this peer can dial.")
-        winner: list[INetConn] = []
         errors: list[str] = []
+        if (winner := await self._first(peer, addrs, errors)) is not None:
+            return winner
+        raise NetworkError(f"Cannot connect to {peer}: " + "; ".join(dict.fromkeys(errors)))
+
+    async def _first(self, peer: str, addrs: tuple[str, ...], errors: list[str]) -> INetConn | None:
+        """The first connection that comes about. Of an address with a name, what it stands for is dialled."""
+        winner: list[INetConn] = []
 
         async def attempt(address: str, failed: trio.Event) -> None:
             try:
-                connection = await self._dial_one(peer, address)
+                if has_name(address):
+                    connection = await self._first(peer, await self.resolver.resolve(address), errors)
+                else:
+                    connection = await self._dial_one(peer, address)
             except NetworkError as error:
                 errors.append(str(error))
+                connection = None
+            if connection is None:
                 failed.set()
             else:
                 winner.append(connection)
@@ -132,9 +145,7 @@ class Dialer:
                 nursery.start_soon(attempt, address, failed)
                 with trio.move_on_after(self._timing.dial_stagger):
                     await failed.wait()
-        if winner:
-            return winner[0]
-        raise NetworkError(f"Cannot connect to {peer}: " + "; ".join(errors))
+        return winner[0] if winner else None
 
     async def _dial_one(self, peer: str, address: str) -> INetConn:
         host, _ = multiaddrs.split_peer(address)
