@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import dns.asyncresolver
 import dns.exception
+import dns.resolver
 import trio
 
 from betar_tui.errors import NetworkError
@@ -131,6 +132,8 @@ class Resolver:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    if isinstance(error, dns.exception.Timeout):
-        return "the DNS server does not answer"
+    if isinstance(error, dns.exception.Timeout | dns.resolver.NoNameservers | dns.resolver.NoResolverConfiguration):
+        return "no DNS server answers"
+    if isinstance(error, dns.resolver.NXDOMAIN | dns.resolver.NoAnswer):
+        return "there is no such name"
     return str(error) or type(error).__name__

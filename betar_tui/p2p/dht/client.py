@@ -37,7 +37,7 @@ LOOKUP_TIMEOUT = 60.0
 """Seconds for a whole lookup."""
 MAX_DIALLED_ADDRS = 4
 """Maximum addresses of a peer that a lookup tries."""
-MAX_FOUND = 32
+MAX_FOUND = 256
 """Maximum providers that one lookup returns."""
 
 LOOPBACK, LOCAL, PUBLIC = range(3)

@@ -23,7 +23,7 @@ MAX_REQUEST, MAX_ANSWER = 64 << 10, 1 << 20
 """Maximum bytes of a request and of an answer; Go's answers have 10 to 100 KiB."""
 MAX_FIELDS = 1 << 14
 """Maximum fields of a message to read, nested ones included."""
-MAX_CLOSER, MAX_PROVIDERS = 20, 64
+MAX_CLOSER, MAX_PROVIDERS = 20, 128
 """Maximum closer peers and providers of a message that are read."""
 MAX_KEY = 80
 """Maximum bytes of a key, as in Go."""

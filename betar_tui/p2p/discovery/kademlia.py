@@ -2,7 +2,8 @@
 
 The market has a rendezvous string. Whoever is in the market stores a provider record under its hash, at the servers
 nearest to that hash, and asks them for the records of others: at the start, then at growing intervals, and those that
-are connected anyway more often while few others are on the topic. A Go betar provides itself and never searches (docs/protocol.md#discovery-and-connections)."""
+are connected anyway more often while few others are on the topic. A Go betar provides itself and never searches
+(docs/protocol.md#discovery-and-connections)."""
 
 import logging
 import random
@@ -50,6 +51,8 @@ MAX_KEPT = 4
 """Maximum connections to servers near the key that are kept between searches."""
 MAX_GLANCED = 8
 """Maximum connected servers that are asked at a time."""
+MAX_DIALLED = 32
+"""Maximum providers that are dialled because of one lookup."""
 HAND_AGAIN = 600.0
 """Seconds until a provider with the same addresses is dialled because of the DHT again."""
 MAX_HANDED = 1024
@@ -209,17 +212,21 @@ class Kademlia:
         return known
 
     def _hand_over(self, result: Found) -> None:
+        """Have providers dialled that are not on the topic: anybody may invent some, so only a few, chosen by chance."""
         now = trio.current_time()
         others = set(self._others())
-        for peer, addrs in result.providers.items():
-            handed = self._handed.get(peer)
-            if peer in others or (handed is not None and handed[1] == addrs and handed[0] > now - HAND_AGAIN):
-                continue
+
+        def is_new(peer: str) -> bool:
+            then, addrs = self._handed.get(peer, (0.0, ()))
+            return peer not in others and (addrs != result.providers[peer] or then < now - HAND_AGAIN)
+
+        new = [peer for peer in result.providers if is_new(peer)]
+        for peer in random.sample(new, min(len(new), MAX_DIALLED)):
             self._handed.pop(peer, None)
-            self._handed[peer] = now, addrs
+            self._handed[peer] = now, result.providers[peer]
             if len(self._handed) > MAX_HANDED:
                 del self._handed[next(iter(self._handed))]
-            self._market.remember(peer, addrs, "dht")
+            self._market.remember(peer, result.providers[peer], "dht")
 
     async def _provide(self, servers: Iterable[str]) -> None:
         """Give our record to servers that do not have it, or had it long ago or with other addresses."""
@@ -268,11 +275,12 @@ class Kademlia:
         self._last_failure = reason
 
     def _report(self, result: Found) -> None:
-        """Say once that nobody answers, until somebody does."""
+        """Say once that no server answers, until one does. Without any to ask, a bootstrap peer may still come."""
         if result.closest:
             log.debug("the DHT: %d asked, %d providers", result.asked, len(result.providers))
             self.trouble = ""
         elif not self.trouble:
             self.trouble = "no server of the DHT answers"
             if result.asked:
-                self._say(f"{self.trouble} ({self._last_failure})" if self._last_failure else self.trouble)
+                log.warning("%s (%s); tried again at growing intervals", self.trouble, self._last_failure)
+                self._say(f"{self.trouble} ({self._last_failure})")
