@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.interop.driver import GoPeer, open_gopeer
-from tests.namespaces import Lan, Machine, open_lan
+from tests.namespaces import Lan, Machine, ip_packets, open_lan
 from tests.peers.harness import Served, eventually, served
 
 ANY = ("/ip4/0.0.0.0/tcp/0",)
@@ -78,7 +78,9 @@ async def test_ours_and_go_meet_at_a_go_server(
         await other.topic_peers(one.peer_id)
 
 
-async def test_ours_meet_at_a_server_of_ours(networks: Networks, tmp_path: Path) -> None:
+async def test_ours_and_go_meet_at_a_server_of_ours(
+    networks: Networks, gopeer_binary: Path, nursery: trio.Nursery, tmp_path: Path
+) -> None:
     async with ours(tmp_path / "server", networks.middle, "--dht-server") as server:
         addrs = await addresses(server)
         async with (
@@ -87,18 +89,23 @@ async def test_ours_meet_at_a_server_of_ours(networks: Networks, tmp_path: Path)
         ):
             await eventually(lambda: sees(one, other.peer_id), within=WITHIN)
             await eventually(lambda: sees(other, one.peer_id), within=WITHIN)
+            async with go(nursery, gopeer_binary, networks.east, on(addrs, "10.2.0.1")) as late:
+                await eventually(lambda: sees(one, late.peer_id), within=WITHIN)
 
 
-async def test_go_is_found_at_a_server_of_ours(
-    networks: Networks, gopeer_binary: Path, nursery: trio.Nursery, tmp_path: Path
-) -> None:
-    async with ours(tmp_path / "server", networks.middle, "--dht-server") as server:
-        addrs = await addresses(server)
-        async with (
-            go(nursery, gopeer_binary, networks.east, on(addrs, "10.2.0.1")) as other,
-            ours(tmp_path / "west", networks.west, "--bootstrap", on(addrs, "10.1.0.1")) as one,
-        ):
-            await eventually(lambda: sees(one, other.peer_id), within=WITHIN)
+async def test_without_dht_nothing_is_sent(lan: Lan, tmp_path: Path) -> None:
+    """With it and without bootstrap peers, the public ones are dialled; here nobody carries the packets any further."""
+    quiet, asking, router = [await lan.machine(f"10.1.0.{number}/24") for number in (2, 3, 1)]
+    for machine in (quiet, asking):
+        await machine.run("ip", "route", "add", "default", "via", "10.1.0.1")
+    assert "10.1.0.1" in await router.run("ip", "address")
+    async with (
+        lan.capture() as frames,
+        served(tmp_path / "quiet", listen=ANY, inside=quiet.command()),
+        ours(tmp_path / "asking", asking),
+    ):
+        await eventually(lambda: "10.1.0.3 > 104.131.131.82" in ip_packets(frames, "10.1.0.3"))
+    assert ip_packets(frames, "10.1.0.2") == []
 
 
 @asynccontextmanager

@@ -86,23 +86,30 @@ async def test_a_server_that_comes_back_is_given_the_record_again() -> None:
             await alice.network.disconnect(server.id)
 
 
+@asynccontextmanager
+async def bare_server(name: str, **changes: object) -> AsyncIterator[Peer]:
+    """A server that only answers, as most of the IPFS network."""
+    async with peer(name, **ELSEWHERE, **changes) as one:  # type: ignore[arg-type]
+        one.network._dht.server.serving = True
+        one.network.set_protocol_handler(PROTOCOL, one.network._dht.server.handle)
+        yield one
+
+
 async def test_strangers_are_left_when_the_lookup_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kademlia, "MAX_KEPT", 1)
     async with (
-        peer("one", **SERVER, **ELSEWHERE) as one,
-        peer("two", **SERVER, **ELSEWHERE, bootstrap=(address(one),)) as two,
-        peer("three", **SERVER, **ELSEWHERE, bootstrap=(address(one),)) as three,
+        bare_server("one") as one,
+        bare_server("two", bootstrap=(address(one),)) as two,
+        bare_server("three", bootstrap=(address(one),)) as three,
     ):
-        servers = {one.id, two.id, three.id}
-        for each in (one, two, three):  # they serve, and look for nobody
-            each.network.remember = lambda peer, addrs, found="": False  # type: ignore[method-assign]
         await until(lambda: len(one.network._dht._table) == 2)
         async with peer("alice", **DHT, dht_seeds=(address(one),)) as alice:
             records = [each.network._dht._records for each in (one, two, three)]
             await until(lambda: all(each.get(KEY, trio.current_time()) for each in records))
             await until(lambda: alice.network.connected == 1)
-            assert {each.peer_id for each in alice.network.connections()} < servers
-            assert alice.network.connections()[0].on_topic is False
+            assert not alice.network.connections()[0].on_topic
+            assert not alice.of(PeerConnected)
+            assert not alice.network._dialer.address_book._entries
 
 
 async def test_without_dht_nobody_is_asked() -> None:
