@@ -71,6 +71,10 @@ class ConnectionTable(INotifee):
         """The record of a connected peer."""
         return self._records.get(peer)
 
+    def peers(self) -> tuple[str, ...]:
+        """The connected peers, longest connected first."""
+        return tuple(self._records)
+
     def connections(self, peer: str) -> list[INetConn]:
         """The open connections to a peer, as the swarm lists them."""
         return [each for each in self._swarm.get_connections(addresses.peer_id(peer)) if not each.is_closed]

@@ -22,6 +22,7 @@ from betar_tui.p2p import addresses
 from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.guard import has_ended
 from betar_tui.p2p.liveness import close_dead
+from betar_tui.p2p.names import Resolver, has_name
 from betar_tui.p2p.types import Timing
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Dialer:
         self._banned = banned
         self._dialling: set[str] = set()
         self._wakeup = Wakeup()
+        self.resolver = Resolver()
         self.address_book = address_book
 
     def connected(self, peer: str) -> bool:
@@ -63,29 +65,39 @@ class Dialer:
         """The address book or a connection changed."""
         self._wakeup.set()
 
+    async def dial(self, peer: str, addrs: tuple[str, ...]) -> bool:
+        """Have a live connection to `peer`, dialled if there is none. Returns whether it was connected before.
+
+        Raises NetworkError with the reason. py-libp2p 0.8.1: its `connect` returns at once for any listed connection,
+        dead or not; here the listed ones are probed first (docs/py-libp2p.md#connections)."""
+        if peer == self._own:
+            raise NetworkError("That is this peer's own address.")
+        if await self._living(peer):
+            return True
+        self._dialling.add(peer)
+        try:
+            await self._race(peer, addrs)
+        finally:
+            self._dialling.discard(peer)
+        return False
+
     async def connect(self, peer: str, address: str) -> bool:
         """Have a live connection to `peer`, and know that the address leads to it. Returns whether it was connected before.
 
         One that is connected already is dialled all the same, to see whether it answers there, unless its connection
-        goes to that very address. Raises NetworkError with the reason.
-
-        py-libp2p 0.8.1: its `connect` returns at once for any listed connection, dead or not; here the listed ones
-        are probed first (docs/py-libp2p.md#connections)."""
-        if peer == self._own:
-            raise NetworkError("That is this peer's own address.")
-        if alive := await self._living(peer):
-            if not any(_goes_to(connection, address) for connection in alive):
-                try:
-                    await self._dial_one(peer, address, self._shake_hands)
-                except NetworkError as error:
-                    raise NetworkError(f"{peer} is already connected, but not at this address: {error}") from None
-            return True
-        self._dialling.add(peer)
-        try:
-            await self._race(peer, (address,))
-        finally:
-            self._dialling.discard(peer)
-        return False
+        goes to that very address. Raises NetworkError with the reason."""
+        if not await self.dial(peer, (address,)):
+            return False
+        errors = []
+        for each in await self.resolver.resolve(address) if has_name(address) else (address,):
+            if any(_goes_to(connection, each) for connection in await self._living(peer)):
+                return True
+            try:
+                await self._dial_one(peer, each, self._shake_hands)
+                return True
+            except NetworkError as error:
+                errors.append(str(error))
+        raise NetworkError(f"{peer} is already connected, but not at this address: {'; '.join(errors)}")
 
     async def run(self) -> None:
         """A service: dials the peers that are due."""
@@ -129,14 +141,25 @@ class Dialer:
         """Dial the addresses, each `dial_stagger` after the one before or when that one failed; the first wins."""
         if not addrs:
             raise NetworkError(f"No address of {peer} is known that this peer can dial.")
-        winner: list[INetConn] = []
         errors: list[str] = []
+        if (winner := await self._first(peer, addrs, errors)) is not None:
+            return winner
+        raise NetworkError(f"Cannot connect to {peer}: " + "; ".join(dict.fromkeys(errors)))
+
+    async def _first(self, peer: str, addrs: tuple[str, ...], errors: list[str]) -> INetConn | None:
+        """The first connection that comes about. Of an address with a name, what it stands for is dialled."""
+        winner: list[INetConn] = []
 
         async def attempt(address: str, failed: trio.Event) -> None:
             try:
-                connection = await self._dial_one(peer, address, self._swarm.dial_addr)
+                if has_name(address):
+                    connection = await self._first(peer, await self.resolver.resolve(address), errors)
+                else:
+                    connection = await self._dial_one(peer, address, self._swarm.dial_addr)
             except NetworkError as error:
                 errors.append(str(error))
+                connection = None
+            if connection is None:
                 failed.set()
             else:
                 winner.append(connection)
@@ -148,9 +171,7 @@ class Dialer:
                 nursery.start_soon(attempt, address, failed)
                 with trio.move_on_after(self._timing.dial_stagger):
                     await failed.wait()
-        if winner:
-            return winner[0]
-        raise NetworkError(f"Cannot connect to {peer}: " + "; ".join(errors))
+        return winner[0] if winner else None
 
     async def _dial_one(self, peer: str, address: str, dial: Callable[[Multiaddr, ID], Awaitable[T]]) -> T:
         host, _ = multiaddrs.split_peer(address)

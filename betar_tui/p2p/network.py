@@ -7,10 +7,11 @@ library's services, all within `timing.close_timeout`."""
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import cast
 
 import trio
-from libp2p.abc import INetConn, INetStream
+from libp2p.abc import INetConn
 from libp2p.custom_types import TProtocol
 
 from betar_tui.errors import NetworkError
@@ -24,16 +25,19 @@ from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
 from betar_tui.p2p.changes import ChangeWatch
 from betar_tui.p2p.connection_table import ConnectionTable, PeerRecord
+from betar_tui.p2p.dht.contacts import Contacts
 from betar_tui.p2p.dialer import Dialer
+from betar_tui.p2p.discovery.kademlia import DHT, Kademlia
 from betar_tui.p2p.event_queue import EventQueue
 from betar_tui.p2p.gossip import Gossip
-from betar_tui.p2p.guard import guarded, log_failure, shortened
+from betar_tui.p2p.guard import guarded, log_failure
 from betar_tui.p2p.host import build_host, listen, open_stream
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
-from betar_tui.p2p.misbehaviour import FOLD, MisbehaviourLedger, MisbehaviourReports
+from betar_tui.p2p.misbehaviour import MisbehaviourLedger
+from betar_tui.p2p.penalties import Penalties
 from betar_tui.p2p.recovery import Recovery
-from betar_tui.p2p.streams import PeerStream
+from betar_tui.p2p.streams import PeerStream, handle_stream
 from betar_tui.p2p.types import (
     BlockSource,
     Misbehaviour,
@@ -118,14 +122,18 @@ class Network:
         self._misbehaviour = MisbehaviourLedger(
             config.misbehaviour_budget, config.misbehaviour_window, config.timing.ban_time, trio.current_time
         )
-        self._misbehaviour_reports = MisbehaviourReports(trio.current_time)
+        self._penalties = Penalties(
+            self._misbehaviour,
+            lambda peer, reason: self._event_queue.put(Misbehaviour(peer, reason)),
+            lambda peer: tasks.start_soon(self._close_peer, peer),
+        )
         self._host = build_host(config)
         self._swarm = cast(PeerSwarm, self._host.get_network())
         self.peer_id = str(self._host.get_id())
         self.events: trio.MemoryReceiveChannel[NetworkEvent] = self._event_queue.receive
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](MAX_BLOCKS_QUEUED)
         self.address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
-        self._table = ConnectionTable(self._swarm, self._opened, self._ended, self.address_book.found)
+        self._table = ConnectionTable(self._swarm, self._opened, self._ended, self._how_found)
         banned = self._misbehaviour.banned
         self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.penalize, banned, accept)
         self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.penalize, self._failed)
@@ -133,6 +141,8 @@ class Network:
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
         self._dialer = Dialer(self._swarm, self.peer_id, self.address_book, self._timing, tasks, banned)
         self._recovery = Recovery(self._host, self._identify, self._dialer, self._timing, self._supervisor)
+        self._contacts = Contacts(self._dialer, self._table, banned, self.open_stream, self._close_peer, self.penalize)
+        self._dht = Kademlia(self, self._contacts, partial(self._supervisor.report, DHT), config.dht_seeds)
         self.listen_notice = ""
 
     # Facts
@@ -157,6 +167,11 @@ class Network:
         return self._gossip.members()
 
     @property
+    def serves_dht(self) -> bool:
+        """Whether this peer should be a server of the DHT."""
+        return self._config.dht_server
+
+    @property
     def audience(self) -> int:
         """Number of peers that a broadcast goes to at first."""
         return self._gossip.audience
@@ -175,6 +190,9 @@ class Network:
     def troubles(self) -> tuple[str, ...]:
         """One sentence about each service that does not work at the moment."""
         return self._supervisor.troubles()
+
+    def _how_found(self, peer: str) -> str:
+        return self._contacts.found(peer)
 
     # Gossip and blocks
 
@@ -215,6 +233,7 @@ class Network:
         already = await self._dialer.connect(peer, address)
         self.address_book.add(peer, (address,), "connect")
         self.address_book.connected(peer, trio.current_time(), reached=True)
+        self._adopt(peer)
         self._note_member(peer)
         record = self._table.get(peer)
         if record is not None:
@@ -228,11 +247,13 @@ class Network:
     async def disconnect(self, peer: str) -> None:
         """Close every connection to a peer and do not dial it again."""
         self.address_book.dismiss(peer)
-        await self._close(self._table.connections(peer))
+        await self._close_peer(peer)
 
     def remember(self, peer: str, addrs: Iterable[str], found: str = "") -> bool:
         """Keep dialling a peer found elsewhere, see `PeerInfo.found`. Returns whether it can be dialled."""
         added = self.address_book.add(peer, addrs, found)
+        if added:
+            self._adopt(peer)
         self._dialer.wake()
         return added
 
@@ -244,37 +265,21 @@ class Network:
         """Count a misbehaviour. All that one peer does within a second is reported in two events.
 
         Beyond the budget of its window a peer is banned for a while and its connections are closed."""
-        reason = shortened(reason)
-        log.debug("misbehaviour of %s: %s", peer, reason)
-        if self._misbehaviour_reports.note(peer, reason):
-            self._report_misbehaviour(peer, reason)
-        if self._misbehaviour.penalize(peer):
-            log.warning("%s broke too many rules: it is banned", peer)
-            self._tasks.start_soon(self._close, self._table.connections(peer))
-
-    def _report_misbehaviour(self, peer: str, reason: str) -> None:
-        log.info("misbehaviour of %s: %s", peer, reason)
-        self._event_queue.put(Misbehaviour(peer, reason))
-
-    async def _report_folded(self) -> None:
-        """A service: reports the misbehaviours that were folded."""
-        while True:
-            await trio.sleep(FOLD / 4)
-            for peer, reason in self._misbehaviour_reports.due():
-                self._report_misbehaviour(peer, reason)
+        self._penalties.penalize(peer, reason)
 
     # Other protocols
 
-    def set_protocol_handler(self, protocol: str, handler: Callable[[Stream], Awaitable[None]]) -> None:
-        """Serve a protocol, and announce it to the connected peers.
+    def set_protocol_handler(self, protocol: str, handler: Callable[[Stream], Awaitable[None]] | None) -> None:
+        """Serve a protocol, or with None no longer, and tell the connected peers.
 
         A handler that raises ends its stream only: for a DecodeError the peer is penalized, any other exception is
         reported as a trouble."""
 
-        async def handle(stream: INetStream) -> None:
-            await handler(PeerStream(stream))
-
-        self._host.set_stream_handler(TProtocol(protocol), guarded(handle, self.penalize, self._failed))
+        if handler is None:
+            self._host.remove_stream_handler(TProtocol(protocol))
+        else:
+            on_stream = partial(handle_stream, handler)
+            self._host.set_stream_handler(TProtocol(protocol), guarded(on_stream, self.penalize, self._failed))
         self._recovery.push_identify()
 
     async def open_stream(self, peer: str, protocol: str) -> Stream:
@@ -302,11 +307,13 @@ class Network:
         for peer, addrs in self._config.known_peers:
             self.address_book.add(peer, addrs, "remembered")
         self._supervisor.start("events", self._event_queue.pump)
-        self._supervisor.start("misbehaviour reports", self._report_folded)
+        self._supervisor.start("misbehaviour reports", self._penalties.report_folded)
         self._supervisor.start("wants", self._bitswap.run_timers)
         self._supervisor.start("hello", self._gossip.keep_saying_hello)
         self._supervisor.start("dialling", self._dialer.run)
         self._supervisor.start("own addresses", ChangeWatch(self._recovery.moved, self._recovery.woke).run)
+        if self._config.dht:
+            self._supervisor.start(DHT, self._dht.run)
 
     async def _stop_parts(self) -> None:
         self._tasks.cancel_scope.cancel()
@@ -317,6 +324,9 @@ class Network:
         await self._gossip.stop()
         self._event_queue.close()
         self._blocks.close()
+
+    async def _close_peer(self, peer: str) -> None:
+        await self._close(self._table.connections(peer))
 
     async def _close(self, connections: Iterable[INetConn]) -> None:
         async with trio.open_nursery() as nursery:
@@ -337,8 +347,16 @@ class Network:
         self._event_queue.put(ReceivedBroadcast(peer, author, payload), size)
 
     def _joined(self, peer: str, on_topic: bool) -> None:
+        if on_topic:
+            self._adopt(peer)
         self._note_member(peer)
         self._event_queue.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
+        self._dht.topic_changed()
+
+    def _adopt(self, peer: str) -> None:
+        """A peer that was only asked about others counts as connected from now on."""
+        if self._contacts.adopt(peer) and (record := self._table.get(peer)) and record.identify_info is not None:
+            self._learned(peer, record.identify_info)
 
     async def _opened(self, record: PeerRecord, connection: INetConn) -> None:
         if self._misbehaviour.banned(record.peer):
@@ -364,6 +382,9 @@ class Network:
         if record is None:
             return
         record.identify_info = identify_info
+        self._dht.identified(peer, identify_info.protocols, identify_info.addrs)
+        if self._contacts.is_stranger(peer):
+            return
         self.address_book.replace(peer, record.worth_dialling())
         self.address_book.connected(peer, trio.current_time(), record.direction == "out")
         self._note_member(peer)
@@ -381,6 +402,8 @@ class Network:
 
     def _ended(self, record: PeerRecord) -> None:
         self._bitswap.peer_down(record.peer)
+        self._dht.ended(record.peer)
+        self._contacts.ended(record.peer)
         if record.reported.is_set():
             self._event_queue.put(PeerDisconnected(record.peer))
         record.reported.set()  # releases a `connect` that waits

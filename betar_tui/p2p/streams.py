@@ -1,6 +1,6 @@
 """libp2p streams for rooms that do not know libp2p."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from libp2p.abc import INetStream
@@ -47,3 +47,8 @@ class PeerStream:
             raise
         except StreamError as error:
             raise StreamEndedError(f"{self.peer} ended a stream: {error}") from error
+
+
+async def handle_stream(handler: Callable[[PeerStream], Awaitable[None]], stream: INetStream) -> None:
+    """Serve a libp2p stream with a handler that does not know libp2p."""
+    await handler(PeerStream(stream))

@@ -46,8 +46,9 @@ class NetworkConfig:
     `listen_explicit` decides: True refuses to start, False takes a free port instead. `bootstrap` are multiaddrs that
     end in /p2p/<peer id>; `known_peers` pairs a peer id with its multiaddrs. Both are dialled at start and redialled
     when lost. `mdns`, `dht` and `upnp` look for peers and for a way through the router; with `dht_server` this peer
-    answers in the DHT even while it does not know that it can be reached. More than `misbehaviour_budget` misbehaviours
-    within `misbehaviour_window` seconds ban a peer for `timing.ban_time` seconds."""
+    answers in the DHT even while it does not know that it can be reached. `dht_seeds` are DHT servers that are asked
+    while no other is known, and are not kept connected. More than `misbehaviour_budget` misbehaviours within
+    `misbehaviour_window` seconds ban a peer for `timing.ban_time` seconds."""
 
     seed: bytes
     listen: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/4001",)
@@ -57,6 +58,7 @@ class NetworkConfig:
     mdns: bool = False
     dht: bool = False
     dht_server: bool = False
+    dht_seeds: tuple[str, ...] = ()
     upnp: bool = False
     topic: str = MARKET_TOPIC
     agent_version: str = f"betar-tui/{__version__}"

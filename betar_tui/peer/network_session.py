@@ -30,6 +30,7 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.market.seller import Seller
 from betar_tui.multiaddrs import without_loopback
+from betar_tui.p2p.discovery.bootstrap import dht_seeds
 from betar_tui.p2p.types import (
     Misbehaviour,
     NetworkConfig,
@@ -245,6 +246,7 @@ class NetworkSession:
             mdns=self._config.mdns,
             dht=self._config.dht,
             dht_server=self._config.dht_server,
+            dht_seeds=dht_seeds(self._config.dht, self._config.bootstrap),
             upnp=bool(self._config.upnp),
             agent_version=f"betar-tui/{__version__}",
         )
@@ -316,8 +318,7 @@ class NetworkSession:
         if isinstance(event, PeerConnected | PeerJoined):
             await self._look_for_betar(network, event.peer)
         if isinstance(event, PeerConnected | PeerDisconnected | PeerJoined | PeerLeft):
-            online = bool(network.connections())
-            self._set_state(Connectivity.ONLINE if online else Connectivity.ALONE)
+            self._set_state(Connectivity.ONLINE if network.topic_peers() else Connectivity.ALONE)
 
     async def _look_for_betar(self, network: "Network", peer: str) -> None:
         if peer not in network.topic_peers() or not network.supports(peer, BETAR_PROTOCOL):

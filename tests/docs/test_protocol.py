@@ -1,7 +1,10 @@
 """The message definitions of docs/protocol.md against the code's own encoders and decoders."""
 
+import base58
+
 from betar_tui.ipld import cid
 from betar_tui.p2p.bitswap import messages as bitswap
+from betar_tui.p2p.dht import messages as dht
 from betar_tui.replica import Head, broadcast, delta, node
 from tests.docs import schema
 from tests.docs.pages import messages, vectors
@@ -15,6 +18,7 @@ def test_every_message_is_defined() -> None:
     assert set(messages()) == {
         *("CRDTBroadcast", "Head", "Delta", "Element", "PBNode", "PBLink"),
         *("Message", "Wantlist", "Entry", "Block", "BlockPresence"),
+        *("DhtMessage", "DhtPeer"),
     }
 
 
@@ -76,3 +80,18 @@ def test_a_bitswap_message() -> None:
 def test_a_bitswap_message_of_version_1_0_has_bare_blocks() -> None:
     raw = bitswap.encode(bitswap.Message(blocks=[bitswap.Block(A[:4], b"block")]), bitswap.V10)
     assert schema.decode("Message", raw)["blocks"] == [b"block"]
+
+
+def test_a_dht_message() -> None:
+    one, other = b"\x12\x20" + bytes(32), b"\x12\x20" + bytes([1] * 32)
+    peers = [dht.DhtPeer(base58.b58encode(raw).decode(), (b"address", b"another")) for raw in (one, other)]
+    message = dht.DhtMessage(dht.Kind.GET_PROVIDERS, b"key", peers[:1], peers[1:])
+    values: dict[str, schema.Value] = {
+        "type": 3,
+        "key": b"key",
+        "closerPeers": [{"id": one, "addrs": [b"address", b"another"]}],
+        "providerPeers": [{"id": other, "addrs": [b"address", b"another"]}],
+    }
+    assert schema.decode("DhtMessage", dht.encode(message)) == values
+    named = schema.encode("DhtMessage", {**values, "closerPeers": [{"id": one, "connection": 1}]})
+    assert list(dht.decode(named).closer) == [dht.DhtPeer(peers[0].peer)]

@@ -1,0 +1,327 @@
+"""The DHT over loopback: finding and being found, servers that lie, clients that ask too much."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from betar_tui.errors import NetworkError, StreamEndedError
+from betar_tui.ipld.protobuf import write_varint
+from betar_tui.p2p.dht import client, contacts
+from betar_tui.p2p.dht.messages import (
+    MAX_REQUEST,
+    PROTOCOL,
+    DhtMessage,
+    DhtPeer,
+    Kind,
+    binary_addresses,
+    decode,
+    encode,
+)
+from betar_tui.p2p.dht.server import STREAMS_PER_PEER
+from betar_tui.p2p.discovery import kademlia
+from betar_tui.p2p.discovery.bootstrap import PUBLIC, dht_seeds
+from betar_tui.p2p.discovery.kademlia import KEY
+from betar_tui.p2p.frames import FrameReader, frame
+from betar_tui.p2p.types import PeerConnected, PeerJoined, Stream
+from tests.p2p.peers import Peer, peer, until
+
+DHT = {"dht": True}
+SERVER = {"dht": True, "dht_server": True}
+ELSEWHERE = {"topic": "another/topic"}
+ID = "12D3KooWPnmAARxjFHdAxwtj8Jses8UvEDpfGBQqou22Qejk3DJp"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kademlia, "GLANCE_MIN", 0.05)
+    monkeypatch.setattr(kademlia, "GLANCE", 0.2)
+    monkeypatch.setattr(kademlia, "SEARCH_MIN", 0.3)
+
+
+def address(one: Peer) -> str:
+    return one.network.addrs[0]
+
+
+def sees(one: Peer, other: Peer) -> Callable[[], bool]:
+    return lambda: other.id in one.network.topic_peers()
+
+
+async def test_peers_find_each_other_at_a_server_that_is_not_in_the_market() -> None:
+    async with peer("server", **SERVER, **ELSEWHERE) as server:
+        seeds = (address(server),)
+        async with peer("alice", **DHT, dht_seeds=seeds) as alice, peer("bob", **DHT, dht_seeds=seeds) as bob:
+            await until(sees(alice, bob))
+            await until(sees(bob, alice))
+            found = {each.peer_id: each.found for each in alice.network.connections()}
+            assert found[server.id] == "dht"
+            assert "dht" in (found[bob.id], {e.peer_id: e.found for e in bob.network.connections()}[alice.id])
+            # The server is a stranger: not redialled, not reported.
+            assert alice.network._dialer.address_book.addrs(server.id) == ()
+            await until(lambda: alice.of(PeerConnected) and alice.of(PeerJoined))
+            assert {event.peer for event in alice.of(PeerConnected)} == {bob.id}
+            assert [event.peer for event in alice.of(PeerJoined)] == [bob.id]
+
+
+async def test_a_peer_that_comes_later_is_found_by_one_that_is_not_alone() -> None:
+    """A Go betar never searches: who is there must look again."""
+    async with peer("server", **SERVER) as server, peer("alice", **DHT, bootstrap=(address(server),)) as alice:
+        await until(sees(alice, server))
+        async with peer("bob", **ELSEWHERE) as bob:
+            await bob.network.connect(address(server))
+            await provide(bob, server.id, bob.id, address(bob))
+            await until(lambda: bob.id in {each.peer_id for each in alice.network.connections()})
+
+
+async def test_a_server_that_comes_back_is_given_the_record_again() -> None:
+    async with peer("alice", **DHT) as alice:
+        for _ in range(2):
+            async with peer("server", **SERVER, **ELSEWHERE) as server:
+                await alice.network.connect(address(server))
+                await until(lambda: server.network._dht._records.get(KEY, trio.current_time()))
+                record = server.network._dht._records.get(KEY, trio.current_time())[0]
+                assert record == DhtPeer(alice.id, binary_addresses([address(alice)]))
+            await until(lambda: not alice.network.connections())
+            await alice.network.disconnect(server.id)
+
+
+@asynccontextmanager
+async def bare_server(name: str, **changes: object) -> AsyncIterator[Peer]:
+    """A server that only answers, as most of the IPFS network."""
+    async with peer(name, **ELSEWHERE, **changes) as one:  # type: ignore[arg-type]
+        one.network._dht.server.serving = True
+        one.network.set_protocol_handler(PROTOCOL, one.network._dht.server.handle)
+        yield one
+
+
+async def test_strangers_are_left_when_the_lookup_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kademlia, "MAX_KEPT", 1)
+    async with (
+        bare_server("one") as one,
+        bare_server("two", bootstrap=(address(one),)) as two,
+        bare_server("three", bootstrap=(address(one),)) as three,
+    ):
+        await until(lambda: len(one.network._dht._table) == 2)
+        async with peer("alice", **DHT, dht_seeds=(address(one),)) as alice:
+            records = [each.network._dht._records for each in (one, two, three)]
+            await until(lambda: all(each.get(KEY, trio.current_time()) for each in records))
+            await until(lambda: alice.network.connected == 1)
+            assert not alice.network.connections()[0].on_topic
+            assert not alice.of(PeerConnected)
+            assert not alice.network._dialer.address_book._entries
+
+
+async def test_without_dht_nobody_is_asked() -> None:
+    async with peer("server", **SERVER, **ELSEWHERE) as server, peer("alice", dht_seeds=(address(server),)) as alice:
+        dials: list[str] = []
+        race = alice.network._dialer._race
+
+        async def noted(peer: str, addrs: tuple[str, ...]) -> object:
+            dials.append(peer)
+            return await race(peer, addrs)
+
+        alice.network._dialer._race = noted  # type: ignore[method-assign,assignment]
+        async with peer("bob", **DHT, dht_seeds=(address(server),)):
+            await until(lambda: server.network._dht._records.get(KEY, trio.current_time()))
+        assert dials == []
+        assert not alice.network.connections()
+
+
+def test_public_servers_are_asked_only_without_bootstrap_and_with_the_dht() -> None:
+    assert dht_seeds(True, ()) == PUBLIC
+    assert dht_seeds(True, ("/ip4/10.0.0.1/tcp/1/p2p/x",)) == ()
+    assert dht_seeds(False, ()) == ()
+    assert [each.rpartition("/p2p/")[0] for each in PUBLIC] == [
+        *["/dnsaddr/bootstrap.libp2p.io"] * 4,
+        "/ip4/104.131.131.82/tcp/4001",
+    ]
+
+
+async def test_a_dht_that_cannot_be_reached_is_said_once() -> None:
+    nobody = f"/ip4/127.0.0.1/tcp/1/p2p/{ID}"
+    async with peer("alice", **DHT, dht_seeds=(nobody,)) as alice:
+        said: list[str] = []
+        alice.network._dht._say = said.append
+        await until(lambda: alice.network._dht._searches >= 3)
+        assert len(said) + len(alice.network.troubles()) == 1
+        (text,) = said or alice.network.troubles()
+        assert "no server of the DHT answers" in text
+        assert "connection refused" in text
+        async with peer("server", **SERVER, **ELSEWHERE) as server:
+            await alice.network.connect(address(server))
+            await until(lambda: not alice.network._dht.trouble)
+
+
+# Servers that lie
+
+
+@asynccontextmanager
+async def liar(answer: Callable[[DhtMessage], bytes | None]) -> AsyncIterator[Peer]:
+    """A server that answers each request with what `answer` makes of it; with None it stays silent."""
+    async with peer("liar", **ELSEWHERE) as one:
+
+        async def handle(stream: Stream) -> None:
+            frames = FrameReader(stream, MAX_REQUEST)
+            while (raw := await frames.next()) is not None:
+                if (reply := answer(decode(raw))) is not None:
+                    await stream.write(reply)
+            await stream.close()
+
+        one.network.set_protocol_handler(PROTOCOL, handle)
+        yield one
+
+
+def invented(number: int) -> DhtPeer:
+    import base58
+
+    port = 1 + number % 1000
+    return DhtPeer(
+        base58.b58encode(b"\x12\x20" + number.to_bytes(32)).decode(), binary_addresses([f"/ip4/127.0.0.1/tcp/{port}"])
+    )
+
+
+async def test_invented_peers_cost_a_bounded_number_of_dials() -> None:
+    asked = 0
+
+    def answer(request: DhtMessage) -> bytes:
+        nonlocal asked
+        asked += 1
+        some = range(asked * 500, asked * 500 + 500)
+        peers = [invented(number) for number in some]
+        return frame(encode(DhtMessage(request.kind, request.key, peers, peers)))
+
+    async with liar(answer) as server, peer("alice", dht_seeds=(address(server),)) as alice:
+        given: list[str] = []
+        alice.network.remember = lambda peer, addrs, found="": bool(given.append(peer))  # type: ignore[method-assign]
+        tried: list[str] = []
+        dial = alice.network._dialer.dial
+
+        async def noted(peer: str, addrs: tuple[str, ...]) -> object:
+            tried.append(peer)
+            return await dial(peer, addrs)
+
+        alice.network._dialer.dial = noted  # type: ignore[method-assign,assignment]
+        await alice.network._dht._search()
+        assert len(given) == kademlia.MAX_DIALLED
+        assert len(tried) == 1 + 20  # the liar, and what one of its answers may name
+        await alice.network._dht._search()
+        assert len(given) == 2 * kademlia.MAX_DIALLED
+
+
+@pytest.mark.parametrize(
+    "reply", [frame(b"\xff" * 50), b"\xff" * 20, write_varint(client.MAX_ANSWER + 1) + b"x", frame(b"\x0a\x00")]
+)
+async def test_nonsense_is_penalised_and_ends_the_question(reply: bytes) -> None:
+    async with liar(lambda request: reply) as server, peer("alice") as alice:
+        await alice.network.connect(address(server))
+        asker = alice.network._dht._client
+        with pytest.raises(NetworkError, match="nonsense"):
+            await asker.ask(server.id, DhtMessage(Kind.GET_PROVIDERS, KEY))
+        assert alice.network.misbehaviours() == {server.id: 1}
+
+
+async def test_a_silent_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "ANSWER_TIMEOUT", 0.2)
+    async with liar(lambda request: None) as server, peer("alice", **DHT, dht_seeds=(address(server),)) as alice:
+        await until(lambda: alice.network._dht.trouble)
+        await until(lambda: not alice.network.connections())
+        assert alice.network.misbehaviours() == {}
+
+
+# Clients of our server
+
+
+async def raw(one: Peer, server: str, message: bytes) -> bytes | None:
+    """The answer to a framed message, None where the stream ends without one."""
+    stream = await one.network.open_stream(server, PROTOCOL)
+    try:
+        await stream.write(message)
+        with trio.fail_after(5):
+            return await FrameReader(stream, client.MAX_ANSWER).next()
+    except StreamEndedError:
+        return None
+    finally:
+        await stream.reset()
+
+
+async def provide(one: Peer, server: str, provider: str, addr: str) -> None:
+    message = DhtMessage(Kind.ADD_PROVIDER, KEY, providers=(DhtPeer(provider, binary_addresses([addr])),))
+    stream = await one.network.open_stream(server, PROTOCOL)
+    await stream.write(frame(encode(message)))
+    await stream.close()
+    with trio.fail_after(5):
+        assert await stream.read(1) == b""
+
+
+async def test_a_server_answers() -> None:
+    async with peer("server", **SERVER) as server, peer("alice") as alice, peer("bob", **SERVER) as bob:
+        await alice.network.connect(address(server))
+        await bob.network.connect(address(server))
+        await until(lambda: bob.id in server.network._dht._table)
+        await until(lambda: alice.network.supports(server.id, PROTOCOL))
+        await provide(alice, server.id, bob.id, address(bob))  # nobody speaks for others
+        await provide(alice, server.id, alice.id, address(alice))
+        reply = await raw(alice, server.id, frame(encode(DhtMessage(Kind.GET_PROVIDERS, KEY))))
+        assert reply is not None
+        known = DhtPeer(bob.id, binary_addresses([address(bob)]))
+        mine = DhtPeer(alice.id, binary_addresses([address(alice)]))
+        providers = [each for each in decode(reply).providers if each.peer == alice.id]
+        assert providers == [mine]
+        assert list(decode(reply).closer) == [known]
+        reply = await raw(alice, server.id, frame(encode(DhtMessage(Kind.FIND_NODE, KEY))))
+        assert reply is not None
+        assert list(decode(reply).closer) == [known]
+        assert await raw(alice, server.id, frame(encode(DhtMessage(Kind.PING)))) == encode(DhtMessage(Kind.PING))
+        # Values are not kept, which is nobody's fault.
+        assert await raw(alice, server.id, frame(encode(DhtMessage(Kind.PUT_VALUE, KEY)))) is None
+        assert server.network.misbehaviours() == {}
+
+
+@pytest.mark.parametrize(
+    "message", [frame(b"\xff" * 9), write_varint(MAX_REQUEST + 1), frame(encode(DhtMessage(Kind.FIND_NODE)))]
+)
+async def test_nonsense_is_penalised_by_a_server(message: bytes) -> None:
+    async with peer("server", **SERVER) as server, peer("alice") as alice:
+        await alice.network.connect(address(server))
+        await until(lambda: alice.network.supports(server.id, PROTOCOL))
+        assert await raw(alice, server.id, message) is None
+        await until(lambda: server.network.misbehaviours() == {alice.id: 1})
+
+
+async def test_streams_of_a_client_are_bounded() -> None:
+    async with peer("server", **SERVER) as server, peer("alice") as alice:
+        await alice.network.connect(address(server))
+        await until(lambda: alice.network.supports(server.id, PROTOCOL))
+        for _ in range(STREAMS_PER_PEER + 3):
+            stream = await alice.network.open_stream(server.id, PROTOCOL)
+            await stream.write(b"\x0a")  # the beginning of a request
+        await until(lambda: server.network.misbehaviours() == {alice.id: 3})
+        assert server.network._dht.server._streams == {alice.id: STREAMS_PER_PEER}
+        await alice.network.disconnect(server.id)
+        await until(lambda: not server.network._dht.server._streams)
+
+
+async def test_a_client_does_not_serve_and_says_so() -> None:
+    async with peer("alice", **DHT) as alice, peer("bob") as bob:
+        await bob.network.connect(address(alice))
+        assert bob.network.supports(alice.id, PROTOCOL) is False
+        with pytest.raises(NetworkError):
+            await bob.network.open_stream(alice.id, PROTOCOL)
+
+
+async def test_peers_that_only_ask_do_not_fill_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contacts, "MAX_USELESS", 1)
+    monkeypatch.setattr(contacts, "GRACE", 0.0)
+    async with (
+        peer("server", **SERVER) as server,
+        peer("alice") as alice,
+        peer("bob", **ELSEWHERE) as bob,
+        peer("carol", **ELSEWHERE) as carol,
+    ):
+        for one in (alice, bob, carol):
+            await one.network.connect(address(server))
+            one.network._dialer.address_book.remove(server.id)
+        await until(lambda: server.network.connected == 2)
+        await until(sees(server, alice))
+        assert {each.peer_id for each in server.network.connections()} == {alice.id, carol.id}

@@ -1,0 +1,222 @@
+"""Lookups in a simulated network, honest and hostile, and the tables of a server."""
+
+import random
+from collections.abc import Iterable
+from hashlib import sha256
+
+import base58
+import pytest
+
+from betar_tui.p2p.dht.client import LOCAL, LOOPBACK, PUBLIC, scope, usable
+from betar_tui.p2p.dht.lookup import (
+    ALPHA,
+    MAX_CANDIDATES,
+    MAX_QUERIES,
+    K,
+    Lookup,
+    peer_position,
+    position,
+)
+from betar_tui.p2p.dht.messages import DhtPeer, binary_addresses
+from betar_tui.p2p.dht.providers import (
+    MAX_ADDRS_PER_RECORD,
+    MAX_PER_KEY,
+    MAX_PER_PEER,
+    MAX_RECORDS,
+    VALIDITY,
+    ProviderRecords,
+)
+from betar_tui.p2p.dht.routing_table import BUCKETS, STALE, RoutingTable
+
+KEY = b"the key"
+
+
+def peer(number: int) -> str:
+    return base58.b58encode(b"\x12\x20" + sha256(b"%d" % number).digest()).decode()
+
+
+PEERS = [peer(number) for number in range(300)]
+OWN = peer(-1)
+BY_DISTANCE = sorted(PEERS, key=lambda each: peer_position(each) ^ position(KEY))
+ADDR = binary_addresses(["/ip4/10.0.0.1/tcp/1"])
+
+
+def tables() -> dict[str, RoutingTable]:
+    """A network in which everybody has heard of everybody once."""
+    made = {each: RoutingTable(each) for each in PEERS}
+    for each in PEERS:
+        for other in random.Random(each).sample(PEERS, 60):
+            made[each].add(other, ADDR, 0.0)
+    return made
+
+
+def run(lookup: Lookup, answers: dict[str, list[str]] | None, network: dict[str, RoutingTable]) -> int:
+    """Answer until the lookup is done. Returns the number of questions; a peer with answers of its own gives those."""
+    asked = 0
+    while not lookup.done:
+        batch = []
+        while (following := lookup.next()) is not None:
+            batch.append(following[0])
+        assert len(batch) <= ALPHA
+        asked += len(batch)
+        for each in batch:
+            if answers is not None and each in answers:
+                lookup.answered(each, [(other, ()) for other in answers[each]])
+            elif each in network:
+                lookup.answered(each, [(found.peer, ()) for found in network[each].closest(position(KEY))])
+            else:
+                lookup.failed(each)
+    return asked
+
+
+def seeds(peers: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(each, ()) for each in peers]
+
+
+@pytest.fixture(scope="module")
+def network() -> dict[str, RoutingTable]:
+    return tables()
+
+
+def test_a_lookup_finds_the_nearest_peers(network: dict[str, RoutingTable]) -> None:
+    for start in PEERS[:5]:
+        lookup = Lookup(KEY, OWN, seeds([start]))
+        assert run(lookup, None, network) <= MAX_QUERIES
+        assert set(BY_DISTANCE[:15]) <= set(lookup.closest())
+
+
+def test_peers_that_do_not_answer_are_passed_over(network: dict[str, RoutingTable]) -> None:
+    gone = set(BY_DISTANCE[::3])
+    rest = {each: table for each, table in network.items() if each not in gone}
+    lookup = Lookup(KEY, OWN, seeds(PEERS[:3]))
+    run(lookup, None, rest)
+    alive = [each for each in BY_DISTANCE if each not in gone]
+    assert set(alive[:10]) <= set(lookup.closest())
+    assert not gone & set(lookup.closest())
+
+
+def test_a_liar_costs_a_bounded_number_of_questions(network: dict[str, RoutingTable]) -> None:
+    near = sorted((peer(number) for number in range(10_000, 14_000)), key=lambda e: peer_position(e) ^ position(KEY))
+    lies = {each: near[index * 20 : index * 20 + 500] for index, each in enumerate([PEERS[0], *near])}
+    lookup = Lookup(KEY, OWN, seeds([PEERS[0]]))
+    assert run(lookup, lies, network) <= MAX_QUERIES
+    lookup = Lookup(KEY, OWN, seeds([PEERS[0]]))
+    assert run(lookup, {PEERS[0]: near}, network) == 1 + K  # what one answer names
+
+
+def test_no_peer_is_asked_twice_and_the_own_one_never(network: dict[str, RoutingTable]) -> None:
+    everybody = {each: [OWN, *PEERS[:5]] for each in PEERS}
+    lookup = Lookup(KEY, OWN, seeds([OWN, PEERS[0], PEERS[0]]))
+    assert run(lookup, everybody, network) == 5
+    lookup.answered(PEERS[0], seeds([PEERS[9]]))  # one that nobody asked for changes nothing that is waited for
+    assert lookup.asked == 5
+
+
+def test_a_lookup_without_seeds_is_done() -> None:
+    lookup = Lookup(KEY, OWN, [])
+    assert lookup.done
+    assert lookup.next() is None
+    assert lookup.closest() == ()
+
+
+def test_the_candidates_are_bounded() -> None:
+    lookup = Lookup(KEY, OWN, seeds(PEERS))
+    assert len(lookup._candidates) == MAX_CANDIDATES
+    assert lookup.next() == (BY_DISTANCE[0], ())
+
+
+# The routing table
+
+
+def test_a_bucket_keeps_its_old_peers() -> None:
+    table = RoutingTable(OWN)
+    for each in PEERS:
+        table.add(each, ADDR, 0.0)
+    before = {each for each in PEERS if each in table}
+    assert len(table) == len(before) <= K * BUCKETS
+    crowd = [peer(number) for number in range(20_000, 21_000)]
+    taken = [each for each in crowd if table.add(each, ADDR, STALE / 2)]
+    assert before <= {each for each in PEERS if each in table}
+    assert len(table) <= K * BUCKETS
+    assert len(taken) < K * BUCKETS - len(before)
+    assert table.add(peer(30_000), ADDR, 2 * STALE)  # the silent ones give way
+
+
+def test_a_table_takes_no_peer_without_address_and_not_its_own() -> None:
+    table = RoutingTable(OWN)
+    assert not table.add(OWN, ADDR, 0.0)
+    assert not table.add(PEERS[0], (), 0.0)
+    assert table.add(PEERS[0], ADDR, 0.0)
+    assert table.add(PEERS[0], (), 1.0)  # has answered again
+    assert table.closest(0) == [DhtPeer(PEERS[0], ADDR)]
+    assert table.closest(0, without=PEERS[0]) == []
+    table.remove(PEERS[0])
+    assert PEERS[0] not in table
+    assert len(table) == 0
+
+
+# The records of a server
+
+
+def test_records_expire_and_are_renewed() -> None:
+    records = ProviderRecords(KEY)
+    for key in (KEY, b"other"):
+        assert records.add(key, DhtPeer(PEERS[0], ADDR * 20), 0.0)
+        assert records.add(key, DhtPeer(PEERS[1], ADDR), 10.0)
+        assert records.add(key, DhtPeer(PEERS[0], ADDR * 20), 20.0)
+        assert [each.peer for each in records.get(key, 30.0)] == [PEERS[0], PEERS[1]]
+        assert len(records.get(key, 30.0)[0].addrs) == MAX_ADDRS_PER_RECORD
+        assert [each.peer for each in records.get(key, 15.0 + VALIDITY)] == [PEERS[0]]
+    assert not records.add(KEY, DhtPeer(PEERS[2]), 0.0)
+    records.expire(VALIDITY + 100)
+    assert len(records) == 0
+    assert records._per_peer == {}
+    assert set(records._keys) == {KEY}
+
+
+def test_records_are_bounded_and_those_of_the_market_have_their_own_places() -> None:
+    records = ProviderRecords(KEY)
+    records.add(KEY, DhtPeer(OWN, ADDR), 0.0)
+    accepted = [records.add(b"%d" % number, DhtPeer(PEERS[0], ADDR), 0.0) for number in range(MAX_PER_PEER + 1)]
+    assert accepted == [True] * MAX_PER_PEER + [False]
+    for number in range(MAX_PER_KEY + 10):
+        records.add(b"full", DhtPeer(PEERS[number], ADDR), 0.0)
+    assert len(records.get(b"full", 1.0)) == MAX_PER_KEY
+    for number in range(MAX_RECORDS + 500):
+        records.add(b"key %d" % number, DhtPeer(PEERS[number % 300], ADDR), 0.0)
+    assert len(records) == MAX_RECORDS + 1
+    assert records.get(KEY, 1.0) == [DhtPeer(OWN, ADDR)]
+    assert records.get(b"full", 1.0) == []  # the oldest gave way
+
+
+# Addresses in answers
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("/ip4/127.0.0.1/tcp/1", LOOPBACK),
+        ("/ip6/::1/tcp/1", LOOPBACK),
+        ("/ip6/::ffff:127.0.0.1/tcp/1", LOOPBACK),
+        ("/ip4/10.1.2.3/tcp/1", LOCAL),
+        ("/ip4/169.254.1.1/tcp/1", LOCAL),
+        ("/ip4/100.64.0.1/tcp/1", LOCAL),
+        ("/ip6/fd00::1/tcp/1", LOCAL),
+        ("/ip6/::ffff:192.168.1.1/tcp/1", LOCAL),
+        ("/ip4/8.8.8.8/tcp/1", PUBLIC),
+        ("/ip6/2606:4700::1/tcp/1", PUBLIC),
+        ("/dns4/example.org/tcp/1", PUBLIC),
+        ("nonsense", PUBLIC),
+    ],
+)
+def test_scope(address: str, expected: int) -> None:
+    assert scope(address) == expected
+
+
+def test_a_public_server_cannot_name_addresses_of_our_networks() -> None:
+    named = DhtPeer(
+        OWN, binary_addresses(["/ip4/127.0.0.1/tcp/22", "/ip4/192.168.1.1/tcp/80", "/ip4/8.8.8.8/tcp/4001"])
+    )
+    assert usable(named, PUBLIC) == ("/ip4/8.8.8.8/tcp/4001",)
+    assert usable(named, LOCAL) == ("/ip4/192.168.1.1/tcp/80", "/ip4/8.8.8.8/tcp/4001")
+    assert len(usable(named, LOOPBACK)) == 3
