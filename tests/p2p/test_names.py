@@ -137,13 +137,13 @@ async def test_peers_are_dialled_by_name(zone: Zone) -> None:
         port = alice.network.addrs[0].split("/")[4]
         zone.records["alice.test", "A"] = ["127.0.0.7", "127.0.0.1"]
         zone.texts("market.test", f"/dns4/alice.test/tcp/{port}/p2p/{alice.id}")
-        assert (await bob.network.connect(f"/dnsaddr/market.test/p2p/{alice.id}")).peer_id == alice.id
+        assert (await bob.network.connect(f"/dnsaddr/market.test/p2p/{alice.id}")).peer.peer_id == alice.id
         await bob.network.disconnect(alice.id)
-        assert (await bob.network.connect(f"/dns4/alice.test/tcp/{port}/p2p/{alice.id}")).peer_id == alice.id
+        assert (await bob.network.connect(f"/dns4/alice.test/tcp/{port}/p2p/{alice.id}")).peer.peer_id == alice.id
         await bob.network.disconnect(alice.id)
         # The system's own names, such as those in /etc/hosts.
         bob.network._dialer.resolver = Resolver()
-        assert (await bob.network.connect(f"/dns4/localhost/tcp/{port}/p2p/{alice.id}")).peer_id == alice.id
+        assert (await bob.network.connect(f"/dns4/localhost/tcp/{port}/p2p/{alice.id}")).peer.peer_id == alice.id
 
 
 async def test_connecting_to_a_name_that_is_not_there_says_so(zone: Zone) -> None:
