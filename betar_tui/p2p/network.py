@@ -8,12 +8,13 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import trio
 from libp2p.abc import INetConn, INetStream
 from libp2p.custom_types import TProtocol
 
+from betar_tui.concurrency import shielded_nursery
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
 from betar_tui.p2p.adaptations.pubsub import Accept
@@ -23,8 +24,10 @@ from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.authorship import MAX_PAYLOAD
 from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
+from betar_tui.p2p.candidates import Candidates
 from betar_tui.p2p.connection_table import ConnectionTable, PeerRecord
 from betar_tui.p2p.dialer import Dialer
+from betar_tui.p2p.discovery.mdns import LOCAL_NETWORK, LocalDiscovery
 from betar_tui.p2p.event_queue import EventQueue
 from betar_tui.p2p.gossip import Gossip
 from betar_tui.p2p.guard import guarded, log_failure, shortened
@@ -74,7 +77,8 @@ async def open_network(
     quiet_library()
     failure: Exception | None = None
     async with trio.open_nursery() as holder, trio.open_nursery() as tasks:
-        services = await holder.start(_hold_services)
+        # When the caller is cancelled, the library's services must live on until the connections are closed.
+        services = await holder.start(shielded_nursery)
         # An exception of the caller's block must come out as it is, not wrapped into a nursery's group.
         try:
             network = Network(config, source, services, tasks, accept)
@@ -90,16 +94,6 @@ async def open_network(
             services.cancel_scope.cancel()
     if failure is not None:
         raise failure
-
-
-async def _hold_services(*, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """A nursery that only its own scope can cancel.
-
-    When the caller is cancelled, the library's services must live on until the connections are closed."""
-    with trio.CancelScope(shield=True):
-        async with trio.open_nursery() as services:
-            task_status.started(services)
-            await trio.sleep_forever()
 
 
 class Network:
@@ -134,13 +128,14 @@ class Network:
         self.events: trio.MemoryReceiveChannel[NetworkEvent] = self._event_queue.receive
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](MAX_BLOCKS_QUEUED)
         address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
-        self._table = ConnectionTable(self._swarm, self._opened, self._ended, address_book.found)
+        self._table = ConnectionTable(self._swarm, self._opened, self._ended, self._how_found)
         banned = self._misbehaviour.banned
         self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.penalize, banned, accept)
         self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.penalize, self._failed)
         self._bitswap.banned = banned
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
         self._dialer = Dialer(self._swarm, self.peer_id, address_book, self._timing, tasks, banned)
+        self._candidates = Candidates(self.peer_id, self._dialer, tasks, self._gossip.members, banned)
         self.listen_notice = ""
 
     # Facts
@@ -183,6 +178,9 @@ class Network:
     def troubles(self) -> tuple[str, ...]:
         """One sentence about each service that does not work at the moment."""
         return self._supervisor.troubles()
+
+    def _how_found(self, peer: str) -> str:
+        return self._candidates.found(peer)
 
     # Gossip and blocks
 
@@ -314,6 +312,10 @@ class Network:
         self._supervisor.start("wants", self._bitswap.run_timers)
         self._supervisor.start("hello", self._gossip.keep_saying_hello)
         self._supervisor.start("dialling", self._dialer.run)
+        if self._config.mdns:
+            found, report = partial(self._candidates.add, "mdns"), partial(self._supervisor.report, LOCAL_NETWORK)
+            local = LocalDiscovery(self.peer_id, self._host.fresh_addr_texts, self.topic_peers, found, report)
+            self._supervisor.start(LOCAL_NETWORK, local.run)
 
     async def _stop_parts(self) -> None:
         self._tasks.cancel_scope.cancel()
@@ -345,6 +347,8 @@ class Network:
 
     def _joined(self, peer: str, on_topic: bool) -> None:
         self._event_queue.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
+        if on_topic:
+            self._candidates.joined(peer)
 
     async def _opened(self, record: PeerRecord, connection: INetConn) -> None:
         if self._misbehaviour.banned(record.peer):
