@@ -12,9 +12,9 @@ import trio
 
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.replica import keys
-from tests.interop.driver import GoPeer, open_gopeer
+from tests.interop.driver import GoPeer, open_gopeer, wait_until
 from tests.namespaces import Machine
-from tests.peers.harness import Served, eventually, served
+from tests.peers.harness import Served, served
 
 ANY = ("/ip4/0.0.0.0/tcp/0",)
 
@@ -126,17 +126,17 @@ class GoMember(Member):
 async def one_mesh(members: Sequence[Member], word: str, within: float) -> float:
     """Wait until each member has all others on the topic, and shows what each of them publishes from now on.
 
-    Returns the seconds until then. `word` must be new at each call."""
+    Returns the seconds until then; raises trio.TooSlowError after `within` seconds. `word` must be new at each call."""
     began = trio.current_time()
     everyone = {each.peer_id for each in members}
     with trio.fail_after(within):
         for member in members:
             others = everyone - {member.peer_id}
-            await eventually(partial(_has, member, others), what=f"{member} with all others")
+            await wait_until(partial(_has, member, others), within=within)
         ids = [await member.publish(f"{word}{number}") for number, member in enumerate(members)]
         for member in members:
             for each in ids:
-                await eventually(partial(member.shows, each), what=f"{each} at {member}")
+                await wait_until(partial(member.shows, each), within=within)
     return trio.current_time() - began
 
 

@@ -3,12 +3,15 @@
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
 from betar_tui.market.marketplace import ListingDraft
+from betar_tui.p2p.discovery.mdns_messages import LIBP2P, MARKET, Record, decode
+from tests.interop.driver import wait_until
 from tests.namespaces import Lan, ip_packets
 from tests.networks.members import ANY, GoMember, Member, OurMember, one_mesh
 from tests.peers.harness import Served, eventually, served
@@ -71,7 +74,7 @@ async def test_a_machine_without_a_network_says_so_once_and_is_found_when_it_has
         status = await a.market.status()
         assert any("carries multicast" in each and "--no-mdns" in each for each in status.troubles)
         await bare.attach(lan, "10.1.0.1/24")
-        await eventually(lambda: _has(b, a), within=WITHIN, what="the other on the topic")
+        await wait_until(partial(_has, b, a), within=WITHIN)
         assert {each.found for each in await b.market.peers()} == {"mdns"}
         assert a.log.read_text().count("not looking for peers on the local network") == 1
 
@@ -83,9 +86,21 @@ async def test_nothing_leaves_a_machine_that_looks_for_nobody(lan: Lan, tmp_path
     async with lan.capture() as frames, served(tmp_path / "a", *options, listen=ANY, inside=machine.command()) as ours:
         await ours.market.publish([ListingDraft("alone", 1)])
         await trio.sleep(ANNOUNCED)
+        ours.process.terminate()
+        await ours.process.wait()
     targets = {packet.split(" > ")[1] for packet in ip_packets(frames)}
     sent = {target for target in targets if not target.startswith(OF_THE_SYSTEM)}
     assert sent == ({"224.0.0.251", "ff02::fb"} if looking else set())
+    goodbyes = [record for frame in frames for record in records_in(frame) if record.gone]
+    assert {record.service for record in goodbyes} == ({LIBP2P, MARKET} if looking else set())
+
+
+def records_in(frame: bytes) -> tuple[Record, ...]:
+    """The instances that an Ethernet frame describes, if it is mDNS over IPv4."""
+    header = bytes.fromhex("0800"), bytes([17]), bytes.fromhex("14e914e9")
+    if (frame[12:14], frame[23:24], frame[34:38]) != header:
+        return ()
+    return decode(frame[42:]).records
 
 
 STRANGER = """
@@ -117,7 +132,7 @@ async def test_peers_that_a_stranger_invents_cause_few_dials(lan: Lan, tmp_path:
             assert process.stdout is not None
             assert await process.stdout.receive_some() == b"many\n"
             async with served(tmp_path / "b", "--mdns", listen=ANY, inside=other.command()) as b:
-                await eventually(lambda: _has(a, b), within=WITHIN, what="the honest peer")
+                await wait_until(partial(_has, a, b), within=WITHIN)
                 assert process.returncode is None
         finally:
             process.kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -80,7 +81,7 @@ def test_an_answer_has_all_that_go_libp2p_insists_on_in_one_packet() -> None:
     many = tuple(f"/ip6/2001:db8:1111:2222:3333:4444:5555:{n:x}/tcp/65535/p2p/{ALICE}" for n in range(0x8000, 0x8020))
     message = answer(MARKET, "x" * 40, announced(many))
     assert len(message) <= 1460
-    records = {each.type: each for each in DNSIncoming(message).answers()}
+    records: dict[int, Any] = {each.type: each for each in DNSIncoming(message).answers()}
     assert {12, 16, 33, 28} == set(records)
     assert records[33].server == records[28].name == "x" * 40 + ".local."
     assert records[12].alias == records[16].name == records[33].name == "x" * 40 + "." + MARKET
