@@ -314,7 +314,7 @@ class Network:
         self._supervisor.start("dialling", self._dialer.run)
         if self._config.mdns:
             found, report = partial(self._candidates.add, "mdns"), partial(self._supervisor.report, LOCAL_NETWORK)
-            local = LocalDiscovery(self.peer_id, self._host.fresh_addr_texts, self.topic_peers, found, report)
+            local = LocalDiscovery(self.peer_id, self._host.fresh_addr_texts, lambda: self.audience, found, report)
             self._supervisor.start(LOCAL_NETWORK, local.run)
 
     async def _stop_parts(self) -> None:

@@ -6,7 +6,7 @@ says so once, and waits for one."""
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import trio
 
@@ -24,22 +24,24 @@ LOOK = 2.5
 """Seconds between two looks at the interfaces."""
 RETRY = 60.0
 """Seconds until interfaces that refused are tried again."""
+SLICE = 0.002
+"""Seconds that messages of a link may take before no more are read for a while."""
 REST = 19.0
-"""Seconds of rest for each second that messages of a link took: all mDNS there costs at most 5 % of the loop's time."""
+"""Seconds of that rest for each second that they took: all mDNS there costs at most 5 % of the loop's time."""
 
 
 class LocalDiscovery:
     """Calls `found(peer, addrs, fresh)` for each peer on the local network: `fresh` when it has just come or moved, and
     again from time to time while it is there.
 
-    `addrs` gives this peer's own multiaddrs, `neighbours` the peers on the topic. `report` is told, once, why there is no
-    local network to look at."""
+    `addrs` gives this peer's own multiaddrs, `neighbours` the number of peers on the topic. `report` is told, once, why
+    there is no local network to look at."""
 
     def __init__(
         self,
         peer: str,
         addrs: Callable[[], tuple[str, ...]],
-        neighbours: Callable[[], Collection[str]],
+        neighbours: Callable[[], int],
         found: Callable[[str, tuple[str, ...], bool], None],
         report: Callable[[str], None],
     ) -> None:
@@ -99,9 +101,11 @@ class LocalDiscovery:
                 return
 
     async def _listen(self, link: Link, exchange: Exchange, machine: frozenset[str], wakeup: Wakeup) -> None:
+        spent = 0.0
         while True:
             data, source = await link.receive(MAX_MESSAGE + 1)
             started = time.perf_counter()
+            due = exchange.due(alone=False)
             try:
                 sightings = exchange.received(data, source, source in machine, trio.current_time())
             except DecodeError as error:
@@ -109,8 +113,12 @@ class LocalDiscovery:
                 sightings = []
             for sighting in sightings:
                 self._found(sighting.peer, sighting.addrs, sighting.fresh)
-            wakeup.set()
-            await trio.sleep(REST * (time.perf_counter() - started))
+            if exchange.due(alone=False) != due:
+                wakeup.set()
+            spent += time.perf_counter() - started
+            if spent > SLICE:
+                await trio.sleep(REST * spent)
+                spent = 0.0
 
     async def _speak(self, links: list[Link], exchange: Exchange, wakeup: Wakeup) -> None:
         while True:

@@ -9,6 +9,7 @@ docs/protocol.md#discovery-and-connections describes the whole."""
 import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from zeroconf import (
     DNSAddress,
@@ -37,6 +38,8 @@ MAX_MESSAGE = 4096
 MAX_QUESTIONS, MAX_RECORDS = 16, 64
 """Maximum questions and records of a message that is read. Names that point to each other make each of them cost more
 than its bytes: 9,000 bytes may take 20 ms."""
+MAX_CACHED = 64
+"""Maximum messages that are kept as they were read."""
 MAX_INSTANCES = 4
 """Maximum instances that are read from one message; a peer announces one."""
 MAX_STRINGS = 64
@@ -73,7 +76,15 @@ class Message:
 
 
 def decode(data: bytes) -> Message:
-    """Read a message. Raises DecodeError for one that is too large or not a message."""
+    """Read a message. Raises DecodeError for one that is too large or not a message.
+
+    All peers of a link ask the same again and again and give the same answers, but for the message's id."""
+    return _decode(data[2:])
+
+
+@lru_cache(MAX_CACHED)
+def _decode(rest: bytes) -> Message:
+    data = b"\0\0" + rest
     if not 12 <= len(data) <= MAX_MESSAGE:
         raise DecodeError(f"an mDNS message of {len(data)} bytes")
     questions, *counts = (int.from_bytes(data[at : at + 2]) for at in range(4, 12, 2))
