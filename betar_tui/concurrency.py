@@ -1,7 +1,8 @@
-"""Small synchronisation primitives that trio does not have: `FastLock` and `Wakeup`."""
+"""Small synchronisation primitives that trio does not have: `FastLock`, `Wakeup` and `shielded_nursery`."""
 
 from collections import deque
 from types import TracebackType
+from typing import Any
 
 import trio
 
@@ -83,3 +84,11 @@ class Wakeup:
         """Return as soon as there is work. Always a checkpoint."""
         await self._event.wait()
         self.clear()
+
+
+async def shielded_nursery(*, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+    """Start a nursery, with `Nursery.start`, that only its own scope can cancel."""
+    with trio.CancelScope(shield=True):
+        async with trio.open_nursery() as nursery:
+            task_status.started(nursery)
+            await trio.sleep_forever()

@@ -14,20 +14,23 @@ import trio
 from libp2p.abc import INetConn
 from libp2p.custom_types import TProtocol
 
+from betar_tui.concurrency import shielded_nursery
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
 from betar_tui.p2p.adaptations.pubsub import Accept
-from betar_tui.p2p.adaptations.services import hold_services, quiet_library, start_service
+from betar_tui.p2p.adaptations.services import quiet_library, start_service
 from betar_tui.p2p.adaptations.swarm import PeerSwarm
 from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.authorship import MAX_PAYLOAD
 from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
+from betar_tui.p2p.candidates import Candidates
 from betar_tui.p2p.changes import ChangeWatch
 from betar_tui.p2p.connection_table import ConnectionTable, PeerRecord
 from betar_tui.p2p.dht.contacts import Contacts
 from betar_tui.p2p.dialer import Dialer
 from betar_tui.p2p.discovery.kademlia import DHT, Kademlia
+from betar_tui.p2p.discovery.mdns import LOCAL_NETWORK, LocalDiscovery
 from betar_tui.p2p.event_queue import EventQueue
 from betar_tui.p2p.gossip import Gossip
 from betar_tui.p2p.guard import guarded, log_failure
@@ -79,7 +82,8 @@ async def open_network(
     quiet_library()
     failure: Exception | None = None
     async with trio.open_nursery() as holder, trio.open_nursery() as tasks:
-        services = await holder.start(hold_services)
+        # When the caller is cancelled, the library's services must live on until the connections are closed.
+        services = await holder.start(shielded_nursery)
         # An exception of the caller's block must come out as it is, not wrapped into a nursery's group.
         try:
             network = Network(config, source, services, tasks, accept)
@@ -140,6 +144,7 @@ class Network:
         self._bitswap.banned = banned
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
         self._dialer = Dialer(self._swarm, self.peer_id, self.address_book, self._timing, tasks, banned)
+        self._candidates = Candidates(self.peer_id, self._dialer, tasks, self._gossip.members, banned)
         self._recovery = Recovery(self._host, self._identify, self._dialer, self._timing, self._supervisor)
         self._contacts = Contacts(self._dialer, self._table, banned, self.open_stream, self._close_peer, self.penalize)
         self._dht = Kademlia(self, self._contacts, partial(self._supervisor.report, DHT), config.dht_seeds)
@@ -192,7 +197,7 @@ class Network:
         return self._supervisor.troubles()
 
     def _how_found(self, peer: str) -> str:
-        return self._contacts.found(peer)
+        return self._contacts.found(peer) or self._candidates.found(peer)
 
     # Gossip and blocks
 
@@ -314,6 +319,10 @@ class Network:
         self._supervisor.start("own addresses", ChangeWatch(self._recovery.moved, self._recovery.woke).run)
         if self._config.dht:
             self._supervisor.start(DHT, self._dht.run)
+        if self._config.mdns:
+            found, report = partial(self._candidates.add, "mdns"), partial(self._supervisor.report, LOCAL_NETWORK)
+            local = LocalDiscovery(self.peer_id, self._host.fresh_addr_texts, lambda: self.audience, found, report)
+            self._supervisor.start(LOCAL_NETWORK, local.run)
 
     async def _stop_parts(self) -> None:
         self._tasks.cancel_scope.cancel()
@@ -349,6 +358,7 @@ class Network:
     def _joined(self, peer: str, on_topic: bool) -> None:
         if on_topic:
             self._adopt(peer)
+            self._candidates.joined(peer)
         self._note_member(peer)
         self._event_queue.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
         self._dht.topic_changed()

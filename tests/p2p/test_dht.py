@@ -321,7 +321,7 @@ async def test_peers_that_only_ask_do_not_fill_a_server(monkeypatch: pytest.Monk
     ):
         for one in (alice, bob, carol):
             await one.network.connect(address(server))
-            one.network._dialer.address_book.remove(server.id)
+            one.network.address_book.dismiss(server.id)
         await until(lambda: server.network.connected == 2)
         await until(sees(server, alice))
         assert {each.peer_id for each in server.network.connections()} == {alice.id, carol.id}

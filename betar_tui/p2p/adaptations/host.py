@@ -43,6 +43,11 @@ class PeerHost(BasicHost):
         self.get_addrs()
         return self._addr_texts
 
+    def fresh_addr_texts(self) -> tuple[str, ...]:
+        """The same as they are now: the interfaces are looked at."""
+        self.forget_addrs()
+        return self.addr_texts()
+
     def forget_addrs(self) -> None:
         """Invalidate the cached addresses."""
         self._addrs_until = 0.0

@@ -76,16 +76,6 @@ async def start_service(nursery: trio.Nursery, service: Any, report: Report) -> 
     await manager.wait_started()
 
 
-async def hold_services(*, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """A nursery that only its own scope can cancel.
-
-    When the caller is cancelled, the library's services must live on until the connections are closed."""
-    with trio.CancelScope(shield=True):
-        async with trio.open_nursery() as services:
-            task_status.started(services)
-            await trio.sleep_forever()
-
-
 def quiet_library() -> None:
     """Keep libp2p's log lines away from the terminal; its logger "libp2p" stays an ordinary one, at level CRITICAL.
 

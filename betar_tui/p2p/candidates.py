@@ -1,0 +1,95 @@
+"""Peers that somebody on the network told of: each is dialled once, and remembered when it comes to the topic.
+
+Whoever invents peers fills no table with them: a peer that cannot be reached, or that is another libp2p program, is
+forgotten at once. It is tried again when it is heard of again."""
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import trio
+
+from betar_tui.errors import NetworkError
+from betar_tui.p2p.dialer import Dialer
+
+log = logging.getLogger(__name__)
+
+MAX_CANDIDATES = 64
+"""Maximum candidates that are being dialled or wait for it."""
+MAX_PARALLEL = 8
+"""Maximum candidates that are dialled at the same time."""
+MAX_MET = 256
+"""Maximum connected candidates of which it is remembered how they were found."""
+DEFERENCE = 0.3
+"""Seconds by which one of two peers that find each other waits, so that they do not open two connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    addrs: tuple[str, ...]
+    found: str
+
+
+class Candidates:
+    """Dials candidates, unless they are `banned`; `members` are the peers on the topic."""
+
+    def __init__(
+        self,
+        own: str,
+        dialer: Dialer,
+        nursery: trio.Nursery,
+        members: Callable[[], Collection[str]],
+        banned: Callable[[str], bool],
+    ) -> None:
+        self._own = own
+        self._banned = banned
+        self._dialer = dialer
+        self._nursery = nursery
+        self._members = members
+        self._dialling: set[str] = set()
+        self._met: dict[str, _Candidate] = {}
+        self._limit = trio.CapacityLimiter(MAX_PARALLEL)
+
+    def add(self, found: str, peer: str, addrs: tuple[str, ...], fresh: bool = True) -> None:
+        """Dial a peer, unless it is connected; `found` says how it was found, see `PeerInfo`.
+
+        `fresh` means that it may have moved or started again: a connection to it is probed then, and replaced if it is
+        dead."""
+        if peer in self._dialling or len(self._dialling) >= MAX_CANDIDATES or self._banned(peer):
+            return
+        if not fresh and self._dialer.connected(peer):
+            return
+        self._dialling.add(peer)
+        self._nursery.start_soon(self._dial, peer, _Candidate(addrs, found))
+
+    def found(self, peer: str) -> str:
+        """How a peer was found, whether it is a candidate or remembered; "" for any other."""
+        candidate = self._met.get(peer)
+        return self._dialer.address_book.found(peer) or (candidate.found if candidate else "")
+
+    def joined(self, peer: str) -> None:
+        """A peer is on the topic: if it is a candidate it is dialled again whenever it is lost."""
+        candidate = self._met.get(peer)
+        book = self._dialer.address_book
+        if candidate is not None and not book.addrs(peer):
+            book.add(peer, candidate.addrs, candidate.found)
+
+    async def _dial(self, peer: str, candidate: _Candidate) -> None:
+        try:
+            if peer < self._own:
+                await trio.sleep(DEFERENCE)
+            async with self._limit:
+                await self._dialer.dial(peer, candidate.addrs)
+        except NetworkError as error:
+            log.debug("a candidate: %s", error)
+        except Exception as error:
+            log.warning("dialling the candidate %s: %r", peer, error)
+        else:
+            self._met.pop(peer, None)
+            self._met[peer] = candidate
+            if len(self._met) > MAX_MET:
+                del self._met[next(iter(self._met))]
+            if peer in self._members():
+                self.joined(peer)
+        finally:
+            self._dialling.discard(peer)
