@@ -71,6 +71,10 @@ class Dialer:
         finally:
             self._dialling.discard(peer)
 
+    async def dial_again(self, peer: str, addrs: tuple[str, ...]) -> INetConn:
+        """One more connection to a connected peer, at these addresses. Raises NetworkError with the reason."""
+        return await self._race(peer, addrs)
+
     async def run(self) -> None:
         """A service: dials the peers that are due."""
         limit = trio.CapacityLimiter(MAX_PARALLEL)

@@ -28,6 +28,7 @@ from betar_tui.p2p.dialer import Dialer
 from betar_tui.p2p.event_queue import EventQueue
 from betar_tui.p2p.gossip import Gossip
 from betar_tui.p2p.guard import guarded, log_failure, shortened
+from betar_tui.p2p.hearing import Hearing
 from betar_tui.p2p.host import build_host, listen, open_stream
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
@@ -141,6 +142,8 @@ class Network:
         self._bitswap.banned = banned
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
         self._dialer = Dialer(self._swarm, self.peer_id, address_book, self._timing, tasks, banned)
+        members, nudges = self._gossip.members, self._timing.nudges
+        self.hearing = Hearing(self._bitswap, self._dialer.dial_again, self._table.get, members, tasks, nudges)
         self.listen_notice = ""
 
     # Facts
@@ -314,6 +317,7 @@ class Network:
         self._supervisor.start("wants", self._bitswap.run_timers)
         self._supervisor.start("hello", self._gossip.keep_saying_hello)
         self._supervisor.start("dialling", self._dialer.run)
+        self._supervisor.start("nudges", self.hearing.run)
 
     async def _stop_parts(self) -> None:
         self._tasks.cancel_scope.cancel()
@@ -344,6 +348,8 @@ class Network:
         self._event_queue.put(ReceivedBroadcast(peer, author, payload), size)
 
     def _joined(self, peer: str, on_topic: bool) -> None:
+        if on_topic:
+            self.hearing.joined(peer)
         self._event_queue.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
 
     async def _opened(self, record: PeerRecord, connection: INetConn) -> None:
@@ -353,6 +359,7 @@ class Network:
         older = [each for each in self._table.connections(record.peer) if each is not connection]
         if older:
             self._tasks.start_soon(close_dead, older, self._timing.probe_timeout)
+            self.hearing.opened(record.peer)
         self._tasks.start_soon(self._run_identify, record)
 
     async def _run_identify(self, record: PeerRecord) -> None:
@@ -378,9 +385,11 @@ class Network:
             record.reported.set()
             self._event_queue.put(PeerConnected(peer, record.addrs()))
         self._bitswap.peer_up(peer, identify_info.protocols)
+        self.hearing.learned(peer, identify_info.protocols)
 
     def _ended(self, record: PeerRecord) -> None:
         self._bitswap.peer_down(record.peer)
+        self.hearing.ended(record.peer)
         if record.reported.is_set():
             self._event_queue.put(PeerDisconnected(record.peer))
         record.reported.set()  # releases a `connect` that waits

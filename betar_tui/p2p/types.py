@@ -17,7 +17,8 @@ class Timing:
 
     A connection that misses two pings in a row, for `ping_timeout` each, is closed. `probe_timeout` bounds the quick
     check of an older connection when a new one to the same peer appears. After `stall` without an answer to a wanted
-    block other peers are asked."""
+    block other peers are asked. `nudges` are the pauses before the Bitswap messages to a peer that joined the topic or got
+    a further connection (see `hearing`)."""
 
     ping_interval: float = 5.0
     ping_timeout: float = 12.0
@@ -34,6 +35,7 @@ class Timing:
     retry_max: float = 30.0
     close_timeout: float = 1.5
     ban_time: float = 60.0
+    nudges: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
