@@ -24,8 +24,8 @@ from betar_tui.p2p.connection_table import PeerRecord
 
 log = logging.getLogger(__name__)
 
-OWN_KIND = "betar-tui/"
-"""How the agent of a peer of this project begins: its Bitswap knows every connection."""
+OWN_PROTOCOLS = "/betar-tui/"
+"""How protocols of this project begin: the Bitswap of a peer that speaks one knows every connection."""
 MIN_PAUSE = 0.5
 """Minimum seconds between two messages to a peer, however often it joins."""
 RETRY_MIN, RETRY_MAX = 5.0, 300.0
@@ -161,7 +161,9 @@ class Hearing:
         """A peer on the topic has not fetched what was announced to it, and has not got it elsewhere."""
         record = self._record(peer)
         info = record.identify_info if record is not None else None
-        if record is None or info is None or info.agent.startswith(OWN_KIND) or self._bitswap.wanted_by(peer):
+        if record is None or info is None or self._bitswap.wanted_by(peer):
+            return
+        if any(protocol.startswith(OWN_PROTOCOLS) for protocol in info.protocols):
             return
         addrs = _nearest(record)
         if addrs and set(info.protocols) & set(PROTOCOLS) and self._second.may_try(peer, trio.current_time()):

@@ -20,6 +20,7 @@ from betar_tui.errors import DecodeError
 from betar_tui.ipld.cid import aliases, is_supported, of_prefixed
 from betar_tui.p2p import addresses
 from betar_tui.p2p.adaptations.host import PeerHost
+from betar_tui.p2p.adaptations.yamux import is_broken
 from betar_tui.p2p.bitswap.ledger import Ledgers
 from betar_tui.p2p.bitswap.link import Link
 from betar_tui.p2p.bitswap.messages import (
@@ -290,16 +291,10 @@ class Bitswap:
     async def _read_answers(self, link: Link, stream: INetStream) -> None:
         """Read the answers on the link's own stream; notice when it breaks.
 
-        An orderly end is not a break: Helia ends its side of every stream that we open, and goes on reading ours."""
-        broken = True
-
-        async def read(stream: INetStream) -> None:
-            nonlocal broken
-            await self._read(link.peer, stream)
-            broken = False
-
-        await guarded(read, self._penalize, self._report)(stream)
-        if broken and link.stream is stream:
+        The end of the peer's side is not a break: Helia ends it at once on every stream that we open, and goes on reading
+        ours."""
+        await guarded(lambda stream: self._read(link.peer, stream), self._penalize, self._report)(stream)
+        if link.stream is stream and is_broken(stream):
             await self._lost(link, stream)
 
     async def _lost(self, link: Link, stream: INetStream) -> None:
