@@ -4,7 +4,6 @@ Silence is made by `tests.proxy`: a frozen connection stays open at both ends, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import trio
@@ -56,34 +55,41 @@ async def dialled_before_bitswap(directory: Path, binary: Path) -> float:
 
 async def after_a_network_switch(directory: Path, binary: Path) -> float:
     """Ours loses its connection without a word, and finds Go again by another way. Measured from then on."""
-    async with trio.open_nursery() as nursery, open_gopeer(nursery, binary=binary, rebroadcast=REBROADCAST) as go:
-        async with open_proxy(go.address) as proxy, peer(directory / "ours", bootstrap=(proxy.address,)) as ours:
-            await on_topic(ours, go)
-            await at(go, await publish(ours, "first"))
-            proxy.freeze()
-            meanwhile = await publish(ours, "meanwhile")
-            await eventually(lambda: not ours.session.topic_peers, within=60, what="the loss")
-            await on_topic(ours, go)
-            start = trio.current_time()
-            await at(go, await publish(ours, "after"))
-            await at(go, meanwhile)
-            return trio.current_time() - start
+    async with (
+        trio.open_nursery() as nursery,
+        open_gopeer(nursery, binary=binary, rebroadcast=REBROADCAST) as go,
+        open_proxy(go.address) as proxy,
+        peer(directory / "ours", bootstrap=(proxy.address,)) as ours,
+    ):
+        await on_topic(ours, go)
+        await at(go, await publish(ours, "first"))
+        proxy.freeze()
+        meanwhile = await publish(ours, "meanwhile")
+        await eventually(lambda: not ours.session.topic_peers, within=60, what="the loss")
+        await on_topic(ours, go)
+        start = trio.current_time()
+        await at(go, await publish(ours, "after"))
+        await at(go, meanwhile)
+        return trio.current_time() - start
 
 
 async def beside_a_dead_connection(directory: Path, binary: Path) -> float:
     """Ours stops without a word and is back at once; Go still holds the dead connection. Measured from the moment at
     which each sees the other on the topic."""
-    async with trio.open_nursery() as nursery, open_gopeer(nursery, binary=binary, rebroadcast=REBROADCAST) as go:
-        async with open_proxy(go.address) as proxy:
-            async with peer(directory / "ours", bootstrap=(proxy.address,)) as ours:
-                await on_topic(ours, go)
-                await at(go, await publish(ours, "first"))
-                proxy.freeze()
-            async with peer(directory / "ours", bootstrap=(go.address,)) as ours:
-                await eventually(lambda: ours.session.topic_peers, within=150, what="Go on the topic")
-                start = trio.current_time()
-                await at(go, await publish(ours, "after"))
-                return trio.current_time() - start
+    async with (
+        trio.open_nursery() as nursery,
+        open_gopeer(nursery, binary=binary, rebroadcast=REBROADCAST) as go,
+        open_proxy(go.address) as proxy,
+    ):
+        async with peer(directory / "ours", bootstrap=(proxy.address,)) as ours:
+            await on_topic(ours, go)
+            await at(go, await publish(ours, "first"))
+            proxy.freeze()
+        async with peer(directory / "ours", bootstrap=(go.address,)) as ours:
+            await eventually(lambda: ours.session.topic_peers, within=150, what="Go on the topic")
+            start = trio.current_time()
+            await at(go, await publish(ours, "after"))
+            return trio.current_time() - start
 
 
 async def beside_dead_connections_to_both(directory: Path, binary: Path) -> float:
@@ -107,8 +113,9 @@ async def beside_dead_connections_to_both(directory: Path, binary: Path) -> floa
                 return trio.current_time() - start
 
 
+FIRST = "dialled before its Bitswap started"
 CASES = {
-    "dialled before its Bitswap started": (dialled_before_bitswap, 2.0, 10),
+    FIRST: (dialled_before_bitswap, 2.0, 10),
     "after a network switch": (after_a_network_switch, 5.0, 5),
     "beside a dead connection": (beside_a_dead_connection, 5.0, 5),
     "beside dead connections to both": (beside_dead_connections_to_both, 5.0, 5),

@@ -4,6 +4,7 @@
     differential   live schedules over Go peers and ours that must agree (300)
     kills          kill -9 of a serving peer under load (200)
     interruptions  of one first sync of 20,000 deltas (20)
+    heard          ways in which a Go peer comes to be deaf to ours, 25 runs (1)
 
 Each prints its progress and a line "N passed, M failed"; the exit code is 1 when anything failed.
 """
@@ -13,7 +14,7 @@ import importlib
 import sys
 import time
 
-SOAKS = ("simulation", "differential", "kills", "interruptions")
+SOAKS = ("simulation", "differential", "kills", "interruptions", "heard")
 
 
 def main() -> int:
