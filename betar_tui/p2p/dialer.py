@@ -99,6 +99,10 @@ class Dialer:
                 errors.append(str(error))
         raise NetworkError(f"{peer} is already connected, but not at this address: {'; '.join(errors)}")
 
+    async def dial_again(self, peer: str, addrs: tuple[str, ...]) -> INetConn:
+        """One more connection to a connected peer, at these addresses. Raises NetworkError with the reason."""
+        return await self._race(peer, addrs)
+
     async def run(self) -> None:
         """A service: dials the peers that are due."""
         limit = trio.CapacityLimiter(MAX_PARALLEL)

@@ -34,6 +34,7 @@ from betar_tui.p2p.discovery.mdns import LOCAL_NETWORK, LocalDiscovery
 from betar_tui.p2p.event_queue import EventQueue
 from betar_tui.p2p.gossip import Gossip
 from betar_tui.p2p.guard import guarded, log_failure
+from betar_tui.p2p.hearing import Hearing
 from betar_tui.p2p.host import build_host, listen, open_stream
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
@@ -148,6 +149,8 @@ class Network:
         self._recovery = Recovery(self._host, self._identify, self._dialer, self._timing, self._supervisor)
         self._contacts = Contacts(self._dialer, self._table, banned, self.open_stream, self._close_peer, self.penalize)
         self._dht = Kademlia(self, self._contacts, partial(self._supervisor.report, DHT), config.dht_seeds)
+        members, nudges = self._gossip.members, self._timing.nudges
+        self.hearing = Hearing(self._bitswap, self._dialer.dial_again, self._table.get, members, tasks, nudges)
         self.listen_notice = ""
 
     # Facts
@@ -323,6 +326,7 @@ class Network:
             found, report = partial(self._candidates.add, "mdns"), partial(self._supervisor.report, LOCAL_NETWORK)
             local = LocalDiscovery(self.peer_id, self._host.fresh_addr_texts, lambda: self.audience, found, report)
             self._supervisor.start(LOCAL_NETWORK, local.run)
+        self._supervisor.start("nudges", self.hearing.run)
 
     async def _stop_parts(self) -> None:
         self._tasks.cancel_scope.cancel()
@@ -359,6 +363,7 @@ class Network:
         if on_topic:
             self._adopt(peer)
             self._candidates.joined(peer)
+            self.hearing.joined(peer)
         self._note_member(peer)
         self._event_queue.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
         self._dht.topic_changed()
@@ -375,6 +380,7 @@ class Network:
         older = [each for each in self._table.connections(record.peer) if each is not connection]
         if older:
             self._tasks.start_soon(close_dead, older, self._timing.probe_timeout)
+            self.hearing.opened(record.peer)
         self._tasks.start_soon(self._run_identify, record)
 
     async def _run_identify(self, record: PeerRecord) -> None:
@@ -402,6 +408,7 @@ class Network:
             record.reported.set()
             self._event_queue.put(PeerConnected(peer, record.addrs()))
         self._bitswap.peer_up(peer, identify_info.protocols)
+        self.hearing.learned(peer, identify_info.protocols)
 
     def _note_member(self, peer: str) -> None:
         """Keep dialling a peer that is identified and on the topic, whichever side dialled."""
@@ -414,6 +421,7 @@ class Network:
         self._bitswap.peer_down(record.peer)
         self._dht.ended(record.peer)
         self._contacts.ended(record.peer)
+        self.hearing.ended(record.peer)
         if record.reported.is_set():
             self._event_queue.put(PeerDisconnected(record.peer))
         record.reported.set()  # releases a `connect` that waits

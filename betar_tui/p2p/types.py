@@ -18,7 +18,8 @@ class Timing:
     A connection over which nothing has come back for `silence`, whatever was sent, is probed; `probe_timeout` bounds that,
     as it does the check of an older connection when a new one to the same peer appears. If a probe fails, the connection
     is closed, on a slow line after twice `ping_timeout` at most. After `stall` without an answer to a wanted block other
-    peers are asked."""
+    peers are asked. `nudges` are the pauses before the Bitswap messages to a peer that joined the topic or got a further
+    connection (see `hearing`)."""
 
     ping_interval: float = 5.0
     silence: float = 4.0
@@ -36,6 +37,7 @@ class Timing:
     retry_max: float = 30.0
     close_timeout: float = 1.5
     ban_time: float = 60.0
+    nudges: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,10 @@ class NetworkSession:
 
     def connections(self) -> tuple[PeerInfo, ...]:
         """The connected peers."""
-        return self.network.connections() if self.network else ()
+        connections = self.network.connections() if self.network else ()
+        if self._replication is None:
+            return connections
+        return self._replication.observation.describe(connections, self._clock())
 
     async def connect(self, address: str) -> Connected:
         """Dial a peer and remember it. Raises NetworkError, NoRunningPeerError."""
@@ -263,7 +266,7 @@ class NetworkSession:
             # After `Replication`, which listens too: it then has a new delta's block when that is announced.
             stop_announcing = self._writer.listen(_written, self._announce_written)
             self._replication.pause(self.sync_held)
-            server = DagSyncServer(self._store.blocks)
+            server = DagSyncServer(self._store.blocks, self._replication.observation.sent)
             network.set_protocol_handler(DAGSYNC, server.handle)
             log.info("listening on %s", ", ".join(self.addrs))
             try:
@@ -283,6 +286,7 @@ class NetworkSession:
             supervisor.start("fetching", replication.fetcher.run)
             supervisor.start("requesting missing blocks again", replication.fetcher.run_rotation)
             supervisor.start("announced heads", replication.run_pending_heads)
+            supervisor.start("observing peers", replication.observation.run)
             supervisor.start("announcing own deltas", replication.flush_announcements)
             supervisor.start("announcing", replication.rebroadcast_periodically)
             supervisor.start("announcing to joiners", replication.announce_to_joiners)

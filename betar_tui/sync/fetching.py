@@ -10,7 +10,7 @@ Anybody can announce blocks that nobody has. So the number of blocks requested o
 the oldest are dropped first: a block that a merged block links to gets another turn, an invented head does not."""
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,9 @@ SLOW_AFTER, MIN_RATE = 15.0, 50_000
 
 
 class Fetcher:
-    """Fetches wanted blocks. `lookup` finds stored ones, in a worker thread; `source` is the peer that answers now."""
+    """Fetches wanted blocks. `lookup` finds stored ones, in a worker thread; `source` is the peer that answers now.
+
+    `brought(peer, CIDs)` is called for the wanted blocks that came by dagsync."""
 
     def __init__(self, network: "Network", writer: ReplicaWriter, lookup: Lookup) -> None:
         self._network = network
@@ -66,6 +68,7 @@ class Fetcher:
         self._paused = False
         self._syncing = trio.CancelScope()
         self.source = ""
+        self.brought: Callable[[str, Iterable[bytes]], None] = lambda peer, cids: None
 
     def asked(self, cid: bytes) -> bool:
         """Whether a block is requested from some peer."""
@@ -254,7 +257,9 @@ class Fetcher:
                 size += sum(len(node.data) for node in piece.nodes) + sum(len(other.data) for other in piece.others)
                 if piece.nodes:
                     await self._writer.merge_nodes(piece.nodes, peer)
-                    self.arrived([node.cid for node in piece.nodes])
+                    arrived = [node.cid for node in piece.nodes]
+                    self.brought(peer, frozenset(wants).intersection(arrived))
+                    self.arrived(arrived)
                 self.refuse([other.cid for other in piece.others if self._is_wanted(other.cid)])
                 waited = trio.current_time() - began
                 if piece.trailer is None:

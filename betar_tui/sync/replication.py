@@ -26,9 +26,10 @@ from betar_tui.replica.broadcast import MAX_INLINE
 from betar_tui.replica.node import links_of
 from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
 from betar_tui.sync.dagsync.walk import Lookup
-from betar_tui.sync.delivery import DeliveryTracker, OnDelivered
+from betar_tui.sync.delivery import OnDelivered
 from betar_tui.sync.fetching import Fetcher
 from betar_tui.sync.merge_queue import MergeQueue
+from betar_tui.sync.observation import Observation
 from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
 from betar_tui.sync.progress import ProgressMeter
 from betar_tui.sync.writer import RawBlock, ReplicaWriter
@@ -109,8 +110,8 @@ class Replication:
         self._due: dict[bytes, bytes] = {}
         self._due_added, self._due_full = Wakeup(), Wakeup()
         self._meter = ProgressMeter(trio.current_time)
-        self._delivery = DeliveryTracker(on_delivered)
-        network.on_sent(self._delivery.sent)
+        self.observation = Observation(network, writer, on_delivered)
+        self.fetcher.brought = self.observation.brought
         self._unlisten = writer.listen(lambda applied: applied, self._on_applied)
 
     @property
@@ -142,6 +143,7 @@ class Replication:
 
         The blocks that it links to are requested before it is merged: in a long chain every block waits for the one
         above."""
+        self.observation.brought(block.peer, (block.cid,))
         links: tuple[bytes, ...] = ()
         with suppress(DecodeError):
             links = links_of(block.data)
@@ -246,6 +248,7 @@ class Replication:
 
     async def handle(self, event: NetworkEvent) -> None:
         """React to one event of the network."""
+        self.observation.handle(event)
         if isinstance(event, ReceivedBroadcast):
             await self._on_heads(event)
         elif isinstance(event, PeerDisconnected):
@@ -294,7 +297,7 @@ class Replication:
 
     async def _on_heads(self, event: ReceivedBroadcast) -> None:
         heads: tuple[Head, ...] = event.payload  # as `accept_broadcast` returned them
-        self._delivery.announced(event.author, [head.cid for head in heads])
+        self.observation.announced(event.author, [head.cid for head in heads])
         known = self._writer.heads
         self._announced.update(head.cid for head in heads if head.cid in known)
         bare, blocks = [], []
@@ -357,7 +360,7 @@ class Replication:
         self.fetcher.arrived([node.cid for node in applied.nodes])
         for node in applied.nodes:
             self._network.announce_block(node.cid)
-        self._delivery.applied(applied.nodes, own=not applied.via)
+        self.observation.applied(applied)
         self._journal.arrived(node.cid for node in applied.nodes)
         if applied.via:
             synced = self._meter.merged(len(asked), self.pending)

@@ -15,7 +15,8 @@ from libp2p.peer.id import ID
 
 from betar_tui.errors import DecodeError
 from betar_tui.ipld.protobuf import write_bytes
-from betar_tui.p2p.bitswap.engine import BYTES_PER_TURN, LOOKUP_BATCH, MAX_QUEUED_PRESENCES, Bitswap
+from betar_tui.p2p.bitswap.engine import BYTES_PER_TURN, LOOKUP_BATCH, Bitswap
+from betar_tui.p2p.bitswap.link import MAX_QUEUED_PRESENCES
 from betar_tui.p2p.bitswap.messages import (
     PROTOCOLS,
     V10,
@@ -31,6 +32,9 @@ from betar_tui.p2p.bitswap.messages import (
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.types import Misbehaviour, ReceivedBlock, Timing
 from tests.p2p.peers import QUICK, cid_for, meet, pair, peer, raw_stream, until
+
+UNTOLD = replace(QUICK, nudges=())
+"""Without the messages to a peer that joined."""
 
 
 async def test_sixty_blocks_from_the_announcer() -> None:
@@ -133,7 +137,7 @@ async def test_a_cid_that_cannot_be_verified_is_refused() -> None:
 @pytest.mark.parametrize("protocol", [V10, V11, V12])
 async def test_old_protocol_versions_are_served_on_our_own_stream(protocol: str) -> None:
     """A peer that speaks only `protocol` asks, and gets its block on a stream that we open (item 9)."""
-    async with pair() as (alice, bob):
+    async with pair(timing=UNTOLD) as (alice, bob):
         got: list[Message] = []
 
         async def collect(stream: INetStream) -> None:
@@ -258,7 +262,7 @@ async def test_a_link_whose_peer_is_gone_ends_without_a_notification() -> None:
 
 
 async def test_a_stream_that_breaks_again_and_again_is_opened_ever_more_rarely() -> None:
-    async with pair() as (alice, bob):
+    async with pair(timing=UNTOLD) as (alice, bob):
         opened: list[float] = []
 
         async def breaks(stream: INetStream) -> None:

@@ -5,6 +5,7 @@
     kills          kill -9 of a serving peer under load (200)
     interruptions  of one first sync of 20,000 deltas (20)
     mesh           ten processes, ours and Go, that restart and freeze while they publish (20)
+    heard          ways in which a Go peer comes to be deaf to ours, 25 runs (1)
 
 Each prints its progress and a line "N passed, M failed"; the exit code is 1 when anything failed.
 """
@@ -14,7 +15,7 @@ import importlib
 import sys
 import time
 
-SOAKS = ("simulation", "differential", "kills", "interruptions", "mesh")
+SOAKS = ("simulation", "differential", "kills", "interruptions", "mesh", "heard")
 
 
 def main() -> int:

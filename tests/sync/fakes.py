@@ -11,6 +11,24 @@ from betar_tui.sync.writer import MergeOutcome, RawBlock
 from tests.simulation.memory import MemoryStorage
 
 
+class Hearing:
+    """Notes what peers are asked, and those that do not hear."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, tuple[bytes, ...]]] = []
+        self.deaf: list[str] = []
+        self.answered: Callable[[str, bytes, bool], None] = lambda peer, cid, have: None
+
+    def ask(self, peer: str, cids: Iterable[bytes]) -> None:
+        self.asked.append((peer, tuple(cids)))
+
+    def on_answer(self, answered: Callable[[str, bytes, bool], None]) -> None:
+        self.answered = answered
+
+    def unheard(self, peer: str) -> None:
+        self.deaf.append(peer)
+
+
 class Network:
     """Notes the heads that it broadcast, and when."""
 
@@ -19,6 +37,7 @@ class Network:
     def __init__(self) -> None:
         self.sent: list[tuple[float, list[Head]]] = []
         self.wanted: list[tuple[bytes, str | None]] = []
+        self.hearing = Hearing()
         self.speak_dagsync = False
         self.alone = False
 

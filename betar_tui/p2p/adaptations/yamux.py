@@ -278,3 +278,11 @@ def abandon(stream: INetStream) -> None:
         buffer = muxed.stream_buffers.get(cast(Any, stream).muxed_stream.stream_id)
         if isinstance(buffer, WindowedBuffer):
             buffer.abandon()
+
+
+def is_broken(stream: INetStream) -> bool:
+    """Whether a stream whose reading side has ended can be written no more.
+
+    py-libp2p 0.8.1: reading a stream that was reset, or whose connection is ending, says that it ended in good order."""
+    muxed: Any = cast(Any, stream).muxed_stream
+    return bool(muxed.closed or muxed.reset_received or muxed.conn.event_shutting_down.is_set())

@@ -1,6 +1,6 @@
 """Bitswap over streams: sends the messages that `wants` and `ledger` decide on, and verifies blocks.
 
-Theory of operation. Each connected peer has a `_Link`: one outgoing stream, kept open, written by one task as soon as
+Theory of operation. Each connected peer has a `Link`: one outgoing stream, kept open, written by one task as soon as
 there is something to write (entries and answers that are queued meanwhile go into the next message), and one task that
 looks up the blocks that the peer asked for. Peers may open any number of streams; each is read until it ends. Answers
 are written to the link's own stream, because Go never reads the one it sent its wants on; answers that a peer writes on
@@ -9,7 +9,7 @@ that stream, as py-libp2p does, are read as well.
 A block counts only if its recomputed CID is wanted. Sending a block that was not wanted lately is a misbehaviour."""
 
 import logging
-from collections import deque
+import os
 from collections.abc import Callable, Iterable
 
 import trio
@@ -20,7 +20,9 @@ from betar_tui.errors import DecodeError
 from betar_tui.ipld.cid import aliases, is_supported, of_prefixed
 from betar_tui.p2p import addresses
 from betar_tui.p2p.adaptations.host import PeerHost
+from betar_tui.p2p.adaptations.yamux import is_broken
 from betar_tui.p2p.bitswap.ledger import Ledgers
+from betar_tui.p2p.bitswap.link import Link
 from betar_tui.p2p.bitswap.messages import (
     MAX_MESSAGE,
     PROTOCOLS,
@@ -40,72 +42,12 @@ from betar_tui.p2p.types import BlockSource, ReceivedBlock, Timing
 
 log = logging.getLogger(__name__)
 
-MAX_MESSAGE_BLOCKS = 1 << 20
-"""Maximum bytes of blocks in one message; a single block may exceed it."""
-MAX_QUEUED_BYTES = 4 << 20
-"""Maximum bytes of blocks queued for a peer before its next look-up."""
-MAX_QUEUED_PRESENCES, MAX_MESSAGE_PRESENCES = 8192, 2048
-"""Maximum presences queued for a peer, and in one message."""
 LOOKUP_BATCH, MAX_STREAMS_PER_PEER = 32, 32
 """Maximum blocks looked up at a time, and incoming streams of one peer."""
 BYTES_PER_TURN = 64 << 10
 """Maximum bytes to read between two turns of the event loop."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
-"""Seconds between two openings of the stream to a peer; the pause is short again after a stream that lasted."""
-LASTED = 10.0
-"""Seconds after which a stream counts as lasting."""
-
-
-class _Link:
-    """The queues and the outgoing stream of one peer."""
-
-    def __init__(self, peer: str) -> None:
-        self.peer = peer
-        self.scope = trio.CancelScope()
-        self.write = Wakeup()
-        self.lookup = Wakeup()
-        self.written = Wakeup()
-        self.blocks: deque[Block] = deque()
-        self.presences: deque[Presence] = deque()
-        self.bytes = 0
-        self.stream: INetStream | None = None
-        self.incoming = 0
-        self.pause = FIRST_PAUSE
-        self.may_open = float("-inf")
-
-    @property
-    def full(self) -> bool:
-        """Whether too many answers are queued; the peer may not be reading at all."""
-        return self.bytes > MAX_QUEUED_BYTES or len(self.presences) > MAX_QUEUED_PRESENCES
-
-    async def until_it_may_open(self) -> None:
-        """Pause after openings that failed and streams that broke as soon as they were open."""
-        await trio.sleep_until(max(self.may_open, trio.current_time()))
-        now = trio.current_time()
-        self.pause = FIRST_PAUSE if now > self.may_open + LASTED else min(self.pause * 2, LONGEST_PAUSE)
-        self.may_open = now + self.pause
-
-    def push(self, blocks: Iterable[Block], presences: Iterable[Presence]) -> None:
-        """Queue answers."""
-        for block in blocks:
-            self.blocks.append(block)
-            self.bytes += len(block.data)
-        self.presences.extend(presences)
-        if self.blocks or self.presences:
-            self.write.set()
-
-    def fill(self, entries: list[WantlistEntry]) -> Message | None:
-        """The next message: `entries` and as many queued answers as fit; None when there is nothing to send."""
-        blocks: list[Block] = []
-        size = 0
-        while self.blocks and (not blocks or size + len(self.blocks[0].data) <= MAX_MESSAGE_BLOCKS):
-            block = self.blocks.popleft()
-            size += len(block.data)
-            blocks.append(block)
-        presences = [self.presences.popleft() for _ in range(min(len(self.presences), MAX_MESSAGE_PRESENCES))]
-        if not (entries or blocks or presences):
-            return None
-        return Message(entries, False, blocks, presences)
+CID_PREFIX = b"\x01\x55\x12\x20"
+"""The start of a CID of raw bytes; their sha2-256 follows."""
 
 
 class Bitswap:
@@ -129,9 +71,10 @@ class Bitswap:
         self._report = report
         self.banned: Callable[[str], bool] = lambda peer: False
         self.sent: Callable[[str, Iterable[bytes]], None] = lambda peer, cids: None
+        self.answered: Callable[[str, bytes, bool], None] = lambda peer, cid, have: None
         self._wants = Wants(timing.stall, timing.retry_min, timing.retry_max)
         self._ledgers = Ledgers()
-        self._links: dict[str, _Link] = {}
+        self._links: dict[str, Link] = {}
         self._retimed = Wakeup()
         self._asleep_until = float("inf")
 
@@ -159,11 +102,30 @@ class Bitswap:
             if (link := self._link(peer)) is not None:
                 link.lookup.set()
 
+    def ask(self, peer: str, cids: Iterable[bytes]) -> None:
+        """Ask a peer whether it has these blocks; its answers go to `answered`. Nothing is asked of an old version."""
+        link = self._links.get(peer)
+        if link is not None and link.speaks_v12:
+            link.questions.ask(cids)
+            link.write.set()
+
+    def nudge(self, peer: str) -> None:
+        """Send a message that says nothing: that we do not have the block of a random CID."""
+        link = self._links.get(peer)
+        if link is not None and not link.presences:
+            link.push((), (Presence(CID_PREFIX + os.urandom(32), have=False),))
+
+    def wanted_by(self, peer: str) -> bool:
+        """Whether a connected peer has asked us for a block, so that its Bitswap knows of us."""
+        return peer in self._links and self._links[peer].wanted
+
     def peer_up(self, peer: str, protocols: Iterable[str]) -> None:
         """A connected peer announced its protocols."""
         common = set(protocols) & set(PROTOCOLS)
-        if common and self._link(peer) is not None:
-            self._wants.peer_up(peer, V12 in common, trio.current_time())
+        link = self._link(peer) if common else None
+        if link is not None:
+            link.speaks_v12 = V12 in common
+            self._wants.peer_up(peer, link.speaks_v12, trio.current_time())
             self._flush()
 
     def peer_down(self, peer: str) -> None:
@@ -215,9 +177,12 @@ class Bitswap:
         link = self._link(peer)
         if link is None:  # the peer has just gone: its wants are void, its blocks are as good as ever
             message = Message(blocks=message.blocks)
-        elif (message.entries or message.full) and self._ledgers.receive(peer, message.entries, message.full):
-            link.lookup.set()
+        elif message.entries or message.full:
+            link.wanted = True
+            if self._ledgers.receive(peer, message.entries, message.full):
+                link.lookup.set()
         for presence in message.presences:
+            self._note_answer(link, presence.cid, presence.have)
             (self._wants.have if presence.have else self._wants.dont_have)(peer, presence.cid, now)
         verified = self._verify(peer, message.blocks)
         for block in verified:
@@ -225,6 +190,14 @@ class Bitswap:
         self._flush()
         for block in verified:
             await self._received.send(block)
+
+    def _note_answer(self, link: Link | None, cid: bytes, have: bool) -> bool:
+        """Note an answer to a question. Returns whether the block was asked about lately."""
+        if link is None or cid not in link.questions:
+            return False
+        if link.questions.answered(cid, have):
+            self.answered(link.peer, cid, have)
+        return True
 
     def _verify(self, peer: str, blocks: Iterable[Block]) -> list[ReceivedBlock]:
         verified: dict[bytes, ReceivedBlock] = {}
@@ -238,7 +211,8 @@ class Bitswap:
             wanted = [cid for cid in cids if cid in self._wants]
             for cid in wanted:
                 verified[cid] = ReceivedBlock(cid, block.data, peer)
-            if not wanted and not any(self._wants.was_wanted(cid) for cid in cids):
+            asked = [cid for cid in cids if self._note_answer(self._links.get(peer), cid, have=True)]
+            if not wanted and not asked and not any(self._wants.was_wanted(cid) for cid in cids):
                 misbehaviour = (
                     f"a block that was not asked for, or whose bytes are not those of its CID: {cids[0].hex()}"
                 )
@@ -260,15 +234,15 @@ class Bitswap:
         connections = self._host.get_network().get_connections(addresses.peer_id(peer))
         return any(not each.is_closed for each in connections)
 
-    def _link(self, peer: str) -> _Link | None:
+    def _link(self, peer: str) -> Link | None:
         """The link to a peer, made if necessary; None for a peer that is not connected."""
         link = self._links.get(peer)
         if link is None and self._connected(peer):
-            link = self._links[peer] = _Link(peer)
+            link = self._links[peer] = Link(peer)
             self._nursery.start_soon(self._serve, link, name=f"bitswap with {peer}")
         return link
 
-    async def _serve(self, link: _Link) -> None:
+    async def _serve(self, link: Link) -> None:
         """Run a link until its peer is gone; an error ends this link only."""
         try:
             with link.scope:
@@ -281,16 +255,16 @@ class Bitswap:
             if self._links.get(link.peer) is link:
                 self.peer_down(link.peer)
 
-    async def _write(self, link: _Link, nursery: trio.Nursery) -> None:
+    async def _write(self, link: Link, nursery: trio.Nursery) -> None:
         while True:
             await link.write.wait()
-            while (message := link.fill(self._wants.take(link.peer))) is not None:
+            while (message := link.fill(self._entries(link))) is not None:
                 await self._send(link, message, nursery)
                 link.bytes -= sum(len(block.data) for block in message.blocks)
                 link.written.set()
                 self.sent(link.peer, (of_prefixed(block.prefix, block.data) for block in message.blocks))
 
-    async def _send(self, link: _Link, message: Message, nursery: trio.Nursery) -> None:
+    async def _send(self, link: Link, message: Message, nursery: trio.Nursery) -> None:
         """Write one message, over a new stream if the old one is gone. Ends the link of a peer that is gone."""
         while True:
             stream = link.stream
@@ -309,22 +283,34 @@ class Bitswap:
                 log.debug("bitswap to %s: %r", link.peer, error)
                 if stream is not None and link.stream is stream:
                     await self._lost(link, stream)
-            if message.entries:  # they counted as sent, so `resend` has queued them again
-                message = Message(self._wants.take(link.peer), False, message.blocks, message.presences)
+                else:
+                    self._resend(link)
+            if message.entries:  # they counted as sent, and have been queued again
+                message = Message(self._entries(link), False, message.blocks, message.presences)
 
-    async def _read_answers(self, link: _Link, stream: INetStream) -> None:
-        """Read the answers on the link's own stream; notice when it ends."""
+    async def _read_answers(self, link: Link, stream: INetStream) -> None:
+        """Read the answers on the link's own stream; notice when it breaks.
+
+        The end of the peer's side is not a break: Helia ends it at once on every stream that we open, and goes on reading
+        ours."""
         await guarded(lambda stream: self._read(link.peer, stream), self._penalize, self._report)(stream)
-        if link.stream is stream:
+        if link.stream is stream and is_broken(stream):
             await self._lost(link, stream)
 
-    async def _lost(self, link: _Link, stream: INetStream) -> None:
+    async def _lost(self, link: Link, stream: INetStream) -> None:
         link.stream = None
-        self._wants.resend(link.peer)
-        self._flush()
+        self._resend(link)
         await quiet_reset(stream)
 
-    async def _look_up(self, link: _Link) -> None:
+    def _resend(self, link: Link) -> None:
+        self._wants.resend(link.peer)
+        link.questions.resend()
+        self._flush()
+
+    def _entries(self, link: Link) -> list[WantlistEntry]:
+        return self._wants.take(link.peer) + link.questions.take()
+
+    async def _look_up(self, link: Link) -> None:
         while True:
             await link.lookup.wait()
             while asked := self._ledgers.take_lookups(link.peer, LOOKUP_BATCH):

@@ -1,5 +1,7 @@
 """The server of dagsync: reads requests from a stream and writes the blocks at and below their wants."""
 
+from collections.abc import Callable, Iterable
+
 import trio
 
 from betar_tui.ipld.car import END, encode_header, encode_section
@@ -18,10 +20,12 @@ SLICE_BYTES = 1 << 20
 
 
 class DagSyncServer:
-    """Serves the blocks that `lookup` finds, which is called in a worker thread."""
+    """Serves the blocks that `lookup` finds, which is called in a worker thread. `sent(peer, CIDs)` is called with the
+    wants of a request that was answered."""
 
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self, lookup: Lookup, sent: Callable[[str, Iterable[bytes]], None] = lambda peer, cids: None) -> None:
         self._lookup = lookup
+        self._sent = sent
         self._streams: dict[str, int] = {}
 
     async def handle(self, stream: Stream) -> None:
@@ -67,6 +71,7 @@ class DagSyncServer:
             async for piece in receive:
                 with trio.fail_after(IDLE):
                     await stream.write(piece)
+        self._sent(stream.peer, request.wants)
 
 
 class _Answer:

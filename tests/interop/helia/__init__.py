@@ -1,0 +1,1 @@
+"""Bitswap with JavaScript: a small peer on libp2p and Helia's Bitswap, installed by npm outside the repository."""
