@@ -71,6 +71,13 @@ class Dialer:
         finally:
             self._dialling.discard(peer)
 
+    async def shake_hands(self, address: str) -> None:
+        """Dial this peer's own id at an address. The handshake shows who is there, see `adaptations.noise`, and ends it."""
+        try:
+            await self._dial_one(self._own, address)
+        except NetworkError as error:
+            log.debug("dialling the own id: %s", error)
+
     async def run(self) -> None:
         """A service: dials the peers that are due."""
         limit = trio.CapacityLimiter(MAX_PARALLEL)

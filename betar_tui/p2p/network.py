@@ -25,17 +25,20 @@ from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
 from betar_tui.p2p.connection_table import ConnectionTable, PeerRecord
 from betar_tui.p2p.dialer import Dialer
+from betar_tui.p2p.duplicates.detector import DuplicateDetector
+from betar_tui.p2p.duplicates.messages import PROTOCOL as INSTANCES
 from betar_tui.p2p.event_queue import EventQueue
 from betar_tui.p2p.gossip import Gossip
-from betar_tui.p2p.guard import guarded, log_failure, shortened
+from betar_tui.p2p.guard import guarded, log_failure
 from betar_tui.p2p.host import build_host, listen, open_stream
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
-from betar_tui.p2p.misbehaviour import FOLD, MisbehaviourLedger, MisbehaviourReports
+from betar_tui.p2p.penalties import Penalties
+from betar_tui.p2p.reachability.messages import PROTOCOL as AUTONAT
+from betar_tui.p2p.reachability.reach import Reach
 from betar_tui.p2p.streams import PeerStream
 from betar_tui.p2p.types import (
     BlockSource,
-    Misbehaviour,
     NetworkConfig,
     NetworkEvent,
     PeerConnected,
@@ -47,7 +50,7 @@ from betar_tui.p2p.types import (
     Stream,
 )
 from betar_tui.supervise import Supervisor
-from betar_tui.values import PeerInfo
+from betar_tui.values import PeerInfo, Reachability
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +58,6 @@ MAX_BLOCKS_QUEUED = 64
 """Maximum received blocks that wait for the reader of `Network.blocks`; a block may have two megabytes."""
 CLOSE_TIMEOUT = 0.4
 """Seconds for a connection to close politely."""
-IDENTIFY_TRIES = 3
-"""Maximum attempts to identify a peer."""
 
 
 @asynccontextmanager
@@ -124,10 +125,8 @@ class Network:
         self._tasks = tasks
         self._supervisor = Supervisor(tasks)
         self._event_queue = EventQueue()
-        self._misbehaviour = MisbehaviourLedger(
-            config.misbehaviour_budget, config.misbehaviour_window, config.timing.ban_time, trio.current_time
-        )
-        self._misbehaviour_reports = MisbehaviourReports(trio.current_time)
+        self._penalties = Penalties(config, self._event_queue.put, self._ban)
+        self._misbehaviour = self._penalties.ledger
         self._host = build_host(config)
         self._swarm = cast(PeerSwarm, self._host.get_network())
         self.peer_id = str(self._host.get_id())
@@ -141,6 +140,10 @@ class Network:
         self._bitswap.banned = banned
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
         self._dialer = Dialer(self._swarm, self.peer_id, address_book, self._timing, tasks, banned)
+        self._duplicates = DuplicateDetector(config.seed, self, self._dialer.shake_hands, self._event_queue.put)
+        self._host.noise.duplicate = lambda ip: self._duplicates.met(f"at {ip}")
+        self._gossip.pubsub.duplicate = lambda: self._duplicates.met("on the topic")
+        self._reach = Reach(self._host, self._table, config.upnp, self)
         self.listen_notice = ""
 
     # Facts
@@ -181,8 +184,17 @@ class Network:
         return self._misbehaviour.totals()
 
     def troubles(self) -> tuple[str, ...]:
-        """One sentence about each service that does not work at the moment."""
-        return self._supervisor.troubles()
+        """One sentence about each service that does not work at the moment, and about a duplicate of this peer."""
+        return (*self._duplicates.troubles(), *self._supervisor.troubles())
+
+    def reachability(self) -> Reachability:
+        """How others can dial this peer."""
+        return self._reach.describe()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether peers on the internet have confirmed that they can dial this one."""
+        return self._reach.reachable
 
     # Gossip and blocks
 
@@ -218,6 +230,8 @@ class Network:
         Raises NetworkError with the failure of each address."""
         peer, address = addresses.split_peer(multiaddr)
         addresses.peer_id(peer)
+        if peer == self.peer_id:
+            raise NetworkError(await self._duplicates.explain(address))
         self._misbehaviour.unban(peer)
         await self._dialer.dial(peer, (address,))
         self._dialer.address_book.add(peer, (address,), "connect")
@@ -236,7 +250,12 @@ class Network:
         await self._close(self._table.connections(peer))
 
     def remember(self, peer: str, addrs: Iterable[str], found: str = "") -> bool:
-        """Keep dialling a peer found elsewhere, see `PeerInfo.found`. Returns whether it can be dialled."""
+        """Keep dialling a peer found elsewhere, see `PeerInfo.found`. Returns whether it can be dialled.
+
+        This peer's own id at an address that is not its own may be a duplicate, which is looked into."""
+        if peer == self.peer_id:
+            self._duplicates.suspect(addresses.with_peer(addrs, peer))
+            return False
         added = self._dialer.address_book.add(peer, addrs, found)
         self._dialer.wake()
         return added
@@ -249,24 +268,10 @@ class Network:
         """Count a misbehaviour. All that one peer does within a second is reported in two events.
 
         Beyond the budget of its window a peer is banned for a while and its connections are closed."""
-        reason = shortened(reason)
-        log.debug("misbehaviour of %s: %s", peer, reason)
-        if self._misbehaviour_reports.note(peer, reason):
-            self._report_misbehaviour(peer, reason)
-        if self._misbehaviour.penalize(peer):
-            log.warning("%s broke too many rules: it is banned", peer)
-            self._tasks.start_soon(self._close, self._table.connections(peer))
+        self._penalties.penalize(peer, reason)
 
-    def _report_misbehaviour(self, peer: str, reason: str) -> None:
-        log.info("misbehaviour of %s: %s", peer, reason)
-        self._event_queue.put(Misbehaviour(peer, reason))
-
-    async def _report_folded(self) -> None:
-        """A service: reports the misbehaviours that were folded."""
-        while True:
-            await trio.sleep(FOLD / 4)
-            for peer, reason in self._misbehaviour_reports.due():
-                self._report_misbehaviour(peer, reason)
+    def _ban(self, peer: str) -> None:
+        self._tasks.start_soon(self._close, self._table.connections(peer))
 
     # Other protocols
 
@@ -280,6 +285,10 @@ class Network:
             await handler(PeerStream(stream))
 
         self._host.set_stream_handler(TProtocol(protocol), guarded(handle, self.penalize, self._failed))
+        self.push_identify()
+
+    def push_identify(self) -> None:
+        """Tell the connected peers that this peer's protocols or addresses have changed."""
         for connection in self.connections():
             peer = addresses.peer_id(connection.peer_id)
             push = partial(self._identify.push, peer, self._timing.identify_timeout)
@@ -299,6 +308,7 @@ class Network:
     async def _start_parts(self) -> None:
         self._host.contain(self.penalize, self._config.max_streams_per_peer)
         handlers = {**self._identify.handlers, **{TProtocol(each): self._bitswap.handle for each in BITSWAP}}
+        handlers[TProtocol(AUTONAT)] = self._reach.server.handle
         for protocol, handler in handlers.items():
             self._host.set_stream_handler(protocol, guarded(handler, self.penalize, self._failed))
         known = [addresses.split_peer(address) for address in self._config.bootstrap]
@@ -310,16 +320,21 @@ class Network:
         for peer, addrs in self._config.known_peers:
             self._dialer.address_book.add(peer, addrs, "remembered")
         self._supervisor.start("events", self._event_queue.pump)
-        self._supervisor.start("misbehaviour reports", self._report_folded)
+        self._supervisor.start("misbehaviour reports", self._penalties.run)
         self._supervisor.start("wants", self._bitswap.run_timers)
         self._supervisor.start("hello", self._gossip.keep_saying_hello)
         self._supervisor.start("dialling", self._dialer.run)
+        self.set_protocol_handler(INSTANCES, self._duplicates.relay.handle)
+        self._duplicates.start(self._supervisor)
+        self._reach.start(self._supervisor)
 
     async def _stop_parts(self) -> None:
         self._tasks.cancel_scope.cancel()
         # py-libp2p 0.8.1: peers keep a connection that is not closed in their tables, and do not accept a peer that
         # starts again with the same key into the mesh (docs/py-libp2p.md#connections).
-        await self._close(self._swarm.get_connections())
+        async with trio.open_nursery() as closing:
+            closing.start_soon(self._reach.close)
+            await self._close(self._swarm.get_connections())
         await self._host.close()
         await self._gossip.stop()
         self._event_queue.close()
@@ -356,14 +371,8 @@ class Network:
         self._tasks.start_soon(self._run_identify, record)
 
     async def _run_identify(self, record: PeerRecord) -> None:
-        for attempt in range(IDENTIFY_TRIES):
-            try:
-                await self._identify.ask(addresses.peer_id(record.peer), self._timing.identify_timeout)
-                return
-            except Exception as error:
-                log.debug("identify of %s, attempt %d: %r", record.peer, attempt + 1, error)
-            await trio.sleep(0.1 * (attempt + 1))
-        self._learned(record.peer, record.identify_info or IdentifyInfo())
+        if not await self._identify.ask_patiently(addresses.peer_id(record.peer), self._timing.identify_timeout):
+            self._learned(record.peer, record.identify_info or IdentifyInfo())
 
     def _learned(self, peer: str, identify_info: IdentifyInfo) -> None:
         record = self._table.get(peer)
@@ -377,6 +386,9 @@ class Network:
         if not record.reported.is_set():
             record.reported.set()
             self._event_queue.put(PeerConnected(peer, record.addrs()))
+            if INSTANCES in identify_info.protocols:
+                self._tasks.start_soon(self._duplicates.watch, peer, lambda: self._table.get(peer) is record)
+        self._reach.learned(record)
         self._bitswap.peer_up(peer, identify_info.protocols)
 
     def _ended(self, record: PeerRecord) -> None:

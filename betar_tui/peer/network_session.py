@@ -23,6 +23,7 @@ from betar_tui.market.marketplace import (
     Event,
     Notice,
     PeerInfo,
+    Reachability,
     Seen,
     StatusChanged,
     SyncProgress,
@@ -30,6 +31,7 @@ from betar_tui.market.marketplace import (
 from betar_tui.market.seller import Seller
 from betar_tui.multiaddrs import without_loopback
 from betar_tui.p2p.types import (
+    KeyInUse,
     Misbehaviour,
     NetworkConfig,
     NetworkEvent,
@@ -153,6 +155,10 @@ class NetworkSession:
         own = self._supervisor.troubles() if self._supervisor else ()
         theirs = self.network.troubles() if self.network else ()
         return (*((self._failure,) if self._failure else ()), *own, *theirs)
+
+    def reachability(self) -> Reachability:
+        """How others can dial this peer."""
+        return self.network.reachability() if self.network else Reachability()
 
     @property
     def connected(self) -> int:
@@ -308,6 +314,8 @@ class NetworkSession:
             await trio.to_thread.run_sync(self._store.put_peer, row)
         if isinstance(event, Misbehaviour):
             self._emit([Notice("warning", f"{event.peer}: {event.reason}", self._clock())])
+        if isinstance(event, KeyInUse):
+            self._emit([Notice("info" if event.over else "warning", event.text, self._clock()), StatusChanged()])
         if isinstance(event, PeerConnected | PeerDisconnected):
             log.info("%s %s", event.peer, "connected" if isinstance(event, PeerConnected) else "is gone")
         if isinstance(event, PeerConnected | PeerJoined):

@@ -1,0 +1,47 @@
+"""Penalising peers: their misbehaviours are counted, reported as events, and lead to a ban."""
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from betar_tui.p2p.guard import shortened
+from betar_tui.p2p.misbehaviour import FOLD, MisbehaviourLedger, MisbehaviourReports
+from betar_tui.p2p.types import Misbehaviour, NetworkConfig
+
+log = logging.getLogger(__name__)
+
+
+class Penalties:
+    """Calls `report` with events, and `ban(peer)` for a peer that is banned from now on."""
+
+    def __init__(
+        self, config: NetworkConfig, report: Callable[[Misbehaviour], None], ban: Callable[[str], None]
+    ) -> None:
+        self.ledger = MisbehaviourLedger(
+            config.misbehaviour_budget, config.misbehaviour_window, config.timing.ban_time, trio.current_time
+        )
+        self._reports = MisbehaviourReports(trio.current_time)
+        self._put = report
+        self._ban = ban
+
+    def penalize(self, peer: str, reason: str) -> None:
+        """See `Network.penalize`."""
+        reason = shortened(reason)
+        log.debug("misbehaviour of %s: %s", peer, reason)
+        if self._reports.note(peer, reason):
+            self._report(peer, reason)
+        if self.ledger.penalize(peer):
+            log.warning("%s broke too many rules: it is banned", peer)
+            self._ban(peer)
+
+    def _report(self, peer: str, reason: str) -> None:
+        log.info("misbehaviour of %s: %s", peer, reason)
+        self._put(Misbehaviour(peer, reason))
+
+    async def run(self) -> None:
+        """A service: reports the misbehaviours that were folded."""
+        while True:
+            await trio.sleep(FOLD / 4)
+            for peer, reason in self._reports.due():
+                self._report(peer, reason)
