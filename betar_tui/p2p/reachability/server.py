@@ -93,7 +93,7 @@ class DialBackServer:
         except DecodeError as error:
             return DialResponse(BAD_REQUEST, str(error))
         asker = stream.muxed_conn.peer_id
-        if request.peer != asker.to_bytes():
+        if request.peer and request.peer != asker.to_bytes():
             return DialResponse(BAD_REQUEST, "the request names another peer")
         remote = stream.get_remote_address()
         ip = parse_ip(remote[0]) if remote else None
