@@ -154,6 +154,7 @@ def test_the_ports_of_addresses() -> None:
 @pytest.fixture
 def prompt(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(client, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(client, "ROUND_PAUSE", 0.05)
     yield
 
 
@@ -175,6 +176,9 @@ async def test_a_peer_that_can_be_dialled_back_is_public() -> None:
         assert f"{found.confirmed[0]}/p2p/{alice.id}" in alice.network.addrs
         assert found.asked == 1
         assert "public: 1 peer asked" in found.text
+        # Nobody is asked again and again.
+        await trio.sleep(0.3)
+        assert alice.network._reach.server.answered == bob.network._reach.server.answered == {OK: 1}
         # The dial back is not a connection of its own, and nobody has misbehaved.
         assert len(alice.network._table.connections(bob.id)) == 1
         assert [each.peer_id for each in alice.network.connections()] == [bob.id]

@@ -1,6 +1,7 @@
 """AutoNAT's client: asks a few peers now and then whether they can dial this one."""
 
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -21,9 +22,9 @@ from betar_tui.p2p.reachability.messages import (
     decode_response,
     encode_request,
 )
-from betar_tui.p2p.reachability.observed import ip_of
+from betar_tui.p2p.reachability.observed import ip_of, network_of
 from betar_tui.p2p.reachability.server import ports_of
-from betar_tui.p2p.reachability.verdict import ENOUGH, Answers
+from betar_tui.p2p.reachability.verdict import ANSWER_TTL, ENOUGH, Answers
 from betar_tui.p2p.types import Stream
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ ASKED_PER_ROUND = 3
 """Maximum peers that are asked at the same time."""
 FIRST_PAUSE = 2.0
 """Seconds from the first peer that can be asked to the first round."""
+ROUND_PAUSE = 10.0
+"""Minimum seconds between two rounds: what others see as this peer's address may change with every peer that lies."""
 RETRY_PAUSE = 60.0
 """Seconds between two rounds while there are fewer than `ENOUGH` answers."""
 REFRESH_PAUSE = 900.0
@@ -63,12 +66,24 @@ class AutoNatClient:
         self._penalize = penalize
         self._wakeup = Wakeup()
         self._tested: frozenset[str] = frozenset()
+        self._asked: dict[str, float] = {}  # by network, when a server in it was asked last
         self.answers = Answers()
 
+    def moved(self) -> None:
+        """This machine's addresses have changed: the answers so far say nothing about the new ones."""
+        self.answers.clear()
+        self._asked.clear()
+        self._wakeup.set()
+
     def wake(self) -> None:
-        """A peer that can be asked is connected, or the candidates have changed."""
-        if self.answers.count(trio.current_time()) < ENOUGH or frozenset(self._candidates()) != self._tested:
+        """There may be a peer that was not asked yet, or other candidates."""
+        few = self.answers.count(trio.current_time()) < ENOUGH
+        if frozenset(self._candidates()) != self._tested or (few and any(map(self._is_fresh, self._servers()))):
             self._wakeup.set()
+
+    def _is_fresh(self, server: tuple[str, str]) -> bool:
+        asked = self._asked.get(network_of(server[1]))
+        return asked is None or asked + RETRY_PAUSE <= trio.current_time()
 
     async def run(self) -> None:
         """A service."""
@@ -78,17 +93,21 @@ class AutoNatClient:
                 await self._wakeup.wait()
                 await trio.sleep(FIRST_PAUSE)
             await self._ask_some()
+            await trio.sleep(ROUND_PAUSE)
 
     async def _ask_some(self) -> None:
         candidates = self._candidates()
         if frozenset(candidates) != self._tested:
             self._tested = frozenset(candidates)
-            self.answers.clear()
+            self._asked.clear()
         if not candidates:
             return
         servers = list(self._servers())
         random.shuffle(servers)
-        servers.sort(key=lambda server: self.answers.answered(server[1]))
+        servers.sort(key=lambda server: self._asked.get(network_of(server[1]), -math.inf))
+        now = trio.current_time()
+        self._asked = {network: at for network, at in self._asked.items() if at + ANSWER_TTL > now}
+        self._asked.update((network_of(ip), now) for _, ip in servers[:ASKED_PER_ROUND])
         async with trio.open_nursery() as nursery:
             for peer, ip in servers[:ASKED_PER_ROUND]:
                 nursery.start_soon(self._ask, peer, ip, candidates)

@@ -106,18 +106,28 @@ class PortMapper:
         return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)  # type: ignore[call-arg]
 
 
-def _map(port: int, before: Mapping | None) -> Mapping:
-    """Forward a port, the same external one as before. Raises Exception with the reason."""
+def _find_router() -> Any:
+    """The router that answers. Raises Exception with the reason."""
     import miniupnpc  # deferred: an extension module that most peers do not need
 
     router = miniupnpc.UPnP()
     router.discoverdelay = DISCOVERY
-    if not router.discover():
+    try:
+        found = router.discover()
+    except Exception as error:
+        if str(error) != "Success":
+            raise
+        found = 0  # miniupnpc raises the error of the system when none answers, and there is none
+    if not found:
         raise OSError("no router that offers UPnP answers")
     router.selectigd()
-    external = router.externalipaddress()
-    if not external:
-        raise OSError("the router has no external address")
+    return router
+
+
+def _map(port: int, before: Mapping | None) -> Mapping:
+    """Forward a port, the same external one as before. Raises Exception with the reason."""
+    router = _find_router()
+    external = str(ipaddress.ip_address(router.externalipaddress() or ""))
     refused: Exception | None = None
     for outside in (before.port if before else port, *(port + 1 + i for i in range(OTHER_PORTS))):
         if outside > 65_535:
@@ -125,7 +135,7 @@ def _map(port: int, before: Mapping | None) -> Mapping:
         for lease in (LEASE, 0):  # some routers know permanent mappings only
             try:
                 router.addportmapping(outside, "TCP", router.lanaddr, port, DESCRIPTION, "", lease)
-                return Mapping(str(external), outside, port, router)
+                return Mapping(external, outside, port, router)
             except Exception as error:
                 refused = error
     raise refused or OSError("no port can be forwarded")

@@ -46,7 +46,7 @@ class Reach:
         self._table = table
         self._network = network
         self._observed = ObservedAddrs()
-        self._mapper = PortMapper(self._port_to_map, self._update) if upnp else None
+        self._mapper = PortMapper(self._port_to_map, self._forwarded) if upnp else None
         self.client = AutoNatClient(
             str(host.get_id()),
             network.open_stream,
@@ -154,6 +154,9 @@ class Reach:
             self._host.confirmed = addrs
             self._host.forget_addrs()
             self._network.push_identify()
+
+    def _forwarded(self) -> None:
+        self._update()
         self.client.wake()
 
     async def _follow_addrs(self) -> None:
@@ -162,7 +165,8 @@ class Reach:
             await trio.sleep(ADDRESS_INTERVAL)
             if (now := self._own()) != before:
                 before = now
-                self.client.wake()
+                self.client.moved()
+                self._update()
                 if self._mapper is not None:
                     self._mapper.wake()
 

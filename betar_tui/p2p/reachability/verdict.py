@@ -39,10 +39,6 @@ class Answers:
         """This peer's addresses have changed: nothing is known any more."""
         self._answers.clear()
 
-    def answered(self, server: str) -> bool:
-        """Whether there is an answer from the network of this server."""
-        return network_of(server) in self._answers
-
     def count(self, now: float) -> int:
         """Number of answers that count."""
         self._answers = {network: each for network, each in self._answers.items() if each.at + ANSWER_TTL > now}
