@@ -1,10 +1,11 @@
 """Whether others can dial the addresses of a listing, as far as its seller can know. Pure."""
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 
 from betar_tui.market.marketplace import Status
-from betar_tui.multiaddrs import split_peer, without_loopback
+from betar_tui.multiaddrs import without_loopback
 
 
 def dialling_warning(addrs: Iterable[Sequence[str]], status: Status) -> str:
@@ -25,18 +26,17 @@ def _warning(addrs: Sequence[str], own: Sequence[str], status: Status) -> str:
     if len(private) == len(hosts):
         shown = f"{private[0]}{' and the like' if len(set(private)) > 1 else ''}"
         if all(host.is_loopback for host in private):
-            return f"only programs on this machine can dial {shown}: listen on another address, or name one with --addr"
-        return (
-            f"only peers on your own network can dial {shown}: to be dialled from outside, forward the port in your router"
-            " (--upnp asks it to) or name an outside address with --addr"
-        )
+            return f"only programs on this machine can dial {shown}; listen on another address, or give one"
+        return f"only peers on your own network can dial {shown}; for others, {_advice(addrs)}"
     if status.reachability.verdict == "private" and set(addrs) <= set(own):
-        port = split_peer(addrs[0])[0].rpartition("/")[2]
-        return (
-            "peers outside tried to dial this one and could not: open TCP port "
-            f"{port} in your firewall, or forward it in your router (--upnp asks it to)"
-        )
+        return f"peers outside tried to dial this one and could not; {_advice(addrs)}"
     return ""
+
+
+def _advice(addrs: Sequence[str]) -> str:
+    tcp = re.search(r"/tcp/(\d+)", addrs[0])
+    port = f"TCP port {tcp[1]}" if tcp else "the port"
+    return f"forward {port} in your router, or give an outside address"
 
 
 def _host(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

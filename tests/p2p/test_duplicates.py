@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 import trio
+from libp2p.pubsub.pb.rpc_pb2 import Message
 
 from betar_tui.errors import DecodeError, NetworkError
+from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.duplicates import client, detector, messages, relay
 from betar_tui.p2p.duplicates.client import Instance
 from betar_tui.p2p.duplicates.messages import Challenge, Hello, Proof, decode, encode, statement
@@ -17,6 +19,7 @@ from tests.p2p.peers import Peer, meet, pair, peer, raw_stream, until
 
 SEED, OTHER_SEED = bytes(32), bytes(range(32))
 N = messages.NONCE
+STRANGER = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
 
 
 def says(one: Peer) -> bool:
@@ -141,3 +144,45 @@ async def test_a_relay_is_not_harmed_by_garbage_or_many_streams() -> None:
         await until(lambda: len(members.get(alice.id, ())) == relay.MAX_STREAMS)
         await alice.network.disconnect(bob.id)
         await until(lambda: not members)
+
+
+async def test_a_peer_that_was_restarted_is_not_its_own_duplicate() -> None:
+    async with peer("carol") as carol:
+        async with peer("alice") as before:
+            await meet(before, carol)
+            # The connection of the earlier run stays open at the other end, as after a power cut.
+            before.network._swarm.connections.clear()
+        async with peer("alice") as alice:
+            await meet(alice, carol)
+            await until(lambda: carol.network._duplicates.relay._members.get(alice.id))
+            await alice.network.broadcast(b"one")
+            await trio.sleep(0.5)
+            assert not says(alice)
+            assert not told(alice)
+
+
+async def test_a_message_of_ours_that_we_did_not_send_shows_a_duplicate() -> None:
+    async with peer("alice") as alice, peer("alice") as copy:
+        sent: list[Message] = []
+        publish = copy.network._gossip.pubsub.router.publish
+
+        async def keep(forwarder: object, message: Message) -> None:
+            sent.append(message)
+            await publish(forwarder, message)  # type: ignore[arg-type]
+
+        copy.network._gossip.pubsub.router.publish = keep  # type: ignore[method-assign,assignment]
+        await copy.network.broadcast(b"one")
+        pubsub = alice.network._gossip.pubsub
+        (message,) = sent
+        neighbour = peer_id(STRANGER)
+        forged = Message()
+        forged.CopyFrom(message)
+        forged.data = b"two"
+        await pubsub.push_msg(neighbour, forged)
+        earlier, pubsub.counter = pubsub.counter, pubsub.counter + 10**12
+        await pubsub.push_msg(neighbour, message)  # numbered below ours: it may be from an earlier run
+        pubsub.counter = earlier
+        assert not says(alice)
+        await pubsub.push_msg(neighbour, message)
+        await until(lambda: says(alice))
+        assert "on the topic" in alice.network.troubles()[0]
