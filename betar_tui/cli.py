@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import trio
@@ -51,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         prepare_data_dir(config.data_dir)
         log_file = config.log_file or config.data_dir / logs.FILE_NAME
         logs.configure(config.log_level, config.log_format, log_file)
+        # A person in front of the interface is likely to be behind a router of their own.
+        config = replace(config, upnp=config.upnp is not False)
         return _run(lambda: startup.run_interface(config, log_file))
     except UsageError as error:
         complain(str(error))

@@ -11,6 +11,7 @@ from typing import Any
 
 from betar_tui.config import Config
 from betar_tui.errors import ControlError, ListingError, UsageError
+from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import ENTERED, Field, Kind
 from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed
 from betar_tui.output import (
@@ -76,6 +77,8 @@ async def publish(config: Config, arguments: Arguments) -> None:
     """Publish one listing from options, or many from a file."""
     drafts = _drafts_of(arguments)
     async with open_marketplace(config) as market:
+        if warning := dialling_warning([each.addrs for each in drafts], await market.status()):
+            complain(warning)
         receipts = await market.publish(drafts)
     if arguments.json:
         shown = [asdict(each) for each in receipts]
@@ -125,12 +128,13 @@ async def watch(config: Config, arguments: Arguments) -> None:
 async def status(config: Config, arguments: Arguments) -> None:
     """Print the peer and its replica in numbers."""
     async with open_marketplace(config) as market:
-        fields = asdict(await market.status())
+        found = await market.status()
+    fields = asdict(found)
     if arguments.json:
         fields["deaf_peers"] = fields.pop("peers_unable_to_read")  # the key that scripts rely on
         print_json(fields)
     else:
-        print_fields({**fields, "uptime": duration(fields["uptime"])})
+        print_fields({**fields, "uptime": duration(found.uptime), "reachability": found.reachability.text})
 
 
 async def peers(config: Config, arguments: Arguments) -> None:

@@ -117,4 +117,15 @@ def _connectivity(config: Config, status: Status) -> list[Finding]:
     peers = f"{status.peers} peer{'' if status.peers == 1 else 's'}"
     text = f"{peers}, {status.topic_peers} of them on the topic; {status.connectivity}"
     state = OK if status.topic_peers else ERROR if config.bootstrap else INFO
-    return [*troubles, Finding("connectivity", state, text, "betar-tui connect MULTIADDR, or start with --bootstrap")]
+    advice = "betar-tui connect MULTIADDR, or start with --bootstrap"
+    return [*troubles, Finding("connectivity", state, text, advice), _reachability(status)]
+
+
+def _reachability(status: Status) -> Finding:
+    found = status.reachability
+    if found.verdict == "public":
+        return Finding("reachability", OK, found.text)
+    advice = "forward the TCP port in your router, or start with --upnp" if found.verdict == "private" else ""
+    if not advice and found.mapping_trouble:
+        advice = f"no port is forwarded: {found.mapping_trouble}"
+    return Finding("reachability", INFO, found.text, advice)

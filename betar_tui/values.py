@@ -42,6 +42,41 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
+class Reachability:
+    """How others can dial this peer.
+
+    `verdict` is "public" when peers on the internet could dial it, "private" when they could not, "unknown" while none or
+    as many did as did not; `asked` counts the networks whose answers it rests on. `observed` are the IP addresses under
+    which other peers see it, the most seen first; `confirmed` the multiaddrs where a peer has reached it; `mapped` the
+    multiaddr that the router forwards, and `mapping_trouble` why it forwards none."""
+
+    verdict: str = "unknown"
+    observed: tuple[str, ...] = ()
+    confirmed: tuple[str, ...] = ()
+    mapped: str = ""
+    asked: int = 0
+    mapping_trouble: str = ""
+
+    @property
+    def text(self) -> str:
+        """The same in words for a person."""
+        peers = f"{self.asked} peer{'' if self.asked == 1 else 's'}"
+        if self.verdict == "public":
+            words = f"public: {peers} asked to dial this one, reached at {', '.join(self.confirmed)}"
+        elif self.verdict == "private":
+            words = f"private: {peers} asked to dial this one, which most could not"
+        else:
+            words = "unknown: " + (
+                f"{peers} asked to dial this one disagree" if self.asked else "no peer has tested it"
+            )
+        if self.observed:
+            words += f"; seen as {', '.join(self.observed)}"
+        if self.mapped:
+            words += f"; the router forwards {self.mapped}"
+        return words
+
+
+@dataclass(frozen=True, slots=True)
 class SyncProgress:
     """A sync under way: deltas merged since it began, blocks known to be missing (more may turn up below them), deltas
     a second, and the peer that sends them ("" when several do)."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from betar_tui.values import Connected as Connected
 from betar_tui.values import PeerInfo as PeerInfo
+from betar_tui.values import Reachability as Reachability
 from betar_tui.values import SyncProgress as SyncProgress
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ class Status:
     `pending` counts missing blocks, `packed` the blocks of old history that are stored compressed. `troubles` are failures
     of background services, a sentence each. Own listings are written in `dialect`; `dialect_choice` is "auto" or the
     dialect that the person chose. `peers_unable_to_read` counts the Go betars on the topic that cannot read it. `sync_held`
-    is True while the person has paused the fetching of history."""
+    is True while the person has paused the fetching of history. `reachability` says how others can dial this peer."""
 
     version: str
     running: bool
@@ -243,6 +244,7 @@ class Status:
     dialect_choice: str = "auto"
     peers_unable_to_read: int = 0
     sync_held: bool = False
+    reachability: Reachability = field(default_factory=Reachability)
 
 
 @dataclass(frozen=True, slots=True)

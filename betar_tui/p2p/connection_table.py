@@ -75,6 +75,10 @@ class ConnectionTable(INotifee):
         """The connected peers, longest connected first."""
         return tuple(self._records)
 
+    def records(self) -> tuple[PeerRecord, ...]:
+        """The records of all connected peers."""
+        return tuple(self._records.values())
+
     def connections(self, peer: str) -> list[INetConn]:
         """The open connections to a peer, as the swarm lists them."""
         return [each for each in self._swarm.get_connections(addresses.peer_id(peer)) if not each.is_closed]

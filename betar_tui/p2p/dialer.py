@@ -93,7 +93,7 @@ class Dialer:
             if any(_goes_to(connection, each) for connection in await self._living(peer)):
                 return True
             try:
-                await self._dial_one(peer, each, self._shake_hands)
+                await self._dial_one(peer, each, self._prove)
                 return True
             except NetworkError as error:
                 errors.append(str(error))
@@ -102,6 +102,13 @@ class Dialer:
     async def dial_again(self, peer: str, addrs: tuple[str, ...]) -> INetConn:
         """One more connection to a connected peer, at these addresses. Raises NetworkError with the reason."""
         return await self._race(peer, addrs)
+
+    async def shake_hands(self, address: str) -> None:
+        """Dial this peer's own id at an address. The handshake shows who is there, see `adaptations.noise`, and ends it."""
+        try:
+            await self._dial_one(self._own, address, self._prove)
+        except NetworkError as error:
+            log.debug("dialling the own id: %s", error)
 
     async def run(self) -> None:
         """A service: dials the peers that are due."""
@@ -190,7 +197,7 @@ class Dialer:
                 log.debug("dialling %s: %r", address, error)
             raise NetworkError(f"{host}: {_reason(error)}") from None
 
-    async def _shake_hands(self, address: Multiaddr, peer: ID) -> None:
+    async def _prove(self, address: Multiaddr, peer: ID) -> None:
         """Dial, let the peer prove who it is, and hang up. Raises the library's errors."""
         transport = self._swarm.transport_manager.transport_for_dialing(address)
         if transport is None:

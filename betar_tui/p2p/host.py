@@ -40,10 +40,9 @@ NEGOTIATE_TIMEOUT = 10.0
 def build_host(config: NetworkConfig) -> PeerHost:
     """A host that is not started yet. The same seed gives the same peer id."""
     key_pair = create_new_key_pair(config.seed)
-    upgrader = Upgrader(
-        {NOISE: CheckedNoise(key_pair, noise_privkey=create_noise_key_pair().private_key)},
-        {TProtocol(YAMUX): Yamux},
-    )
+    # The Noise key is new at each start: a process that has another one with this peer's id is a duplicate.
+    noise = CheckedNoise(key_pair, noise_privkey=create_noise_key_pair().private_key)
+    upgrader = Upgrader({NOISE: noise}, {TProtocol(YAMUX): Yamux})
     upgrader.timing = config.timing
     upgrader.penalize = lambda peer, reason: None
     transport = Transport()
@@ -67,6 +66,7 @@ def build_host(config: NetworkConfig) -> PeerHost:
     host = PeerHost(swarm, addrs_factory=_advertised, disable_identify_address_discovery=True)
     host.transport = transport
     host.upgrader = upgrader
+    host.noise = noise
     host.multiselect = Negotiator(host.multiselect.handlers)
     return host
 

@@ -7,6 +7,7 @@ replaced.
 py-libp2p 0.8.1: the peer's agent is dropped, a peer that was known before is not asked again after it came back
 with other addresses, and its own agent is always the library's (docs/py-libp2p.md#the-rest)."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ from betar_tui.p2p.addresses import with_peer
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.guard import quiet_reset
 
+log = logging.getLogger(__name__)
+
 MAX_MESSAGE = 64 * 1024  # bytes
 MAX_PROTOCOLS, MAX_ADDRS = 256, 64
 """Maximum protocols and addresses of a peer; the rest is skipped."""
@@ -35,17 +38,21 @@ MAX_TEXT = 256
 """Maximum characters of an agent or a protocol."""
 PUSH_PAUSE = 3.0
 """Seconds between two pushes of one peer that are parsed."""
+TRIES = 3
+"""Maximum attempts to identify a peer."""
 END_TIMEOUT = 5.0
 """Seconds for a peer to end its side of a stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifyInfo:
-    """A peer's identify message. `addrs` are dialable multiaddrs ending in /p2p/<peer id>."""
+    """A peer's identify message. `addrs` are dialable multiaddrs ending in /p2p/<peer id>; `observed` is the multiaddr
+    under which the peer sees this one, "" if it does not say."""
 
     agent: str = ""
     protocols: tuple[str, ...] = ()
     addrs: tuple[str, ...] = ()
+    observed: str = ""
 
 
 class IdentifyService:
@@ -73,6 +80,17 @@ class IdentifyService:
             raise DecodeError("the peer ended identify without a message")
         info = parse(message, str(peer))
         self._learned(str(peer), info)
+
+    async def ask_patiently(self, peer: ID, timeout: float) -> bool:
+        """Ask up to `TRIES` times; whether it answered."""
+        for attempt in range(TRIES):
+            try:
+                await self.ask(peer, timeout)
+                return True
+            except Exception as error:
+                log.debug("identify of %s, attempt %d: %r", peer, attempt + 1, error)
+            await trio.sleep(0.1 * (attempt + 1))
+        return False
 
     async def push(self, peer: ID, timeout: float) -> None:
         """Push this peer's changed message to a connected peer."""
@@ -135,16 +153,20 @@ def parse(message: bytes, peer: str) -> IdentifyInfo:
         decoded.ParseFromString(message)
     except Exception as error:
         raise DecodeError(f"not an identify message: {error}") from None
-    addresses = []
-    for raw in decoded.listen_addrs[:MAX_ADDRS]:
-        if len(raw) > MAX_ADDRESS:
-            continue
-        try:
-            addresses.append(str(Multiaddr(raw)))
-        except Exception:
-            continue
+    addresses = [text for raw in decoded.listen_addrs[:MAX_ADDRS] if (text := _multiaddr(raw))]
     protocols = tuple(str(protocol)[:MAX_TEXT] for protocol in decoded.protocols[:MAX_PROTOCOLS])
-    return IdentifyInfo(str(decoded.agent_version)[:MAX_TEXT], protocols, with_peer(addresses, peer))
+    agent, observed = str(decoded.agent_version)[:MAX_TEXT], _multiaddr(decoded.observed_addr)
+    return IdentifyInfo(agent, protocols, with_peer(addresses, peer), observed)
+
+
+def _multiaddr(raw: bytes) -> str:
+    """The text of a multiaddr, "" if it cannot be read."""
+    if not 0 < len(raw) <= MAX_ADDRESS:
+        return ""
+    try:
+        return str(Multiaddr(raw))
+    except Exception:
+        return ""
 
 
 async def _await_end(stream: INetStream) -> None:

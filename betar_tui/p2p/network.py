@@ -24,13 +24,11 @@ from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.authorship import MAX_PAYLOAD
 from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
-from betar_tui.p2p.candidates import Candidates
 from betar_tui.p2p.changes import ChangeWatch
 from betar_tui.p2p.connection_table import ConnectionTable, PeerRecord
-from betar_tui.p2p.dht.contacts import Contacts
 from betar_tui.p2p.dialer import Dialer
-from betar_tui.p2p.discovery.kademlia import DHT, Kademlia
-from betar_tui.p2p.discovery.mdns import LOCAL_NETWORK, LocalDiscovery
+from betar_tui.p2p.duplicates.detector import DuplicateDetector
+from betar_tui.p2p.duplicates.messages import PROTOCOL as INSTANCES
 from betar_tui.p2p.event_queue import EventQueue
 from betar_tui.p2p.gossip import Gossip
 from betar_tui.p2p.guard import guarded, log_failure
@@ -38,13 +36,14 @@ from betar_tui.p2p.hearing import Hearing
 from betar_tui.p2p.host import build_host, listen, open_stream
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
-from betar_tui.p2p.misbehaviour import MisbehaviourLedger
+from betar_tui.p2p.peer_finder import PeerFinder
 from betar_tui.p2p.penalties import Penalties
+from betar_tui.p2p.reachability.messages import PROTOCOL as AUTONAT
+from betar_tui.p2p.reachability.reach import Reach
 from betar_tui.p2p.recovery import Recovery
 from betar_tui.p2p.streams import PeerStream, handle_stream
 from betar_tui.p2p.types import (
     BlockSource,
-    Misbehaviour,
     NetworkConfig,
     NetworkEvent,
     PeerConnected,
@@ -56,7 +55,7 @@ from betar_tui.p2p.types import (
     Stream,
 )
 from betar_tui.supervise import Supervisor
-from betar_tui.values import Connected, PeerInfo
+from betar_tui.values import Connected, PeerInfo, Reachability
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +63,6 @@ MAX_BLOCKS_QUEUED = 64
 """Maximum received blocks that wait for the reader of `Network.blocks`; a block may have two megabytes."""
 CLOSE_TIMEOUT = 0.4
 """Seconds for a connection to close politely."""
-IDENTIFY_TRIES = 3
-"""Maximum attempts to identify a peer."""
 
 
 @asynccontextmanager
@@ -124,14 +121,8 @@ class Network:
         self._tasks = tasks
         self._supervisor = Supervisor(tasks)
         self._event_queue = EventQueue()
-        self._misbehaviour = MisbehaviourLedger(
-            config.misbehaviour_budget, config.misbehaviour_window, config.timing.ban_time, trio.current_time
-        )
-        self._penalties = Penalties(
-            self._misbehaviour,
-            lambda peer, reason: self._event_queue.put(Misbehaviour(peer, reason)),
-            lambda peer: tasks.start_soon(self._close_peer, peer),
-        )
+        self._penalties = Penalties(config, self._event_queue.put, self._ban)
+        self._misbehaviour = self._penalties.ledger
         self._host = build_host(config)
         self._swarm = cast(PeerSwarm, self._host.get_network())
         self.peer_id = str(self._host.get_id())
@@ -145,12 +136,15 @@ class Network:
         self._bitswap.banned = banned
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
         self._dialer = Dialer(self._swarm, self.peer_id, self.address_book, self._timing, tasks, banned)
-        self._candidates = Candidates(self.peer_id, self._dialer, tasks, self._gossip.members, banned)
         self._recovery = Recovery(self._host, self._identify, self._dialer, self._timing, self._supervisor)
-        self._contacts = Contacts(self._dialer, self._table, banned, self.open_stream, self._close_peer, self.penalize)
-        self._dht = Kademlia(self, self._contacts, partial(self._supervisor.report, DHT), config.dht_seeds)
+        parts = self._host, self._table, self._dialer, self._supervisor
+        self._finder = PeerFinder(self, config, *parts, tasks, banned, self._close_peer, self._learned)
         members, nudges = self._gossip.members, self._timing.nudges
         self.hearing = Hearing(self._bitswap, self._dialer.dial_again, self._table.get, members, tasks, nudges)
+        self._duplicates = DuplicateDetector(config.seed, self, self._dialer.shake_hands, self._event_queue.put)
+        self._host.noise.duplicate = lambda ip: self._duplicates.met(f"at {ip}")
+        self._gossip.pubsub.duplicate = lambda: self._duplicates.met("on the topic")
+        self._reach = Reach(self._host, self._table, config.upnp, self)
         self.listen_notice = ""
 
     # Facts
@@ -177,7 +171,7 @@ class Network:
     @property
     def serves_dht(self) -> bool:
         """Whether this peer should be a server of the DHT."""
-        return self._config.dht_server
+        return self._config.dht_server or self.reachable
 
     @property
     def audience(self) -> int:
@@ -196,11 +190,20 @@ class Network:
         return self._misbehaviour.totals()
 
     def troubles(self) -> tuple[str, ...]:
-        """One sentence about each service that does not work at the moment."""
-        return self._supervisor.troubles()
+        """One sentence about each service that does not work at the moment, and about a duplicate of this peer."""
+        return (*self._duplicates.troubles(), *self._supervisor.troubles())
+
+    def reachability(self) -> Reachability:
+        """How others can dial this peer."""
+        return self._reach.describe()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether peers on the internet have confirmed that they can dial this one."""
+        return self._reach.reachable
 
     def _how_found(self, peer: str) -> str:
-        return self._contacts.found(peer) or self._candidates.found(peer)
+        return self._finder.found(peer)
 
     # Gossip and blocks
 
@@ -237,12 +240,11 @@ class Network:
         of each address."""
         peer, address = addresses.split_peer(multiaddr)
         addresses.peer_id(peer)
+        if peer == self.peer_id:
+            raise NetworkError(await self._duplicates.explain(address))
         self._misbehaviour.unban(peer)
         already = await self._dialer.connect(peer, address)
-        self.address_book.add(peer, (address,), "connect")
-        self.address_book.connected(peer, trio.current_time(), reached=True)
-        self._adopt(peer)
-        self._note_member(peer)
+        self._finder.reached(peer, address)
         record = self._table.get(peer)
         if record is not None:
             with trio.move_on_after(self._timing.identify_timeout):
@@ -258,12 +260,13 @@ class Network:
         await self._close_peer(peer)
 
     def remember(self, peer: str, addrs: Iterable[str], found: str = "") -> bool:
-        """Keep dialling a peer found elsewhere, see `PeerInfo.found`. Returns whether it can be dialled."""
-        added = self.address_book.add(peer, addrs, found)
-        if added:
-            self._adopt(peer)
-        self._dialer.wake()
-        return added
+        """Keep dialling a peer found elsewhere, see `PeerInfo.found`. Returns whether it can be dialled.
+
+        This peer's own id at an address that is not its own may be a duplicate, which is looked into."""
+        if peer == self.peer_id:
+            self._duplicates.suspect(addresses.with_peer(addrs, peer))
+            return False
+        return self._finder.remember(peer, addrs, found)
 
     def on_sent(self, sent: Callable[[str, Iterable[bytes]], None]) -> None:
         """Call `sent(peer, CIDs)` whenever a peer was sent blocks over Bitswap that it had asked for."""
@@ -274,6 +277,9 @@ class Network:
 
         Beyond the budget of its window a peer is banned for a while and its connections are closed."""
         self._penalties.penalize(peer, reason)
+
+    def _ban(self, peer: str) -> None:
+        self._tasks.start_soon(self._close_peer, peer)
 
     # Other protocols
 
@@ -288,6 +294,10 @@ class Network:
         else:
             on_stream = partial(handle_stream, handler)
             self._host.set_stream_handler(TProtocol(protocol), guarded(on_stream, self.penalize, self._failed))
+        self.push_identify()
+
+    def push_identify(self) -> None:
+        """Tell the connected peers that this peer's protocols or addresses have changed."""
         self._recovery.push_identify()
 
     async def open_stream(self, peer: str, protocol: str) -> Stream:
@@ -304,35 +314,31 @@ class Network:
     async def _start_parts(self) -> None:
         self._host.contain(self.penalize, self._config.max_streams_per_peer)
         handlers = {**self._identify.handlers, **{TProtocol(each): self._bitswap.handle for each in BITSWAP}}
+        handlers[TProtocol(AUTONAT)] = self._reach.server.handle
         for protocol, handler in handlers.items():
             self._host.set_stream_handler(protocol, guarded(handler, self.penalize, self._failed))
         known = [addresses.split_peer(address) for address in self._config.bootstrap]
         await start_service(self._services, self._swarm, self._report)
         await self._gossip.start(self._services, self._report)
         self.listen_notice = await listen(self._host, self._config.listen, self._config.listen_explicit)
-        for peer, address in known:
-            self.address_book.add(peer, (address,), "bootstrap")
-        for peer, addrs in self._config.known_peers:
-            self.address_book.add(peer, addrs, "remembered")
         self._supervisor.start("events", self._event_queue.pump)
-        self._supervisor.start("misbehaviour reports", self._penalties.report_folded)
+        self._supervisor.start("misbehaviour reports", self._penalties.run)
         self._supervisor.start("wants", self._bitswap.run_timers)
         self._supervisor.start("hello", self._gossip.keep_saying_hello)
-        self._supervisor.start("dialling", self._dialer.run)
         self._supervisor.start("own addresses", ChangeWatch(self._recovery.moved, self._recovery.woke).run)
-        if self._config.dht:
-            self._supervisor.start(DHT, self._dht.run)
-        if self._config.mdns:
-            found, report = partial(self._candidates.add, "mdns"), partial(self._supervisor.report, LOCAL_NETWORK)
-            local = LocalDiscovery(self.peer_id, self._host.fresh_addr_texts, lambda: self.audience, found, report)
-            self._supervisor.start(LOCAL_NETWORK, local.run)
+        self._finder.start(known)
         self._supervisor.start("nudges", self.hearing.run)
+        self.set_protocol_handler(INSTANCES, self._duplicates.relay.handle)
+        self._duplicates.start(self._supervisor)
+        self._reach.start(self._supervisor)
 
     async def _stop_parts(self) -> None:
         self._tasks.cancel_scope.cancel()
         # py-libp2p 0.8.1: peers keep a connection that is not closed in their tables, and do not accept a peer that
         # starts again with the same key into the mesh (docs/py-libp2p.md#connections).
-        await self._close(self._swarm.get_connections())
+        async with trio.open_nursery() as closing:
+            closing.start_soon(self._reach.close)
+            await self._close(self._swarm.get_connections())
         await self._host.close()
         await self._gossip.stop()
         self._event_queue.close()
@@ -360,18 +366,10 @@ class Network:
         self._event_queue.put(ReceivedBroadcast(peer, author, payload), size)
 
     def _joined(self, peer: str, on_topic: bool) -> None:
+        self._finder.topic_changed(peer, on_topic)
         if on_topic:
-            self._adopt(peer)
-            self._candidates.joined(peer)
             self.hearing.joined(peer)
-        self._note_member(peer)
         self._event_queue.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
-        self._dht.topic_changed()
-
-    def _adopt(self, peer: str) -> None:
-        """A peer that was only asked about others counts as connected from now on."""
-        if self._contacts.adopt(peer) and (record := self._table.get(peer)) and record.identify_info is not None:
-            self._learned(peer, record.identify_info)
 
     async def _opened(self, record: PeerRecord, connection: INetConn) -> None:
         if self._misbehaviour.banned(record.peer):
@@ -384,46 +382,29 @@ class Network:
         self._tasks.start_soon(self._run_identify, record)
 
     async def _run_identify(self, record: PeerRecord) -> None:
-        for attempt in range(IDENTIFY_TRIES):
-            try:
-                await self._identify.ask(addresses.peer_id(record.peer), self._timing.identify_timeout)
-                return
-            except Exception as error:
-                log.debug("identify of %s, attempt %d: %r", record.peer, attempt + 1, error)
-            await trio.sleep(0.1 * (attempt + 1))
-        self._learned(record.peer, record.identify_info or IdentifyInfo())
+        if not await self._identify.ask_patiently(addresses.peer_id(record.peer), self._timing.identify_timeout):
+            self._learned(record.peer, record.identify_info or IdentifyInfo())
 
     def _learned(self, peer: str, identify_info: IdentifyInfo) -> None:
         record = self._table.get(peer)
         if record is None:
             return
         record.identify_info = identify_info
-        self._dht.identified(peer, identify_info.protocols, identify_info.addrs)
-        if self._contacts.is_stranger(peer):
+        if not self._finder.identified(record, identify_info):
             return
-        self.address_book.replace(peer, record.worth_dialling())
-        self.address_book.connected(peer, trio.current_time(), record.direction == "out")
-        self._note_member(peer)
         if not record.reported.is_set():
             record.reported.set()
             self._event_queue.put(PeerConnected(peer, record.addrs()))
+            if INSTANCES in identify_info.protocols:
+                self._tasks.start_soon(self._duplicates.watch, peer, lambda: self._table.get(peer) is record)
+        self._reach.learned(record)
         self._bitswap.peer_up(peer, identify_info.protocols)
         self.hearing.learned(peer, identify_info.protocols)
 
-    def _note_member(self, peer: str) -> None:
-        """Keep dialling a peer that is identified and on the topic, whichever side dialled."""
-        record = self._table.get(peer)
-        if record is not None and record.identify_info is not None and peer in self._gossip.members():
-            self.address_book.add(peer, record.worth_dialling(), "incoming" if record.direction == "in" else "")
-            self.address_book.joined(peer, trio.current_time())
-
     def _ended(self, record: PeerRecord) -> None:
         self._bitswap.peer_down(record.peer)
-        self._dht.ended(record.peer)
-        self._contacts.ended(record.peer)
         self.hearing.ended(record.peer)
         if record.reported.is_set():
             self._event_queue.put(PeerDisconnected(record.peer))
         record.reported.set()  # releases a `connect` that waits
-        self.address_book.lost(record.peer, trio.current_time())
-        self._dialer.wake()
+        self._finder.ended(record.peer)

@@ -155,4 +155,12 @@ class Misbehaviour:
     reason: str
 
 
-NetworkEvent = ReceivedBroadcast | PeerJoined | PeerLeft | PeerConnected | PeerDisconnected | Misbehaviour
+@dataclass(frozen=True, slots=True)
+class KeyInUse:
+    """Another running peer uses this peer's key, or, when `over`, does so no longer; `text` says it to a person."""
+
+    text: str
+    over: bool
+
+
+NetworkEvent = ReceivedBroadcast | PeerJoined | PeerLeft | PeerConnected | PeerDisconnected | Misbehaviour | KeyInUse

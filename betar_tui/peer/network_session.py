@@ -24,6 +24,7 @@ from betar_tui.market.marketplace import (
     Event,
     Notice,
     PeerInfo,
+    Reachability,
     Seen,
     StatusChanged,
     SyncProgress,
@@ -32,6 +33,7 @@ from betar_tui.market.seller import Seller
 from betar_tui.multiaddrs import without_loopback
 from betar_tui.p2p.discovery.bootstrap import dht_seeds
 from betar_tui.p2p.types import (
+    KeyInUse,
     Misbehaviour,
     NetworkConfig,
     NetworkEvent,
@@ -154,6 +156,10 @@ class NetworkSession:
         own = self._supervisor.troubles() if self._supervisor else ()
         theirs = self.network.troubles() if self.network else ()
         return (*((self._failure,) if self._failure else ()), *own, *theirs)
+
+    def reachability(self) -> Reachability:
+        """How others can dial this peer."""
+        return self.network.reachability() if self.network else Reachability()
 
     @property
     def connected(self) -> int:
@@ -317,6 +323,8 @@ class NetworkSession:
             await self._memory.note(network, event.peer)
         if isinstance(event, Misbehaviour):
             self._emit([Notice("warning", f"{event.peer}: {event.reason}", self._clock())])
+        if isinstance(event, KeyInUse):
+            self._emit([Notice("info" if event.over else "warning", event.text, self._clock()), StatusChanged()])
         if isinstance(event, PeerConnected | PeerDisconnected):
             log.info("%s %s", event.peer, "connected" if isinstance(event, PeerConnected) else "is gone")
         if isinstance(event, PeerConnected | PeerJoined):

@@ -275,6 +275,7 @@ class Peer:
             dialect_choice=self._seller.dialect_choice,
             peers_unable_to_read=session.peers_unable_to_read(),
             sync_held=session.sync_held,
+            reachability=session.reachability(),
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:

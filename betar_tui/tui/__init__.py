@@ -1,8 +1,8 @@
 """The terminal interface: a Textual app over one `Marketplace`, entered by `run.run_app`.
 
-It imports `errors`, `multiaddrs` and the pure parts of `market` (`marketplace`, `calls`, `fields`, `index`, `filter`,
-`sorting`, `text`), and nothing of the network, the replica or the store: the first frame is painted before any of them is
-loaded. Only `bridge` and `run` know that Textual's asyncio loop runs inside the trio run."""
+It imports `errors`, `multiaddrs` and the pure parts of `market` (`marketplace`, `calls`, `dialling`, `fields`, `index`,
+`filter`, `sorting`, `text`), and nothing of the network, the replica or the store: the first frame is painted before any of
+them is loaded. Only `bridge` and `run` know that Textual's asyncio loop runs inside the trio run."""
 
 # Before textual, which imports `current_task` from asyncio: since Python 3.12 it has to be the one replaced by this.
 import trio_asyncio  # noqa: F401

@@ -6,6 +6,7 @@ without any makes a draft or a patch."""
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import DEFAULT_PROTOCOLS, ENTERED, IN_METADATA, Field, InvalidValue, Kind
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Status
 from betar_tui.market.text import neutralise, neutralise_lines
@@ -35,6 +36,12 @@ def problems(values: FormValues) -> dict[str, str]:
     """The problem of each field that has one; empty when the form may be sent."""
     found = {field.name: _problem(field, values.get(field.name, "")) for field in ENTERED}
     return {name: problem for name, problem in found.items() if problem}
+
+
+def warning(values: FormValues, status: Status | None) -> str:
+    """What is known against the addresses, "" for nothing; the form may be sent all the same."""
+    field = next(field for field in ENTERED if field.name == "addrs")
+    return "" if status is None else dialling_warning([_parsed(field, values) or ()], status)
 
 
 def draft(values: FormValues, prefilled: FormValues) -> ListingDraft:

@@ -323,6 +323,10 @@ class GoPeer:
         reply = await self.request("connect", addr=addr, timeout_ms=int(within * 1000), within=within + GRACE)
         return str(reply["peer"])
 
+    async def dial_back(self, peer: str) -> None:
+        """Ask a connected peer whether it can dial this one; `GoPeerError` with its answer when it cannot."""
+        await self.request("dial_back", peer=peer)
+
     async def disconnect(self, peer: str) -> None:
         await self.request("disconnect", peer=peer)
 
@@ -514,6 +518,7 @@ async def open_gopeer(
     workers: int = 2,
     betar: bool = False,
     trace: bool = False,
+    nat_service: bool = False,
     log_level: str = "error",
     inside: Sequence[str] = (),
 ) -> AsyncIterator[GoPeer]:
@@ -533,6 +538,7 @@ async def open_gopeer(
     if data is not None:
         command += ["-data", str(data)]
     switches = {"-mdns": mdns, "-volatile-crdt": volatile_crdt, "-betar": betar, "-trace": trace}
+    switches["-nat-service"] = nat_service
     command += [name for name, on in switches.items() if on]
     process = await trio.lowlevel.open_process(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

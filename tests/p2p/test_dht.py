@@ -79,8 +79,8 @@ async def test_a_server_that_comes_back_is_given_the_record_again() -> None:
         for _ in range(2):
             async with peer("server", **SERVER, **ELSEWHERE) as server:
                 await alice.network.connect(address(server))
-                await until(lambda: server.network._dht._records.get(KEY, trio.current_time()))
-                record = server.network._dht._records.get(KEY, trio.current_time())[0]
+                await until(lambda: server.network._finder.dht._records.get(KEY, trio.current_time()))
+                record = server.network._finder.dht._records.get(KEY, trio.current_time())[0]
                 assert record == DhtPeer(alice.id, binary_addresses([address(alice)]))
             await until(lambda: not alice.network.connections())
             await alice.network.disconnect(server.id)
@@ -90,8 +90,8 @@ async def test_a_server_that_comes_back_is_given_the_record_again() -> None:
 async def bare_server(name: str, **changes: object) -> AsyncIterator[Peer]:
     """A server that only answers, as most of the IPFS network."""
     async with peer(name, **ELSEWHERE, **changes) as one:  # type: ignore[arg-type]
-        one.network._dht.server.serving = True
-        one.network.set_protocol_handler(PROTOCOL, one.network._dht.server.handle)
+        one.network._finder.dht.server.serving = True
+        one.network.set_protocol_handler(PROTOCOL, one.network._finder.dht.server.handle)
         yield one
 
 
@@ -102,9 +102,9 @@ async def test_strangers_are_left_when_the_lookup_ends(monkeypatch: pytest.Monke
         bare_server("two", bootstrap=(address(one),)) as two,
         bare_server("three", bootstrap=(address(one),)) as three,
     ):
-        await until(lambda: len(one.network._dht._table) == 2)
+        await until(lambda: len(one.network._finder.dht._table) == 2)
         async with peer("alice", **DHT, dht_seeds=(address(one),)) as alice:
-            records = [each.network._dht._records for each in (one, two, three)]
+            records = [each.network._finder.dht._records for each in (one, two, three)]
             await until(lambda: all(each.get(KEY, trio.current_time()) for each in records))
             await until(lambda: alice.network.connected == 1)
             assert not alice.network.connections()[0].on_topic
@@ -123,7 +123,7 @@ async def test_without_dht_nobody_is_asked() -> None:
 
         alice.network._dialer._race = noted  # type: ignore[method-assign,assignment]
         async with peer("bob", **DHT, dht_seeds=(address(server),)):
-            await until(lambda: server.network._dht._records.get(KEY, trio.current_time()))
+            await until(lambda: server.network._finder.dht._records.get(KEY, trio.current_time()))
         assert dials == []
         assert not alice.network.connections()
 
@@ -142,15 +142,15 @@ async def test_a_dht_that_cannot_be_reached_is_said_once() -> None:
     nobody = f"/ip4/127.0.0.1/tcp/1/p2p/{ID}"
     async with peer("alice", **DHT, dht_seeds=(nobody,)) as alice:
         said: list[str] = []
-        alice.network._dht._say = said.append
-        await until(lambda: alice.network._dht._searches >= 3)
+        alice.network._finder.dht._say = said.append
+        await until(lambda: alice.network._finder.dht._searches >= 3)
         assert len(said) + len(alice.network.troubles()) == 1
         (text,) = said or alice.network.troubles()
         assert "no server of the DHT answers" in text
         assert "connection refused" in text
         async with peer("server", **SERVER, **ELSEWHERE) as server:
             await alice.network.connect(address(server))
-            await until(lambda: not alice.network._dht.trouble)
+            await until(lambda: not alice.network._finder.dht.trouble)
 
 
 # Servers that lie
@@ -202,10 +202,10 @@ async def test_invented_peers_cost_a_bounded_number_of_dials() -> None:
             return await dial(peer, addrs)
 
         alice.network._dialer.dial = noted  # type: ignore[method-assign,assignment]
-        await alice.network._dht._search()
+        await alice.network._finder.dht._search()
         assert len(given) == kademlia.MAX_DIALLED
         assert len(tried) == 1 + 20  # the liar, and what one of its answers may name
-        await alice.network._dht._search()
+        await alice.network._finder.dht._search()
         assert len(given) == 2 * kademlia.MAX_DIALLED
 
 
@@ -215,7 +215,7 @@ async def test_invented_peers_cost_a_bounded_number_of_dials() -> None:
 async def test_nonsense_is_penalised_and_ends_the_question(reply: bytes) -> None:
     async with liar(lambda request: reply) as server, peer("alice") as alice:
         await alice.network.connect(address(server))
-        asker = alice.network._dht._client
+        asker = alice.network._finder.dht._client
         with pytest.raises(NetworkError, match="nonsense"):
             await asker.ask(server.id, DhtMessage(Kind.GET_PROVIDERS, KEY))
         assert alice.network.misbehaviours() == {server.id: 1}
@@ -224,7 +224,7 @@ async def test_nonsense_is_penalised_and_ends_the_question(reply: bytes) -> None
 async def test_a_silent_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "ANSWER_TIMEOUT", 0.2)
     async with liar(lambda request: None) as server, peer("alice", **DHT, dht_seeds=(address(server),)) as alice:
-        await until(lambda: alice.network._dht.trouble)
+        await until(lambda: alice.network._finder.dht.trouble)
         await until(lambda: not alice.network.connections())
         assert alice.network.misbehaviours() == {}
 
@@ -258,7 +258,7 @@ async def test_a_server_answers() -> None:
     async with peer("server", **SERVER) as server, peer("alice") as alice, peer("bob", **SERVER) as bob:
         await alice.network.connect(address(server))
         await bob.network.connect(address(server))
-        await until(lambda: bob.id in server.network._dht._table)
+        await until(lambda: bob.id in server.network._finder.dht._table)
         await until(lambda: alice.network.supports(server.id, PROTOCOL))
         await provide(alice, server.id, bob.id, address(bob))  # nobody speaks for others
         await provide(alice, server.id, alice.id, address(alice))
@@ -297,9 +297,9 @@ async def test_streams_of_a_client_are_bounded() -> None:
             stream = await alice.network.open_stream(server.id, PROTOCOL)
             await stream.write(b"\x0a")  # the beginning of a request
         await until(lambda: server.network.misbehaviours() == {alice.id: 3})
-        assert server.network._dht.server._streams == {alice.id: STREAMS_PER_PEER}
+        assert server.network._finder.dht.server._streams == {alice.id: STREAMS_PER_PEER}
         await alice.network.disconnect(server.id)
-        await until(lambda: not server.network._dht.server._streams)
+        await until(lambda: not server.network._finder.dht.server._streams)
 
 
 async def test_a_client_does_not_serve_and_says_so() -> None:

@@ -10,6 +10,7 @@ from libp2p.identity.identify.identify import _mk_identify_protobuf, _remote_add
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
+from betar_tui.p2p.adaptations.noise import CheckedNoise
 from betar_tui.p2p.adaptations.transport import Transport
 from betar_tui.p2p.adaptations.yamux import Upgrader, abandon
 from betar_tui.p2p.guard import Penalize, guarded, quiet_reset
@@ -23,6 +24,9 @@ class PeerHost(BasicHost):
 
     transport: Transport
     upgrader: Upgrader
+    noise: CheckedNoise
+    confirmed: tuple[str, ...] = ()
+    """Multiaddrs beyond those of the interfaces where others can dial this peer."""
     _addrs: list[Multiaddr]
     _addr_texts: tuple[str, ...]
     _addrs_until = 0.0
@@ -34,7 +38,9 @@ class PeerHost(BasicHost):
         here; looking at the machine's interfaces each time would take longer than the message."""
         now = trio.current_time()
         if now >= self._addrs_until:
-            self._addrs, self._addrs_until = super().get_addrs(), now + ADDRS_KEPT
+            suffix = Multiaddr(f"/p2p/{self.get_id()}")
+            confirmed = [Multiaddr(each).encapsulate(suffix) for each in self.confirmed]
+            self._addrs, self._addrs_until = super().get_addrs() + confirmed, now + ADDRS_KEPT
             self._addr_texts = tuple(map(str, self._addrs))
         return self._addrs
 

@@ -1,8 +1,11 @@
-"""The Noise handshake, which checks the form of the peer's key before the key is parsed."""
+"""The Noise handshake, which checks the form of the peer's key before the key is parsed, and refuses this peer's own."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from google.protobuf.message import DecodeError as ProtobufError
+from libp2p.abc import IRawConnection, ISecureConn
+from libp2p.peer.id import ID
 from libp2p.security.exceptions import HandshakeFailure
 from libp2p.security.noise.patterns import IPattern, PatternXX
 from libp2p.security.noise.pb import noise_pb2
@@ -36,7 +39,29 @@ class CheckedXX(PatternXX):
 
 
 class CheckedNoise(Transport):
-    """Noise with that handshake."""
+    """Noise with that handshake.
+
+    The other end of a connection may have this peer's own key: this process has dialled itself, or another process has
+    the key. Neither becomes a connection. `duplicate` is called with the remote IP address for another process."""
+
+    duplicate: Callable[[str], None] = staticmethod(lambda address: None)
 
     def get_pattern(self) -> IPattern:
         return CheckedXX(self.local_peer, self.libp2p_privkey, self.noise_privkey)
+
+    async def secure_inbound(self, conn: IRawConnection) -> ISecureConn:
+        return self._of_another(await super().secure_inbound(conn), conn)
+
+    async def secure_outbound(self, conn: IRawConnection, peer_id: ID) -> ISecureConn:
+        return self._of_another(await super().secure_outbound(conn, peer_id), conn)
+
+    def _of_another(self, secured: ISecureConn, raw: IRawConnection) -> ISecureConn:
+        # py-libp2p 0.8.1: a connection with this peer's own id is kept like any other.
+        if secured.get_remote_peer() != self.local_peer:
+            return secured
+        static = secured.get_remote_public_key()
+        # The static key is new at each start, and signed with the identity key: nobody else can present it.
+        if static is not None and static.to_bytes() != self.noise_privkey.get_public_key().to_bytes():
+            remote = raw.get_remote_address()
+            self.duplicate(remote[0] if remote else "")
+        raise HandshakeFailure("the other end has this peer's own key")

@@ -48,6 +48,8 @@ REGISTER = (
                "The peer's key is parsed before the signature that proves it."),
     Adaptation("adaptations.noise", "libp2p.security.noise.transport:Transport", ("get_pattern",),
                "The pattern's class is hard-wired."),
+    Adaptation("adaptations.noise", "libp2p.security.noise.transport:Transport", ("secure_inbound", "secure_outbound"),
+               "A connection whose other end has this peer's own key is kept like any other."),
 
     # docs/py-libp2p.md#gossip
     Adaptation("adaptations.pubsub", "libp2p.pubsub.pubsub:Pubsub", ("counter",),
@@ -136,6 +138,14 @@ REGISTER = (
     # docs/py-libp2p.md#bitswap
     Adaptation("bitswap.engine", "libp2p.bitswap.client", ("BitswapClient",),
                "It stores wrong blocks, answers on streams that Go never reads, and limits nothing."),
+
+    # docs/py-libp2p.md#reachability
+    Adaptation("reachability.server", "libp2p.host.autonat", ("AutoNATService",),
+               "It dials back under its own key, as a second connection to the asker, and limits nothing."),
+    Adaptation("reachability.mapping", "libp2p.discovery.upnp.upnp", ("UpnpManager",),
+               "It waits for the router without a deadline, and maps ports for ever."),
+    Adaptation("identify", "libp2p.host.observed_addr_manager", ("ObservedAddrManager",),
+               "Observed addresses, with their made-up ports, are advertised."),
 
     # docs/py-libp2p.md#the-rest
     Adaptation("adaptations.host", "libp2p.host.basic_host:BasicHost", ("get_addrs",),

@@ -83,6 +83,12 @@ class Market(Protocol):
     def set_protocol_handler(self, protocol: str, handler: Callable[[Stream], Awaitable[None]] | None) -> None:
         """Serve a protocol, or no longer, and tell the connected peers."""
 
+    async def open_stream(self, peer: str, protocol: str) -> Stream:
+        """A stream to a connected peer. Raises NetworkError."""
+
+    def penalize(self, peer: str, reason: str) -> None:
+        """Count a misbehaviour."""
+
 
 class Kademlia:
     """The service. `run` searches and provides; the network reports what it learns of its peers.

@@ -80,7 +80,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     def on_mount(self) -> None:
         for spec in ENTERED:
             self.query_one(f"#problem-{spec.name}").display = False
-        self._show_verdict("")
+        self._show_problems()
         self.query_one("#field-name").focus()
 
     # The fields
@@ -138,8 +138,9 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         for spec in ENTERED:
             label = self.query_one(f"#problem-{spec.name}", Static)
             problem = problems.get(spec.name, "") if spec.name in self._checked else ""
-            label.update(Content(f"✗ {problem}" if problem else ""))
-            label.display = bool(problem)
+            warning = form.warning(values, self._model.status) if spec.name == "addrs" and not problem else ""
+            label.update(Content(f"✗ {problem}") if problem else Content.assemble((warning, "$text-warning")))
+            label.display = bool(problem or warning)
         shown = [name for name in problems if name in self._checked]
         if not shown and not self._sending:
             self._show_verdict("")

@@ -63,6 +63,7 @@ func main() {
 	flag.DurationVar(&cfg.rebroadcast, "rebroadcast", 2*time.Second, "interval between announcements of heads (betar: 1m)")
 	flag.IntVar(&cfg.workers, "workers", 2, "how many branches are merged side by side (betar: 2)")
 	flag.BoolVar(&cfg.betar, "betar", false, "answer to "+betarProtocol+", so that others take this peer for a betar")
+	flag.BoolVar(&cfg.natService, "nat-service", false, "dial other peers back that ask for it (AutoNAT's server)")
 	flag.BoolVar(&cfg.trace, "trace", false, "emit a 'heard' event for each announcement read from the topic")
 	logLevel := flag.String("log-level", "error", "level of the libraries' logs")
 	golden := flag.Bool("golden", false, "print golden vectors made by go-ds-crdt, offline, and exit")

@@ -58,6 +58,7 @@ type config struct {
 	rebroadcast  time.Duration
 	workers      int
 	betar        bool
+	natService   bool
 	trace        bool
 }
 
@@ -177,7 +178,11 @@ func newPeer(ctx context.Context, cfg config, out *lineWriter) (*testPeer, error
 			}
 		}
 	}
-	h, err := libp2p.New(libp2p.Identity(key), libp2p.ListenAddrStrings(cfg.listen...))
+	options := []libp2p.Option{libp2p.Identity(key), libp2p.ListenAddrStrings(cfg.listen...)}
+	if cfg.natService {
+		options = append(options, libp2p.EnableNATService())
+	}
+	h, err := libp2p.New(options...)
 	if err != nil {
 		return nil, err
 	}
@@ -345,6 +350,8 @@ func (p *testPeer) handle(ctx context.Context, req request) (map[string]any, err
 			return nil, err
 		}
 		return map[string]any{"peer": info.ID.String()}, p.host.Connect(ctx, *info)
+	case "dial_back":
+		return p.dialBack(ctx, req.Peer)
 	case "disconnect":
 		id, err := peer.Decode(req.Peer)
 		if err != nil {

@@ -1,0 +1,51 @@
+"""The warning to a seller whose addresses others cannot dial."""
+
+import pytest
+
+from betar_tui.market.dialling import dialling_warning
+from betar_tui.market.marketplace import Reachability, Status
+
+LOOPBACK, HOME, OUTSIDE = "/ip4/127.0.0.1/tcp/4001", "/ip4/192.168.1.5/tcp/4001", "/ip4/44.1.2.3/tcp/4001"
+NAME = "/dns4/example.org/tcp/443"
+
+
+def status(*addrs: str, verdict: str = "unknown") -> Status:
+    numbers = dict.fromkeys(
+        ("peers", "topic_peers", "listings", "heads", "height", "blocks", "bytes", "pending", "tombstones"), 0
+    )
+    own = tuple(f"{address}/p2p/12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS" for address in addrs)
+    return Status("1", True, "me", own, uptime=0.0, reachability=Reachability(verdict=verdict), **numbers)
+
+
+@pytest.mark.parametrize(
+    ("given", "own", "verdict", "expected"),
+    [
+        ((), (LOOPBACK,), "unknown", "only programs on this machine can dial 127.0.0.1;"),
+        (
+            (),
+            (HOME, LOOPBACK),
+            "unknown",
+            "only peers on your own network can dial 192.168.1.5; for others, forward TCP port 4001",
+        ),
+        ((), (HOME, "/ip6/fd00::1/tcp/4001"), "unknown", "can dial 192.168.1.5 and the like;"),
+        ((), (HOME, LOOPBACK, OUTSIDE), "unknown", ""),
+        ((), (HOME, LOOPBACK, OUTSIDE), "public", ""),
+        ((), (OUTSIDE,), "private", "peers outside tried to dial this one and could not; forward TCP port 4001"),
+        ((), (), "unknown", ""),  # no peer runs
+        ((HOME,), (OUTSIDE,), "public", "only peers on your own network"),
+        ((NAME,), (HOME,), "private", ""),  # another machine's address is not what was tested
+        ((HOME, NAME), (HOME,), "unknown", ""),
+        (("/ip4/100.64.1.1/udp/5/quic-v1",), (), "unknown", "can dial 100.64.1.1; for others, forward the port"),
+    ],
+)
+def test_the_seller_is_warned_when_others_cannot_dial(
+    given: tuple[str, ...], own: tuple[str, ...], verdict: str, expected: str
+) -> None:
+    warning = dialling_warning([given], status(*own, verdict=verdict))
+    assert expected in warning
+    assert bool(warning) is bool(expected)
+
+
+def test_one_of_several_listings_is_enough() -> None:
+    assert "192.168.1.5" in dialling_warning([(NAME,), (HOME,)], status(OUTSIDE))
+    assert dialling_warning([], status(LOOPBACK)) == ""
