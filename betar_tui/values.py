@@ -15,8 +15,9 @@ class PeerInfo:
 
     `found` is how this peer came to know it: "bootstrap", "mdns", "dht", "remembered", "connect", or "incoming" when it
     dialled us. `behind` is by how many heights the newest head that it was seen to hold is below our newest: 0 means
-    level, None that nothing was seen yet. `waiting_since` is since when, in Unix seconds, it has not fetched what was
-    announced to it; None when nothing is open."""
+    level, that it was seen to hold all our heads; None that nothing was seen yet. `waiting_since` is since when, in Unix
+    seconds, it lacks a head and has given no sign that it takes what was announced to it; None when nothing is open, and
+    for the first seconds."""
 
     peer_id: str
     addrs: tuple[str, ...]

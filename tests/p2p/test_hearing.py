@@ -178,6 +178,7 @@ async def test_the_end_of_a_peers_side_is_no_loss_of_our_stream() -> None:
 
         for each in PROTOCOLS:
             alice.network._host.set_stream_handler(each, half_close)  # type: ignore[arg-type]
+        await until(lambda: alice.id in bob.network._bitswap._links)
         for n in range(20):
             bob.network._bitswap._links[alice.id].push((), [Presence(cid_for(b"%d" % n), False)])
             await until(lambda n=n: len(got) == n + 1)
