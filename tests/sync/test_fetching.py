@@ -13,6 +13,7 @@ from betar_tui.sync import fetching as module
 from betar_tui.sync.dagsync.client import Piece
 from betar_tui.sync.dagsync.messages import MAX_WANTS, Trailer
 from betar_tui.sync.fetching import MAX_BITSWAP, MAX_OVERDUE, MAX_REFUSED, Fetcher
+from betar_tui.sync.writer import MergeOutcome
 
 A, B, C = (bytes([n]) * 36 for n in range(3))
 
@@ -143,11 +144,12 @@ async def running(answers: Answers, *linked: bytes) -> AsyncGenerator[tuple[Fetc
     """A running fetcher, its network, and the wants of its replica."""
     wants = set(linked)
 
-    async def merge_nodes(nodes: list[SimpleNamespace], peer: str) -> None:
+    async def merge_nodes(nodes: list[SimpleNamespace], peer: str) -> MergeOutcome:
         await trio.lowlevel.checkpoint()
         for node in nodes:
             wants.discard(node.cid)
             wants.update(node.links)
+        return MergeOutcome((), {}, len(nodes))
 
     network = DagSyncNetwork()
     writer = SimpleNamespace(replica=Wanting(wants), merge_nodes=merge_nodes)
