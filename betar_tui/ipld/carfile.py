@@ -44,6 +44,10 @@ _COMPRESSED = {
 }
 
 
+class UnfinishedError(DecodeError):
+    """A CARv2 whose header is empty, as go-car leaves it until a file is finished."""
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A block that was passed over. The number of different reasons is small, whatever the file."""
@@ -117,7 +121,7 @@ class CarFileReader:
             numbers = [int.from_bytes(self._buffer[i : i + 8], "little") for i in range(head - 24, head, 8)]
             offset, size = numbers[:2]
             if not offset and not size:
-                raise DecodeError("its writer never finished it, so that its header is empty")
+                raise UnfinishedError("the header of this CARv2 is empty")
             if offset < head:
                 raise DecodeError("the header of this CARv2 says that its data begin inside the header")
             self._window = offset, offset + size

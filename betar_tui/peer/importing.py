@@ -18,7 +18,7 @@ from betar_tui.errors import ArchiveError, DecodeError
 from betar_tui.ipld import cid as cids
 from betar_tui.ipld import unixfs
 from betar_tui.ipld.car import Section
-from betar_tui.ipld.carfile import CarFileReader, Skipped, compression
+from betar_tui.ipld.carfile import CarFileReader, Skipped, UnfinishedError, compression
 from betar_tui.market.catalogue import Catalogue
 from betar_tui.market.marketplace import Imported, SkippedBlocks
 from betar_tui.peer.archive import is_file
@@ -131,6 +131,8 @@ async def _merge(writer: ReplicaWriter, path: Path, reader: CarFileReader, count
 
     try:
         await _read(path, reader, merge)
+    except UnfinishedError as error:
+        raise ArchiveError(f"{path} was not finished by the program that writes it: {error}; write it anew") from error
     except DecodeError as error:
         if reader.roots is None:
             raise ArchiveError(f"{path} is not a CAR file: {error}") from error
