@@ -145,8 +145,9 @@ async def _merge(writer: ReplicaWriter, path: Path, reader: CarFileReader, count
 
 def _before(new: int) -> str:
     if not new:
-        return "nothing new was merged from it"
-    return f"{new} new {'delta' if new == 1 else 'deltas'} before that {'is' if new == 1 else 'are'} merged"
+        return "nothing new was merged from it; import a whole copy"
+    are = "delta before that is" if new == 1 else "deltas before that are"
+    return f"{new} new {are} merged; import a whole copy for the rest"
 
 
 async def _merge_wanted(writer: ReplicaWriter, path: Path, counts: _Counts) -> bool:
