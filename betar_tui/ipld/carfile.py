@@ -150,10 +150,12 @@ class CarFileReader:
             self.absent_roots = {root for root in self.roots if not _contains_block(root)}
             return body + size, None
         if size == 0:
-            self._padding += 1
+            zeros = self._buffer[body : min(end, body + 4096)]
+            run = len(zeros) - len(zeros.lstrip(b"\0"))
+            self._padding += body - pos + run
             if self._padding > MAX_PADDING:
                 raise DecodeError(f"more than {MAX_PADDING} bytes of padding")
-            return body, None
+            return body + run, None
         if end < body + min(size, MAX_CID):
             return -1, None
         return self._section(body, size, end)

@@ -19,6 +19,7 @@ class Network:
     def __init__(self) -> None:
         self.sent: list[tuple[float, list[Head]]] = []
         self.wanted: list[tuple[bytes, str | None]] = []
+        self.penalised: list[str] = []
         self.speak_dagsync = False
         self.alone = False
 
@@ -37,6 +38,9 @@ class Network:
 
     def cancel(self, cids: Iterable[bytes]) -> None:
         """No peer is asked any more."""
+
+    def penalize(self, peer: str, reason: str) -> None:
+        self.penalised.append(peer)
 
     async def flush(self) -> None:
         """All that was broadcast is sent."""

@@ -110,6 +110,19 @@ async def test_a_block_that_is_not_a_delta_is_wanted_no_more_whatever_links_to_i
     assert network.wanted[-1] == ([A], "bob"), "the number of remembered ones is limited"
 
 
+async def test_a_file_is_wanted_again_only_for_a_delta_that_links_to_it() -> None:
+    fetching, network = fetcher(A)
+    fetching.want([A, B], "alice", announced=True)
+    fetching.pass_over([A, B])
+    assert (fetching.is_refused(A), fetching.is_refused(B)) == (True, True)
+    assert network.cancelled == [{A, B}]
+    fetching.want([A], "bob")
+    assert network.wanted[-1] == ([A], "bob")
+    assert fetching.pending == 1
+    fetching.pass_over([b"%036d" % n for n in range(MAX_REFUSED)])
+    assert not fetching.is_refused(B), "the number of remembered ones is limited"
+
+
 class DagSyncNetwork(Network):
     """Peers that speak dagsync, too."""
 
