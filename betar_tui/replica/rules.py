@@ -146,28 +146,35 @@ class Ancestry:
         return self._parents.pop(cid, []) if remove else self._parents.get(cid, [])
 
     def _find_passable(self) -> set[bytes]:
-        """The blocks that are passable in a state that was loaded: below those, everything is."""
+        """The blocks that are passable in a state that was loaded."""
         found: set[bytes] = set()
-        left = self._not_deltas
-        while more := {cid for cid in left if not any(self._is_open(link, found) for link in self._incomplete[cid][1])}:
-            found |= more
-            left = left - more
+        open_links = {
+            cid: sum(1 for link in self._incomplete[cid][1] if self._is_open(link, found)) for cid in self._not_deltas
+        }
+        ready = [cid for cid, count in open_links.items() if not count]
+        while ready:
+            cid = ready.pop()
+            found.add(cid)
+            for parent in self._parents_of(cid):
+                if parent in open_links:
+                    open_links[parent] -= 1
+                    if not open_links[parent]:
+                        ready.append(parent)
         return found
 
     def _complete_of(self, closed: Mapping[bytes, None], new: Mapping[bytes, DagNode]) -> dict[bytes, None]:
         """The blocks that become complete: the deltas of `closed`, and what is passable below them."""
-        not_deltas = {cid for cid, node in new.items() if not node.is_delta} | self._not_deltas
-        complete = {cid: None for cid in closed if cid not in not_deltas}
-        if not not_deltas:
+        others = {cid for cid in closed if (not new[cid].is_delta if cid in new else cid in self._not_deltas)}
+        complete = {cid: None for cid in closed if cid not in others}
+        if not others and not self._passable:
             return complete
-        passable = self._passable | (closed.keys() & not_deltas)
         left = list(complete)
-        while left and passable:
+        while left:
             cid = left.pop()
-            below = passable.intersection(new[cid].links if cid in new else self._incomplete[cid][1])
-            passable -= below
-            complete.update(dict.fromkeys(below))
-            left += below
+            for link in new[cid].links if cid in new else self._incomplete[cid][1]:
+                if link not in complete and (link in others or link in self._passable):
+                    complete[link] = None
+                    left.append(link)
         return complete
 
     def _closed_by(self, new: Mapping[bytes, DagNode], stored: Mapping[bytes, bool]) -> dict[bytes, None]:

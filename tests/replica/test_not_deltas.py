@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -12,6 +13,7 @@ from betar_tui.ipld import cid, unixfs
 from betar_tui.ipld.protobuf import write_bytes, write_varint
 from betar_tui.replica import DagNode, decode_node, delta, node
 from betar_tui.replica.node import is_delta, looks_like_file
+from betar_tui.replica.rules import Ancestry
 from tests.simulation.lab import Bench
 from tests.simulation.lab import node as make
 
@@ -180,3 +182,35 @@ def test_heads_and_wants_in_any_order(seed: int) -> None:
     assert bench.replica.incomplete == len(bench.storage.data.keys() - bench.storage.complete)
     linked = {link for each in nodes if each.is_delta for link in each.links}
     assert all(each.cid in bench.storage.data for each in nodes if each.is_delta or each.cid in linked)
+
+
+def waiting_files(count: int, row: bool) -> tuple[Ancestry, list[bytes]]:
+    """Files below a delta that also links to a block that nobody has, side by side or each above the one before."""
+    names = [cid.of(b"%d" % n) for n in range(count)]
+    incomplete = {name: (1, (names[n - 1],) if row and n else ()) for n, name in enumerate(names)}
+    above = (names[-1],) if row else tuple(names)
+    incomplete[cid.of(b"above")] = 2, (*above, cid.of(b"lost"))
+    return Ancestry({}, incomplete, [cid.of(b"lost")], names), names
+
+
+def test_the_cost_of_a_delta_does_not_depend_on_how_many_files_wait() -> None:
+    """Anybody may have files merged, as many as they like."""
+    nodes = [make((), [("/b", b"%d" % n)], (), n + 1) for n in range(200)]
+
+    def seconds(waiting: int) -> float:
+        ancestry, _ = waiting_files(waiting, row=False)
+        began = time.perf_counter()
+        for each in nodes:
+            ancestry.plan([each], {})
+        return time.perf_counter() - began
+
+    assert min(seconds(10_000) for _ in range(3)) < 5 * min(seconds(10) for _ in range(3)) + 0.01
+
+
+def test_a_long_row_of_files_is_passed_at_a_step_each() -> None:
+    ancestry, names = waiting_files(20_000, row=True)
+    top = make([names[-1]], [("/b", b"2")], (), 2)
+    change = ancestry.plan([top], {names[-1]: False})
+    assert (change.complete, set(change.completed), dict(change.heads_added)) == ({top.cid}, set(names), {top.cid: 2})
+    ancestry.commit([top], change)
+    assert (ancestry.incomplete(), dict(ancestry.heads)) == (1, {top.cid: 2})
