@@ -118,8 +118,8 @@ COMMANDS: Mapping[str, Command] = {
     "connect": Command("dial a peer and remember it", _connect_arguments),
     "heads": Command("the heads of the Merkle-DAG", _only_json),
     "log": Command("the deltas applied last", _log_arguments),
-    "export": Command("write the replica's DAG as a CARv1 file", _export_arguments),
-    "import": Command("merge a CARv1 file", _import_arguments),
+    "export": Command("write the replica's DAG, with metadata files, as a CARv1 file", _export_arguments),
+    "import": Command("merge a CAR file", _import_arguments),
     "doctor": Command("check store, key, port, clock and connectivity", _only_json),
     "locate": Command("where things are kept", _only_json),
 }

@@ -18,6 +18,7 @@ from betar_tui.output import (
     LISTING_FIELDS,
     complain,
     duration,
+    import_report,
     listing_json,
     print_fields,
     print_json,
@@ -199,19 +200,19 @@ async def export(config: Config, arguments: Arguments) -> None:
     if arguments.json:
         print_json(asdict(exported))
     else:
-        say(f"wrote {exported.blocks} blocks, {exported.bytes} bytes, to {exported.path}")
+        files = f", {exported.files} of them metadata files" if exported.files else ""
+        say(f"wrote {exported.blocks} blocks, {exported.bytes} bytes, to {exported.path}{files}")
 
 
 async def import_(config: Config, arguments: Arguments) -> None:
-    """Merge a CARv1 file."""
+    """Merge a CAR file."""
     async with open_marketplace(config) as market:
         imported = await market.import_car(str(arguments.file.absolute()))
     if arguments.json:
         print_json(asdict(imported))
         return
-    say(f"merged {imported.new} new deltas of {imported.path}; {imported.known} were known, {imported.files} are files")
-    if imported.missing:
-        say(f"{imported.missing} blocks below them are missing and will be fetched from peers")
+    for line in import_report(imported):
+        say(line)
 
 
 async def doctor(config: Config, arguments: Arguments) -> int:

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from betar_tui.control.wire import plain
 from betar_tui.errors import OutputError
 from betar_tui.market.fields import STORED
-from betar_tui.market.marketplace import Listing
+from betar_tui.market.marketplace import Imported, Listing
 from betar_tui.market.text import neutralise
 
 LISTING_FIELDS = (*(field.name for field in STORED), "provenance", "mine", "cid", "height")
@@ -80,6 +80,34 @@ def listing_json(listing: Listing) -> dict[str, object]:
     """A listing with the keys that scripts rely on."""
     values = {name: getattr(listing, name) for name in LISTING_FIELDS}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def import_report(imported: Imported) -> list[str]:
+    """What an import did, in a line for each thing to know."""
+    one = imported.skipped == 1
+    if imported.new or imported.known or imported.files or not imported.skipped:
+        lines = [
+            f"merged {imported.new} new {'delta' if imported.new == 1 else 'deltas'} of {imported.path}; "
+            f"{imported.known} {'was' if imported.known == 1 else 'were'} known, "
+            f"{imported.files} {'is a metadata file' if imported.files == 1 else 'are metadata files'}"
+        ]
+    else:
+        lines = [
+            f"nothing to merge in {imported.path}: "
+            + ("its one block is no delta" if one else f"none of its {imported.skipped} blocks is a delta")
+        ]
+    if imported.missing == 1:
+        lines.append("1 block below them is missing and will be fetched from peers")
+    elif imported.missing:
+        lines.append(f"{imported.missing} blocks below them are missing and will be fetched from peers")
+    if imported.skipped:
+        why = ", ".join(f"{each.blocks} {each.reason}" for each in imported.skipped_by_reason)
+        lines.append(f"{imported.skipped} {'block was' if one else 'blocks were'} skipped: {why}")
+    if imported.absent_roots:
+        lines.append(
+            f"{imported.absent_roots} {'root is' if imported.absent_roots == 1 else 'roots are'} not in the file"
+        )
+    return lines
 
 
 def discard_stdout() -> None:

@@ -1,10 +1,10 @@
-"""CARv1: a sequence of blocks, in a file or on a dagsync stream. No I/O: bytes in, sections out.
+"""CARv1: a sequence of blocks, as we write it to a file, and write and read it on a dagsync stream. No I/O.
 
     varint | DAG-CBOR {roots: [CID …], version: 1}      then any number of      varint | CID | block
 
-A section of length 0 cannot be a block: dagsync ends its CAR with one, and in a file it is padding, which is skipped.
-The reader accepts only CIDv1 of dag-pb or raw blocks under sha2-256, and CIDv0. It does not verify hashes: its caller
-does."""
+A section of length 0 cannot be a block: dagsync ends its CAR with one. The reader accepts only CIDv1 of dag-pb or raw
+blocks under sha2-256, and CIDv0. It does not verify hashes: its caller does. Files have a reader of their own, in
+`carfile`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -59,12 +59,11 @@ def encode_section(cid: bytes, block: bytes) -> bytes:
 class CarReader:
     """Reads an archive from pieces of any size.
 
-    `roots` is None until the header is complete. With `stop_at_end`, `ended` says that a section of length 0 came, and
-    `rest` is what followed it."""
+    `roots` is None until the header is complete. `ended` says that a section of length 0 came, and `rest` is what
+    followed it."""
 
-    def __init__(self, *, stop_at_end: bool) -> None:
+    def __init__(self) -> None:
         self._buffer = b""
-        self._stop_at_end = stop_at_end
         self.roots: tuple[bytes, ...] | None = None
         self.ended = False
 
@@ -93,7 +92,7 @@ class CarReader:
                 if self.roots is None:
                     self.roots = _roots(buffer[body:pos])
                 elif size == 0:
-                    self.ended = self._stop_at_end
+                    self.ended = True
                 else:
                     yield _section(buffer, body, pos)
         finally:
@@ -117,7 +116,7 @@ def _roots(raw: bytes) -> tuple[bytes, ...]:
     header = load_map(raw)
     roots = header.get("roots")
     if header.get("version") != 1 or not isinstance(roots, list):
-        raise DecodeError("the archive is not CARv1; convert it first")
+        raise DecodeError("the archive is not CARv1")
     return tuple(unlink(each) for each in roots)
 
 

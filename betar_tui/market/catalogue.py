@@ -172,6 +172,10 @@ class Catalogue:
         """Metadata CIDs of shown listings whose file is missing."""
         return self._keys_by_metadata.keys() - self._documents.keys()
 
+    def metadata_cids(self) -> set[str]:
+        """Metadata CIDs that shown listings point at."""
+        return set(self._keys_by_metadata)
+
     def lacks(self, metadata_cid: str) -> bool:
         """Whether a shown listing points at this metadata file, and it is missing."""
         return metadata_cid in self._keys_by_metadata and metadata_cid not in self._documents

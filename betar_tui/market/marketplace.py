@@ -267,24 +267,38 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """An archive that was written: its path, its roots as CIDs, and how much is in it."""
+    """An archive that was written: its path, its roots as CIDs, and how much is in it; `files` of the blocks are metadata
+    files."""
 
     path: str
     roots: tuple[str, ...]
     blocks: int
     bytes: int
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedBlocks:
+    """Blocks of an archive that were passed over for one reason."""
+
+    reason: str
+    blocks: int
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
     """An archive that was merged: how many of its deltas were `new` or `known`, and how many blocks were metadata `files`.
-    `missing` counts the blocks that are missing after it."""
+    `missing` counts the blocks that are missing after it. Of the `skipped` blocks nothing was kept; `absent_roots` is the
+    number of roots whose blocks are not in the archive."""
 
     path: str
     new: int
     known: int
     files: int
     missing: int
+    skipped: int = 0
+    skipped_by_reason: tuple[SkippedBlocks, ...] = ()
+    absent_roots: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,10 +417,11 @@ class Marketplace(Protocol):
         """Recently applied deltas, newest first."""
 
     async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
-        """Write the DAG below `heads`, by default below all heads, to a CARv1 file of this machine. Raises ArchiveError."""
+        """Write the DAG below `heads`, by default below all heads, to a CARv1 file of this machine, with the metadata
+        files that its listings point at. Raises ArchiveError."""
 
     async def import_car(self, path: str) -> Imported:
-        """Merge a CARv1 file of this machine as if a peer had sent it. Raises ArchiveError; the deltas before the fault stay
+        """Merge a CAR file of this machine as if a peer had sent it. Raises ArchiveError; the deltas before the fault stay
         merged."""
 
     def events(self) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:

@@ -1,32 +1,33 @@
-"""The replica's DAG as a CARv1 file, and back. Runs in slices in worker threads: it can be cancelled between them."""
+"""The replica's DAG as a CARv1 file, with the metadata files that its listings point at. Runs in slices in worker threads:
+it can be cancelled between them."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 import trio
 
-from betar_tui.errors import ArchiveError, DecodeError
+from betar_tui.errors import ArchiveError, DecodeError, ListingError
 from betar_tui.ipld import cid as cids
-from betar_tui.ipld.car import CarReader, Section, encode_header, encode_section
-from betar_tui.market.marketplace import Exported, Imported
-from betar_tui.replica import DagNode, decode_verified
+from betar_tui.ipld import unixfs
+from betar_tui.ipld.car import encode_header, encode_section
+from betar_tui.market.listing import parse_value
+from betar_tui.market.marketplace import Exported
+from betar_tui.replica import decode_verified, keys
+from betar_tui.replica.facts import Winner
 from betar_tui.store.database import Store
 from betar_tui.sync.dagsync.walk import Walk
-from betar_tui.sync.writer import ReplicaWriter
 
 SLICE = 1024
-"""Maximum blocks that are written, or merged, at a time."""
-READ_SIZE = 1 << 20
-"""Bytes that are read at a time."""
-SOURCE = "import"
-"""The `via` of imported deltas."""
+"""Maximum blocks that are written at a time."""
+FILES_SLICE = 32
+"""Maximum metadata files that are looked up at a time."""
 
 
 async def export_car(store: Store, heads: Sequence[bytes], path: Path) -> Exported:
     """Write everything below these heads to `path`, which appears once it is complete. Raises ArchiveError."""
-    blocks = Walk(heads, (), store.blocks).blocks()
+    blocks = _Blocks(store, heads)
     part = path.with_name(path.name + ".part")
     count = size = 0
     try:
@@ -34,7 +35,7 @@ async def export_car(store: Store, heads: Sequence[bytes], path: Path) -> Export
         try:
             async with file:
                 await file.write(encode_header(heads))
-                while batch := await trio.to_thread.run_sync(_take, blocks):
+                while batch := await trio.to_thread.run_sync(blocks.next):
                     await file.write(b"".join(encode_section(cid, block) for cid, block in batch))
                     count += len(batch)
                     size += sum(len(block) for _, block in batch)
@@ -46,52 +47,87 @@ async def export_car(store: Store, heads: Sequence[bytes], path: Path) -> Export
             raise
     except OSError as error:
         raise ArchiveError(f"cannot write {path}: {error.strerror}; choose another place") from error
-    return Exported(str(path), tuple(cids.to_str(cid) for cid in heads), count, size)
+    return Exported(str(path), tuple(cids.to_str(cid) for cid in heads), count, size, blocks.files)
 
 
-async def import_car(store: Store, writer: ReplicaWriter, path: Path) -> Imported:
-    """Merge a CARv1 file. Raises ArchiveError; the deltas before the fault stay merged."""
-    reader = CarReader(stop_at_end=False)
-    new = known = files = 0
+class _Blocks:
+    """The blocks to export: the DAG below some heads, newest first, and then the metadata files. `files` counts these."""
+
+    def __init__(self, store: Store, heads: Sequence[bytes]) -> None:
+        self._store = store
+        self._blocks = Walk(heads, (), store.blocks).blocks()
+        self._listings = _Listings()
+        self._wanted: Iterator[bytes] | None = None
+        self.files = 0
+
+    def next(self) -> list[tuple[bytes, bytes]]:
+        """The next CIDs and blocks, none at the end."""
+        if self._wanted is None:
+            batch = list(islice(self._blocks, SLICE))
+            for cid, block in batch:
+                self._listings.add(cid, block)
+            if batch:
+                return batch
+            self._wanted = iter(self._listings.metadata_cids())
+        while asked := list(islice(self._wanted, FILES_SLICE)):
+            if found := self._files(asked):
+                self.files += len(found)
+                return found
+        return []
+
+    def _files(self, asked: list[bytes]) -> list[tuple[bytes, bytes]]:
+        """Those of the blocks that are stored and are metadata files; a delta never is one."""
+        deltas = {cid[-32:] for cid in self._store.stored(asked)}
+        found = self._store.blocks([cid for cid in asked if cid[-32:] not in deltas])
+        return [(cid, found[cid]) for cid in asked if cid in found and is_file(cid, found[cid])]
+
+
+class _Listings:
+    """The values of listings by the deltas that were added, highest first: then a tombstone comes before what it removes.
+
+    Of a history in which it does not, an older version may count as the value."""
+
+    def __init__(self) -> None:
+        self._removed: set[tuple[str, bytes]] = set()
+        self._values: dict[str, Winner] = {}
+
+    def add(self, cid: bytes, block: bytes) -> None:
+        """Add the delta in a stored block."""
+        node = decode_verified(cid, block)
+        if not node.is_delta:
+            return
+        for removed in node.delta.tombstones:
+            self._removed.add(removed)
+            if (value := self._values.get(removed[0])) is not None and value.cid == removed[1]:
+                del self._values[removed[0]]
+        for key, start, length in node.delta.elements:
+            best = self._values.get(key)
+            if (best is not None and best.height > node.delta.priority) or (key, cid) in self._removed:
+                continue
+            if keys.agent_id(key) is None:
+                continue
+            new = Winner(node.delta.priority, block[start : start + length], cid)
+            if best is None or new > best:
+                self._values[key] = new
+
+    def metadata_cids(self) -> list[bytes]:
+        """The CIDs of the metadata files that these listings point at, each once."""
+        found: dict[bytes, None] = {}
+        for winner in self._values.values():
+            try:
+                text = parse_value(winner.value).get("metadata")
+            except ListingError:
+                continue
+            cid = unixfs.parse_cid(text) if isinstance(text, str) else None
+            if cid is not None:
+                found[cid] = None
+        return list(found)
+
+
+def is_file(cid: bytes, block: bytes) -> bool:
+    """Whether a verified block is a file as a listing's metadata may be."""
     try:
-        async with await trio.open_file(path, "rb") as file:
-            while piece := await file.read(READ_SIZE):
-                nodes, leaves = await trio.to_thread.run_sync(_decode, reader, piece)
-                for i in range(0, len(nodes), SLICE):
-                    merged = (await writer.merge_nodes(nodes[i : i + SLICE], SOURCE)).merged
-                    new += merged
-                    known += len(nodes[i : i + SLICE]) - merged
-                if leaves:
-                    await trio.to_thread.run_sync(store.put_files, leaves)
-                    files += len(leaves)
-    except OSError as error:
-        raise ArchiveError(f"cannot read {path}: {error.strerror}") from error
-    except DecodeError as error:
-        if reader.roots is None:
-            raise ArchiveError(f"{path} is not a CARv1 file: {error}") from error
-        raise ArchiveError(f"{path} is damaged: {error}; {new} new deltas before that are merged") from error
-    if reader.roots is None or reader.rest:
-        raise ArchiveError(f"{path} ends in the middle of a block; {new} new deltas before that are merged")
-    return Imported(str(path), new, known, files, writer.replica.wanted)
-
-
-def _take(blocks: Iterator[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    return list(islice(blocks, SLICE))
-
-
-def _decode(reader: CarReader, piece: bytes) -> tuple[list[DagNode], Mapping[bytes, bytes]]:
-    """The deltas and the other blocks that this piece of the file completes. Raises DecodeError."""
-    nodes: list[DagNode] = []
-    leaves: dict[bytes, bytes] = {}
-    for section in reader.feed(piece):
-        if _hash(section)(section.data) != section.cid:
-            raise DecodeError(f"a block does not hash to its CID {cids.to_str(section.cid)}")
-        try:
-            nodes.append(decode_verified(section.cid, section.data))
-        except DecodeError:
-            leaves[section.cid] = section.data
-    return nodes, leaves
-
-
-def _hash(section: Section) -> Callable[[bytes], bytes]:
-    return cids.of_raw if section.cid.startswith(cids.RAW) else cids.of
+        unixfs.decode_file(cid, block)
+    except DecodeError:
+        return False
+    return True

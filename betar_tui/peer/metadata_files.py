@@ -69,6 +69,13 @@ class MetadataFiles:
                 await self._changed.wait()
             await trio.sleep(BATCH_DELAY)
 
+    async def look_up(self, texts: Iterable[str]) -> None:
+        """Describe the listings that point at these files, as far as they are in the store."""
+        cids = {text: cid for text in texts if (cid := unixfs.parse_cid(text)) is not None}
+        wanted = list(cids)
+        for i in range(0, len(wanted), LOOKUP_SIZE):
+            await self._look_up({text: cids[text] for text in wanted[i : i + LOOKUP_SIZE]})
+
     async def take(self, network: "Network", block: ReceivedBlock) -> None:
         """Take a file that was asked for."""
         text, _ = self._asked.pop(block.cid)

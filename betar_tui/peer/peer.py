@@ -46,7 +46,7 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.market.provenance import Signer
 from betar_tui.market.seller import Seller
-from betar_tui.peer import archive
+from betar_tui.peer import archive, importing
 from betar_tui.peer.first_page import FirstPage, read_first_page
 from betar_tui.peer.network_session import NetworkSession
 from betar_tui.replica import Applied, Replica, Written, decode_node, keys
@@ -224,6 +224,9 @@ class Peer:
         listing = self._catalogue.get(listing_id)
         if listing is None:
             raise UnknownListingError(f"no listing has the id {listing_id!r}; betar-tui list shows them")
+        if isinstance(listing.metadata, str) and self._catalogue.lacks(listing.metadata):
+            await self.session.metadata_files.look_up([listing.metadata])  # no network that would have done it, perhaps
+            listing = self._catalogue.get(listing_id) or listing
         elements = await trio.to_thread.run_sync(self._store.elements, keys.of_agent(listing_id))
         shown = next((e.value for e in elements if not e.dead and cids.to_str(e.cid) == listing.cid), b"")
         return ListingDetail(
@@ -318,10 +321,13 @@ class Peer:
 
     async def import_car(self, path: str) -> Imported:
         before = self._writer.replica.heads
-        imported = await archive.import_car(self._store, self._writer, Path(path))
-        self.session.announce([head for head in self._writer.replica.heads if head not in before])
-        self.session.fetch_missing()
-        return imported
+        try:
+            imported, files = await importing.import_car(self._store, self._writer, self._catalogue, Path(path))
+            await self.session.metadata_files.look_up(files)
+            return imported
+        finally:  # also after a fault: what lies before it is merged
+            self.session.announce([head for head in self._writer.replica.heads if head not in before])
+            self.session.fetch_missing()
 
     def events(self) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:
         return self._hub.watch()

@@ -24,11 +24,18 @@ class Delta(NamedTuple):
     """A decoded delta.
 
     `elements` has each key once, with its greatest value; `tombstones` are (key, 36-byte CID of the block whose element
-    is removed). Tombstones whose id no block can have are left out: they remove nothing."""
+    is removed). Tombstones whose id no block can have are left out: they remove nothing. `typed` says that there is a
+    number in the field of the elements: UnixFS has its type there, and no writer of deltas has anything."""
 
     elements: tuple[Span, ...]
     tombstones: tuple[tuple[str, bytes], ...]
     priority: int
+    typed: bool = False
+
+    @property
+    def says_something(self) -> bool:
+        """Whether a node with this is a delta, and not an ordinary file or folder (docs/protocol.md#dag-nodes)."""
+        return self.priority > 0 and bool(not self.typed or self.elements or self.tombstones)
 
 
 def decode(buf: bytes, start: int, end: int) -> Delta:
@@ -36,7 +43,7 @@ def decode(buf: bytes, start: int, end: int) -> Delta:
     elements: dict[str, Span] = {}
     best: dict[str, bytes] = {}  # of repeated keys: a long value is copied once, however often its key is repeated
     tombstones: list[tuple[str, bytes]] = []
-    priority = 0
+    priority, typed = 0, False
     for number, kind, a, b in fields(buf, start, end):
         if number == 1 and kind == BYTES:
             key, _, value = _element(buf, a, b)
@@ -53,7 +60,9 @@ def decode(buf: bytes, start: int, end: int) -> Delta:
                 tombstones.append((key, block))
         elif number == 3 and kind == VARINT:
             priority = a
-    return Delta(tuple(elements.values()), tuple(dict.fromkeys(tombstones)), priority)
+        elif number == 1 and kind == VARINT:
+            typed = True
+    return Delta(tuple(elements.values()), tuple(dict.fromkeys(tombstones)), priority, typed)
 
 
 def priority_of(buf: bytes, start: int, end: int) -> int:
@@ -63,6 +72,17 @@ def priority_of(buf: bytes, start: int, end: int) -> int:
         if number == 3 and kind == VARINT:
             priority = value
     return priority
+
+
+def says_something(buf: bytes, start: int, end: int) -> bool:
+    """The property of the delta in `buf[start:end]`, cheaply in the usual case. Raises DecodeError."""
+    priority, typed = 0, False
+    for number, kind, value, _ in fields(buf, start, end):
+        if number == 3 and kind == VARINT:
+            priority = value
+        elif number == 1 and kind == VARINT:
+            typed = True
+    return decode(buf, start, end).says_something if typed else priority > 0
 
 
 def encode(puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, bytes]], priority: int) -> bytes:

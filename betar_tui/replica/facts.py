@@ -62,7 +62,8 @@ class DagChange:
     """The change of the DAG that new blocks make.
 
     `complete` are new blocks, `completed` ones stored before that become complete; `all_complete` says that no block is
-    left incomplete. Heads come with their heights."""
+    left incomplete. Heads come with their heights. `passable` are blocks that are not deltas and stay incomplete, though
+    nothing below them is missing: only a complete delta above completes them."""
 
     complete: frozenset[bytes]
     completed: tuple[bytes, ...]
@@ -71,6 +72,7 @@ class DagChange:
     wants_added: frozenset[bytes]
     wants_removed: frozenset[bytes]
     all_complete: bool
+    passable: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

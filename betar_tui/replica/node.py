@@ -28,16 +28,23 @@ MAX_LINKS = 4096
 _HASH, _NAME, _TSIZE = 1, 2, 3
 _LINK_START, _LINK_END = b"\x12\x2a\x0a\x24" + cids.DAG_PB, b"\x12\x00\x18\x00"
 """The bytes around the digest of a link as every peer writes it: matched as one, since most of a sync is links."""
+_TYPE = 1 << 3 | VARINT
+"""The first byte of UnixFS data: the tag of its type."""
 _LINK_WIRE_TYPE = {_HASH: BYTES, _NAME: BYTES, _TSIZE: VARINT}
 
 
 class DagNode(NamedTuple):
-    """A verified, decoded block. `links` are distinct 36-byte CIDs."""
+    """A verified, decoded block. `links` are distinct 36-byte CIDs. It need not be a delta (see `is_delta`)."""
 
     cid: bytes
     data: bytes
     links: tuple[bytes, ...]
     delta: Delta
+
+    @property
+    def is_delta(self) -> bool:
+        """Whether it says something; an ordinary UnixFS file or folder does not."""
+        return self.delta.says_something
 
 
 def decode_node(cid: bytes, block: bytes) -> DagNode:
@@ -60,6 +67,19 @@ def decode_verified(cid: bytes, block: bytes) -> DagNode:
 def links_of(block: bytes) -> tuple[bytes, ...]:
     """The links of a block that was verified before. Raises DecodeError."""
     return _sections(block)[0]
+
+
+def is_delta(block: bytes) -> bool:
+    """Whether a block that was verified before is a delta. Raises DecodeError."""
+    _, start, end = _sections(block)
+    return delta.says_something(block, start, end)
+
+
+def looks_like_file(block: bytes) -> bool:
+    """Whether a block begins as writers of UnixFS begin files and folders, which no delta does. Cheap. Raises
+    DecodeError."""
+    _, start, end = _sections(block)
+    return start == end or block[start] == _TYPE
 
 
 def outline(block: bytes) -> tuple[tuple[bytes, ...], int]:

@@ -4,13 +4,13 @@ It decides, the storage stores, and its own state changes only after the storage
 they were; after a crash the storage's transaction decides. Not thread-safe: one caller at a time."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import nlargest
 
 from betar_tui.errors import BetarError, DecodeError, StoreError
 from betar_tui.replica import delta, keys
 from betar_tui.replica.facts import BlockRow, Changes, Winner
-from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS, DagNode, compose, links_of
+from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS, DagNode, compose, is_delta, links_of
 from betar_tui.replica.rules import Ancestry, Facts, values_after
 from betar_tui.replica.storage import ReplicaStorage
 
@@ -31,11 +31,14 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The outcome of a merge: the nodes that were new, the keys whose value changed, and the newly wanted blocks."""
+    """The outcome of a merge: the nodes that were new, the keys whose value changed, and the newly wanted blocks.
+
+    `not_deltas` are the nodes that were left out, since they are not deltas and no merged one links to them."""
 
     nodes: tuple[DagNode, ...]
     effects: tuple[Effect, ...]
     wants: frozenset[bytes]
+    not_deltas: tuple[DagNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,10 @@ class Replica:
         snapshot = storage.load()
         try:
             incomplete = {cid: (height, links_of(data)) for cid, (height, data) in snapshot.incomplete.items()}
+            not_deltas = [cid for cid, (_, data) in snapshot.incomplete.items() if not is_delta(data)]
         except DecodeError as error:
             raise StoreError(f"a block in the database is damaged: {error}; run betar-tui doctor") from error
-        self._ancestry = Ancestry(snapshot.heads, incomplete, snapshot.wants)
+        self._ancestry = Ancestry(snapshot.heads, incomplete, snapshot.wants, not_deltas)
 
     @property
     def heads(self) -> Mapping[bytes, int]:
@@ -110,11 +114,17 @@ class Replica:
         return tuple(cid for cid in asked if cid not in stored)
 
     def merge(self, nodes: Sequence[DagNode], via: str, at: float) -> Merged:
-        """Apply verified nodes in one transaction; those already stored change nothing. Raises StoreError."""
+        """Apply verified nodes in one transaction; those already stored change nothing. Raises StoreError.
+
+        Of those that are not deltas only those that merged deltas link to are applied: a Go peer takes such a node for
+        a delta, and what it builds on it has its history below it (docs/protocol.md#dag-nodes)."""
         unique = {node.cid: node for node in nodes}
         stored = self._storage.stored(unique.keys() | {link for node in unique.values() for link in node.links})
         fresh = tuple(node for cid, node in unique.items() if cid not in stored)
-        return self._merge(fresh, stored, via, at) if fresh else Merged((), (), frozenset())
+        others = self._unlinked(fresh)
+        fresh = tuple(node if node.is_delta else _without_delta(node) for node in fresh if node.cid not in others)
+        merged = self._merge(fresh, stored, via, at) if fresh else Merged((), (), frozenset())
+        return replace(merged, not_deltas=tuple(others.values())) if others else merged
 
     def writing(
         self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float, own: Mapping[str, str] | None = None
@@ -186,6 +196,17 @@ class Replica:
         merged = self._merge((node,), dict.fromkeys(node.links, True), "", at, durable=True, own=own)
         return Written(node, len(tombstones), merged.effects)
 
+    def _unlinked(self, nodes: Sequence[DagNode]) -> dict[bytes, DagNode]:
+        """The nodes that are not deltas and that no delta, merged or among these, links to, through others or not."""
+        others = {node.cid: node for node in nodes if not node.is_delta}
+        if others:
+            links = [link for node in nodes if node.is_delta for link in node.links]
+            links += self._ancestry.wants.intersection(others)
+            while links:
+                linked = others.pop(links.pop(), None)
+                links += linked.links if linked is not None else ()
+        return others
+
     def _merge(
         self,
         fresh: tuple[DagNode, ...],
@@ -223,6 +244,11 @@ class Replica:
         before = self._storage.winners(keys)
         facts = Facts(before, self._storage.tombstoned(pairs), self._storage.greatest)
         return before, values_after(nodes, facts)
+
+
+def _without_delta(node: DagNode) -> DagNode:
+    """A node that is not a delta: the elements of one without a priority do not count."""
+    return node._replace(delta=node.delta._replace(elements=(), tombstones=()))
 
 
 def _batches(

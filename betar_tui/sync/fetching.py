@@ -39,7 +39,7 @@ ROTATION = 20.0
 MAX_OVERDUE = 512
 """Maximum number of blocks requested over Bitswap at a time although a running dagsync may still bring them."""
 MAX_REFUSED = 4096
-"""Maximum number of remembered blocks that are not deltas."""
+"""Maximum number of remembered blocks of either kind: those that cannot be decoded, and those that are not deltas."""
 MIN_BLOCKS, MIN_BYTES = 1000, 1 << 20
 """A truncated answer with fewer blocks and bytes than these is a failure: repeating the request costs more than it."""
 SLOW_AFTER, MIN_RATE = 15.0, 50_000
@@ -60,6 +60,7 @@ class Fetcher:
         self._bitswap: dict[bytes, None] = {}
         self._dagsync_wants: dict[bytes, str] = {}  # each with the peer to ask first
         self._refused: dict[bytes, None] = {}
+        self._not_deltas: dict[bytes, None] = {}
         self._known_missing: dict[str, frozenset[bytes]] = {}
         self._backed_off: dict[str, float] = {}
         self._truncated: dict[str, None] = {}
@@ -82,8 +83,8 @@ class Fetcher:
         return max(asked, replica.wanted - sum(map(replica.is_wanted, self._refused)))
 
     def is_refused(self, cid: bytes) -> bool:
-        """Whether the block is known not to be a delta."""
-        return cid in self._refused
+        """Whether the block is known not to be a delta, so that nobody's announcement makes it wanted."""
+        return cid in self._refused or cid in self._not_deltas
 
     @property
     def paused(self) -> bool:
@@ -131,13 +132,20 @@ class Fetcher:
             self._network.cancel(found)
 
     def refuse(self, cids: Collection[bytes]) -> None:
-        """These blocks match their CIDs and are not deltas: never request them again, whatever links to them."""
+        """These blocks match their CIDs and cannot be decoded: never request them again, whatever links to them."""
+        self._remember(self._refused, cids)
+
+    def pass_over(self, cids: Collection[bytes]) -> None:
+        """These blocks are not deltas: request them again only if a merged delta links to them."""
+        self._remember(self._not_deltas, cids)
+
+    def _remember(self, known: dict[bytes, None], cids: Collection[bytes]) -> None:
         for cid in cids:
-            self._refused.pop(cid, None)
-            self._refused[cid] = None
+            known.pop(cid, None)
+            known[cid] = None
         self.arrived(cids)
-        for cid in list(self._refused)[: max(0, len(self._refused) - MAX_REFUSED)]:
-            del self._refused[cid]
+        for cid in list(known)[: max(0, len(known) - MAX_REFUSED)]:
+            del known[cid]
 
     def peer_disconnected(self, peer: str) -> None:
         """The last connection to a peer has ended."""
@@ -256,10 +264,11 @@ class Fetcher:
                 blocks += len(piece.nodes) + len(piece.others)
                 size += sum(len(node.data) for node in piece.nodes) + sum(len(other.data) for other in piece.others)
                 if piece.nodes:
-                    await self._writer.merge_nodes(piece.nodes, peer)
+                    outcome = await self._writer.merge_nodes(piece.nodes, peer)
                     arrived = [node.cid for node in piece.nodes]
                     self.brought(peer, frozenset(wants).intersection(arrived))
                     self.arrived(arrived)
+                    self.pass_over(outcome.not_deltas)
                 self.refuse([other.cid for other in piece.others if self._is_wanted(other.cid)])
                 waited = trio.current_time() - began
                 if piece.trailer is None:

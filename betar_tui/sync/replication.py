@@ -23,7 +23,7 @@ from betar_tui.ipld import cid as cids
 from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, ReceivedBlock, ReceivedBroadcast
 from betar_tui.replica import Applied, Head, decode_broadcast, encode_broadcast
 from betar_tui.replica.broadcast import MAX_INLINE
-from betar_tui.replica.node import links_of
+from betar_tui.replica.node import links_of, looks_like_file
 from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
 from betar_tui.sync.dagsync.walk import Lookup
 from betar_tui.sync.delivery import OnDelivered
@@ -63,6 +63,7 @@ MAX_JOIN_ANNOUNCEMENTS, JOIN_INTERVAL = 8, 1.0
 again and again costs a peer nothing."""
 SHUTDOWN_FLUSH_TIMEOUT = 1.0
 """Maximum seconds for the last announcements when a peer stops."""
+NOT_A_DELTA = "it has no elements and no tombstones, or no priority, so it is not a delta"
 _NO_BLOCKS: Mapping[bytes, bytes] = MappingProxyType({})
 
 
@@ -146,7 +147,8 @@ class Replication:
         self.observation.brought(block.peer, (block.cid,))
         links: tuple[bytes, ...] = ()
         with suppress(DecodeError):
-            links = links_of(block.data)
+            # What a file links to is wanted only if a delta turns out to link to the file.
+            links = () if looks_like_file(block.data) else links_of(block.data)
         unsure = [cid for cid in links if self._writer.replica.may_be_missing(cid) and not self.fetcher.asked(cid)]
         if unsure:
             self.fetcher.want(await self._writer.missing_now(unsure), block.peer)
@@ -328,8 +330,9 @@ class Replication:
         self.fetcher.want([cid for cid in heads if cid in self._pending_heads], event.peer, announced=True)
 
     def _want_pending(self, heads: Iterable[bytes]) -> None:
-        """Want those of these heads that are still pending, from any peer."""
-        self.fetcher.want([cid for cid in heads if cid in self._pending_heads], "")
+        """Want those of these heads that are still pending and may be deltas, from any peer."""
+        refused = self.fetcher.is_refused
+        self.fetcher.want([cid for cid in heads if cid in self._pending_heads and not refused(cid)], "")
 
     def _give_up(self, dropped: list[bytes]) -> None:
         """Stop fetching blocks that are not pending any more, unless a merged block links to them."""
@@ -343,12 +346,14 @@ class Replication:
             # After a failed merge these are still wanted by the replica, and requested again in their turn.
             self.fetcher.arrived(arrived)
         self._journal.arrived(arrived)
-        for block, reason in outcome.bad:
+        others = [(block, NOT_A_DELTA) for block in batch if block.cid in outcome.not_deltas]
+        for block, reason in (*outcome.bad, *others):
             if block.author:
                 self._network.penalize(block.author, f"block {cids.to_str(block.cid)}: {reason}")
             with suppress(DecodeError):  # its links were requested when it came
                 self._give_up([link for link in links_of(block.data) if link not in self._pending_heads])
         self.fetcher.refuse([block.cid for block, _ in outcome.bad])
+        self.fetcher.pass_over(outcome.not_deltas)
         for peer, wanted in outcome.wants.items():
             self.fetcher.want(wanted, peer)
 

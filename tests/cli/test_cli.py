@@ -153,7 +153,7 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
         (["--listen", "/dns4/localhost/tcp/1", "status"], 2, "nothing to listen on"),
         (["list", "--limit", "-1"], 2, "invalid count"),
         (["export", "x.car", "--heads", "bogus"], 1, "'bogus' names no block"),
-        (["import", __file__], 1, "is not a CARv1 file"),
+        (["import", __file__], 1, "is not a CAR file"),
     ],
 )
 def test_mistakes_are_said_without_a_traceback(run, arguments, code, says):

@@ -158,7 +158,7 @@ def test_the_longest_head_of_an_archive_is_read() -> None:
         head = {"roots": [car.link(name) for name in names] + [car.link(names[0][2:])], "version": 1}
         body = cbor2.dumps({key: head[key] for key in order})
         assert len(body) < car.MAX_HEADER
-        reader = car.CarReader(stop_at_end=False)
+        reader = car.CarReader()
         assert not list(reader.feed(car.write_varint(len(body)) + body))
         assert reader.roots == (*names, names[0])
 
@@ -167,6 +167,6 @@ def test_the_head_that_other_tools_write_is_read() -> None:
     # As go-car and @ipld/car write it.
     root = cid.from_str("bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi")
     raw = bytes.fromhex("3aa265726f6f747381d82a582500") + root + bytes.fromhex("6776657273696f6e01")
-    reader = car.CarReader(stop_at_end=False)
+    reader = car.CarReader()
     assert not list(reader.feed(raw))
     assert reader.roots == (root,)

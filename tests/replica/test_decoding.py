@@ -155,7 +155,7 @@ def element(key: bytes = b"", element_id: bytes = b"", value: bytes = b"") -> by
             write_bytes(2, write_bytes(2, ID_TWO.encode()) + element(b"/a", ID_ONE.encode())) + b"\x18\x09",
             delta.Delta((), (("/a", ONE),), 9),
         ),
-        (b"\x08\x01\x10\x01\x18\x02", delta.Delta((), (), 2)),
+        (b"\x08\x01\x10\x01\x18\x02", delta.Delta((), (), 2, typed=True)),
         (write_bytes(4, b"name") + b"\x18\x02", delta.Delta((), (), 2)),
     ],
 )

@@ -87,9 +87,7 @@ def random_dag(rng: random.Random, size: int, keys: tuple[str, ...] = ("/a", "/a
     while len(nodes) < size:
         links = rng.sample(nodes, min(len(nodes), rng.choice((0, 1, 1, 1, 2, 3))))
         height = max((each.delta.priority for each in links), default=0) + 1
-        priority = (
-            height if rng.random() < 0.8 else rng.choice((0, 1, height + 5, (1 << 63) - 1, 1 << 63, (1 << 64) - 1))
-        )
+        priority = height if rng.random() < 0.8 else rng.choice((1, height + 5, (1 << 63) - 1, 1 << 63, (1 << 64) - 1))
         puts = [(rng.choice(keys), rng.choice((b"", b"1", b"2", b"\xff\x00"))) for _ in range(rng.choice((0, 1, 1, 2)))]
         tombstones = [(rng.choice(keys), rng.choice(nodes)) for _ in range(rng.choice((0, 0, 1, 3))) if nodes]
         new = node(links, puts, tombstones, min(priority, (1 << 64) - 1))

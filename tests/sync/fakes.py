@@ -38,6 +38,7 @@ class Network:
         self.sent: list[tuple[float, list[Head]]] = []
         self.wanted: list[tuple[bytes, str | None]] = []
         self.hearing = Hearing()
+        self.penalised: list[str] = []
         self.speak_dagsync = False
         self.alone = False
 
@@ -56,6 +57,9 @@ class Network:
 
     def cancel(self, cids: Iterable[bytes]) -> None:
         """No peer is asked any more."""
+
+    def penalize(self, peer: str, reason: str) -> None:
+        self.penalised.append(peer)
 
     async def flush(self) -> None:
         """All that was broadcast is sent."""

@@ -13,6 +13,7 @@ from betar_tui.sync import fetching as module
 from betar_tui.sync.dagsync.client import Piece
 from betar_tui.sync.dagsync.messages import MAX_WANTS, Trailer
 from betar_tui.sync.fetching import MAX_BITSWAP, MAX_OVERDUE, MAX_REFUSED, Fetcher
+from betar_tui.sync.writer import MergeOutcome
 
 A, B, C = (bytes([n]) * 36 for n in range(3))
 
@@ -109,6 +110,19 @@ async def test_a_block_that_is_not_a_delta_is_wanted_no_more_whatever_links_to_i
     assert network.wanted[-1] == ([A], "bob"), "the number of remembered ones is limited"
 
 
+async def test_a_file_is_wanted_again_only_for_a_delta_that_links_to_it() -> None:
+    fetching, network = fetcher(A)
+    fetching.want([A, B], "alice", announced=True)
+    fetching.pass_over([A, B])
+    assert (fetching.is_refused(A), fetching.is_refused(B)) == (True, True)
+    assert network.cancelled == [{A, B}]
+    fetching.want([A], "bob")
+    assert network.wanted[-1] == ([A], "bob")
+    assert fetching.pending == 1
+    fetching.pass_over([b"%036d" % n for n in range(MAX_REFUSED)])
+    assert not fetching.is_refused(B), "the number of remembered ones is limited"
+
+
 class DagSyncNetwork(Network):
     """Peers that speak dagsync, too."""
 
@@ -143,11 +157,12 @@ async def running(answers: Answers, *linked: bytes) -> AsyncGenerator[tuple[Fetc
     """A running fetcher, its network, and the wants of its replica."""
     wants = set(linked)
 
-    async def merge_nodes(nodes: list[SimpleNamespace], peer: str) -> None:
+    async def merge_nodes(nodes: list[SimpleNamespace], peer: str) -> MergeOutcome:
         await trio.lowlevel.checkpoint()
         for node in nodes:
             wants.discard(node.cid)
             wants.update(node.links)
+        return MergeOutcome((), {}, len(nodes))
 
     network = DagSyncNetwork()
     writer = SimpleNamespace(replica=Wanting(wants), merge_nodes=merge_nodes)

@@ -346,3 +346,41 @@ async def test_links_of_a_block_that_is_not_a_delta_are_wanted_no_more(
     await wait_all_tasks_blocked()
     assert announcer.replication.pending == 0
     assert announcer.replication.fetcher.is_refused(name)
+
+
+async def test_an_announced_file_is_given_up_and_what_it_links_to_never_wanted(
+    announcer: Announcer, nursery: trio.Nursery
+) -> None:
+    below = [cid.of(b"%d" % n) for n in range(3)]
+    folder = encode_node(below, b"\x08\x01")
+    name = cid.of(folder)
+
+    async def leave_out(blocks: Sequence[RawBlock]) -> MergeOutcome:
+        return MergeOutcome((), {}, 0, frozenset(each.cid for each in blocks))
+
+    announcer.writer.merge = leave_out  # type: ignore[method-assign]
+    announcer.replication.fetcher.want([name], "mallory", announced=True)
+    await announcer.replication.on_block(ReceivedBlock(name, folder, "mallory"))
+    assert announcer.replication.pending == 1
+    nursery.start_soon(announcer.replication.run_merges)
+    await wait_all_tasks_blocked()
+    assert announcer.replication.pending == 0
+    await announcer.replication.handle(ReceivedBroadcast("mallory", "mallory", (Head(name),)))
+    assert announcer.replication.pending == 0
+    assert [each for each, _ in announcer.network.wanted] == [name]
+
+
+async def test_the_author_of_a_file_that_comes_as_a_head_is_penalised(
+    announcer: Announcer, nursery: trio.Nursery
+) -> None:
+    folder = encode_node((), b"\x08\x01")
+
+    async def leave_out(blocks: Sequence[RawBlock]) -> MergeOutcome:
+        return MergeOutcome((), {}, 0, frozenset(each.cid for each in blocks))
+
+    announcer.writer.merge = leave_out  # type: ignore[method-assign]
+    heads = (Head(cid.of(folder), folder),)
+    await announcer.replication.handle(ReceivedBroadcast("relay", "mallory", heads))
+    nursery.start_soon(announcer.replication.run_merges)
+    await wait_all_tasks_blocked()
+    assert announcer.network.penalised == ["mallory"]

@@ -108,7 +108,7 @@ class _Answer:
     """One response, decoded as it arrives."""
 
     def __init__(self, request: Request) -> None:
-        self._car = CarReader(stop_at_end=True)
+        self._car = CarReader()
         self._expected = set(request.wants)
         self._received: set[bytes] = set()
         self._blocks = self._bytes = 0
