@@ -9,7 +9,6 @@ from typing import Any
 import trio
 
 from betar_tui.p2p.types import PeerDisconnected, PeerJoined
-from betar_tui.replica import Applied
 from betar_tui.sync.levels import ASK_AFTER, PATIENCE
 from betar_tui.sync.observation import PASS_INTERVAL, Observation
 from betar_tui.values import PeerInfo
