@@ -1,5 +1,6 @@
 """The DHT over loopback: finding and being found, servers that lie, clients that ask too much."""
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -64,10 +65,12 @@ async def test_peers_find_each_other_at_a_server_that_is_not_in_the_market() -> 
             assert [event.peer for event in alice.of(PeerJoined)] == [bob.id]
 
 
-async def test_a_peer_that_comes_later_is_found_by_one_that_is_not_alone() -> None:
-    """A Go betar never searches: who is there must look again."""
+async def test_a_peer_that_comes_later_is_found_by_one_that_is_not_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Go betar never searches: who is there must look again, without a whole search."""
+    monkeypatch.setattr(kademlia, "SEARCH_MIN", 60.0)
     async with peer("server", **SERVER) as server, peer("alice", **DHT, bootstrap=(address(server),)) as alice:
         await until(sees(alice, server))
+        await until(lambda: server.network._dht._records.get(KEY, trio.current_time()))
         async with peer("bob", **ELSEWHERE) as bob:
             await bob.network.connect(address(server))
             await provide(bob, server.id, bob.id, address(bob))
@@ -260,14 +263,13 @@ async def test_a_server_answers() -> None:
         await bob.network.connect(address(server))
         await until(lambda: bob.id in server.network._finder.dht._table)
         await until(lambda: alice.network.supports(server.id, PROTOCOL))
-        await provide(alice, server.id, bob.id, address(bob))  # nobody speaks for others
+        await provide(alice, server.id, ID, address(bob))  # nobody speaks for others
         await provide(alice, server.id, alice.id, address(alice))
         reply = await raw(alice, server.id, frame(encode(DhtMessage(Kind.GET_PROVIDERS, KEY))))
         assert reply is not None
         known = DhtPeer(bob.id, binary_addresses([address(bob)]))
         mine = DhtPeer(alice.id, binary_addresses([address(alice)]))
-        providers = [each for each in decode(reply).providers if each.peer == alice.id]
-        assert providers == [mine]
+        assert [each for each in decode(reply).providers if each.peer in (alice.id, ID)] == [mine]
         assert list(decode(reply).closer) == [known]
         reply = await raw(alice, server.id, frame(encode(DhtMessage(Kind.FIND_NODE, KEY))))
         assert reply is not None
@@ -294,8 +296,9 @@ async def test_streams_of_a_client_are_bounded() -> None:
         await alice.network.connect(address(server))
         await until(lambda: alice.network.supports(server.id, PROTOCOL))
         for _ in range(STREAMS_PER_PEER + 3):
-            stream = await alice.network.open_stream(server.id, PROTOCOL)
-            await stream.write(b"\x0a")  # the beginning of a request
+            with contextlib.suppress(NetworkError):  # one too many is reset
+                stream = await alice.network.open_stream(server.id, PROTOCOL)
+                await stream.write(b"\x0a")  # the beginning of a request
         await until(lambda: server.network.misbehaviours() == {alice.id: 3})
         assert server.network._finder.dht.server._streams == {alice.id: STREAMS_PER_PEER}
         await alice.network.disconnect(server.id)
