@@ -63,9 +63,9 @@ class Candidates:
         self._nursery.start_soon(self._dial, peer, _Candidate(addrs, found))
 
     def found(self, peer: str) -> str:
-        """How a peer was found, whether it is a candidate or remembered; "" for any other."""
+        """How a candidate that is connected was found; "" for any other peer."""
         candidate = self._met.get(peer)
-        return self._dialer.address_book.found(peer) or (candidate.found if candidate else "")
+        return candidate.found if candidate else ""
 
     def joined(self, peer: str) -> None:
         """A peer is on the topic: if it is a candidate it is dialled again whenever it is lost."""

@@ -68,7 +68,9 @@ class PeerFinder:
 
     def found(self, peer: str) -> str:
         """How a connected peer was found, see `PeerInfo.found`; "" for one that was not looked for."""
-        return self._contacts.found(peer) or self._candidates.found(peer)
+        found = self._contacts.found(peer)
+        # One that had dialled before it was found, too.
+        return self._candidates.found(peer) or found if found in ("", "incoming") else found
 
     def remember(self, peer: str, addrs: Iterable[str], found: str) -> bool:
         """Keep dialling a peer. Returns whether it can be dialled."""

@@ -82,7 +82,7 @@ async def test_what_a_stranger_says_does_not_replace_known_addresses(
     some.add("mdns", BOB, AT_BOB)
     await trio.sleep(1)
     assert dialer.address_book.addrs(BOB) == (known,)
-    assert some.found(BOB) == "bootstrap"
+    assert dialer.address_book.found(BOB) == "bootstrap"
 
 
 async def test_one_that_cannot_be_reached_is_forgotten_and_tried_again_when_heard_of_again(
