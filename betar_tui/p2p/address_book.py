@@ -84,6 +84,15 @@ class AddressBook:
         """When the next peer becomes due; infinity when none will."""
         return min((entry.due for peer, entry in self._entries.items() if not busy(peer)), default=float("inf"))
 
+    def unconnected(self, connected: Callable[[str], bool]) -> dict[str, tuple[int, float]]:
+        """The peers that are not connected, by how they were found: their number, and when the first of them is due."""
+        counted: dict[str, tuple[int, float]] = {}
+        for peer, entry in self._entries.items():
+            if not connected(peer):
+                number, due = counted.get(entry.found, (0, entry.due))
+                counted[entry.found] = (number + 1, min(due, entry.due))
+        return counted
+
     def failed(self, peer: str, now: float) -> None:
         """A dial failed."""
         entry = self._entries.get(peer)

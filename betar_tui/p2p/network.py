@@ -32,6 +32,7 @@ from betar_tui.p2p.host import build_host, listen, open_stream
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
 from betar_tui.p2p.misbehaviour import FOLD, MisbehaviourLedger, MisbehaviourReports
+from betar_tui.p2p.searches import configured
 from betar_tui.p2p.streams import PeerStream
 from betar_tui.p2p.types import (
     BlockSource,
@@ -47,7 +48,7 @@ from betar_tui.p2p.types import (
     Stream,
 )
 from betar_tui.supervise import Supervisor
-from betar_tui.values import PeerInfo
+from betar_tui.values import PeerInfo, Search
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +143,7 @@ class Network:
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
         self._dialer = Dialer(self._swarm, self.peer_id, address_book, self._timing, tasks, banned)
         self.listen_notice = ""
+        self.searching = configured(config)
 
     # Facts
 
@@ -183,6 +185,10 @@ class Network:
     def troubles(self) -> tuple[str, ...]:
         """One sentence about each service that does not work at the moment."""
         return self._supervisor.troubles()
+
+    def searches(self) -> tuple[Search, ...]:
+        """What is done to find peers: each way to search that is on, and the peers that are dialled."""
+        return (*(search() for search in self.searching.values()), *self._dialer.searches())
 
     # Gossip and blocks
 

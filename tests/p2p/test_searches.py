@@ -1,0 +1,36 @@
+"""What is done to find peers, in values."""
+
+from __future__ import annotations
+
+import pytest
+
+from betar_tui.p2p.searches import configured, dialling
+from betar_tui.p2p.types import NetworkConfig
+from betar_tui.values import Search
+
+SEED = bytes(32)
+
+
+def test_only_what_is_switched_on_is_searched() -> None:
+    assert configured(NetworkConfig(SEED)) == {}
+    both = configured(NetworkConfig(SEED, mdns=True, dht=True))
+    assert [search() for search in both.values()] == [
+        Search("searching the local network"),
+        Search("searching the DHT"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "count", "says"),
+    [
+        ("bootstrap", 1, "dialling 1 bootstrap peer"),
+        ("remembered", 3, "dialling 3 remembered peers"),
+        ("mdns", 1, "dialling 1 peer of the local network"),
+        ("dht", 2, "dialling 2 peers found in the DHT"),
+        ("connect", 2, "dialling 2 peers added by hand"),
+        ("", 2, "dialling 2 known peers"),
+    ],
+)
+def test_peers_to_dial_are_counted_in_words(found: str, count: int, says: str) -> None:
+    assert dialling({found: (count, 5.0)}, 5.0, 1000.0) == (Search(says),)
+    assert dialling({found: (count, 7.5)}, 5.0, 1000.0) == (Search(says, 1002.5),)
