@@ -1,7 +1,7 @@
 """The network of a peer: kept open for as long as the peer runs, and joined to its replica and its listings.
 
 libp2p is imported in a worker thread, so that an interface can paint meanwhile. A network that fails as a whole is opened
-again (see `reopening`), and the failure is shown as a trouble; the services in it are supervised one by one."""
+again (see `reopening`); the services in it are supervised one by one."""
 
 import importlib
 import logging
@@ -133,7 +133,7 @@ class NetworkSession:
         """The troubles of the network and its services, one sentence each."""
         own = self._supervisor.troubles() if self._supervisor else ()
         theirs = self.network.troubles() if self.network else ()
-        return (*((self.offline,) if self.offline else ()), *own, *theirs)
+        return (*own, *theirs)
 
     @property
     def offline(self) -> str:

@@ -174,8 +174,7 @@ class FakeMarketplace(ForwardedCalls):
             bytes=len(self.store) * 900,
             pending=0,
             tombstones=0,
-            connectivity=self.connectivity,
-            **{"uptime": 12.0, **self.more_status},  # type: ignore[arg-type]
+            **{"uptime": 12.0, "connectivity": self.connectivity, **self.more_status},  # type: ignore[arg-type]
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
@@ -199,6 +198,11 @@ class FakeMarketplace(ForwardedCalls):
         self.connected = tuple(each for each in self.connected if each.peer_id != peer_id)
         self.connectivity = Connectivity.ONLINE if self.connected else Connectivity.ALONE
         self.emit(StatusChanged())
+
+    async def go_online(self, free_port: bool = False) -> None:
+        await self._enter("go_online", free_port)
+        self.more_status.update(offline="", port_taken="")
+        self.go(Connectivity.ALONE)
 
     async def choose_dialect(self, dialect: str) -> None:
         await self._enter("choose_dialect", dialect)
