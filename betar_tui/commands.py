@@ -14,7 +14,7 @@ from betar_tui.config import Config
 from betar_tui.errors import ControlError, ListingError, UsageError
 from betar_tui.market.fields import ENTERED, Field, Kind
 from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed, Status
-from betar_tui.market.peer_facts import head_text, nothing_tried, search_text
+from betar_tui.market.peer_facts import head_text, search_text
 from betar_tui.output import (
     LISTING_FIELDS,
     complain,
@@ -141,7 +141,8 @@ def _searches(status: Status) -> str:
     """What is done to find peers, in words; "" where no network is open."""
     if not status.running or status.offline:
         return ""
-    return search_text(status.searches, time.time(), nothing_tried("betar-tui connect MULTIADDR adds a peer"))
+    advice = "" if status.searches else "; betar-tui connect MULTIADDR adds a peer"
+    return search_text(status.searches, time.time()) + advice
 
 
 async def peers(config: Config, arguments: Arguments) -> None:

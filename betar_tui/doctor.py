@@ -130,6 +130,6 @@ def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> 
     peers_count = f"{status.peers} peer{'' if status.peers == 1 else 's'}"
     text = f"{peers_count}, {status.topic_peers} of them on the topic; {status.connectivity}"
     if not status.topic_peers:
-        text += f". {search_text(status.searches, now, 'Nothing is tried to find one')}"
+        text += f". {search_text(status.searches, now)}"
     state = OK if status.topic_peers else ERROR if config.bootstrap else INFO
     return [*found, Finding("connectivity", state, text, "betar-tui connect MULTIADDR, or start with --bootstrap")]

@@ -11,25 +11,19 @@ NOT_FETCHING_AFTER = 10.0
 GO_REBROADCAST = 60.0
 """Seconds between two broadcasts of its heads by a Go betar."""
 FIRST_LISTINGS = "Go peers announce what they have once a minute: the first listings come within a minute"
+NOTHING_TO_TRY = "Nothing to try: --no-mdns, --no-dht, no --bootstrap and no remembered peer"
 _PATIENCE = 1.5 * GO_REBROADCAST
 """Seconds after which a Go peer that has announced nothing counts as having nothing."""
 _OWN_KIND = "betar-tui/"
 """Start of the agent version of this program's peers, which announce their heads to a peer that joins."""
 
 
-def search_text(searches: Sequence[Search], now: float, nothing: str) -> str:
-    """What is done to find peers: "Searching the DHT, next try in 20 s; dialling 2 remembered peers".
-
-    `nothing` is the text where nothing is done."""
+def search_text(searches: Sequence[Search], now: float) -> str:
+    """What is done to find peers: "Searching the DHT, next try in 20 s; dialling 2 remembered peers"."""
     if not searches:
-        return nothing
+        return NOTHING_TO_TRY
     text = "; ".join(_search_text(each, now) for each in searches)
     return text[:1].upper() + text[1:]
-
-
-def nothing_tried(next_step: str) -> str:
-    """Why nobody is looked for; `next_step` is what can be done."""
-    return f"Nothing to try: --no-mdns, --no-dht, no --bootstrap and no remembered peer; {next_step}"
 
 
 def next_try(searches: Sequence[Search], now: float) -> str:

@@ -46,7 +46,7 @@ def run(market, tmp_path, capsys):
 def alone(fake, *searches, peers=0, **more):
     fake.go(Connectivity.ALONE)
     fake.connected = tuple(replace(fake._peer(number), on_topic=False) for number in range(peers))
-    fake.more_status = {"searches": searches, **more}
+    fake.searches, fake.more_status = searches, more
 
 
 async def test_peers_say_how_they_were_found_and_whether_they_hold_the_newest_head(market, run):

@@ -13,7 +13,6 @@ from betar_tui.market.peer_facts import (
     is_waiting,
     next_try,
     not_fetching_text,
-    nothing_tried,
     search_text,
 )
 from betar_tui.values import Search
@@ -25,7 +24,7 @@ LAN, DHT = "searching the local network", "searching the DHT"
 @pytest.mark.parametrize(
     ("searches", "says", "short"),
     [
-        ((), "Nothing is done", "nothing to try"),
+        ((), "Nothing to try: --no-mdns, --no-dht, no --bootstrap and no remembered peer", "nothing to try"),
         ((Search(LAN),), "Searching the local network", "trying"),
         ((Search(DHT, NOW + 20),), "Searching the DHT, next try in 20 s", "next try in 20 s"),
         (
@@ -47,13 +46,8 @@ LAN, DHT = "searching the local network", "searching the DHT"
     ],
 )
 def test_a_search_is_told_with_its_next_try(searches, says, short) -> None:
-    assert search_text(searches, NOW, "Nothing is done") == says
+    assert search_text(searches, NOW) == says
     assert next_try(searches, NOW) == short
-
-
-def test_nothing_to_try_names_what_is_off_and_what_to_do() -> None:
-    text = nothing_tried("press a to add a peer")
-    assert text == "Nothing to try: --no-mdns, --no-dht, no --bootstrap and no remembered peer; press a to add a peer"
 
 
 def info(**fields: object) -> PeerInfo:
