@@ -40,7 +40,8 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
         reason = f"No network runs here, so nothing can arrive.\n{later}"
         return PaneState("offline", "Offline, and nothing is stored yet", reason, "publish", f"Publish ({publish})")
     if model.status and awaits_first_listings(model.status, model.peers, model.clock()):
-        reason = f"{FIRST_LISTINGS}.\nPress {publish} to publish your own meanwhile."
+        wait = FIRST_LISTINGS.replace(": ", ":\n")
+        reason = f"{wait}.\nPress {publish} to publish your own meanwhile."
         return PaneState("empty", "No listings yet", reason, "publish", f"Publish ({publish})")
     if model.connectivity is Connectivity.ONLINE:
         reason = f"Peers are connected, but nobody lists anything yet.\nBe the first: press {publish}."

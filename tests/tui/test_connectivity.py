@@ -11,6 +11,7 @@ from betar_tui.market.marketplace import Connectivity, StatusChanged
 from betar_tui.tui.announcements import NOTICE_SECONDS
 from betar_tui.tui.screens.peer import PeerScreen
 from tests.tui.fake import NOW, FakeMarketplace, listing
+from tests.tui.scenes import port_taken
 from tests.tui.test_announcements import lines_of, status
 from tests.tui.ui import ui
 
@@ -24,11 +25,6 @@ def items():
 
 
 # The network cannot be opened
-
-
-def port_taken(fake: FakeMarketplace) -> None:
-    fake.go(Connectivity.FAILED)
-    fake.more_status = {"offline": TAKEN, "port_taken": ADDRESS}
 
 
 @ui(listings=items, prepare=port_taken)
