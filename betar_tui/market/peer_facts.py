@@ -12,6 +12,8 @@ GO_REBROADCAST = 60.0
 """Seconds between two broadcasts of its heads by a Go betar."""
 FIRST_LISTINGS = "Go peers announce what they have once a minute: the first listings come within a minute"
 NOTHING_TO_TRY = "Nothing to try: --no-mdns, --no-dht, no --bootstrap and no remembered peer"
+MAX_NAMED = 3
+"""Maximum peers that a sentence names."""
 _PATIENCE = 1.5 * GO_REBROADCAST
 """Seconds after which a Go peer that has announced nothing counts as having nothing."""
 _OWN_KIND = "betar-tui/"
@@ -53,10 +55,11 @@ def is_waiting(peer: PeerInfo, now: float) -> bool:
 
 
 def not_fetching_text(names: Sequence[str]) -> str:
-    """The sentence about peers that do not fetch, who are named."""
+    """The sentence about peers that do not fetch; the first few are named."""
     one = len(names) == 1
     subject = "1 peer on the topic does" if one else f"{len(names)} peers on the topic do"
-    return f"{subject} not fetch what you publish: {', '.join(names)}"
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return f"{subject} not fetch what you publish: {', '.join(names[:MAX_NAMED])}{more}"
 
 
 def awaits_first_listings(status: Status, peers: Sequence[PeerInfo], now: float) -> bool:

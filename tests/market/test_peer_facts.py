@@ -74,6 +74,7 @@ def test_a_peer_holds_the_newest_head_or_not(peer, says) -> None:
 
 def test_peers_that_do_not_fetch_are_named() -> None:
     assert not_fetching_text(["a"]) == "1 peer on the topic does not fetch what you publish: a"
+    assert not_fetching_text([*"abcde"]) == "5 peers on the topic do not fetch what you publish: a, b, c and 2 more"
     assert not_fetching_text(["a", "b"]) == "2 peers on the topic do not fetch what you publish: a, b"
 
 
