@@ -13,6 +13,7 @@ _KINDS = {
     "mdns": "peer{} of the local network",
     "dht": "peer{} found in the DHT",
     "connect": "peer{} added by hand",
+    "incoming": "peer{} that dialled this one",
 }
 """Peers by `PeerInfo.found`; {} is where the plural has its ending."""
 

@@ -28,6 +28,7 @@ def test_only_what_is_switched_on_is_searched() -> None:
         ("mdns", 1, "dialling 1 peer of the local network"),
         ("dht", 2, "dialling 2 peers found in the DHT"),
         ("connect", 2, "dialling 2 peers added by hand"),
+        ("incoming", 1, "dialling 1 peer that dialled this one"),
         ("", 2, "dialling 2 known peers"),
     ],
 )
