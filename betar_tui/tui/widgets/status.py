@@ -65,7 +65,9 @@ class StatusBar(Widget):
         if status.pending:
             parts.append((f"↓ {status.pending:,} wanted", "$text-warning"))
         elif model.receipts.pending:
-            parts.append((f"↑ {len(model.receipts.pending)} pending", "$text-warning"))
+            # Before the heads while the search for peers takes the room: it matters more.
+            at = len(parts) - 1 if model.alone else len(parts)
+            parts.insert(at, (f"↑ {len(model.receipts.pending)} pending", "$text-warning"))
         elif model.connectivity is Connectivity.ONLINE:
             parts.append(("synced", "$text-success"))
         if status.troubles:
