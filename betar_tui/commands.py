@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -13,7 +14,8 @@ from betar_tui.config import Config
 from betar_tui.errors import ControlError, ListingError, UsageError
 from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import ENTERED, Field, Kind
-from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed
+from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed, Status
+from betar_tui.market.peer_facts import head_text, search_text
 from betar_tui.output import (
     LISTING_FIELDS,
     complain,
@@ -134,28 +136,50 @@ async def status(config: Config, arguments: Arguments) -> None:
     if arguments.json:
         fields["deaf_peers"] = fields.pop("peers_unable_to_read")  # the key that scripts rely on
         print_json(fields)
-    else:
-        print_fields({**fields, "uptime": duration(found.uptime), "reachability": found.reachability.text})
+        return
+    fields.update(uptime=duration(found.uptime), searches=_searches(found), reachability=found.reachability.text)
+    print_fields({name: value for name, value in fields.items() if value != ""})
+
+
+def _searches(status: Status) -> str:
+    """What is done to find peers, in words; "" where no network is open."""
+    if not status.running or status.offline:
+        return ""
+    advice = "" if status.searches else "; betar-tui connect MULTIADDR adds a peer"
+    return search_text(status.searches, time.time()) + advice
 
 
 async def peers(config: Config, arguments: Arguments) -> None:
     """Print the connected peers."""
     async with open_marketplace(config, need_peer=True) as market:
         connected = await market.peers()
-    if arguments.json:
-        print_json([asdict(each) for each in connected])
-        return
-    rows = (
-        (
-            p.peer_id,
-            p.direction,
-            "-" if p.latency_ms is None else f"{p.latency_ms:.1f} ms",
-            p.agent,
-            "yes" if p.on_topic else "no",
+        if arguments.json:
+            print_json([asdict(each) for each in connected])
+            return
+        now = time.time()
+        rows = (
+            (
+                p.peer_id,
+                p.direction,
+                p.found or "-",
+                "-" if p.latency_ms is None else f"{p.latency_ms:.1f} ms",
+                p.agent,
+                "yes" if p.on_topic else "no",
+                head_text(p, now),
+            )
+            for p in connected
         )
-        for p in connected
-    )
-    print_table(("PEER", "DIRECTION", "LATENCY", "AGENT", "ON TOPIC"), rows)
+        if connected:
+            print_table(("PEER", "DIRECTION", "FOUND", "LATENCY", "AGENT", "ON TOPIC", "NEWEST HEAD"), rows)
+        if not any(p.on_topic for p in connected):
+            found = await market.status()
+            say(f"no peer {'of these is on the topic' if connected else 'is connected'}; {_alone(found)}")
+
+
+def _alone(status: Status) -> str:
+    """What is done while no peer is on the topic."""
+    text = f"offline: {status.offline}" if status.offline else _searches(status)
+    return text[:1].lower() + text[1:]
 
 
 async def connect(config: Config, arguments: Arguments) -> None:

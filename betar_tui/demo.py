@@ -115,7 +115,15 @@ async def _join(peer: Peer, child: trio.Process) -> None:
 
 
 def _config(directory: Path) -> Config:
-    return Config(data_dir=directory, listen=LISTEN, listen_explicit=True, mdns=False, dht=False, announce_interval=5.0)
+    return Config(
+        data_dir=directory,
+        listen=LISTEN,
+        listen_explicit=True,
+        mdns=False,  # with these three off nothing leaves the machine
+        dht=False,
+        upnp=False,
+        announce_interval=5.0,
+    )
 
 
 # In the child process

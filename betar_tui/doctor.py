@@ -4,7 +4,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -12,7 +12,8 @@ import trio
 from betar_tui.config import Config
 from betar_tui.control import ControlClient
 from betar_tui.errors import ControlError, NoRunningPeerError, StoreError, StoreLockedError
-from betar_tui.market.marketplace import Status
+from betar_tui.market.marketplace import PeerInfo, Status
+from betar_tui.market.peer_facts import is_waiting, not_fetching_text, search_text
 from betar_tui.replica import Replica
 from betar_tui.store.database import open_store
 from betar_tui.store.lock import DirectoryLock
@@ -36,7 +37,7 @@ async def examine(config: Config) -> list[Finding]:
     client = ControlClient(config.control_socket)  # type: ignore[abstract]
     found = [*_files(config), _clock()]
     try:
-        status = await client.status()
+        status, peers = await client.status(), await client.peers()
     except NoRunningPeerError:
         found += await trio.to_thread.run_sync(_store, config)
         found += [finding for address in config.listen for finding in _port(address, config.listen_explicit)]
@@ -45,7 +46,7 @@ async def examine(config: Config) -> list[Finding]:
         return [*found, Finding("peer", ERROR, str(error), "stop the peer and start it again; its log says more")]
     store = f"the running peer holds {status.blocks} blocks; stop it to have the file checked"
     ports = [Finding("port", OK, f"the running peer listens on {address}") for address in status.addrs]
-    return [*found, Finding("store", OK, store), *ports, *_connectivity(config, status)]
+    return [*found, Finding("store", OK, store), *ports, *_connectivity(config, status, peers)]
 
 
 def _files(config: Config) -> Iterator[Finding]:
@@ -106,19 +107,33 @@ def _port(address: str, explicit: bool) -> Iterator[Finding]:
         try:
             sock.bind((host, int(port)))
         except (OSError, OverflowError) as error:
-            state = ERROR if explicit else INFO
-            yield Finding("port", state, f"{address}: {error}", "stop what uses it, or choose another --listen")
+            if explicit:
+                yield Finding("port", ERROR, f"{address}: {error}", "stop what uses it, or choose another --listen")
+            else:
+                advice = "the peer takes a free port instead; --listen chooses one"
+                yield Finding("port", INFO, f"{address}: {error}", advice)
         else:
             yield Finding("port", OK, f"{address} is free")
 
 
-def _connectivity(config: Config, status: Status) -> list[Finding]:
-    troubles = [Finding("service", ERROR, trouble, "the peer's log says more") for trouble in status.troubles]
-    peers = f"{status.peers} peer{'' if status.peers == 1 else 's'}"
-    text = f"{peers}, {status.topic_peers} of them on the topic; {status.connectivity}"
+def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> list[Finding]:
+    found = [Finding("service", ERROR, trouble, "the peer's log says more") for trouble in status.troubles]
+    if status.listen_notice:
+        found.append(Finding("port", INFO, status.listen_notice, "choose another --listen to have the same one always"))
+    now = time.time()
+    if waiting := [peer.peer_id for peer in peers if is_waiting(peer, now)]:
+        advice = "what it shows of your listings may be old; it is asked again and again"
+        found.append(Finding("delivery", INFO, not_fetching_text(waiting), advice))
+    if status.offline:
+        advice = "stop what uses the port or choose another --listen; in the interface, o takes a free port"
+        return [*found, Finding("connectivity", ERROR, f"offline: {status.offline}", advice)]
+    peers_count = f"{status.peers} peer{'' if status.peers == 1 else 's'}"
+    text = f"{peers_count}, {status.topic_peers} of them on the topic; {status.connectivity}"
+    if not status.topic_peers:
+        text += f". {search_text(status.searches, now)}"
     state = OK if status.topic_peers else ERROR if config.bootstrap else INFO
     advice = "betar-tui connect MULTIADDR, or start with --bootstrap"
-    return [*troubles, Finding("connectivity", state, text, advice), _reachability(status)]
+    return [*found, Finding("connectivity", state, text, advice), _reachability(status)]
 
 
 def _reachability(status: Status) -> Finding:

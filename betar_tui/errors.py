@@ -72,6 +72,15 @@ class NetworkError(BetarError):
     """A peer cannot be reached, or refuses to speak with this one."""
 
 
+class ListenError(NetworkError):
+    """This peer cannot listen on `address`; `reason` is the system's."""
+
+    def __init__(self, message: str, address: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.address = address
+        self.reason = reason
+
+
 class StreamEndedError(NetworkError):
     """A peer, or the loss of its connection, ended a stream."""
 

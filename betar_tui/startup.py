@@ -7,7 +7,8 @@ Python does one thing at a time, so each step waits until the one before it is o
 3. A peer that already runs on the data directory is attached to: its listings are shown, and only step 6 follows. Otherwise
    a peer is opened; it hands over the first listings and reads the others once those are on the screen.
 4. All listings are shown, and the control socket is opened.
-5. The network comes up: importing libp2p keeps the interpreter busy for a second.
+5. The network comes up: importing libp2p keeps the interpreter busy for a second. Where it cannot be opened, as because
+   the port is taken, the peer stays offline, and the interface says so.
 6. Garbage collection goes on, and exempts the objects that the start has left."""
 
 import gc
@@ -71,7 +72,7 @@ async def _open_marketplace(
 
     first_page = FirstPage(sort, deferred.first_page_ready)
     async with (
-        open_peer(config, network=True, start=painted, first_page=first_page) as peer,
+        open_peer(config, network=True, start=painted, first_page=first_page, must_open=False) as peer,
         trio.open_nursery() as nursery,
     ):
         # 4. All listings.

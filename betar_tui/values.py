@@ -86,3 +86,16 @@ class SyncProgress:
     missing: int
     rate: float
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One way in which a peer looks for others at the moment.
+
+    `what` says what is done: "searching the local network", "dialling 3 remembered peers". `next_at` is when it is tried
+    next, in Unix seconds; None while a try is under way, or if it goes on all the time. `trouble` is why it cannot work, ""
+    if it can."""
+
+    what: str
+    next_at: float | None = None
+    trouble: str = ""

@@ -29,7 +29,9 @@ DOCUMENTS, BETAR_GO = "documents", "betar-go"
 
 BETAR_PROTOCOL = "/betar/marketplace/1.0.0"
 X402_PROTOCOL = "/x402/libp2p/1.0.0"
-DEFAULT_PROTOCOLS = (BETAR_PROTOCOL, X402_PROTOCOL)
+DEFAULT_PROTOCOLS: tuple[str, ...] = ()
+"""Protocols that this peer itself serves, of the two above: none. A listing claims no other unless its seller names it: a
+buyer that dials the listed addresses would be told "protocols not supported"."""
 
 STAMPS = ("timestamp", "signature")
 """Fields that every version has anew: a version that differs in them alone is a refresh."""
@@ -231,9 +233,9 @@ FIELDS: tuple[Field, ...] = (
         Kind.TEXTS,
         validate=_paths("protocol id", f"protocol: {X402_PROTOCOL}"),
         label="Protocols",
-        hint=f"such as {X402_PROTOCOL}, one a line",
+        hint=f"those that it serves, such as {X402_PROTOCOL}",
         lines=2,
-        option=Option("--protocol", "ID", "what the agent speaks; repeat"),
+        option=Option("--protocol", "ID", "a protocol that the agent serves (default none); repeat"),
     ),
     Field("timestamp", Kind.INTEGER, default=0),
     Field(

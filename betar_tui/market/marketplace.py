@@ -11,59 +11,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from betar_tui.market.kinds import ChangeKind as ChangeKind
+from betar_tui.market.kinds import Connectivity as Connectivity
+from betar_tui.market.kinds import Provenance as Provenance
+from betar_tui.market.kinds import RepublishReason as RepublishReason
 from betar_tui.values import Connected as Connected
 from betar_tui.values import PeerInfo as PeerInfo
 from betar_tui.values import Reachability as Reachability
+from betar_tui.values import Search as Search
 from betar_tui.values import SyncProgress as SyncProgress
 
 if TYPE_CHECKING:
     import trio
-
-
-class Provenance(StrEnum):
-    """What the signature inside a listing proves (docs/protocol.md#provenance)."""
-
-    VERIFIED = "verified"
-    UNSIGNED = "unsigned"
-    INVALID = "invalid"
-
-
-class ChangeKind(StrEnum):
-    """How an applied delta changed one listing. A refresh changed only the timestamp."""
-
-    PUT = "put"
-    UPDATE = "update"
-    REFRESH = "refresh"
-    DELIST = "delist"
-
-
-class RepublishReason(StrEnum):
-    """Why a peer puts one of its own listings again; for ADOPTED, why it does not."""
-
-    MISSING = "removed by another peer"
-    REPLACED = "replaced by another peer"
-    ADDRESSED = "this peer's addresses changed"
-    STALE = "refreshed"
-    DIALECT = "rewritten in the other dialect"
-    ADOPTED = "changed on another device of yours"
-
-    @property
-    def healing(self) -> bool:
-        """Whether this undoes what another peer did."""
-        return self in (RepublishReason.MISSING, RepublishReason.REPLACED)
-
-
-class Connectivity(StrEnum):
-    """The state of the peer's network: still starting, without peers, with peers, failed, or not running."""
-
-    STARTING = "starting"
-    ALONE = "alone"
-    ONLINE = "online"
-    FAILED = "failed"
-    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +179,11 @@ class Status:
     `pending` counts missing blocks, `packed` the blocks of old history that are stored compressed. `troubles` are failures
     of background services, a sentence each. Own listings are written in `dialect`; `dialect_choice` is "auto" or the
     dialect that the person chose. `peers_unable_to_read` counts the Go betars on the topic that cannot read it. `sync_held`
-    is True while the person has paused the fetching of history. `reachability` says how others can dial this peer."""
+    is True while the person has paused the fetching of history.
+
+    `offline` says why the network is not open although it should be, "" while it is open or not wanted; `port_taken` is the
+    address that could not be listened on, if that is the reason. `listen_notice` says that another port was taken than the
+    default one. `searches` is what is done to find peers, `reachability` how others can dial this one."""
 
     version: str
     running: bool
@@ -245,6 +210,10 @@ class Status:
     peers_unable_to_read: int = 0
     sync_held: bool = False
     reachability: Reachability = field(default_factory=Reachability)
+    offline: str = ""
+    port_taken: str = ""
+    listen_notice: str = ""
+    searches: tuple[Search, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +367,11 @@ class Marketplace(Protocol):
 
     async def disconnect(self, peer_id: str) -> None:
         """Close every connection to a peer and do not dial it again in this run. Raises NetworkError."""
+
+    async def go_online(self, free_port: bool = False) -> None:
+        """Try at once to open a network that is offline; with `free_port`, on a free port where the chosen one is taken.
+
+        Returns when it is open. Raises NetworkError, with the reason, if it is still not, and NoRunningPeerError."""
 
     async def choose_dialect(self, dialect: str) -> None:
         """Write own listings in this dialect from now on: "auto", "documents" or "betar-go".

@@ -166,6 +166,15 @@ class AddressBook:
             entry.tries = 0
             entry.due = min(entry.due, now)
 
+    def unconnected(self, connected: Callable[[str], bool]) -> dict[str, tuple[int, float]]:
+        """The peers that are not connected, by how they were found: their number, and when the first of them is due."""
+        counted: dict[str, tuple[int, float]] = {}
+        for peer, entry in self._entries.items():
+            if not connected(peer):
+                number, due = counted.get(entry.found, (0, entry.due))
+                counted[entry.found] = (number + 1, min(due, entry.due))
+        return counted
+
     def failed(self, peer: str, now: float, count: bool = True) -> None:
         """A dial failed. `count` is whether that is likely to be the peer's fault, not that of the own network."""
         entry = self._entries.get(peer)

@@ -5,6 +5,7 @@ Every connection is opened here, from the room's own address book; the library's
 first that works ends the others."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -23,7 +24,9 @@ from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.guard import has_ended
 from betar_tui.p2p.liveness import close_dead
 from betar_tui.p2p.names import Resolver, has_name
+from betar_tui.p2p.searches import dialling
 from betar_tui.p2p.types import Timing
+from betar_tui.values import Search
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +63,10 @@ class Dialer:
     def connected(self, peer: str) -> bool:
         """Whether a connection that is not closed is listed; it may still be dead."""
         return any(not each.is_closed for each in self._swarm.get_connections(addresses.peer_id(peer)))
+
+    def searches(self) -> tuple[Search, ...]:
+        """The peers that are not connected and are dialled, now or later."""
+        return dialling(self.address_book.unconnected(self.connected), trio.current_time(), time.time())
 
     def wake(self) -> None:
         """The address book or a connection changed."""

@@ -21,7 +21,7 @@ from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr
 
-from betar_tui.errors import NetworkError
+from betar_tui.errors import ListenError
 from betar_tui.p2p.adaptations.host import PeerHost
 from betar_tui.p2p.adaptations.negotiation import Negotiator
 from betar_tui.p2p.adaptations.noise import CheckedNoise
@@ -78,7 +78,7 @@ def _advertised(bound: list[Multiaddr]) -> list[Multiaddr]:
 async def listen(host: PeerHost, addresses: tuple[str, ...], explicit: bool) -> str:
     """Listen on every address. Returns "" or a sentence about a port in use that was replaced by a free one.
 
-    Raises NetworkError when an address cannot be used and must not be replaced."""
+    Raises ListenError when an address cannot be used and must not be replaced."""
     moved = ""
     for address in addresses:
         refusal = await _try_listen(host, address)
@@ -91,9 +91,11 @@ async def listen(host: PeerHost, addresses: tuple[str, ...], explicit: bool) -> 
                 moved = f"{address} is in use ({refusal}); a free port was taken instead"
                 log.warning("%s", moved)
                 continue
-        raise NetworkError(
+        raise ListenError(
             f"Cannot listen on {address}: {refusal}. Stop what uses it, or choose another address "
-            "(port 0 takes any free port)."
+            "(port 0 takes any free port).",
+            address,
+            refusal,
         )
     host.forget_addrs()
     return moved

@@ -55,7 +55,7 @@ from betar_tui.p2p.types import (
     Stream,
 )
 from betar_tui.supervise import Supervisor
-from betar_tui.values import Connected, PeerInfo, Reachability
+from betar_tui.values import Connected, PeerInfo, Reachability, Search
 
 log = logging.getLogger(__name__)
 
@@ -204,6 +204,10 @@ class Network:
 
     def _how_found(self, peer: str) -> str:
         return self._finder.found(peer)
+
+    def searches(self) -> tuple[Search, ...]:
+        """What is done to find peers: each way to search that is on, and the peers that are dialled."""
+        return self._finder.searches()
 
     # Gossip and blocks
 

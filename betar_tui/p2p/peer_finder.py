@@ -1,6 +1,7 @@
 """Finding peers, and keeping those of the market: what a peer that is found, identified, joins or is lost means for each
 way of finding them and for the address book."""
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
@@ -14,8 +15,10 @@ from betar_tui.p2p.dialer import Dialer
 from betar_tui.p2p.discovery.kademlia import DHT, Kademlia, Market
 from betar_tui.p2p.discovery.mdns import LOCAL_NETWORK, LocalDiscovery
 from betar_tui.p2p.identify import IdentifyInfo
+from betar_tui.p2p.searches import search
 from betar_tui.p2p.types import NetworkConfig
 from betar_tui.supervise import Supervisor
+from betar_tui.values import Search
 
 
 class PeerFinder:
@@ -45,6 +48,7 @@ class PeerFinder:
         self._learned = learned
         self._candidates = Candidates(market.peer_id, dialer, nursery, market.topic_peers, banned)
         self._contacts = Contacts(dialer, table, banned, market.open_stream, close, market.penalize)
+        self._local: LocalDiscovery | None = None
         self.dht = Kademlia(market, self._contacts, partial(supervisor.report, DHT), config.dht_seeds)
 
     def start(self, bootstrap: Iterable[tuple[str, str]]) -> None:
@@ -57,7 +61,7 @@ class PeerFinder:
         if self._config.dht:
             self._supervisor.start(DHT, self.dht.run)
         if self._config.mdns:
-            local = LocalDiscovery(
+            local = self._local = LocalDiscovery(
                 self._market.peer_id,
                 self._host.fresh_addr_texts,
                 lambda: len(self._market.topic_peers()),
@@ -65,6 +69,16 @@ class PeerFinder:
                 partial(self._supervisor.report, LOCAL_NETWORK),
             )
             self._supervisor.start(LOCAL_NETWORK, local.run)
+
+    def searches(self) -> tuple[Search, ...]:
+        """What is done to find peers: each way that is on, and the peers that are dialled."""
+        offset = time.time() - trio.current_time()
+        ways: list[Search] = []
+        if (local := self._local) is not None:
+            ways.append(search("searching the local network", local.next_ask, offset, local.trouble))
+        if self._config.dht:
+            ways.append(search("searching the DHT", self.dht.next_search, offset, self.dht.trouble))
+        return (*ways, *self._dialer.searches())
 
     def found(self, peer: str) -> str:
         """How a connected peer was found, see `PeerInfo.found`; "" for one that was not looked for."""

@@ -1,7 +1,7 @@
 """The network of a peer: kept open for as long as the peer runs, and joined to its replica and its listings.
 
 libp2p is imported in a worker thread, so that an interface can paint meanwhile. A network that fails as a whole is opened
-again after a growing pause, and the failure is shown as a trouble; the services in it are supervised one by one."""
+again (see `reopening`); the services in it are supervised one by one."""
 
 import importlib
 import logging
@@ -14,7 +14,7 @@ import trio
 from betar_tui import __version__
 from betar_tui.concurrency import Wakeup
 from betar_tui.config import Config
-from betar_tui.errors import NetworkError, NoRunningPeerError, StoreError
+from betar_tui.errors import NetworkError, NoRunningPeerError
 from betar_tui.ipld import cid as cids
 from betar_tui.market.catalogue import Catalogue
 from betar_tui.market.fields import BETAR_GO, BETAR_PROTOCOL
@@ -25,6 +25,7 @@ from betar_tui.market.marketplace import (
     Notice,
     PeerInfo,
     Reachability,
+    Search,
     Seen,
     StatusChanged,
     SyncProgress,
@@ -44,6 +45,7 @@ from betar_tui.p2p.types import (
 )
 from betar_tui.peer.metadata_files import MetadataFiles
 from betar_tui.peer.peer_memory import PeerMemory
+from betar_tui.peer.reopening import Reopening
 from betar_tui.replica import Applied, keys
 from betar_tui.store.database import Store
 from betar_tui.supervise import Supervisor
@@ -55,8 +57,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REOPEN_AFTER, LONGEST_REOPEN_AFTER = 1.0, 60.0
-"""Seconds until a network that failed is opened again: at first, and at most."""
 
 
 class NetworkSession:
@@ -86,7 +86,7 @@ class NetworkSession:
         self.network: Network | None = None
         self._replication: Replication | None = None
         self._supervisor: Supervisor | None = None
-        self._failure = ""
+        self._reopening = Reopening(self._run_network, self._set_state)
         self.metadata_files = MetadataFiles(store, catalogue, emit, clock)
         self._memory = PeerMemory(store, clock)
         self._round_due = Wakeup()
@@ -95,33 +95,14 @@ class NetworkSession:
         self.state = Connectivity.STOPPED
         self.ready = trio.Event()
 
-    async def run(self, start: trio.Event | None = None) -> None:
+    async def run(self, start: trio.Event | None = None, must_open: bool = True) -> None:
         """Keep the network open, once `start` is set, until cancelled. Raises NetworkError if it cannot be opened even
-        once."""
+        once; without `must_open` it then stays offline, and is tried again and again."""
         self._set_state(Connectivity.STARTING)
         if start is not None:
             await start.wait()
-        pause = REOPEN_AFTER
         try:
-            while True:
-                try:
-                    await self._run_network()
-                    return
-                except NetworkError as error:
-                    if not self.ready.is_set():
-                        raise
-                    log.exception("the network failed")
-                    self._failure = f"the network failed ({error}), it is opened again"
-                except StoreError:
-                    raise
-                except Exception as error:
-                    if isinstance(error, ExceptionGroup) and error.subgroup(StoreError):
-                        raise
-                    log.exception("the network failed")
-                    self._failure = f"the network failed ({type(error).__name__}: {error}), it is opened again"
-                self._set_state(Connectivity.FAILED)
-                await trio.sleep(pause)
-                pause = min(pause * 2, LONGEST_REOPEN_AFTER)
+            await self._reopening.run(must_open)
         finally:
             self._set_state(Connectivity.STOPPED)
 
@@ -155,7 +136,30 @@ class NetworkSession:
         """The troubles of the network and its services, one sentence each."""
         own = self._supervisor.troubles() if self._supervisor else ()
         theirs = self.network.troubles() if self.network else ()
-        return (*((self._failure,) if self._failure else ()), *own, *theirs)
+        return (*own, *theirs)
+
+    @property
+    def offline(self) -> str:
+        """Why the network is not open although it should be, else ""."""
+        return self._reopening.offline
+
+    @property
+    def port_taken(self) -> str:
+        """The address that could not be listened on, if the network is offline for that reason, else ""."""
+        return self._reopening.port_taken
+
+    @property
+    def listen_notice(self) -> str:
+        """A sentence about the default port, if another one was taken, else ""."""
+        return self.network.listen_notice if self.network else ""
+
+    def searches(self) -> tuple[Search, ...]:
+        """What is done to find peers."""
+        return self.network.searches() if self.network else ()
+
+    async def go_online(self, free_port: bool) -> None:
+        """Open the network at once if it is offline. Raises NetworkError, NoRunningPeerError."""
+        await self._reopening.go_online(free_port)
 
     def reachability(self) -> Reachability:
         """How others can dial this peer."""
@@ -181,7 +185,7 @@ class NetworkSession:
     async def connect(self, address: str) -> Connected:
         """Dial a peer and remember it. Raises NetworkError, NoRunningPeerError."""
         if self.network is None:
-            raise NoRunningPeerError("the network is not up; start a peer with betar-tui --serve")
+            raise self._not_up()
         connected = await self.network.connect(address)
         if self.network is not None:
             await self._memory.note(self.network, connected.peer.peer_id)
@@ -190,10 +194,15 @@ class NetworkSession:
     async def disconnect(self, peer: str) -> None:
         """Close the connections to a peer. Raises NetworkError, NoRunningPeerError."""
         if self.network is None:
-            raise NoRunningPeerError("the network is not up; start a peer with betar-tui --serve")
+            raise self._not_up()
         if all(each.peer_id != peer for each in self.network.connections()):
             raise NetworkError(f"{peer} is not connected; betar-tui peers shows who is")
         await self.network.disconnect(peer)
+
+    def _not_up(self) -> NetworkError | NoRunningPeerError:
+        if self.offline:
+            return NetworkError(f"this peer is offline: {self.offline}")
+        return NoRunningPeerError("the network is not up; start a peer with betar-tui --serve")
 
     def hold_sync(self, held: bool) -> None:
         """Stop fetching history, or resume it."""
@@ -249,7 +258,7 @@ class NetworkSession:
         config = NetworkConfig(
             seed=self._seed,
             listen=self._config.listen,
-            listen_explicit=self._config.listen_explicit,
+            listen_explicit=self._config.listen_explicit and not self._reopening.free_port,
             bootstrap=self._config.bootstrap,
             known_peers=known,
             mdns=self._config.mdns,
@@ -275,6 +284,8 @@ class NetworkSession:
             server = DagSyncServer(self._store.blocks, self._replication.observation.sent)
             network.set_protocol_handler(DAGSYNC, server.handle)
             log.info("listening on %s", ", ".join(self.addrs))
+            if network.listen_notice:
+                self._emit([Notice("warning", network.listen_notice, self._clock())])
             try:
                 await self._run_services(network, self._replication)
             finally:
@@ -285,7 +296,6 @@ class NetworkSession:
     async def _run_services(self, network: "Network", replication: "Replication") -> None:
         async with trio.open_nursery() as nursery:
             supervisor = self._supervisor = Supervisor(nursery)
-            self._failure = ""
             supervisor.start("events", lambda: self._events(network, replication))
             supervisor.start("blocks", lambda: self._blocks(network, replication))
             supervisor.start("merging", replication.run_merges)
@@ -300,6 +310,7 @@ class NetworkSession:
             supervisor.start("metadata files", lambda: self.metadata_files.run(network))
             supervisor.start("own listings", self._own_rounds)
             supervisor.start("remembered peers", lambda: self._memory.run(network))
+            self._reopening.opened()
             self._set_state(Connectivity.ALONE)
             self.ready.set()
 

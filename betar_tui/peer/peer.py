@@ -78,11 +78,13 @@ async def open_peer(
     network: bool,
     start: trio.Event | None = None,
     first_page: FirstPage | None = None,
+    must_open: bool = True,
     clock: Callable[[], float] = time.time,
 ) -> AsyncIterator["Peer"]:
     """Open the peer of a data directory, and lock the directory meanwhile.
 
-    With `start`, the network waits for that event; `first_page` gets the first stored listings before all are read.
+    With `start`, the network waits for that event; `first_page` gets the first stored listings before all are read. Without
+    `must_open`, a network that cannot be opened leaves the peer offline; else it is raised into the block as NetworkError.
     Raises ConfigError, StoreError, StoreLockedError."""
     prepare_data_dir(config.data_dir)
     lock = DirectoryLock(config.data_dir)
@@ -101,7 +103,7 @@ async def open_peer(
             with closing(peer):
                 async with trio.open_nursery() as nursery:
                     if network:
-                        nursery.start_soon(peer.session.run, start)
+                        nursery.start_soon(peer.session.run, start, must_open)
                         nursery.start_soon(peer.run_maintenance)
                     try:
                         yield peer
@@ -279,6 +281,10 @@ class Peer:
             peers_unable_to_read=session.peers_unable_to_read(),
             sync_held=session.sync_held,
             reachability=session.reachability(),
+            offline=session.offline,
+            port_taken=session.port_taken,
+            listen_notice=session.listen_notice,
+            searches=session.searches(),
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
@@ -291,6 +297,9 @@ class Peer:
 
     async def disconnect(self, peer_id: str) -> None:
         await self.session.disconnect(peer_id)
+
+    async def go_online(self, free_port: bool = False) -> None:
+        await self.session.go_online(free_port)
 
     async def choose_dialect(self, dialect: str) -> None:
         if dialect not in DIALECTS:

@@ -1,12 +1,17 @@
 """The announcements under the status line: matters that a person has to decide or to wait for. Pure."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from betar_tui.market.marketplace import Status, SyncProgress
+from betar_tui.market.marketplace import PeerInfo, Status, SyncProgress
+from betar_tui.market.peer_facts import is_waiting, not_fetching_text
+from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 
 MIN_ANNOUNCED_SYNC = 100
 """Minimum deltas of a sync that is announced: in a live market a few are always on their way."""
+NOTICE_SECONDS = 60.0
+"""Seconds from the start during which another port than the default one is announced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +24,42 @@ class Announcement:
     action: str
 
 
-def announcements(status: Status | None, dialect_key: str, hold_key: str) -> tuple[Announcement, ...]:
-    """The lines that apply now."""
+def announcements(
+    status: Status | None, peers: Sequence[PeerInfo], now: float, key: Callable[[str], str]
+) -> tuple[Announcement, ...]:
+    """The lines that apply now; `key` returns the name of an action's key."""
     if status is None:
         return ()
     lines = []
+    if status.offline:
+        lines.append(_offline(status, key("go_online")))
+    if status.listen_notice and status.uptime < NOTICE_SECONDS:
+        text = neutralise(status.listen_notice, 200)
+        lines.append(Announcement("!", text, "The port is in use; a free one was taken instead", "app.go_to('log')"))
+    if waiting := [fmt.short_id(peer.peer_id) for peer in peers if is_waiting(peer, now)]:
+        count = fmt.plural(len(waiting), "peer does", "peers do")
+        short = f"{count} not fetch what you publish"
+        lines.append(Announcement("!", not_fetching_text(waiting), short, "app.go_to('peers')"))
     if status.peers_unable_to_read > 0 and status.dialect_choice != "auto":
-        lines.append(_unable_to_read(status, dialect_key))
+        lines.append(_unable_to_read(status, key("choose_dialect")))
     if status.sync_held:
-        lines.append(_fetching_held(status, hold_key))
+        lines.append(_fetching_held(status, key("hold_sync")))
     elif status.sync and status.sync.fetched + status.sync.missing >= MIN_ANNOUNCED_SYNC:
-        text, short = sync_text(status.sync), sync_text(status.sync, source=False)
-        holds = f"{hold_key} holds it"
-        lines.append(Announcement("↓", f"{text}. Press {hold_key} to hold it", f"{short}. {holds}", "hold_sync"))
+        lines.append(_syncing(status.sync, key("hold_sync")))
     return tuple(lines)
+
+
+def _offline(status: Status, key: str) -> Announcement:
+    reason = f"Offline: {neutralise(status.offline, 200)}"
+    if not status.port_taken:
+        return Announcement("✗", f"{reason}. Press {key} to try again", f"Offline. {key} tries again", "go_online")
+    short = f"Cannot listen on {neutralise(status.port_taken, 34)}: {key} takes a free port"
+    return Announcement("✗", f"{reason}. Press {key} to go online on a free port", short, "go_online")
+
+
+def _syncing(sync: SyncProgress, key: str) -> Announcement:
+    text, short = sync_text(sync), sync_text(sync, source=False)
+    return Announcement("↓", f"{text}. Press {key} to hold it", f"{short}. {key} holds it", "hold_sync")
 
 
 def sync_text(sync: SyncProgress, *, source: bool = True) -> str:

@@ -1,6 +1,7 @@
 """The states of panes that have nothing to show: the reason, and the next key to press. Pure."""
 
 from betar_tui.market.marketplace import Connectivity
+from betar_tui.market.peer_facts import FIRST_LISTINGS, awaits_first_listings, search_text
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.model import Load, MarketModel
@@ -34,13 +35,19 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
         )
     if model.connectivity in (Connectivity.STOPPED, Connectivity.FAILED):
         later = f"What you publish is stored and goes out later: press {publish}."
+        if offline := _offline(model, "Offline, and nothing is stored yet", later):
+            return offline
         reason = f"No network runs here, so nothing can arrive.\n{later}"
         return PaneState("offline", "Offline, and nothing is stored yet", reason, "publish", f"Publish ({publish})")
+    if model.status and awaits_first_listings(model.status, model.peers, model.clock()):
+        wait = FIRST_LISTINGS.replace(": ", ":\n")
+        reason = f"{wait}.\nPress {publish} to publish your own meanwhile."
+        return PaneState("empty", "No listings yet", reason, "publish", f"Publish ({publish})")
     if model.connectivity is Connectivity.ONLINE:
         reason = f"Peers are connected, but nobody lists anything yet.\nBe the first: press {publish}."
         return PaneState("empty", "The market is empty", reason, "publish", f"Publish ({publish})")
     ways = f"Press {connect} to add one by its address, or {publish} to publish your own."
-    reason = f"Listings arrive as soon as a peer is found.\n{ways}"
+    reason = f"Listings arrive as soon as a peer is found.\n{_search(model)}{ways}"
     return PaneState("empty", "No listings yet", reason, "connect", f"Add a peer ({connect})")
 
 
@@ -55,8 +62,10 @@ def peers(model: MarketModel) -> PaneState | None:
         return PaneState("offline", "Offline", reason, "retry", f"Try again ({model.keys.name('retry')})")
     if model.peers_load is Load.FAILED:
         return _error(model, "The peers cannot be read", model.peers_error)
+    if offline := _offline(model, "Offline"):
+        return offline
     connect = model.keys.name("connect")
-    reason = f"Peers that were met before are dialled again and again.\nPress {connect} to add one."
+    reason = f"{_search(model)}Press {connect} to add one."
     return PaneState("empty", "No peer is connected", reason, "connect", f"Add a peer ({connect})")
 
 
@@ -71,7 +80,7 @@ def activity(model: MarketModel, shown: int, filtered: bool) -> PaneState | None
         return _error(model, "Nothing can be followed", model.link_error)
     if model.status is None:
         return PaneState("loading", "Waiting for the peer…")
-    if model.connectivity is Connectivity.STOPPED:
+    if _without_network(model):
         key = model.keys.name("publish")
         reason = f"Only your own changes show up here: press {key} to publish."
         return PaneState("offline", "Offline", reason, "publish", f"Publish ({key})")
@@ -101,7 +110,7 @@ def replica(model: MarketModel, asked: bool, error: str) -> PaneState:
         return _error(model, "The deltas cannot be read", error)
     if not asked:
         return PaneState("loading", "Reading the newest deltas…")
-    if model.connectivity is Connectivity.STOPPED:
+    if _without_network(model):
         reason = "No network runs here, so nothing can arrive.\nA delta appears with the first listing of yours."
         return PaneState(
             "offline", "Offline, and the replica is empty", reason, "retry", f"Look again ({model.keys.name('retry')})"
@@ -117,7 +126,7 @@ def mine(model: MarketModel) -> PaneState:
         return PaneState("loading", "Reading the stored listings…")
     if error := (model.link_error or model.listings_error) if not len(model.index) else "":
         return _error(model, "Your listings cannot be read", error)
-    if model.connectivity is Connectivity.STOPPED:
+    if _without_network(model):
         reason = f"No network runs here. What you publish is stored, and goes out as soon as one does: press {key}."
         return PaneState("offline", "Offline, and you list nothing yet", reason, "publish", f"Publish ({key})")
     reason = "A listing of yours is announced to every peer, again and again, as long as you run."
@@ -132,6 +141,28 @@ def log(model: MarketModel, asked: bool, error: str) -> PaneState:
     if not asked:
         return PaneState("loading", "Reading the log…")
     return PaneState("empty", "Nothing was logged yet", "What the peer does is written here as it happens.")
+
+
+def _search(model: MarketModel) -> str:
+    """What is done to find peers, as a line of its own; empty while that is not known."""
+    if not model.alone or model.status is None:
+        return ""
+    return f"{neutralise(search_text(model.status.searches, model.clock()), 300)}.\n"
+
+
+def _without_network(model: MarketModel) -> bool:
+    return model.connectivity is Connectivity.STOPPED or bool(model.status and model.status.offline)
+
+
+def _offline(model: MarketModel, title: str, more: str = "") -> PaneState | None:
+    """The state of a pane while the network cannot be opened; None if that is not so."""
+    if model.status is None or not model.status.offline:
+        return None
+    key = model.keys.name("go_online")
+    step = "takes a free port" if model.status.port_taken else "tries again"
+    text = neutralise(model.status.offline, 300)
+    reason = "\n".join(filter(None, (f"{text[:1].upper()}{text[1:]}.", f"Press {key}: it {step}.", more)))
+    return PaneState("offline", title, reason, "go_online", f"Go online ({key})")
 
 
 def _error(model: MarketModel, title: str, reason: str) -> PaneState:

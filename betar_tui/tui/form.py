@@ -21,7 +21,7 @@ _OWN_FIELDS = frozenset(field.name for field in IN_METADATA)
 
 
 def blank(status: Status | None) -> FormValues:
-    """A new form, with this peer's addresses and the usual protocols filled in."""
+    """A new form, with this peer's addresses and the protocols that it serves filled in."""
     addrs = without_loopback(status.addrs) if status else ()
     prefilled = {"addrs": "\n".join(addrs), "protocols": "\n".join(DEFAULT_PROTOCOLS)}
     return {**dict.fromkeys(FIELD_NAMES, ""), **prefilled}

@@ -83,6 +83,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "main",
            footer=True, palette=True),
     Action("connect", "a", "Add peer", "Connect to a peer by its multiaddr", "main", palette=True),
+    Action("go_online", "o", "Go online", "Go online when the port was taken: take a free one", "main",
+           palette=True, also=OVER_MAIN),
     Action("next_pane", "tab", "Pane", "Next pane", "main", footer=True),
     Action("next_pane(-1)", "shift+tab", "Previous pane", "Previous pane", "main", identity="previous_pane"),
     _go_to("listings", "1", "Market", "The market", "pane_listings"),

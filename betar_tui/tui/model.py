@@ -131,6 +131,11 @@ class MarketModel:
             return Connectivity.FAILED
         return self.status.connectivity if self.status else Connectivity.STARTING
 
+    @property
+    def alone(self) -> bool:
+        """Whether the network is open and no peer of the market is connected."""
+        return self.connectivity is Connectivity.ALONE
+
     def listing(self, listing_id: str) -> Listing | None:
         """A listing by id, including one that was removed while it was on the screen."""
         return self.index.get(listing_id) or self.gone.get(listing_id)

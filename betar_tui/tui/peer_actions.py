@@ -8,6 +8,7 @@ from textual.app import App
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Connected
 from betar_tui.market.text import neutralise
+from betar_tui.multiaddrs import split_peer
 from betar_tui.tui import format as fmt
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.copying import Copying
@@ -53,6 +54,14 @@ class PeerActions:
 
         self._app.push_screen(question, answered)
 
+    def go_online(self) -> None:
+        """Open a network that is offline, on a free port where the chosen one is taken."""
+        status = self._model.status
+        if status is not None and status.offline:
+            start(self._app, partial(self._go_online, bool(status.port_taken)), group="online")
+        else:
+            self._notify("This peer is not offline")
+
     def mute(self, seller_id: str) -> None:
         """Mute a seller, or show its listings again."""
         if not seller_id:
@@ -75,6 +84,16 @@ class PeerActions:
             self._notify("Nothing to copy: no peer is chosen, and no address of ours is known yet", "warning")
             return
         self._copying.peer(peer, own)
+
+    async def _go_online(self, free_port: bool) -> None:
+        try:
+            await self._bridge.go_online(free_port)
+            addrs = (await self._bridge.status()).addrs
+        except BetarError as error:
+            self._notify(f"Still offline: {neutralise(str(error), 200)}", "error")
+            return
+        where = f": it listens on {neutralise(split_peer(addrs[0])[0], 60)}" if addrs else ""
+        self._note(f"This peer is online{where}")
 
     async def _disconnect(self, peer_id: str) -> None:
         try:

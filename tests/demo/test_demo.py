@@ -25,6 +25,11 @@ async def test_the_market_comes_to_life_and_ends_with_us(tmp_path):
     assert child.returncode is not None
 
 
+def test_the_demonstration_looks_for_nobody_outside(tmp_path):
+    config = _config(tmp_path)
+    assert (config.mdns, config.dht, config.dht_server, config.upnp) == (False, False, False, False)
+
+
 async def test_the_child_ends_when_its_parent_is_gone(tmp_path):
     async with _neighbours(tmp_path) as child:
         assert child.stdin is not None and child.stdout is not None

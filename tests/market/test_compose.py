@@ -7,7 +7,7 @@ from betar_tui.errors import DecodeError, ListingError
 from betar_tui.ipld import cid, protobuf, unixfs
 from betar_tui.ipld.protobuf import fields, write_bytes
 from betar_tui.market.compose import new_document, patched, render
-from betar_tui.market.fields import BETAR_GO, DEFAULT_PROTOCOLS, DOCUMENTS
+from betar_tui.market.fields import BETAR_GO, BETAR_PROTOCOL, DOCUMENTS, X402_PROTOCOL
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
 from betar_tui.market.provenance import verify
 from tests.market.values import NOW, SIGNER, document
@@ -23,8 +23,27 @@ def test_a_draft_without_addresses_follows_the_peers_own():
         assert json.loads(render(made, DOCUMENTS, SIGNER, NOW, moved).value)["addrs"] == list(moved)
     chosen = new_document(ListingDraft("a", 1, addrs=("/dns4/x/tcp/1",)), SIGNER.peer_id, own)
     assert chosen["addrs"] == ["/dns4/x/tcp/1"]
-    assert made["protocols"] == list(DEFAULT_PROTOCOLS)
     assert made["id"] == f"{SIGNER.peer_id}/a"
+
+
+def test_a_listing_claims_only_the_protocols_that_its_seller_names():
+    silent = new_document(ListingDraft("a", 1), SIGNER.peer_id, ())
+    assert json.loads(render(silent, DOCUMENTS, SIGNER, NOW).value)["protocols"] == []
+    in_go = render(silent, BETAR_GO, SIGNER, NOW)
+    assert "protocols" not in json.loads(in_go.value)
+    assert json.loads(unixfs.decode_file(*in_go.file))["x402Support"] is False
+    named = new_document(ListingDraft("a", 1, protocols=(X402_PROTOCOL,)), SIGNER.peer_id, ())
+    in_go = render(named, BETAR_GO, SIGNER, NOW)
+    assert json.loads(in_go.value)["protocols"] == [X402_PROTOCOL]
+    assert json.loads(unixfs.decode_file(*in_go.file))["x402Support"] is True
+
+
+def test_a_listing_of_before_keeps_its_protocols_when_it_is_put_again():
+    before = document(protocols=[BETAR_PROTOCOL, X402_PROTOCOL])
+    for changed in (before, patched(before, ListingPatch(price=9))):
+        assert json.loads(render(changed, DOCUMENTS, SIGNER, NOW).value)["protocols"] == [BETAR_PROTOCOL, X402_PROTOCOL]
+    withdrawn = patched(before, ListingPatch(protocols=()))
+    assert json.loads(render(withdrawn, DOCUMENTS, SIGNER, NOW).value)["protocols"] == []
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_the_document_of_a_draft() -> None:
         "metadata": {"description": ""},
         "seller_id": ME,
         "addrs": [],
-        "protocols": ["/betar/marketplace/1.0.0", "/x402/libp2p/1.0.0"],
+        "protocols": [],
     }
     own = ("/ip4/9.9.9.9/tcp/1",)
     assert new_document(ListingDraft("n", 1, addrs=own), ME, own)["addrs"] == []

@@ -176,3 +176,15 @@ def some_peers(count: int, kind: int) -> list[str]:
     return [
         base58.b58encode(b"\x00\x24\x08\x01\x12\x20" + bytes([kind]) + n.to_bytes(31)).decode() for n in range(count)
     ]
+
+
+def test_peers_that_are_not_connected_are_counted_by_how_they_were_found() -> None:
+    address_book = AddressBook(ALICE, 1.0, 8.0, jitter=lambda: 0.5)
+    carol = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
+    address_book.add(BOB, [PUBLIC], "remembered")
+    address_book.add(carol, [LAN], "remembered")
+    address_book.failed(BOB, 10.0)
+    address_book.failed(carol, 20.0)
+    assert address_book.unconnected(lambda peer: False) == {"remembered": (2, 11.0)}
+    assert address_book.unconnected(BOB.__eq__) == {"remembered": (1, 21.0)}
+    assert address_book.unconnected(lambda peer: True) == {}

@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -155,3 +156,12 @@ async def test_an_attached_interface_loses_its_peer_and_finds_it_again(tmp_path)
         async with served(mine, "--bootstrap", other.address):
             await window.keys("r")
             await window.shows("● online", "peers 1", f"{other.peer_id[:4]}…")
+
+
+async def test_a_port_that_is_taken_leaves_the_interface_offline_until_a_key_takes_a_free_one(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"/ip4/127.0.0.1/tcp/{other.getsockname()[1]}"
+        async with terminal(tmp_path, "--data-dir", str(tmp_path / "mine"), "--listen", address) as window:
+            await window.shows("✗ offline", f"Cannot listen on {address}: o takes a free port")
+            await window.keys("o")
+            await window.shows("○ no peers, nothing to try", "listens on /ip4/127.0.0.1/tcp/")

@@ -40,12 +40,14 @@ from betar_tui.market.marketplace import (
     PeerInfo,
     Provenance,
     Receipt,
+    Search,
     Status,
     StatusChanged,
     Version,
 )
 
 NOW = 1_795_390_401.0
+LAN = "searching the local network"
 OWN = "12D3KooWOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnMine"
 
 
@@ -123,6 +125,7 @@ class FakeMarketplace(ForwardedCalls):
         self.deltas: tuple[DagNodeInfo, ...] = ()
         self.applied: tuple[DeltaInfo, ...] = ()
         self.more_status: dict[str, object] = {}
+        self.searches = (Search(LAN, self.clock() + 20), Search("dialling 2 remembered peers", self.clock() + 45))
         self._streams: set[trio.MemorySendChannel[Event]] = set()
 
     # The calls of `Marketplace`
@@ -169,14 +172,13 @@ class FakeMarketplace(ForwardedCalls):
             peers=len(self.connected),
             topic_peers=len(self.connected),
             listings=len(self.store),
-            heads=2,
             height=self.height,
             blocks=len(self.store) * 2,
             bytes=len(self.store) * 900,
             pending=0,
             tombstones=0,
-            connectivity=self.connectivity,
-            **{"uptime": 12.0, **self.more_status},  # type: ignore[arg-type]
+            searches=self.searches,
+            **{"heads": 2, "uptime": 12.0, "connectivity": self.connectivity, **self.more_status},  # type: ignore[arg-type]
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
@@ -201,6 +203,11 @@ class FakeMarketplace(ForwardedCalls):
         self.connected = tuple(each for each in self.connected if each.peer_id != peer_id)
         self.connectivity = Connectivity.ONLINE if self.connected else Connectivity.ALONE
         self.emit(StatusChanged())
+
+    async def go_online(self, free_port: bool = False) -> None:
+        await self._enter("go_online", free_port)
+        self.more_status.update(offline="", port_taken="")
+        self.go(Connectivity.ALONE)
 
     async def choose_dialect(self, dialect: str) -> None:
         await self._enter("choose_dialect", dialect)
@@ -355,4 +362,6 @@ class FakeMarketplace(ForwardedCalls):
             connected_since=NOW - 100 * number,
             bytes_in=48_211 * number,
             bytes_out=31_007 * number,
+            found=("incoming", "bootstrap", "mdns", "remembered")[number % 4] if number % 2 else "incoming",
+            behind={1: 0, 2: 4}.get(number),
         )

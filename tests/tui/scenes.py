@@ -93,6 +93,13 @@ def offline(fake: FakeMarketplace) -> None:
     fake.go(Connectivity.STOPPED)
 
 
+def port_taken(fake: FakeMarketplace) -> None:
+    """The network cannot be opened."""
+    fake.go(Connectivity.FAILED)
+    address = "/ip4/0.0.0.0/tcp/4001"
+    fake.more_status = {"offline": f"cannot listen on {address}: Address already in use", "port_taken": address}
+
+
 def branches(fake: FakeMarketplace) -> None:
     """A history with branches."""
     ids = [item.id for item in market(40)]
@@ -187,6 +194,7 @@ SCENES = (
     scene("market", "error", keys(), "The listings cannot be read", prepare=failing("listings"), ready=False),
     scene("market", "offline", keys(), "nothing is stored yet", prepare=offline, **NOTHING),
     scene("market", "offline-with-rows", keys(), "□ offline", prepare=offline),
+    scene("market", "port-taken", keys(), "Go online (o)", prepare=port_taken, **NOTHING),
     scene("detail", "ready", keys("enter"), "signed by its seller"),
     scene("detail", "loading", detail_loading, "asking the peer", prepare=held("show")),
     scene("detail", "error", detail_error, "the peer is busy", prepare=failing("show", BUSY)),

@@ -8,7 +8,7 @@ from betar_tui.tui.announcements import MIN_ANNOUNCED_SYNC, announcements
 from betar_tui.tui.screens.detail import DetailScreen
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.widgets.banner import Banner
-from tests.tui.fake import OWN, FakeMarketplace, listing, peer_id
+from tests.tui.fake import NOW, OWN, FakeMarketplace, listing, peer_id
 from tests.tui.ui import ui
 
 UNABLE_TO_READ = "2 Go peers cannot read your listings (documents). D writes them in betar-go"
@@ -20,8 +20,11 @@ def status(**fields):
     return Status(**{"version": "1", "running": True, "peer_id": OWN, "addrs": (), **numbers, **rest, **fields})
 
 
-def lines_of(status):
-    return announcements(status, "D", "h")
+KEYS = {"choose_dialect": "D", "hold_sync": "h", "go_online": "o"}
+
+
+def lines_of(status, *peers):
+    return announcements(status, peers, NOW, KEYS.__getitem__)
 
 
 def items():

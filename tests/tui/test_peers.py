@@ -12,7 +12,7 @@ from betar_tui.tui.settings import InterfaceSettings
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.filterbar import FilterInput
 from betar_tui.tui.widgets.listings import ListingRows
-from betar_tui.tui.widgets.peers import COLUMNS, PeerTable, fitting_columns
+from betar_tui.tui.widgets.peers import COLUMNS, OPTIONAL, PeerTable, fitting_columns
 from tests.tui.fake import OWN, listing, peer_id
 from tests.tui.test_app import filter_by
 from tests.tui.ui import shown_ids, ui
@@ -190,8 +190,8 @@ async def test_a_muted_listing_says_so_in_full(ui):
 def test_the_columns_fit_and_leave_a_cell_for_the_scrollbar(width):
     placed = fitting_columns(width)
     assert sum(placed.values()) + 2 * len(placed) <= width - 1
-    assert list(placed)[:6] == ["PEER", "DIR", "MS", "TOPIC", "LISTED", "SINCE"]
-    assert ("ADDRESS" in placed) == (width >= 78)
+    assert [title for title in placed if title not in OPTIONAL] == ["PEER", "MS", "HEAD", "LISTED", "SINCE"]
+    assert ("AGENT" in placed and "FOUND" in placed) == (width >= 73)
 
 
 def test_all_columns_are_there_where_there_is_room():

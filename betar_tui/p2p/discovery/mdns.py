@@ -51,6 +51,8 @@ class LocalDiscovery:
         self._found = found
         self._report = report
         self._reported = False
+        self.next_ask = 0.0
+        self.trouble = ""
 
     async def run(self) -> None:
         """The service."""
@@ -59,7 +61,7 @@ class LocalDiscovery:
             links, refusal = open_links(seen)
             try:
                 if links:
-                    self._reported = False
+                    self._reported, self.trouble = False, ""
                     await self._stay(links, seen, own)
                 else:
                     self._say_no(refusal)
@@ -70,9 +72,9 @@ class LocalDiscovery:
                     link.close()
 
     def _say_no(self, refusal: str) -> None:
+        self.trouble = why = refusal or "this machine has no network interface that is up and carries multicast"
         if not self._reported:
             self._reported = True
-            why = refusal or "this machine has no network interface that is up and carries multicast"
             log.warning("not looking for peers on the local network: %s", why)
             self._report(f"not possible now: {why}. It starts by itself as soon as it can; --no-mdns does without it.")
 
@@ -126,6 +128,7 @@ class LocalDiscovery:
             for message in exchange.messages(alone, trio.current_time()):
                 for link in links:
                     link.send(message)
+            self.next_ask = exchange.due(alone)
             # A peer that lost its last neighbour asks sooner: look at that from time to time.
-            with trio.move_on_at(min(exchange.due(alone), trio.current_time() + LOOK)):
+            with trio.move_on_at(min(self.next_ask, trio.current_time() + LOOK)):
                 await wakeup.wait()

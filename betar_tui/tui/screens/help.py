@@ -26,7 +26,8 @@ SIGN_HELP = (
     ("+ ~ ×", "new, changed, delisted row"),
     ("↑ ↓", "after a price: it went up, down"),
     ("✓ · ✗", "signed by its seller, unsigned, bad signature"),
-    ("● ○ ◌ □ ✗", "online, no peers, starting, offline, failed"),
+    ("● ○ ◌ □ ✗", "online, no peers, starting, no network, offline"),
+    ("level", "the peer holds your newest change; or 3 behind, 40s silent"),
 )
 
 

@@ -166,6 +166,8 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             rows.redraw()
         if self._mounted and is_shown(self._peers):
             self._peers.update_peers()
+        if self._model.alone:
+            self._show_states()  # with the seconds until peers are looked for again
         self.query_one(StatusBar).refresh()
         self._show_title()
 
@@ -207,10 +209,9 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         self._draw_detail()
 
     def _draw_detail(self) -> None:
-        if not self._mounted:
-            return
-        self._detail.show(self.current)
-        self._find("detail").show(empty_states.detail(self._model, self.current))
+        if self._mounted:
+            self._detail.show(self.current)
+            self._find("detail").show(empty_states.detail(self._model, self.current))
 
     def on_resize(self) -> None:
         """Draw the side pane and the activity's title, which may be visible only now."""
@@ -332,16 +333,9 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         self._mark_pane(name)
         self._find(name).focus_inside()
 
-    def action_disconnect(self) -> None:
-        """Close the connections to the selected peer; asks once."""
-        self._actions.peers.disconnect(self._peers.current)
-
     def action_peer_listings(self) -> None:
         if peer := self._peers.current:
             self.filter_by(f"seller:{peer}")
-
-    def action_connect(self) -> None:
-        self._actions.peers.connect()
 
     def action_show_new(self) -> None:
         self._rows.apply_order()

@@ -60,5 +60,8 @@ class ModelScreen(Screen[Result], Generic[Result]):
     def action_choose_dialect(self) -> None:
         self._actions.choose_dialect()
 
+    def action_go_online(self) -> None:
+        self._actions.peers.go_online()
+
     def action_hold_sync(self) -> None:
         self._actions.hold_sync()

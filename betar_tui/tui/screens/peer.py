@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from betar_tui.market.marketplace import PeerInfo
+from betar_tui.market.peer_facts import head_text, is_waiting
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.context import ScreenContext
@@ -23,6 +24,17 @@ from betar_tui.tui.widgets.status import StatusBar
 SHOWN_NAMES = 40
 
 _DIRECTIONS = {"in": "← in, dialled by it", "out": "→ out, dialled from here"}
+
+_FOUND = {
+    "bootstrap": "by --bootstrap",
+    "mdns": "on the local network (mDNS)",
+    "dht": "in the DHT",
+    "remembered": "remembered from before",
+    "connect": "added by hand",
+    "incoming": "it found this peer",
+}
+"""`PeerInfo.found` in words."""
+_HEAD = {"–": "– nothing seen yet", "level": "✓ level: it holds the newest that you have"}
 
 
 class PeerScreen(ModelScreen[str | None]):
@@ -94,11 +106,14 @@ def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int) -> Co
     rows = LabelledText(width)
     rows.add("Id", neutralise(peer.peer_id, 120))
     rows.add("Direction", _DIRECTIONS.get(peer.direction) or neutralise(peer.direction, 20))
+    rows.add("Found", _FOUND.get(peer.found) or neutralise(peer.found, 20) or "–")
     rows.add("Connected", fmt.ago(max(0.0, model.clock() - peer.connected_since)))
     rows.add("Latency", "not measured yet" if peer.latency_ms is None else f"{peer.latency_ms:.1f} ms")
     rows.add("Traffic", f"{fmt.size(peer.bytes_in)} in, {fmt.size(peer.bytes_out)} out")
     rows.add("Agent", neutralise(peer.agent, 120) or "not told yet")
     rows.add("Topic", "✓ follows the market" if peer.on_topic else "· does not follow the market")
+    head = head_text(peer, model.clock())
+    rows.add("Our newest", _HEAD.get(head, head), "$text-warning" if is_waiting(peer, model.clock()) else "")
     rows.add_list("Addresses", peer.addrs, 24)
     rows.add_list("Protocols", peer.protocols, 40)
     return Content.assemble(*title, "\n\n", *rows.parts, *_listings(peer, model, muted))

@@ -48,6 +48,13 @@ class SelectionActions:
             return
         self._actions.delist(self.current)
 
+    def action_connect(self) -> None:
+        self._actions.peers.connect()
+
+    def action_disconnect(self) -> None:
+        """Close the connections to the selected peer; asks once."""
+        self._actions.peers.disconnect(self._peers.current)
+
     def action_copy(self, what: str) -> None:
         if self._pane == "peers":
             # The listing may be out of sight there.

@@ -25,8 +25,8 @@ class Banner(Widget):
 
     def update(self) -> None:
         """Show the announcements that apply now."""
-        keys = self._model.keys
-        lines = announcements(self._model.status, keys.name("choose_dialect"), keys.name("hold_sync"))
+        model = self._model
+        lines = announcements(model.status, model.peers, model.clock(), model.keys.name)
         if lines != self._shown:
             self._shown = lines
             self.display = bool(lines)

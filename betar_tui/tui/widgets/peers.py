@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from betar_tui.market.marketplace import PeerInfo
+from betar_tui.market.peer_facts import head_text, is_waiting
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.keybindings import bindings
@@ -16,8 +17,9 @@ from betar_tui.tui.widgets.columns import fit
 COLUMNS = {
     "PEER": 9,
     "DIR": 3,
+    "FOUND": 10,
     "MS": 3,
-    "TOPIC": 5,
+    "HEAD": 10,
     "LISTED": 6,
     "SINCE": 5,
     "IN": 7,
@@ -25,8 +27,9 @@ COLUMNS = {
     "AGENT": 15,
     "ADDRESS": 15,
 }
-"""The columns with their widths in cells; the address takes the rest of the line."""
-OPTIONAL = ("AGENT", "ADDRESS", "IN", "OUT")
+"""The columns with their widths in cells; the address takes the rest of the line. HEAD says whether the peer holds this
+peer's newest head."""
+OPTIONAL = ("FOUND", "AGENT", "DIR", "ADDRESS", "IN", "OUT")
 """Columns shown if there is room, in this order of importance; the screen of one peer shows all."""
 PADDING = 1
 
@@ -117,8 +120,9 @@ class PeerTable(DataTable[Text]):
             peer.peer_id,
             fmt.short_id(peer.peer_id),
             neutralise(peer.direction, 8),
+            neutralise(peer.found, 10) or "–",
             _latency(peer.latency_ms),
-            "✓" if peer.on_topic else "·",
+            _head(peer, self._model.clock()),
             f"‖{listings}" if peer.peer_id in self._model.muted else str(listings),
             fmt.age(max(0.0, self._model.clock() - peer.connected_since)),
             fmt.size(peer.bytes_in),
@@ -140,6 +144,17 @@ def fitting_columns(width: int) -> dict[str, int]:
     if "ADDRESS" in chosen:
         chosen["ADDRESS"] += left
     return {title: chosen[title] for title in COLUMNS if title in chosen}
+
+
+def _head(peer: PeerInfo, now: float) -> str:
+    """`peer_facts.head_text` in ten characters."""
+    if not peer.on_topic:
+        return "off topic"
+    if is_waiting(peer, now):
+        return f"{fmt.age(now - (peer.waiting_since or now))} silent"
+    if not peer.behind:
+        return head_text(peer, now)
+    return f"{peer.behind} behind" if peer.behind < 1000 else "far behind"
 
 
 def _latency(milliseconds: float | None) -> str:

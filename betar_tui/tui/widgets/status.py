@@ -4,6 +4,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from betar_tui.market.marketplace import Connectivity
+from betar_tui.market.peer_facts import next_try
 from betar_tui.tui import format as fmt
 from betar_tui.tui.model import MarketModel
 
@@ -40,9 +41,15 @@ class StatusBar(Widget):
         return Content.assemble(*shown)
 
     def _connectivity(self) -> tuple[str, str]:
-        sign, word, colour = SIGNS[self._model.connectivity]
-        if self._model.link_error:
+        model, status = self._model, self._model.status
+        sign, word, colour = SIGNS[model.connectivity]
+        if model.link_error:
             word = "lost the peer"
+        elif status is not None and status.offline:
+            word = "offline"
+        elif status is not None and model.alone:
+            word = "none on the topic" if status.peers else word
+            word = f"{word}, {next_try(status.searches, model.clock())}"
         return f"{sign} {word}", colour
 
     def _numbers(self) -> list[tuple[str, str]]:
@@ -52,12 +59,15 @@ class StatusBar(Widget):
         rate = f"Δ {model.rate.rate():.0f}/s {fmt.spark(history[-6:])}"
         if status is None:
             return [*parts, (rate, "dim")]
-        parts.insert(0, (f"peers {status.peers}", ""))
+        if status.peers or not model.alone:
+            parts.insert(0, (f"peers {status.peers}", ""))
         parts += [(rate, "dim" if not any(history) else ""), (f"heads {status.heads}", "")]
         if status.pending:
             parts.append((f"↓ {status.pending:,} wanted", "$text-warning"))
         elif model.receipts.pending:
-            parts.append((f"↑ {len(model.receipts.pending)} pending", "$text-warning"))
+            # Before the heads while the search for peers takes the room: it matters more.
+            at = len(parts) - 1 if model.alone else len(parts)
+            parts.insert(at, (f"↑ {len(model.receipts.pending)} pending", "$text-warning"))
         elif model.connectivity is Connectivity.ONLINE:
             parts.append(("synced", "$text-success"))
         if status.troubles:

@@ -1,0 +1,88 @@
+"""What is known of other peers and of the search for them, in words. Pure; for the interface and the commands alike."""
+
+from collections.abc import Sequence
+
+from betar_tui.market.kinds import Connectivity
+from betar_tui.market.marketplace import PeerInfo, Status
+from betar_tui.values import Search
+
+NOT_FETCHING_AFTER = 10.0
+"""Seconds without an answer to what was announced after which a peer counts as not fetching."""
+GO_REBROADCAST = 60.0
+"""Seconds between two broadcasts of its heads by a Go betar."""
+FIRST_LISTINGS = "Go peers announce what they have once a minute: the first listings come within a minute"
+NOTHING_TO_TRY = "Nothing to try: --no-mdns, --no-dht, no --bootstrap and no remembered peer"
+MAX_NAMED = 3
+"""Maximum peers that a sentence names."""
+_PATIENCE = 1.5 * GO_REBROADCAST
+"""Seconds after which a Go peer that has announced nothing counts as having nothing."""
+_OWN_KIND = "betar-tui/"
+"""Start of the agent version of this program's peers, which announce their heads to a peer that joins."""
+
+
+def search_text(searches: Sequence[Search], now: float) -> str:
+    """What is done to find peers: "Searching the DHT, next try in 20 s; dialling 2 remembered peers"."""
+    if not searches:
+        return NOTHING_TO_TRY
+    text = "; ".join(_search_text(each, now) for each in searches)
+    return text[:1].upper() + text[1:]
+
+
+def next_try(searches: Sequence[Search], now: float) -> str:
+    """The same in a few words: "next try in 20 s"."""
+    able = [each for each in searches if not each.trouble]
+    if not able:
+        return "cannot search" if searches else "nothing to try"
+    if any(each.next_at is None or each.next_at <= now for each in able):
+        return "trying"
+    return f"next try in {_seconds(min(each.next_at or now for each in able) - now)}"
+
+
+def head_text(peer: PeerInfo, now: float) -> str:
+    """Whether a peer has been seen to hold this peer's newest head: "level", "behind by 3", "has not answered for 40 s".
+
+    "–" where nothing was seen, as of a peer that is not on the topic."""
+    if is_waiting(peer, now):
+        return f"has not answered for {_seconds(now - (peer.waiting_since or now))}"
+    if peer.behind is None:
+        return "–"
+    return "level" if peer.behind <= 0 else f"behind by {peer.behind:,}"
+
+
+def is_waiting(peer: PeerInfo, now: float) -> bool:
+    """Whether a peer on the topic has not fetched what was announced to it for too long."""
+    return peer.on_topic and peer.waiting_since is not None and now - peer.waiting_since > NOT_FETCHING_AFTER
+
+
+def not_fetching_text(names: Sequence[str]) -> str:
+    """The sentence about peers that do not fetch; the first few are named."""
+    one = len(names) == 1
+    subject = "1 peer on the topic does" if one else f"{len(names)} peers on the topic do"
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return f"{subject} not fetch what you publish: {', '.join(names[:MAX_NAMED])}{more}"
+
+
+def awaits_first_listings(status: Status, peers: Sequence[PeerInfo], now: float) -> bool:
+    """Whether a new peer is on a topic of Go peers alone, none of which has announced its heads yet.
+
+    They do that once a minute, and send none to a peer that joins (docs/protocol.md#announcing)."""
+    members = [peer for peer in peers if peer.on_topic]
+    heard = bool(status.heads or status.pending or status.listings)
+    if heard or not members or status.connectivity is not Connectivity.ONLINE:
+        return False
+    waited = now - max(peer.connected_since for peer in members)
+    return waited < _PATIENCE and all(peer.agent and not peer.agent.startswith(_OWN_KIND) for peer in members)
+
+
+def _search_text(search: Search, now: float) -> str:
+    if search.trouble:
+        return f"{search.what} is not possible: {search.trouble}"
+    if search.next_at is None or search.next_at <= now:
+        return search.what
+    return f"{search.what}, next try in {_seconds(search.next_at - now)}"
+
+
+def _seconds(seconds: float) -> str:
+    """A duration in its largest unit: "20 s", "3 min"."""
+    whole = max(1, round(seconds))
+    return f"{whole} s" if whole < 120 else f"{whole // 60} min"
