@@ -62,10 +62,9 @@ class PeerFinder:
             self._supervisor.start(DHT, self.dht.run)
         if self._config.mdns:
             local = self._local = LocalDiscovery(
-                self._market.peer_id,
                 self._host.fresh_addr_texts,
                 lambda: len(self._market.topic_peers()),
-                partial(self._candidates.add, "mdns"),
+                self._sighted,
                 partial(self._supervisor.report, LOCAL_NETWORK),
             )
             self._supervisor.start(LOCAL_NETWORK, local.run)
@@ -79,6 +78,13 @@ class PeerFinder:
         if self._config.dht:
             ways.append(search("searching the DHT", self.dht.next_search, offset, self.dht.trouble))
         return (*ways, *self._dialer.searches())
+
+    def _sighted(self, peer: str, addrs: tuple[str, ...], fresh: bool) -> None:
+        """A peer is on the local network."""
+        if peer == self._market.peer_id:
+            self._market.remember(peer, addrs)  # which looks into it
+        else:
+            self._candidates.add("mdns", peer, addrs, fresh)
 
     def found(self, peer: str) -> str:
         """How a connected peer was found, see `PeerInfo.found`; "" for one that was not looked for."""

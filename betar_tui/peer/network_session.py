@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-
 class NetworkSession:
     """The network of one peer. Its methods can be called before the network is up and after it is down.
 

@@ -60,7 +60,7 @@ class Machine:
         return links, self.refusal
 
     def discovery(self, neighbours: int = 0) -> LocalDiscovery:
-        return LocalDiscovery(ALICE, lambda: AT_ALICE, lambda: neighbours, self._note, self.reports.append)
+        return LocalDiscovery(lambda: AT_ALICE, lambda: neighbours, self._note, self.reports.append)
 
     def _note(self, peer: str, addrs: tuple[str, ...], fresh: bool) -> None:
         self.found.append((peer, addrs, fresh))
@@ -141,9 +141,7 @@ async def test_a_peer_that_lost_its_last_neighbour_asks_sooner(
 ) -> None:
     machine = Machine(monkeypatch, ETH)
     neighbours = [1]
-    discovery = LocalDiscovery(
-        ALICE, lambda: AT_ALICE, lambda: neighbours[0], lambda *sighting: None, machine.reports.append
-    )
+    discovery = LocalDiscovery(lambda: AT_ALICE, lambda: neighbours[0], lambda *sighting: None, machine.reports.append)
     nursery.start_soon(discovery.run)
     await trio.sleep(400)
     (link,) = machine.links

@@ -135,7 +135,7 @@ def test_no_text_raises(text: bytes) -> None:
 @given(st.binary(max_size=600), st.integers(0, 40), st.integers(0, 3))
 def test_no_message_raises_anything_but_a_decode_error(tail: bytes, keep: int, kind: int) -> None:
     head = (GO_ANSWER, question(), answer(MARKET, "name", AT_ALICE), b"")[kind]
-    exchange = Exchange(ALICE, AT_ALICE, 0.0)
+    exchange = Exchange(AT_ALICE, 0.0)
     with contextlib.suppress(DecodeError):
         exchange.received(head[: len(head) - keep] + tail, "10.1.0.9", False, 0.0)
 
@@ -171,7 +171,7 @@ def test_the_records_of_one_instance_are_taken_together() -> None:
 
 
 def exchange(now: float = 0.0, addrs: tuple[str, ...] = AT_ALICE) -> Exchange:
-    return Exchange(ALICE, addrs, now, jitter=lambda: 0.5)
+    return Exchange(addrs, now, jitter=lambda: 0.5)
 
 
 def run(one: Exchange, until: float, alone: bool = False) -> list[tuple[float, bytes]]:
@@ -266,7 +266,14 @@ def test_it_does_not_see_itself() -> None:
     one = exchange()
     for _, message in run(one, 5.0):
         assert one.received(message, "10.1.0.1", True, 5.0) == []
-    assert one.received(answer(MARKET, "another-name", AT_ALICE), "10.1.0.1", True, 5.0) == []
+
+
+def test_another_instance_of_this_peer_is_reported_since_it_may_be_a_copy() -> None:
+    one = exchange()
+    elsewhere = (AT_ALICE[0].replace("10.1.0.1", "10.1.0.9"),)
+    assert one.received(answer(MARKET, "another-name", elsewhere), "10.1.0.9", False, 5.0) == [
+        Sighting(ALICE, elsewhere, True)
+    ]
 
 
 @pytest.mark.parametrize("senders", [1, 10_000])

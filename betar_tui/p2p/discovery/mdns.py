@@ -39,13 +39,11 @@ class LocalDiscovery:
 
     def __init__(
         self,
-        peer: str,
         addrs: Callable[[], tuple[str, ...]],
         neighbours: Callable[[], int],
         found: Callable[[str, tuple[str, ...], bool], None],
         report: Callable[[str], None],
     ) -> None:
-        self._peer = peer
         self._addrs = addrs
         self._neighbours = neighbours
         self._found = found
@@ -81,7 +79,7 @@ class LocalDiscovery:
     async def _stay(self, links: list[Link], seen: tuple[Interface, ...], own: tuple[str, ...]) -> None:
         """Ask and answer until the interfaces or this peer's own addresses change."""
         log.info("looking for peers on %s", ", ".join(sorted({link.interface.name for link in links})))
-        exchange = Exchange(self._peer, own, trio.current_time())
+        exchange = Exchange(own, trio.current_time())
         wakeup = Wakeup()
         machine = frozenset(ip for interface in seen for ip in interface.ip4 + interface.ip6)
         try:

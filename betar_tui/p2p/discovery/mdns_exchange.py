@@ -72,12 +72,9 @@ class _Known:
 class Exchange:
     """One stay on the network: an instance name, its addresses, and what is known of the others.
 
-    `own` are the multiaddrs of this peer, `peer` its id. Times are in seconds of one clock."""
+    `own` are the multiaddrs of this peer. Times are in seconds of one clock."""
 
-    def __init__(
-        self, peer: str, own: tuple[str, ...], now: float, jitter: Callable[[], float] = random.random
-    ) -> None:
-        self._peer = peer
+    def __init__(self, own: tuple[str, ...], now: float, jitter: Callable[[], float] = random.random) -> None:
         self._jitter = jitter
         self._addrs = announced(own)
         letters = string.ascii_lowercase + string.digits
@@ -123,9 +120,8 @@ class Exchange:
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
         named = peer_in(record.text, same_machine)
-        if named is None or named[0] == self._peer:
-            return None
-        return Sighting(*named, fresh)
+        # Another instance with this peer's own id may be a duplicate of it.
+        return None if named is None else Sighting(*named, fresh)
 
     def _pays(self, source: str, now: float) -> bool:
         tokens = self._sources.setdefault(source, _Tokens(SOURCE_TOKENS, SOURCE_REFILL, SOURCE_TOKENS, now))
