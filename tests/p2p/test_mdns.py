@@ -257,9 +257,22 @@ def test_a_peer_is_reported_when_it_comes_when_it_moves_and_from_time_to_time() 
     assert one.received(message, "10.1.0.2", False, 0.0) == [Sighting(BOB, AT_BOB, True)]
     assert one.received(message, "10.1.0.2", False, 1.0) == []
     assert one.received(message, "10.1.0.2", False, REPEAT) == [Sighting(BOB, AT_BOB, False)]
-    assert one.received(answer(MARKET, "bob", at(7)), "10.1.0.2", False, 21.0) == [Sighting(BOB, at(7), True)]
-    assert one.received(answer(MARKET, "bob", at(7), goodbye=True), "10.1.0.2", False, 22.0) == []
-    assert one.received(answer(MARKET, "bob", at(7)), "10.1.0.2", False, 23.0) == [Sighting(BOB, at(7), True)]
+    assert one.received(answer(MARKET, "bob", at(7)), "10.1.0.8", False, 21.0) == [Sighting(BOB, at(7), True)]
+    assert one.received(answer(MARKET, "bob", at(7), goodbye=True), "10.1.0.8", False, 22.0) == []
+    assert one.received(answer(MARKET, "bob", at(7)), "10.1.0.8", False, 23.0) == [Sighting(BOB, at(7), True)]
+
+
+def test_a_peer_that_is_heard_from_an_address_of_which_its_record_does_not_know_has_moved() -> None:
+    """As a Go peer whose machine got another address: it does not write its record again."""
+    one = exchange()
+    message = answer(MARKET, "bob", AT_BOB)
+    moved = (f"/ip4/10.1.0.77/tcp/4001/p2p/{BOB}", *AT_BOB)
+    assert one.received(message, "10.1.0.2", False, 0.0) == [Sighting(BOB, AT_BOB, True)]
+    assert one.received(message, "10.1.0.77", False, 1.0) == [Sighting(BOB, moved, True)]
+    assert one.received(message, "10.1.0.2", False, 2.0) == []
+    assert one.received(message, "10.1.0.77", False, 3.0) == []
+    assert one.received(message, "fe80::1", False, 4.0) == one.received(message, "fd01::1", False, 4.0) == []
+    assert one.received(message, "10.1.0.77", False, 1.0 + REPEAT) == [Sighting(BOB, moved, False)]
 
 
 def test_it_does_not_see_itself() -> None:

@@ -10,7 +10,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from betar_tui.p2p.discovery.mdns_messages import SERVICES, Record, announced, answer, decode, peer_in, question
+from betar_tui.p2p.discovery.mdns_messages import (
+    SERVICES,
+    Record,
+    announced,
+    answer,
+    decode,
+    moved_to,
+    peer_in,
+    question,
+)
 
 FIRST_PAUSE = 4.0
 """Seconds between the first two questions. The pauses grow as those of go-libp2p: 0, 4, 14, 37 s, then each minute."""
@@ -30,6 +39,8 @@ REPEAT = 20.0
 """Seconds after which a known instance is reported again when it is still there."""
 MAX_KNOWN = 512
 """Maximum instances that are remembered."""
+MAX_SENDERS = 4
+"""Maximum addresses that are remembered from which an instance was heard without having them itself."""
 MAX_SOURCES = 256
 """Maximum senders whose tokens are counted."""
 SOURCE_TOKENS, SOURCE_REFILL = 16.0, 0.5
@@ -67,6 +78,7 @@ class _Tokens:
 class _Known:
     text: int
     reported: float
+    senders: tuple[str, ...]
 
 
 class Exchange:
@@ -109,17 +121,19 @@ class Exchange:
         if record.gone:
             self._known.pop(record.name, None)
             return None
+        moved = "" if same_machine else moved_to(record.text, source)
         text, known = hash(record.text), self._known.get(record.name)
-        fresh = known is None or known.text != text
+        senders = known.senders if known is not None else ()
+        fresh = known is None or known.text != text or (moved != "" and moved not in senders)
         if known is not None and not fresh and now < known.reported + REPEAT:
             return None
         if fresh and not self._pays(source, now):
             return None
-        self._known[record.name] = _Known(text, now)
+        self._known[record.name] = _Known(text, now, (moved, *senders)[:MAX_SENDERS] if fresh else senders)
         self._known.move_to_end(record.name)
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
-        named = peer_in(record.text, same_machine)
+        named = peer_in(record.text, same_machine, moved)
         # Another instance with this peer's own id may be a duplicate of it.
         return None if named is None else Sighting(*named, fresh)
 

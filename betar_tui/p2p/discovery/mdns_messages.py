@@ -117,12 +117,20 @@ def _records(answers: Iterable[DNSRecord]) -> Iterator[Record]:
         yield Record(service, name, text, gone=all(each.ttl == 0 for each in found))
 
 
-def peer_in(text: bytes, same_machine: bool) -> tuple[str, tuple[str, ...]] | None:
+def moved_to(text: bytes, source: str) -> str:
+    """The IPv4 address of a sender whose TXT record does not have it, else "".
+
+    go-libp2p writes its record once: after a change of address only the sender's tells where it is."""
+    known = f"/{source}/".encode() in text
+    return source if "." in source and not known and _usable(f"/ip4/{source}/tcp/1", False) else ""
+
+
+def peer_in(text: bytes, same_machine: bool, moved: str = "") -> tuple[str, tuple[str, ...]] | None:
     """The peer that a TXT record names and its addresses for TCP, best first, each ending in /p2p/<peer id>.
 
     None unless it names one peer and an address that this machine can dial. Names are left out, since looking them up
     would be up to a stranger, and so are link-local IPv6 addresses, which mean nothing without their interface, and
-    loopback, unless the sender is on the `same_machine`."""
+    loopback, unless the sender is on the `same_machine`. With `moved`, the peer is looked for at that IPv4 address too."""
     addrs: dict[str, list[str]] = {}
     for string in _strings(text):
         address, peer = multiaddrs.split_peer(string)
@@ -133,6 +141,9 @@ def peer_in(text: bytes, same_machine: bool) -> tuple[str, tuple[str, ...]] | No
     peer, found = addrs.popitem()
     if not is_peer_id(peer):
         return None
+    if moved:
+        port = found[0].split("/")[4]
+        found.insert(0, f"/ip4/{moved}/tcp/{port}/p2p/{peer}")
     dialable = with_peer(dial_order(found)[: 2 * MAX_ADDRS], peer)[:MAX_ADDRS]
     return (peer, dialable) if dialable else None
 
