@@ -140,6 +140,8 @@ class Network:
         self._dialer = Dialer(self._swarm, self.peer_id, address_book, self._timing, tasks, banned)
         self._contacts = Contacts(self._dialer, self._table, banned, self.open_stream, self._close_peer, self.penalize)
         self._dht = Kademlia(self, self._contacts, partial(self._supervisor.report, DHT), config.dht_seeds)
+        self.serves_dht = config.dht_server
+        """Whether this peer should be a server of the DHT."""
         self.listen_notice = ""
 
     # Facts
@@ -162,11 +164,6 @@ class Network:
     def topic_peers(self) -> tuple[str, ...]:
         """Connected peers that are subscribed to the topic."""
         return self._gossip.members()
-
-    @property
-    def serves_dht(self) -> bool:
-        """Whether this peer should be a server of the DHT."""
-        return self._config.dht_server
 
     @property
     def audience(self) -> int:
@@ -241,6 +238,7 @@ class Network:
     async def disconnect(self, peer: str) -> None:
         """Close every connection to a peer and do not dial it again."""
         self._dialer.address_book.remove(peer)
+        self._dht.avoid(peer)
         await self._close_peer(peer)
 
     def remember(self, peer: str, addrs: Iterable[str], found: str = "") -> bool:
@@ -351,6 +349,7 @@ class Network:
     def _adopt(self, peer: str) -> None:
         """A peer that was only asked about others counts as connected from now on."""
         if self._contacts.adopt(peer) and (record := self._table.get(peer)) and record.identify_info is not None:
+            self._dialer.address_book.add(peer, record.addrs(), "dht")
             self._learned(peer, record.identify_info)
 
     async def _opened(self, record: PeerRecord, connection: INetConn) -> None:
