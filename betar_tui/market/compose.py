@@ -42,7 +42,7 @@ def new_document(draft: ListingDraft, seller_id: str, default_addrs: tuple[str, 
     # The peer's own addresses are filled in whenever the value is made, because they change.
     addrs = () if draft.addrs == default_addrs else draft.addrs
     draft = replace(draft, addrs=addrs, protocols=draft.protocols or DEFAULT_PROTOCOLS)
-    document: Document = {"id": "", "name": "", "seller_id": seller_id}
+    document: Document = {"seller_id": seller_id}
     for field in ENTERED:
         value = getattr(draft, field.name)
         several = field.kind in (Kind.TEXTS, Kind.OBJECT)

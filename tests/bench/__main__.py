@@ -7,7 +7,19 @@ import importlib
 import sys
 import time
 
-BENCHMARKS = ("latency", "sync", "bitswap", "listings", "burst", "merge", "publish", "ticker", "disk", "interface")
+BENCHMARKS = (
+    "latency",
+    "sync",
+    "bitswap",
+    "listings",
+    "burst",
+    "merge",
+    "publish",
+    "ticker",
+    "disk",
+    "interface",
+    "idle",
+)
 
 
 def main() -> int:

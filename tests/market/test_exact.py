@@ -10,7 +10,7 @@ from betar_tui.ipld import cid, unixfs
 from betar_tui.market.calls import CALLS
 from betar_tui.market.compose import new_document, patched, render
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS
-from betar_tui.market.filter import Term, parse
+from betar_tui.market.filter import Term, evaluate, parse
 from betar_tui.market.index import ListingIndex
 from betar_tui.market.marketplace import (
     Change,
@@ -41,6 +41,9 @@ DOCUMENT = {
     "protocols": ["/a/1", "/b/1"],
     "token_id": "token-7",
 }
+
+
+NOW = 2_000_000_000
 
 
 def listing(name: str, **fields: str) -> Listing:
@@ -232,3 +235,28 @@ def test_a_changed_text_is_searched_and_its_first_sight_kept() -> None:
     assert index.rows == ["1"]
     index.set_filter("old")
     assert index.rows == []
+
+
+def test_each_kind_of_term_judges_many_listings_at_once() -> None:
+    x402, mcp = (replace(BLANK, protocols=(each,)) for each in ("/x402/1", "/mcp/1"))
+    unsigned = replace(BLANK, provenance=Provenance.UNSIGNED, mine=True, seller_id="t", price=3.0, timestamp=NOW)
+    listings = [x402, None, mcp, unsigned]
+
+    def met(text: str) -> list[bool]:
+        (term,) = parse(text).terms
+        verdicts = evaluate(term, listings, [0.0] * 4, NOW)
+        return [verdict for verdict, each in zip(verdicts, listings, strict=True) if each]
+
+    assert met("proto:x402") == [True, False, False]
+    assert met("state:verified") == [True, True, False]
+    assert met("state:unsigned") == met("state:mine") == met("price>2") == met("seller:t") == [False, False, True]
+    assert met("state:stale") == [True, True, False]
+
+
+@pytest.mark.parametrize("text", ["http:x", "https:x", "did:key:z6Mk", "/ip4/1.2.3.4"])
+def test_what_looks_like_an_address_is_a_word(text: str) -> None:
+    assert [term.kind for term in parse(text).terms] == ["word"]
+
+
+def test_what_was_never_repaired_can_be_forgotten() -> None:
+    RepublishPolicy(SIGNER, 60.0, lambda own, now: b"").forget("unknown")

@@ -7,8 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from betar_tui.ipld.cid import of
 from betar_tui.p2p.bitswap import wants as module
-from betar_tui.p2p.bitswap.ledger import Ledgers
+from betar_tui.p2p.bitswap.ledger import MAX_BLOCK, Ledgers
 from betar_tui.p2p.bitswap.messages import WantlistEntry
 from betar_tui.p2p.bitswap.wants import Wants
 
@@ -176,6 +177,54 @@ def test_a_new_announcer_that_is_not_connected_is_asked_for_the_block_when_it_co
     planner.want([X], B, 0.2)
     planner.peer_up(B, True, 0.3)
     assert planner.take(B) == [block(X)]
+
+
+def test_a_peer_that_comes_while_all_are_asked_is_asked_too() -> None:
+    planner = wants(A, B)
+    planner.want([X], B, 0.0)
+    planner.take(B)
+    planner.dont_have(B, X, 0.1)
+    planner.peer_up(C, True, 0.2)
+    assert planner.take(C) == [have(X)]
+
+
+def test_the_announcer_is_not_forgotten_when_anybody_may_be_asked() -> None:
+    planner = wants(A)
+    planner.want([X], B, 0.0)
+    planner.take(A)
+    planner.dont_have(A, X, 0.1)
+    planner.want([X], None, 0.2)
+    planner.peer_up(B, True, 0.3)
+    assert planner.take(B) == [block(X)]
+
+
+def test_no_peer_is_asked_twice_in_one_round() -> None:
+    planner = wants(A, B, C)
+    planner.want([X], B, 0.0)
+    for peer in (B, A):
+        planner.take(peer)
+        planner.dont_have(peer, X, 0.1)
+        assert planner.take(C) == ([have(X)] if peer == B else [])
+
+
+def test_a_block_of_exactly_the_allowed_size_is_sent_and_a_larger_one_is_not() -> None:
+    for size, sent in ((MAX_BLOCK, True), (MAX_BLOCK + 1, False)):
+        data = bytes(size)
+        cid = of(data)
+        ledgers = Ledgers()
+        ledgers.receive(A, [block(cid)], False)
+        blocks, presences = ledgers.answer(A, ledgers.take_lookups(A, 9), {cid: data})
+        assert (len(blocks), len(presences)) == ((1, 0) if sent else (0, 1))
+
+
+def test_a_cancelled_entry_beyond_the_limit_is_not_answered() -> None:
+    data = b"more than fits"
+    cid = of(data)
+    ledgers = Ledgers(1)
+    ledgers.receive(A, [block(of(b"other")), block(cid)], False)
+    asked = ledgers.take_lookups(A, 9)
+    ledgers.receive(A, [cancel(cid)], False)
+    assert ledgers.answer(A, {cid: asked[cid]}, {cid: data}) == ([], [])
 
 
 def test_entries_that_are_never_answered_keep_no_other_waiting() -> None:

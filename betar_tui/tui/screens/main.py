@@ -54,6 +54,7 @@ class MainScreen(SelectionActions, ModelScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("main", first=True)]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     SCOPE = "main"
+    AUTO_FOCUS = ""  # `_restore_focus` decides
 
     _activity: ActivityPanel
     _detail: DetailView
@@ -75,7 +76,8 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         yield PaneTabs(model)
         yield FilterBar(id="filter-bar")
         with Horizontal(id="body"):
-            yield Pane("listings", "Market", [ListingTable(model)])
+            # Marked from the first frame on: its table may lose the focus, to a state that replaces it, before it had any.
+            yield Pane("listings", "Market", [ListingTable(model)], current=True)
             with Vertical(id="side"):
                 yield Pane("detail", "Listing")
                 yield Pane("peers", "Peers")
@@ -87,7 +89,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         # One timer for all moves: to start and stop one costs more than to draw the move.
         self._resting = self.set_interval(REST, self._rested, pause=True)
         self.sync(News(listings=True, status=True, activity=True, replaced=True))
-        self._rows.focus()
 
     async def mount_panes(self) -> None:
         """Mount the contents of the panes next to the table, once."""
@@ -184,12 +185,11 @@ class MainScreen(SelectionActions, ModelScreen[None]):
     def _show_states(self) -> None:
         model = self._model
         self._find("listings").show(empty_states.listings(model, self._rows.count))
-        if not self._mounted:
-            return
-        lines = self._activity.lines
-        self._find("peers").show(empty_states.peers(model))
-        self._find("activity").show(empty_states.activity(model, lines.count, bool(lines.filter_text)))
-        self._find("detail").show(empty_states.detail(model, self.current))
+        if self._mounted:
+            lines = self._activity.lines
+            self._find("peers").show(empty_states.peers(model))
+            self._find("activity").show(empty_states.activity(model, lines.count, bool(lines.filter_text)))
+            self._find("detail").show(empty_states.detail(model, self.current))
         self._restore_focus()
 
     def _show_detail(self) -> None:

@@ -81,8 +81,8 @@ class Pane(Vertical):
             super().__init__()
             self.pane = pane
 
-    def __init__(self, name: str, title: str, content: Iterable[Widget] = ()) -> None:
-        super().__init__(id=f"pane-{name}", classes="pane")
+    def __init__(self, name: str, title: str, content: Iterable[Widget] = (), *, current: bool = False) -> None:
+        super().__init__(id=f"pane-{name}", classes="pane -current" if current else "pane")
         self.key = name
         self.border_title = Content(title)
         self._content = list(content)
