@@ -100,6 +100,11 @@ class PeerFinder:
         self._dialer.wake()
         return added
 
+    def dismiss(self, peer: str) -> None:
+        """Do not dial a peer any more, unless the user asks for it."""
+        self._book.dismiss(peer)
+        self.dht.avoid(peer)
+
     def reached(self, peer: str, address: str) -> None:
         """The user named an address, and the peer has proved there who it is."""
         self._book.add(peer, (address,), "connect")
@@ -110,6 +115,7 @@ class PeerFinder:
     def adopt(self, peer: str) -> None:
         """A peer that was only asked about others counts as connected from now on."""
         if self._contacts.adopt(peer) and (record := self._table.get(peer)) and record.identify_info is not None:
+            self._book.add(peer, record.worth_dialling(), "dht")
             self._learned(peer, record.identify_info)
 
     def topic_changed(self, peer: str, on_topic: bool) -> None:

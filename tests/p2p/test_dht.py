@@ -86,7 +86,21 @@ async def test_a_server_that_comes_back_is_given_the_record_again() -> None:
                 record = server.network._finder.dht._records.get(KEY, trio.current_time())[0]
                 assert record == DhtPeer(alice.id, binary_addresses([address(alice)]))
             await until(lambda: not alice.network.connections())
-            await alice.network.disconnect(server.id)
+            alice.network._dialer.address_book.remove(server.id)
+
+
+async def test_a_peer_that_a_person_left_is_not_dialled_because_of_the_dht() -> None:
+    async with peer("server", **SERVER, **ELSEWHERE) as server:
+        seeds = (address(server),)
+        async with peer("alice", **DHT, dht_seeds=seeds) as alice, peer("bob", dht_seeds=seeds) as bob:
+            await bob.network.connect(address(server))
+            await provide(bob, server.id, bob.id, address(bob))
+            await until(lambda: alice.of(PeerConnected) and alice.of(PeerJoined))
+            assert {each.peer_id: each.found for each in alice.network.connections()}[bob.id] == "dht"
+            await alice.network.disconnect(bob.id)
+            alice.network._dht._handed.clear()
+            await alice.network._dht._search()
+            assert alice.network._dialer.address_book.addrs(bob.id) == ()
 
 
 @asynccontextmanager
