@@ -34,7 +34,7 @@ MAX_PASSES = 8
 """Maximum number of times that a file is read for its deltas."""
 SOURCE = "import"
 """The `via` of imported deltas."""
-NO_DELTA = "no delta and no metadata file of a listing"
+NO_DELTA = "neither delta nor metadata file of a listing"
 
 
 @dataclass(slots=True)
