@@ -66,9 +66,9 @@ class ConnectionTable(INotifee):
         """The record of a connected peer."""
         return self._records.get(peer)
 
-    def peers(self) -> tuple[str, ...]:
-        """The connected peers, longest connected first."""
-        return tuple(self._records)
+    def records(self) -> tuple[PeerRecord, ...]:
+        """The records of all connected peers."""
+        return tuple(self._records.values())
 
     def connections(self, peer: str) -> list[INetConn]:
         """The open connections to a peer, as the swarm lists them."""

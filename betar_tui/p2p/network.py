@@ -33,12 +33,10 @@ from betar_tui.p2p.guard import guarded, log_failure
 from betar_tui.p2p.host import build_host, listen, open_stream
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
-from betar_tui.p2p.misbehaviour import MisbehaviourLedger
 from betar_tui.p2p.penalties import Penalties
 from betar_tui.p2p.streams import PeerStream, handle_stream
 from betar_tui.p2p.types import (
     BlockSource,
-    Misbehaviour,
     NetworkConfig,
     NetworkEvent,
     PeerConnected,
@@ -117,14 +115,8 @@ class Network:
         self._tasks = tasks
         self._supervisor = Supervisor(tasks)
         self._event_queue = EventQueue()
-        self._misbehaviour = MisbehaviourLedger(
-            config.misbehaviour_budget, config.misbehaviour_window, config.timing.ban_time, trio.current_time
-        )
-        self._penalties = Penalties(
-            self._misbehaviour,
-            lambda peer, reason: self._event_queue.put(Misbehaviour(peer, reason)),
-            lambda peer: tasks.start_soon(self._close_peer, peer),
-        )
+        self._penalties = Penalties(config, self._event_queue.put, self._ban)
+        self._misbehaviour = self._penalties.ledger
         self._host = build_host(config)
         self._swarm = cast(PeerSwarm, self._host.get_network())
         self.peer_id = str(self._host.get_id())
@@ -140,8 +132,6 @@ class Network:
         self._dialer = Dialer(self._swarm, self.peer_id, address_book, self._timing, tasks, banned)
         self._contacts = Contacts(self._dialer, self._table, banned, self.open_stream, self._close_peer, self.penalize)
         self._dht = Kademlia(self, self._contacts, partial(self._supervisor.report, DHT), config.dht_seeds)
-        self.serves_dht = config.dht_server
-        """Whether this peer should be a server of the DHT."""
         self.listen_notice = ""
 
     # Facts
@@ -164,6 +154,11 @@ class Network:
     def topic_peers(self) -> tuple[str, ...]:
         """Connected peers that are subscribed to the topic."""
         return self._gossip.members()
+
+    @property
+    def serves_dht(self) -> bool:
+        """Whether this peer should be a server of the DHT."""
+        return self._config.dht_server
 
     @property
     def audience(self) -> int:
@@ -259,6 +254,9 @@ class Network:
         Beyond the budget of its window a peer is banned for a while and its connections are closed."""
         self._penalties.penalize(peer, reason)
 
+    def _ban(self, peer: str) -> None:
+        self._tasks.start_soon(self._close_peer, peer)
+
     # Other protocols
 
     def set_protocol_handler(self, protocol: str, handler: Callable[[Stream], Awaitable[None]] | None) -> None:
@@ -302,7 +300,7 @@ class Network:
         for peer, addrs in self._config.known_peers:
             self._dialer.address_book.add(peer, addrs, "remembered")
         self._supervisor.start("events", self._event_queue.pump)
-        self._supervisor.start("misbehaviour reports", self._penalties.report_folded)
+        self._supervisor.start("misbehaviour reports", self._penalties.run)
         self._supervisor.start("wants", self._bitswap.run_timers)
         self._supervisor.start("hello", self._gossip.keep_saying_hello)
         self._supervisor.start("dialling", self._dialer.run)

@@ -1,4 +1,4 @@
-"""Penalising peers: counts a misbehaviour, reports it, and has the peer's connections closed when it is banned."""
+"""Penalising peers: their misbehaviours are counted, reported as events, and lead to a ban."""
 
 import logging
 from collections.abc import Callable
@@ -7,38 +7,41 @@ import trio
 
 from betar_tui.p2p.guard import shortened
 from betar_tui.p2p.misbehaviour import FOLD, MisbehaviourLedger, MisbehaviourReports
+from betar_tui.p2p.types import Misbehaviour, NetworkConfig
 
 log = logging.getLogger(__name__)
 
 
 class Penalties:
-    """Calls `report(peer, reason)` for the log of people, and `ban(peer)` when a peer broke too many rules."""
+    """Calls `report` with events, and `ban(peer)` for a peer that is banned from now on."""
 
     def __init__(
-        self, ledger: MisbehaviourLedger, report: Callable[[str, str], None], ban: Callable[[str], None]
+        self, config: NetworkConfig, report: Callable[[Misbehaviour], None], ban: Callable[[str], None]
     ) -> None:
-        self._ledger = ledger
+        self.ledger = MisbehaviourLedger(
+            config.misbehaviour_budget, config.misbehaviour_window, config.timing.ban_time, trio.current_time
+        )
         self._reports = MisbehaviourReports(trio.current_time)
-        self._report = report
+        self._put = report
         self._ban = ban
 
     def penalize(self, peer: str, reason: str) -> None:
-        """Count a misbehaviour. All that one peer does within a second is reported in two events."""
+        """See `Network.penalize`."""
         reason = shortened(reason)
         log.debug("misbehaviour of %s: %s", peer, reason)
         if self._reports.note(peer, reason):
-            self._tell(peer, reason)
-        if self._ledger.penalize(peer):
+            self._report(peer, reason)
+        if self.ledger.penalize(peer):
             log.warning("%s broke too many rules: it is banned", peer)
             self._ban(peer)
 
-    async def report_folded(self) -> None:
+    def _report(self, peer: str, reason: str) -> None:
+        log.info("misbehaviour of %s: %s", peer, reason)
+        self._put(Misbehaviour(peer, reason))
+
+    async def run(self) -> None:
         """A service: reports the misbehaviours that were folded."""
         while True:
             await trio.sleep(FOLD / 4)
             for peer, reason in self._reports.due():
-                self._tell(peer, reason)
-
-    def _tell(self, peer: str, reason: str) -> None:
-        log.info("misbehaviour of %s: %s", peer, reason)
-        self._report(peer, reason)
+                self._report(peer, reason)
