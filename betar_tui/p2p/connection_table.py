@@ -71,9 +71,9 @@ class ConnectionTable(INotifee):
         """The record of a connected peer."""
         return self._records.get(peer)
 
-    def peers(self) -> tuple[str, ...]:
-        """The connected peers, longest connected first."""
-        return tuple(self._records)
+    def records(self) -> tuple[PeerRecord, ...]:
+        """The records of all connected peers."""
+        return tuple(self._records.values())
 
     def records(self) -> tuple[PeerRecord, ...]:
         """The records of all connected peers."""

@@ -95,15 +95,15 @@ class Contacts:
     async def trim(self, on_topic: Collection[str]) -> None:
         """Close the connections beyond MAX_USELESS to peers that only ask us something, the longest connected first."""
         useless = [
-            peer
-            for peer in self._table.peers()
-            if peer not in on_topic and not self.is_stranger(peer) and not self._dialer.address_book.addrs(peer)
+            each
+            for each in self._table.records()  # in the order in which they connected
+            if each.peer not in on_topic
+            and not self.is_stranger(each.peer)
+            and not self._dialer.address_book.addrs(each.peer)
         ]
         over = useless[: max(0, len(useless) - MAX_USELESS)]
         now = time.time()
-        await self._close_all(
-            peer for peer in over if (record := self._table.get(peer)) is not None and record.since < now - GRACE
-        )
+        await self._close_all(each.peer for each in over if each.since < now - GRACE)
 
     async def _close_all(self, peers: Iterable[str]) -> None:
         async with trio.open_nursery() as nursery:

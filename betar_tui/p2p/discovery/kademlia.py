@@ -36,9 +36,10 @@ KEY = b"\x12\x20" + sha256(RENDEZVOUS.encode()).digest()
 SEARCH_MIN, SEARCH_MAX = 5.0, 300.0
 """Seconds between two searches: they double from the one to the other, from the start and whenever we are alone."""
 FEW = 6
-"""Number of peers on the topic from which on there is no hurry: as many as GossipSub wants as neighbours."""
-GLANCE = 15.0
-"""Seconds between two questions to the connected servers while there are few peers. They cost a message each."""
+"""Number of peers on the topic from which on there is less hurry: as many as GossipSub wants as neighbours."""
+GLANCE, CALM_GLANCE = 15.0, 60.0
+"""Seconds between two questions to the connected servers, while there are few peers and later. They cost a message
+each."""
 GLANCE_MIN = 2.0
 """Minimum seconds between two of them: servers that connect again and again cause no more."""
 JITTER = 0.1
@@ -181,8 +182,8 @@ class Kademlia:
 
     async def _pause(self, glanced: float) -> None:
         """Wait until something is due, or until a server has connected and may be asked."""
-        often = self.server.serving or (self._connected and len(self._others()) < FEW)
-        with trio.move_on_at(min(self.next_search, trio.current_time() + GLANCE) if often else self.next_search):
+        pause = GLANCE if self._connected and len(self._others()) < FEW else CALM_GLANCE
+        with trio.move_on_at(min(self.next_search, trio.current_time() + pause)):
             await self._wakeup.wait()
             await trio.sleep_until(glanced + GLANCE_MIN)
 
