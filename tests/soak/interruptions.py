@@ -35,6 +35,7 @@ class Sent:
     """Every block that a source in this process sends, in order, and what its reader held after each interruption."""
 
     def __init__(self, source: Peer) -> None:
+        self._source = source
         self.names: list[bytes] = []
         self._held: list[tuple[int, frozenset[bytes]]] = []
         encode = dagsync_server.encode_section
@@ -45,6 +46,12 @@ class Sent:
 
         dagsync_server.encode_section = noted
         source.session.network.on_sent(lambda _, names: self.names.extend(names))  # type: ignore[union-attr]
+
+    def leave_dialling_to(self, reader: Served) -> None:
+        """The source would dial a reader that it has lost, past the proxy."""
+        network = self._source.session.network
+        assert network is not None
+        network.address_book.dismiss(reader.peer_id)
 
     def interrupted(self, directory: Path) -> None:
         """Note what the reader has on its disk now."""
@@ -71,6 +78,7 @@ async def interrupted(source: str, directory: Path, count: int, rng: random.Rand
         left = count
         while left:
             async with served(directory, "--bootstrap", proxy.address) as reader:
+                sent.leave_dialling_to(reader)
                 while left:
                     left -= 1
                     held = (await reader.market.status()).blocks
