@@ -70,7 +70,7 @@ async def test_a_peer_that_comes_later_is_found_by_one_that_is_not_alone(monkeyp
     monkeypatch.setattr(kademlia, "SEARCH_MIN", 60.0)
     async with peer("server", **SERVER) as server, peer("alice", **DHT, bootstrap=(address(server),)) as alice:
         await until(sees(alice, server))
-        await until(lambda: server.network._dht._records.get(KEY, trio.current_time()))
+        await until(lambda: server.network._finder.dht._records.get(KEY, trio.current_time()))
         async with peer("bob", **ELSEWHERE) as bob:
             await bob.network.connect(address(server))
             await provide(bob, server.id, bob.id, address(bob))
@@ -86,7 +86,7 @@ async def test_a_server_that_comes_back_is_given_the_record_again() -> None:
                 record = server.network._finder.dht._records.get(KEY, trio.current_time())[0]
                 assert record == DhtPeer(alice.id, binary_addresses([address(alice)]))
             await until(lambda: not alice.network.connections())
-            alice.network._dialer.address_book.remove(server.id)
+            alice.network.address_book.dismiss(server.id)
 
 
 async def test_a_peer_that_a_person_left_is_not_dialled_because_of_the_dht() -> None:
@@ -98,8 +98,8 @@ async def test_a_peer_that_a_person_left_is_not_dialled_because_of_the_dht() -> 
             await until(lambda: alice.of(PeerConnected) and alice.of(PeerJoined))
             assert {each.peer_id: each.found for each in alice.network.connections()}[bob.id] == "dht"
             await alice.network.disconnect(bob.id)
-            alice.network._dht._handed.clear()
-            await alice.network._dht._search()
+            alice.network._finder.dht._handed.clear()
+            await alice.network._finder.dht._search()
             assert alice.network._dialer.address_book.addrs(bob.id) == ()
 
 

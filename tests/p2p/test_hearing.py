@@ -9,6 +9,7 @@ import pytest
 import trio
 from libp2p.abc import INetStream
 
+from betar_tui.p2p import hearing
 from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.bitswap.messages import PROTOCOLS, V11, V12, Block, Message, Presence, decode, encode
 from betar_tui.p2p.frames import FrameReader, frame
@@ -95,7 +96,13 @@ async def test_a_further_connection_starts_them_again() -> None:
         assert len(bob.network._table.connections(alice.id)) == 2
 
 
-async def test_a_peer_that_never_asks_gets_a_second_connection_and_keeps_it() -> None:
+@pytest.fixture
+def as_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The peers take each other for another program."""
+    monkeypatch.setattr(hearing, "OWN_PROTOCOLS", "/nobody/")
+
+
+async def test_a_peer_that_never_asks_gets_a_second_connection_and_keeps_it(as_foreign: None) -> None:
     async with pair() as (alice, bob):
         await until(lambda: alice.id in bob.network._bitswap._links)
         for _ in range(3):
@@ -108,14 +115,14 @@ async def test_a_peer_that_never_asks_gets_a_second_connection_and_keeps_it() ->
         assert len(bob.network._table.connections(alice.id)) == 2
 
 
-async def test_a_peer_that_has_asked_gets_none() -> None:
+async def test_a_peer_that_has_asked_gets_none(as_foreign: None) -> None:
     async with pair() as (alice, bob):
         await alice.fetch([bob.shelf.put(os.urandom(600))], bob.id)
         bob.network.hearing.unheard(alice.id)
         assert not bob.network.hearing._second._tried
 
 
-async def test_a_bitswap_that_starts_late_is_noticed() -> None:
+async def test_a_bitswap_that_starts_late_is_noticed(as_foreign: None) -> None:
     async with peer("alice") as alice, peer("bob") as bob:
         mux = alice.network._host.get_mux()
         handlers = {each: mux.handlers.pop(each) for each in PROTOCOLS}  # type: ignore[call-overload]

@@ -233,6 +233,7 @@ async def test_a_second_connection_does_not_end_membership() -> None:
 async def test_every_accepted_connection_gives_its_slot_back() -> None:
     """As shipped a peer accepts `max_connections` connections in its whole life."""
     async with peer("alice", max_connections=4) as alice, peer("bob") as bob:
+        alice.network.address_book.dismiss(bob.id)
         for _ in range(8):
             await bob.network.connect(alice.network.addrs[0])
             await bob.network.disconnect(alice.id)
