@@ -9,8 +9,14 @@ STAMP  := $(VENV)/.installed
 run: $(STAMP)
 	$(BIN)/betar-tui $(ARGS)
 
+# The tests in network namespaces mostly wait, each in networks of its own: several of them run at a time.
 test: $(STAMP)
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python -m pytest --ignore=tests/networks
+	$(BIN)/python -m pytest -n 3 tests/networks
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 # The tests that need neither Go nor processes nor much time: see tests/conftest.py.
 quick: $(STAMP)

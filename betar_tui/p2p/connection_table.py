@@ -75,10 +75,6 @@ class ConnectionTable(INotifee):
         """The records of all connected peers."""
         return tuple(self._records.values())
 
-    def records(self) -> tuple[PeerRecord, ...]:
-        """The records of all connected peers."""
-        return tuple(self._records.values())
-
     def connections(self, peer: str) -> list[INetConn]:
         """The open connections to a peer, as the swarm lists them."""
         return [each for each in self._swarm.get_connections(addresses.peer_id(peer)) if not each.is_closed]

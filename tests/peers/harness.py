@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import trio
 
@@ -25,7 +25,15 @@ QUIET = {"BETAR_TUI_MDNS": "0", "BETAR_TUI_DHT": "0", "BETAR_TUI_UPNP": "0"}
 PATIENCE = 30.0
 
 
-async def eventually(check: Callable[[], Awaitable[T] | T], *, within: float = PATIENCE, what: str = "") -> T:
+@overload
+async def eventually(check: Callable[[], Awaitable[T]], *, within: float = ..., what: str = ...) -> T: ...
+
+
+@overload
+async def eventually(check: Callable[[], T], *, within: float = ..., what: str = ...) -> T: ...
+
+
+async def eventually(check: Callable[[], object], *, within: float = PATIENCE, what: str = "") -> object:
     """The first truthy result of `check`, asked every few milliseconds; fails after `within` seconds."""
     result: object = None
     with trio.move_on_after(within):
