@@ -93,8 +93,8 @@ class Search:
     """One way in which a peer looks for others at the moment.
 
     `what` says what is done: "searching the local network", "dialling 3 remembered peers". `next_at` is when it is tried
-    next, in Unix seconds; None while a try is under way, or if it goes on all the time. `trouble` is why it cannot work, ""
-    if it can."""
+    next, in Unix seconds; None while a try is under way, or if it goes on all the time. `trouble` is why the last try
+    failed, or, without `next_at`, why it cannot be tried."""
 
     what: str
     next_at: float | None = None

@@ -30,7 +30,7 @@ def search_text(searches: Sequence[Search], now: float) -> str:
 
 def next_try(searches: Sequence[Search], now: float) -> str:
     """The same in a few words: "next try in 20 s"."""
-    able = [each for each in searches if not each.trouble]
+    able = [each for each in searches if not each.trouble or each.next_at is not None]
     if not able:
         return "cannot search" if searches else "nothing to try"
     if any(each.next_at is None or each.next_at <= now for each in able):
@@ -75,11 +75,12 @@ def awaits_first_listings(status: Status, peers: Sequence[PeerInfo], now: float)
 
 
 def _search_text(search: Search, now: float) -> str:
-    if search.trouble:
+    if search.trouble and search.next_at is None:
         return f"{search.what} is not possible: {search.trouble}"
+    text = f"{search.what}: {search.trouble}" if search.trouble else search.what
     if search.next_at is None or search.next_at <= now:
-        return search.what
-    return f"{search.what}, next try in {_seconds(search.next_at - now)}"
+        return text
+    return f"{text}, next try in {_seconds(search.next_at - now)}"
 
 
 def _seconds(seconds: float) -> str:

@@ -19,8 +19,8 @@ _KINDS = {
 
 def search(what: str, due: float, offset: float, trouble: str) -> Search:
     """A discovery that tries next at `due`, by a clock that is `offset` seconds behind Unix time; 0 means that it tries
-    now. `trouble` is why it cannot."""
-    return Search(what, due + offset if due and not trouble else None, trouble)
+    now, or cannot because of `trouble`."""
+    return Search(what, due + offset if due else None, trouble)
 
 
 def dialling(unconnected: Mapping[str, tuple[int, float]], now: float, wall_clock: float) -> tuple[Search, ...]:

@@ -43,6 +43,11 @@ LAN, DHT = "searching the local network", "searching the DHT"
             f"Searching the local network is not possible: no multicast; {DHT}, next try in 1 s",
             "next try in 1 s",
         ),
+        (
+            (Search(DHT, NOW + 9, "no server answers"),),
+            "Searching the DHT: no server answers, next try in 9 s",
+            "next try in 9 s",
+        ),
     ],
 )
 def test_a_search_is_told_with_its_next_try(searches, says, short) -> None:

@@ -11,7 +11,8 @@ from betar_tui.values import Search
 def test_a_search_says_when_it_tries_again_or_why_it_cannot() -> None:
     assert search("searching", 7.5, 1000.0, "") == Search("searching", 1007.5)
     assert search("searching", 0.0, 1000.0, "") == Search("searching")
-    assert search("searching", 7.5, 1000.0, "no route") == Search("searching", None, "no route")
+    assert search("searching", 7.5, 1000.0, "no answer") == Search("searching", 1007.5, "no answer")
+    assert search("searching", 0.0, 1000.0, "no route") == Search("searching", None, "no route")
 
 
 @pytest.mark.parametrize(

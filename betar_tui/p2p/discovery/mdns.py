@@ -70,6 +70,7 @@ class LocalDiscovery:
                     link.close()
 
     def _say_no(self, refusal: str) -> None:
+        self.next_ask = 0.0
         self.trouble = why = refusal or "this machine has no network interface that is up and carries multicast"
         if not self._reported:
             self._reported = True
