@@ -184,4 +184,5 @@ class Hearing:
             log.info("%s asks us for nothing, and a second connection cannot be opened: %s", peer, error)
         else:
             log.info("a second connection to %s, whose Bitswap asked us for nothing", peer)
-            self._second.succeeded(peer)
+            if self._record(peer) is not None:  # it may have gone meanwhile, and is forgotten then
+                self._second.succeeded(peer)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.testing
 from libp2p.abc import INetStream
 
 from betar_tui.errors import NetworkError
@@ -148,6 +149,23 @@ async def test_a_second_connection_is_not_opened_to_whatever_a_peer_claims(nurse
     hearing.unheard(ALICE)
     await until(lambda: dialled)
     assert dialled == [f"/ip4/93.184.216.34/tcp/4001/p2p/{ALICE}"]
+
+
+async def test_a_peer_that_goes_while_it_is_dialled_is_forgotten(nursery: trio.Nursery) -> None:
+    info = IdentifyInfo(protocols=PROTOCOLS)
+    records = {ALICE: PeerRecord(ALICE, 0.0, "out", (f"/ip4/93.184.216.34/tcp/4001/p2p/{ALICE}",), info)}
+    done = trio.Event()
+
+    async def dial(peer: str, addrs: tuple[str, ...]) -> None:
+        del records[peer]
+        hearing.ended(peer)
+        done.set()
+
+    hearing = Hearing(NeverAsked(), dial, records.get, lambda: [ALICE], nursery, ())  # type: ignore[arg-type]
+    hearing.unheard(ALICE)
+    await done.wait()
+    await trio.testing.wait_all_tasks_blocked()
+    assert not hearing._second._tried
 
 
 async def test_a_peer_that_has_asked_gets_none(as_foreign: None) -> None:
