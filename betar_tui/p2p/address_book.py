@@ -32,7 +32,8 @@ CLAIM_FACTOR = 10
 STRANGER_FAILURES = 8
 """Number of failures after which a stranger is dropped."""
 STRANGER_SECONDS = 10.0
-"""Seconds that a stranger may be connected without being on the topic; it is dropped when it disconnects after that."""
+"""Seconds that a stranger may be connected without being on the topic. It is left then, and dropped when it has
+disconnected."""
 _GIVEN = ("bootstrap", "connect")
 _DISCOVERED = ("mdns", "dht")
 
@@ -223,6 +224,14 @@ class AddressBook:
             del self._entries[peer]
         else:
             self.failed(peer, now)
+
+    def overstayed(self, now: float) -> tuple[str, ...]:
+        """Strangers that have been connected for STRANGER_SECONDS without being on the topic."""
+        return tuple(
+            peer
+            for peer, entry in self._entries.items()
+            if entry.is_stranger and not entry.joined and now - entry.since >= STRANGER_SECONDS
+        )
 
     def _has_room(self, new: _Entry) -> bool:
         """Whether there is a place for a new entry, made if need be by dropping the one of its kind that failed most."""

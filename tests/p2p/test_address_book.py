@@ -162,6 +162,23 @@ def test_invented_peers_have_few_places() -> None:
     assert address_book.addrs(BOB)
 
 
+def test_strangers_that_stay_connected_without_the_topic_are_to_be_left() -> None:
+    address_book = AddressBook(ALICE, 1.0, 8.0)
+    strangers = some_peers(MAX_STRANGERS + 1, 2)
+    for each in strangers[:-1]:
+        address_book.add(each, [PUBLIC], "dht")
+        address_book.connected(each, 100.0, reached=True)
+    address_book.joined(strangers[0], 101.0)
+    address_book.add(BOB, [PUBLIC], "connect")
+    address_book.connected(BOB, 100.0, reached=True)
+    assert address_book.overstayed(109.0) == ()
+    assert address_book.overstayed(110.0) == tuple(strangers[1:-1])
+    assert address_book.add(some_peers(1, 3)[0], [PUBLIC], "dht")  # the place of the one that is a member now
+    assert not address_book.add(strangers[-1], [PUBLIC], "dht")
+    address_book.lost(strangers[1], 110.0)
+    assert address_book.add(strangers[-1], [PUBLIC], "dht")
+
+
 def test_those_that_failed_least_are_dialled_first() -> None:
     address_book = new_book()
     peers = some_peers(3, 1)

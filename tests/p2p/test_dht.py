@@ -9,6 +9,7 @@ import trio
 
 from betar_tui.errors import NetworkError, StreamEndedError
 from betar_tui.ipld.protobuf import write_varint
+from betar_tui.p2p import address_book, peer_finder
 from betar_tui.p2p.dht import client, contacts
 from betar_tui.p2p.dht.messages import (
     MAX_REQUEST,
@@ -127,6 +128,18 @@ async def test_strangers_are_left_when_the_lookup_ends(monkeypatch: pytest.Monke
             assert not alice.network.connections()[0].on_topic
             assert not alice.of(PeerConnected)
             assert not alice.network._dialer.address_book._entries
+
+
+async def test_a_provider_that_never_comes_to_the_topic_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (address_book, peer_finder):
+        monkeypatch.setattr(module, "STRANGER_SECONDS", 0.2)
+    async with peer("alice") as alice, peer("bob", **ELSEWHERE) as bob, peer("carol", **ELSEWHERE) as carol:
+        await alice.network.connect(address(carol))  # whom the user wants stays
+        assert alice.network.remember(bob.id, (address(bob),), "dht")
+        await until(lambda: alice.network.connected == 2)
+        await until(lambda: alice.network.connected == 1)
+        assert alice.network.address_book.addrs(bob.id) == ()
+        assert [each.peer_id for each in alice.network.connections()] == [carol.id]
 
 
 async def test_without_dht_nobody_is_asked() -> None:

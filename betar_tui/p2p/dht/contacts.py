@@ -90,7 +90,7 @@ class Contacts:
 
     async def release(self, keep: Collection[str] = ()) -> None:
         """Close the connections to strangers, except those in `keep`."""
-        await self._close_all(self._strangers.difference(keep))
+        await self.leave(self._strangers.difference(keep))
 
     async def trim(self, on_topic: Collection[str]) -> None:
         """Close the connections beyond MAX_USELESS to peers that only ask us something, the longest connected first."""
@@ -103,9 +103,10 @@ class Contacts:
         ]
         over = useless[: max(0, len(useless) - MAX_USELESS)]
         now = time.time()
-        await self._close_all(each.peer for each in over if each.since < now - GRACE)
+        await self.leave(each.peer for each in over if each.since < now - GRACE)
 
-    async def _close_all(self, peers: Iterable[str]) -> None:
+    async def leave(self, peers: Iterable[str]) -> None:
+        """Close every connection to these peers."""
         async with trio.open_nursery() as nursery:
             for peer in list(peers):
                 nursery.start_soon(self._close, peer)
