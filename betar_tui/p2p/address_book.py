@@ -181,26 +181,26 @@ class AddressBook:
         entry = self._entries.get(peer)
         if entry is None:
             return
-        longest = self._pause_max
-        if now - entry.seen < RECENT:
-            longest *= RECENT_FRACTION
-        elif entry.is_claim:
-            longest *= CLAIM_FACTOR
-        pause = min(longest, self._pause_min * 2.0 ** min(entry.tries, 30))
+        entry.due = now + self._pause(entry, now)
         entry.tries += 1
         entry.failures += 1
         entry.unsaved += count
-        entry.due = now + pause * (1 - JITTER + 2 * JITTER * self._jitter())
         if entry.is_stranger and entry.failures >= STRANGER_FAILURES:
             del self._entries[peer]
 
+    def answered(self, peer: str, now: float) -> None:
+        """A dial succeeded. The connection may end at once, or has ended already: there is a pause all the same."""
+        entry = self._entries.get(peer)
+        if entry is not None:
+            entry.reached = True
+            entry.due = max(entry.due, now + self._pause(entry, now))
+
     def connected(self, peer: str, now: float, reached: bool) -> None:
-        """The peer is connected; `reached` if it was dialled."""
+        """The peer is connected, and `lost` will be called; `reached` if it was dialled."""
         entry = self._entries.get(peer)
         if entry is not None:
             entry.since = min(entry.since, now)
             entry.reached = entry.reached or reached
-            entry.due = 0.0
 
     def joined(self, peer: str, now: float) -> None:
         """The peer is on the topic."""
@@ -232,6 +232,16 @@ class AddressBook:
             for peer, entry in self._entries.items()
             if entry.is_stranger and not entry.joined and now - entry.since >= STRANGER_SECONDS
         )
+
+    def _pause(self, entry: _Entry, now: float) -> float:
+        """Seconds until a peer is dialled again after as many failures as it had so far."""
+        longest = self._pause_max
+        if now - entry.seen < RECENT:
+            longest *= RECENT_FRACTION
+        elif entry.is_claim:
+            longest *= CLAIM_FACTOR
+        pause = min(longest, self._pause_min * 2.0 ** min(entry.tries, 30))
+        return pause * (1 - JITTER + 2 * JITTER * self._jitter())
 
     def _has_room(self, new: _Entry) -> bool:
         """Whether there is a place for a new entry, made if need be by dropping the one of its kind that failed most."""

@@ -143,7 +143,7 @@ class Dialer:
             # Without any connection the own network may be down, for which no peer is to be forgotten.
             self.address_book.failed(peer, trio.current_time(), count=self._swarm.get_total_connections() > 0)
         else:
-            self.address_book.connected(peer, trio.current_time(), reached=True)
+            self.address_book.answered(peer, trio.current_time())
         finally:
             self._dialling.discard(peer)
             self.wake()

@@ -116,7 +116,7 @@ class PeerFinder:
     def reached(self, peer: str, address: str) -> None:
         """The user named an address, and the peer has proved there who it is."""
         self._book.add(peer, (address,), "connect")
-        self._book.connected(peer, trio.current_time(), reached=True)
+        self._book.answered(peer, trio.current_time())
         self.adopt(peer)
         self._note_member(peer)
 

@@ -26,7 +26,6 @@ def test_pauses_grow_with_jitter_and_a_success_resets_them() -> None:
     assert address_book.due(108.0, lambda peer: True) == ()
     address_book.connected(BOB, 108.0, reached=True)
     address_book.joined(BOB, 108.0)
-    assert address_book.due(0.0, nobody) == (BOB,)
     address_book.failed(BOB, 1000.0)
     assert address_book.next_due(nobody) == 1001.0
     low, high = AddressBook(ALICE, 1.0, 8.0, jitter=lambda: 0.0), AddressBook(ALICE, 1.0, 8.0, jitter=lambda: 1.0)
@@ -92,6 +91,20 @@ def test_a_peer_that_is_no_member_is_dialled_with_growing_pauses() -> None:
     assert dues == [1.0, 2.0, 4.0]
     assert address_book.take_failures() == {BOB: 3}
     assert address_book.take_failures() == {}
+
+
+def test_there_is_a_pause_after_a_dial_that_succeeded() -> None:
+    """The connection may have ended before the end is reported, or even before the success is."""
+    address_book = new_book()
+    nobody = {}.__contains__
+    address_book.add(BOB, [PUBLIC], "connect")
+    address_book.answered(BOB, 100.0)
+    address_book.connected(BOB, 100.0, reached=True)
+    assert address_book.next_due(nobody) == 101.0
+    address_book.lost(BOB, 100.0)
+    address_book.lost(BOB, 200.0)
+    address_book.answered(BOB, 200.0)
+    assert address_book.next_due(nobody) == 204.0
 
 
 def test_a_lost_member_is_dialled_more_often_at_first() -> None:
