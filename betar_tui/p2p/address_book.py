@@ -70,6 +70,10 @@ class _Entry:
     def is_claim(self) -> bool:
         return self.found == "incoming" and not self.reached and not self.given
 
+    @property
+    def is_doubtful(self) -> bool:
+        return self.is_stranger or self.is_claim
+
 
 class AddressBook:
     """Addresses by peer id, and when each peer may be dialled next."""
@@ -151,11 +155,21 @@ class AddressBook:
         return failures
 
     def due(self, now: float, busy: Callable[[str], bool]) -> tuple[str, ...]:
-        """Peers that should be dialled now, those with the fewest failures first.
+        """Peers that should be dialled now. Doubtful ones come last, members of the topic and those that the user gave
+        first, and of each kind those with the fewest failures.
 
         Left out are those that are `busy`: connected, banned or being dialled."""
-        found = [(entry.failures, peer) for peer, entry in self._entries.items() if entry.due <= now and not busy(peer)]
+        found = [
+            ((entry.is_doubtful, not (entry.member or entry.given), entry.failures), peer)
+            for peer, entry in self._entries.items()
+            if entry.due <= now and not busy(peer)
+        ]
         return tuple(peer for _, peer in sorted(found, key=lambda each: each[0]))
+
+    def is_doubtful(self, peer: str) -> bool:
+        """Whether nothing speaks for a peer but a discovery or its own claim. Anybody can invent such peers."""
+        entry = self._entries.get(peer)
+        return entry is not None and entry.is_doubtful
 
     def next_due(self, busy: Callable[[str], bool]) -> float:
         """When the next peer becomes due; infinity when none will."""

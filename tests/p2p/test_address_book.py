@@ -208,6 +208,21 @@ def some_peers(count: int, kind: int) -> list[str]:
     ]
 
 
+def test_doubtful_peers_are_dialled_last_and_members_first() -> None:
+    address_book = new_book()
+    stranger, claimed, remembered, member, given = some_peers(5, 1)
+    for each, found in ((stranger, "dht"), (claimed, "incoming"), (remembered, "remembered"), (member, "dht")):
+        address_book.add(each, [PUBLIC], found)
+    address_book.add(given, [PUBLIC], "bootstrap")
+    address_book.joined(member, 0.0)
+    for each, failures in ((claimed, 1), (member, 2), (given, 3)):
+        pauses(address_book, each, 0.0, failures)
+    address_book.retry(0.0)
+    assert address_book.due(0.0, {}.__contains__) == (member, given, remembered, stranger, claimed)
+    doubtful = [each for each in (stranger, claimed, remembered, member, given) if address_book.is_doubtful(each)]
+    assert doubtful == [stranger, claimed]
+
+
 def test_peers_that_are_not_connected_are_counted_by_how_they_were_found() -> None:
     address_book = AddressBook(ALICE, 1.0, 8.0, jitter=lambda: 0.5)
     carol = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
