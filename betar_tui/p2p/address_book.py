@@ -126,6 +126,10 @@ class AddressBook:
         while len(self._dismissed) > MAX_DISMISSED:
             del self._dismissed[next(iter(self._dismissed))]
 
+    def is_dismissed(self, peer: str) -> bool:
+        """Whether the peer is not to be dialled, because the user does not want it."""
+        return peer in self._dismissed
+
     def forget(self, peer: str) -> None:
         """Do not dial the peer any more, unless it turns up again or the user gave an address of it."""
         entry = self._entries.get(peer)

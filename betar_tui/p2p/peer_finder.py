@@ -108,11 +108,6 @@ class PeerFinder:
         self._dialer.wake()
         return added
 
-    def dismiss(self, peer: str) -> None:
-        """Do not dial a peer any more, unless the user asks for it."""
-        self._book.dismiss(peer)
-        self.dht.avoid(peer)
-
     def reached(self, peer: str, address: str) -> None:
         """The user named an address, and the peer has proved there who it is."""
         self._book.add(peer, (address,), "connect")

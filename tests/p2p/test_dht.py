@@ -102,6 +102,18 @@ async def test_a_peer_that_a_person_left_is_not_dialled_because_of_the_dht() -> 
             alice.network._finder.dht._handed.clear()
             await alice.network._finder.dht._search()
             assert alice.network._dialer.address_book.addrs(bob.id) == ()
+            with pytest.raises(NetworkError, match="not to be dialled"):
+                await alice.network._finder.dht._contacts.reach(bob.id, (address(bob),))
+            assert bob.id not in {each.peer_id for each in alice.network.connections()}
+            # Once the user has connected to it again, it is like any other.
+            await alice.network.connect(address(bob))
+            await until(sees(alice, bob))
+            alice.network.address_book._entries.clear()
+            bob.network.address_book.dismiss(alice.id)
+            await alice.network._close_peer(bob.id)
+            alice.network._finder.dht._handed.clear()
+            await alice.network._finder.dht._search()
+            await until(sees(alice, bob))
 
 
 @asynccontextmanager

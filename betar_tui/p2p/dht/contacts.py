@@ -46,6 +46,10 @@ class Contacts:
         """Whether a peer is, or is about to be, connected for the DHT alone."""
         return peer in self._strangers
 
+    def is_dismissed(self, peer: str) -> bool:
+        """Whether the user does not want to be connected to a peer."""
+        return self._dialer.address_book.is_dismissed(peer)
+
     def found(self, peer: str) -> str:
         """How a connected peer was found, see `PeerInfo.found`."""
         return "dht" if peer in self._strangers else self._dialer.address_book.found(peer)
@@ -72,6 +76,8 @@ class Contacts:
             return
         if self._banned(peer):
             raise NetworkError(f"{peer} is banned for now")
+        if self.is_dismissed(peer):
+            raise NetworkError(f"{peer} is not to be dialled")
         if not self._dialer.address_book.addrs(peer):
             self._strangers.add(peer)
         try:
