@@ -21,6 +21,8 @@ MAX_CLAIMED_PEERS = 128
 """Maximum peers whose addresses are only their own claim."""
 MAX_STRANGERS = 256
 """Maximum peers that a discovery found and that have not been on the topic."""
+MAX_HEARD = 8
+"""Maximum addresses that a discovery names for a peer that is known otherwise."""
 MAX_DISMISSED = 1024
 """Maximum peers that are remembered as not to be dialled."""
 JITTER = 0.3
@@ -40,7 +42,8 @@ _DISCOVERED = ("mdns", "dht")
 
 @dataclass(slots=True)
 class _Entry:
-    """`given` addresses come from the user and stay; `addrs` are what the peer or others say.
+    """`given` addresses come from the user and stay; `addrs` are what the peer says, and of a stranger what others say;
+    `heard` are what a discovery says of any other peer.
 
     `failures` and `unsaved` count failed dials and connections without the topic: since the peer was last on the topic,
     and since the last `take_failures`; `tries` those since the pauses were last reset."""
@@ -48,6 +51,7 @@ class _Entry:
     found: str
     given: tuple[str, ...] = ()
     addrs: tuple[str, ...] = ()
+    heard: tuple[str, ...] = ()
     reached: bool = False
     member: bool = False
     joined: bool = False  # in its present connections
@@ -60,7 +64,9 @@ class _Entry:
 
     @property
     def all(self) -> tuple[str, ...]:
-        return dial_order(self.given + self.addrs)[:MAX_ADDRS_PER_PEER]
+        known = tuple(dict.fromkeys(self.given + self.addrs))
+        heard = tuple(each for each in self.heard if each not in known)
+        return dial_order(known[: MAX_ADDRS_PER_PEER - len(heard)] + heard)
 
     @property
     def is_stranger(self) -> bool:
@@ -92,7 +98,8 @@ class AddressBook:
         """Remember addresses, the newest first, except this peer's own. Returns whether the peer has an entry now.
 
         `found` says how the peer was found, see `PeerInfo`; the first one that is given counts. Addresses found as
-        "bootstrap" or "connect" stay whatever the peer says of itself."""
+        "bootstrap" or "connect" stay whatever the peer says of itself. Those that a discovery found may be invented: they
+        take no place of others of a peer that is no stranger or was reached."""
         if found in _GIVEN:
             self._dismissed.pop(peer, None)
         new = with_peer(addrs, peer)
@@ -107,6 +114,8 @@ class AddressBook:
         entry.found = entry.found or found
         if found in _GIVEN:
             entry.given = tuple(dict.fromkeys(new + entry.given))[:MAX_ADDRS_PER_PEER]
+        elif found in _DISCOVERED and (entry.reached or not entry.is_stranger):
+            entry.heard = tuple(dict.fromkeys(new + entry.heard))[:MAX_HEARD]
         else:
             entry.addrs = dial_order(new + entry.addrs)[:MAX_ADDRS_PER_PEER]
         return True
@@ -117,7 +126,7 @@ class AddressBook:
         entry = self._entries.get(peer)
         new = with_peer(addrs, peer)
         if entry is not None and new:
-            entry.addrs = dial_order(new)
+            entry.addrs, entry.heard = dial_order(new), ()
 
     def dismiss(self, peer: str) -> None:
         """Do not dial the peer any more, until the user gives an address of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base58
+import pytest
 
 from betar_tui.p2p.address_book import MAX_CLAIMED_PEERS, MAX_PEERS, MAX_STRANGERS, AddressBook
 
@@ -77,6 +78,29 @@ def test_a_given_address_stays_whatever_the_peer_says() -> None:
     assert not address_book.add(BOB, [PUBLIC], "incoming")
     assert address_book.add(BOB, [LAN], "connect")
     assert address_book.addrs(BOB) == (f"{LAN}/p2p/{BOB}",)
+
+
+@pytest.mark.parametrize("known", ["member", "reached", "remembered", "bootstrap"])
+@pytest.mark.parametrize("discovery", ["dht", "mdns"])
+def test_addresses_that_a_discovery_invents_displace_none_of_a_known_peer(known: str, discovery: str) -> None:
+    """Nor do they keep a newer one out that may be true."""
+    address_book = new_book()
+    mine = [f"/ip4/192.168.1.{n}/tcp/4001" for n in range(8)]
+    address_book.add(BOB, mine, known if known in ("remembered", "bootstrap") else "dht")
+    if known == "reached":
+        address_book.answered(BOB, 0.0)
+    elif known == "member":
+        address_book.joined(BOB, 0.0)
+    for n in range(3):
+        address_book.add(BOB, [f"/ip4/93.184.{n}.{m}/tcp/1" for m in range(16)], discovery)
+        address_book.add(BOB, [f"{LOOP[:-4]}{n + 1}"], discovery)
+        addrs = address_book.addrs(BOB)
+        assert len(addrs) == 16
+        assert {f"{each}/p2p/{BOB}" for each in mine} < set(addrs)
+        assert f"{LOOP[:-4]}{n + 1}/p2p/{BOB}" in addrs
+    address_book.replace(BOB, [LAN])
+    kept = mine if known == "bootstrap" else []
+    assert set(address_book.addrs(BOB)) == {f"{each}/p2p/{BOB}" for each in (LAN, *kept)}
 
 
 def test_a_peer_that_is_no_member_is_dialled_with_growing_pauses() -> None:
