@@ -9,7 +9,7 @@ import trio
 
 from betar_tui.errors import NetworkError, StreamEndedError
 from betar_tui.ipld.protobuf import write_varint
-from betar_tui.p2p.dht import client, contacts
+from betar_tui.p2p.dht import allowances, client, contacts
 from betar_tui.p2p.dht.messages import (
     MAX_REQUEST,
     PROTOCOL,
@@ -317,6 +317,18 @@ async def test_streams_of_a_client_are_bounded() -> None:
         assert server.network._finder.dht.server._streams == {alice.id: STREAMS_PER_PEER}
         await alice.network.disconnect(server.id)
         await until(lambda: not server.network._finder.dht.server._streams)
+
+
+async def test_new_streams_bring_no_new_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowances, "BURST", 5.0)
+    monkeypatch.setattr(allowances, "MAX_WAIT", 0.05)
+    ping = frame(encode(DhtMessage(Kind.PING)))
+    async with peer("server", **SERVER) as server, peer("alice") as alice:
+        await alice.network.connect(address(server))
+        await until(lambda: alice.network.supports(server.id, PROTOCOL))
+        answers = [await raw(alice, server.id, ping) for _ in range(12)]
+        assert 5 <= sum(each is not None for each in answers) < 12
+        assert server.network.misbehaviours() == {}
 
 
 async def test_a_client_does_not_serve_and_says_so() -> None:

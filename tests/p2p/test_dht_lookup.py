@@ -7,6 +7,15 @@ from hashlib import sha256
 import base58
 import pytest
 
+from betar_tui.p2p.dht.allowances import (
+    BURST,
+    COMMON_BURST,
+    COMMON_RATE,
+    MAX_PEERS,
+    MAX_WAIT,
+    RATE,
+    Allowances,
+)
 from betar_tui.p2p.dht.client import LOCAL, LOOPBACK, PUBLIC, scope, usable
 from betar_tui.p2p.dht.lookup import (
     ALPHA,
@@ -154,6 +163,36 @@ def test_a_table_takes_no_peer_without_address_and_not_its_own() -> None:
     table.remove(PEERS[0])
     assert PEERS[0] not in table
     assert len(table) == 0
+
+
+# The allowances of a server
+
+
+def answered(allowances: Allowances, peers: Iterable[str], now: float) -> list[float]:
+    """The waits of those requests that are not refused."""
+    return [wait for each in peers if (wait := allowances.take(each, now)) is not None]
+
+
+def test_a_peer_has_one_allowance_and_so_have_all_together() -> None:
+    allowances = Allowances()
+    waits = answered(allowances, [PEERS[0]] * 1000, 0.0)
+    assert waits.count(0.0) == BURST
+    assert len(waits) == BURST + RATE * MAX_WAIT
+    assert max(waits) <= MAX_WAIT
+    waits = answered(allowances, PEERS[1:] * 9, 0.0)  # ids are free to make
+    assert len(waits) == COMMON_BURST + COMMON_RATE * MAX_WAIT - BURST - RATE * MAX_WAIT
+    assert answered(allowances, [PEERS[0]], 1000.0) == [0.0]
+
+
+def test_the_allowances_are_bounded_and_nobody_gains_by_that() -> None:
+    allowances = Allowances()
+    answered(allowances, [PEERS[0]] * 1000, 0.0)
+    for second in range(15):  # until the first has all of it again
+        answered(allowances, map(str, range(second * 1000, second * 1000 + 1000)), float(second))
+    assert PEERS[0] in allowances._peers
+    for second in range(100, 200):
+        answered(allowances, map(str, range(second * 1000, second * 1000 + 1000)), float(second))
+    assert len(allowances._peers) == MAX_PEERS
 
 
 # The records of a server

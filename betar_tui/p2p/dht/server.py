@@ -8,6 +8,7 @@ from collections.abc import Callable
 import trio
 
 from betar_tui.errors import DecodeError
+from betar_tui.p2p.dht.allowances import Allowances
 from betar_tui.p2p.dht.lookup import peer_position, position
 from betar_tui.p2p.dht.messages import MAX_REQUEST, DhtMessage, DhtPeer, Kind, decode, encode
 from betar_tui.p2p.dht.providers import ProviderRecords
@@ -21,8 +22,6 @@ STREAMS_PER_PEER = 16
 """Maximum streams of a peer; Go keeps one, others open one for each request."""
 IDLE = 60.0
 """Seconds without a request after which a stream is reset, as in Go."""
-RATE, BURST = 10.0, 100.0
-"""Requests on a stream that are answered per second, and at once after a pause; more of them wait."""
 ANSWERED = frozenset(Kind) - {Kind.PUT_VALUE}
 
 
@@ -37,6 +36,7 @@ class DhtServer:
         self._own = own
         self._clock = clock
         self._streams: dict[str, int] = {}
+        self._allowances = Allowances()
         self.serving = False
 
     async def handle(self, stream: Stream) -> None:
@@ -58,16 +58,17 @@ class DhtServer:
 
     async def _serve(self, stream: Stream) -> None:
         frames = FrameReader(stream, MAX_REQUEST)
-        allowance, since = BURST, self._clock()
         while self.serving:
             with trio.move_on_after(IDLE):
                 raw = await frames.next()
                 if raw is None:
                     await stream.close()
                     return
-                allowance, since = min(BURST, allowance + RATE * (self._clock() - since)) - 1, self._clock()
-                if allowance < 0:
-                    await trio.sleep(-allowance / RATE)
+                wait = self._allowances.take(stream.peer, self._clock())
+                if wait is None:
+                    break
+                if wait:
+                    await trio.sleep(wait)
                 request = decode(raw)
                 if request.kind not in ANSWERED:
                     break

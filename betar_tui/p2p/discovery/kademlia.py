@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from hashlib import sha256
 from typing import Protocol
 
-import base58
 import trio
 
 from betar_tui.concurrency import Wakeup
@@ -20,7 +19,7 @@ from betar_tui.multiaddrs import split_peer
 from betar_tui.p2p.dht.client import LOOPBACK, DhtClient, Found, scope, usable
 from betar_tui.p2p.dht.contacts import Contacts
 from betar_tui.p2p.dht.lookup import ALPHA, peer_position, position
-from betar_tui.p2p.dht.messages import PROTOCOL, DhtPeer, Kind, binary_addresses, tcp_address
+from betar_tui.p2p.dht.messages import PROTOCOL, DhtPeer, Kind, binary_addresses, binary_id, tcp_address
 from betar_tui.p2p.dht.providers import ProviderRecords
 from betar_tui.p2p.dht.routing_table import RoutingTable
 from betar_tui.p2p.dht.server import DhtServer
@@ -197,7 +196,7 @@ class Kademlia:
         self._last_failure = ""
         try:
             if self.server.serving:  # so that those near us know us
-                await self._client.search(Kind.FIND_NODE, base58.b58decode(self._own), self._start(self._own))
+                await self._client.search(Kind.FIND_NODE, binary_id(self._own), self._start(self._own))
             result = await self._client.search(Kind.GET_PROVIDERS, KEY, self._start())
             self._hand_over(result)
             await self._provide(result.closest)
