@@ -7,6 +7,7 @@ from hashlib import sha256
 import base58
 import pytest
 
+from betar_tui.p2p.addresses import MAX_ADDRS_PER_PEER
 from betar_tui.p2p.dht.allowances import (
     BURST,
     COMMON_BURST,
@@ -26,6 +27,7 @@ from betar_tui.p2p.dht.lookup import (
     peer_position,
     position,
 )
+from betar_tui.p2p.dht.merging import MAX_FOUND, MAX_PER_ANSWER, merged
 from betar_tui.p2p.dht.messages import DhtPeer, binary_addresses
 from betar_tui.p2p.dht.providers import (
     MAX_ADDRS_PER_RECORD,
@@ -229,6 +231,30 @@ def test_records_are_bounded_and_those_of_the_market_have_their_own_places() -> 
     assert records.get(b"full", 1.0) == []  # the oldest gave way
 
 
+# What several servers say
+
+
+def test_a_liar_that_answers_first_hides_nothing() -> None:
+    lies = {each: [f"/ip4/6.6.6.{number}/tcp/1" for number in range(100)] for each in PEERS[:255]}
+    honest = {PEERS[0]: ["/ip4/9.9.9.9/tcp/1"], PEERS[-1]: ["/ip4/9.9.9.8/tcp/1"]}
+    found = merged([lies, honest])
+    assert found[PEERS[0]] == ("/ip4/6.6.6.0/tcp/1", "/ip4/9.9.9.9/tcp/1", *lies[PEERS[0]][1:MAX_PER_ANSWER])
+    assert found[PEERS[-1]] == ("/ip4/9.9.9.8/tcp/1",)
+    assert merged([lies, honest, honest])[PEERS[0]][0] == "/ip4/9.9.9.9/tcp/1"
+
+
+def test_what_is_found_is_bounded() -> None:
+    answers = [
+        {each: [f"/ip4/6.6.{server}.{number}/tcp/1" for number in range(16)] for each in PEERS} for server in range(64)
+    ]
+    answers.append({PEERS[0]: ["/ip4/9.9.9.9/tcp/1"]})
+    answers.append({PEERS[0]: ["/ip4/9.9.9.9/tcp/1"]})
+    found = merged(answers)
+    assert len(found) == MAX_FOUND
+    assert {len(addrs) for addrs in found.values()} == {MAX_ADDRS_PER_PEER}
+    assert "/ip4/9.9.9.9/tcp/1" in found[PEERS[0]]  # named by two
+
+
 # Addresses in answers
 
 
@@ -260,3 +286,4 @@ def test_a_public_server_cannot_name_addresses_of_our_networks() -> None:
     assert usable(named, PUBLIC) == ("/ip4/8.8.8.8/tcp/4001",)
     assert usable(named, LOCAL) == ("/ip4/192.168.1.1/tcp/80", "/ip4/8.8.8.8/tcp/4001")
     assert len(usable(named, LOOPBACK)) == 3
+    assert len(usable(named, LOOPBACK, 2)) == 2
