@@ -226,6 +226,25 @@ async def test_invented_peers_cost_a_bounded_number_of_dials() -> None:
         assert len(given) == 2 * kademlia.MAX_DIALLED
 
 
+async def test_a_server_that_lies_does_not_make_the_seeds_superfluous() -> None:
+    seed = f"/ip4/127.0.0.1/tcp/1/p2p/{ID}"
+
+    def answer(request: DhtMessage) -> bytes:
+        return frame(encode(DhtMessage(request.kind, request.key)))
+
+    async with liar(answer) as server, peer("alice", dht_seeds=(seed,)) as alice:
+        await alice.network.connect(address(server))
+        await until(lambda: server.id in alice.network._finder.dht._table)
+        dht = alice.network._finder.dht
+        assert [each for each, _ in dht._start()] == [server.id, ID]
+        for number in range(kademlia.K):
+            known = invented(number + 1)
+            dht._table.add(known.peer, known.addrs, trio.current_time())
+        assert ID not in dict(dht._start())
+        dht.trouble = "nobody answers"
+        assert ID in dict(dht._start())
+
+
 @pytest.mark.parametrize(
     "reply", [frame(b"\xff" * 50), b"\xff" * 20, write_varint(client.MAX_ANSWER + 1) + b"x", frame(b"\x0a\x00")]
 )

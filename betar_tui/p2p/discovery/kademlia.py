@@ -18,7 +18,7 @@ from betar_tui.errors import NetworkError
 from betar_tui.multiaddrs import split_peer
 from betar_tui.p2p.dht.client import LOOPBACK, DhtClient, Found, scope, usable
 from betar_tui.p2p.dht.contacts import Contacts
-from betar_tui.p2p.dht.lookup import ALPHA, peer_position, position
+from betar_tui.p2p.dht.lookup import ALPHA, K, peer_position, position
 from betar_tui.p2p.dht.messages import PROTOCOL, DhtPeer, Kind, binary_addresses, binary_id, tcp_address
 from betar_tui.p2p.dht.providers import ProviderRecords
 from betar_tui.p2p.dht.routing_table import RoutingTable
@@ -93,7 +93,8 @@ class Market(Protocol):
 class Kademlia:
     """The service. `run` searches and provides; the network reports what it learns of its peers.
 
-    `report` shows a trouble. `seeds` are multiaddrs of servers, each with /p2p, that are asked while no other is known.
+    `report` shows a trouble. `seeds` are multiaddrs of servers, each with /p2p, that are asked while few others are
+    known.
     """
 
     def __init__(self, market: Market, contacts: Contacts, report: Callable[[str], None], seeds: Iterable[str]) -> None:
@@ -217,12 +218,14 @@ class Kademlia:
         return result.asked
 
     def _start(self, near: str = "") -> list[tuple[str, tuple[str, ...]]]:
-        """The peers that a lookup of the key, or of a peer, starts from. Only while no server is known, the seeds."""
+        """The peers that a lookup of the key, or of a peer, starts from; the seeds too while few servers are known.
+
+        Those that are connected may all lie, so that they do not make the seeds superfluous."""
         target = peer_position(near) if near else position(KEY)
         known = [(each.peer, usable(each, LOOPBACK)) for each in self._table.closest(target)]
         listed = {peer for peer, _ in known}
         known += [(peer, ()) for peer in sorted(self._connected - listed)]
-        if not self._connected and (not known or self.trouble):
+        if self.trouble or len(self._table) < K:
             known += [(peer, (address,)) for peer, address in self._seeds if peer not in listed]
         return [each for each in known if each[0] not in self._avoided]
 
@@ -236,7 +239,7 @@ class Kademlia:
             return (
                 peer not in others
                 and peer not in self._avoided
-                and (addrs != result.providers[peer] or then < now - HAND_AGAIN)
+                and (set(addrs) != set(result.providers[peer]) or then < now - HAND_AGAIN)
             )
 
         new = [peer for peer in result.providers if is_new(peer)]
