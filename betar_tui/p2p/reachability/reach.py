@@ -21,6 +21,7 @@ from betar_tui.values import Reachability
 
 log = logging.getLogger(__name__)
 
+
 ADDRESS_INTERVAL = 15.0
 """Seconds between two looks at this peer's own addresses."""
 
@@ -52,6 +53,7 @@ class Reach:
             network.open_stream,
             self._servers,
             self._candidates,
+            self._believed,
             self._update,
             network.penalize,
         )
@@ -92,7 +94,7 @@ class Reach:
         return Reachability(
             verdict=answers.verdict(now),
             observed=self._observed.addresses(now),
-            confirmed=answers.confirmed(),
+            confirmed=answers.confirmed(now),
             mapped=mapping.address if mapping is not None else "",
             asked=answers.count(now),
             mapping_trouble=self._mapper.trouble if self._mapper is not None else "",
@@ -136,18 +138,24 @@ class Reach:
             port = port or int(number)
         return port
 
+    def _believed(self) -> set[str]:
+        """The IP addresses that are this peer's: of its interfaces, of its router, and those that several networks see."""
+        believed = {ip_of(each) for each in self._own()}
+        believed.update(self._observed.addresses(trio.current_time(), CREDIBLE))
+        if self._mapper is not None and self._mapper.mapping is not None and self.trusted(self._mapper.mapping.ip):
+            believed.add(self._mapper.mapping.ip)
+        return believed
+
     def _update(self) -> None:
         """Advertise the addresses that are believed now."""
         now, answers = trio.current_time(), self.client.answers
         verdict = answers.verdict(now)
-        believed = {ip_of(each) for each in self._own()} | set(self._observed.addresses(now, CREDIBLE))
         confirmed: dict[str, None] = {}
         mapping = self._mapper.mapping if self._mapper is not None else None
         if mapping is not None and self.trusted(mapping.ip) and verdict != PRIVATE:
             confirmed[mapping.address] = None
-            believed.add(mapping.ip)
         if verdict == PUBLIC:
-            confirmed.update(dict.fromkeys(each for each in answers.confirmed() if ip_of(each) in believed))
+            confirmed.update(dict.fromkeys(answers.confirmed(now)))
         addrs = tuple(each for each in confirmed if each not in self._own())
         if addrs != self._host.confirmed:
             log.info("reachable at %s", ", ".join(addrs) or "no address beyond those of the interfaces")
