@@ -136,7 +136,9 @@ class Network:
         self._bitswap.banned = banned
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
         self._dialer = Dialer(self._swarm, self.peer_id, self.address_book, self._timing, tasks, banned)
-        self._recovery = Recovery(self._host, self._identify, self._dialer, self._timing, self._supervisor)
+        self._reach = Reach(self._host, self._table, config.upnp, self)
+        told = self._supervisor, self._reach.moved
+        self._recovery = Recovery(self._host, self._identify, self._dialer, self._timing, *told)
         parts = self._host, self._table, self._dialer, self._supervisor
         self._finder = PeerFinder(self, config, *parts, tasks, banned, self._close_peer, self._learned)
         members, nudges = self._gossip.members, self._timing.nudges
@@ -144,7 +146,6 @@ class Network:
         self._duplicates = DuplicateDetector(config.seed, self, self._dialer.shake_hands, self._event_queue.put)
         self._host.noise.duplicate = lambda ip: self._duplicates.met(f"at {ip}")
         self._gossip.pubsub.duplicate = lambda: self._duplicates.met("on the topic")
-        self._reach = Reach(self._host, self._table, config.upnp, self)
         self.listen_notice = ""
 
     # Facts

@@ -213,6 +213,10 @@ async def test_a_peer_that_two_networks_can_dial_is_public() -> None:
         assert {each.peer_id for each in alice.network.connections()} == {bob.id, carol.id}
         assert not alice.network.misbehaviours()
         assert not bob.network.misbehaviours()
+        # What was said of the old addresses says nothing of new ones.
+        alice.network._recovery.moved()
+        assert not alice.network.reachable
+        await until(lambda: alice.network.reachable)
 
 
 @pytest.mark.usefixtures("prompt")
@@ -307,3 +311,13 @@ async def test_a_port_is_no_longer_forwarded_when_nothing_needs_it(
     assert removed == [known]
     assert mapper.mapping is None
     nursery.cancel_scope.cancel()
+
+
+async def test_after_a_sleep_the_answers_are_asked_for_anew() -> None:
+    async with peer("alice") as alice:
+        reach = alice.network._reach
+        for ip in ("44.1.1.1", "45.1.1.1"):
+            reach.client.answers.note(ip, "/ip4/127.0.0.1/tcp/1", trio.current_time())
+        assert alice.network.reachable
+        alice.network._recovery.woke()
+        assert not alice.network.reachable

@@ -22,10 +22,6 @@ from betar_tui.values import Reachability
 log = logging.getLogger(__name__)
 
 
-ADDRESS_INTERVAL = 15.0
-"""Seconds between two looks at this peer's own addresses."""
-
-
 class Surroundings(Protocol):
     """The part of `Network` that `Reach` uses."""
 
@@ -64,7 +60,6 @@ class Reach:
     def start(self, supervisor: Supervisor) -> None:
         """Start the services."""
         supervisor.start("asking whether this peer can be dialled", self.client.run)
-        supervisor.start("own addresses", self._follow_addrs)
         if self._mapper is not None:
             supervisor.start("port forwarding", self._mapper.run)
 
@@ -81,6 +76,13 @@ class Reach:
         news = bool(info.observed) and self._observed.note(ip, info.observed, trio.current_time())
         if news or PROTOCOL in info.protocols:
             self.client.wake()
+
+    def moved(self) -> None:
+        """This machine has moved to other addresses, or has slept and may have."""
+        self.client.moved()
+        self._update()
+        if self._mapper is not None:
+            self._mapper.wake()
 
     @property
     def reachable(self) -> bool:
@@ -166,17 +168,6 @@ class Reach:
     def _forwarded(self) -> None:
         self._update()
         self.client.wake()
-
-    async def _follow_addrs(self) -> None:
-        before = self._own()
-        while True:
-            await trio.sleep(ADDRESS_INTERVAL)
-            if (now := self._own()) != before:
-                before = now
-                self.client.moved()
-                self._update()
-                if self._mapper is not None:
-                    self._mapper.wake()
 
     # Servers
 
