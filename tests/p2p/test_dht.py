@@ -56,9 +56,11 @@ async def test_peers_find_each_other_at_a_server_that_is_not_in_the_market() -> 
             await until(sees(alice, bob))
             await until(sees(bob, alice))
             found = {each.peer_id: each.found for each in alice.network.connections()}
-            assert found[server.id] == "dht"
             assert "dht" in (found[bob.id], {e.peer_id: e.found for e in bob.network.connections()}[alice.id])
-            # The server is a stranger: not redialled, not reported.
+            # The server is a stranger: not redialled, not reported, and not shown.
+            await until(lambda: alice.network._table.get(server.id))
+            assert found.keys() == {bob.id}
+            assert alice.network.connected == 1
             assert alice.network._dialer.address_book.addrs(server.id) == ()
             await until(lambda: alice.of(PeerConnected) and alice.of(PeerJoined))
             assert {event.peer for event in alice.of(PeerConnected)} == {bob.id}
@@ -75,6 +77,15 @@ async def test_a_peer_that_comes_later_is_found_by_one_that_is_not_alone(monkeyp
             await bob.network.connect(address(server))
             await provide(bob, server.id, bob.id, address(bob))
             await until(lambda: bob.id in {each.peer_id for each in alice.network.connections()})
+
+
+async def test_a_peer_learns_its_address_from_peers_that_are_asked_for_the_dht_alone() -> None:
+    async with (
+        peer("server", **SERVER, **ELSEWHERE) as server,
+        peer("alice", **DHT, dht_seeds=(address(server),)) as alice,
+    ):
+        await until(lambda: alice.network.reachability().observed == ("127.0.0.1",))
+        assert alice.network.connected == 0
 
 
 async def test_a_server_that_comes_back_is_given_the_record_again() -> None:
@@ -123,8 +134,8 @@ async def test_strangers_are_left_when_the_lookup_ends(monkeypatch: pytest.Monke
         async with peer("alice", **DHT, dht_seeds=(address(one),)) as alice:
             records = [each.network._finder.dht._records for each in (one, two, three)]
             await until(lambda: all(each.get(KEY, trio.current_time()) for each in records))
-            await until(lambda: alice.network.connected == 1)
-            assert not alice.network.connections()[0].on_topic
+            await until(lambda: len(alice.network._table.records()) == 1)
+            assert not alice.network.connections()
             assert not alice.of(PeerConnected)
             assert not alice.network._dialer.address_book._entries
 
@@ -142,7 +153,7 @@ async def test_without_dht_nobody_is_asked() -> None:
         async with peer("bob", **DHT, dht_seeds=(address(server),)):
             await until(lambda: server.network._finder.dht._records.get(KEY, trio.current_time()))
         assert dials == []
-        assert not alice.network.connections()
+        assert not alice.network._table.records()
 
 
 def test_public_servers_are_asked_only_without_bootstrap_and_with_the_dht() -> None:
@@ -261,7 +272,7 @@ async def test_a_silent_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(client, "ANSWER_TIMEOUT", 0.2)
     async with liar(lambda request: None) as server, peer("alice", **DHT, dht_seeds=(address(server),)) as alice:
         await until(lambda: alice.network._finder.dht.trouble)
-        await until(lambda: not alice.network.connections())
+        await until(lambda: not alice.network._table.records())
         assert alice.network.misbehaviours() == {}
 
 
