@@ -28,7 +28,7 @@ from betar_tui.p2p.dht.lookup import (
     position,
 )
 from betar_tui.p2p.dht.merging import MAX_FOUND, MAX_PER_ANSWER, merged
-from betar_tui.p2p.dht.messages import DhtPeer, binary_addresses
+from betar_tui.p2p.dht.messages import DhtMessage, DhtPeer, Kind, binary_addresses, binary_id
 from betar_tui.p2p.dht.providers import (
     MAX_ADDRS_PER_RECORD,
     MAX_PER_KEY,
@@ -38,6 +38,7 @@ from betar_tui.p2p.dht.providers import (
     ProviderRecords,
 )
 from betar_tui.p2p.dht.routing_table import BUCKETS, STALE, RoutingTable
+from betar_tui.p2p.dht.server import DhtServer, binary_scope
 
 KEY = b"the key"
 
@@ -287,3 +288,47 @@ def test_a_public_server_cannot_name_addresses_of_our_networks() -> None:
     assert usable(named, LOCAL) == ("/ip4/192.168.1.1/tcp/80", "/ip4/8.8.8.8/tcp/4001")
     assert len(usable(named, LOOPBACK)) == 3
     assert len(usable(named, LOOPBACK, 2)) == 2
+
+
+LO, LAN, NET = "/ip4/127.0.0.1/tcp/1", "/ip4/192.168.1.7/tcp/1", "/ip4/8.8.8.8/tcp/1"
+
+
+@pytest.mark.parametrize(
+    ("asker", "expected"), [(NET, [NET]), ("", [NET]), (LAN, [LAN, NET]), ("/ip4/127.0.0.1/tcp/9", [LO, LAN, NET])]
+)
+def test_a_server_tells_an_asker_what_it_can_reach(asker: str, expected: list[str]) -> None:
+    table, records = RoutingTable(OWN), ProviderRecords(KEY)
+    addrs = binary_addresses([LO, LAN, NET])
+    table.add(PEERS[0], addrs, 0.0)
+    records.add(KEY, DhtPeer(PEERS[1], addrs), 0.0)
+    for near in BY_DISTANCE[: 2 * K]:  # which have nothing for the internet
+        table.add(near, binary_addresses([LO]), 0.0)
+        records.add(KEY, DhtPeer(near, binary_addresses([LO])), 0.0)
+    own = DhtPeer(OWN, addrs)
+    server = DhtServer(table, records, lambda: own, lambda peer: filter(None, [asker]), lambda: 1.0)
+
+    def named(peers: Iterable[DhtPeer]) -> dict[str, tuple[bytes, ...]]:
+        return {each.peer: each.addrs for each in peers}
+
+    answer = server.answer(PEERS[-1], DhtMessage(Kind.GET_PROVIDERS, KEY))
+    assert answer is not None
+    known = binary_addresses(expected)
+    assert named(answer.providers)[PEERS[1]] == known
+    if LO not in expected:
+        assert named(answer.closer) == {PEERS[0]: known}
+        assert named(answer.providers) == {PEERS[1]: known}
+    answer = server.answer(PEERS[-1], DhtMessage(Kind.FIND_NODE, binary_id(OWN)))
+    assert answer is not None
+    assert answer.closer[0] == DhtPeer(OWN, known)
+    assert len(answer.closer) <= 1 + K
+    # What the asker says of itself is held to the same.
+    server.answer(PEERS[2], DhtMessage(Kind.ADD_PROVIDER, b"other", providers=[DhtPeer(PEERS[2], addrs)]))
+    assert records.get(b"other", 1.0) == [DhtPeer(PEERS[2], known)]
+
+
+def test_the_scope_of_any_transport() -> None:
+    quic = b"\x91\x02\x0f\xa1\xcd\x03"
+    assert binary_scope(b"\x04\x7f\x00\x00\x01" + quic) == LOOPBACK
+    assert binary_scope(b"\x29\xfd" + bytes(15) + quic) == LOCAL
+    assert binary_scope(b"\x04\x08\x08\x08\x08" + quic) == PUBLIC
+    assert binary_scope(b"\x04\x7f") == PUBLIC  # nobody can read it

@@ -106,7 +106,7 @@ class Kademlia:
         self._table = RoutingTable(own)
         self._records = ProviderRecords(KEY)
         self._client = DhtClient(own, contacts, self._answered, self._failed)
-        self.server = DhtServer(self._table, self._records, self._own_peer, trio.current_time)
+        self.server = DhtServer(self._table, self._records, self._own_peer, contacts.remote, trio.current_time)
         self._connected: set[str] = set()  # servers
         self._kept: set[str] = set()
         self._provided: dict[str, tuple[float, tuple[bytes, ...]]] = {}
@@ -282,7 +282,7 @@ class Kademlia:
         return [(raw, scope(text)) for raw in binary if (text := tcp_address(raw)) is not None]
 
     def _own_peer(self) -> DhtPeer:
-        return DhtPeer(self._own, tuple(raw for raw, reach in self._own_addrs() if reach > LOOPBACK))
+        return DhtPeer(self._own, tuple(raw for raw, _ in self._own_addrs()))
 
     def _others(self) -> tuple[str, ...]:
         return self._market.topic_peers()
