@@ -6,7 +6,7 @@ from dataclasses import dataclass
 RATE, BURST = 10.0, 100.0
 """Requests of a peer that are answered per second, and at once after a pause; more of them wait."""
 COMMON_RATE, COMMON_BURST = 50.0, 200.0
-"""The same for all peers together: an answer takes one or two milliseconds."""
+"""The same for all peers together: an answer takes one to three milliseconds."""
 MAX_WAIT = 5.0
 """Seconds that a request waits at most, about as long as an asker does; one that would wait longer is refused."""
 MAX_PEERS = 2048
