@@ -47,9 +47,9 @@ class Reachability:
     """How others can dial this peer.
 
     `verdict` is "public" when peers on the internet could dial it, "private" when they could not, "unknown" while none or
-    as many did as did not; `asked` counts the networks whose answers it rests on. `observed` are the IP addresses under
-    which other peers see it, the most seen first; `confirmed` the multiaddrs where a peer has reached it; `mapped` the
-    multiaddr that the router forwards, and `mapping_trouble` why it forwards none."""
+    one alone did, or as many as did not; `asked` counts the networks whose answers it rests on. `observed` are the IP
+    addresses under which other peers see it, the most seen first; `confirmed` the multiaddrs where a peer has reached it;
+    `mapped` the multiaddr that the router forwards, and `mapping_trouble` why it forwards none."""
 
     verdict: str = "unknown"
     observed: tuple[str, ...] = ()
@@ -67,8 +67,9 @@ class Reachability:
         elif self.verdict == "private":
             words = f"private: {peers} asked to dial this one, which most could not"
         else:
+            tested = "no peer has tested it", "one peer has dialled this one, another must confirm it"
             words = "unknown: " + (
-                f"{peers} asked to dial this one disagree" if self.asked else "no peer has tested it"
+                tested[self.asked] if self.asked < len(tested) else f"{peers} asked to dial this one disagree"
             )
         if self.observed:
             words += f"; seen as {', '.join(self.observed)}"

@@ -64,8 +64,9 @@ class ConnectionTable(INotifee):
         self._records: dict[str, PeerRecord] = {}
         swarm.register_notifee(self)
 
-    def __len__(self) -> int:
-        return len(self._records)
+    def count(self, left_out: Callable[[str], bool]) -> int:
+        """Number of connected peers, without those that are to be left out."""
+        return sum(not left_out(peer) for peer in self._records)
 
     def get(self, peer: str) -> PeerRecord | None:
         """The record of a connected peer."""
@@ -79,9 +80,10 @@ class ConnectionTable(INotifee):
         """The open connections to a peer, as the swarm lists them."""
         return [each for each in self._swarm.get_connections(addresses.peer_id(peer)) if not each.is_closed]
 
-    def all(self, on_topic: Callable[[str], bool]) -> tuple[PeerInfo, ...]:
-        """Every connected peer, longest connected first."""
-        return tuple(self.describe(record, on_topic(record.peer)) for record in self._records.values())
+    def all(self, on_topic: Callable[[str], bool], left_out: Callable[[str], bool]) -> tuple[PeerInfo, ...]:
+        """The connected peers, longest connected first, without those that are to be left out."""
+        records = (record for record in self._records.values() if not left_out(record.peer))
+        return tuple(self.describe(record, on_topic(record.peer)) for record in records)
 
     def describe(self, record: PeerRecord, on_topic: bool) -> PeerInfo:
         """A record as a `PeerInfo`."""

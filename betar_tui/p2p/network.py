@@ -136,7 +136,9 @@ class Network:
         self._bitswap.banned = banned
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
         self._dialer = Dialer(self._swarm, self.peer_id, self.address_book, self._timing, tasks, banned)
-        self._recovery = Recovery(self._host, self._identify, self._dialer, self._timing, self._supervisor)
+        self._reach = Reach(self._host, self._table, config.upnp, self)
+        told = self._supervisor, self._reach.moved
+        self._recovery = Recovery(self._host, self._identify, self._dialer, self._timing, *told)
         parts = self._host, self._table, self._dialer, self._supervisor
         self._finder = PeerFinder(self, config, *parts, tasks, banned, self._close_peer, self._learned)
         members, nudges = self._gossip.members, self._timing.nudges
@@ -144,7 +146,6 @@ class Network:
         self._duplicates = DuplicateDetector(config.seed, self, self._dialer.shake_hands, self._event_queue.put)
         self._host.noise.duplicate = lambda ip: self._duplicates.met(f"at {ip}")
         self._gossip.pubsub.duplicate = lambda: self._duplicates.met("on the topic")
-        self._reach = Reach(self._host, self._table, config.upnp, self)
         self.listen_notice = ""
 
     # Facts
@@ -155,14 +156,14 @@ class Network:
         return self._host.addr_texts()
 
     def connections(self) -> tuple[PeerInfo, ...]:
-        """Every connected peer."""
+        """Every connected peer but those that are needed for the DHT alone."""
         members = set(self._gossip.members())
-        return self._table.all(members.__contains__)
+        return self._table.all(members.__contains__, self._finder.is_stranger)
 
     @property
     def connected(self) -> int:
-        """Number of connected peers."""
-        return len(self._table)
+        """Number of them."""
+        return self._table.count(self._finder.is_stranger)
 
     def topic_peers(self) -> tuple[str, ...]:
         """Connected peers that are subscribed to the topic."""
@@ -394,6 +395,7 @@ class Network:
         if record is None:
             return
         record.identify_info = identify_info
+        self._reach.learned(record)  # of one that is connected for the DHT alone as well
         if not self._finder.identified(record, identify_info):
             return
         if not record.reported.is_set():
@@ -401,7 +403,6 @@ class Network:
             self._event_queue.put(PeerConnected(peer, record.addrs()))
             if INSTANCES in identify_info.protocols:
                 self._tasks.start_soon(self._duplicates.watch, peer, lambda: self._table.get(peer) is record)
-        self._reach.learned(record)
         self._bitswap.peer_up(peer, identify_info.protocols)
         self.hearing.learned(peer, identify_info.protocols)
 

@@ -94,6 +94,10 @@ class PeerFinder:
         else:
             self._candidates.add("mdns", peer, addrs, fresh)
 
+    def is_stranger(self, peer: str) -> bool:
+        """Whether a peer is connected for the DHT alone, see `Contacts`."""
+        return self._contacts.is_stranger(peer)
+
     def found(self, peer: str) -> str:
         """How a connected peer was found, see `PeerInfo.found`; "" for one that was not looked for."""
         found = self._contacts.found(peer)

@@ -4,6 +4,7 @@ Every connection is probed at once, since none of them may work any more, those 
 that are not connected are dialled without the pauses that their failures have earned meanwhile."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 
 import trio
@@ -20,20 +21,28 @@ log = logging.getLogger(__name__)
 
 
 class Recovery:
-    """See the module."""
+    """See the module. `changed` is called before the other peers are told the addresses."""
 
     def __init__(
-        self, host: PeerHost, identify: IdentifyService, dialer: Dialer, timing: Timing, supervisor: Supervisor
+        self,
+        host: PeerHost,
+        identify: IdentifyService,
+        dialer: Dialer,
+        timing: Timing,
+        supervisor: Supervisor,
+        changed: Callable[[], None],
     ) -> None:
         self._host = host
         self._identify = identify
         self._dialer = dialer
         self._timing = timing
         self._supervisor = supervisor
+        self._changed = changed
 
     def moved(self) -> None:
         """The addresses of this machine have changed."""
         self._host.forget_addrs()
+        self._changed()
         log.info("the addresses of this machine have changed: %s", ", ".join(self._host.addr_texts()))
         self._supervisor.start_once("recovery after a move", self._recover)
         self.push_identify()
@@ -42,6 +51,7 @@ class Recovery:
         """This process has not run for a while."""
         log.info("this process has not run for a while: its connections are probed")
         self._host.forget_addrs()
+        self._changed()
         self._supervisor.start_once("recovery after a sleep", self._recover)
 
     def push_identify(self) -> None:

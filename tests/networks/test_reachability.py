@@ -20,8 +20,9 @@ async def verdict(one: Served) -> str:
 async def test_ours_and_go_dial_each_other_back(
     lan: Lan, gopeer_binary: Path, nursery: trio.Nursery, tmp_path: Path
 ) -> None:
-    machine, hidden, gos = (
+    machine, another, hidden, gos = (
         await lan.machine("44.1.1.2/16"),
+        await lan.machine("44.1.4.2/16"),
         await lan.machine("44.1.2.2/16", "10.0.0.2/32"),
         await lan.machine("44.1.3.2/16"),
     )
@@ -29,9 +30,11 @@ async def test_ours_and_go_dial_each_other_back(
     async with (
         open_gopeer(nursery, binary=gopeer_binary, listen=go_listens, nat_service=True, inside=gos.command()) as go,
         served(tmp_path / "public", listen=(f"/ip4/0.0.0.0{PORT}",), inside=machine.command()) as public,
+        served(tmp_path / "other", listen=(f"/ip4/0.0.0.0{PORT}",), inside=another.command()) as other,
     ):
         at_go = next(each for each in go.addrs if "/44.1.3.2/" in each)
         await public.market.connect(at_go)
+        await public.market.connect(f"/ip4/44.1.4.2{PORT}/p2p/{other.peer_id}")
         await eventually(lambda: is_verdict(public, "public"))
         await go.dial_back(public.peer_id)
         # Its only port is at an address that nobody else has a route to.

@@ -10,7 +10,7 @@ import trio
 from betar_tui.errors import NetworkError, StreamEndedError
 from betar_tui.ipld.protobuf import write_varint
 from betar_tui.p2p import address_book, peer_finder
-from betar_tui.p2p.dht import client, contacts
+from betar_tui.p2p.dht import allowances, client, contacts
 from betar_tui.p2p.dht.messages import (
     MAX_REQUEST,
     PROTOCOL,
@@ -57,9 +57,11 @@ async def test_peers_find_each_other_at_a_server_that_is_not_in_the_market() -> 
             await until(sees(alice, bob))
             await until(sees(bob, alice))
             found = {each.peer_id: each.found for each in alice.network.connections()}
-            assert found[server.id] == "dht"
             assert "dht" in (found[bob.id], {e.peer_id: e.found for e in bob.network.connections()}[alice.id])
-            # The server is a stranger: not redialled, not reported.
+            # The server is a stranger: not redialled, not reported, and not shown.
+            await until(lambda: alice.network._table.get(server.id))
+            assert found.keys() == {bob.id}
+            assert alice.network.connected == 1
             assert alice.network._dialer.address_book.addrs(server.id) == ()
             await until(lambda: alice.of(PeerConnected) and alice.of(PeerJoined))
             assert {event.peer for event in alice.of(PeerConnected)} == {bob.id}
@@ -76,6 +78,15 @@ async def test_a_peer_that_comes_later_is_found_by_one_that_is_not_alone(monkeyp
             await bob.network.connect(address(server))
             await provide(bob, server.id, bob.id, address(bob))
             await until(lambda: bob.id in {each.peer_id for each in alice.network.connections()})
+
+
+async def test_a_peer_learns_its_address_from_peers_that_are_asked_for_the_dht_alone() -> None:
+    async with (
+        peer("server", **SERVER, **ELSEWHERE) as server,
+        peer("alice", **DHT, dht_seeds=(address(server),)) as alice,
+    ):
+        await until(lambda: alice.network.reachability().observed == ("127.0.0.1",))
+        assert alice.network.connected == 0
 
 
 async def test_a_server_that_comes_back_is_given_the_record_again() -> None:
@@ -136,8 +147,8 @@ async def test_strangers_are_left_when_the_lookup_ends(monkeypatch: pytest.Monke
         async with peer("alice", **DHT, dht_seeds=(address(one),)) as alice:
             records = [each.network._finder.dht._records for each in (one, two, three)]
             await until(lambda: all(each.get(KEY, trio.current_time()) for each in records))
-            await until(lambda: alice.network.connected == 1)
-            assert not alice.network.connections()[0].on_topic
+            await until(lambda: len(alice.network._table.records()) == 1)
+            assert not alice.network.connections()
             assert not alice.of(PeerConnected)
             assert not alice.network._dialer.address_book._entries
 
@@ -167,7 +178,7 @@ async def test_without_dht_nobody_is_asked() -> None:
         async with peer("bob", **DHT, dht_seeds=(address(server),)):
             await until(lambda: server.network._finder.dht._records.get(KEY, trio.current_time()))
         assert dials == []
-        assert not alice.network.connections()
+        assert not alice.network._table.records()
 
 
 def test_public_servers_are_asked_only_without_bootstrap_and_with_the_dht() -> None:
@@ -251,6 +262,25 @@ async def test_invented_peers_cost_a_bounded_number_of_dials() -> None:
         assert len(given) == 2 * kademlia.MAX_DIALLED
 
 
+async def test_a_server_that_lies_does_not_make_the_seeds_superfluous() -> None:
+    seed = f"/ip4/127.0.0.1/tcp/1/p2p/{ID}"
+
+    def answer(request: DhtMessage) -> bytes:
+        return frame(encode(DhtMessage(request.kind, request.key)))
+
+    async with liar(answer) as server, peer("alice", dht_seeds=(seed,)) as alice:
+        await alice.network.connect(address(server))
+        await until(lambda: server.id in alice.network._finder.dht._table)
+        dht = alice.network._finder.dht
+        assert [each for each, _ in dht._start()] == [server.id, ID]
+        for number in range(kademlia.K):
+            known = invented(number + 1)
+            dht._table.add(known.peer, known.addrs, trio.current_time())
+        assert ID not in dict(dht._start())
+        dht.trouble = "nobody answers"
+        assert ID in dict(dht._start())
+
+
 @pytest.mark.parametrize(
     "reply", [frame(b"\xff" * 50), b"\xff" * 20, write_varint(client.MAX_ANSWER + 1) + b"x", frame(b"\x0a\x00")]
 )
@@ -267,7 +297,7 @@ async def test_a_silent_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(client, "ANSWER_TIMEOUT", 0.2)
     async with liar(lambda request: None) as server, peer("alice", **DHT, dht_seeds=(address(server),)) as alice:
         await until(lambda: alice.network._finder.dht.trouble)
-        await until(lambda: not alice.network.connections())
+        await until(lambda: not alice.network._table.records())
         assert alice.network.misbehaviours() == {}
 
 
@@ -342,6 +372,18 @@ async def test_streams_of_a_client_are_bounded() -> None:
         assert server.network._finder.dht.server._streams == {alice.id: STREAMS_PER_PEER}
         await alice.network.disconnect(server.id)
         await until(lambda: not server.network._finder.dht.server._streams)
+
+
+async def test_new_streams_bring_no_new_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowances, "BURST", 5.0)
+    monkeypatch.setattr(allowances, "MAX_WAIT", 0.05)
+    ping = frame(encode(DhtMessage(Kind.PING)))
+    async with peer("server", **SERVER) as server, peer("alice") as alice:
+        await alice.network.connect(address(server))
+        await until(lambda: alice.network.supports(server.id, PROTOCOL))
+        answers = [await raw(alice, server.id, ping) for _ in range(12)]
+        assert 5 <= sum(each is not None for each in answers) < 12
+        assert server.network.misbehaviours() == {}
 
 
 async def test_a_client_does_not_serve_and_says_so() -> None:

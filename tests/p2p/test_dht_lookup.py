@@ -7,6 +7,16 @@ from hashlib import sha256
 import base58
 import pytest
 
+from betar_tui.p2p.addresses import MAX_ADDRS_PER_PEER
+from betar_tui.p2p.dht.allowances import (
+    BURST,
+    COMMON_BURST,
+    COMMON_RATE,
+    MAX_PEERS,
+    MAX_WAIT,
+    RATE,
+    Allowances,
+)
 from betar_tui.p2p.dht.client import LOCAL, LOOPBACK, PUBLIC, scope, usable
 from betar_tui.p2p.dht.lookup import (
     ALPHA,
@@ -17,7 +27,8 @@ from betar_tui.p2p.dht.lookup import (
     peer_position,
     position,
 )
-from betar_tui.p2p.dht.messages import DhtPeer, binary_addresses
+from betar_tui.p2p.dht.merging import MAX_FOUND, MAX_PER_ANSWER, merged
+from betar_tui.p2p.dht.messages import DhtMessage, DhtPeer, Kind, binary_addresses, binary_id
 from betar_tui.p2p.dht.providers import (
     MAX_ADDRS_PER_RECORD,
     MAX_PER_KEY,
@@ -27,6 +38,7 @@ from betar_tui.p2p.dht.providers import (
     ProviderRecords,
 )
 from betar_tui.p2p.dht.routing_table import BUCKETS, STALE, RoutingTable
+from betar_tui.p2p.dht.server import DhtServer, binary_scope
 
 KEY = b"the key"
 
@@ -156,6 +168,36 @@ def test_a_table_takes_no_peer_without_address_and_not_its_own() -> None:
     assert len(table) == 0
 
 
+# The allowances of a server
+
+
+def answered(allowances: Allowances, peers: Iterable[str], now: float) -> list[float]:
+    """The waits of those requests that are not refused."""
+    return [wait for each in peers if (wait := allowances.take(each, now)) is not None]
+
+
+def test_a_peer_has_one_allowance_and_so_have_all_together() -> None:
+    allowances = Allowances()
+    waits = answered(allowances, [PEERS[0]] * 1000, 0.0)
+    assert waits.count(0.0) == BURST
+    assert len(waits) == BURST + RATE * MAX_WAIT
+    assert max(waits) <= MAX_WAIT
+    waits = answered(allowances, PEERS[1:] * 9, 0.0)  # ids are free to make
+    assert len(waits) == COMMON_BURST + COMMON_RATE * MAX_WAIT - BURST - RATE * MAX_WAIT
+    assert answered(allowances, [PEERS[0]], 1000.0) == [0.0]
+
+
+def test_the_allowances_are_bounded_and_nobody_gains_by_that() -> None:
+    allowances = Allowances()
+    answered(allowances, [PEERS[0]] * 1000, 0.0)
+    for second in range(15):  # until the first has all of it again
+        answered(allowances, map(str, range(second * 1000, second * 1000 + 1000)), float(second))
+    assert PEERS[0] in allowances._peers
+    for second in range(100, 200):
+        answered(allowances, map(str, range(second * 1000, second * 1000 + 1000)), float(second))
+    assert len(allowances._peers) == MAX_PEERS
+
+
 # The records of a server
 
 
@@ -190,6 +232,30 @@ def test_records_are_bounded_and_those_of_the_market_have_their_own_places() -> 
     assert records.get(b"full", 1.0) == []  # the oldest gave way
 
 
+# What several servers say
+
+
+def test_a_liar_that_answers_first_hides_nothing() -> None:
+    lies = {each: [f"/ip4/6.6.6.{number}/tcp/1" for number in range(100)] for each in PEERS[:255]}
+    honest = {PEERS[0]: ["/ip4/9.9.9.9/tcp/1"], PEERS[-1]: ["/ip4/9.9.9.8/tcp/1"]}
+    found = merged([lies, honest])
+    assert found[PEERS[0]] == ("/ip4/6.6.6.0/tcp/1", "/ip4/9.9.9.9/tcp/1", *lies[PEERS[0]][1:MAX_PER_ANSWER])
+    assert found[PEERS[-1]] == ("/ip4/9.9.9.8/tcp/1",)
+    assert merged([lies, honest, honest])[PEERS[0]][0] == "/ip4/9.9.9.9/tcp/1"
+
+
+def test_what_is_found_is_bounded() -> None:
+    answers = [
+        {each: [f"/ip4/6.6.{server}.{number}/tcp/1" for number in range(16)] for each in PEERS} for server in range(64)
+    ]
+    answers.append({PEERS[0]: ["/ip4/9.9.9.9/tcp/1"]})
+    answers.append({PEERS[0]: ["/ip4/9.9.9.9/tcp/1"]})
+    found = merged(answers)
+    assert len(found) == MAX_FOUND
+    assert {len(addrs) for addrs in found.values()} == {MAX_ADDRS_PER_PEER}
+    assert "/ip4/9.9.9.9/tcp/1" in found[PEERS[0]]  # named by two
+
+
 # Addresses in answers
 
 
@@ -221,3 +287,48 @@ def test_a_public_server_cannot_name_addresses_of_our_networks() -> None:
     assert usable(named, PUBLIC) == ("/ip4/8.8.8.8/tcp/4001",)
     assert usable(named, LOCAL) == ("/ip4/192.168.1.1/tcp/80", "/ip4/8.8.8.8/tcp/4001")
     assert len(usable(named, LOOPBACK)) == 3
+    assert len(usable(named, LOOPBACK, 2)) == 2
+
+
+LO, LAN, NET = "/ip4/127.0.0.1/tcp/1", "/ip4/192.168.1.7/tcp/1", "/ip4/8.8.8.8/tcp/1"
+
+
+@pytest.mark.parametrize(
+    ("asker", "expected"), [(NET, [NET]), ("", [NET]), (LAN, [LAN, NET]), ("/ip4/127.0.0.1/tcp/9", [LO, LAN, NET])]
+)
+def test_a_server_tells_an_asker_what_it_can_reach(asker: str, expected: list[str]) -> None:
+    table, records = RoutingTable(OWN), ProviderRecords(KEY)
+    addrs = binary_addresses([LO, LAN, NET])
+    table.add(PEERS[0], addrs, 0.0)
+    records.add(KEY, DhtPeer(PEERS[1], addrs), 0.0)
+    for near in BY_DISTANCE[: 2 * K]:  # which have nothing for the internet
+        table.add(near, binary_addresses([LO]), 0.0)
+        records.add(KEY, DhtPeer(near, binary_addresses([LO])), 0.0)
+    own = DhtPeer(OWN, addrs)
+    server = DhtServer(table, records, lambda: own, lambda peer: filter(None, [asker]), lambda: 1.0)
+
+    def named(peers: Iterable[DhtPeer]) -> dict[str, tuple[bytes, ...]]:
+        return {each.peer: each.addrs for each in peers}
+
+    answer = server.answer(PEERS[-1], DhtMessage(Kind.GET_PROVIDERS, KEY))
+    assert answer is not None
+    known = binary_addresses(expected)
+    assert named(answer.providers)[PEERS[1]] == known
+    if LO not in expected:
+        assert named(answer.closer) == {PEERS[0]: known}
+        assert named(answer.providers) == {PEERS[1]: known}
+    answer = server.answer(PEERS[-1], DhtMessage(Kind.FIND_NODE, binary_id(OWN)))
+    assert answer is not None
+    assert answer.closer[0] == DhtPeer(OWN, known)
+    assert len(answer.closer) <= 1 + K
+    # What the asker says of itself is held to the same.
+    server.answer(PEERS[2], DhtMessage(Kind.ADD_PROVIDER, b"other", providers=[DhtPeer(PEERS[2], addrs)]))
+    assert records.get(b"other", 1.0) == [DhtPeer(PEERS[2], known)]
+
+
+def test_the_scope_of_any_transport() -> None:
+    quic = b"\x91\x02\x0f\xa1\xcd\x03"
+    assert binary_scope(b"\x04\x7f\x00\x00\x01" + quic) == LOOPBACK
+    assert binary_scope(b"\x29\xfd" + bytes(15) + quic) == LOCAL
+    assert binary_scope(b"\x04\x08\x08\x08\x08" + quic) == PUBLIC
+    assert binary_scope(b"\x04\x7f") == PUBLIC  # nobody can read it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 import trio
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from betar_tui.errors import DecodeError
 from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.reachability import client, server
+from betar_tui.p2p.reachability import client, mapping, server
 from betar_tui.p2p.reachability.mapping import Mapping, PortMapper
 from betar_tui.p2p.reachability.messages import (
     BAD_REQUEST,
@@ -113,20 +114,38 @@ def test_each_network_has_one_say_about_the_address() -> None:
 
 
 def test_the_majority_of_networks_decides() -> None:
-    answers = Answers()
+    believed = {"44.1.2.3"}
+    answers = Answers(lambda: believed)
     assert answers.verdict(0) == UNKNOWN
     answers.note("44.1.1.1", ADDRS[0], 0)
+    answers.note("44.1.1.2", ADDRS[0], 0)
+    assert (answers.verdict(0), answers.count(0)) == (UNKNOWN, 1)  # one network
+    answers.note("45.1.1.1", ADDRS[0], 0)
     assert answers.verdict(0) == PUBLIC
     for number in range(9):
-        answers.note(f"45.1.1.{number}", "", 1)  # a liar with many peers in one network
-    assert answers.verdict(1) == UNKNOWN
-    answers.note("46.1.1.1", "", 2)
+        answers.note(f"46.1.1.{number}", "", 1)  # a liar with many peers in one network
+    assert answers.verdict(1) == PUBLIC
+    answers.note("47.1.1.1", "", 2)
+    assert answers.verdict(2) == UNKNOWN
+    answers.note("48.1.1.1", "", 2)
     assert answers.verdict(2) == PRIVATE
-    assert answers.confirmed() == (ADDRS[0],)
+    assert answers.confirmed(2) == (ADDRS[0],)
     assert answers.verdict(2.5 + ANSWER_TTL) == UNKNOWN
     for number in range(100):
         answers.note(f"44.{number}.1.1", "", 3 + ANSWER_TTL)
     assert answers.count(3 + ANSWER_TTL) <= 16
+
+
+def test_a_success_at_an_address_of_somebody_else_does_not_count() -> None:
+    believed: set[str] = set()
+    answers = Answers(lambda: believed)
+    answers.note("44.1.1.1", ADDRS[0], 0)
+    answers.note("45.1.1.1", ADDRS[0], 0)
+    assert (answers.verdict(1), answers.count(1), answers.confirmed(1)) == (UNKNOWN, 0, ())
+    answers.note("46.1.1.1", "", 0)
+    assert answers.verdict(1) == PRIVATE
+    believed.add("44.1.2.3")
+    assert (answers.verdict(1), answers.count(1), answers.confirmed(1)) == (PUBLIC, 3, (ADDRS[0],))
 
 
 def test_requests_are_throttled_by_address_and_in_all() -> None:
@@ -164,26 +183,40 @@ def allow(*peers: Peer) -> None:
         each.network._reach.trusted = each.network._reach.server.serves = lambda ip: True
 
 
+def at(name: str, ip: str) -> AbstractAsyncContextManager[Peer]:
+    """A peer in another network of loopback."""
+    return peer(name, listen=(f"/ip4/{ip}/tcp/0",))
+
+
 @pytest.mark.usefixtures("prompt")
-async def test_a_peer_that_can_be_dialled_back_is_public() -> None:
-    async with peer("alice") as alice, peer("bob") as bob:
-        allow(alice, bob)
+async def test_a_peer_that_two_networks_can_dial_is_public() -> None:
+    async with peer("alice") as alice, at("bob", "127.0.1.1") as bob, at("carol", "127.0.2.1") as carol:
+        allow(alice, bob, carol)
         await meet(alice, bob)
-        await until(lambda: alice.network.reachable and bob.network.reachable)
+        await until(lambda: alice.network.reachability().asked == 1)
+        assert not alice.network.reachable
+        assert "unknown: one peer has dialled this one, another must confirm it" in alice.network.reachability().text
+        await meet(alice, carol)
+        await until(lambda: alice.network.reachable)
         found = alice.network.reachability()
         assert found.verdict == PUBLIC
         assert found.observed == ("127.0.0.1",)
         assert f"{found.confirmed[0]}/p2p/{alice.id}" in alice.network.addrs
-        assert found.asked == 1
-        assert "public: 1 peer asked" in found.text
+        assert found.asked == 2
+        assert "public: 2 peers asked" in found.text
         # Nobody is asked again and again.
+        answered = [dict(each.network._reach.server.answered) for each in (bob, carol)]
         await trio.sleep(0.3)
-        assert alice.network._reach.server.answered == bob.network._reach.server.answered == {OK: 1}
+        assert [each.network._reach.server.answered for each in (bob, carol)] == answered == [{OK: 2}, {OK: 1}]
         # The dial back is not a connection of its own, and nobody has misbehaved.
         assert len(alice.network._table.connections(bob.id)) == 1
-        assert [each.peer_id for each in alice.network.connections()] == [bob.id]
+        assert {each.peer_id for each in alice.network.connections()} == {bob.id, carol.id}
         assert not alice.network.misbehaviours()
         assert not bob.network.misbehaviours()
+        # What was said of the old addresses says nothing of new ones.
+        alice.network._recovery.moved()
+        assert not alice.network.reachable
+        await until(lambda: alice.network.reachable)
 
 
 @pytest.mark.usefixtures("prompt")
@@ -212,7 +245,7 @@ async def test_a_server_that_lies_about_the_port_is_not_believed() -> None:
         bob.network.set_protocol_handler(PROTOCOL, lie)
         await meet(alice, bob)
         await asked.wait()
-        await until(lambda: bob.network.reachable)  # asked by then, and answered
+        await until(lambda: alice.network._reach.server.answered == {OK: 1})  # time enough to believe it
         assert alice.network.reachability().verdict == UNKNOWN
 
 
@@ -263,3 +296,28 @@ async def test_a_forwarded_port_is_advertised_until_it_turns_out_to_be_useless()
         reach.client.answers.clear()
         reach._update()
         assert len(alice.network.addrs) == 1
+
+
+async def test_a_port_is_no_longer_forwarded_when_nothing_needs_it(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[Mapping] = []
+    monkeypatch.setattr(mapping, "_unmap", removed.append)
+    changes: list[Mapping | None] = []
+    mapper = PortMapper(lambda: None, lambda: changes.append(mapper.mapping))
+    mapper.mapping = known = Mapping("44.1.2.3", 4444, 4001, None)
+    nursery.start_soon(mapper.run)
+    await until(lambda: changes == [None])
+    assert removed == [known]
+    assert mapper.mapping is None
+    nursery.cancel_scope.cancel()
+
+
+async def test_after_a_sleep_the_answers_are_asked_for_anew() -> None:
+    async with peer("alice") as alice:
+        reach = alice.network._reach
+        for ip in ("44.1.1.1", "45.1.1.1"):
+            reach.client.answers.note(ip, "/ip4/127.0.0.1/tcp/1", trio.current_time())
+        assert alice.network.reachable
+        alice.network._recovery.woke()
+        assert not alice.network.reachable

@@ -6,6 +6,7 @@ reach over the internet cannot send us to machines of our own network, nor one o
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol, TypeVar
 
 import trio
@@ -13,7 +14,9 @@ import trio
 from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.multiaddrs import ip_of
 from betar_tui.p2p.dht.lookup import Lookup
+from betar_tui.p2p.dht.merging import MAX_PER_ANSWER, Answer, merged
 from betar_tui.p2p.dht.messages import (
+    MAX_ADDRS,
     MAX_ANSWER,
     PROTOCOL,
     DhtMessage,
@@ -37,8 +40,6 @@ LOOKUP_TIMEOUT = 60.0
 """Seconds for a whole lookup."""
 MAX_DIALLED_ADDRS = 4
 """Maximum addresses of a peer that a lookup tries."""
-MAX_FOUND = 256
-"""Maximum providers that one lookup returns."""
 
 LOOPBACK, LOCAL, PUBLIC = range(3)
 
@@ -53,10 +54,10 @@ def scope(address: str) -> int:
     return PUBLIC if ip.is_global else LOCAL
 
 
-def usable(peer: DhtPeer, least: int) -> tuple[str, ...]:
-    """The addresses of a peer that can be dialled and whose scope is at least `least`."""
+def usable(peer: DhtPeer, least: int, limit: int = MAX_ADDRS) -> tuple[str, ...]:
+    """The addresses of a peer that can be dialled and whose scope is at least `least`, at most `limit`."""
     texts = (tcp_address(raw) for raw in peer.addrs)
-    return tuple(text for text in texts if text is not None and scope(text) >= least)
+    return tuple(islice((text for text in texts if text is not None and scope(text) >= least), limit))
 
 
 class Connections(Protocol):
@@ -103,6 +104,7 @@ class DhtClient:
         """Look a key up, starting from `seeds`. Never raises for what a peer does."""
         lookup = Lookup(key, self._own, seeds)
         found = Found()
+        said: list[Answer] = []
         progress = trio.Event()
 
         async def ask(peer: str, addrs: tuple[str, ...]) -> None:
@@ -117,7 +119,7 @@ class DhtClient:
             else:
                 least = self._scope(peer)
                 lookup.answered(peer, ((each.peer, usable(each, least)) for each in answer.closer))
-                self._take(answer.providers, least, found)
+                said.append(self._providers(answer, least))
                 self._answered(peer)
             progress.set()
 
@@ -128,13 +130,13 @@ class DhtClient:
                         nursery.start_soon(ask, *following)
                     await progress.wait()
                     progress = trio.Event()
-        found.closest, found.asked = lookup.closest(), lookup.asked
+        found.providers, found.closest, found.asked = merged(said), lookup.closest(), lookup.asked
         return found
 
     async def ask_connected(self, kind: Kind, key: bytes, peers: Iterable[str]) -> Found:
         """Ask these connected peers and nobody else."""
         found = Found()
-        closest: list[str] = []
+        said: dict[str, Answer] = {}
 
         async def ask(peer: str) -> None:
             try:
@@ -143,15 +145,14 @@ class DhtClient:
                 log.debug("%s gave no answer: %s", peer, error)
                 self._failed(peer, str(error))
             else:
-                closest.append(peer)
+                said[peer] = self._providers(answer, self._scope(peer))
                 self._answered(peer)
-                self._take(answer.providers, self._scope(peer), found)
 
         async with trio.open_nursery() as nursery:
             for peer in peers:
                 found.asked += 1
                 nursery.start_soon(ask, peer)
-        found.closest = tuple(closest)
+        found.providers, found.closest = merged(list(said.values())), tuple(said)
         return found
 
     async def ask(self, peer: str, request: DhtMessage) -> DhtMessage:
@@ -198,14 +199,10 @@ class DhtClient:
     def _scope(self, peer: str) -> int:
         return min(map(scope, self._connections.remote(peer)), default=PUBLIC)
 
-    def _take(self, providers: Iterable[DhtPeer], least: int, found: Found) -> None:
-        for provider in providers:
-            addrs = usable(provider, least)
-            if not addrs or provider.peer == self._own:
-                continue
-            if provider.peer in found.providers or len(found.providers) < MAX_FOUND:
-                known = found.providers.get(provider.peer, ())
-                found.providers[provider.peer] = tuple(dict.fromkeys(known + addrs))
+    def _providers(self, answer: DhtMessage, least: int) -> Answer:
+        """What an answer says about others that provide the key."""
+        addrs = {each.peer: usable(each, least, MAX_PER_ANSWER) for each in answer.providers if each.peer != self._own}
+        return {provider: some for provider, some in addrs.items() if some}
 
 
 async def _end(stream: Stream, polite: bool) -> None:

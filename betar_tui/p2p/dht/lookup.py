@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
 
-import base58
+from betar_tui.p2p.dht.messages import binary_id
 
 K = 20
 """Number of peers that keep a record: the size of a bucket in the IPFS network."""
@@ -30,7 +30,7 @@ def position(key: bytes) -> int:
 
 def peer_position(peer: str) -> int:
     """The place of a peer."""
-    return position(base58.b58decode(peer))
+    return position(binary_id(peer))
 
 
 class _State(Enum):

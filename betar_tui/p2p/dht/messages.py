@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 
 import base58
 
@@ -71,6 +72,12 @@ class _Draft:
     providers: dict[str, DhtPeer] = field(default_factory=dict)
 
 
+@lru_cache(1024)
+def binary_id(peer: str) -> bytes:
+    """A peer id in binary; decoding base58 takes 14 µs, and an answer names 20 peers of the same few hundred."""
+    return base58.b58decode(peer)
+
+
 def encode(message: DhtMessage) -> bytes:
     """`message` as bytes, without a length before it."""
     out = bytearray(b"\x08" + write_varint(message.kind))
@@ -78,7 +85,7 @@ def encode(message: DhtMessage) -> bytes:
         out += write_bytes(2, message.key)
     for number, peers in ((8, message.closer), (9, message.providers)):
         for each in peers:
-            parts = [write_bytes(1, base58.b58decode(each.peer)), *(write_bytes(2, addr) for addr in each.addrs)]
+            parts = [write_bytes(1, binary_id(each.peer)), *(write_bytes(2, addr) for addr in each.addrs)]
             out += write_bytes(number, b"".join(parts))
     return bytes(out)
 

@@ -1,14 +1,22 @@
 """Answering other peers of the DHT: who is close to a key, who provides it, and keeping such records for them.
 
+An address is told only to those that may reach it, and believed only of those that may have it: those of this machine
+and of its networks are nothing for the internet, nor is what the internet says of them anything for the networks.
+
 Values (`PUT_VALUE`, `GET_VALUE`) are not kept: nothing of the market needs them, and a server may refuse."""
 
 import logging
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
 
 import trio
 
 from betar_tui.errors import DecodeError
-from betar_tui.p2p.dht.lookup import peer_position, position
+from betar_tui.p2p.dht.allowances import Allowances
+from betar_tui.p2p.dht.client import LOCAL, PUBLIC, scope
+from betar_tui.p2p.dht.lookup import K, peer_position, position
 from betar_tui.p2p.dht.messages import MAX_REQUEST, DhtMessage, DhtPeer, Kind, decode, encode
 from betar_tui.p2p.dht.providers import ProviderRecords
 from betar_tui.p2p.dht.routing_table import RoutingTable
@@ -21,22 +29,47 @@ STREAMS_PER_PEER = 16
 """Maximum streams of a peer; Go keeps one, others open one for each request."""
 IDLE = 60.0
 """Seconds without a request after which a stream is reset, as in Go."""
-RATE, BURST = 10.0, 100.0
-"""Requests on a stream that are answered per second, and at once after a pause; more of them wait."""
 ANSWERED = frozenset(Kind) - {Kind.PUT_VALUE}
 
 
+@lru_cache(4096)
+def binary_scope(raw: bytes) -> int:
+    """The scope of a binary multiaddr, see `scope`, of whatever transport."""
+    if raw[:1] == b"\x2a":  # a zone, which an IPv6 address follows that has a meaning there only
+        return LOCAL
+    for code, kind, family, size in ((b"\x04", "ip4", socket.AF_INET, 4), (b"\x29", "ip6", socket.AF_INET6, 16)):
+        if raw[:1] == code and len(raw) > size:
+            return scope(f"/{kind}/{socket.inet_ntop(family, raw[1 : 1 + size])}")
+    return PUBLIC
+
+
+def within(peers: Iterable[DhtPeer], least: int) -> Iterator[DhtPeer]:
+    """The peers with those of their addresses whose scope is at least `least`, without peers that have none."""
+    for each in peers:
+        addrs = tuple(raw for raw in each.addrs if binary_scope(raw) >= least)
+        if addrs:
+            yield DhtPeer(each.peer, addrs)
+
+
 class DhtServer:
-    """Serves the streams of other peers while `serving`."""
+    """Serves the streams of other peers while `serving`. `own()` is this peer; `remote(peer)` are the addresses at the
+    other end of the connections to a peer."""
 
     def __init__(
-        self, table: RoutingTable, records: ProviderRecords, own: Callable[[], DhtPeer], clock: Callable[[], float]
+        self,
+        table: RoutingTable,
+        records: ProviderRecords,
+        own: Callable[[], DhtPeer],
+        remote: Callable[[str], Iterable[str]],
+        clock: Callable[[], float],
     ) -> None:
         self._table = table
         self._records = records
         self._own = own
+        self._remote = remote
         self._clock = clock
         self._streams: dict[str, int] = {}
+        self._allowances = Allowances()
         self.serving = False
 
     async def handle(self, stream: Stream) -> None:
@@ -58,16 +91,17 @@ class DhtServer:
 
     async def _serve(self, stream: Stream) -> None:
         frames = FrameReader(stream, MAX_REQUEST)
-        allowance, since = BURST, self._clock()
         while self.serving:
             with trio.move_on_after(IDLE):
                 raw = await frames.next()
                 if raw is None:
                     await stream.close()
                     return
-                allowance, since = min(BURST, allowance + RATE * (self._clock() - since)) - 1, self._clock()
-                if allowance < 0:
-                    await trio.sleep(-allowance / RATE)
+                wait = self._allowances.take(stream.peer, self._clock())
+                if wait is None:
+                    break
+                if wait:
+                    await trio.sleep(wait)
                 request = decode(raw)
                 if request.kind not in ANSWERED:
                     break
@@ -85,15 +119,17 @@ class DhtServer:
             return DhtMessage(Kind.PING)
         if not request.key:
             raise DecodeError("a DHT request without a key")
+        least = min(map(scope, self._remote(peer)), default=PUBLIC)
         if request.kind == Kind.ADD_PROVIDER:
-            for provider in request.providers:
-                if provider.peer == peer:  # nobody speaks for others
-                    self._records.add(request.key, provider, now)
+            named = (each for each in request.providers if each.peer == peer)  # nobody speaks for others
+            for provider in within(named, least):
+                self._records.add(request.key, provider, now)
             return None
-        closer = self._table.closest(position(request.key), without=peer)
+        nearest = self._table.closest(position(request.key), len(self._table), without=peer)
+        closer = list(islice(within(nearest, least), K))
         if request.kind == Kind.GET_PROVIDERS:
-            return DhtMessage(Kind.GET_PROVIDERS, request.key, closer, self._records.get(request.key, now))
-        own = self._own()
-        if request.kind == Kind.FIND_NODE and own.addrs and position(request.key) == peer_position(own.peer):
-            closer = [own, *closer]
+            providers = list(within(self._records.get(request.key, now), least))
+            return DhtMessage(Kind.GET_PROVIDERS, request.key, closer, providers)
+        if request.kind == Kind.FIND_NODE and position(request.key) == peer_position(self._own().peer):
+            closer = [*within([self._own()], least), *closer]
         return DhtMessage(request.kind, request.key, closer)

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from hashlib import sha256
 from typing import Protocol
 
-import base58
 import trio
 
 from betar_tui.concurrency import Wakeup
@@ -19,8 +18,8 @@ from betar_tui.errors import NetworkError
 from betar_tui.multiaddrs import split_peer
 from betar_tui.p2p.dht.client import LOOPBACK, DhtClient, Found, scope, usable
 from betar_tui.p2p.dht.contacts import Contacts
-from betar_tui.p2p.dht.lookup import ALPHA, peer_position, position
-from betar_tui.p2p.dht.messages import PROTOCOL, DhtPeer, Kind, binary_addresses, tcp_address
+from betar_tui.p2p.dht.lookup import ALPHA, K, peer_position, position
+from betar_tui.p2p.dht.messages import PROTOCOL, DhtPeer, Kind, binary_addresses, binary_id, tcp_address
 from betar_tui.p2p.dht.providers import ProviderRecords
 from betar_tui.p2p.dht.routing_table import RoutingTable
 from betar_tui.p2p.dht.server import DhtServer
@@ -94,7 +93,8 @@ class Market(Protocol):
 class Kademlia:
     """The service. `run` searches and provides; the network reports what it learns of its peers.
 
-    `report` shows a trouble. `seeds` are multiaddrs of servers, each with /p2p, that are asked while no other is known.
+    `report` shows a trouble. `seeds` are multiaddrs of servers, each with /p2p, that are asked while few others are
+    known.
     """
 
     def __init__(self, market: Market, contacts: Contacts, report: Callable[[str], None], seeds: Iterable[str]) -> None:
@@ -106,7 +106,7 @@ class Kademlia:
         self._table = RoutingTable(own)
         self._records = ProviderRecords(KEY)
         self._client = DhtClient(own, contacts, self._answered, self._failed)
-        self.server = DhtServer(self._table, self._records, self._own_peer, trio.current_time)
+        self.server = DhtServer(self._table, self._records, self._own_peer, contacts.remote, trio.current_time)
         self._connected: set[str] = set()  # servers
         self._kept: set[str] = set()
         self._provided: dict[str, tuple[float, tuple[bytes, ...]]] = {}
@@ -188,7 +188,7 @@ class Kademlia:
         self._last_failure = ""
         try:
             if self.server.serving:  # so that those near us know us
-                await self._client.search(Kind.FIND_NODE, base58.b58decode(self._own), self._start(self._own))
+                await self._client.search(Kind.FIND_NODE, binary_id(self._own), self._start(self._own))
             result = await self._client.search(Kind.GET_PROVIDERS, KEY, self._start())
             self._hand_over(result)
             await self._provide(result.closest)
@@ -209,12 +209,14 @@ class Kademlia:
         return result.asked
 
     def _start(self, near: str = "") -> list[tuple[str, tuple[str, ...]]]:
-        """The peers that a lookup of the key, or of a peer, starts from. Only while no server is known, the seeds."""
+        """The peers that a lookup of the key, or of a peer, starts from; the seeds too while few servers are known.
+
+        Those that are connected may all lie, so that they do not make the seeds superfluous."""
         target = peer_position(near) if near else position(KEY)
         known = [(each.peer, usable(each, LOOPBACK)) for each in self._table.closest(target)]
         listed = {peer for peer, _ in known}
         known += [(peer, ()) for peer in sorted(self._connected - listed)]
-        if not self._connected and (not known or self.trouble):
+        if self.trouble or len(self._table) < K:
             known += [(peer, (address,)) for peer, address in self._seeds if peer not in listed]
         return [each for each in known if not self._contacts.is_dismissed(each[0])]
 
@@ -228,7 +230,7 @@ class Kademlia:
             return (
                 peer not in others
                 and not self._contacts.is_dismissed(peer)
-                and (addrs != result.providers[peer] or then < now - HAND_AGAIN)
+                and (set(addrs) != set(result.providers[peer]) or then < now - HAND_AGAIN)
             )
 
         new = [peer for peer in result.providers if is_new(peer)]
@@ -271,7 +273,7 @@ class Kademlia:
         return [(raw, scope(text)) for raw in binary if (text := tcp_address(raw)) is not None]
 
     def _own_peer(self) -> DhtPeer:
-        return DhtPeer(self._own, tuple(raw for raw, reach in self._own_addrs() if reach > LOOPBACK))
+        return DhtPeer(self._own, tuple(raw for raw, _ in self._own_addrs()))
 
     def _others(self) -> tuple[str, ...]:
         return self._market.topic_peers()

@@ -3,7 +3,7 @@
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 import trio
 
@@ -47,7 +47,8 @@ class AutoNatClient:
     """Asks peers to dial this one, and keeps their `answers`.
 
     `servers()` are the connected peers that can be asked, each with its IP address; `candidates()` the public multiaddrs,
-    without /p2p, where this peer may be reachable. `changed` is called after each answer."""
+    without /p2p, where this peer may be reachable, and `believed()` the IP addresses that are believed to be its own.
+    `changed` is called after each answer."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class AutoNatClient:
         open_stream: Callable[[str, str], Awaitable[Stream]],
         servers: Callable[[], Iterable[tuple[str, str]]],
         candidates: Callable[[], tuple[str, ...]],
+        believed: Callable[[], Collection[str]],
         changed: Callable[[], None],
         penalize: Penalize,
     ) -> None:
@@ -67,7 +69,7 @@ class AutoNatClient:
         self._wakeup = Wakeup()
         self._tested: frozenset[str] = frozenset()
         self._asked: dict[str, float] = {}  # by network, when a server in it was asked last
-        self.answers = Answers()
+        self.answers = Answers(believed)
 
     def moved(self) -> None:
         """This machine's addresses have changed: the answers so far say nothing about the new ones."""

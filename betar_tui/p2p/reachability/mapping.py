@@ -68,6 +68,8 @@ class PortMapper:
             port = self._port()
             if port is not None:
                 await self._renew(port)
+            else:
+                await self._withdraw()
             with trio.move_on_after(pause if self.mapping is None else RENEWAL) as scope:
                 await self._wakeup.wait()
             missing = self.mapping is None and scope.cancelled_caught
@@ -83,6 +85,13 @@ class PortMapper:
             self.mapping = None
             with trio.move_on_after(REMOVAL_TIMEOUT):
                 await self._in_thread(_unmap, mapping)
+
+    async def _withdraw(self) -> None:
+        """There is nothing to forward any more."""
+        mapped, self.trouble = self.mapping is not None, ""
+        await self.close()
+        if mapped:
+            self._changed()
 
     async def _renew(self, port: int) -> None:
         before, self.trouble = self.mapping, ""

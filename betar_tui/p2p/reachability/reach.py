@@ -21,9 +21,6 @@ from betar_tui.values import Reachability
 
 log = logging.getLogger(__name__)
 
-ADDRESS_INTERVAL = 15.0
-"""Seconds between two looks at this peer's own addresses."""
-
 
 class Surroundings(Protocol):
     """The part of `Network` that `Reach` uses."""
@@ -52,6 +49,7 @@ class Reach:
             network.open_stream,
             self._servers,
             self._candidates,
+            self._believed,
             self._update,
             network.penalize,
         )
@@ -62,7 +60,6 @@ class Reach:
     def start(self, supervisor: Supervisor) -> None:
         """Start the services."""
         supervisor.start("asking whether this peer can be dialled", self.client.run)
-        supervisor.start("own addresses", self._follow_addrs)
         if self._mapper is not None:
             supervisor.start("port forwarding", self._mapper.run)
 
@@ -80,6 +77,13 @@ class Reach:
         if news or PROTOCOL in info.protocols:
             self.client.wake()
 
+    def moved(self) -> None:
+        """This machine has moved to other addresses, or has slept and may have."""
+        self.client.moved()
+        self._update()
+        if self._mapper is not None:
+            self._mapper.wake()
+
     @property
     def reachable(self) -> bool:
         """Whether other peers have confirmed that they can dial this one from the internet."""
@@ -92,7 +96,7 @@ class Reach:
         return Reachability(
             verdict=answers.verdict(now),
             observed=self._observed.addresses(now),
-            confirmed=answers.confirmed(),
+            confirmed=answers.confirmed(now),
             mapped=mapping.address if mapping is not None else "",
             asked=answers.count(now),
             mapping_trouble=self._mapper.trouble if self._mapper is not None else "",
@@ -136,18 +140,24 @@ class Reach:
             port = port or int(number)
         return port
 
+    def _believed(self) -> set[str]:
+        """The IP addresses that are this peer's: of its interfaces, of its router, and those that several networks see."""
+        believed = {ip_of(each) for each in self._own()}
+        believed.update(self._observed.addresses(trio.current_time(), CREDIBLE))
+        if self._mapper is not None and self._mapper.mapping is not None and self.trusted(self._mapper.mapping.ip):
+            believed.add(self._mapper.mapping.ip)
+        return believed
+
     def _update(self) -> None:
         """Advertise the addresses that are believed now."""
         now, answers = trio.current_time(), self.client.answers
         verdict = answers.verdict(now)
-        believed = {ip_of(each) for each in self._own()} | set(self._observed.addresses(now, CREDIBLE))
         confirmed: dict[str, None] = {}
         mapping = self._mapper.mapping if self._mapper is not None else None
         if mapping is not None and self.trusted(mapping.ip) and verdict != PRIVATE:
             confirmed[mapping.address] = None
-            believed.add(mapping.ip)
         if verdict == PUBLIC:
-            confirmed.update(dict.fromkeys(each for each in answers.confirmed() if ip_of(each) in believed))
+            confirmed.update(dict.fromkeys(answers.confirmed(now)))
         addrs = tuple(each for each in confirmed if each not in self._own())
         if addrs != self._host.confirmed:
             log.info("reachable at %s", ", ".join(addrs) or "no address beyond those of the interfaces")
@@ -158,17 +168,6 @@ class Reach:
     def _forwarded(self) -> None:
         self._update()
         self.client.wake()
-
-    async def _follow_addrs(self) -> None:
-        before = self._own()
-        while True:
-            await trio.sleep(ADDRESS_INTERVAL)
-            if (now := self._own()) != before:
-                before = now
-                self.client.moved()
-                self._update()
-                if self._mapper is not None:
-                    self._mapper.wake()
 
     # Servers
 
