@@ -63,7 +63,7 @@ MAX_JOIN_ANNOUNCEMENTS, JOIN_INTERVAL = 8, 1.0
 again and again costs a peer nothing."""
 SHUTDOWN_FLUSH_TIMEOUT = 1.0
 """Maximum seconds for the last announcements when a peer stops."""
-NOT_A_DELTA = "it has no elements and no tombstones, or no priority, so it is not a delta"
+NOT_A_DELTA = "it is a file or folder, or says nothing, so it is not a delta"
 _NO_BLOCKS: Mapping[bytes, bytes] = MappingProxyType({})
 
 
