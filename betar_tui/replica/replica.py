@@ -103,6 +103,10 @@ class Replica:
         """Number of merged blocks with a missing block below them."""
         return self._ancestry.incomplete()
 
+    def tops(self) -> dict[bytes, int]:
+        """The blocks at or below which everything stored is, with their heights (see `Ancestry.tops`)."""
+        return self._ancestry.tops()
+
     def may_be_missing(self, cid: bytes) -> bool:
         """Whether a block may be missing: False for heads and incomplete ones. May be called while a merge runs."""
         return not self._ancestry.certainly_has(cid)

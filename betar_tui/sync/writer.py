@@ -138,6 +138,11 @@ class ReplicaWriter:
         async with self._lock:
             return await trio.to_thread.run_sync(self.replica.missing, asked)
 
+    async def tops(self) -> dict[bytes, int]:
+        """The blocks at or below which everything stored is, with their heights."""
+        async with self._lock:
+            return await trio.to_thread.run_sync(self.replica.tops)
+
     async def missing_now(self, cids: Sequence[bytes]) -> tuple[bytes, ...]:
         """The same, without waiting for a merge that runs, whose blocks may still count as missing."""
         return await trio.to_thread.run_sync(self.replica.missing, cids)

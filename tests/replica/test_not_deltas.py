@@ -190,6 +190,8 @@ def test_heads_and_wants_in_any_order(seed: int) -> None:
         left = [each for each in left if each.cid not in done]
         heads, wants = expected(nodes, bench.storage.data)
         assert (bench.heads, set(bench.replica.wants)) == (heads, wants)
+        below = {link for each in nodes if each.cid in bench.storage.data for link in each.links}
+        assert bench.replica.tops().keys() == (bench.storage.data.keys() - below) | heads
         if rng.random() < 0.3:
             bench.restart()
     assert bench.replica.incomplete == len(bench.storage.data.keys() - bench.storage.complete)
