@@ -81,8 +81,8 @@ def test_a_head_counts_for_deltas_below_files_that_go_took_for_deltas() -> None:
     """Such a block has no height; the two deltas above it bring different peers."""
     reported = Reported()
     ours = node((), [("/agents/a", b"1")], (), 5)
-    inner = unixfs_node([ours.cid])
-    outer = unixfs_node([inner.cid])
+    inner = unixfs_node([ours.cid], size=None)
+    outer = unixfs_node([inner.cid], size=10**9)
     higher, lower = node([outer], [("/agents/b", b"2")], (), 9), node([outer], [("/agents/c", b"3")], (), 7)
     reported.tracker.applied([ours], own=True)
     for peer, head in (("alice", higher), ("bob", lower)):
