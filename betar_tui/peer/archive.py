@@ -23,18 +23,23 @@ SLICE = 1024
 """Maximum blocks that are written at a time."""
 FILES_SLICE = 32
 """Maximum metadata files that are looked up at a time."""
+MAX_ROOTS = 4096
+"""Maximum number of roots that a file names: readers limit its header, ours to 25,000 roots."""
 
 
-async def export_car(store: Store, heads: Sequence[bytes], path: Path) -> Exported:
-    """Write everything below these heads to `path`, which appears once it is complete. Raises ArchiveError."""
-    blocks = _Blocks(store, heads)
+async def export_car(store: Store, tops: Sequence[bytes], path: Path) -> Exported:
+    """Write everything that is stored at and below these blocks to `path`, which appears once it is complete.
+
+    The first of them are its roots. Raises ArchiveError."""
+    blocks = _Blocks(store, tops)
+    roots = tops[:MAX_ROOTS]
     part = path.with_name(path.name + ".part")
     count = size = 0
     try:
         file = await trio.open_file(part, "wb")
         try:
             async with file:
-                await file.write(encode_header(heads))
+                await file.write(encode_header(roots))
                 while batch := await trio.to_thread.run_sync(blocks.next):
                     await file.write(b"".join(encode_section(cid, block) for cid, block in batch))
                     count += len(batch)
@@ -47,15 +52,15 @@ async def export_car(store: Store, heads: Sequence[bytes], path: Path) -> Export
             raise
     except OSError as error:
         raise ArchiveError(f"cannot write {path}: {error.strerror}; choose another place") from error
-    return Exported(str(path), tuple(cids.to_str(cid) for cid in heads), count, size, blocks.files)
+    return Exported(str(path), tuple(cids.to_str(cid) for cid in roots), count, size, blocks.files)
 
 
 class _Blocks:
-    """The blocks to export: the DAG below some heads, newest first, and then the metadata files. `files` counts these."""
+    """The blocks to export: the DAG below some blocks, newest first, and then the metadata files. `files` counts these."""
 
-    def __init__(self, store: Store, heads: Sequence[bytes]) -> None:
+    def __init__(self, store: Store, tops: Sequence[bytes]) -> None:
         self._store = store
-        self._blocks = Walk(heads, (), store.blocks).blocks()
+        self._blocks = Walk(tops, (), store.blocks).blocks()
         self._listings = _Listings()
         self._wanted: Iterator[bytes] | None = None
         self.files = 0
@@ -92,8 +97,11 @@ class _Listings:
         self._values: dict[str, Winner] = {}
 
     def add(self, cid: bytes, block: bytes) -> None:
-        """Add the delta in a stored block."""
-        node = decode_verified(cid, block)
+        """Add a stored block, if it is a delta: below a chosen one that is incomplete there may be metadata files."""
+        try:
+            node = decode_verified(cid, block)
+        except DecodeError:
+            return
         if not node.is_delta:
             return
         for removed in node.delta.tombstones:

@@ -325,7 +325,10 @@ class Peer:
         return await trio.to_thread.run_sync(lambda: tuple(map(_delta_info, self._store.log(count))))
 
     async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
-        chosen = [await self._stored_cid(text) for text in heads] or sorted(self._writer.replica.heads)
+        chosen = [await self._stored_cid(text) for text in heads]
+        if not chosen:
+            tops = await self._writer.tops()
+            chosen = sorted(tops, key=lambda cid: (-tops[cid], cid))
         return await archive.export_car(self._store, chosen, Path(path))
 
     async def import_car(self, path: str) -> Imported:

@@ -35,7 +35,7 @@ class Delta(NamedTuple):
     @property
     def says_something(self) -> bool:
         """Whether a node with this is a delta, and not an ordinary file or folder (docs/protocol.md#dag-nodes)."""
-        return self.priority > 0 and bool(not self.typed or self.elements or self.tombstones)
+        return bool(self.elements or self.tombstones) or (self.priority > 0 and not self.typed)
 
 
 def decode(buf: bytes, start: int, end: int) -> Delta:
@@ -82,7 +82,7 @@ def says_something(buf: bytes, start: int, end: int) -> bool:
             priority = value
         elif number == 1 and kind == VARINT:
             typed = True
-    return decode(buf, start, end).says_something if typed else priority > 0
+    return decode(buf, start, end).says_something if typed or not priority else True
 
 
 def encode(puts: Iterable[tuple[str, bytes]], tombstones: Iterable[tuple[str, bytes]], priority: int) -> bytes:

@@ -103,6 +103,10 @@ class Replica:
         """Number of merged blocks with a missing block below them."""
         return self._ancestry.incomplete()
 
+    def tops(self) -> dict[bytes, int]:
+        """The blocks at or below which everything stored is, with their heights (see `Ancestry.tops`)."""
+        return self._ancestry.tops()
+
     def may_be_missing(self, cid: bytes) -> bool:
         """Whether a block may be missing: False for heads and incomplete ones. May be called while a merge runs."""
         return not self._ancestry.certainly_has(cid)
@@ -122,7 +126,7 @@ class Replica:
         stored = self._storage.stored(unique.keys() | {link for node in unique.values() for link in node.links})
         fresh = tuple(node for cid, node in unique.items() if cid not in stored)
         others = self._unlinked(fresh)
-        fresh = tuple(node if node.is_delta else _without_delta(node) for node in fresh if node.cid not in others)
+        fresh = tuple(node for node in fresh if node.cid not in others)
         merged = self._merge(fresh, stored, via, at) if fresh else Merged((), (), frozenset())
         return replace(merged, not_deltas=tuple(others.values())) if others else merged
 
@@ -244,11 +248,6 @@ class Replica:
         before = self._storage.winners(keys)
         facts = Facts(before, self._storage.tombstoned(pairs), self._storage.greatest)
         return before, values_after(nodes, facts)
-
-
-def _without_delta(node: DagNode) -> DagNode:
-    """A node that is not a delta: the elements of one without a priority do not count."""
-    return node._replace(delta=node.delta._replace(elements=(), tombstones=()))
 
 
 def _batches(

@@ -88,6 +88,12 @@ class Ancestry:
         """Number of blocks that are merged but not complete."""
         return len(self._incomplete)
 
+    def tops(self) -> dict[bytes, int]:
+        """The heads and the incomplete blocks that no stored block links to, with their heights: everything stored is at
+        or below them."""
+        above_gaps = {cid: height for cid, (height, _) in self._incomplete.items() if not self._parents_of(cid)}
+        return {**self.heads, **above_gaps}
+
     def plan(self, nodes: Sequence[DagNode], stored: Mapping[bytes, bool]) -> DagChange:
         """The change that merging `nodes`, none of which is stored, would make.
 

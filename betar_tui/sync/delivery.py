@@ -31,6 +31,8 @@ MAX_PEERS = 1024
 """Maximum number of peers counted for one delta: every author of a message counts, and keys cost nothing."""
 MAX_STEPS = 4096
 """Maximum number of blocks visited for one broadcast, however many heads are in it."""
+_NOT_A_DELTA = -1
+"""Stands for the height of a remembered block that is not a delta: it has none."""
 
 OnDelivered = Callable[[bytes, tuple[str, ...], int], None]
 """Called with the CID of a delta, the keys that it puts or removes, and the number of peers that have it."""
@@ -70,7 +72,7 @@ class DeliveryTracker:
                 self._remember(node)
         heads = {node.cid: self._unknown_heads.pop(node.cid) for node in nodes if node.cid in self._unknown_heads}
         self._announcements -= sum(map(len, heads.values()))
-        # Each remembered block is visited at most once, so that no peer's heads use up the steps of another's.
+        # Each remembered delta is visited at most once, so that no peer's heads use up the steps of another's.
         self._count_below(heads, MAX_REMEMBERED)
 
     def announced(self, peer: str, heads: Iterable[bytes]) -> None:
@@ -93,7 +95,7 @@ class DeliveryTracker:
 
     def _remember(self, node: DagNode) -> None:
         _, before = self._links.pop(node.cid, (0, ()))
-        self._links[node.cid] = node.delta.priority, node.links
+        self._links[node.cid] = node.delta.priority if node.is_delta else _NOT_A_DELTA, node.links
         self._link_count += len(node.links) - len(before)
         while len(self._links) > MAX_REMEMBERED or self._link_count > MAX_LINKS:
             _, (_, links) = self._links.popitem(last=False)
@@ -112,7 +114,8 @@ class DeliveryTracker:
         """Count the peers that announced these heads for every watched delta at or below them.
 
         One walk from the highest block down serves all of them: it carries a bit mask of the peers from block to link.
-        """
+        A block that is not a delta has no height to stop at; it is visited in the turn of the delta above it, and again
+        for one further down that brings it more peers."""
         if not heads:
             return
         peers: set[str] = set().union(*heads.values())
@@ -126,15 +129,18 @@ class DeliveryTracker:
         heapify(queue)
         while queue and steps > 0:
             steps -= 1
-            height, cid = heappop(queue)
+            turn, cid = heappop(queue)
             if cid in self._watched:
                 self._count(cid, (peer for peer in peers if bits[peer] & masks[cid]))
-            for link in self._links[cid][1] if -height > lowest else ():
-                if link in masks:
-                    masks[link] |= masks[cid]
-                elif link in self._links:
-                    masks[link] = masks[cid]
-                    heappush(queue, (-self._links[link][0], link))
+            height, links = self._links[cid]
+            for link in links if height > lowest or height == _NOT_A_DELTA else ():
+                if link not in self._links:
+                    continue
+                before = masks.get(link)
+                masks[link] = (before or 0) | masks[cid]
+                link_height = self._links[link][0]
+                if before is None or (link_height == _NOT_A_DELTA and masks[link] != before):
+                    heappush(queue, (turn if link_height == _NOT_A_DELTA else -link_height, link))
 
     def _count(self, cid: bytes, peers: Iterable[str]) -> None:
         watched = self._watched[cid]

@@ -10,7 +10,7 @@ Anybody can announce blocks that nobody has. So the number of blocks requested o
 the oldest are dropped first: a block that a merged block links to gets another turn, an invented head does not."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.sync.dagsync.client import DagSyncClient
 from betar_tui.sync.dagsync.messages import MAX_WANTS, PROTOCOL
 from betar_tui.sync.dagsync.walk import Lookup, locator
+from betar_tui.sync.not_deltas import NotDeltas
+from betar_tui.sync.pending_heads import Sent
 from betar_tui.sync.writer import ReplicaWriter
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ ROTATION = 20.0
 MAX_OVERDUE = 512
 """Maximum number of blocks requested over Bitswap at a time although a running dagsync may still bring them."""
 MAX_REFUSED = 4096
-"""Maximum number of remembered blocks of either kind: those that cannot be decoded, and those that are not deltas."""
+"""Maximum number of remembered blocks that cannot be decoded."""
 MIN_BLOCKS, MIN_BYTES = 1000, 1 << 20
 """A truncated answer with fewer blocks and bytes than these is a failure: repeating the request costs more than it."""
 SLOW_AFTER, MIN_RATE = 15.0, 50_000
@@ -49,7 +51,8 @@ SLOW_AFTER, MIN_RATE = 15.0, 50_000
 class Fetcher:
     """Fetches wanted blocks. `lookup` finds stored ones, in a worker thread; `source` is the peer that answers now.
 
-    `brought(peer, CIDs)` is called for the wanted blocks that came by dagsync."""
+    `brought(peer, CIDs)` is called for the wanted blocks that came by dagsync, `passed_over` for those that are not
+    deltas."""
 
     def __init__(self, network: "Network", writer: ReplicaWriter, lookup: Lookup) -> None:
         self._network = network
@@ -60,7 +63,7 @@ class Fetcher:
         self._bitswap: dict[bytes, None] = {}
         self._dagsync_wants: dict[bytes, str] = {}  # each with the peer to ask first
         self._refused: dict[bytes, None] = {}
-        self._not_deltas: dict[bytes, None] = {}
+        self._not_deltas = NotDeltas()
         self._known_missing: dict[str, frozenset[bytes]] = {}
         self._backed_off: dict[str, float] = {}
         self._truncated: dict[str, None] = {}
@@ -70,6 +73,7 @@ class Fetcher:
         self._syncing = trio.CancelScope()
         self.source = ""
         self.brought: Callable[[str, Iterable[bytes]], None] = lambda peer, cids: None
+        self.passed_over: Callable[[Collection[Sent]], Awaitable[None]] | None = None
 
     def asked(self, cid: bytes) -> bool:
         """Whether a block is requested from some peer."""
@@ -85,6 +89,10 @@ class Fetcher:
     def is_refused(self, cid: bytes) -> bool:
         """Whether the block is known not to be a delta, so that nobody's announcement makes it wanted."""
         return cid in self._refused or cid in self._not_deltas
+
+    def below(self, cids: Iterable[bytes]) -> list[bytes]:
+        """What stands for these blocks, as far as they are known not to be deltas (see `NotDeltas`)."""
+        return [cid for cid in self._not_deltas.below(cids) if cid not in self._refused]
 
     @property
     def paused(self) -> bool:
@@ -133,19 +141,17 @@ class Fetcher:
 
     def refuse(self, cids: Collection[bytes]) -> None:
         """These blocks match their CIDs and cannot be decoded: never request them again, whatever links to them."""
-        self._remember(self._refused, cids)
-
-    def pass_over(self, cids: Collection[bytes]) -> None:
-        """These blocks are not deltas: request them again only if a merged delta links to them."""
-        self._remember(self._not_deltas, cids)
-
-    def _remember(self, known: dict[bytes, None], cids: Collection[bytes]) -> None:
         for cid in cids:
-            known.pop(cid, None)
-            known[cid] = None
+            self._refused.pop(cid, None)
+            self._refused[cid] = None
         self.arrived(cids)
-        for cid in list(known)[: max(0, len(known) - MAX_REFUSED)]:
-            del known[cid]
+        for cid in list(self._refused)[: max(0, len(self._refused) - MAX_REFUSED)]:
+            del self._refused[cid]
+
+    def pass_over(self, nodes: Mapping[bytes, tuple[bytes, ...]]) -> None:
+        """These blocks, with their links, are not deltas: request them again only if a merged delta links to them."""
+        self._not_deltas.add(nodes)
+        self.arrived(nodes.keys())
 
     def peer_disconnected(self, peer: str) -> None:
         """The last connection to a peer has ended."""
@@ -268,7 +274,10 @@ class Fetcher:
                     arrived = [node.cid for node in piece.nodes]
                     self.brought(peer, frozenset(wants).intersection(arrived))
                     self.arrived(arrived)
-                    self.pass_over(outcome.not_deltas)
+                    if outcome.not_deltas:
+                        self.pass_over(outcome.not_deltas)
+                        if self.passed_over is not None:
+                            await self.passed_over([(cid, peer, "") for cid in outcome.not_deltas])
                 self.refuse([other.cid for other in piece.others if self._is_wanted(other.cid)])
                 waited = trio.current_time() - began
                 if piece.trailer is None:

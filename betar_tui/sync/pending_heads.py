@@ -18,12 +18,16 @@ MAX_PENDING = 8192
 EXPIRY = 600.0
 """Seconds from the last announcement of a head until it expires."""
 
+Sent = tuple[bytes, str, str]
+"""The CID of a block that came, the peer that sent it, and the author that sent it along with its announcement or ""."""
+
 
 @dataclass(slots=True)
 class _PendingHead:
     authors: set[str]
     first: float
     last: float
+    below: bool = False
 
 
 class PendingHeads:
@@ -58,12 +62,26 @@ class PendingHeads:
                 self._heads[cid] = _PendingHead(set(authors), now, now)
                 self._heads.move_to_end(cid, last=False)
 
-    def announced(self, cids: Collection[bytes], author: str) -> list[bytes]:
-        """Add heads that an author announced; returns the heads dropped for them, first the author's own oldest."""
+    def by_announcer(self, came: Iterable[Sent]) -> dict[tuple[str, str], list[bytes]]:
+        """The blocks that came, by (author, peer), for each author that announced the block itself and not only
+        something above it."""
+        found: dict[tuple[str, str], list[bytes]] = {}
+        for cid, peer, sender in came:
+            head = self._heads.get(cid)
+            for author in {sender} | (set() if head is None or head.below else head.authors):
+                if author:
+                    found.setdefault((author, peer), []).append(cid)
+        return found
+
+    def announced(self, cids: Collection[bytes], author: str, *, below: bool = False) -> list[bytes]:
+        """Add heads that an author announced; returns the heads dropped for them, first the author's own oldest.
+
+        `below` says that it announced something above them that is not a delta."""
         now = self._clock()
         for cid in cids:
-            head = self._heads.pop(cid, None) or _PendingHead(set(), now, now)
+            head = self._heads.pop(cid, None) or _PendingHead(set(), now, now, below)
             head.last = now
+            head.below &= below
             if len(head.authors) < MAX_AUTHORS:
                 head.authors.add(author)
             self._heads[cid] = head

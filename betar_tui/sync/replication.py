@@ -10,7 +10,7 @@ import logging
 import math
 import random
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ from betar_tui.sync.delivery import OnDelivered
 from betar_tui.sync.fetching import Fetcher
 from betar_tui.sync.merge_queue import MergeQueue
 from betar_tui.sync.observation import Observation
+from betar_tui.sync.pending_heads import Sent
 from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
 from betar_tui.sync.progress import ProgressMeter
 from betar_tui.sync.writer import RawBlock, ReplicaWriter
@@ -63,7 +64,7 @@ MAX_JOIN_ANNOUNCEMENTS, JOIN_INTERVAL = 8, 1.0
 again and again costs a peer nothing."""
 SHUTDOWN_FLUSH_TIMEOUT = 1.0
 """Maximum seconds for the last announcements when a peer stops."""
-NOT_A_DELTA = "it has no elements and no tombstones, or no priority, so it is not a delta"
+NOT_A_DELTA = "it is a file or folder, or says nothing, so it is not a delta"
 _NO_BLOCKS: Mapping[bytes, bytes] = MappingProxyType({})
 
 
@@ -113,6 +114,7 @@ class Replication:
         self._meter = ProgressMeter(trio.current_time)
         self.observation = Observation(network, writer, on_delivered)
         self.fetcher.brought = self.observation.brought
+        self.fetcher.passed_over = self._passed_over
         self._unlisten = writer.listen(lambda applied: applied, self._on_applied)
 
     @property
@@ -302,6 +304,7 @@ class Replication:
         self.observation.announced(event.author, [head.cid for head in heads])
         known = self._writer.heads
         self._announced.update(head.cid for head in heads if head.cid in known)
+        refused = [head.cid for head in heads if self.fetcher.is_refused(head.cid)]
         bare, blocks = [], []
         for head in heads:
             if head.cid in known or self.fetcher.is_refused(head.cid):
@@ -321,13 +324,27 @@ class Replication:
                 # The broadcast was forwarded to other peers: the next run checks which heads are missing.
                 self._pending_heads.announced(bare, event.author)
                 raise
-            self._want_announced(list(missing), event)
+            self._want_announced(missing, event.author, event.peer)
+        await self._want_below(refused, event.author, event.peer)
 
-    def _want_announced(self, heads: list[bytes], event: ReceivedBroadcast) -> None:
+    def _want_announced(self, heads: Collection[bytes], author: str, peer: str, *, below: bool = False) -> None:
         """Want announced heads, a limited number for each author: anybody can announce blocks that nobody has."""
-        self._give_up(self._pending_heads.announced(heads, event.author))
+        self._give_up(self._pending_heads.announced(heads, author, below=below))
         self._journal.schedule_write()
-        self.fetcher.want([cid for cid in heads if cid in self._pending_heads], event.peer, announced=True)
+        self.fetcher.want([cid for cid in heads if cid in self._pending_heads], peer, announced=True)
+
+    async def _want_below(self, not_deltas: Iterable[bytes], author: str, peer: str) -> None:
+        """Want what stands for announced nodes that are not deltas, a level deeper with each announcement: nobody can
+        have whole trees of files fetched by one."""
+        if below := self.fetcher.below(not_deltas):
+            self._want_announced(await self._writer.missing(below), author, peer, below=True)
+
+    async def _passed_over(self, came: Collection[Sent]) -> None:
+        """These nodes came and are not deltas."""
+        announced = self._pending_heads.by_announcer(came)
+        self._journal.arrived([cid for cid, _, _ in came])
+        for (author, peer), named in announced.items():
+            await self._want_below(named, author, peer)
 
     def _want_pending(self, heads: Iterable[bytes]) -> None:
         """Want those of these heads that are still pending and may be deltas, from any peer."""
@@ -345,15 +362,16 @@ class Replication:
         finally:
             # After a failed merge these are still wanted by the replica, and requested again in their turn.
             self.fetcher.arrived(arrived)
-        self._journal.arrived(arrived)
         others = [(block, NOT_A_DELTA) for block in batch if block.cid in outcome.not_deltas]
+        self.fetcher.pass_over(outcome.not_deltas)
+        await self._passed_over([(block.cid, block.peer, block.author) for block, _ in others])
+        self._journal.arrived(arrived)
         for block, reason in (*outcome.bad, *others):
             if block.author:
                 self._network.penalize(block.author, f"block {cids.to_str(block.cid)}: {reason}")
             with suppress(DecodeError):  # its links were requested when it came
                 self._give_up([link for link in links_of(block.data) if link not in self._pending_heads])
         self.fetcher.refuse([block.cid for block, _ in outcome.bad])
-        self.fetcher.pass_over(outcome.not_deltas)
         for peer, wanted in outcome.wants.items():
             self.fetcher.want(wanted, peer)
 

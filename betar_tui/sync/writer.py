@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import trio
@@ -41,12 +41,12 @@ class RawBlock:
 class MergeOutcome:
     """A merged batch: the blocks that cannot be decoded, with the reason, and the newly wanted blocks by peer to ask.
 
-    `not_deltas` are the blocks that decode, but are not deltas, and that no merged delta links to."""
+    `not_deltas` are the blocks, with their links, that decode but are not deltas, and that no merged delta links to."""
 
     bad: tuple[tuple[RawBlock, str], ...]
     wants: Mapping[str, tuple[bytes, ...]]
     merged: int
-    not_deltas: frozenset[bytes] = frozenset()
+    not_deltas: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,11 @@ class ReplicaWriter:
         async with self._lock:
             return await trio.to_thread.run_sync(self.replica.missing, asked)
 
+    async def tops(self) -> dict[bytes, int]:
+        """The blocks at or below which everything stored is, with their heights."""
+        async with self._lock:
+            return await trio.to_thread.run_sync(self.replica.tops)
+
     async def missing_now(self, cids: Sequence[bytes]) -> tuple[bytes, ...]:
         """The same, without waiting for a merge that runs, whose blocks may still count as missing."""
         return await trio.to_thread.run_sync(self.replica.missing, cids)
@@ -190,13 +195,13 @@ class ReplicaWriter:
         at = self._clock()
         applied: list[Applied] = []
         wants: dict[str, tuple[bytes, ...]] = {}
-        not_deltas: set[bytes] = set()
+        not_deltas: dict[bytes, tuple[bytes, ...]] = {}
         try:
             for peer, nodes in by_peer.items():
                 began = time.perf_counter()
                 merged = self.replica.merge(nodes, peer, at)
                 took = time.perf_counter() - began
-                not_deltas.update(node.cid for node in merged.not_deltas)
+                not_deltas.update((node.cid, node.links) for node in merged.not_deltas)
                 if merged.nodes:
                     applied.append(Applied(merged.nodes, merged.effects, peer, at, took))
                     wants[peer] = tuple(merged.wants)
@@ -205,5 +210,5 @@ class ReplicaWriter:
         if len(by_peer) > 1:  # one peer may have sent blocks that are wanted from another
             still = self.replica.is_wanted
             wants = {peer: tuple(cid for cid in cids if still(cid)) for peer, cids in wants.items()}
-        outcome = MergeOutcome(tuple(bad), wants, sum(len(each.nodes) for each in applied), frozenset(not_deltas))
+        outcome = MergeOutcome(tuple(bad), wants, sum(len(each.nodes) for each in applied), not_deltas)
         return _JobResult(applied, outcome)

@@ -7,10 +7,16 @@ from pathlib import Path
 import pytest
 import trio
 
-from betar_tui.errors import ArchiveError
+from betar_tui.errors import ArchiveError, DecodeError
+from betar_tui.ipld import cid, unixfs
+from betar_tui.ipld.car import CarReader, encode_header
+from betar_tui.ipld.carfile import CarFileReader
 from betar_tui.market.marketplace import ListingDraft
-from betar_tui.peer import open_peer
+from betar_tui.peer import archive, open_peer
+from betar_tui.replica import decode_node
+from betar_tui.replica.node import compose
 from tests.peers.harness import config, values
+from tests.simulation.lab import node
 
 READER = "BETAR_TUI_CAR_READER"
 
@@ -50,6 +56,55 @@ async def test_a_chosen_head_is_exported_alone(tmp_path):
             await one.export_car(str(tmp_path / "x.car"), ["junk"])
         with pytest.raises(ArchiveError, match="another place"):
             await one.export_car(str(tmp_path / "no" / "such" / "folder.car"))
+
+
+async def test_what_lies_above_a_gap_is_exported_too(tmp_path):
+    lost = node((), [("/agents/l", b"1")])
+    above = node([lost], [("/agents/d", b"1")], (), 2)
+    top = node([above], [("/agents/e", b"1")], (), 3)
+    car = str(tmp_path / "market.car")
+    async with open_peer(config(tmp_path / "one"), network=False) as one:
+        mine = (await one.publish([ListingDraft("mine", 1)]))[0]
+        await one._writer.merge_nodes([top, above], "alice")
+        exported = await one.export_car(car)
+        assert (exported.blocks, exported.roots) == (3, (cid.to_str(top.cid), (await one.heads())[0].cid))
+    async with open_peer(config(tmp_path / "other"), network=False) as other:
+        imported = await other.import_car(car)
+        assert (imported.new, imported.missing) == (3, 1)
+        assert mine.id in {each.id for each in (await other.listings()).listings}
+    assert values(tmp_path / "one") == values(tmp_path / "other")
+
+
+async def test_of_more_heads_than_a_header_may_name_all_blocks_are_exported(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_ROOTS", 2)
+    nodes = [node((), [(f"/agents/{n}", b"1")], (), n + 1) for n in range(5)]
+    car = str(tmp_path / "market.car")
+    async with open_peer(config(tmp_path / "one"), network=False) as one:
+        await one._writer.merge_nodes(nodes, "alice")
+        exported = await one.export_car(car)
+        assert (exported.blocks, exported.roots) == (5, tuple(cid.to_str(each.cid) for each in (nodes[4], nodes[3])))
+    async with open_peer(config(tmp_path / "other"), network=False) as other:
+        assert (await other.import_car(car)).new == 5
+        assert len(await other.heads()) == 5
+
+
+def test_the_longest_header_that_is_written_can_be_read():
+    roots = [cid.of(b"%d" % n) for n in range(archive.MAX_ROOTS)]
+    for reader in (CarReader(), CarFileReader()):
+        assert list(reader.feed(encode_header(roots))) == []
+        assert list(reader.roots) == roots
+
+
+async def test_a_file_below_an_incomplete_delta_that_is_chosen_is_no_delta(tmp_path):
+    file, block = unixfs.encode_file(b'{"name":"x"}')
+    above = compose([file], [("/agents/YQ", b"{}")], (), 5)
+    async with open_peer(config(tmp_path / "one"), network=False) as one:
+        with pytest.raises(DecodeError):
+            decode_node(file, block)
+        one._store.put_files({file: block})
+        await one._writer.merge_nodes([above], "alice")
+        exported = await one.export_car(str(tmp_path / "market.car"), [cid.to_str(above.cid)])
+        assert exported.roots == (cid.to_str(above.cid),)
 
 
 @pytest.mark.parametrize("cut", [1, 40, 100, -1, -300])

@@ -202,12 +202,12 @@ async def test_the_history_below_a_folder_that_a_delta_links_to_is_read_in_any_o
     assert values(tmp_path / "one") == values(tmp_path / "other")
 
 
-async def test_a_delta_without_a_priority_is_no_history(tmp_path):
+async def test_a_delta_without_a_priority_is_merged(tmp_path):
     silent = node.encode_node((), write_bytes(1, write_bytes(1, b"/agents/a") + write_bytes(3, b"v")))
     async with open_peer(config(tmp_path / "one"), network=False) as one:
         done = await one.import_car(write(tmp_path / "x.car", silent, roots=(cid.of(silent),)))
-        assert (done.new, done.skipped, done.absent_roots) == (0, 1, 0)
-        assert await one.heads() == ()
+        assert (done.new, done.skipped, done.absent_roots) == (1, 0, 0)
+        assert [each.height for each in await one.heads()] == [0]
 
 
 # --- metadata files -----------------------------------------------------------------------------

@@ -34,8 +34,9 @@ def unixfs_node(links: Iterable[bytes] = (), kind: int = 2, size: int | None = 7
     [
         pytest.param(write_bytes(1, ELEMENT) + b"\x18\x01", True, id="an element"),
         pytest.param(write_bytes(2, TOMBSTONE) + b"\x18\x01", True, id="a tombstone"),
-        pytest.param(write_bytes(1, ELEMENT), False, id="an element without a priority"),
-        pytest.param(write_bytes(1, ELEMENT) + b"\x18\x00", False, id="an element at priority 0"),
+        pytest.param(write_bytes(1, ELEMENT), True, id="an element without a priority"),
+        pytest.param(write_bytes(1, ELEMENT) + b"\x18\x00", True, id="an element at priority 0"),
+        pytest.param(write_bytes(2, TOMBSTONE), True, id="a tombstone without a priority"),
         pytest.param(b"\x18\x01", True, id="nothing but a priority, as Go writes it"),
         pytest.param(b"\x18\x01" + write_bytes(4, b"dag"), True, id="a priority and the name of a DAG"),
         pytest.param(b"\x08\x01" + write_bytes(1, ELEMENT) + b"\x18\x01", True, id="an element and a type"),
@@ -81,14 +82,26 @@ def test_others_in_a_batch_are_merged() -> None:
     assert (merged.nodes, merged.not_deltas) == ((one,), (file,))
 
 
-def test_an_element_without_a_priority_does_not_count() -> None:
+def test_a_delta_of_priority_0_counts_as_go_writes_it_when_its_heights_overflow() -> None:
+    bench = Bench()
+    first = make((), [("/a", b"1")])
+    highest = make([first], [("/b", b"2")], (), delta.MAX_PRIORITY)
+    wrapped = make([highest], [("/c", b"3")], [("/a", first)], 0)
+    bench.merge(first, highest)
+    merged = bench.merge(wrapped)
+    assert (merged.nodes, merged.not_deltas, bench.heads) == ((wrapped,), (), {wrapped.cid})
+    assert bench.map == {"/b": b"2", "/c": b"3"}
+    bench.restart()
+    assert (bench.heads, bench.map) == ({wrapped.cid}, {"/b": b"2", "/c": b"3"})
+
+
+def test_a_delta_of_priority_0_counts_wherever_it_lies() -> None:
     bench = Bench()
     below = make((), [("/k", b"v")], (), 0)
     top = make([below], [("/other", b"v")])
     bench.merge(top)
-    merged = bench.merge(below)
-    assert (merged.nodes[0].cid, merged.effects, bench.map) == (below.cid, (), {"/other": b"v"})
-    assert bench.heads == {top.cid}
+    assert bench.merge(below).nodes == (below,)
+    assert (bench.map, bench.heads) == ({"/k": b"v", "/other": b"v"}, {top.cid})
 
 
 def test_what_lies_below_a_file_that_a_delta_links_to_is_history() -> None:
@@ -177,6 +190,8 @@ def test_heads_and_wants_in_any_order(seed: int) -> None:
         left = [each for each in left if each.cid not in done]
         heads, wants = expected(nodes, bench.storage.data)
         assert (bench.heads, set(bench.replica.wants)) == (heads, wants)
+        below = {link for each in nodes if each.cid in bench.storage.data for link in each.links}
+        assert bench.replica.tops().keys() == (bench.storage.data.keys() - below) | heads
         if rng.random() < 0.3:
             bench.restart()
     assert bench.replica.incomplete == len(bench.storage.data.keys() - bench.storage.complete)

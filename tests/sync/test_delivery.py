@@ -5,6 +5,7 @@ from collections import OrderedDict
 from betar_tui.replica import DagNode
 from betar_tui.sync import delivery
 from betar_tui.sync.delivery import DeliveryTracker
+from tests.replica.test_not_deltas import unixfs_node
 from tests.simulation.lab import node
 
 
@@ -74,6 +75,22 @@ def test_a_head_counts_for_all_deltas_below_it() -> None:
     reported.tracker.announced("alice", [THEIRS.cid])
     assert (reported.of(OURS), reported.of(LATER), reported.of(THEIRS)) == (1, 1, 0)
     assert (LATER.cid, ("/agents/b", "/agents/a")) in reported.counts
+
+
+def test_a_head_counts_for_deltas_below_files_that_go_took_for_deltas() -> None:
+    """Such a block has no height; the two deltas above it bring different peers."""
+    reported = Reported()
+    ours = node((), [("/agents/a", b"1")], (), 5)
+    inner = unixfs_node([ours.cid], size=None)
+    outer = unixfs_node([inner.cid], size=10**9)
+    higher, lower = node([outer], [("/agents/b", b"2")], (), 9), node([outer], [("/agents/c", b"3")], (), 7)
+    reported.tracker.applied([ours], own=True)
+    for peer, head in (("alice", higher), ("bob", lower)):
+        reported.tracker.announced(peer, [head.cid])
+    reported.tracker.applied([higher, lower, outer, inner], own=False)
+    assert reported.of(ours) == 2
+    reported.tracker.announced("carol", [lower.cid])
+    assert reported.of(ours) == 3
 
 
 def test_a_head_that_is_not_above_ours_counts_for_nothing() -> None:

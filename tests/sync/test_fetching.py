@@ -13,6 +13,7 @@ from betar_tui.sync import fetching as module
 from betar_tui.sync.dagsync.client import Piece
 from betar_tui.sync.dagsync.messages import MAX_WANTS, Trailer
 from betar_tui.sync.fetching import MAX_BITSWAP, MAX_OVERDUE, MAX_REFUSED, Fetcher
+from betar_tui.sync.not_deltas import MAX_NODES
 from betar_tui.sync.writer import MergeOutcome
 
 A, B, C = (bytes([n]) * 36 for n in range(3))
@@ -113,13 +114,13 @@ async def test_a_block_that_is_not_a_delta_is_wanted_no_more_whatever_links_to_i
 async def test_a_file_is_wanted_again_only_for_a_delta_that_links_to_it() -> None:
     fetching, network = fetcher(A)
     fetching.want([A, B], "alice", announced=True)
-    fetching.pass_over([A, B])
+    fetching.pass_over({A: (), B: ()})
     assert (fetching.is_refused(A), fetching.is_refused(B)) == (True, True)
     assert network.cancelled == [{A, B}]
     fetching.want([A], "bob")
     assert network.wanted[-1] == ([A], "bob")
     assert fetching.pending == 1
-    fetching.pass_over([b"%036d" % n for n in range(MAX_REFUSED)])
+    fetching.pass_over({b"%036d" % n: () for n in range(MAX_NODES)})
     assert not fetching.is_refused(B), "the number of remembered ones is limited"
 
 

@@ -78,3 +78,15 @@ def test_heads_of_an_earlier_run_come_before_those_announced_since(monkeypatch: 
         name(2): {"alice"},
     }
     assert list(wanted.older_than(1)) == [name(1), name(2)]
+
+
+def test_only_an_author_that_announced_the_block_itself_counts() -> None:
+    pending = PendingHeads(lambda: 0.0)
+    one, two, three = (bytes([n]) * 36 for n in range(3))
+    pending.announced([one], "alice")
+    pending.announced([two], "alice", below=True)
+    pending.announced([one], "bob", below=True)
+    came = [(one, "p", ""), (two, "p", ""), (three, "q", "carol")]
+    assert pending.by_announcer(came) == {("alice", "p"): [one], ("bob", "p"): [one], ("carol", "q"): [three]}
+    pending.announced([two], "bob")
+    assert set(pending.by_announcer([(two, "p", "")])) == {("alice", "p"), ("bob", "p")}

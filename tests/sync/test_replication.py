@@ -10,9 +10,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from betar_tui.ipld import cid
 from betar_tui.p2p.types import PeerJoined, ReceivedBlock, ReceivedBroadcast
 from betar_tui.replica import DagNode, Head
-from betar_tui.replica.node import encode_node
+from betar_tui.replica.node import encode_node, links_of
 from betar_tui.sync import merge_queue, replication
-from betar_tui.sync.pending_heads import PendingHeads
+from betar_tui.sync.pending_heads import MAX_PER_AUTHOR, PendingHeads
 from betar_tui.sync.replication import Replication
 from betar_tui.sync.writer import MergeOutcome, RawBlock
 from tests.simulation.lab import node
@@ -32,7 +32,10 @@ class Announcer:
             self.writer,  # type: ignore[arg-type]
             dict.fromkeys,
             SimpleNamespace(
-                pending_heads=PendingHeads(trio.current_time), arrived=list, finish=trio.lowlevel.checkpoint
+                pending_heads=(pending := PendingHeads(trio.current_time)),
+                arrived=pending.arrived,
+                schedule_write=lambda: None,
+                finish=trio.lowlevel.checkpoint,
             ),  # type: ignore[arg-type]
             30,
             lambda *_: None,
@@ -348,26 +351,72 @@ async def test_links_of_a_block_that_is_not_a_delta_are_wanted_no_more(
     assert announcer.replication.fetcher.is_refused(name)
 
 
-async def test_an_announced_file_is_given_up_and_what_it_links_to_never_wanted(
+def leaves_out(announcer: Announcer, *folders: bytes) -> None:
+    """Merges pass over these blocks, which are not deltas."""
+
+    async def merge(blocks: Sequence[RawBlock]) -> MergeOutcome:
+        return MergeOutcome((), {}, 0, {each.cid: links_of(each.data) for each in blocks if each.data in folders})
+
+    announcer.writer.merge = merge  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("inline", [False, True])
+async def test_links_of_an_announced_folder_stand_for_it_a_level_with_each_announcement(
+    announcer: Announcer, nursery: trio.Nursery, inline: bool
+) -> None:
+    """A Go peer that took the folder for its head announces nothing else."""
+    below = [cid.of(b"%d" % n) for n in range(3)]
+    inner = encode_node(below, b"\x08\x01")
+    outer = encode_node([cid.of(inner)], b"\x08\x01")
+    leaves_out(announcer, inner, outer)
+    fetcher = announcer.replication.fetcher
+    nursery.start_soon(announcer.replication.run_merges)
+
+    async def hear(block: bytes | None = None) -> None:
+        heads = (Head(cid.of(outer), block),)
+        await announcer.replication.handle(ReceivedBroadcast("relay", "go", heads))
+        await wait_all_tasks_blocked()
+
+    async def bring(block: bytes) -> None:
+        assert fetcher.asked(cid.of(block))
+        await announcer.replication.on_block(ReceivedBlock(cid.of(block), block, "go"))
+        await wait_all_tasks_blocked()
+
+    await hear(outer if inline else None)
+    if not inline:
+        await bring(outer)
+    assert (announcer.replication.pending, fetcher.asked(cid.of(inner))) == (1, True)
+    await bring(inner)
+    assert announcer.replication.pending == 0
+    await hear()
+    assert announcer.replication.pending == 3
+    assert all(map(fetcher.asked, below))
+    assert announcer.writer.heads == {}
+
+
+async def test_an_announced_folder_cannot_have_more_wanted_than_its_author(
     announcer: Announcer, nursery: trio.Nursery
 ) -> None:
-    below = [cid.of(b"%d" % n) for n in range(3)]
-    folder = encode_node(below, b"\x08\x01")
-    name = cid.of(folder)
+    folder = encode_node([cid.of(b"%d" % n) for n in range(MAX_PER_AUTHOR + 10)], b"\x08\x01")
+    leaves_out(announcer, folder)
+    nursery.start_soon(announcer.replication.run_merges)
+    for _ in range(2):
+        heads = (Head(cid.of(folder), folder),)
+        await announcer.replication.handle(ReceivedBroadcast("mallory", "mallory", heads))
+        await wait_all_tasks_blocked()
+        assert announcer.replication.pending == MAX_PER_AUTHOR
 
-    async def leave_out(blocks: Sequence[RawBlock]) -> MergeOutcome:
-        return MergeOutcome((), {}, 0, frozenset(each.cid for each in blocks))
 
-    announcer.writer.merge = leave_out  # type: ignore[method-assign]
-    announcer.replication.fetcher.want([name], "mallory", announced=True)
-    await announcer.replication.on_block(ReceivedBlock(name, folder, "mallory"))
-    assert announcer.replication.pending == 1
+async def test_links_of_a_file_that_nobody_announced_are_not_wanted(
+    announcer: Announcer, nursery: trio.Nursery
+) -> None:
+    folder = encode_node([cid.of(b"below")], b"\x08\x01")
+    leaves_out(announcer, folder)
+    announcer.replication.fetcher.want([cid.of(folder)], "alice")
+    await announcer.replication.on_block(ReceivedBlock(cid.of(folder), folder, "alice"))
     nursery.start_soon(announcer.replication.run_merges)
     await wait_all_tasks_blocked()
     assert announcer.replication.pending == 0
-    await announcer.replication.handle(ReceivedBroadcast("mallory", "mallory", (Head(name),)))
-    assert announcer.replication.pending == 0
-    assert [each for each, _ in announcer.network.wanted] == [name]
 
 
 async def test_the_author_of_a_file_that_comes_as_a_head_is_penalised(
@@ -375,10 +424,7 @@ async def test_the_author_of_a_file_that_comes_as_a_head_is_penalised(
 ) -> None:
     folder = encode_node((), b"\x08\x01")
 
-    async def leave_out(blocks: Sequence[RawBlock]) -> MergeOutcome:
-        return MergeOutcome((), {}, 0, frozenset(each.cid for each in blocks))
-
-    announcer.writer.merge = leave_out  # type: ignore[method-assign]
+    leaves_out(announcer, folder)
     heads = (Head(cid.of(folder), folder),)
     await announcer.replication.handle(ReceivedBroadcast("relay", "mallory", heads))
     nursery.start_soon(announcer.replication.run_merges)
