@@ -71,20 +71,25 @@ class Levels:
         """Track a peer no longer."""
         self._peers.pop(peer, None)
 
-    def holds(self, peer: str, cids: Iterable[bytes], now: float) -> None:
-        """A peer was seen to hold these blocks."""
+    def holds(self, peer: str, cids: Iterable[bytes], now: float) -> bool:
+        """A peer was seen to hold these blocks. Returns whether one of them was new, which may bring the next question
+        forward."""
         level = self._peers.get(peer)
         if level is None:
-            return
-        held = level.held
+            return False
+        held, new = level.held, False
         for cid in cids:
             if cid not in held:
-                level.sign, level.asked = now, 0
-                held[cid] = None
+                new, held[cid] = True, None
                 if len(held) > MAX_HELD:
                     oldest = next(iter(held))
                     del held[oldest]
                     level.height = max(level.height, self._height(oldest))
+        if new:
+            level.sign, level.asked, level.ask_at = now, 0, min(level.ask_at, now + ASK_AFTER)
+            if not self._lacking(level):
+                level.lacking_since, level.ask_at = None, float("inf")
+        return new
 
     def lacks(self, peer: str, cid: bytes, now: float) -> bool:
         """A peer answered that it has not got one of our heads. Returns whether it has had time to fetch it."""

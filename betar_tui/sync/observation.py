@@ -56,17 +56,17 @@ class Observation:
     def announced(self, author: str, heads: list[bytes]) -> None:
         """A peer announced heads of its own."""
         self._delivery.announced(author, heads)
-        self._levels.holds(author, heads, trio.current_time())
+        self._holds(author, heads)
 
     def sent(self, peer: str, cids: Iterable[bytes]) -> None:
         """A peer asked for these blocks and was sent them."""
         known = tuple(cids)
         self._delivery.sent(peer, known)
-        self._levels.holds(peer, known, trio.current_time())
+        self._holds(peer, known)
 
     def brought(self, peer: str, cids: Iterable[bytes]) -> None:
         """A peer was asked for these blocks and sent them."""
-        self._levels.holds(peer, cids, trio.current_time())
+        self._holds(peer, cids)
 
     def handle(self, event: NetworkEvent) -> None:
         """React to one event of the network."""
@@ -87,10 +87,13 @@ class Observation:
             with trio.move_on_at(self._levels.next_question()):
                 await self._changed.wait()
 
+    def _holds(self, peer: str, cids: Iterable[bytes]) -> None:
+        if self._levels.holds(peer, cids, trio.current_time()):
+            self._changed.set()
+
     def _answered(self, peer: str, cid: bytes, have: bool) -> None:
-        now = trio.current_time()
         if have:
             self._delivery.sent(peer, (cid,))
-            self._levels.holds(peer, (cid,), now)
-        elif self._levels.lacks(peer, cid, now):
+            self._holds(peer, (cid,))
+        elif self._levels.lacks(peer, cid, trio.current_time()):
             self._network.hearing.unheard(peer)

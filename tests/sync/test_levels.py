@@ -125,6 +125,34 @@ def test_a_silent_peer_waits_since_its_last_sign() -> None:
     assert levels.waiting_since("bob", 100.0) is None
 
 
+def test_one_that_has_caught_up_is_not_waiting_when_the_next_head_comes() -> None:
+    levels = levels_with(NODES[:9])
+    now = 0.0
+    while now < 40:
+        levels.questions(now)
+        now = levels.next_question()
+    levels.holds("alice", [NODES[8].cid], 40.0)
+    assert levels.next_question() == float("inf")
+    levels.applied([HEAD])
+    levels.heads_are({HEAD.cid: 10})
+    assert levels.questions(55.0) == []
+    assert levels.next_question() == 55.0 + ASK_AFTER
+    assert levels.waiting_since("alice", 55.2) is None
+    assert not levels.lacks("alice", HEAD.cid, 55.2)
+
+
+def test_a_sign_brings_the_next_question_forward() -> None:
+    levels = levels_with(NODES)
+    now = 0.0
+    while now < 40:
+        levels.questions(now)
+        now = levels.next_question()
+    assert levels.holds("alice", [NODES[5].cid], 40.0)
+    assert levels.next_question() == 40.0 + ASK_AFTER
+    assert not levels.holds("alice", [NODES[5].cid], 41.0)
+    assert levels.next_question() == 40.0 + ASK_AFTER
+
+
 def test_that_it_lacks_a_head_counts_once_it_could_have_fetched_it() -> None:
     levels = levels_with(NODES)
     levels.questions(10.0)

@@ -85,6 +85,18 @@ async def test_one_that_does_not_answer_does_not_hear_us_either(autojump_clock) 
         assert network.hearing.deaf == ["alice"]
 
 
+async def test_a_sign_wakes_the_one_who_asks(autojump_clock) -> None:
+    async with observing() as (observation, network, writer, _):
+        lower = writer.put("/agents/a")
+        head = writer.put("/agents/b")
+        observation.handle(PeerDisconnected("bob"))
+        await trio.sleep(40)
+        asked = len(network.hearing.asked)
+        observation.sent("alice", [lower])
+        await trio.sleep(SOON)
+        assert network.hearing.asked[asked:] == [("alice", (head,))]
+
+
 async def test_a_burst_costs_one_question(autojump_clock) -> None:
     async with observing() as (observation, network, writer, _):
         for n in range(50):
