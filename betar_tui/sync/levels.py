@@ -49,6 +49,7 @@ class Levels:
     def __init__(self, heads: Mapping[bytes, int]) -> None:
         self._heights: dict[bytes, int] = {}
         self._peers: dict[str, _Level] = {}
+        self._since: dict[bytes, float] = {}  # when each head, among the highest, was first looked at
         self.heads_are(heads)
 
     def heads_are(self, heads: Mapping[bytes, int]) -> None:
@@ -91,11 +92,13 @@ class Levels:
                 level.lacking_since, level.ask_at = None, float("inf")
         return new
 
-    def lacks(self, peer: str, cid: bytes, now: float) -> bool:
-        """A peer answered that it has not got one of our heads. Returns whether it has had time to fetch it."""
-        level = self._peers.get(peer)
-        since = level.lacking_since if level is not None else None
-        return since is not None and now - since >= ASK_AFTER and cid in self._heads
+    def lacked_for(self, peer: str, cid: bytes, now: float) -> float:
+        """For how many seconds a peer could have fetched a block and was not seen to hold it; 0 if it is not one of our
+        heads, or the peer was seen to hold it."""
+        level, since = self._peers.get(peer), self._since.get(cid)
+        if level is None or level.lacking_since is None or since is None or cid in level.held or cid not in self._heads:
+            return 0.0
+        return now - max(level.lacking_since, since)
 
     def behind(self, peer: str) -> int | None:
         """By how many heights a peer was seen to be below our newest head; 0 when it was seen to hold all our heads, None
@@ -120,6 +123,7 @@ class Levels:
     def questions(self, now: float) -> list[Question]:
         """The peers to ask now; they count as asked."""
         result = []
+        self._since = {cid: self._since.get(cid, now) for cid in self._top_heads()}
         for peer, level in self._peers.items():
             lacking = self._lacking(level)
             if not lacking:

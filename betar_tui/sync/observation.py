@@ -13,7 +13,7 @@ from betar_tui.concurrency import Wakeup
 from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, PeerLeft
 from betar_tui.replica import Applied
 from betar_tui.sync.delivery import DeliveryTracker, OnDelivered
-from betar_tui.sync.levels import Levels
+from betar_tui.sync.levels import ASK_AFTER, Levels
 from betar_tui.sync.writer import ReplicaWriter
 from betar_tui.values import PeerInfo
 
@@ -95,5 +95,5 @@ class Observation:
         if have:
             self._delivery.sent(peer, (cid,))
             self._holds(peer, (cid,))
-        elif self._levels.lacks(peer, cid, trio.current_time()):
+        elif self._levels.lacked_for(peer, cid, trio.current_time()) >= ASK_AFTER:
             self._network.hearing.unheard(peer)

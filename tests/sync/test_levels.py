@@ -138,7 +138,7 @@ def test_one_that_has_caught_up_is_not_waiting_when_the_next_head_comes() -> Non
     assert levels.questions(55.0) == []
     assert levels.next_question() == 55.0 + ASK_AFTER
     assert levels.waiting_since("alice", 55.2) is None
-    assert not levels.lacks("alice", HEAD.cid, 55.2)
+    assert levels.lacked_for("alice", HEAD.cid, 55.5) == 0.5
 
 
 def test_a_sign_brings_the_next_question_forward() -> None:
@@ -153,13 +153,28 @@ def test_a_sign_brings_the_next_question_forward() -> None:
     assert levels.next_question() == 40.0 + ASK_AFTER
 
 
-def test_that_it_lacks_a_head_counts_once_it_could_have_fetched_it() -> None:
+def test_what_a_peer_lacks_counts_from_when_it_could_have_fetched_it() -> None:
     levels = levels_with(NODES)
     levels.questions(10.0)
-    assert not levels.lacks("alice", HEAD.cid, 10.0)
-    assert levels.lacks("alice", HEAD.cid, 10.0 + ASK_AFTER)
-    assert not levels.lacks("alice", NODES[0].cid, 20.0)  # not a head any more
-    assert not levels.lacks("bob", HEAD.cid, 20.0)
+    assert levels.lacked_for("alice", HEAD.cid, 10.0) == 0
+    assert levels.lacked_for("alice", HEAD.cid, 12.0) == 2
+    assert levels.lacked_for("alice", NODES[0].cid, 20.0) == 0  # not a head any more
+    assert levels.lacked_for("bob", HEAD.cid, 20.0) == 0
+    levels.joined("bob")
+    levels.questions(20.0)
+    assert levels.lacked_for("bob", HEAD.cid, 21.0) == 1
+    levels.holds("alice", [HEAD.cid], 21.0)
+    assert levels.lacked_for("alice", HEAD.cid, 22.0) == 0
+
+
+def test_a_fresh_head_is_not_lacked_since_an_older_one_was() -> None:
+    levels = levels_with(NODES[:9])
+    levels.questions(10.0)
+    levels.applied([HEAD])
+    levels.heads_are({HEAD.cid: 10})
+    assert levels.lacked_for("alice", HEAD.cid, 50.0) == 0  # not looked at yet
+    levels.questions(50.0)
+    assert levels.lacked_for("alice", HEAD.cid, 50.5) == 0.5
 
 
 def test_a_peer_that_leaves_is_forgotten() -> None:
@@ -194,3 +209,4 @@ def test_its_memory_is_bounded(sizes: list[int]) -> None:
     (question,) = levels.questions(1.0) or levels.questions(1.0 + ASK_AFTER)
     assert len(question.heads) == MAX_HEADS
     assert question.heads[0] == (999).to_bytes(4)
+    assert len(levels._since) == MAX_HEADS

@@ -76,6 +76,17 @@ async def test_one_that_lacks_it_does_not_hear_us(autojump_clock) -> None:
         assert counts
 
 
+async def test_a_head_that_is_new_is_not_held_against_one_that_lacks_an_older(autojump_clock) -> None:
+    async with observing() as (_, network, writer, _counts):
+        writer.put("/agents/a")
+        await trio.sleep(40)
+        network.hearing.deaf.clear()
+        fresh = writer.put("/agents/b")
+        await trio.sleep(PASS_INTERVAL * 2)
+        network.hearing.answered("alice", fresh, False)
+        assert network.hearing.deaf == []
+
+
 async def test_one_that_does_not_answer_does_not_hear_us_either(autojump_clock) -> None:
     async with observing() as (observation, network, writer, _):
         head = writer.put("/agents/a")
