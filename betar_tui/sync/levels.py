@@ -16,7 +16,7 @@ MAX_HEADS = 64
 MAX_HEIGHTS = 8192
 """Maximum blocks whose height is remembered."""
 MAX_HELD = 256
-"""Maximum blocks remembered that a peer was seen to hold, the last ones."""
+"""Maximum blocks remembered that a peer was seen to hold: those of our heads that are looked at, and the last others."""
 ASK_AFTER, LONGEST_ASK_PAUSE = 0.8, 30.0
 """Seconds from the moment at which a peer lacks a head until it is asked, and the longest pause until it is asked again."""
 PATIENCE = 5.0
@@ -83,7 +83,8 @@ class Levels:
             if cid not in held:
                 new, held[cid] = True, None
                 if len(held) > MAX_HELD:
-                    oldest = next(iter(held))
+                    ours = self._top_heads()
+                    oldest = next(each for each in held if each not in ours)
                     del held[oldest]
                     level.height = max(level.height, self._height(oldest))
         if new:

@@ -195,6 +195,18 @@ def test_the_height_of_a_block_that_is_not_remembered_any_more_still_counts() ->
     assert levels.behind("alice") == 4
 
 
+def test_what_a_peer_brings_does_not_make_it_lack_our_heads() -> None:
+    levels = levels_with(NODES)
+    levels.holds("alice", [HEAD.cid], 0.0)
+    levels.holds("alice", [b"brought %d" % n for n in range(2 * MAX_HELD)], 1.0)
+    assert levels.behind("alice") == 0
+    levels.heads_are({b"head %d" % n: n + 1 for n in range(MAX_HEADS)})
+    levels.holds("alice", [b"head %d" % n for n in range(MAX_HEADS)], 2.0)
+    levels.holds("alice", [b"brought then %d" % n for n in range(2 * MAX_HELD)], 3.0)
+    assert levels.behind("alice") == 0
+    assert len(levels._peers["alice"].held) == MAX_HELD
+
+
 @given(st.lists(st.integers(0, 2000), max_size=20))
 def test_its_memory_is_bounded(sizes: list[int]) -> None:
     levels = levels_with(NODES)
