@@ -126,7 +126,9 @@ def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> 
         advice = "what it shows of your listings may be old; it is asked again and again"
         found.append(Finding("delivery", INFO, not_fetching_text(waiting), advice))
     if status.offline:
-        advice = "stop what uses the port or choose another --listen; in the interface, o takes a free port"
+        advice = "the peer's log says more; it is tried again"
+        if status.port_taken:
+            advice = "stop what uses the port or choose another --listen; in the interface, o takes a free port"
         return [*found, Finding("connectivity", ERROR, f"offline: {status.offline}", advice)]
     if status.connectivity is Connectivity.STARTING:
         found.append(Finding("connectivity", INFO, looking_text(status, now), "ask again in a moment"))

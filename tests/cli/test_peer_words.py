@@ -122,6 +122,9 @@ async def test_the_doctor_knows_what_is_tried_and_why_a_peer_is_offline(market, 
     found = await examined(tmp_path)
     assert found["connectivity"].message.endswith("alone. Dialling 2 remembered peers")
     assert (found["port"].state, found["port"].message[:4]) == (doctor.INFO, "4001")
-    alone(market, offline=TAKEN, connectivity=Connectivity.FAILED)
+    alone(market, offline=TAKEN, port_taken="/ip4/0.0.0.0/tcp/4001", connectivity=Connectivity.FAILED)
     found = await examined(tmp_path)
     assert (found["connectivity"].state, found["connectivity"].message) == (doctor.ERROR, f"offline: {TAKEN}")
+    assert "choose another --listen" in found["connectivity"].advice
+    alone(market, offline="the network failed (OSError: x), it is opened again", connectivity=Connectivity.FAILED)
+    assert (await examined(tmp_path))["connectivity"].advice == "the peer's log says more; it is tried again"
