@@ -1,6 +1,9 @@
 """Multiaddrs as text, for rooms that do not import libp2p. `p2p.addresses` parses those that are to be dialled."""
 
+import ipaddress
 from collections.abc import Iterable
+
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LOOPBACK = ("/ip4/127.", "/ip6/::1/")
 
@@ -14,6 +17,22 @@ def split_peer(address: str) -> tuple[str, str]:
     """The address without a /p2p/<peer id> at its end, and that peer id, or "" where it names no peer."""
     rest, found, peer = address.rpartition("/p2p/")
     return (rest, peer) if found and "/" not in peer else (address, "")
+
+
+def parse_ip(text: str) -> Ip | None:
+    """An IP address; None for any other text. An IPv4 address that is mapped into IPv6 counts as itself, since dialling
+    it leads to the same host."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def ip_of(address: str) -> Ip | None:
+    """The IP address that a multiaddr begins with, see `parse_ip`; None where there is none."""
+    _, kind, host, *_ = (*address.split("/"), "", "", "")
+    return parse_ip(host) if kind in ("ip4", "ip6") else None
 
 
 def without_loopback(addresses: Iterable[str]) -> tuple[str, ...]:

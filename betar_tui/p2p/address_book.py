@@ -21,6 +21,8 @@ MAX_CLAIMED_PEERS = 128
 """Maximum peers whose addresses are only their own claim."""
 MAX_STRANGERS = 256
 """Maximum peers that a discovery found and that have not been on the topic."""
+MAX_HEARD = 8
+"""Maximum addresses that a discovery names for a peer that is known otherwise."""
 MAX_DISMISSED = 1024
 """Maximum peers that are remembered as not to be dialled."""
 JITTER = 0.3
@@ -32,14 +34,16 @@ CLAIM_FACTOR = 10
 STRANGER_FAILURES = 8
 """Number of failures after which a stranger is dropped."""
 STRANGER_SECONDS = 10.0
-"""Seconds that a stranger may be connected without being on the topic; it is dropped when it disconnects after that."""
+"""Seconds that a stranger may be connected without being on the topic. It is left then, and dropped when it has
+disconnected."""
 _GIVEN = ("bootstrap", "connect")
 _DISCOVERED = ("mdns", "dht")
 
 
 @dataclass(slots=True)
 class _Entry:
-    """`given` addresses come from the user and stay; `addrs` are what the peer or others say.
+    """`given` addresses come from the user and stay; `addrs` are what the peer says, and of a stranger what others say;
+    `heard` are what a discovery says of any other peer.
 
     `failures` and `unsaved` count failed dials and connections without the topic: since the peer was last on the topic,
     and since the last `take_failures`; `tries` those since the pauses were last reset."""
@@ -47,6 +51,7 @@ class _Entry:
     found: str
     given: tuple[str, ...] = ()
     addrs: tuple[str, ...] = ()
+    heard: tuple[str, ...] = ()
     reached: bool = False
     member: bool = False
     joined: bool = False  # in its present connections
@@ -59,7 +64,9 @@ class _Entry:
 
     @property
     def all(self) -> tuple[str, ...]:
-        return dial_order(self.given + self.addrs)[:MAX_ADDRS_PER_PEER]
+        known = tuple(dict.fromkeys(self.given + self.addrs))
+        heard = tuple(each for each in self.heard if each not in known)
+        return dial_order(known[: MAX_ADDRS_PER_PEER - len(heard)] + heard)
 
     @property
     def is_stranger(self) -> bool:
@@ -68,6 +75,10 @@ class _Entry:
     @property
     def is_claim(self) -> bool:
         return self.found == "incoming" and not self.reached and not self.given
+
+    @property
+    def is_doubtful(self) -> bool:
+        return self.is_stranger or self.is_claim
 
 
 class AddressBook:
@@ -87,7 +98,8 @@ class AddressBook:
         """Remember addresses, the newest first, except this peer's own. Returns whether the peer has an entry now.
 
         `found` says how the peer was found, see `PeerInfo`; the first one that is given counts. Addresses found as
-        "bootstrap" or "connect" stay whatever the peer says of itself."""
+        "bootstrap" or "connect" stay whatever the peer says of itself. Those that a discovery found may be invented: they
+        take no place of others of a peer that is no stranger or was reached."""
         if found in _GIVEN:
             self._dismissed.pop(peer, None)
         new = with_peer(addrs, peer)
@@ -102,6 +114,8 @@ class AddressBook:
         entry.found = entry.found or found
         if found in _GIVEN:
             entry.given = tuple(dict.fromkeys(new + entry.given))[:MAX_ADDRS_PER_PEER]
+        elif found in _DISCOVERED and (entry.reached or not entry.is_stranger):
+            entry.heard = tuple(dict.fromkeys(new + entry.heard))[:MAX_HEARD]
         else:
             entry.addrs = dial_order(new + entry.addrs)[:MAX_ADDRS_PER_PEER]
         return True
@@ -112,7 +126,7 @@ class AddressBook:
         entry = self._entries.get(peer)
         new = with_peer(addrs, peer)
         if entry is not None and new:
-            entry.addrs = dial_order(new)
+            entry.addrs, entry.heard = dial_order(new), ()
 
     def dismiss(self, peer: str) -> None:
         """Do not dial the peer any more, until the user gives an address of it."""
@@ -120,6 +134,10 @@ class AddressBook:
         self._dismissed[peer] = None
         while len(self._dismissed) > MAX_DISMISSED:
             del self._dismissed[next(iter(self._dismissed))]
+
+    def is_dismissed(self, peer: str) -> bool:
+        """Whether the peer is not to be dialled, because the user does not want it."""
+        return peer in self._dismissed
 
     def forget(self, peer: str) -> None:
         """Do not dial the peer any more, unless it turns up again or the user gave an address of it."""
@@ -150,11 +168,21 @@ class AddressBook:
         return failures
 
     def due(self, now: float, busy: Callable[[str], bool]) -> tuple[str, ...]:
-        """Peers that should be dialled now, those with the fewest failures first.
+        """Peers that should be dialled now. Doubtful ones come last, members of the topic and those that the user gave
+        first, and of each kind those with the fewest failures.
 
         Left out are those that are `busy`: connected, banned or being dialled."""
-        found = [(entry.failures, peer) for peer, entry in self._entries.items() if entry.due <= now and not busy(peer)]
+        found = [
+            ((entry.is_doubtful, not (entry.member or entry.given), entry.failures), peer)
+            for peer, entry in self._entries.items()
+            if entry.due <= now and not busy(peer)
+        ]
         return tuple(peer for _, peer in sorted(found, key=lambda each: each[0]))
+
+    def is_doubtful(self, peer: str) -> bool:
+        """Whether nothing speaks for a peer but a discovery or its own claim. Anybody can invent such peers."""
+        entry = self._entries.get(peer)
+        return entry is not None and entry.is_doubtful
 
     def next_due(self, busy: Callable[[str], bool]) -> float:
         """When the next peer becomes due; infinity when none will."""
@@ -180,26 +208,26 @@ class AddressBook:
         entry = self._entries.get(peer)
         if entry is None:
             return
-        longest = self._pause_max
-        if now - entry.seen < RECENT:
-            longest *= RECENT_FRACTION
-        elif entry.is_claim:
-            longest *= CLAIM_FACTOR
-        pause = min(longest, self._pause_min * 2.0 ** min(entry.tries, 30))
+        entry.due = now + self._pause(entry, now)
         entry.tries += 1
         entry.failures += 1
         entry.unsaved += count
-        entry.due = now + pause * (1 - JITTER + 2 * JITTER * self._jitter())
         if entry.is_stranger and entry.failures >= STRANGER_FAILURES:
             del self._entries[peer]
 
+    def answered(self, peer: str, now: float) -> None:
+        """A dial succeeded. The connection may end at once, or has ended already: there is a pause all the same."""
+        entry = self._entries.get(peer)
+        if entry is not None:
+            entry.reached = True
+            entry.due = max(entry.due, now + self._pause(entry, now))
+
     def connected(self, peer: str, now: float, reached: bool) -> None:
-        """The peer is connected; `reached` if it was dialled."""
+        """The peer is connected, and `lost` will be called; `reached` if it was dialled."""
         entry = self._entries.get(peer)
         if entry is not None:
             entry.since = min(entry.since, now)
             entry.reached = entry.reached or reached
-            entry.due = 0.0
 
     def joined(self, peer: str, now: float) -> None:
         """The peer is on the topic."""
@@ -223,6 +251,24 @@ class AddressBook:
             del self._entries[peer]
         else:
             self.failed(peer, now)
+
+    def overstayed(self, now: float) -> tuple[str, ...]:
+        """Strangers that have been connected for STRANGER_SECONDS without being on the topic."""
+        return tuple(
+            peer
+            for peer, entry in self._entries.items()
+            if entry.is_stranger and not entry.joined and now - entry.since >= STRANGER_SECONDS
+        )
+
+    def _pause(self, entry: _Entry, now: float) -> float:
+        """Seconds until a peer is dialled again after as many failures as it had so far."""
+        longest = self._pause_max
+        if now - entry.seen < RECENT:
+            longest *= RECENT_FRACTION
+        elif entry.is_claim:
+            longest *= CLAIM_FACTOR
+        pause = min(longest, self._pause_min * 2.0 ** min(entry.tries, 30))
+        return pause * (1 - JITTER + 2 * JITTER * self._jitter())
 
     def _has_room(self, new: _Entry) -> bool:
         """Whether there is a place for a new entry, made if need be by dropping the one of its kind that failed most."""

@@ -3,7 +3,6 @@
 Text in, text out; the only file that knows which addresses this peer can dial (TCP over IPv4, IPv6 or a DNS name).
 Anything from a remote peer may be passed in: addresses that cannot be used are left out, never raised."""
 
-import ipaddress
 from collections.abc import Iterable
 
 from libp2p.peer.id import ID
@@ -12,6 +11,7 @@ from multiaddr import Multiaddr
 
 from betar_tui import multiaddrs
 from betar_tui.errors import NetworkError
+from betar_tui.multiaddrs import Ip, ip_of
 
 MAX_ADDRS_PER_PEER = 16
 """Maximum addresses kept of one peer."""
@@ -69,7 +69,8 @@ def is_dialable(address: str) -> bool:
         return True
     if len(without_peer) != 2 or without_peer[0] not in _HOSTS or without_peer[1] != "tcp":
         return False
-    return address.split("/")[4] != "0" and address.split("/")[2] not in ("0.0.0.0", "::")
+    ip = ip_of(address)
+    return address.split("/")[4] != "0" and (ip is None or not ip.is_unspecified)
 
 
 def with_peer(addresses: Iterable[str], peer: str) -> tuple[str, ...]:
@@ -93,25 +94,17 @@ def worth_dialling(claimed: Iterable[str], seen_at: Iterable[str]) -> tuple[str,
     counts only for a peer that is seen on loopback, and a private or link-local address only for one that is seen at an
     address of the same kind or on loopback; a name would be looked up for anybody who asks. Addresses on the host that the
     peer is seen at come first."""
-    seen = [ip for address in seen_at if (ip := _ip(address)) is not None]
+    seen = [ip for address in seen_at if (ip := ip_of(address)) is not None]
     reach = max(map(_reach, seen), default=_PUBLIC)
-    usable = [a for a in claimed if (ip := _ip(a)) is not None and _can_reach(ip, reach)]
-    usable.sort(key=lambda address: _ip(address) not in seen)
+    usable = [a for a in claimed if (ip := ip_of(a)) is not None and _can_reach(ip, reach)]
+    usable.sort(key=lambda address: ip_of(address) not in seen)
     return tuple(usable[:MAX_CLAIMED])
 
 
 _PUBLIC, _PRIVATE, _LINK, _LOOPBACK = range(4)
 
 
-def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    _, kind, host, *_ = address.split("/")
-    try:
-        return ipaddress.ip_address(host) if kind in ("ip4", "ip6") else None
-    except ValueError:
-        return None
-
-
-def _reach(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
+def _reach(ip: Ip) -> int:
     """How near a peer must be to reach an address."""
     if ip.is_loopback:
         return _LOOPBACK
@@ -120,7 +113,7 @@ def _reach(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
     return _PUBLIC if ip.is_global else _PRIVATE
 
 
-def _can_reach(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, reach: int) -> bool:
+def _can_reach(ip: Ip, reach: int) -> bool:
     if ip.is_multicast or ip.is_unspecified or (ip.version == 6 and ip.is_link_local):  # the last would need a zone
         return False
     return _reach(ip) <= reach
@@ -134,12 +127,11 @@ def dial_order(addresses: Iterable[str]) -> tuple[str, ...]:
 
 
 def _rank(address: str) -> int:
-    _, kind, host, *_ = address.split("/")
+    kind = address.split("/")[1]
     if kind not in ("ip4", "ip6"):
         return 1
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
+    ip = ip_of(address)
+    if ip is None:
         return 9
     v6 = 1 if kind == "ip6" else 0
     if ip.is_loopback:

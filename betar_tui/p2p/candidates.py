@@ -51,11 +51,13 @@ class Candidates:
         self._limit = trio.CapacityLimiter(MAX_PARALLEL)
 
     def add(self, found: str, peer: str, addrs: tuple[str, ...], fresh: bool = True) -> None:
-        """Dial a peer, unless it is connected; `found` says how it was found, see `PeerInfo`.
+        """Dial a peer, unless it is connected or the user does not want it; `found` says how it was found, see `PeerInfo`.
 
         `fresh` means that it may have moved or started again: a connection to it is probed then, and replaced if it is
         dead."""
         if peer in self._dialling or len(self._dialling) >= MAX_CANDIDATES or self._banned(peer):
+            return
+        if self._dialer.address_book.is_dismissed(peer):
             return
         if not fresh and self._dialer.connected(peer):
             return

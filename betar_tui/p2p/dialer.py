@@ -6,6 +6,7 @@ first that works ends the others."""
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -33,7 +34,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_PARALLEL = 8
-"""Maximum peers that are redialled at the same time."""
+"""Maximum peers that are redialled at the same time, doubtful ones apart (see `AddressBook.is_doubtful`)."""
+MAX_PARALLEL_DOUBTFUL = 6
+"""Maximum doubtful peers that are dialled at the same time: they never keep the others waiting."""
 CLOSE_SOCKET = 1.0
 """Seconds for a connection that is not needed to close."""
 
@@ -55,7 +58,8 @@ class Dialer:
         self._timing = timing
         self._nursery = nursery
         self._banned = banned
-        self._dialling: set[str] = set()
+        self._dials = Counter[str]()  # those on demand, by peer
+        self._redials: dict[str, bool] = {}  # whether the peer is doubtful
         self._wakeup = Wakeup()
         self.resolver = Resolver()
         self.address_book = address_book
@@ -81,11 +85,14 @@ class Dialer:
             raise NetworkError("That is this peer's own address.")
         if await self._living(peer):
             return True
-        self._dialling.add(peer)
+        self._dials[peer] += 1
         try:
             await self._race(peer, addrs)
         finally:
-            self._dialling.discard(peer)
+            self._dials[peer] -= 1
+            if not self._dials[peer]:
+                del self._dials[peer]
+                self.wake()  # for its redial, which was put off
         return False
 
     async def connect(self, peer: str, address: str) -> bool:
@@ -118,24 +125,30 @@ class Dialer:
             log.debug("dialling the own id: %s", error)
 
     async def run(self) -> None:
-        """A service: dials the peers that are due."""
-        limit = trio.CapacityLimiter(MAX_PARALLEL)
+        """A service: dials the peers that are due. Those beyond the limits stay due, so that the best is always next."""
         while True:
             for peer in self.address_book.due(trio.current_time(), self._busy):
-                self._dialling.add(peer)
-                self._nursery.start_soon(self._redial, peer, limit)
-            with trio.move_on_at(self.address_book.next_due(self._busy)):
+                if self._has_place(doubtful := self.address_book.is_doubtful(peer)):
+                    self._redials[peer] = doubtful
+                    self._nursery.start_soon(self._redial, peer)
+            with trio.move_on_at(self.address_book.next_due(self._busy_or_waiting)):
                 await self._wakeup.wait()
 
     def _busy(self, peer: str) -> bool:
-        return peer in self._dialling or self.connected(peer)
+        return peer in self._dials or peer in self._redials or self.connected(peer)
 
-    async def _redial(self, peer: str, limit: trio.CapacityLimiter) -> None:
+    def _busy_or_waiting(self, peer: str) -> bool:
+        return not self._has_place(self.address_book.is_doubtful(peer)) or self._busy(peer)
+
+    def _has_place(self, doubtful: bool) -> bool:
+        limit = MAX_PARALLEL_DOUBTFUL if doubtful else MAX_PARALLEL
+        return sum(each is doubtful for each in self._redials.values()) < limit
+
+    async def _redial(self, peer: str) -> None:
         try:
-            async with limit:
-                if self._banned(peer):
-                    raise NetworkError("it is banned for now")
-                await self._race(peer, self.address_book.addrs(peer))
+            if self._banned(peer):
+                raise NetworkError("it is banned for now")
+            await self._race(peer, self.address_book.addrs(peer))
         except Exception as error:
             if not isinstance(error, NetworkError):
                 log.warning("dialling %s: %r", peer, error)
@@ -143,9 +156,9 @@ class Dialer:
             # Without any connection the own network may be down, for which no peer is to be forgotten.
             self.address_book.failed(peer, trio.current_time(), count=self._swarm.get_total_connections() > 0)
         else:
-            self.address_book.connected(peer, trio.current_time(), reached=True)
+            self.address_book.answered(peer, trio.current_time())
         finally:
-            self._dialling.discard(peer)
+            del self._redials[peer]
             self.wake()
 
     async def _living(self, peer: str) -> list[INetConn]:

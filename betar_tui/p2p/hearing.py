@@ -31,7 +31,7 @@ MIN_PAUSE = 0.5
 RETRY_MIN, RETRY_MAX = 5.0, 300.0
 """Seconds after a second connection that could not be opened before the next attempt: at first, and at most."""
 MAX_ADDRS = 4
-"""Maximum addresses that are tried for it: a peer may claim to listen anywhere."""
+"""Maximum addresses that are tried for it."""
 
 
 class NudgeSchedule:
@@ -165,7 +165,7 @@ class Hearing:
             return
         if any(protocol.startswith(OWN_PROTOCOLS) for protocol in info.protocols):
             return
-        addrs = _nearest(record)
+        addrs = record.worth_dialling()[:MAX_ADDRS]  # a peer may claim to listen anywhere
         if addrs and set(info.protocols) & set(PROTOCOLS) and self._second.may_try(peer, trio.current_time()):
             self._nursery.start_soon(self._connect_again, peer, addrs)
 
@@ -184,10 +184,5 @@ class Hearing:
             log.info("%s asks us for nothing, and a second connection cannot be opened: %s", peer, error)
         else:
             log.info("a second connection to %s, whose Bitswap asked us for nothing", peer)
-            self._second.succeeded(peer)
-
-
-def _nearest(record: PeerRecord) -> tuple[str, ...]:
-    """The first addresses to try, those on the host from which the peer is connected before others."""
-    hosts = {address.split("/")[2] for address in record.remote}
-    return tuple(sorted(record.addrs(), key=lambda address: address.split("/")[2] not in hosts)[:MAX_ADDRS])
+            if self._record(peer) is not None:  # it may have gone meanwhile, and is forgotten then
+                self._second.succeeded(peer)

@@ -17,7 +17,6 @@ from libp2p.abc import IHost, IMuxedConn, INetStream
 from libp2p.identity.identify.identify import ID as IDENTIFY
 from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.identity.identify_push.identify_push import ID_PUSH as PUSH
-from libp2p.network.stream.exceptions import StreamError
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
@@ -25,7 +24,6 @@ from betar_tui.errors import DecodeError
 from betar_tui.p2p.adaptations.host import identify_message
 from betar_tui.p2p.addresses import with_peer
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.guard import quiet_reset
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +38,6 @@ PUSH_PAUSE = 3.0
 """Seconds between two pushes of one peer that are parsed."""
 TRIES = 3
 """Maximum attempts to identify a peer."""
-END_TIMEOUT = 5.0
-"""Seconds for a peer to end its side of a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +99,7 @@ class IdentifyService:
                     await _close(stream)
 
     async def _answer(self, stream: INetStream) -> None:
-        try:
-            await stream.write(frame(self._message(stream)))
-        finally:
-            await _close(stream)
-        await _await_end(stream)
+        await stream.write(frame(self._message(stream)))
 
     async def _receive_push(self, stream: INetStream) -> None:
         with trio.fail_after(10):
@@ -115,7 +107,6 @@ class IdentifyService:
         await _close(stream)
         if message is not None:
             await self._learn_from_push(str(stream.muxed_conn.peer_id), message, stream.muxed_conn)
-        await _await_end(stream)
 
     async def _learn_from_push(self, peer: str, message: bytes, connection: IMuxedConn) -> None:
         """Learn from a push.
@@ -167,18 +158,6 @@ def _multiaddr(raw: bytes) -> str:
         return str(Multiaddr(raw))
     except Exception:
         return ""
-
-
-async def _await_end(stream: INetStream) -> None:
-    """Wait until the peer ends its side of a finished stream, or reset the stream.
-
-    Otherwise a peer could have any number of them open: only streams with a running handler are counted."""
-    try:
-        with trio.move_on_after(END_TIMEOUT):
-            await stream.read(1)
-    except StreamError:
-        return
-    await quiet_reset(stream)
 
 
 async def _close(stream: INetStream) -> None:

@@ -260,7 +260,7 @@ class Network:
 
     async def disconnect(self, peer: str) -> None:
         """Close every connection to a peer and do not dial it again."""
-        self._finder.dismiss(peer)
+        self.address_book.dismiss(peer)
         await self._close_peer(peer)
 
     def remember(self, peer: str, addrs: Iterable[str], found: str = "") -> bool:

@@ -8,6 +8,7 @@ from functools import partial
 import trio
 
 from betar_tui.p2p.adaptations.host import PeerHost
+from betar_tui.p2p.address_book import STRANGER_SECONDS
 from betar_tui.p2p.candidates import Candidates
 from betar_tui.p2p.connection_table import ConnectionTable, PeerRecord
 from betar_tui.p2p.dht.contacts import Contacts
@@ -58,6 +59,7 @@ class PeerFinder:
         for peer, addrs in self._config.known_peers:
             self._book.add(peer, addrs, "remembered")
         self._supervisor.start("dialling", self._dialer.run)
+        self._supervisor.start("leaving strangers", self._leave_strangers)
         if self._config.dht:
             self._supervisor.start(DHT, self.dht.run)
         if self._config.mdns:
@@ -68,6 +70,12 @@ class PeerFinder:
                 partial(self._supervisor.report, LOCAL_NETWORK),
             )
             self._supervisor.start(LOCAL_NETWORK, local.run)
+
+    async def _leave_strangers(self) -> None:
+        """A service: strangers that stay connected without the topic keep their places from no others for long."""
+        while True:
+            await trio.sleep(STRANGER_SECONDS)
+            await self._contacts.leave(self._book.overstayed(trio.current_time()))
 
     def searches(self) -> tuple[Search, ...]:
         """What is done to find peers: each way that is on, and the peers that are dialled."""
@@ -100,15 +108,10 @@ class PeerFinder:
         self._dialer.wake()
         return added
 
-    def dismiss(self, peer: str) -> None:
-        """Do not dial a peer any more, unless the user asks for it."""
-        self._book.dismiss(peer)
-        self.dht.avoid(peer)
-
     def reached(self, peer: str, address: str) -> None:
         """The user named an address, and the peer has proved there who it is."""
         self._book.add(peer, (address,), "connect")
-        self._book.connected(peer, trio.current_time(), reached=True)
+        self._book.answered(peer, trio.current_time())
         self.adopt(peer)
         self._note_member(peer)
 

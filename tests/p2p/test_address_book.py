@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base58
+import pytest
 
 from betar_tui.p2p.address_book import MAX_CLAIMED_PEERS, MAX_PEERS, MAX_STRANGERS, AddressBook
 
@@ -26,7 +27,6 @@ def test_pauses_grow_with_jitter_and_a_success_resets_them() -> None:
     assert address_book.due(108.0, lambda peer: True) == ()
     address_book.connected(BOB, 108.0, reached=True)
     address_book.joined(BOB, 108.0)
-    assert address_book.due(0.0, nobody) == (BOB,)
     address_book.failed(BOB, 1000.0)
     assert address_book.next_due(nobody) == 1001.0
     low, high = AddressBook(ALICE, 1.0, 8.0, jitter=lambda: 0.0), AddressBook(ALICE, 1.0, 8.0, jitter=lambda: 1.0)
@@ -80,6 +80,29 @@ def test_a_given_address_stays_whatever_the_peer_says() -> None:
     assert address_book.addrs(BOB) == (f"{LAN}/p2p/{BOB}",)
 
 
+@pytest.mark.parametrize("known", ["member", "reached", "remembered", "bootstrap"])
+@pytest.mark.parametrize("discovery", ["dht", "mdns"])
+def test_addresses_that_a_discovery_invents_displace_none_of_a_known_peer(known: str, discovery: str) -> None:
+    """Nor do they keep a newer one out that may be true."""
+    address_book = new_book()
+    mine = [f"/ip4/192.168.1.{n}/tcp/4001" for n in range(8)]
+    address_book.add(BOB, mine, known if known in ("remembered", "bootstrap") else "dht")
+    if known == "reached":
+        address_book.answered(BOB, 0.0)
+    elif known == "member":
+        address_book.joined(BOB, 0.0)
+    for n in range(3):
+        address_book.add(BOB, [f"/ip4/93.184.{n}.{m}/tcp/1" for m in range(16)], discovery)
+        address_book.add(BOB, [f"{LOOP[:-4]}{n + 1}"], discovery)
+        addrs = address_book.addrs(BOB)
+        assert len(addrs) == 16
+        assert {f"{each}/p2p/{BOB}" for each in mine} < set(addrs)
+        assert f"{LOOP[:-4]}{n + 1}/p2p/{BOB}" in addrs
+    address_book.replace(BOB, [LAN])
+    kept = mine if known == "bootstrap" else []
+    assert set(address_book.addrs(BOB)) == {f"{each}/p2p/{BOB}" for each in (LAN, *kept)}
+
+
 def test_a_peer_that_is_no_member_is_dialled_with_growing_pauses() -> None:
     """It accepts connections and ends them: without the topic that is no success."""
     address_book = new_book()
@@ -92,6 +115,20 @@ def test_a_peer_that_is_no_member_is_dialled_with_growing_pauses() -> None:
     assert dues == [1.0, 2.0, 4.0]
     assert address_book.take_failures() == {BOB: 3}
     assert address_book.take_failures() == {}
+
+
+def test_there_is_a_pause_after_a_dial_that_succeeded() -> None:
+    """The connection may have ended before the end is reported, or even before the success is."""
+    address_book = new_book()
+    nobody = {}.__contains__
+    address_book.add(BOB, [PUBLIC], "connect")
+    address_book.answered(BOB, 100.0)
+    address_book.connected(BOB, 100.0, reached=True)
+    assert address_book.next_due(nobody) == 101.0
+    address_book.lost(BOB, 100.0)
+    address_book.lost(BOB, 200.0)
+    address_book.answered(BOB, 200.0)
+    assert address_book.next_due(nobody) == 204.0
 
 
 def test_a_lost_member_is_dialled_more_often_at_first() -> None:
@@ -162,6 +199,23 @@ def test_invented_peers_have_few_places() -> None:
     assert address_book.addrs(BOB)
 
 
+def test_strangers_that_stay_connected_without_the_topic_are_to_be_left() -> None:
+    address_book = AddressBook(ALICE, 1.0, 8.0)
+    strangers = some_peers(MAX_STRANGERS + 1, 2)
+    for each in strangers[:-1]:
+        address_book.add(each, [PUBLIC], "dht")
+        address_book.connected(each, 100.0, reached=True)
+    address_book.joined(strangers[0], 101.0)
+    address_book.add(BOB, [PUBLIC], "connect")
+    address_book.connected(BOB, 100.0, reached=True)
+    assert address_book.overstayed(109.0) == ()
+    assert address_book.overstayed(110.0) == tuple(strangers[1:-1])
+    assert address_book.add(some_peers(1, 3)[0], [PUBLIC], "dht")  # the place of the one that is a member now
+    assert not address_book.add(strangers[-1], [PUBLIC], "dht")
+    address_book.lost(strangers[1], 110.0)
+    assert address_book.add(strangers[-1], [PUBLIC], "dht")
+
+
 def test_those_that_failed_least_are_dialled_first() -> None:
     address_book = new_book()
     peers = some_peers(3, 1)
@@ -176,6 +230,21 @@ def some_peers(count: int, kind: int) -> list[str]:
     return [
         base58.b58encode(b"\x00\x24\x08\x01\x12\x20" + bytes([kind]) + n.to_bytes(31)).decode() for n in range(count)
     ]
+
+
+def test_doubtful_peers_are_dialled_last_and_members_first() -> None:
+    address_book = new_book()
+    stranger, claimed, remembered, member, given = some_peers(5, 1)
+    for each, found in ((stranger, "dht"), (claimed, "incoming"), (remembered, "remembered"), (member, "dht")):
+        address_book.add(each, [PUBLIC], found)
+    address_book.add(given, [PUBLIC], "bootstrap")
+    address_book.joined(member, 0.0)
+    for each, failures in ((claimed, 1), (member, 2), (given, 3)):
+        pauses(address_book, each, 0.0, failures)
+    address_book.retry(0.0)
+    assert address_book.due(0.0, {}.__contains__) == (member, given, remembered, stranger, claimed)
+    doubtful = [each for each in (stranger, claimed, remembered, member, given) if address_book.is_doubtful(each)]
+    assert doubtful == [stranger, claimed]
 
 
 def test_peers_that_are_not_connected_are_counted_by_how_they_were_found() -> None:

@@ -12,6 +12,9 @@ BOB = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
 PUBLIC, LAN, LOOP = "/ip4/93.184.216.34/tcp/4001", "/ip4/192.168.1.5/tcp/4001", "/ip4/127.0.0.1/tcp/4001"
 NAME, SIX = "/dns4/example.org/tcp/4001", "/ip6/2606:2800::1/tcp/4001"
 LINK = "/ip4/169.254.7.7/tcp/4001"
+MAPPED_LOOP, MAPPED_LAN, MAPPED = (
+    f"/ip6/::ffff:{each}/tcp/4001" for each in ("127.0.0.1", "192.168.1.5", "93.184.216.34")
+)
 CLAIMED = (LOOP, LAN, LINK, PUBLIC, SIX, NAME, "/ip6/fe80::1/tcp/4001", "/ip4/224.0.0.1/tcp/4001")
 
 
@@ -28,6 +31,7 @@ def test_which_addresses_can_be_dialled() -> None:
         "/ip4/1.2.3.4",
         "/ip4/1.2.3.4/tcp/0",
         "/ip4/0.0.0.0/tcp/1",
+        "/ip6/::ffff:0.0.0.0/tcp/1",
         "/ip4/1.2.3.4/tcp/1/ws",
         f"{PUBLIC}/p2p/{ALICE}/p2p-circuit/p2p/{BOB}",
         "/ip4/1.2.3.4/udp/1/quic-v1",
@@ -53,6 +57,15 @@ def test_which_addresses_can_be_dialled() -> None:
 )
 def test_only_addresses_that_may_lead_to_a_peer_from_here_are_kept(seen_at: str, kept: tuple[str, ...]) -> None:
     assert set(worth_dialling(CLAIMED, [seen_at] if seen_at else [])) == set(kept)
+
+
+def test_an_address_mapped_into_ipv6_counts_as_itself() -> None:
+    claimed = (MAPPED_LOOP, MAPPED_LAN, MAPPED)
+    assert worth_dialling(claimed, [PUBLIC]) == (MAPPED,)
+    assert worth_dialling(claimed, [MAPPED]) == (MAPPED,)
+    assert worth_dialling(claimed, [LAN]) == (MAPPED_LAN, MAPPED)
+    assert set(worth_dialling(claimed, [LOOP])) == set(claimed)
+    assert dial_order(claimed) == (MAPPED, MAPPED_LAN, MAPPED_LOOP)
 
 
 def test_the_host_that_a_peer_is_seen_at_comes_first_and_claims_are_few() -> None:

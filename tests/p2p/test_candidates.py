@@ -114,6 +114,20 @@ async def test_a_connected_one_is_probed_only_if_it_is_fresh_and_a_banned_one_ne
     assert dialer.dials == [BOB]
 
 
+async def test_one_that_the_user_does_not_want_is_not_dialled_until_they_connect_to_it(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    some, dialer = candidates(nursery)
+    dialer.address_book.dismiss(BOB)
+    some.add("mdns", BOB, AT_BOB)
+    await trio.sleep(1)
+    assert dialer.dials == []
+    dialer.address_book.add(BOB, AT_BOB, "connect")
+    some.add("mdns", BOB, AT_BOB)
+    await trio.sleep(1)
+    assert dialer.dials == [BOB]
+
+
 async def test_dials_and_what_is_kept_are_bounded(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     some, dialer = candidates(nursery)
     dialer.wait = 5.0

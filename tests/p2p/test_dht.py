@@ -9,6 +9,7 @@ import trio
 
 from betar_tui.errors import NetworkError, StreamEndedError
 from betar_tui.ipld.protobuf import write_varint
+from betar_tui.p2p import address_book, peer_finder
 from betar_tui.p2p.dht import client, contacts
 from betar_tui.p2p.dht.messages import (
     MAX_REQUEST,
@@ -101,6 +102,18 @@ async def test_a_peer_that_a_person_left_is_not_dialled_because_of_the_dht() -> 
             alice.network._finder.dht._handed.clear()
             await alice.network._finder.dht._search()
             assert alice.network._dialer.address_book.addrs(bob.id) == ()
+            with pytest.raises(NetworkError, match="not to be dialled"):
+                await alice.network._finder.dht._contacts.reach(bob.id, (address(bob),))
+            assert bob.id not in {each.peer_id for each in alice.network.connections()}
+            # Once the user has connected to it again, it is like any other.
+            await alice.network.connect(address(bob))
+            await until(sees(alice, bob))
+            alice.network.address_book._entries.clear()
+            bob.network.address_book.dismiss(alice.id)
+            await alice.network._close_peer(bob.id)
+            alice.network._finder.dht._handed.clear()
+            await alice.network._finder.dht._search()
+            await until(sees(alice, bob))
 
 
 @asynccontextmanager
@@ -127,6 +140,18 @@ async def test_strangers_are_left_when_the_lookup_ends(monkeypatch: pytest.Monke
             assert not alice.network.connections()[0].on_topic
             assert not alice.of(PeerConnected)
             assert not alice.network._dialer.address_book._entries
+
+
+async def test_a_provider_that_never_comes_to_the_topic_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (address_book, peer_finder):
+        monkeypatch.setattr(module, "STRANGER_SECONDS", 0.2)
+    async with peer("alice") as alice, peer("bob", **ELSEWHERE) as bob, peer("carol", **ELSEWHERE) as carol:
+        await alice.network.connect(address(carol))  # whom the user wants stays
+        assert alice.network.remember(bob.id, (address(bob),), "dht")
+        await until(lambda: alice.network.connected == 2)
+        await until(lambda: alice.network.connected == 1)
+        assert alice.network.address_book.addrs(bob.id) == ()
+        assert [each.peer_id for each in alice.network.connections()] == [carol.id]
 
 
 async def test_without_dht_nobody_is_asked() -> None:

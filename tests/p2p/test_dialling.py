@@ -169,6 +169,23 @@ async def test_a_peer_that_dialled_is_dialled_back_when_it_is_lost() -> None:
             assert alice.network.connections()[0].direction == "out"
 
 
+async def test_a_peer_that_closes_at_once_is_dialled_with_growing_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with peer("alice") as alice, peer("bob") as bob:
+        monkeypatch.setattr(bob.network._misbehaviour, "banned", lambda peer: True)
+        dials = 0
+        race = alice.network._dialer._race
+
+        async def counted(peer: str, addrs: tuple[str, ...]) -> object:
+            nonlocal dials
+            dials += 1
+            return await race(peer, addrs)
+
+        monkeypatch.setattr(alice.network._dialer, "_race", counted)
+        alice.network.remember(bob.id, bob.network.addrs, "bootstrap")
+        await trio.sleep(1.5)  # in pauses of at least 0.07, 0.14, 0.28, 0.35, … s
+        assert 2 <= dials <= 8
+
+
 async def test_another_peer_at_the_address_is_said_so() -> None:
     async with peer("alice") as alice, peer("bob") as bob, peer("carol") as carol:
         wrong = bob.network.addrs[0].replace(bob.id, carol.id)

@@ -179,10 +179,12 @@ async def test_a_message_of_ours_that_we_did_not_send_shows_a_duplicate() -> Non
         forged.CopyFrom(message)
         forged.data = b"two"
         await pubsub.push_msg(neighbour, forged)
+        assert alice.network.misbehaviours() == {STRANGER: 1}
         earlier, pubsub.counter = pubsub.counter, pubsub.counter + 10**12
         await pubsub.push_msg(neighbour, message)  # numbered below ours: it may be from an earlier run
         pubsub.counter = earlier
         assert not alice.network._duplicates._signs
         await pubsub.push_msg(neighbour, message)
+        assert alice.network.misbehaviours() == {STRANGER: 1}  # that one was signed with our key
         await until(lambda: says(alice))
         assert "on the topic" in alice.network.troubles()[0]

@@ -7,13 +7,17 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.testing
 from libp2p.abc import INetStream
 
+from betar_tui.errors import NetworkError
 from betar_tui.p2p import hearing
 from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.bitswap.messages import PROTOCOLS, V11, V12, Block, Message, Presence, decode, encode
+from betar_tui.p2p.connection_table import PeerRecord
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.hearing import MIN_PAUSE, RETRY_MAX, RETRY_MIN, NudgeSchedule, SecondConnections
+from betar_tui.p2p.hearing import MIN_PAUSE, RETRY_MAX, RETRY_MIN, Hearing, NudgeSchedule, SecondConnections
+from betar_tui.p2p.identify import IdentifyInfo
 from betar_tui.p2p.types import Misbehaviour, Timing
 from tests.p2p.peers import QUICK, Peer, cid_for, meet, pair, peer, raw_stream, until
 
@@ -113,6 +117,55 @@ async def test_a_peer_that_never_asks_gets_a_second_connection_and_keeps_it(as_f
         await alice.fetch([cid], bob.id)  # both have probed the older connection meanwhile
         assert not bob.network.hearing._second.may_try(alice.id, trio.current_time() + 3600)
         assert len(bob.network._table.connections(alice.id)) == 2
+
+
+class NeverAsked:
+    """A Bitswap that no peer has asked for a block."""
+
+    def wanted_by(self, peer: str) -> bool:
+        return False
+
+
+ALICE = "12D3KooWRkZhiRhsqmrQ28rt73K7V3aCBpqKrLGSXmZ99PTcTZby"
+CLAIMED = (
+    "/ip4/127.0.0.1/tcp/22",
+    "/ip6/::ffff:127.0.0.1/tcp/22",
+    "/ip4/192.168.1.1/tcp/80",
+    "/dns4/example.org/tcp/80",
+    "/ip4/93.184.216.34/tcp/4001",
+)
+
+
+async def test_a_second_connection_is_not_opened_to_whatever_a_peer_claims(nursery: trio.Nursery) -> None:
+    info = IdentifyInfo(protocols=PROTOCOLS, addrs=tuple(f"{each}/p2p/{ALICE}" for each in CLAIMED))
+    record = PeerRecord(ALICE, 0.0, "in", (f"/ip4/93.184.216.34/tcp/50123/p2p/{ALICE}",), info)
+    dialled: list[str] = []
+
+    async def dial(peer: str, addrs: tuple[str, ...]) -> None:
+        dialled.extend(addrs)
+        raise NetworkError("nobody there")
+
+    hearing = Hearing(NeverAsked(), dial, lambda peer: record, lambda: [ALICE], nursery, ())  # type: ignore[arg-type]
+    hearing.unheard(ALICE)
+    await until(lambda: dialled)
+    assert dialled == [f"/ip4/93.184.216.34/tcp/4001/p2p/{ALICE}"]
+
+
+async def test_a_peer_that_goes_while_it_is_dialled_is_forgotten(nursery: trio.Nursery) -> None:
+    info = IdentifyInfo(protocols=PROTOCOLS)
+    records = {ALICE: PeerRecord(ALICE, 0.0, "out", (f"/ip4/93.184.216.34/tcp/4001/p2p/{ALICE}",), info)}
+    done = trio.Event()
+
+    async def dial(peer: str, addrs: tuple[str, ...]) -> None:
+        del records[peer]
+        hearing.ended(peer)
+        done.set()
+
+    hearing = Hearing(NeverAsked(), dial, records.get, lambda: [ALICE], nursery, ())  # type: ignore[arg-type]
+    hearing.unheard(ALICE)
+    await done.wait()
+    await trio.testing.wait_all_tasks_blocked()
+    assert not hearing._second._tried
 
 
 async def test_a_peer_that_has_asked_gets_none(as_foreign: None) -> None:

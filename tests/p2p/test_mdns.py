@@ -110,6 +110,7 @@ def test_a_goodbye_takes_the_instance_back() -> None:
         dnsaddrs(f"/ip4/10.1.0.2/tcp/4001/p2p/{ALICE}/p2p-circuit/p2p/{BOB}"),
         dnsaddrs(f"/dns4/example.com/tcp/4001/p2p/{BOB}", f"/dnsaddr/example.com/p2p/{BOB}"),
         dnsaddrs(f"/ip4/127.0.0.1/tcp/4001/p2p/{BOB}", f"/ip6/::1/tcp/4001/p2p/{BOB}"),
+        dnsaddrs(f"/ip6/::ffff:127.0.0.1/tcp/4001/p2p/{BOB}", f"/ip6/::ffff:0.0.0.0/tcp/4001/p2p/{BOB}"),
         dnsaddrs(f"/ip4/224.0.0.1/tcp/4001/p2p/{BOB}", f"/ip4/0.0.0.0/tcp/4001/p2p/{BOB}"),
         dnsaddrs(f"/ip6/fe80::1/tcp/4001/p2p/{BOB}"),
         strings(b"dnsaddr=\xff\xfe/ip4"),

@@ -12,7 +12,7 @@ from multiaddr import Multiaddr
 
 from betar_tui.p2p.adaptations.noise import CheckedNoise
 from betar_tui.p2p.adaptations.transport import Transport
-from betar_tui.p2p.adaptations.yamux import Upgrader, abandon
+from betar_tui.p2p.adaptations.yamux import Upgrader, abandon, end
 from betar_tui.p2p.guard import Penalize, guarded, quiet_reset
 
 ADDRS_KEPT = 5.0
@@ -59,7 +59,9 @@ class PeerHost(BasicHost):
         self._addrs_until = 0.0
 
     def contain(self, penalize: Penalize, max_streams_per_peer: int) -> None:
-        """Put the guard around every inbound stream, from protocol negotiation on."""
+        """Put the guard around every inbound stream, from protocol negotiation on.
+
+        A stream counts until both sides have ended it."""
         streams: dict[ID, int] = {}
         self.upgrader.penalize = penalize
         handler: Callable[[INetStream], Awaitable[None]] = guarded(self._swarm_stream_handler, penalize)
@@ -73,6 +75,7 @@ class PeerHost(BasicHost):
             streams[peer] = streams.get(peer, 0) + 1
             try:
                 await handler(stream)
+                await end(stream)
             finally:
                 streams[peer] -= 1
                 if not streams[peer]:

@@ -225,7 +225,7 @@ class TopicPubsub(Pubsub):
         if self._is_msg_seen(msg):
             return
         if not own and msg.from_id == self.my_id.to_bytes():
-            self._check_own(msg)
+            self._check_own(msg_forwarder, msg)
             return
         if not own and (error := error_of(msg)) is not None:
             if error.relay_to_blame or msg.from_id == msg_forwarder.to_bytes():
@@ -246,14 +246,20 @@ class TopicPubsub(Pubsub):
             self._deliver(str(msg_forwarder), str(author), *accepted)
         await self.router.publish(msg_forwarder, msg)
 
-    def _check_own(self, msg: rpc_pb2.Message) -> None:
+    def _check_own(self, forwarder: ID, msg: rpc_pb2.Message) -> None:
         """A message of this peer's own came from outside, which happens where a neighbour gossips its id.
 
         Numbers begin with the time of a start and go up by one. One above ours is therefore from another process with
-        this key, which started later; one below may come from an earlier run of this peer."""
-        if len(msg.seqno) == 8 and int.from_bytes(msg.seqno) > self.counter and error_of(msg) is None:
+        this key, which started later; one below may come from an earlier run of this peer. The forwarder of a forged one
+        is penalized as for any other author, or it could have signatures checked for nothing."""
+        if len(msg.seqno) != 8 or int.from_bytes(msg.seqno) <= self.counter:
+            return
+        error = error_of(msg)
+        if error is None:
             self._mark_msg_seen(msg)
             self.duplicate()
+        elif error.relay_to_blame:
+            self.penalize(str(forwarder), f"gossip: {error.reason}")
 
     # Writing
 

@@ -119,6 +119,8 @@ REGISTER = (
                "Acquiring a free `trio.Lock` is a turn of the event loop."),
     Adaptation("adaptations.yamux", "libp2p.stream_muxer.yamux.yamux:YamuxStream", ("closed", "reset_received", "conn"),
                "Reading a stream that was reset says that it ended."),
+    Adaptation("adaptations.yamux", "libp2p.stream_muxer.yamux.yamux:YamuxStream", ("send_closed", "close", "reset"),
+               "A stream that only one side has ended is kept as long as its connection."),
     Adaptation("adaptations.yamux", "libp2p.transport.upgrader:TransportUpgrader", ("upgrade_connection",
                "muxer_multistream"),
                "The muxer's class is hard-wired where yamux is negotiated."),

@@ -33,7 +33,7 @@ from libp2p.transport.upgrader import TransportUpgrader
 
 from betar_tui.concurrency import FastLock
 from betar_tui.p2p.adaptations.counting import CountingConnection
-from betar_tui.p2p.guard import Penalize
+from betar_tui.p2p.guard import Penalize, quiet_reset
 from betar_tui.p2p.types import Timing
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,8 @@ CLOSE_SOCKET = 1.0
 """Seconds for a socket to close."""
 SLICES = 8
 """Number of parts that a probe waits in: a stall of this process costs one part, not the whole time."""
+END_TIMEOUT = 5.0
+"""Seconds for a peer to end its side of a stream that it opened, once the handler has returned."""
 LOOK = 1.0
 """Maximum seconds between two looks at whether the far end has been silent for too long."""
 
@@ -278,6 +280,25 @@ def abandon(stream: INetStream) -> None:
         buffer = muxed.stream_buffers.get(cast(Any, stream).muxed_stream.stream_id)
         if isinstance(buffer, WindowedBuffer):
             buffer.abandon()
+
+
+async def end(stream: INetStream) -> None:
+    """End an inbound stream whose handler has returned: this side at once, the peer's within `END_TIMEOUT`, or by a reset.
+
+    py-libp2p 0.8.1: a stream is kept until both sides have ended it, or for as long as the connection lasts. The reset
+    waits, since it may overtake an answer that the peer has not read yet."""
+    abandon(stream)
+    if is_broken(stream):
+        return
+    try:
+        with trio.move_on_after(END_TIMEOUT):
+            if not cast(Any, stream).muxed_stream.send_closed:
+                await stream.close()
+            await stream.read(1)  # nothing: what arrives is dropped
+    except Exception as error:
+        log.debug("a finished stream of %s: %r", stream.get_protocol(), error)
+    if not is_broken(stream):
+        await quiet_reset(stream)
 
 
 def is_broken(stream: INetStream) -> bool:

@@ -3,7 +3,6 @@
 What servers answer may be invented. An address is used only if the peer that named it could know it: a peer that we
 reach over the internet cannot send us to machines of our own network, nor one of the network to our loopback."""
 
-import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Protocol, TypeVar
 import trio
 
 from betar_tui.errors import DecodeError, NetworkError
+from betar_tui.multiaddrs import ip_of
 from betar_tui.p2p.dht.lookup import Lookup
 from betar_tui.p2p.dht.messages import (
     MAX_ANSWER,
@@ -45,11 +45,9 @@ LOOPBACK, LOCAL, PUBLIC = range(3)
 
 def scope(address: str) -> int:
     """How far an IP multiaddr reaches: LOOPBACK, LOCAL or PUBLIC. A name counts as PUBLIC."""
-    try:
-        ip = ipaddress.ip_address(address.split("/")[2])
-    except (IndexError, ValueError):
+    ip = ip_of(address)
+    if ip is None:
         return PUBLIC
-    ip = getattr(ip, "ipv4_mapped", None) or ip
     if ip.is_loopback or ip.is_unspecified:
         return LOOPBACK
     return PUBLIC if ip.is_global else LOCAL

@@ -46,6 +46,10 @@ class Contacts:
         """Whether a peer is, or is about to be, connected for the DHT alone."""
         return peer in self._strangers
 
+    def is_dismissed(self, peer: str) -> bool:
+        """Whether the user does not want to be connected to a peer."""
+        return self._dialer.address_book.is_dismissed(peer)
+
     def found(self, peer: str) -> str:
         """How a connected peer was found, see `PeerInfo.found`."""
         return "dht" if peer in self._strangers else self._dialer.address_book.found(peer)
@@ -72,6 +76,8 @@ class Contacts:
             return
         if self._banned(peer):
             raise NetworkError(f"{peer} is banned for now")
+        if self.is_dismissed(peer):
+            raise NetworkError(f"{peer} is not to be dialled")
         if not self._dialer.address_book.addrs(peer):
             self._strangers.add(peer)
         try:
@@ -90,7 +96,7 @@ class Contacts:
 
     async def release(self, keep: Collection[str] = ()) -> None:
         """Close the connections to strangers, except those in `keep`."""
-        await self._close_all(self._strangers.difference(keep))
+        await self.leave(self._strangers.difference(keep))
 
     async def trim(self, on_topic: Collection[str]) -> None:
         """Close the connections beyond MAX_USELESS to peers that only ask us something, the longest connected first."""
@@ -103,9 +109,10 @@ class Contacts:
         ]
         over = useless[: max(0, len(useless) - MAX_USELESS)]
         now = time.time()
-        await self._close_all(each.peer for each in over if each.since < now - GRACE)
+        await self.leave(each.peer for each in over if each.since < now - GRACE)
 
-    async def _close_all(self, peers: Iterable[str]) -> None:
+    async def leave(self, peers: Iterable[str]) -> None:
+        """Close every connection to these peers."""
         async with trio.open_nursery() as nursery:
             for peer in list(peers):
                 nursery.start_soon(self._close, peer)

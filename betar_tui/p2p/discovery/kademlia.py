@@ -57,7 +57,7 @@ MAX_DIALLED = 32
 HAND_AGAIN = 600.0
 """Seconds until a provider with the same addresses is dialled because of the DHT again."""
 MAX_HANDED = 1024
-"""Maximum providers for which that is remembered, and maximum peers that a person does not want."""
+"""Maximum providers for which that is remembered."""
 
 
 class Market(Protocol):
@@ -111,7 +111,6 @@ class Kademlia:
         self._kept: set[str] = set()
         self._provided: dict[str, tuple[float, tuple[bytes, ...]]] = {}
         self._handed: dict[str, tuple[float, tuple[str, ...]]] = {}
-        self._avoided: dict[str, None] = {}
         self._wakeup = Wakeup()
         self._searches = 0  # since the start, or since nobody is on the topic any more
         self._alone = True
@@ -141,14 +140,6 @@ class Kademlia:
         if peer in self._kept or not self._contacts.is_stranger(peer):
             self._provided.pop(peer, None)
         self._kept.discard(peer)
-
-    def avoid(self, peer: str) -> None:
-        """A person does not want this peer: it is not dialled because of the DHT again."""
-        self._table.remove(peer)
-        self._avoided.pop(peer, None)
-        self._avoided[peer] = None
-        if len(self._avoided) > MAX_HANDED:
-            del self._avoided[next(iter(self._avoided))]
 
     def topic_changed(self) -> None:
         """A peer joined the topic or left it."""
@@ -225,7 +216,7 @@ class Kademlia:
         known += [(peer, ()) for peer in sorted(self._connected - listed)]
         if not self._connected and (not known or self.trouble):
             known += [(peer, (address,)) for peer, address in self._seeds if peer not in listed]
-        return [each for each in known if each[0] not in self._avoided]
+        return [each for each in known if not self._contacts.is_dismissed(each[0])]
 
     def _hand_over(self, result: Found) -> None:
         """Have providers dialled that are not on the topic: anybody may invent some, so only a few, chosen by chance."""
@@ -236,7 +227,7 @@ class Kademlia:
             then, addrs = self._handed.get(peer, (0.0, ()))
             return (
                 peer not in others
-                and peer not in self._avoided
+                and not self._contacts.is_dismissed(peer)
                 and (addrs != result.providers[peer] or then < now - HAND_AGAIN)
             )
 

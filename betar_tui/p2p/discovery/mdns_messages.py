@@ -163,9 +163,8 @@ def _usable(address: str, same_machine: bool) -> bool:
     parts = address.split("/")
     if len(parts) != 5 or parts[0] or parts[1] not in ("ip4", "ip6") or parts[3] != "tcp":
         return False
-    try:
-        ip = ipaddress.ip_address(parts[2])
-    except ValueError:
+    ip = multiaddrs.ip_of(address)
+    if ip is None:
         return False
     if ip.is_loopback:
         return same_machine

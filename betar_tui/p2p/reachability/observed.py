@@ -6,23 +6,14 @@ outgoing connection is made up by the system or the router, so only the IP addre
 import ipaddress
 from collections import Counter
 
+from betar_tui.multiaddrs import parse_ip
+
 MAX_OBSERVERS = 64
 """Maximum networks whose last observation is kept."""
 OBSERVATION_TTL = 3600.0
 """Seconds for which an observation counts."""
 CREDIBLE = 2
 """Number of networks that must agree on an address before this peer advertises it."""
-
-Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def parse_ip(text: str) -> Ip | None:
-    """An IP address, an IPv4 one in IPv6's clothes as itself; None for any other text."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def is_public(text: str) -> bool:
