@@ -202,7 +202,7 @@ def build_parser() -> argparse.ArgumentParser:
 _FLAGS = {
     "mdns": "find peers on the local network (default on)",
     "dht": "find peers through the IPFS network (default on)",
-    "dht-server": "answer other peers of the IPFS network too (default: when they can reach this peer)",
+    "dht-server": "answer other peers of the IPFS network too (default: while they can reach this peer)",
     "upnp": "ask the router to forward the port (default on with the interface)",
 }
 

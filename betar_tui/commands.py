@@ -15,7 +15,7 @@ from betar_tui.errors import ControlError, ListingError, UsageError
 from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import ENTERED, Field, Kind
 from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed, Status
-from betar_tui.market.peer_facts import head_text, search_text
+from betar_tui.market.peer_facts import STARTING, head_text, looking_text
 from betar_tui.output import (
     LISTING_FIELDS,
     complain,
@@ -142,11 +142,9 @@ async def status(config: Config, arguments: Arguments) -> None:
 
 
 def _searches(status: Status) -> str:
-    """What is done to find peers, in words; "" where no network is open."""
-    if not status.running or status.offline:
-        return ""
-    advice = "" if status.searches else "; betar-tui connect MULTIADDR adds a peer"
-    return search_text(status.searches, time.time()) + advice
+    """What is done to find peers, in words; see `looking_text`."""
+    text = looking_text(status, time.time())
+    return text if status.searches or text in ("", STARTING) else f"{text}; betar-tui connect MULTIADDR adds a peer"
 
 
 async def peers(config: Config, arguments: Arguments) -> None:
@@ -173,7 +171,8 @@ async def peers(config: Config, arguments: Arguments) -> None:
             print_table(("PEER", "DIRECTION", "FOUND", "LATENCY", "AGENT", "ON TOPIC", "NEWEST HEAD"), rows)
         if not any(p.on_topic for p in connected):
             found = await market.status()
-            say(f"no peer {'of these is on the topic' if connected else 'is connected'}; {_alone(found)}")
+            text = f"no peer {'of these is on the topic' if connected else 'is connected'}"
+            say("; ".join(filter(None, (text, _alone(found)))))
 
 
 def _alone(status: Status) -> str:

@@ -46,7 +46,7 @@ class Config:
     bootstrap: tuple[str, ...] = ()
     mdns: bool = False
     dht: bool = False
-    dht_server: bool = False
+    dht_server: bool | None = None  # None: only while others can reach this peer
     upnp: bool | None = None  # None: only with the interface
     announce_interval: float = 30.0
     refresh_interval: float = 3600.0

@@ -12,8 +12,9 @@ import trio
 from betar_tui.config import Config
 from betar_tui.control import ControlClient
 from betar_tui.errors import ControlError, NoRunningPeerError, StoreError, StoreLockedError
+from betar_tui.market.kinds import Connectivity
 from betar_tui.market.marketplace import PeerInfo, Status
-from betar_tui.market.peer_facts import is_waiting, not_fetching_text, search_text
+from betar_tui.market.peer_facts import is_waiting, looking_text, not_fetching_text
 from betar_tui.replica import Replica
 from betar_tui.store.database import open_store
 from betar_tui.store.lock import DirectoryLock
@@ -125,12 +126,17 @@ def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> 
         advice = "what it shows of your listings may be old; it is asked again and again"
         found.append(Finding("delivery", INFO, not_fetching_text(waiting), advice))
     if status.offline:
-        advice = "stop what uses the port or choose another --listen; in the interface, o takes a free port"
+        advice = "the peer's log says more; it is tried again"
+        if status.port_taken:
+            advice = "stop what uses the port or choose another --listen; in the interface, o takes a free port"
         return [*found, Finding("connectivity", ERROR, f"offline: {status.offline}", advice)]
+    if status.connectivity is Connectivity.STARTING:
+        found.append(Finding("connectivity", INFO, looking_text(status, now), "ask again in a moment"))
+        return found
     peers_count = f"{status.peers} peer{'' if status.peers == 1 else 's'}"
     text = f"{peers_count}, {status.topic_peers} of them on the topic; {status.connectivity}"
     if not status.topic_peers:
-        text += f". {search_text(status.searches, now)}"
+        text += f". {looking_text(status, now)}"
     state = OK if status.topic_peers else ERROR if config.bootstrap else INFO
     advice = "betar-tui connect MULTIADDR, or start with --bootstrap"
     return [*found, Finding("connectivity", state, text, advice), _reachability(status)]

@@ -12,12 +12,24 @@ GO_REBROADCAST = 60.0
 """Seconds between two broadcasts of its heads by a Go betar."""
 FIRST_LISTINGS = "Go peers announce what they have once a minute: the first listings come within a minute"
 NOTHING_TO_TRY = "Nothing to try: --no-mdns, --no-dht, no --bootstrap and no remembered peer"
+ALL_CONNECTED = "Nothing more to try: every known peer is connected, and none of them is on the topic"
+STARTING = "The network is starting"
 MAX_NAMED = 3
 """Maximum peers that a sentence names."""
 _PATIENCE = 1.5 * GO_REBROADCAST
 """Seconds after which a Go peer that has announced nothing counts as having nothing."""
 _OWN_KIND = "betar-tui/"
 """Start of the agent version of this program's peers, which announce their heads to a peer that joins."""
+
+
+def looking_text(status: Status, now: float) -> str:
+    """What a peer does to find others, as `search_text`; "" where no network is open, or with peers on the topic and
+    nobody left to look for."""
+    if status.connectivity is Connectivity.STARTING:
+        return STARTING
+    if not status.running or status.offline or (status.topic_peers and not status.searches):
+        return ""
+    return ALL_CONNECTED if status.peers and not status.searches else search_text(status.searches, now)
 
 
 def search_text(searches: Sequence[Search], now: float) -> str:

@@ -172,7 +172,7 @@ class Network:
     @property
     def serves_dht(self) -> bool:
         """Whether this peer should be a server of the DHT."""
-        return self._config.dht_server or self.reachable
+        return self.reachable if self._config.dht_server is None else self._config.dht_server
 
     @property
     def audience(self) -> int:

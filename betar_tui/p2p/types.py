@@ -47,8 +47,8 @@ class NetworkConfig:
     `seed` is the 32-byte Ed25519 seed of the peer key. `listen` are multiaddrs to listen on. When one of them is taken,
     `listen_explicit` decides: True refuses to start, False takes a free port instead. `bootstrap` are multiaddrs that
     end in /p2p/<peer id>; `known_peers` pairs a peer id with its multiaddrs. Both are dialled at start and redialled
-    when lost. `mdns`, `dht` and `upnp` look for peers and for a way through the router; with `dht_server` this peer
-    answers in the DHT even while it does not know that it can be reached. `dht_seeds` are DHT servers that are asked
+    when lost. `mdns`, `dht` and `upnp` look for peers and for a way through the router; `dht_server` says whether this
+    peer answers in the DHT, None that it does while others can reach it. `dht_seeds` are DHT servers that are asked
     while no other is known, and are not kept connected. More than `misbehaviour_budget` misbehaviours within
     `misbehaviour_window` seconds ban a peer for `timing.ban_time` seconds."""
 
@@ -59,7 +59,7 @@ class NetworkConfig:
     known_peers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     mdns: bool = False
     dht: bool = False
-    dht_server: bool = False
+    dht_server: bool | None = None
     dht_seeds: tuple[str, ...] = ()
     upnp: bool = False
     topic: str = MARKET_TOPIC

@@ -1,6 +1,7 @@
 """Opening the network, and opening it again after a growing pause whenever it has failed as a whole."""
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -12,7 +13,7 @@ from betar_tui.market.kinds import Connectivity
 log = logging.getLogger(__name__)
 
 REOPEN_AFTER, LONGEST_REOPEN_AFTER = 1.0, 60.0
-"""Seconds until a network that failed is opened again: at first, and at most."""
+"""Seconds until a network that failed is opened again: at first, also after it was open for the longest, and at most."""
 
 
 class Reopening:
@@ -29,6 +30,7 @@ class Reopening:
         self.free_port = False
         self._running = self._is_open = self._was_open = False
         self._tried_free_port = False
+        self._opened_at = math.inf
         self._tried = trio.Event()
         self._again = Wakeup()
 
@@ -37,7 +39,7 @@ class Reopening:
         self._running, pause = True, REOPEN_AFTER
         try:
             while True:
-                self._tried_free_port = self.free_port
+                self._tried_free_port, self._opened_at = self.free_port, math.inf
                 try:
                     await self._open_once()
                     return
@@ -49,6 +51,8 @@ class Reopening:
                     if isinstance(error, ExceptionGroup) and error.subgroup(StoreError):
                         raise
                     self._failed(error)
+                if trio.current_time() - self._opened_at >= LONGEST_REOPEN_AFTER:
+                    pause = REOPEN_AFTER
                 with trio.move_on_after(pause):
                     await self._again.wait()
                 pause = min(pause * 2, LONGEST_REOPEN_AFTER)
@@ -60,7 +64,7 @@ class Reopening:
     def opened(self) -> None:
         """The network is open."""
         self.offline = self.port_taken = ""
-        self._was_open = True
+        self._was_open, self._opened_at = True, trio.current_time()
         self._end_attempt(is_open=True)
 
     async def go_online(self, free_port: bool) -> None:

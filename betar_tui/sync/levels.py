@@ -16,7 +16,7 @@ MAX_HEADS = 64
 MAX_HEIGHTS = 8192
 """Maximum blocks whose height is remembered."""
 MAX_HELD = 256
-"""Maximum blocks remembered that a peer was seen to hold, the last ones."""
+"""Maximum blocks remembered that a peer was seen to hold: those of our heads that are looked at, and the last others."""
 ASK_AFTER, LONGEST_ASK_PAUSE = 0.8, 30.0
 """Seconds from the moment at which a peer lacks a head until it is asked, and the longest pause until it is asked again."""
 PATIENCE = 5.0
@@ -49,6 +49,7 @@ class Levels:
     def __init__(self, heads: Mapping[bytes, int]) -> None:
         self._heights: dict[bytes, int] = {}
         self._peers: dict[str, _Level] = {}
+        self._since: dict[bytes, float] = {}  # when each head, among the highest, was first looked at
         self.heads_are(heads)
 
     def heads_are(self, heads: Mapping[bytes, int]) -> None:
@@ -71,26 +72,34 @@ class Levels:
         """Track a peer no longer."""
         self._peers.pop(peer, None)
 
-    def holds(self, peer: str, cids: Iterable[bytes], now: float) -> None:
-        """A peer was seen to hold these blocks."""
+    def holds(self, peer: str, cids: Iterable[bytes], now: float) -> bool:
+        """A peer was seen to hold these blocks. Returns whether one of them was new, which may bring the next question
+        forward."""
         level = self._peers.get(peer)
         if level is None:
-            return
-        held = level.held
+            return False
+        held, new = level.held, False
         for cid in cids:
             if cid not in held:
-                level.sign, level.asked = now, 0
-                held[cid] = None
+                new, held[cid] = True, None
                 if len(held) > MAX_HELD:
-                    oldest = next(iter(held))
+                    ours = self._top_heads()
+                    oldest = next(each for each in held if each not in ours)
                     del held[oldest]
                     level.height = max(level.height, self._height(oldest))
+        if new:
+            level.sign, level.asked, level.ask_at = now, 0, min(level.ask_at, now + ASK_AFTER)
+            if not self._lacking(level):
+                level.lacking_since, level.ask_at = None, float("inf")
+        return new
 
-    def lacks(self, peer: str, cid: bytes, now: float) -> bool:
-        """A peer answered that it has not got one of our heads. Returns whether it has had time to fetch it."""
-        level = self._peers.get(peer)
-        since = level.lacking_since if level is not None else None
-        return since is not None and now - since >= ASK_AFTER and cid in self._heads
+    def lacked_for(self, peer: str, cid: bytes, now: float) -> float:
+        """For how many seconds a peer could have fetched a block and was not seen to hold it; 0 if it is not one of our
+        heads, or the peer was seen to hold it."""
+        level, since = self._peers.get(peer), self._since.get(cid)
+        if level is None or level.lacking_since is None or since is None or cid in level.held or cid not in self._heads:
+            return 0.0
+        return now - max(level.lacking_since, since)
 
     def behind(self, peer: str) -> int | None:
         """By how many heights a peer was seen to be below our newest head; 0 when it was seen to hold all our heads, None
@@ -115,6 +124,7 @@ class Levels:
     def questions(self, now: float) -> list[Question]:
         """The peers to ask now; they count as asked."""
         result = []
+        self._since = {cid: self._since.get(cid, now) for cid in self._top_heads()}
         for peer, level in self._peers.items():
             lacking = self._lacking(level)
             if not lacking:

@@ -112,7 +112,7 @@ class Replication:
         self._due: dict[bytes, bytes] = {}
         self._due_added, self._due_full = Wakeup(), Wakeup()
         self._meter = ProgressMeter(trio.current_time)
-        self.observation = Observation(network, writer, on_delivered)
+        self.observation = Observation(network, writer, on_delivered, self.queue_announcement)
         self.fetcher.brought = self.observation.brought
         self.fetcher.passed_over = self._passed_over
         self._unlisten = writer.listen(lambda applied: applied, self._on_applied)

@@ -1,7 +1,7 @@
 """The states of panes that have nothing to show: the reason, and the next key to press. Pure."""
 
 from betar_tui.market.marketplace import Connectivity
-from betar_tui.market.peer_facts import FIRST_LISTINGS, awaits_first_listings, search_text
+from betar_tui.market.peer_facts import FIRST_LISTINGS, awaits_first_listings, looking_text
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.model import Load, MarketModel
@@ -147,7 +147,8 @@ def _search(model: MarketModel) -> str:
     """What is done to find peers, as a line of its own; empty while that is not known."""
     if not model.alone or model.status is None:
         return ""
-    return f"{neutralise(search_text(model.status.searches, model.clock()), 300)}.\n"
+    text = looking_text(model.status, model.clock())
+    return f"{neutralise(text, 300)}.\n" if text else ""
 
 
 def _without_network(model: MarketModel) -> bool:

@@ -183,10 +183,11 @@ def test_discovery_is_on_unless_it_is_switched_off():
         )
         return config.mdns, config.dht, config.dht_server, config.upnp
 
-    assert read() == (True, True, False, None)
-    assert read("--no-mdns", "status", "--no-dht", "--no-upnp") == (False, False, False, False)
+    assert read() == (True, True, None, None)
+    assert read("--no-mdns", "status", "--no-dht", "--no-upnp") == (False, False, None, False)
     assert read("--dht-server", MDNS="0", DHT="0", UPNP="0") == (False, False, True, False)
-    assert read("--mdns", MDNS="0") == (True, True, False, None)
+    assert read("--mdns", MDNS="0") == (True, True, None, None)
+    assert read("--no-dht-server", DHT_SERVER="1") == (True, True, False, None)
 
 
 def test_command_line_over_environment_over_file(tmp_path):

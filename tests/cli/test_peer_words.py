@@ -74,8 +74,27 @@ async def test_without_a_peer_the_search_is_told(market, run):
     alone(market)
     nothing = "nothing to try: --no-mdns, --no-dht, no --bootstrap and no remembered peer; betar-tui connect MULTIADDR"
     assert await run(commands.peers) == [f"no peer is connected; {nothing} adds a peer"]
+    alone(market, peers=2)
+    assert "every known peer is connected, and none of them is on the topic" in (await run(commands.peers))[-1]
     alone(market, Search("searching the DHT"), peers=2)
     assert (await run(commands.peers))[-1] == "no peer of these is on the topic; searching the DHT"
+
+
+async def test_a_network_that_is_starting_is_not_one_without_anything_to_try(market, run, tmp_path):
+    alone(market)
+    market.go(Connectivity.STARTING)
+    assert await run(commands.peers) == ["no peer is connected; the network is starting"]
+    assert "searches: The network is starting" in await run(commands.status)
+    (found,) = (each for each in await doctor.examine(Config(data_dir=tmp_path, bootstrap=("x",)))
+                if each.check == "connectivity")  # fmt: skip
+    assert (found.state, found.message) == (doctor.INFO, "The network is starting")
+
+
+async def test_nothing_is_said_of_searches_once_all_known_peers_are_connected(market, run):
+    market.searches = ()
+    assert not any(line.startswith("searches:") for line in await run(commands.status))
+    market.searches = (Search("dialling 1 remembered peer"),)
+    assert "searches: Dialling 1 remembered peer" in await run(commands.status)
 
 
 async def test_an_offline_peer_says_why(market, run):
@@ -103,6 +122,9 @@ async def test_the_doctor_knows_what_is_tried_and_why_a_peer_is_offline(market, 
     found = await examined(tmp_path)
     assert found["connectivity"].message.endswith("alone. Dialling 2 remembered peers")
     assert (found["port"].state, found["port"].message[:4]) == (doctor.INFO, "4001")
-    alone(market, offline=TAKEN, connectivity=Connectivity.FAILED)
+    alone(market, offline=TAKEN, port_taken="/ip4/0.0.0.0/tcp/4001", connectivity=Connectivity.FAILED)
     found = await examined(tmp_path)
     assert (found["connectivity"].state, found["connectivity"].message) == (doctor.ERROR, f"offline: {TAKEN}")
+    assert "choose another --listen" in found["connectivity"].advice
+    alone(market, offline="the network failed (OSError: x), it is opened again", connectivity=Connectivity.FAILED)
+    assert (await examined(tmp_path))["connectivity"].advice == "the peer's log says more; it is tried again"

@@ -27,7 +27,7 @@ async def test_the_market_comes_to_life_and_ends_with_us(tmp_path):
 
 def test_the_demonstration_looks_for_nobody_outside(tmp_path):
     config = _config(tmp_path)
-    assert (config.mdns, config.dht, config.dht_server, config.upnp) == (False, False, False, False)
+    assert (config.mdns, config.dht, config.upnp) == (False, False, False)
 
 
 async def test_the_child_ends_when_its_parent_is_gone(tmp_path):

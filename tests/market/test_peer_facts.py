@@ -8,9 +8,13 @@ import pytest
 
 from betar_tui.market.marketplace import Connectivity, PeerInfo, Status
 from betar_tui.market.peer_facts import (
+    ALL_CONNECTED,
+    NOTHING_TO_TRY,
+    STARTING,
     awaits_first_listings,
     head_text,
     is_waiting,
+    looking_text,
     next_try,
     not_fetching_text,
     search_text,
@@ -53,6 +57,26 @@ LAN, DHT = "searching the local network", "searching the DHT"
 def test_a_search_is_told_with_its_next_try(searches, says, short) -> None:
     assert search_text(searches, NOW) == says
     assert next_try(searches, NOW) == short
+
+
+STATUS = Status("1", True, "p", (), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, Connectivity.ALONE)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, NOTHING_TO_TRY),
+        ({"searches": (Search(LAN),)}, "Searching the local network"),
+        ({"connectivity": Connectivity.STARTING}, STARTING),
+        ({"connectivity": Connectivity.STOPPED, "running": False}, ""),
+        ({"connectivity": Connectivity.FAILED, "offline": "no port"}, ""),
+        ({"peers": 1}, ALL_CONNECTED),
+        ({"peers": 1, "topic_peers": 1, "connectivity": Connectivity.ONLINE}, ""),
+        ({"peers": 1, "topic_peers": 1, "searches": (Search(LAN),)}, "Searching the local network"),
+    ],
+)
+def test_what_is_done_to_find_peers_depends_on_the_state_of_the_network(fields, says) -> None:
+    assert looking_text(replace(STATUS, **fields), NOW) == says
 
 
 def info(**fields: object) -> PeerInfo:

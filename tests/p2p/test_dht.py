@@ -386,6 +386,18 @@ async def test_new_streams_bring_no_new_allowance(monkeypatch: pytest.MonkeyPatc
         assert server.network.misbehaviours() == {}
 
 
+@pytest.mark.parametrize(("setting", "serves"), [(None, [False, True]), (True, [True, True]), (False, [False, False])])
+async def test_a_peer_serves_while_it_can_be_reached_or_as_it_is_told(
+    setting: bool | None, serves: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with peer("alice", dht_server=setting) as alice:
+        found = []
+        for reachable in (False, True):
+            monkeypatch.setattr(type(alice.network), "reachable", reachable)
+            found.append(alice.network.serves_dht)
+        assert found == serves
+
+
 async def test_a_client_does_not_serve_and_says_so() -> None:
     async with peer("alice", **DHT) as alice, peer("bob") as bob:
         await bob.network.connect(address(alice))

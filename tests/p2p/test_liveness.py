@@ -128,7 +128,7 @@ async def test_after_a_sleep_dead_connections_end_at_once() -> None:
         bob.freeze()
         alice.network._recovery.woke()
         await until(lambda: [each.peer_id for each in alice.network.connections()] == [carol.id])
-        assert [event.peer for event in alice.of(PeerDisconnected)] == [bob.peer]
+        await until(lambda: [event.peer for event in alice.of(PeerDisconnected)] == [bob.peer])
 
 
 @needs_signals

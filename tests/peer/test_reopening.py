@@ -14,7 +14,7 @@ from betar_tui.config import Config
 from betar_tui.errors import ListenError, NetworkError, NoRunningPeerError, StoreError
 from betar_tui.market.marketplace import Connectivity, ListingDraft, Notice, StatusChanged
 from betar_tui.peer import Peer, open_peer
-from betar_tui.peer.reopening import REOPEN_AFTER, Reopening
+from betar_tui.peer.reopening import LONGEST_REOPEN_AFTER, REOPEN_AFTER, Reopening
 
 TAKEN = ListenError("Cannot listen on /ip4/127.0.0.1/tcp/1: in use.", "/ip4/127.0.0.1/tcp/1", "in use")
 
@@ -106,8 +106,9 @@ async def test_what_is_tried_is_in_the_status(tmp_path) -> None:
 class Network:
     """Fails to open with these errors, one after the other, and then stays open."""
 
-    def __init__(self, *errors: Exception) -> None:
+    def __init__(self, *errors: Exception, opens_for: float = 0.0) -> None:
         self.errors = list(errors)
+        self.opens_for = opens_for
         self.at: list[float] = []
         self.states: list[Connectivity] = []
         self.reopening = Reopening(self.open, self.states.append)
@@ -116,6 +117,9 @@ class Network:
         self.at.append(trio.current_time())
         await trio.lowlevel.checkpoint()
         if self.errors:
+            if self.opens_for:
+                self.reopening.opened()
+                await trio.sleep(self.opens_for)
             raise self.errors.pop(0)
         self.reopening.opened()
         await trio.sleep_forever()
@@ -130,6 +134,21 @@ async def test_a_network_is_tried_again_after_growing_pauses(autojump_clock) -> 
         assert [at - began for at in network.at] == [0, REOPEN_AFTER, 3 * REOPEN_AFTER, 7 * REOPEN_AFTER]
         assert network.states == [Connectivity.FAILED] * 3
         assert (network.reopening.offline, network.reopening.port_taken) == ("", "")
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("opens_for", "pauses"), [(LONGEST_REOPEN_AFTER, [1, 1, 1, 1]), (LONGEST_REOPEN_AFTER - 1, [1, 2, 4, 8])]
+)
+async def test_the_pause_begins_anew_after_the_network_has_been_open_for_a_while(
+    opens_for, pauses, autojump_clock
+) -> None:
+    network = Network(*[OSError("x")] * 4, opens_for=opens_for)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(network.reopening.run, False)
+        await trio.sleep(10 * LONGEST_REOPEN_AFTER)
+        between = [b - a - opens_for for a, b in zip(network.at, network.at[1:], strict=False)]
+        assert between == pytest.approx([each * REOPEN_AFTER for each in pauses])
         nursery.cancel_scope.cancel()
 
 

@@ -125,13 +125,56 @@ def test_a_silent_peer_waits_since_its_last_sign() -> None:
     assert levels.waiting_since("bob", 100.0) is None
 
 
-def test_that_it_lacks_a_head_counts_once_it_could_have_fetched_it() -> None:
+def test_one_that_has_caught_up_is_not_waiting_when_the_next_head_comes() -> None:
+    levels = levels_with(NODES[:9])
+    now = 0.0
+    while now < 40:
+        levels.questions(now)
+        now = levels.next_question()
+    levels.holds("alice", [NODES[8].cid], 40.0)
+    assert levels.next_question() == float("inf")
+    levels.applied([HEAD])
+    levels.heads_are({HEAD.cid: 10})
+    assert levels.questions(55.0) == []
+    assert levels.next_question() == 55.0 + ASK_AFTER
+    assert levels.waiting_since("alice", 55.2) is None
+    assert levels.lacked_for("alice", HEAD.cid, 55.5) == 0.5
+
+
+def test_a_sign_brings_the_next_question_forward() -> None:
+    levels = levels_with(NODES)
+    now = 0.0
+    while now < 40:
+        levels.questions(now)
+        now = levels.next_question()
+    assert levels.holds("alice", [NODES[5].cid], 40.0)
+    assert levels.next_question() == 40.0 + ASK_AFTER
+    assert not levels.holds("alice", [NODES[5].cid], 41.0)
+    assert levels.next_question() == 40.0 + ASK_AFTER
+
+
+def test_what_a_peer_lacks_counts_from_when_it_could_have_fetched_it() -> None:
     levels = levels_with(NODES)
     levels.questions(10.0)
-    assert not levels.lacks("alice", HEAD.cid, 10.0)
-    assert levels.lacks("alice", HEAD.cid, 10.0 + ASK_AFTER)
-    assert not levels.lacks("alice", NODES[0].cid, 20.0)  # not a head any more
-    assert not levels.lacks("bob", HEAD.cid, 20.0)
+    assert levels.lacked_for("alice", HEAD.cid, 10.0) == 0
+    assert levels.lacked_for("alice", HEAD.cid, 12.0) == 2
+    assert levels.lacked_for("alice", NODES[0].cid, 20.0) == 0  # not a head any more
+    assert levels.lacked_for("bob", HEAD.cid, 20.0) == 0
+    levels.joined("bob")
+    levels.questions(20.0)
+    assert levels.lacked_for("bob", HEAD.cid, 21.0) == 1
+    levels.holds("alice", [HEAD.cid], 21.0)
+    assert levels.lacked_for("alice", HEAD.cid, 22.0) == 0
+
+
+def test_a_fresh_head_is_not_lacked_since_an_older_one_was() -> None:
+    levels = levels_with(NODES[:9])
+    levels.questions(10.0)
+    levels.applied([HEAD])
+    levels.heads_are({HEAD.cid: 10})
+    assert levels.lacked_for("alice", HEAD.cid, 50.0) == 0  # not looked at yet
+    levels.questions(50.0)
+    assert levels.lacked_for("alice", HEAD.cid, 50.5) == 0.5
 
 
 def test_a_peer_that_leaves_is_forgotten() -> None:
@@ -152,6 +195,18 @@ def test_the_height_of_a_block_that_is_not_remembered_any_more_still_counts() ->
     assert levels.behind("alice") == 4
 
 
+def test_what_a_peer_brings_does_not_make_it_lack_our_heads() -> None:
+    levels = levels_with(NODES)
+    levels.holds("alice", [HEAD.cid], 0.0)
+    levels.holds("alice", [b"brought %d" % n for n in range(2 * MAX_HELD)], 1.0)
+    assert levels.behind("alice") == 0
+    levels.heads_are({b"head %d" % n: n + 1 for n in range(MAX_HEADS)})
+    levels.holds("alice", [b"head %d" % n for n in range(MAX_HEADS)], 2.0)
+    levels.holds("alice", [b"brought then %d" % n for n in range(2 * MAX_HELD)], 3.0)
+    assert levels.behind("alice") == 0
+    assert len(levels._peers["alice"].held) == MAX_HELD
+
+
 @given(st.lists(st.integers(0, 2000), max_size=20))
 def test_its_memory_is_bounded(sizes: list[int]) -> None:
     levels = levels_with(NODES)
@@ -166,3 +221,4 @@ def test_its_memory_is_bounded(sizes: list[int]) -> None:
     (question,) = levels.questions(1.0) or levels.questions(1.0 + ASK_AFTER)
     assert len(question.heads) == MAX_HEADS
     assert question.heads[0] == (999).to_bytes(4)
+    assert len(levels._since) == MAX_HEADS

@@ -170,7 +170,7 @@ class FakeMarketplace(ForwardedCalls):
             peer_id=OWN,
             addrs=("/ip4/192.168.1.20/tcp/4001", "/ip4/127.0.0.1/tcp/4001"),
             peers=len(self.connected),
-            topic_peers=len(self.connected),
+            topic_peers=sum(peer.on_topic for peer in self.connected),
             listings=len(self.store),
             height=self.height,
             blocks=len(self.store) * 2,
