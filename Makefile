@@ -9,11 +9,12 @@ STAMP  := $(VENV)/.installed
 run: $(STAMP)
 	$(BIN)/betar-tui $(ARGS)
 
-# The tests in network namespaces mostly wait, each in networks of its own: several of them run at a time.
+# Tests with processes mostly wait: several of them run at a time.
+WAITING := tests/interop tests/networks tests/peers
 test: $(STAMP)
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest --ignore=tests/networks
-	$(BIN)/python -m pytest -n 3 tests/networks
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(WAITING))
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(WAITING)
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
