@@ -1,6 +1,6 @@
 """Which blocks are requested from which peer, over a network that only notes its calls."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -203,6 +203,31 @@ async def test_a_peer_that_truncates_every_answer_takes_turns_with_the_others(sh
         fetching.want([b"junk1"], "junk")
         await came.wait()
     assert [peer for peer, _ in answers.asked[:2]] == ["junk", "honest"]
+
+
+async def test_a_folder_that_comes_by_dagsync_is_handed_on_with_what_stands_for_it() -> None:
+    """Its announcement stands for what it links to."""
+    came: list[tuple[bytes, str, str]] = []
+    done = trio.Event()
+
+    async def passed_over(found: Collection[tuple[bytes, str, str]]) -> None:
+        came.extend(found)
+        fetching.want(fetching.below([A]), "honest", announced=True)
+        done.set()
+
+    async with running(Answers(lambda *_: ({A: ()}, True))) as (fetching, _, _):
+
+        async def leave_out(nodes: list[SimpleNamespace], peer: str) -> MergeOutcome:
+            await trio.lowlevel.checkpoint()
+            return MergeOutcome((), {}, 0, {node.cid: (B, C) for node in nodes})
+
+        fetching._writer.merge_nodes = leave_out  # type: ignore[method-assign,assignment]
+        fetching.passed_over = passed_over
+        fetching.refuse([C])
+        fetching.want([A], "honest", announced=True)
+        await done.wait()
+        assert came[:1] == [(A, "honest", "")]
+        assert (fetching.is_refused(A), fetching.asked(B), fetching.asked(C)) == (True, True, False)
 
 
 async def test_among_peers_that_truncate_answers_the_one_asked_longest_ago_is_next(short: None) -> None:
