@@ -96,7 +96,7 @@ async def test_a_block_that_arrives_at_the_announcer_later_is_sent() -> None:
 
 
 async def test_a_stalling_announcer_is_passed_over() -> None:
-    async with pair() as (alice, bob), peer("carol") as carol:
+    async with pair(timing=UNTOLD) as (alice, bob), peer("carol") as carol:
         await meet(carol, bob)
 
         async def swallow(stream: INetStream) -> None:
