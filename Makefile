@@ -14,7 +14,7 @@ WAITING := tests/interop tests/networks tests/peers
 test: $(STAMP)
 ifeq ($(strip $(ARGS)),)
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(WAITING))
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(WAITING)
+	$(BIN)/python -m pytest -n 3 $(WAITING)
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
