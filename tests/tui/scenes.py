@@ -218,7 +218,7 @@ SCENES = (
     scene("replica", "error", keys("4"), "The deltas cannot be read", prepare=failing("dag")),
     scene("replica", "offline", keys("4"), "the replica is empty", prepare=offline, **NOTHING),
     scene("delta", "ready", keys("4", "down", "down", "enter"), "Linked from", prepare=branches),
-    scene("mine", "ready", keys("5"), "announced to 3 peers"),
+    scene("mine", "ready", keys("5"), "announced to 2 peers"),
     scene("mine", "loading", keys("5"), "Reading the stored listings", prepare=held("listings"), ready=False),
     scene("mine", "empty", keys("5"), "You list nothing yet", **ALONE),
     scene("mine", "error", keys("5"), "Your listings cannot be read", prepare=failing("listings"), ready=False),

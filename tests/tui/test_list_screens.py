@@ -197,7 +197,7 @@ async def test_empty_replica(ui):
 @ui(listings=items)
 async def test_mine_lists_own_listings_and_edits_them(ui):
     await ui.press("5")
-    await ui.sees("Mine", "1 listing", "calm-geo", "announced to 3 peers")
+    await ui.sees("Mine", "1 listing", "calm-geo", "announced to 2 peers")
     assert "amber-ocr" not in ui.text
     await ui.press("e")
     assert isinstance(ui.app.screen, FormScreen)
