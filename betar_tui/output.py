@@ -94,7 +94,7 @@ def import_report(imported: Imported) -> list[str]:
     else:
         lines = [
             f"nothing to merge in {imported.path}: "
-            + ("its one block is no delta" if one else f"none of its {imported.skipped} blocks is a delta")
+            + ("its one block is not a delta" if one else f"none of its {imported.skipped} blocks is a delta")
         ]
     if imported.missing == 1:
         lines.append("1 block below them is missing and will be fetched from peers")

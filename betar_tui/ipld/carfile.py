@@ -3,8 +3,9 @@
     CARv1   varint | DAG-CBOR {roots: [CID …], version: 1}    then    varint | CID | block    and so on
     CARv2   pragma | characteristics (16), data offset, data size, index offset (8 each, little endian) | … | CARv1 | …
 
-The index of a CARv2 is ignored. A block that cannot be one of ours, by its codec, hash or size, is passed over without
-being kept, and its reader is told why. Hashes are not verified: the caller does. At most one section is in memory."""
+The index of a CARv2 is ignored. A block with another codec or hash than those of the market, or too large, is skipped
+without being kept, and the reader is told why. Hashes are not verified: the caller does that. At most one section is in
+memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -211,9 +212,9 @@ def _contains_block(cid: bytes) -> bool:
 
 
 def _split(raw: bytes) -> tuple[bytes, int, str]:
-    """The CID at the beginning of `raw`, its length there, and why its block cannot be one of ours, "" if it can.
+    """The CID at the beginning of `raw`, its length there, and why its block is skipped, "" if it is not.
 
-    A CID of ours has 36 bytes, others are returned as they are. Raises DecodeError where there is none."""
+    A CID of the market has 36 bytes; others are returned as they are. Raises DecodeError where there is none."""
     if raw.startswith((cids.DAG_PB, cids.RAW)) and len(raw) >= cids.LENGTH:
         return raw[: cids.LENGTH], cids.LENGTH, ""
     if raw.startswith(cids.MULTIHASH) and len(raw) >= 34:

@@ -6,7 +6,7 @@ docs/protocol.md#being-heard):
 - It knows only the connections that opened after its own start. A Go betar dials its bootstrap peers before that. Only
   another connection ends this, so one is opened to an address that it listens on, once; it is kept like any other.
 - When it could not send to us, as over a connection that died silently, it takes us for unresponsive and asks nothing
-  until a Bitswap message of ours comes, whatever new connections there are. So every peer that joins the topic, and every
+  until our next Bitswap message comes, whatever new connections there are. So every peer that joins the topic, and every
   one that gets a further connection, is sent a message at growing pauses.
 
 `sync.observation` calls `unheard` for a peer that has not fetched what was announced to it."""

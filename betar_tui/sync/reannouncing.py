@@ -1,4 +1,4 @@
-"""When to announce again a head of ours that a peer on the topic says it lacks. Pure.
+"""When to announce again an own head that a peer on the topic says it lacks. Pure.
 
 Gossip loses messages: a Go peer drops broadcasts while it walks a DAG, and a connection may die under one. A peer that
 was asked and has not got a head is told of it again at growing pauses, and then with the periodic announcements only:
@@ -46,7 +46,7 @@ class Reannouncing:
         self._not_before = float("-inf")
 
     def lacks(self, peer: str, head: bytes, since: float) -> None:
-        """A peer says that it lacks a head of ours, which it could have fetched since then."""
+        """A peer says that it lacks an own head, which it could have fetched since then."""
         if head not in self._lacked and len(self._lacked) >= MAX_LACKED:
             return
         peers = self._lacked.setdefault(head, {})

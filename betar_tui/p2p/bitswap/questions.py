@@ -1,4 +1,4 @@
-"""Asking a peer whether it has blocks of ours: which peers hold a head is observed, not assumed. Pure.
+"""Asking a peer whether it has our blocks: which peers hold a head is observed, not assumed. Pure.
 
 A question is a WANT_HAVE for a block that is here. The answer is a HAVE, a DONT_HAVE or, of a small block, the block
 itself. A peer that answered DONT_HAVE keeps the entry and sends a HAVE as soon as it gets the block, until the question
