@@ -1,11 +1,10 @@
 """Whether others can dial the addresses of a listing, as far as its seller can know. Pure."""
 
-import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 
 from betar_tui.market.marketplace import Status
-from betar_tui.multiaddrs import without_loopback
+from betar_tui.multiaddrs import ip_of, without_loopback
 
 
 def dialling_warning(addrs: Iterable[Sequence[str]], status: Status) -> str:
@@ -21,7 +20,7 @@ def dialling_warning(addrs: Iterable[Sequence[str]], status: Status) -> str:
 def _warning(addrs: Sequence[str], own: Sequence[str], status: Status) -> str:
     if not addrs:
         return ""  # no peer runs: the addresses follow when one does
-    hosts = {address: _host(address) for address in addrs}
+    hosts = {address: ip_of(address) for address in addrs}  # None for a name, which is trusted
     private = [host for host in hosts.values() if host is not None and not host.is_global]
     if len(private) == len(hosts):
         shown = f"{private[0]}{' and the like' if len(set(private)) > 1 else ''}"
@@ -37,12 +36,3 @@ def _advice(addrs: Sequence[str]) -> str:
     tcp = re.search(r"/tcp/(\d+)", addrs[0])
     port = f"TCP port {tcp[1]}" if tcp else "the port"
     return f"forward {port} in your router, or give an outside address"
-
-
-def _host(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The IP address in a multiaddr; None for a name, which is trusted, and for anything else."""
-    _, kind, host, *_ = (*address.split("/"), "", "", "")
-    try:
-        return ipaddress.ip_address(host) if kind in ("ip4", "ip6") else None
-    except ValueError:
-        return None
