@@ -1,5 +1,6 @@
-"""Small synchronisation primitives that trio does not have: `FastLock`, `Wakeup` and `shielded_nursery`."""
+"""Small things that trio does not have: `FastLock`, `Wakeup`, `until_tick` and `shielded_nursery`."""
 
+import math
 from collections import deque
 from types import TracebackType
 from typing import Any
@@ -56,6 +57,15 @@ class FastLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def until_tick(interval: float, least: float = 0.0) -> float:
+    """Seconds to the next multiple of an interval on trio's clock that is more than `least` seconds away.
+
+    Services that wait for the same times wake the process once for all of them: of what an idle peer costs, waking is the
+    greater part."""
+    now = trio.current_time()
+    return (math.floor((now + least) / interval) + 1) * interval - now
 
 
 class Wakeup:

@@ -3,8 +3,9 @@
 import pytest
 import trio
 import trio.testing
+from trio.testing import MockClock
 
-from betar_tui.concurrency import FastLock, Wakeup
+from betar_tui.concurrency import FastLock, Wakeup, until_tick
 
 
 class _Turns(trio.abc.Instrument):
@@ -161,3 +162,21 @@ async def test_a_cleared_wakeup_waits_for_new_work() -> None:
     with trio.move_on_after(0) as scope:
         await wakeup.wait()
     assert scope.cancelled_caught
+
+
+async def test_those_that_wait_for_a_tick_wake_together(autojump_clock: MockClock) -> None:
+    woken = []
+
+    async def work(late: float) -> None:
+        await trio.sleep(late)
+        await trio.sleep(until_tick(5))
+        woken.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        for late in (0.1, 1.7, 4.9):
+            nursery.start_soon(work, late)
+    assert len(set(woken)) == 1
+    assert woken[0] % 5 == 0
+    assert until_tick(5) == 5
+    assert until_tick(5, least=2.5) == 5
+    assert until_tick(5, least=5) == 10

@@ -14,6 +14,8 @@ from typing import Any
 import psutil
 import trio
 
+from betar_tui.concurrency import until_tick
+
 TICK = 2.0
 """Seconds between two looks."""
 LATE = 5.0
@@ -63,9 +65,10 @@ class ChangeWatch:
         """A service: watches until cancelled."""
         known, before = self._look(), self._clocks()
         while True:
-            await trio.sleep(TICK)
+            pause = until_tick(TICK)
+            await trio.sleep(pause)
             after = self._clocks()
-            slept = max(late - early for late, early in zip(after, before, strict=True)) - TICK
+            slept = max(late - early for late, early in zip(after, before, strict=True)) - pause
             addresses = self._look()
             if addresses != known:
                 self._moved()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import trio
 from libp2p.abc import IHost
 
+from betar_tui.concurrency import until_tick
 from betar_tui.p2p.adaptations.pubsub import Accept, Deliver, Membership, TopicPubsub, TopicRouter
 from betar_tui.p2p.adaptations.services import start_service
 from betar_tui.p2p.guard import Penalize
@@ -43,7 +44,7 @@ class Gossip:
     async def keep_saying_hello(self) -> None:
         """A service: announces our subscription again and again."""
         while True:
-            await trio.sleep(self._hello_interval)
+            await trio.sleep(until_tick(self._hello_interval))
             self.pubsub.send_hellos()
 
     async def publish(self, payload: bytes) -> int:

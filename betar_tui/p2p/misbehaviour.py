@@ -86,6 +86,11 @@ class MisbehaviourReports:
             return True
         return False
 
+    @property
+    def open(self) -> bool:
+        """Whether `due` has anything to return, now or later."""
+        return bool(self._folds)
+
     def due(self) -> list[tuple[str, str]]:
         """The reports whose fold is over: (peer, its last misbehaviour and the number of others)."""
         now = self._clock()

@@ -137,7 +137,7 @@ class Network:
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
         self._dialer = Dialer(self._swarm, self.peer_id, self.address_book, self._timing, tasks, banned)
         self._reach = Reach(self._host, self._table, config.upnp, self)
-        told = self._supervisor, self._reach.moved
+        told = self._supervisor, self._moved
         self._recovery = Recovery(self._host, self._identify, self._dialer, self._timing, *told)
         parts = self._host, self._table, self._dialer, self._supervisor
         self._finder = PeerFinder(self, config, *parts, tasks, banned, self._close_peer, self._learned)
@@ -287,6 +287,10 @@ class Network:
         self._tasks.start_soon(self._close_peer, peer)
 
     # Other protocols
+
+    def _moved(self) -> None:
+        self._reach.moved()
+        self._finder.moved()
 
     def set_protocol_handler(self, protocol: str, handler: Callable[[Stream], Awaitable[None]] | None) -> None:
         """Serve a protocol, or with None no longer, and tell the connected peers.

@@ -71,6 +71,11 @@ class PeerFinder:
             )
             self._supervisor.start(LOCAL_NETWORK, local.run)
 
+    def moved(self) -> None:
+        """The addresses of this machine may have changed."""
+        if self._local is not None:
+            self._local.moved()
+
     async def _leave_strangers(self) -> None:
         """A service: strangers that stay connected without the topic keep their places from no others for long."""
         while True:

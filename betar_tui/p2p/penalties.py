@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import trio
 
+from betar_tui.concurrency import Wakeup
 from betar_tui.p2p.guard import shortened
 from betar_tui.p2p.misbehaviour import FOLD, MisbehaviourLedger, MisbehaviourReports
 from betar_tui.p2p.types import Misbehaviour, NetworkConfig
@@ -22,6 +23,7 @@ class Penalties:
             config.misbehaviour_budget, config.misbehaviour_window, config.timing.ban_time, trio.current_time
         )
         self._reports = MisbehaviourReports(trio.current_time)
+        self._folding = Wakeup()
         self._put = report
         self._ban = ban
 
@@ -29,6 +31,7 @@ class Penalties:
         """See `Network.penalize`."""
         reason = shortened(reason)
         log.debug("misbehaviour of %s: %s", peer, reason)
+        self._folding.set()
         if self._reports.note(peer, reason):
             self._report(peer, reason)
         if self.ledger.penalize(peer):
@@ -42,6 +45,8 @@ class Penalties:
     async def run(self) -> None:
         """A service: reports the misbehaviours that were folded."""
         while True:
-            await trio.sleep(FOLD / 4)
-            for peer, reason in self._reports.due():
-                self._report(peer, reason)
+            await self._folding.wait()
+            while self._reports.open:
+                await trio.sleep(FOLD / 4)
+                for peer, reason in self._reports.due():
+                    self._report(peer, reason)

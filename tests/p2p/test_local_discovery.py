@@ -104,10 +104,12 @@ async def test_it_says_goodbye_and_comes_back_under_another_name_when_the_interf
 ) -> None:
     machine = Machine(monkeypatch, ETH)
     with trio.CancelScope() as scope:
-        nursery.start_soon(machine.discovery().run)
-        await trio.sleep(10)
+        discovery = machine.discovery()
+        nursery.start_soon(discovery.run)
+        await trio.sleep(LOOK / 2)
         machine.interfaces = (Interface("eth0", 2, ("10.1.0.77",), ()),)
-        await trio.sleep(10)
+        discovery.moved()
+        await trio.sleep(LOOK / 3)
         scope.cancel()
     first, second = machine.links
     assert first.closed

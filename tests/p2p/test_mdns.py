@@ -193,7 +193,7 @@ def answered(sent: Iterable[tuple[float, bytes]], service: str) -> list[float]:
 
 def test_it_asks_at_once_then_more_and_more_rarely_and_announces_itself_twice() -> None:
     sent = run(exchange(), 200.0)
-    assert asked_at(sent) == [0.0, 4.0, 12.0, 28.0, 60.0, 120.0, 180.0]
+    assert asked_at(sent) == [0.0, 4.0, 12.0, 28.0, 60.0, 124.0, 190.0]
     assert answered(sent, MARKET) == answered(sent, LIBP2P) == [0.0, 1.0]
 
 
@@ -210,7 +210,26 @@ def test_it_asks_more_rarely_in_a_crowd() -> None:
     for number in range(40):
         one.received(answer(MARKET, f"n{number}", at(number)), f"10.1.0.{number}", False, 0.0)
     asked = asked_at(run(one, 1000.0))
-    assert asked[-1] - asked[-2] == LONGEST_PAUSE * 5
+    assert asked[-1] - asked[-2] == LONGEST_PAUSE * 1.1 * 5
+
+
+def test_once_settled_it_does_not_ask_what_somebody_else_has_just_asked() -> None:
+    one = exchange()
+    run(one, 60.0)
+    asked = []
+    for at in range(60, 660, 30):
+        one.received(question(), "10.1.0.2", False, at)
+        asked += asked_at(run(one, at))
+    assert asked == [316.0, 580.0]  # of its own from time to time, lest a sender that nobody else hears keeps it quiet
+
+
+def test_before_it_has_settled_it_asks_whatever_others_ask() -> None:
+    one = exchange()
+    asked = []
+    for at in range(61):
+        one.received(question(), "10.1.0.2", False, at)
+        asked += asked_at(run(one, at))
+    assert asked == [0.0, 4.0, 12.0, 28.0, 60.0]
 
 
 def test_a_question_is_answered_soon_and_not_more_than_once_a_second() -> None:

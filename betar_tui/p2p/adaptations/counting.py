@@ -19,12 +19,13 @@ class CountingConnection:
     """A secured connection that counts its bytes.
 
     `waiting_since` is when the first byte was sent that nothing has been received after, in trio's time; infinity while
-    nothing is outstanding."""
+    nothing is outstanding. `sent_at` is when something was sent last."""
 
     def __init__(self, connection: ISecureConn) -> None:
         self._connection = connection
         self.received = self.sent = self._reads = 0
         self.waiting_since = math.inf
+        self.sent_at = -math.inf
 
     async def read(self, n: int | None = None) -> bytes:
         self._reads += 1
@@ -37,8 +38,9 @@ class CountingConnection:
         return data
 
     async def write(self, data: bytes) -> None:
+        self.sent_at = trio.current_time()
         if self.waiting_since == math.inf:
-            self.waiting_since = trio.current_time()
+            self.waiting_since = self.sent_at
         await self._connection.write(data)
         self.sent += len(data)
 

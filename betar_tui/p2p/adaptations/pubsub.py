@@ -24,7 +24,7 @@ from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 
-from betar_tui.concurrency import FastLock
+from betar_tui.concurrency import FastLock, until_tick
 from betar_tui.errors import DecodeError
 from betar_tui.p2p.adaptations.send_queue import SendQueue
 from betar_tui.p2p.authorship import error_of
@@ -114,6 +114,15 @@ class TopicRouter(GossipSub):
         self.recent_message_deliveries = deliveries
         # py-libp2p 0.8.1: the scorer's default thresholds gate nothing, but its bookkeeping grows with every peer.
         self.scorer = None
+
+    @property  # type: ignore[override]
+    def heartbeat_interval(self) -> float:
+        """Seconds to the next heartbeat."""
+        return until_tick(self._heartbeat)
+
+    @heartbeat_interval.setter
+    def heartbeat_interval(self, seconds: float) -> None:
+        self._heartbeat = seconds
 
     def send_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, priority: bool = False) -> None:
         # py-libp2p 0.8.1: every RPC carries the sender's signed record, which its receivers verify each time, twice.

@@ -1,12 +1,12 @@
 """Yamux connections that notice when the far end is silent, and end when it sends more than its windows allow.
 
-Theory: TCP alone never shows that a peer froze or that its machine vanished. Each yamux connection pings its other end
-every few seconds. Whatever was sent, a ping or anything else: when nothing at all has come back for `Timing.silence`, the
-connection is probed, and if that brings nothing either, its socket is closed, which the rest of the room sees as an
-ordinary disconnect. A slow line is excused for longer: as long as the far end's system goes on acknowledging bytes that
-are still queued here, the probe may just be behind them. When a second connection to the same peer appears the older
-ones are probed at once (`liveness.close_dead`), so that a peer that came back after a crash is not hidden behind its dead
-predecessor (docs/py-libp2p.md#connections)."""
+Theory: TCP alone never shows that a peer froze or that its machine vanished. Something is sent on each yamux connection
+every few seconds, a ping if there is nothing else. Whatever was sent: when nothing at all has come back for
+`Timing.silence`, the connection is probed, and if that brings nothing either, its socket is closed, which the rest of the
+room sees as an ordinary disconnect. A slow line is excused for longer: as long as the far end's system goes on
+acknowledging bytes that are still queued here, the probe may just be behind them. When a second connection to the same
+peer appears the older ones are probed at once (`liveness.close_dead`), so that a peer that came back after a crash is not
+hidden behind its dead predecessor (docs/py-libp2p.md#connections)."""
 
 import logging
 import math
@@ -31,7 +31,7 @@ from libp2p.stream_muxer.yamux.yamux import (
 )
 from libp2p.transport.upgrader import TransportUpgrader
 
-from betar_tui.concurrency import FastLock
+from betar_tui.concurrency import FastLock, until_tick
 from betar_tui.p2p.adaptations.counting import CountingConnection
 from betar_tui.p2p.guard import Penalize, quiet_reset
 from betar_tui.p2p.types import Timing
@@ -46,8 +46,8 @@ SLICES = 8
 """Number of parts that a probe waits in: a stall of this process costs one part, not the whole time."""
 END_TIMEOUT = 5.0
 """Seconds for a peer to end its side of a stream that it opened, once the handler has returned."""
-LOOK = 1.0
-"""Maximum seconds between two looks at whether the far end has been silent for too long."""
+LATENCY_AGE = 30.0
+"""Seconds after which the latency is measured again, even if other traffic makes pings unnecessary."""
 
 
 class PongCounter:
@@ -212,26 +212,28 @@ class LiveYamux(Yamux):
 
     async def _measure_rtt_loop(self) -> None:
         """Replaces the library's loop; runs in the connection's own nursery."""
-        timing = self._timing
-        pause = min(FIRST_PING, timing.ping_interval)
+        pause, measured = min(FIRST_PING, self._timing.ping_interval), -math.inf
         while await self._silent_for_long(pause) is False:
+            now, pause = trio.current_time(), self._timing.ping_interval
+            if self.counted.sent_at > now - pause and measured > now - LATENCY_AGE:
+                continue  # what is sent anyhow shows a silence as well as a ping
+            measured = now
             try:
                 with trio.move_on_after(self._silence):
-                    seen, sent = self._pongs.count, trio.current_time()
+                    seen = self._pongs.count
                     await self._ping()
                     while self._pongs.count == seen:
                         await self._pongs.wait()
-                    self.latency = trio.current_time() - sent
+                    self.latency = trio.current_time() - now
             except Exception as error:
                 log.debug("ping of %s failed: %r", self.peer_id, error)
-            pause = timing.ping_interval
         if not self.event_shutting_down.is_set():
             log.info("%s does not answer: its connection is closed", self.peer_id)
             await self.kill()
 
     async def _silent_for_long(self, pause: float) -> bool | None:
         """Watch for `pause` seconds. Returns True as soon as the far end counts as dead, None when the connection ends."""
-        until = trio.current_time() + pause
+        until = trio.current_time() + until_tick(pause, pause / 2)
         while not self.event_shutting_down.is_set():
             now = trio.current_time()
             silent_at = self.counted.waiting_since + self._silence
@@ -242,7 +244,8 @@ class LiveYamux(Yamux):
                 continue
             if now >= until:
                 return False
-            with trio.move_on_at(min(until, silent_at, now + LOOK)):
+            # What is sent from now on cannot have waited for too long before `now + silence`.
+            with trio.move_on_at(min(until, silent_at, now + self._silence)):
                 await self.event_shutting_down.wait()
         return None
 

@@ -20,8 +20,10 @@ log = logging.getLogger(__name__)
 
 LOCAL_NETWORK = "finding peers on the local network"
 """Name of the service."""
-LOOK = 2.5
-"""Seconds between two looks at the interfaces."""
+LOOK = 10.0
+"""Seconds between two looks at the interfaces, unless `moved` says that they have changed."""
+LONELY = 2.5
+"""Seconds between two looks at whether this peer has lost its last neighbour, and asks sooner for that."""
 RETRY = 60.0
 """Seconds until interfaces that refused are tried again."""
 SLICE = 0.002
@@ -49,8 +51,13 @@ class LocalDiscovery:
         self._found = found
         self._report = report
         self._reported = False
+        self._moved = Wakeup()
         self.next_ask = 0.0
         self.trouble = ""
+
+    def moved(self) -> None:
+        """The addresses of this machine have changed."""
+        self._moved.set()
 
     async def run(self) -> None:
         """The service."""
@@ -97,7 +104,8 @@ class LocalDiscovery:
 
     async def _changed(self, seen: tuple[Interface, ...], own: tuple[str, ...]) -> None:
         while True:
-            await trio.sleep(LOOK)
+            with trio.move_on_after(LOOK):
+                await self._moved.wait()
             if interfaces() != seen or self._addrs() != own:
                 return
 
@@ -128,6 +136,5 @@ class LocalDiscovery:
                 for link in links:
                     link.send(message)
             self.next_ask = exchange.due(alone)
-            # A peer that lost its last neighbour asks sooner: look at that from time to time.
-            with trio.move_on_at(min(self.next_ask, trio.current_time() + LOOK)):
+            with trio.move_on_at(min(self.next_ask, trio.current_time() + LONELY)):
                 await wakeup.wait()

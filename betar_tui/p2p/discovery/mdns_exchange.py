@@ -27,6 +27,10 @@ LONGEST_PAUSE = 60.0
 """Seconds between two questions at most, unless many instances are known."""
 ALONE_PAUSE = 10.0
 """Seconds between two questions at most while no peer is on the topic."""
+SPREAD = 0.2
+"""Part of the longest pause that is added to it at random, so that peers do not ask at the same time."""
+MAX_SPARED = 4
+"""Number of longest pauses that pass at most without a question of this peer's own."""
 CROWD = 8
 """Number of known instances beyond which questions become rarer, so that traffic grows with peers, not their square."""
 ANNOUNCEMENTS = (0.0, 1.0)
@@ -94,7 +98,7 @@ class Exchange:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._sources: OrderedDict[str, _Tokens] = OrderedDict()
         self._link = _Tokens(LINK_TOKENS, LINK_REFILL, LINK_TOKENS, now)
-        self._asked = now
+        self._asked = self._heard_asking = now
         self._pause = 0.0
         self._answer_due = {(service, now + after) for service in SERVICES for after in ANNOUNCEMENTS}
         self._answered = dict.fromkeys(SERVICES, now - ANSWER_PAUSE)
@@ -104,6 +108,8 @@ class Exchange:
     def received(self, data: bytes, source: str, same_machine: bool, now: float) -> list[Sighting]:
         """Take a message from the link; returns the peers to be dialled. Raises DecodeError."""
         message = decode(data)
+        if set(message.asked) == set(SERVICES) and not message.known and self._pause >= LONGEST_PAUSE:
+            self._heard_asking = now  # everybody hears the answers: RFC 6762, 7.3
         for service in message.asked:
             if f"{self._instance}.{service}" not in message.known:
                 self._answer(service, now)
@@ -156,7 +162,9 @@ class Exchange:
         return min(self._ask_due(alone), *answers, float("inf"))
 
     def _ask_due(self, alone: bool) -> float:
-        return self._asked + (min(self._pause, ALONE_PAUSE) if alone else self._pause)
+        if alone:
+            return self._asked + min(self._pause, ALONE_PAUSE)
+        return min(max(self._asked, self._heard_asking) + self._pause, self._asked + MAX_SPARED * self._pause)
 
     def messages(self, alone: bool, now: float) -> list[bytes]:
         """The messages to send to everybody on the link now."""
@@ -170,7 +178,8 @@ class Exchange:
             self._asked = now
             crowd = max(1.0, len(self._known) / CROWD)
             grown = self._pause * (1.5 + self._jitter())  # as go-libp2p's
-            self._pause = min(grown, LONGEST_PAUSE) * crowd if self._pause else FIRST_PAUSE
+            longest = LONGEST_PAUSE * (1 + SPREAD * self._jitter())
+            self._pause = min(grown, longest) * crowd if self._pause else FIRST_PAUSE
             messages.append(question())
         return messages
 
