@@ -110,7 +110,7 @@ async def _command(config: Config, arguments: argparse.Namespace) -> int | None:
 
 async def _serve(config: Config) -> int:
     """The peer alone, until SIGINT or SIGTERM."""
-    from betar_tui.control import serve_control
+    from betar_tui.control.server import serve_control
     from betar_tui.peer import open_peer
 
     with (

@@ -20,7 +20,7 @@ from betar_tui.arguments import COMMANDS as GRAMMAR
 from betar_tui.cli import build_parser, main, read_config
 from betar_tui.commands import COMMANDS
 from betar_tui.config import load_config, load_identity, parse_duration, save_settings
-from betar_tui.control import serve_control
+from betar_tui.control.server import serve_control
 from betar_tui.doctor import examine
 from betar_tui.errors import ConfigError, UsageError
 from betar_tui.logs import configure
