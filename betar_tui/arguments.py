@@ -6,7 +6,7 @@ import argparse
 import math
 from collections.abc import Callable, Mapping
 
-TYPE_CHECKING = False  # true to type checkers; `typing` takes a tenth of the time of `--version` to import
+TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any

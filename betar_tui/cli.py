@@ -3,25 +3,23 @@
 The only place that reads argv and the environment. Results go to stdout, everything else to stderr; a person's or a
 peer's mistake is one line, never a traceback.
 
-What is asked for is known once the arguments are parsed, and only then is imported what that needs: `--version` and
-`--help` need nothing more, a command that asks a running peer needs no trio, Textual is for the interface alone and
-libp2p for the peer alone. So this module and `arguments` import little, and the functions import the rest."""
+What is asked for is known once the arguments are parsed, and only then is imported what that needs: `--help` needs
+nothing more, and `--version` not even argparse; a command that asks a running peer needs no trio, Textual is for the
+interface alone and libp2p for the peer alone. So this module imports little, and its functions the rest."""
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from betar_tui import __version__
-from betar_tui.arguments import COMMANDS, CommandParser
-from betar_tui.choices import DIALECTS, LOG_FORMATS, LOG_LEVELS
-from betar_tui.errors import BetarError, UsageError
+from betar_tui.errors import BetarError, OutputError, UsageError
 
-TYPE_CHECKING = False  # as in `arguments`
+TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
 if TYPE_CHECKING:
+    import argparse
     from typing import Any
 
     from betar_tui.config import Config
@@ -34,8 +32,11 @@ _PREFIX = "BETAR_TUI_"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run betar-tui; the exit code."""
-    arguments = build_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
     try:
+        if list(given) == ["--version"]:
+            return _print_version()
+        arguments = build_parser().parse_args(given)
         config = read_config(arguments, os.environ)
         if arguments.command:
             return _command(config, arguments)
@@ -55,6 +56,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         discard_stdout()
         return DONE
+
+
+def _print_version() -> int:
+    """The same as that of argparse, whose import would take longer than all else. Raises BrokenPipeError."""
+    try:
+        print(f"betar-tui {__version__}", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from betar_tui.output import discard_stdout
+
+        discard_stdout()  # else the flush at exit fails with the same error
+        return _explained(OutputError(f"the output cannot be written: {error}"))
+    return DONE
 
 
 def _command(config: Config, arguments: argparse.Namespace) -> int:
@@ -175,6 +190,10 @@ _SETTINGS = (
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Options may stand before or after the command."""
+    import argparse
+
+    from betar_tui.arguments import COMMANDS, CommandParser
+
     options: list[Any] = [_options()]  # which typeshed wants to be of the same class as the parsers that have them
     parser = argparse.ArgumentParser(
         prog="betar-tui",
@@ -207,6 +226,10 @@ _FLAGS = {
 
 def _options() -> argparse.ArgumentParser:
     """The options that every command takes. Unset ones leave no trace, so that both places can be used."""
+    import argparse
+
+    from betar_tui.choices import DIALECTS, LOG_FORMATS, LOG_LEVELS
+
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("options")
     group.add_argument("--data-dir", metavar="PATH", help="where the peer lives (default: the user's data directory)")

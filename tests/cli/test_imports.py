@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
+from betar_tui import __version__
+from betar_tui.cli import main
 from betar_tui.control.server import serve_control
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.peer import open_peer
@@ -30,7 +32,8 @@ INTERFACE = {"textual", "trio_asyncio", "asyncio", "betar_tui.tui"}
 STORE = {"sqlite3", "zstandard", "nacl", "base58", "cbor2"} | {
     f"betar_tui.{room}" for room in ("peer", "store", "sync", "p2p", "replica", "ipld", "market.catalogue")
 }
-GRAMMAR = {"betar_tui", *(f"betar_tui.{each}" for each in ("__main__", "arguments", "choices", "cli", "errors"))}
+START = {"betar_tui", "betar_tui.__main__", "betar_tui.cli", "betar_tui.errors"}
+GRAMMAR = START | {"betar_tui.arguments", "betar_tui.choices"}
 """All of this package that says what the arguments are."""
 
 
@@ -48,8 +51,23 @@ async def imported(*arguments: str, code: int = 0) -> set[str]:
     return set(modules)
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["status", "--help"], ["list", "--help"]])
-async def test_version_and_help_import_the_grammar_alone(arguments):
+async def test_the_version_alone_needs_no_grammar():
+    modules = await imported("--version")
+    assert {each for each in modules if each.startswith("betar_tui")} == START
+    assert not modules & {"argparse", "typing", "dataclasses", "trio"}
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--version", "--json"], ["--data-dir", "x", "--version"]])
+def test_the_version_is_the_same_however_it_is_asked_for(arguments, capsys):
+    try:
+        code = main(arguments)
+    except SystemExit as exit_:
+        code = exit_.code
+    assert (code, *capsys.readouterr()) == (0, f"betar-tui {__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version", "status"], ["status", "--help"], ["list", "--help"]])
+async def test_help_imports_the_grammar_alone(arguments):
     modules = await imported(*arguments)
     assert {each for each in modules if each.startswith("betar_tui")} == GRAMMAR
     assert not modules & {"trio", "typing", "dataclasses", "logging", "json", "socket"}
