@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import trio
 
 from betar_tui.config import Config
-from betar_tui.control import ControlClient
+from betar_tui.control.client import ControlClient
 from betar_tui.errors import ControlError, NoRunningPeerError, StoreError, StoreLockedError
 from betar_tui.market.kinds import Connectivity
 from betar_tui.market.marketplace import PeerInfo, Status

@@ -62,7 +62,8 @@ async def _open_marketplace(
 ) -> None:
     # 3. The running peer, or the first listings of the store.
     await framed.wait()
-    from betar_tui.control import ControlClient, serve_control
+    from betar_tui.control.client import ControlClient
+    from betar_tui.control.server import serve_control
 
     client = ControlClient(config.control_socket)  # type: ignore[abstract]
     if await client.running():

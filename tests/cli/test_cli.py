@@ -20,7 +20,7 @@ from betar_tui.arguments import COMMANDS as GRAMMAR
 from betar_tui.cli import build_parser, main, read_config
 from betar_tui.commands import COMMANDS
 from betar_tui.config import load_config, load_identity, parse_duration, save_settings
-from betar_tui.control import serve_control
+from betar_tui.control.server import serve_control
 from betar_tui.doctor import examine
 from betar_tui.errors import ConfigError, UsageError
 from betar_tui.logs import configure
@@ -324,6 +324,22 @@ def test_an_interrupt_while_modules_are_imported_is_no_traceback(tmp_path):
     assert (result.returncode, result.stderr) == (130, b"")
 
 
+def test_an_interrupt_while_a_peer_is_asked_is_no_traceback(tmp_path):
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.bind(str(tmp_path / "control.sock"))
+        peer.listen()
+        command = [sys.executable, "-m", "betar_tui", "--data-dir", str(tmp_path), "list"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            asked = b""
+            while not asked.endswith(b"\n"):  # the first connection only finds out whether a peer listens
+                connection, _ = peer.accept()
+                asked = connection.recv(1 << 16)
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=10) == (b"", b"")
+            connection.close()
+    assert process.returncode == 130
+
+
 def test_null_in_a_file_is_as_good_as_nothing(run, tmp_path):
     file = tmp_path / "f.json"
     absent = dict.fromkeys(("addrs", "protocols", "metadata", "description", "token_id"))
@@ -390,7 +406,8 @@ async def open_peer(config, network):
         os.read(os.pipe()[0], 1)  # never returns
 
 betar_tui.peer.open_peer = open_peer
-cli._STOP_TIME = 0.3
+from betar_tui import serving
+serving._STOP_TIME = 0.3
 sys.exit(cli.main(["--serve", "--data-dir", sys.argv[1]]))
 """
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as process:

@@ -11,8 +11,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from betar_tui.control import ControlClient, serve_control
+from betar_tui.control.client import ControlClient
 from betar_tui.control.parts import PART, cut, joined
+from betar_tui.control.server import serve_control
 from betar_tui.control.wire import MAX_DEPTH, error_to_plain, line, lines, plain, raise_plain, typed
 from betar_tui.errors import ControlError, FilterError, ListingError, NoRunningPeerError, UnknownListingError
 from betar_tui.market.marketplace import (

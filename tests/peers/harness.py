@@ -12,7 +12,7 @@ from typing import TypeVar, overload
 import trio
 
 from betar_tui.config import Config
-from betar_tui.control import ControlClient
+from betar_tui.control.client import ControlClient
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.peer import Peer, open_peer
 from betar_tui.store.database import open_store
