@@ -138,6 +138,7 @@ async def status(config: Config, arguments: Arguments) -> None:
         print_json(fields)
         return
     fields.update(uptime=duration(found.uptime), searches=_searches(found), reachability=found.reachability.text)
+    fields["indexing"] = found.indexing.text if found.indexing else ""
     print_fields({name: value for name, value in fields.items() if value != ""})
 
 
@@ -242,7 +243,7 @@ async def doctor(config: Config, arguments: Arguments) -> int:
     """Check the data directory and its peer, and say what to do."""
     from betar_tui.doctor import ERROR, OK, examine
 
-    findings = await examine(config)
+    findings = await examine(config, arguments.rebuild)
     healthy = all(each.state != ERROR for each in findings)
     if arguments.json:
         checks = [  # with the keys that scripts rely on
