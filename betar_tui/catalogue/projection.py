@@ -49,8 +49,8 @@ class Projection:
         self._outcomes: dict[bytes, Mapping[str, Outcome]] = {}
         self._removals: OrderedDict[str, tuple[bytes, int]] = OrderedDict()
 
-    def follow(self, db: sqlite3.Connection, changes: Changes, numbers: Mapping[str, int]) -> Followed:
-        """Write the rows of a merge, or queue its keys. In its transaction."""
+    def follow(self, db: sqlite3.Connection, changes: Changes, numbers: Mapping[str, int], first_new: int) -> Followed:
+        """Write the rows of a merge, or queue its keys. In its transaction; see the store's `Projection`."""
         changed = {key: after for key, after in changes.winners.items() if keys.agent_id(key) is not None}
         if not changed:
             return Followed({})
@@ -71,7 +71,7 @@ class Projection:
             else:
                 at = now if winner.cid in new else self._applied_at(db, k)
                 projected[k] = self._project(key, winner, at, file)
-        outcomes = write_rows(db, projected, now)
+        outcomes = write_rows(db, projected, now, first_new)
         return Followed({key: outcomes[numbers[key]] for key in changed})
 
     def committed(self, changes: Changes, result: Followed) -> None:

@@ -36,12 +36,16 @@ class _Old(NamedTuple):
 _NOTHING = Outcome(None, "", None)
 
 
-def write_rows(db: sqlite3.Connection, projected: Mapping[int, Projected | str | None], now: int) -> dict[int, Outcome]:
+def write_rows(
+    db: sqlite3.Connection, projected: Mapping[int, Projected | str | None], now: int, first_new: int | None = None
+) -> dict[int, Outcome]:
     """Make the rows of keys what they are to be: shown, not a listing for a reason, or gone. Takes them out of the queue.
 
-    `now` is in Unix ms. Returns what became of each."""
-    old = _read(db, list(projected))
-    batch = _Batch(db, now)
+    `now` is in Unix ms; of keys from the number `first_new` on nothing is known yet. Returns what became of each."""
+    known = [k for k in projected if first_new is None or k < first_new]
+    old = _read(db, known) if known else {}
+    others = [k for k in known if k not in old]
+    batch = _Batch(db, now, dict(in_list(db, "SELECT k, reason FROM unlisted WHERE k IN", others)) if others else {})
     outcomes: dict[int, Outcome] = {}
     for k, each in projected.items():
         if isinstance(each, Projected):
@@ -49,7 +53,8 @@ def write_rows(db: sqlite3.Connection, projected: Mapping[int, Projected | str |
         else:
             outcomes[k] = batch.hide(k, each, old.get(k))
     batch.write()
-    db.executemany("DELETE FROM unprojected WHERE k = ?", [(k,) for k in projected])
+    if known:
+        db.executemany("DELETE FROM unprojected WHERE k = ?", [(k,) for k in known])
     return outcomes
 
 
@@ -60,11 +65,13 @@ def _read(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, _Old]:
 
 
 class _Batch:
-    """Gathers what is to be written, so that each kind of row is written at once."""
+    """Gathers what is to be written, so that each kind of row is written at once. `reasons` are those of the keys without a
+    row, why their values are not shown."""
 
-    def __init__(self, db: sqlite3.Connection, now: int) -> None:
+    def __init__(self, db: sqlite3.Connection, now: int, reasons: Mapping[int, str]) -> None:
         self._db = db
         self._now = now
+        self._reasons = reasons
         self._counts: Counter[str] = Counter()
         self._rows: list[tuple[Any, ...]] = []
         self._texts: list[tuple[int, str, str]] = []
@@ -140,9 +147,9 @@ class _Batch:
             self._db.execute(f"UPDATE listings SET {columns} WHERE k = ?", (*(row[i] for i in changed), k))
 
     def _forget_reason(self, k: int) -> None:
-        found = self._db.execute("SELECT reason FROM unlisted WHERE k = ?", (k,)).fetchone()
-        if found is not None:
-            self._counts["invalid" if found[0] == INVALID else "unreadable"] -= 1
+        reason = self._reasons.get(k)
+        if reason is not None:
+            self._counts["invalid" if reason == INVALID else "unreadable"] -= 1
             self._db.execute("DELETE FROM unlisted WHERE k = ?", (k,))
 
 

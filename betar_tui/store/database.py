@@ -36,7 +36,7 @@ def open_store(path: Path, cached_keys: int = KEYS) -> "Store":
         schema.lay_out(db)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA cache_size = -32768")
+        db.execute("PRAGMA cache_size = -16384")
         schema.prepare(db)
         return Store(db, path, KeyCache(cached_keys))
     except sqlite3.Error as error:
@@ -50,8 +50,9 @@ def open_store(path: Path, cached_keys: int = KEYS) -> "Store":
 class Projection(Protocol):
     """Something in the same database that follows the values of keys."""
 
-    def follow(self, db: sqlite3.Connection, changes: Changes, numbers: Mapping[str, int]) -> Any:
-        """Follow a merge in its own transaction. `numbers` are those of the keys whose value changed."""
+    def follow(self, db: sqlite3.Connection, changes: Changes, numbers: Mapping[str, int], first_new: int) -> Any:
+        """Follow a merge in its own transaction. `numbers` are those of the keys whose value changed; a key whose number is
+        `first_new` or greater had no value before."""
 
     def committed(self, changes: Changes, result: Any) -> None:
         """The merge is stored; `result` is what `follow` returned."""
@@ -164,7 +165,8 @@ class Store:
             with self._transaction(durable) as db:
                 written = merging.write(db, self._history, self._cache, changes, self._tombstones)
                 if self.projection is not None:
-                    result = self.projection.follow(db, changes, {key: each.k for key, each in written.keys.items()})
+                    numbers = {key: each.k for key, each in written.keys.items()}
+                    result = self.projection.follow(db, changes, numbers, written.first_new)
             self._blocks += len(changes.blocks)
             self._tombstones += written.tombstones
             self._cache.counters, self._cache.absent = written.counters, frozenset()

@@ -20,10 +20,11 @@ _COMPLETE = "NOT EXISTS (SELECT 1 FROM incomplete WHERE incomplete.n = blocks.n)
 
 class WrittenMerge(NamedTuple):
     """The results of a merge that may be cached once its transaction has ended: the number of new tombstones, the keys
-    whose value changed, the number of the blocks' source, and the counters."""
+    whose value changed, the number of the first key that is new, the number of the blocks' source, and the counters."""
 
     tombstones: int
     keys: Mapping[str, CachedKey]
+    first_new: int
     source: int
     counters: Counters
 
@@ -52,6 +53,7 @@ def write(db: sqlite3.Connection, history: History, cache: KeyCache, changes: Ch
     return WrittenMerge(
         new_tombstones,
         {key: CachedKey(numbers[key], values[key][0], winner) for key, winner in changes.winners.items()},
+        before.key,
         via,
         Counters(first + len(changes.blocks), before.key + new_keys, examined),
     )
