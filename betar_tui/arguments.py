@@ -140,6 +140,11 @@ def _import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=_path, metavar="F.car")
 
 
+def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("--rebuild", action="store_true", help="make the catalogue afresh from the replica first")
+
+
 COMMANDS: Mapping[str, Command] = {
     "list": Command("the listings, filtered and sorted", _list_arguments),
     "show": Command("one listing with its history", _with_id),
@@ -154,6 +159,6 @@ COMMANDS: Mapping[str, Command] = {
     "log": Command("the deltas applied last", _log_arguments),
     "export": Command("write the replica's DAG, with metadata files, as a CARv1 file", _export_arguments),
     "import": Command("merge a CAR file", _import_arguments),
-    "doctor": Command("check store, key, port, clock and connectivity", _only_json),
+    "doctor": Command("check store, catalogue, key, port, clock and connectivity", _doctor_arguments),
     "locate": Command("where things are kept", _only_json),
 }

@@ -144,6 +144,7 @@ async def status(config: Config, arguments: Arguments) -> None:
         print_json(fields)
         return
     fields.update(uptime=duration(found.uptime), searches=_searches(found), reachability=found.reachability.text)
+    fields["indexing"] = found.indexing.text if found.indexing else ""
     print_fields({name: value for name, value in fields.items() if value != ""})
 
 
@@ -249,7 +250,7 @@ async def doctor(config: Config, arguments: Arguments) -> int:
     await event_loop()
     from betar_tui.doctor import ERROR, OK, examine
 
-    findings = await examine(config)
+    findings = await examine(config, arguments.rebuild)
     healthy = all(each.state != ERROR for each in findings)
     if arguments.json:
         checks = [  # with the keys that scripts rely on

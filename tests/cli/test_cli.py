@@ -436,7 +436,8 @@ def test_the_doctor_finds_nothing_in_a_healthy_or_new_directory(run, tmp_path):
     code, found = findings(run, "--listen", "/ip4/127.0.0.1/tcp/0")
     assert (code, found["store"]["state"], found["peer"]["state"]) == (0, "ok", "note")
     code, out, _ = run("doctor")
-    assert (code, out.count("\n")) == (0, 6)
+    assert (code, out.count("\n")) == (0, 7)
+    assert "catalogue: 1 listing, as the replica has them\n" in out
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(run, tmp_path):
@@ -461,6 +462,27 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(run, tmp_path):
     assert "move" in found["store"]["advice"]
     os.truncate(data / "replica.db", 5000)
     assert findings(run)[1]["store"]["state"] == "wrong"
+
+
+def test_the_doctor_compares_the_catalogue_and_makes_it_afresh(run, tmp_path):
+    publish(run)
+    database = sqlite3.connect(tmp_path / "data" / "replica.db")
+    database.execute("UPDATE listings SET price = 99")
+    database.commit()
+    database.close()
+    code, found = findings(run)
+    assert (code, found["catalogue"]["state"]) == (1, "wrong")
+    assert found["catalogue"]["says"] == "1 listing; 1 of them not as the replica has them"
+    assert "doctor --rebuild" in found["catalogue"]["advice"]
+    code, found = findings(run, "--rebuild")
+    assert (code, found["catalogue"]["says"]) == (0, "1 listing, as the replica has them")
+    database = sqlite3.connect(tmp_path / "data" / "replica.db")
+    assert database.execute("SELECT count(*) FROM listings WHERE price < 99").fetchone() == (1,)
+    database.execute("DELETE FROM settings WHERE name = 'catalogue'")
+    database.commit()
+    database.close()
+    code, found = findings(run)
+    assert (code, found["catalogue"]["says"]) == (0, "it is not made yet")
 
 
 def test_the_doctor_doubts_a_clock_that_went_back(run, monkeypatch):

@@ -25,6 +25,7 @@ from betar_tui.market.marketplace import (
     ListingPage,
     Missed,
     Notice,
+    Place,
     Provenance,
     Repaired,
     RepublishReason,
@@ -157,7 +158,14 @@ class Canned:
         self.page, self.known = page or ListingPage((), 0), heads
         self.feed, self._events = trio.open_memory_channel(1000)
 
-    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
+    async def listings(
+        self,
+        query: str = "",
+        sort: str = "",
+        limit: int = 0,
+        after: Place | None = None,
+        before: Place | None = None,
+    ) -> ListingPage:
         return self.page
 
     async def heads(self) -> tuple[HeadInfo, ...]:

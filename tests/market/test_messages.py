@@ -5,7 +5,6 @@ import json
 import pytest
 
 from betar_tui.errors import FilterError, ListingError
-from betar_tui.market.catalogue import Catalogue
 from betar_tui.market.compose import new_document, patched, render
 from betar_tui.market.fields import (
     BETAR_GO,
@@ -275,19 +274,6 @@ def test_a_filter_that_cannot_be_parsed(text, message, position):
     with pytest.raises(FilterError) as caught:
         parse(text)
     assert (str(caught.value), caught.value.position) == (message, position)
-
-
-@pytest.mark.parametrize(
-    ("query", "sort", "message"),
-    [
-        ("state:muted", "", "who is muted is a setting of the interface: state:muted works only there"),
-        ("", "-x", "listings cannot be sorted by 'x', only by name, price, seller, seen, state"),
-    ],
-)
-def test_a_page_that_cannot_be_made(query, sort, message):
-    with pytest.raises(FilterError) as caught:
-        Catalogue("").page(query, sort, 0, 0.0)
-    assert (str(caught.value), caught.value.position) == (message, 0)
 
 
 @pytest.mark.parametrize("number", [1 << 64, -(1 << 64) - 1])
