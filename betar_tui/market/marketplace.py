@@ -125,16 +125,31 @@ IN_PARTS = "in_parts"
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a row in an order: its value in the sorted column, its folded name, and a number that makes it
+    unique."""
+
+    value: float | str
+    name: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class ListingPage:
     """The result of a query.
 
     `total` counts all listings before the filter. Not among them are `invalid`, which have a wrong signature, and
-    `unreadable`, values that are not listings."""
+    `unreadable`, values that are not listings. `matching` listings meet the filter, or more where it is not `exact`.
+    `first` and `last` are the places of the first and the last listing of the page."""
 
     listings: tuple[Listing, ...] = field(metadata={IN_PARTS: True})
     total: int
     invalid: int = 0
     unreadable: int = 0
+    matching: int = 0
+    exact: bool = True
+    first: Place | None = None
+    last: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
