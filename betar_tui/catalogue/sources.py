@@ -96,7 +96,7 @@ def _sources(terms: Sequence[Term], now: float) -> Iterator[_Source]:
             ranges.setdefault(column_of(term), []).append(condition)
     for parts in ranges.values():
         condition = all_of(parts)
-        yield _Source(Sql(f"SELECT l.k FROM listings l WHERE {condition.text}", condition.values))
+        yield _Source(Sql(f"SELECT l.k AS k FROM listings l WHERE {condition.text}", condition.values))
 
 
 def _count(db: sqlite3.Connection, numbers: Sql, bound: int) -> int:

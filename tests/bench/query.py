@@ -80,8 +80,9 @@ def listing(n: int, rng: random.Random, words: list[str], seller: str) -> Listin
 def fill(path: Path) -> tuple[str, str]:
     """Make the market; a seller of some listings, and one of many."""
     db = create(str(path))
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = OFF")
+    for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -400000"):
+        db.execute(f"PRAGMA {pragma}")
+    db.execute("INSERT INTO listing_search (listing_search, rank) VALUES ('hashsize', ?)", (64 << 20,))
     rng, words = random.Random(7), WORDS.split()
     sellers = [peer(rng) for _ in range(max(2, LISTINGS // 100))]
     db.execute("BEGIN")
