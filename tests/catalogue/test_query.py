@@ -1,5 +1,6 @@
 """Filters and pages in SQL against the plain way: look at every listing, sort all."""
 
+import random
 import sqlite3
 
 import pytest
@@ -49,12 +50,13 @@ METADATA = (
         },
     )
 )
+NUMBERS = st.integers(1, 12)
 AGES = st.sampled_from([0, 1, 299_999, 300_000, 300_001, 7_200_000, 7_200_001])
 
 
 @st.composite
 def rows(draw: st.DrawFn) -> list[Row]:
-    numbers = draw(st.lists(st.integers(1, 60), unique=True, max_size=24))
+    numbers = draw(st.lists(NUMBERS, unique=True, max_size=12))
     return [draw(row(k)) for k in numbers]
 
 
@@ -97,7 +99,7 @@ TERMS = PLAIN_TERMS | PLAIN_TERMS.map(lambda term: f"!{term}")
 FILTERS = st.lists(st.lists(TERMS, min_size=1, max_size=3).map(" ".join), max_size=3).map(" or ".join)
 MUTED = st.sets(st.sampled_from([SELLERS[0], SELLERS[2]])).map(frozenset)
 STALE = st.dictionaries(
-    st.integers(1, 60),
+    NUMBERS,
     st.none() | st.tuples(st.sampled_from(["ocr abc", "zzz xyz"]), st.sampled_from(["", "\ntag\x1fgold\n"])),
     max_size=8,
 )
@@ -106,6 +108,61 @@ STAGES = st.sampled_from(
     [((0, 1 << 30),), ((0, 0),), ((0, 1), (2, 3), (4, 100)), ((3, 5), (9, 30)), query.STAGES],
 )
 SLICES = st.sampled_from([(1,), (1, 3), (2, 5), query.SLICES])
+
+
+@pytest.fixture(scope="module")
+def varied():
+    """A market with every value of every field, whose index knows a part of it, and another part as it was."""
+    market = [find_row(k) for k in range(1, 80)]
+    db = create()
+    old = {k: ("ocr abc zzz 12d3koow", "\ntag\x1fgold\n") if k % 2 else None for k in range(60, 90)}
+    add(db, market, old)
+    yield db, market
+    db.close()
+
+
+def find_row(k: int) -> Row:
+    """A row that is as good as random, always the same."""
+    rng = random.Random(k)
+    names = ["Swift-OCR", "STRASSE", "Straße", "ΟΔΟΣ", "οδοσ", "İstanbul", "ab", "or", "two\nlines", "x\0y"]
+    scalars = ["gold", "Very Good", "a\nb", 5, 5.0, True, "İ", ""]
+    age, before = (rng.choice([0, 999, 1000, 299_999, 300_000, 300_001, 7_200_000, 7_200_001]) for _ in range(2))
+    mine, verified = rng.choice([(True, True), (False, True), (False, False)])
+    each = listing(
+        id=rng.choice([f"did:key:{k}", f"12D3KooWabcXYZ/Σ{k}"]),
+        name=rng.choice(names),
+        description=rng.choice(["", "reads scans", "Reads\nlines ocr", "abc 'quoted ab", "ΟΔΟΣ ab"]),
+        price=rng.choice([0.0, 0.25, 0.5, 2.0]),
+        seller_id=rng.choice(SELLERS),
+        protocols=tuple(rng.choices(["/x402/1", "/MCP/2\n", "tag\x1fgold"], k=rng.randrange(3))),
+        token_id=rng.choice([None, "42", "Token-42"]),
+        metadata={"tier": rng.choice(scalars), "tags": rng.choices(scalars, k=2), "a": {"b": rng.choice(scalars)}},
+        timestamp=rng.choice([0, int(NOW) - 7200, int(NOW) - 7201, int(NOW)]),
+        provenance=Provenance.VERIFIED if verified else Provenance.UNSIGNED,
+        mine=mine,
+        seen_at=(NOW * 1000 - age) / 1000,
+    )
+    return k, each, round(NOW * 1000) - age - before
+
+
+@pytest.mark.parametrize("stages", [(), ((0, 1 << 30),)], ids=["scanned", "gathered"])
+@pytest.mark.parametrize("term", [*WORDS.split(), *PLAIN.split(), *QUOTED])
+def test_each_term_alone_and_beside_another(monkeypatch, varied, term, stages):
+    db, market = varied
+    monkeypatch.setattr(query, "STAGES", stages)
+    monkeypatch.setattr(query, "SLICES", (7,))
+    for text in (
+        term,
+        f"!{term}",
+        f"{term} ocr",
+        f"{term} price<1",
+        f"{term} or tag:gold price>=0.5",
+        f"{term} seen<5m",
+    ):
+        for sort in ("name", "-price", "seen", "-state"):
+            page = query.read_page(db, parse(text), sort, 200, None, None, NOW)
+            assert list(page.places) == expected(market, parse(text), sort), (text, sort)
+        assert query.count(db, parse(text), NOW) == (len(page.places), True)
 
 
 def expected(market: list[Row], wanted: Filter, sort: str) -> list[Place]:
