@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from betar_tui.market.filter import Filter
-from betar_tui.market.terms import NEW_FOR, STALE_AFTER, Term, has_fact, is_described, is_seller
+from betar_tui.market.terms import IN_TEXT, NEW_FOR, STALE_AFTER, Term, has_fact, is_described, is_seller
 
 MIN_PHRASE = 3
 """Characters that a text must have to be looked for in the search index, which has pieces of three."""
@@ -48,7 +48,8 @@ LOOKED_UP = Texts(
 
 
 def add_functions(db: sqlite3.Connection) -> None:
-    """Add to a connection the functions that the conditions use. Once, before any statement runs."""
+    """Add to a connection the functions that the conditions use, and the table of what the search index has. Once, before
+    any statement runs."""
     functions: tuple[tuple[str, int, Callable[..., Any]], ...] = (
         ("lower_text", 1, str.lower),
         ("is_seller", 2, is_seller),
@@ -57,6 +58,7 @@ def add_functions(db: sqlite3.Connection) -> None:
     )
     for name, arguments, function in functions:
         db.create_function(name, arguments, function, deterministic=True)
+    db.execute("CREATE VIRTUAL TABLE temp.search_pieces USING fts5vocab(main, listing_search, row)")
 
 
 def all_of(conditions: Iterable[Sql]) -> Sql:
@@ -156,7 +158,7 @@ def phrases(term: Term) -> tuple[str, ...]:
     """Expressions for the search index that every listing which meets a term meets, perhaps with others."""
     if term.negated or _is_unheard_of(term):
         return ()
-    if term.kind in ("word", "name", "description"):
+    if term.kind in IN_TEXT:
         return _phrase("text", term.value)
     if term.kind == "seller":
         parts = term.value.split("…", 1)
@@ -166,9 +168,20 @@ def phrases(term: Term) -> tuple[str, ...]:
     return _phrase("facts", term.value) if term.kind in ("proto", "token") else ()
 
 
+def short_text(term: Term) -> str:
+    """The one or two letters that the search text of every listing has which meets the term; "" for another term."""
+    short = term.kind in IN_TEXT and not term.negated and len(term.value) < MIN_PHRASE and not _is_unheard_of(term)
+    return term.value if short else ""
+
+
+def starting_with(pieces: Iterable[str]) -> str:
+    """An expression for the search index: a search text has one of these pieces."""
+    return f"{{text}} : ({' OR '.join(map(_quoted, pieces))})"
+
+
 def is_exact_in_index(term: Term) -> bool:
-    """Whether `phrases` finds nothing else than what meets the term."""
-    return term.kind in ("word", "tag", "meta") and bool(phrases(term))
+    """Whether the search index finds nothing else than what meets the term, with its phrases or as a short text."""
+    return term.kind in ("word", "tag", "meta")
 
 
 def range_of(term: Term, now: float) -> Sql | None:
@@ -200,8 +213,11 @@ def _phrase(column: str, value: str) -> tuple[str, ...]:
     # A NUL would end the expression.
     if len(value) < MIN_PHRASE or "\0" in value:
         return ()
-    quoted = value.replace('"', '""')
-    return (f'{{{column}}} : "{quoted}"',)
+    return (f"{{{column}}} : {_quoted(value)}",)
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"'
 
 
 def _joined(word: str, conditions: Sequence[Sql], neutral: Sql) -> Sql:

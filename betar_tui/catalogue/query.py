@@ -10,7 +10,8 @@ There are two ways to a page, and which is quick depends on how many rows meet t
 So a scan begins, and most pages are full soon. Where one is not, the indexes are asked for a bounded count, and what is
 few is gathered; else the scan goes on, and asks again later for a count with a higher bound (`STAGES`).
 
-Reads only, from one connection that `conditions.add_functions` has seen. Nothing is cached."""
+Reads only, from a connection that `conditions.add_functions` has seen. Each function runs a few statements: call it in a
+transaction where others write, so that they see one state. Nothing is cached."""
 
 import sqlite3
 from collections.abc import Callable

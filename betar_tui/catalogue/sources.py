@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from betar_tui.catalogue.conditions import (
     LOOKED_UP,
+    MIN_PHRASE,
     Sql,
     all_of,
     any_of,
@@ -17,12 +18,16 @@ from betar_tui.catalogue.conditions import (
     of_terms,
     phrases,
     range_of,
+    short_text,
+    starting_with,
 )
 from betar_tui.market.filter import Filter
 from betar_tui.market.terms import Term
 
-MAX_PHRASES = 16
-"""Maximum phrases that the search index is asked for at once: what meets them is checked for the others."""
+MAX_TERMS = 16
+"""Maximum terms that the search index is asked for at once: what meets them is checked for the others."""
+MAX_PIECES = 2_000
+"""Maximum pieces of three letters that are looked for in place of one or two letters."""
 MAX_UNINDEXED = 5_000
 """Maximum rows outside the search index that are looked at: the newest."""
 FEW = 5_000
@@ -72,7 +77,7 @@ def gather(db: sqlite3.Connection, wanted: Filter, now: float, most: int | None)
 def _smallest(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: int | None) -> _Source | None:
     """The source with the fewest rows; None where each has more than `most`."""
     smallest, bound = None, FEW if most is None else most
-    for source in _sources(terms, now):
+    for source in _sources(db, terms, now, most):
         rows = _count(db, source.numbers, bound + 1)
         if rows <= bound or (most is None and smallest is None):
             smallest, bound = source, min(rows, bound)
@@ -81,15 +86,12 @@ def _smallest(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: i
     return smallest
 
 
-def _sources(terms: Sequence[Term], now: float) -> Iterator[_Source]:
-    of_terms = {term: phrases(term) for term in terms}
-    chosen = dict.fromkeys(phrase for each in of_terms.values() for phrase in each)
-    if chosen:
-        # The longest are the rarest.
-        kept = sorted(chosen, key=len, reverse=True)[:MAX_PHRASES]
-        exact = tuple(term for term, each in of_terms.items() if is_exact_in_index(term) and set(each) <= set(kept))
+def _sources(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: int | None) -> Iterator[_Source]:
+    expressions = _expressions(db, terms, most)
+    if expressions:
+        exact = tuple(term for term in expressions if is_exact_in_index(term))
         matching = "SELECT rowid AS k FROM listing_search WHERE listing_search MATCH ?"
-        yield _Source(Sql(matching, (" AND ".join(f"({phrase})" for phrase in kept),)), True, exact)
+        yield _Source(Sql(matching, (" AND ".join(f"({each})" for each in expressions.values()),)), True, exact)
     ranges: dict[str, list[Sql]] = {}
     for term in terms:
         if (condition := range_of(term, now)) is not None:
@@ -97,6 +99,31 @@ def _sources(terms: Sequence[Term], now: float) -> Iterator[_Source]:
     for parts in ranges.values():
         condition = all_of(parts)
         yield _Source(Sql(f"SELECT l.k AS k FROM listings l WHERE {condition.text}", condition.values))
+
+
+def _expressions(db: sqlite3.Connection, terms: Sequence[Term], most: int | None) -> dict[Term, str]:
+    """What the search index is asked for, by the term that it is for."""
+    # The longest are the rarest.
+    longest = sorted({term: None for term in terms if phrases(term)}, key=lambda term: len(term.value), reverse=True)
+    expressions = {term: " AND ".join(phrases(term)) for term in longest[:MAX_TERMS]}
+    if not expressions:
+        for term in terms:
+            if (text := short_text(term)) and (pieces := _pieces(db, text, most)) is not None:
+                expressions[term] = starting_with(pieces)
+    return expressions
+
+
+def _pieces(db: sqlite3.Connection, text: str, most: int | None) -> list[str] | None:
+    """The pieces of three letters that begin with one or two, as the search index has them; None where more rows have them
+    than `most`, or they are too many. Without any, the text itself: nothing has it."""
+    found, rows = [], 0
+    beginning = (text, text + "\U0010ffff" * MIN_PHRASE)
+    for piece, count in db.execute("SELECT term, doc FROM search_pieces WHERE term >= ? AND term < ?", beginning):
+        found.append(piece)
+        rows += count
+        if len(found) > MAX_PIECES or (most is not None and rows > most):
+            return None
+    return found or [text + "\U0010ffff" * MIN_PHRASE]
 
 
 def _count(db: sqlite3.Connection, numbers: Sql, bound: int) -> int:

@@ -9,6 +9,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from betar_tui.catalogue.query import count, read_page
@@ -126,7 +127,7 @@ def measure(
     return samples, each_text
 
 
-def report(db: sqlite3.Connection, kinds: dict[str, tuple[str, ...]], bars: bool) -> None:
+def report(db: sqlite3.Connection, kinds: Mapping[str, tuple[str, ...]], bars: bool) -> None:
     """Print p50 and p95 for each kind, and the milliseconds and rows of each pattern."""
     for kind, texts in kinds.items():
         for place in ("first", "middle"):
