@@ -121,7 +121,9 @@ def _of_plain_term(term: Term, texts: Texts, now: float) -> Sql:
     if term.kind == "seller":
         return Sql("is_seller(?, l.seller)", (value,))
     if term.kind == "id":
-        return Sql("instr(lower_text(l.id), ?) > 0", (value,))
+        # SQLite lowers ASCII alone, but five times as fast as a call of Python.
+        plain = "length(l.id) = length(CAST(l.id AS BLOB))"
+        return Sql(f"instr(CASE WHEN {plain} THEN lower(l.id) ELSE lower_text(l.id) END, ?) > 0", (value,))
     return _of_texts(term, texts)
 
 

@@ -55,10 +55,19 @@ class Order:
             Sql(f"{value}{value_op} ?", (place.value,)),
         ]
 
+    def up_to(self, place: Place) -> list[Sql]:
+        """The rows up to a place, with the row there, as ranges of the index that end where they should."""
+        behind = Place(place.value, place.name, place.number + (-1 if self.backwards else 1))
+        return self.reversed().beyond(behind)[::-1]
+
     def within(self, after: Place | None, before: Place | None) -> Sql:
         """That a row is after one place and before another, where they are given."""
         parts = [any_of(self.beyond(after))] if after else []
-        return all_of([*parts, any_of(self.reversed().beyond(before))] if before else parts)
+        if before:
+            # What a range of the index can say is said apart, so that nothing is read behind it.
+            parts.append(Sql(f"l.{self.column} {'>=' if self._value_falls else '<='} ?", (before.value,)))
+            parts.append(any_of(self.reversed().beyond(before)))
+        return all_of(parts)
 
     @property
     def _value_falls(self) -> bool:

@@ -23,10 +23,8 @@ from betar_tui.catalogue.conditions import (
     JOINED,
     Sql,
     all_of,
-    any_of,
     column_of,
     needs_texts,
-    negation,
     of_filter,
     range_of,
 )
@@ -35,9 +33,9 @@ from betar_tui.catalogue.sources import Gathered, gather
 from betar_tui.market.filter import Filter
 from betar_tui.market.marketplace import Place
 
-STAGES = ((2_000, 5_000), (40_000, 100_000))
+STAGES = ((500, 5_000), (8_000, 20_000), (40_000, 100_000))
 """After scanning so many rows for a page that is not full, gather where an index has at most so many rows."""
-SLICES = (500, 1_500, 6_000)
+SLICES = (500, 2_500, 5_000)
 """Rows that are scanned between two questions whether to go on; the last figure holds from then on: 30 ms."""
 
 
@@ -131,9 +129,12 @@ class _Page:
             found += self._scanned(ranges[0], last, self.limit - len(found) if self.limit else -1)
             if self.limit and len(found) >= self.limit:
                 break
+            if last is None:
+                ranges = ranges[1:]
+                continue
             scanned += size
-            ranges = self.order.beyond(last) if last else ranges[1:]
-            if last and not go_on():
+            ranges = self.order.beyond(last)
+            if not go_on():
                 return Rows(tuple(found), last)
         return Rows(tuple(found))
 
@@ -145,10 +146,13 @@ class _Page:
 
     def _scanned(self, part: Sql, last: Place | None, limit: int) -> list[Place]:
         """The rows that meet the filter in a part of the index, up to the place `last`."""
-        condition = of_filter(self.wanted, JOINED, self.now)
-        until = negation(any_of(self.order.beyond(last))) if last else ALWAYS
-        where = all_of([part, self._bounds(), until, self.order.within(None, self.end), condition])
-        return self._places(_scanning(self.wanted, f"listings l INDEXED BY {self.order.index}"), where, limit)
+        source = _scanning(self.wanted, f"listings l INDEXED BY {self.order.index}")
+        rest = all_of([self._bounds(), self.order.within(None, self.end), of_filter(self.wanted, JOINED, self.now)])
+        found = list[Place]()
+        for piece in self.order.up_to(last) if last else [ALWAYS]:
+            if limit < 0 or len(found) < limit:
+                found += self._places(source, all_of([part, piece, rest]), limit - len(found) if limit > 0 else -1)
+        return found
 
     def _gathered(self, gathered: Gathered) -> Rows:
         where = all_of([gathered.condition, self.order.within(self.start, self.end)])
