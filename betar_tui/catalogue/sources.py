@@ -3,7 +3,7 @@
 Rows whose texts are not in the search index as they are now (table `unindexed`) are looked at beside those it gives."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from betar_tui.catalogue.conditions import (
@@ -30,6 +30,8 @@ MAX_PIECES = 2_000
 """Maximum pieces of three letters that are looked for in place of one or two letters."""
 MAX_UNINDEXED = 5_000
 """Maximum rows outside the search index that are looked at: the newest."""
+ENOUGH = 1_000
+"""A source of at most so many rows is taken without a look at the others."""
 FEW = 5_000
 """Counting goes so far to compare sources where any number of rows is welcome."""
 
@@ -81,17 +83,16 @@ def _smallest(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: i
         rows = _count(db, source.numbers, bound + 1)
         if rows <= bound or (most is None and smallest is None):
             smallest, bound = source, min(rows, bound)
-        if not rows:
+        if rows <= ENOUGH:
             break
     return smallest
 
 
 def _sources(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: int | None) -> Iterator[_Source]:
     expressions = _expressions(db, terms, most)
-    if expressions:
-        exact = tuple(term for term in expressions if is_exact_in_index(term))
-        matching = "SELECT rowid AS k FROM listing_search WHERE listing_search MATCH ?"
-        yield _Source(Sql(matching, (" AND ".join(f"({each})" for each in expressions.values()),)), True, exact)
+    # One by one first: a rare text is found sooner without the common ones beside it.
+    for term, expression in expressions.items():
+        yield _indexed({term: expression})
     ranges: dict[str, list[Sql]] = {}
     for term in terms:
         if (condition := range_of(term, now)) is not None:
@@ -99,6 +100,15 @@ def _sources(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: in
     for parts in ranges.values():
         condition = all_of(parts)
         yield _Source(Sql(f"SELECT l.k AS k FROM listings l WHERE {condition.text}", condition.values))
+    if len(expressions) > 1:
+        yield _indexed(expressions)
+
+
+def _indexed(expressions: Mapping[Term, str]) -> _Source:
+    """The rows that the search index has for all of these terms."""
+    exact = tuple(term for term in expressions if is_exact_in_index(term))
+    matching = "SELECT rowid AS k FROM listing_search WHERE listing_search MATCH ?"
+    return _Source(Sql(matching, (" AND ".join(f"({each})" for each in expressions.values()),)), True, exact)
 
 
 def _expressions(db: sqlite3.Connection, terms: Sequence[Term], most: int | None) -> dict[Term, str]:

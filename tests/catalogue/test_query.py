@@ -216,6 +216,7 @@ def test_pages_are_what_looking_at_every_listing_finds(
         patch.setattr(query, "STAGES", stages)
         patch.setattr(query, "SLICES", slices)
         patch.setattr(sources, "FEW", limit)
+        patch.setattr(sources, "ENOUGH", limit - 1)
         assert walk(db, wanted, sort, limit, backwards) == right
         assert list(query.read_page(db, wanted, sort, 0, None, None, NOW).places) == right
         for at in range(0, len(right), 3):
