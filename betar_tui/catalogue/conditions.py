@@ -109,9 +109,10 @@ def _is_unheard_of(term: Term) -> bool:
 
 
 def _of_plain_term(term: Term, texts: Texts, now: float) -> Sql:
+    # "+" keeps a condition from being taken for the range of an index: which one is read is decided in `query`.
     value = term.value
     if term.kind == "price":
-        return Sql(f"l.price {term.op} ?", (term.number,))
+        return Sql(f"+l.price {term.op} ?", (term.number,))
     if term.kind == "seen":
         return Sql(f"? - l.seen / 1000.0 {term.op} ?", (now, term.number))
     if term.kind == "state":
@@ -132,7 +133,7 @@ def _of_state(state: str, now: float) -> Sql:
         return Sql("? - l.first_seen / 1000.0 < ?", (now, NEW_FOR))
     if state == "stale":
         return Sql("? - l.timestamp > ?", (now, STALE_AFTER))
-    return Sql(f"l.state {_STATES[state]}") if state in _STATES else _NEVER
+    return Sql(f"+l.state {_STATES[state]}") if state in _STATES else _NEVER
 
 
 def _of_texts(term: Term, texts: Texts) -> Sql:

@@ -60,6 +60,10 @@ class Order:
         behind = Place(place.value, place.name, place.number + (-1 if self.backwards else 1))
         return self.reversed().beyond(behind)[::-1]
 
+    def goes_as(self, bound: Sql) -> bool:
+        """Whether a bound on the sorted column excludes rows at the beginning, not at the end: `column < ?` or the like."""
+        return bound.text.startswith(f"l.{self.column} {'<' if self._value_falls else '>'}")
+
     def within(self, after: Place | None, before: Place | None) -> Sql:
         """That a row is after one place and before another, where they are given."""
         parts = [any_of(self.beyond(after))] if after else []

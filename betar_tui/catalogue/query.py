@@ -14,7 +14,7 @@ Reads only, from a connection that `conditions.add_functions` has seen. Each fun
 transaction where others write, so that they see one state. Nothing is cached."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 
@@ -118,21 +118,26 @@ class _Page:
             stages = []
         scanned, found = 0, list[Place]()
         sizes = chain(SLICES, repeat(SLICES[-1]))
-        ranges = self.order.beyond(self.start)
+        size, bounds = next(sizes), self._bounds()
+        # Where the filter excludes the start and what follows it, it says itself where to start.
+        start = self.start if self._meets(self.start, bounds) else None
+        bounds = [bound for bound in bounds if start is None or not self.order.goes_as(bound)]
+        limits = all_of([*bounds, self.order.within(None, self.end)])
+        ranges = self.order.beyond(start)
         while ranges:
             while stages and scanned >= stages[0][0]:
                 gathered = gather(self.db, self.wanted, self.now, stages.pop(0)[1])
                 if gathered is not None:
                     return self._gathered(gathered)
-            size = next(sizes)
-            last = self._place_at(ranges[0], size)
-            found += self._scanned(ranges[0], last, self.limit - len(found) if self.limit else -1)
+            part = all_of([ranges[0], limits])
+            last = self._place_at(part, size)
+            found += self._scanned(part, last, self.limit - len(found) if self.limit else -1)
             if self.limit and len(found) >= self.limit:
                 break
             if last is None:
                 ranges = ranges[1:]
                 continue
-            scanned += size
+            scanned, size = scanned + size, next(sizes)
             ranges = self.order.beyond(last)
             if not go_on():
                 return Rows(tuple(found), last)
@@ -140,18 +145,17 @@ class _Page:
 
     def _place_at(self, part: Sql, number: int) -> Place | None:
         """The place of the row of this number in a part of the index, None where it has fewer."""
-        where = all_of([part, self._bounds(), self.order.within(None, self.end)])
-        found = self._places(Sql(f"listings l INDEXED BY {self.order.index}"), where, 1, number - 1)
+        found = self._places(Sql(f"listings l INDEXED BY {self.order.index}"), part, 1, number - 1)
         return found[0] if found else None
 
     def _scanned(self, part: Sql, last: Place | None, limit: int) -> list[Place]:
         """The rows that meet the filter in a part of the index, up to the place `last`."""
         source = _scanning(self.wanted, f"listings l INDEXED BY {self.order.index}")
-        rest = all_of([self._bounds(), self.order.within(None, self.end), of_filter(self.wanted, JOINED, self.now)])
+        condition = of_filter(self.wanted, JOINED, self.now)
         found = list[Place]()
         for piece in self.order.up_to(last) if last else [ALWAYS]:
             if limit < 0 or len(found) < limit:
-                found += self._places(source, all_of([part, piece, rest]), limit - len(found) if limit > 0 else -1)
+                found += self._places(source, all_of([part, piece, condition]), limit - len(found) if limit > 0 else -1)
         return found
 
     def _gathered(self, gathered: Gathered) -> Rows:
@@ -159,12 +163,20 @@ class _Page:
         found = self._places(_gathering(gathered), where, self.limit or -1)
         return Rows(tuple(found), None, gathered.complete)
 
-    def _bounds(self) -> Sql:
+    def _bounds(self) -> list[Sql]:
         """What the filter says of the sorted column itself: the scan need not look beyond that."""
         if len(self.wanted.alternatives) > 1:
-            return ALWAYS
+            return []
         terms = [t for t in self.wanted.alternatives[0] if t.kind != "sellers" and column_of(t) == self.order.column]
-        return all_of(part for part in (range_of(term, self.now) for term in terms) if part is not None)
+        return [bound for term in terms if (bound := range_of(term, self.now)) is not None]
+
+    def _meets(self, place: Place | None, bounds: Sequence[Sql]) -> bool:
+        """Whether a place is not before the rows that the bounds leave."""
+        if place is None:
+            return True
+        bound = all_of(each for each in bounds if self.order.goes_as(each))
+        sql = f"SELECT {bound.text} FROM (SELECT ? AS {self.order.column}) l"
+        return bool(self.db.execute(sql, (*bound.values, place.value)).fetchone()[0])
 
     def _places(self, source: Sql, where: Sql, limit: int, offset: int = 0) -> list[Place]:
         rows = self.db.execute(
