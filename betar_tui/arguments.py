@@ -85,7 +85,7 @@ def _with_id(parser: argparse.ArgumentParser) -> None:
 
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="such as: ocr price<0.5 state:verified")
+    parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="such as: ocr price<0.5 or seller:you")
     parser.add_argument(
         "--sort", default="", metavar="COLUMN", help="name price seller seen state; --sort=-price descends"
     )

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 
 from betar_tui.catalogue import schema
 from betar_tui.catalogue.backlog import Backlog
+from betar_tui.catalogue.conditions import add_functions
 from betar_tui.catalogue.files import MissingFiles, stored_file
 from betar_tui.catalogue.projecting import metadata_cid, read_document
 from betar_tui.catalogue.projection import Followed, Projection
-from betar_tui.catalogue.query import read_page
+from betar_tui.catalogue.query import count, read_page
 from betar_tui.catalogue.reader import find, read_listings
 from betar_tui.errors import FilterError
 from betar_tui.market.filter import parse
 from betar_tui.market.marketplace import Change, Listing, ListingPage, Place
-from betar_tui.market.sorting import SORT_COLUMNS
 from betar_tui.replica import Applied
 from betar_tui.store.database import Store
+
+MAX_COUNTED = 5_000
+"""Number of matches up to which a page says how many there are: counting more would take longer than the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Catalogue:
         with store.transaction() as db:
             if not schema.is_current(db, own_peer_id):
                 schema.make_afresh(db, own_peer_id)
+        store.readers.prepare = add_functions
         self._projection = Projection(own_peer_id, is_own_value, self._left)
         self.backlog = Backlog(store, own_peer_id, self._projection.removal_of, opened)
         self.files = MissingFiles(store, self._queued)
@@ -85,20 +89,20 @@ class Catalogue:
         parsed = parse(query)
         if parsed.asks_for_muted:
             raise FilterError("who is muted is a setting of the interface: state:muted works only there")
-        column = sort.removeprefix("-")
-        if column and column not in SORT_COLUMNS:
-            raise FilterError(f"listings cannot be sorted by {column!r}, only by {', '.join(SORT_COLUMNS)}")
         counts = self.counts()
         with self._store.readers.reading() as reader:
             rows = read_page(reader.db, parsed, sort, limit, after, before, clock_now)
             found = read_listings(reader, rows.numbers, self._own_peer_id)
+            matching, exact = len(rows.places), rows.complete
+            if after is not None or before is not None or matching == limit:
+                matching, exact = count(reader.db, parsed, clock_now, MAX_COUNTED)
         return ListingPage(
             tuple(found[k] for k in rows.numbers if k in found),
             counts.listings,
             counts.invalid,
             counts.unreadable,
-            rows.matching,
-            rows.exact,
+            matching,
+            exact,
             rows.places[0] if rows.places else None,
             rows.places[-1] if rows.places else None,
         )

@@ -74,12 +74,17 @@ def is_current(db: sqlite3.Connection, peer_id: str) -> bool:
     return row is not None and row[0] == _mark(peer_id)
 
 
+def create(db: sqlite3.Connection) -> None:
+    """Make the tables, empty."""
+    for sql in _CREATE:
+        db.execute(sql)
+
+
 def make_afresh(db: sqlite3.Connection, peer_id: str) -> None:
     """Make the tables, empty, and queue every key that has a value. In a transaction."""
     for table in TABLES:
         db.execute(f"DROP TABLE IF EXISTS {table}")
-    for sql in _CREATE:
-        db.execute(sql)
+    create(db)
     db.execute(
         "INSERT INTO unprojected SELECT k, CASE typeof(height) WHEN 'integer' THEN height WHEN 'blob' THEN ? ELSE 0 END"
         " FROM keys LEFT JOIN blocks USING (n) WHERE n IS NOT NULL AND key >= ? AND key < ?",

@@ -4,7 +4,7 @@ Each is used by one caller at a time; who finds none free opens another, and a f
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -26,13 +26,14 @@ class Reader(NamedTuple):
 
 
 class Readers:
-    """The reading connections of one database. Any thread may call."""
+    """The reading connections of one database. Any thread may call. `prepare` is called with each new connection."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._free: list[Reader] = []
         self._mutex = threading.Lock()
         self._closed = False
+        self.prepare: Callable[[sqlite3.Connection], object] = lambda db: None
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -65,8 +66,9 @@ class Readers:
             if self._free:
                 return self._free.pop()
         db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA query_only = 1")
         db.execute(f"PRAGMA cache_size = -{_CACHE}")
+        self.prepare(db)
+        db.execute("PRAGMA query_only = 1")
         return Reader(db, History())
 
     def _give_back(self, reader: Reader) -> None:
