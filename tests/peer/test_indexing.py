@@ -63,7 +63,7 @@ async def test_the_index_follows_when_no_merge_comes(tmp_path: Path) -> None:
 
 
 async def test_a_fault_is_tried_again_and_told_to_who_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexing, "RETRY", 0.01)
+    monkeypatch.setattr(indexing, "RETRY", 0.2)
     prepare, faults = Backlog.prepare, [StoreError("the disk is full")] * 2
 
     def failing(self: Backlog) -> object:
@@ -77,5 +77,6 @@ async def test_a_fault_is_tried_again_and_told_to_who_waits(tmp_path: Path, monk
         await peer._writer.merge_nodes([node((), many.items())], "peer")
         with pytest.raises(StoreError, match="full"):
             await peer.listings()
+        assert (await peer.status()).troubles == ("taking listings into the catalogue failed: the disk is full",)
         await eventually(lambda: not peer._catalogue.backlog.progress.rows)
         assert (await peer.listings()).total == 50
