@@ -8,7 +8,6 @@ import trio
 
 from betar_tui.catalogue.catalogue import Catalogue
 from betar_tui.concurrency import Wakeup
-from betar_tui.errors import StoreError
 from betar_tui.market.marketplace import Event, StatusChanged
 from betar_tui.sync.writer import ReplicaWriter
 
@@ -28,24 +27,26 @@ RETRY, LONGEST_RETRY = 0.5, 30.0
 
 
 class Indexing:
-    """Works off the backlog of a catalogue. `emit` gets the changes of listings that came in bulk."""
+    """Works off the backlog of a catalogue. `emit` gets the changes of listings that came in bulk; `rows_made` is called
+    when rows were made, which may point at metadata files."""
 
     def __init__(
         self,
         catalogue: Catalogue,
         writer: ReplicaWriter,
         emit: Callable[[Iterable[Event]], None],
+        rows_made: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
-        self._catalogue = catalogue
         self._backlog = catalogue.backlog
         self._writer = writer
         self._emit = emit
+        self._rows_made = rows_made
         self._clock = clock
         self._work = Wakeup()
         self._done = trio.Event()
         self._merged = self._bulk_merged = -60.0
-        self._failure: StoreError | None = None
+        self._failure: Exception | None = None
 
     def merged(self, bulk: bool) -> None:
         """A merge is stored, and has perhaps left something to do."""
@@ -58,8 +59,12 @@ class Indexing:
         """There is something to do."""
         self._work.set()
 
+    def troubles(self) -> tuple[str, ...]:
+        """Why listings are not taken in, a sentence, or nothing."""
+        return (f"taking listings into the catalogue failed: {self._failure}",) if self._failure is not None else ()
+
     async def settled(self) -> None:
-        """Return when every listing that has come so far has its row. Raises StoreError when that fails."""
+        """Return when every listing that has come so far has its row. Raises what keeps it from getting there."""
         while self._backlog.progress.rows:
             if self._failure is not None:
                 raise self._failure
@@ -71,7 +76,8 @@ class Indexing:
         while True:
             try:
                 await self._work_off(index)
-            except StoreError as error:
+            except Exception as error:
+                # The replica goes on without it, and what it has to do stays in the database.
                 log.exception("taking listings into the catalogue failed; it is tried again")
                 self._failure = error
                 self._tell()
@@ -99,6 +105,7 @@ class Indexing:
             now = self._clock()
             changes = await self._writer.between_merges(lambda: self._backlog.write(prepared, now))
             self._emit((*changes, StatusChanged()))
+            self._rows_made()
         if not self._backlog.progress.rows:
             await trio.to_thread.run_sync(self._backlog.forget_verdicts)
             self._tell()

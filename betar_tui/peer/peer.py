@@ -141,7 +141,7 @@ class Peer:
         self.peer_id = signer.peer_id
         self._writer = ReplicaWriter(Replica(store), clock, store.reserve)
         self._catalogue = Catalogue(store, self.peer_id, signer.is_own_value, opened=self._started)
-        self.indexing = Indexing(self._catalogue, self._writer, self._hub.emit, clock)
+        self.indexing = Indexing(self._catalogue, self._writer, self._hub.emit, self._look_for_files, clock)
         self._bulk_merged, self._postponed = -math.inf, 0
         self._writer.listen(self._changes, self._report)
         self._seller = Seller(
@@ -181,6 +181,9 @@ class Peer:
             self._bulk_merged = trio.current_time()
         self._hub.emit((*changes, StatusChanged()))
         self.indexing.merged(bulk)
+        self._look_for_files()
+
+    def _look_for_files(self) -> None:
         self.session.metadata_files.listings_changed()
 
     async def run_maintenance(self) -> None:
@@ -272,7 +275,7 @@ class Peer:
             invalid=counts.invalid,
             unreadable=counts.unreadable,
             dialect=self._seller.dialect,
-            troubles=session.troubles(),
+            troubles=(*session.troubles(), *self.indexing.troubles()),
             sync=session.sync,
             packed=totals.packed,
             dialect_choice=self._seller.dialect_choice,

@@ -36,7 +36,7 @@ def open_store(path: Path, cached_keys: int = KEYS) -> "Store":
         schema.lay_out(db)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA cache_size = -16384")
+        db.execute("PRAGMA cache_size = -12288")
         schema.prepare(db)
         return Store(db, path, KeyCache(cached_keys))
     except sqlite3.Error as error:

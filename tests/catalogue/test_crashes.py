@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,3 +151,34 @@ def judge(path: Path, judged: Path, made: Path) -> None:
     store = open_store(judged)
     assert store.check() == "ok"
     store.close()
+
+
+WORKER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from tests.catalogue.books import Book, many
+book = Book(Path(sys.argv[1]))
+life = int(sys.argv[3])
+print("open", flush=True)
+for n in range(10**6):
+    book.put(many([f"agent-{n}-{i}" for i in range(80)], price=life))
+    book.put(many([f"agent-{n}-{i}" for i in range(8)], price=life + 1))
+    for _ in range(3):
+        book.catalogue.backlog.write(book.catalogue.backlog.prepare(), 9.0)
+        book.catalogue.backlog.index()
+"""
+
+
+def test_kill_9_under_load_leaves_what_goes_on_to_be_right(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    for life in range(6):
+        command = [sys.executable, "-c", WORKER, str(path), str(Path(__file__).parents[2]), str(life)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == "open\n"
+            deadline = time.monotonic() + 0.05 + 0.031 * life
+            while time.monotonic() < deadline:
+                pass
+            worker.kill()
+        judge(path, tmp_path / "judged.db", tmp_path / "afresh.db")
