@@ -20,6 +20,7 @@ BENCHMARKS = (
     "interface",
     "idle",
     "starting",
+    "scale",
     "query",
 )
 
