@@ -19,6 +19,7 @@ BENCHMARKS = (
     "disk",
     "interface",
     "idle",
+    "capacity",
 )
 
 
