@@ -112,6 +112,7 @@ class TopicPubsub(Pubsub):
 
     def __init__(self, host: IHost, router: TopicRouter, topic: str, deliver: Deliver, joined: Membership) -> None:
         self._topic = topic
+        self._me, self._my_bytes = host.get_id(), host.get_id().to_bytes()
         self._deliver = deliver
         self._joined = joined
         self._members: set[ID] = set()
@@ -131,7 +132,7 @@ class TopicPubsub(Pubsub):
             max_subscriptions_per_peer=4,
             allowed_topics={topic},
         )
-        router.everybody = self.members
+        router.me, router.everybody = self._me, self.members
         self.seen_messages.stop()
         self.seen_messages = cast(Any, SeenMessages(SEEN_SECONDS, MAX_SEEN))
         # py-libp2p 0.8.1: sequence numbers start at whole seconds, so that a peer restarted with the same key repeats
@@ -194,11 +195,11 @@ class TopicPubsub(Pubsub):
         between."""
         if list(msg.topicIDs) != [self._topic]:
             return
-        own = msg_forwarder == self.my_id
+        own = msg_forwarder == self._me
         message_id = msg.from_id + msg.seqno
         if self.seen_messages.has(message_id):
             return
-        if not own and msg.from_id == self.my_id.to_bytes():
+        if not own and msg.from_id == self._my_bytes:
             self._check_own(msg_forwarder, msg)
             return
         if not own and (error := error_of(msg)) is not None:

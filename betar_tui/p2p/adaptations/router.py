@@ -13,12 +13,14 @@ from betar_tui.p2p.adaptations.send_queue import push_frame
 from betar_tui.p2p.frames import frame
 
 # 1.1.0 first: it costs half the CPU of 1.2.0 here. 1.0.0 for old peers.
-PROTOCOLS = ("/meshsub/1.1.0", "/meshsub/1.2.0", "/meshsub/1.0.0")
+_WITH_IDONTWANT = "/meshsub/1.2.0"
+PROTOCOLS = ("/meshsub/1.1.0", _WITH_IDONTWANT, "/meshsub/1.0.0")
 
 
 class TopicRouter(GossipSub):
     """GossipSub with its surprises switched off."""
 
+    me: ID
     everybody: Callable[[], set[ID]] = staticmethod(set)
     """Returns the neighbours on the topic, in the mesh or not."""
 
@@ -65,9 +67,10 @@ class TopicRouter(GossipSub):
         message_id = pubsub_msg.from_id + pubsub_msg.seqno
         origin = ID(pubsub_msg.from_id)
         neighbours = self._get_peers_to_send(pubsub_msg.topicIDs, msg_forwarder, origin, message_id)
-        await self._emit_idontwant_for_message(message_id, pubsub_msg.topicIDs)
         if self.pubsub is None:
             return
+        if _WITH_IDONTWANT in self.peer_protocol.values():
+            await self._emit_idontwant_for_message(message_id, pubsub_msg.topicIDs)
         message = rpc_pb2.RPC(publish=[pubsub_msg])
         data = frame(message.SerializeToString())
         for peer in neighbours:
@@ -91,7 +94,7 @@ class TopicRouter(GossipSub):
         after a reconnect, misses them. Go does the same unless flooding is on; forwarding keeps to the mesh in any
         case. And it looks at every peer on the topic for each message, for a protocol that is not offered here."""
         chosen = {peer for topic in topic_ids for peer in self.mesh.get(topic, ())}
-        if self.pubsub is not None and msg_forwarder == self.pubsub.my_id:
+        if msg_forwarder == self.me:
             chosen |= self.everybody()
         unwanted = self.dont_send_message_ids
         return {
