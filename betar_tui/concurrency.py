@@ -93,25 +93,25 @@ class Crowd:
 class Rounds:
     """Lets a service do together what a crowd sends one by one: each round has a cost of its own.
 
-    While there is a crowd, a service begins one round in each `GATHER_TIME` of trio's clock; what comes first is never
+    While there is a crowd, a service begins one round in each `time` seconds of trio's clock; what comes first is never
     kept waiting. As the services of a peer wait for the same times, what one hands to the next waits only once."""
 
-    def __init__(self, crowd: Crowd) -> None:
+    def __init__(self, crowd: Crowd, time: float = GATHER_TIME) -> None:
         self._crowd = crowd
+        self._time = time
         self._last = -1
 
     async def gather(self) -> None:
         """Wait until the next round may begin. No checkpoint if it may begin now."""
         if self._last == self._now() and self._crowd.is_there():
-            await trio.sleep_until((self._last + 1) * GATHER_TIME)
+            await trio.sleep_until((self._last + 1) * self._time)
 
     def begin(self) -> None:
         """A round begins."""
         self._last = self._now()
 
-    @staticmethod
-    def _now() -> int:
-        return math.floor(trio.current_time() / GATHER_TIME + 1e-6)  # at its beginning, despite rounding
+    def _now(self) -> int:
+        return math.floor(trio.current_time() / self._time + 1e-6)  # at its beginning, despite rounding
 
 
 class Wakeup:

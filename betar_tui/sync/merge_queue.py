@@ -17,6 +17,10 @@ MAX_WAITING = 1024
 MAX_WAITING_BYTES = 16 << 20
 """Number of waiting bytes at which `put` waits; a block may have two megabytes."""
 
+MERGE_TIME = 0.06
+"""Seconds for the merges of a crowd's single deltas: one takes as long as three or four deltas. Others do not wait for it,
+since a broadcast is relayed before it is merged."""
+
 
 class MergeQueue:
     """A queue with many producers and one consumer. `put` waits while the queue is full."""
@@ -26,7 +30,7 @@ class MergeQueue:
         self._bytes = 0
         self._added = Wakeup()
         self._crowd = Crowd()
-        self._merges = Rounds(self._crowd)
+        self._merges = Rounds(self._crowd, MERGE_TIME)
         self._taken = trio.Event()
 
     async def put(self, blocks: Sequence[RawBlock]) -> None:
