@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any, cast
 
 import trio
@@ -53,11 +54,13 @@ class Packets:
         self._packets = packets
         self._rest = b""
         self.written: list[bytes] = []
+        self.ended: Callable[[], None] = lambda: None
 
     async def read(self, n: int | None = None) -> bytes:
         await trio.lowlevel.checkpoint()
         if not self._rest:
             if not self._packets:
+                self.ended()
                 raise trio.BrokenResourceError
             self._rest = self._packets.pop(0)
         data = self._rest if n is None else self._rest[:n]
@@ -75,15 +78,13 @@ class Packets:
 async def outcome(connection: Any, packets: Packets) -> tuple[object, list[bytes]]:
     """The state of every stream after all packets, and what was answered."""
     state: dict[int, object] = {}
-    cleanup = connection._cleanup_on_error
 
-    async def noted() -> None:
+    def note() -> None:
         for number, stream in connection.streams.items():
             buffer = bytes(connection.stream_buffers[number])
             state[number] = (buffer, stream.recv_window, stream.send_window, stream.recv_closed, stream.closed)
-        await cleanup()
 
-    connection._cleanup_on_error = noted
+    packets.ended = note
     await connection.handle_incoming()
     return state, packets.written
 
@@ -108,7 +109,9 @@ def test_frames_mean_what_they_mean_to_the_library(frames: list[bytes], sizes: l
         theirs, ours = Packets(list(pieces)), Packets(list(pieces))
         library = Yamux(cast(ISecureConn, theirs), PEER, is_initiator=False)
         live = LiveYamux(cast(ISecureConn, ours), PEER, Timing(), lambda peer, reason: None)
-        assert await outcome(live, ours) == await outcome(library, theirs)
+        found = await outcome(live, ours)
+        assert found == await outcome(library, theirs)
+        assert found[0]
 
     trio.run(both)
 
