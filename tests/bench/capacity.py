@@ -29,7 +29,9 @@ from tests.bench.crowd import Offer, offers, open_crowd
 from tests.interop.driver import GoPeer, go_available, join, open_gopeer
 from tests.peers.harness import Served, eventually, served
 
-RATES = tuple(map(int, os.environ.get("BETAR_BENCH_RATES", "100,150,200,300,400,500,700,900,1100").split(",")))
+RATES = tuple(
+    map(int, os.environ.get("BETAR_BENCH_RATES", "100,200,300,400,500,600,700,900,1100,1250,1500").split(","))
+)
 GO_RATES = (25, 50, *RATES)
 """Go reads no blocks in broadcasts: it fetches each, which takes it several milliseconds."""
 SECONDS = number("CAPACITY_SECONDS", 60)
