@@ -22,6 +22,7 @@ BENCHMARKS = (
     "starting",
     "scale",
     "query",
+    "capacity",
 )
 
 
