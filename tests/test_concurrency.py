@@ -5,7 +5,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from betar_tui.concurrency import FastLock, Wakeup, until_tick
+from betar_tui.concurrency import FastLock, Wakeup, shielded_nursery, until_tick
 
 
 class _Turns(trio.abc.Instrument):
@@ -180,3 +180,12 @@ async def test_those_that_wait_for_a_tick_wake_together(autojump_clock: MockCloc
     assert until_tick(5) == 5
     assert until_tick(5, least=2.5) == 5
     assert until_tick(5, least=5) == 10
+
+
+@pytest.mark.timeout(20)
+async def test_a_shielded_nursery_does_not_start_for_a_caller_that_is_cancelled() -> None:
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as holder:
+            scope.cancel()
+            await holder.start(shielded_nursery)
+    assert scope.cancelled_caught
