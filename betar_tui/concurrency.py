@@ -144,6 +144,8 @@ class Wakeup:
 
 async def shielded_nursery(*, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
     """Start a nursery, with `Nursery.start`, that only its own scope can cancel."""
+    # trio leaves a task with a caller that was cancelled meanwhile, which would wait for it for ever.
+    await trio.lowlevel.checkpoint_if_cancelled()
     with trio.CancelScope(shield=True):
         async with trio.open_nursery() as nursery:
             task_status.started(nursery)

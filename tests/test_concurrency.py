@@ -5,7 +5,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from betar_tui.concurrency import GATHER_TIME, Crowd, FastLock, Rounds, Wakeup, until_tick
+from betar_tui.concurrency import GATHER_TIME, Crowd, FastLock, Rounds, Wakeup, shielded_nursery, until_tick
 
 
 class _Turns(trio.abc.Instrument):
@@ -236,3 +236,12 @@ async def test_what_one_service_hands_to_the_next_waits_once(autojump_clock: Moc
     before = trio.current_time()
     await second.gather()
     assert trio.current_time() == before
+
+
+@pytest.mark.timeout(20)
+async def test_a_shielded_nursery_does_not_start_for_a_caller_that_is_cancelled() -> None:
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as holder:
+            scope.cancel()
+            await holder.start(shielded_nursery)
+    assert scope.cancelled_caught
