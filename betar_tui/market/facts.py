@@ -21,6 +21,9 @@ MAX_FACT = 128
 """Maximum characters of a fact's value; of its name as many count."""
 
 
+_BLANKS = str.maketrans(dict.fromkeys(f"\n\0{SEPARATOR}", " "))
+
+
 def facts_text(listing: Listing, document: Mapping[str, object] | None = None) -> str:
     """The facts of a listing, "" for none. `document` is its metadata file, where it has one and that is here."""
     metadata = listing.metadata if isinstance(listing.metadata, Mapping) else document
@@ -43,7 +46,8 @@ def scalar_text(value: object) -> str | None:
 
 
 def _line(text: str) -> str:
-    return text[:MAX_FACT].lower().replace("\n", " ").replace(SEPARATOR, " ")
+    # A NUL would end the text in some functions of SQLite.
+    return text[:MAX_FACT].lower().translate(_BLANKS)
 
 
 def _facts(listing: Listing, metadata: Mapping[str, object] | None) -> Iterator[tuple[str, str]]:

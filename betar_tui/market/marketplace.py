@@ -127,7 +127,8 @@ IN_PARTS = "in_parts"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place of a row in an order: its value in the sorted column, its folded name, and a number that makes it unique."""
+    """The place of a row in an order: its value in the sorted column, its folded name, and a number that makes it
+    unique."""
 
     value: float | str
     name: str
@@ -139,8 +140,8 @@ class ListingPage:
     """The result of a query.
 
     `total` counts all listings before the filter. Not among them are `invalid`, which have a wrong signature, and
-    `unreadable`, values that are not listings. `matching` counts those that match the filter; where it is not `exact`, there
-    are at least that many. `first` and `last` are the places of the first and the last listing of the page."""
+    `unreadable`, values that are not listings. `matching` listings meet the filter, or more where it is not `exact`.
+    `first` and `last` are the places of the first and the last listing of the page."""
 
     listings: tuple[Listing, ...] = field(metadata={IN_PARTS: True})
     total: int
