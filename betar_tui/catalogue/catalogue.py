@@ -47,7 +47,7 @@ class Catalogue:
             if not schema.is_current(db, own_peer_id):
                 schema.make_afresh(db, own_peer_id)
         self._projection = Projection(own_peer_id, is_own_value, self._left)
-        self.backlog = Backlog(store, own_peer_id, self._projection.removal_of, opened)
+        self.backlog = Backlog(store, own_peer_id, is_own_value, self._projection.removal_of, opened)
         self.files = MissingFiles(store, self._queued)
         store.projection = self._projection
 
