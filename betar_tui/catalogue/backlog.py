@@ -19,7 +19,7 @@ from betar_tui.store.database import Store
 from betar_tui.store.readers import Reader
 from betar_tui.store.sql import in_list
 
-ROWS = 200
+ROWS = 400
 """Maximum rows of one slice."""
 ROW_BYTES = 1 << 20
 """Number of bytes of values at which a slice takes no further row."""
