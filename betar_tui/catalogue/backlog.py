@@ -19,7 +19,7 @@ from betar_tui.store.database import Store
 from betar_tui.store.readers import Reader
 from betar_tui.store.sql import in_list
 
-ROWS = 200
+ROWS = 400
 """Maximum rows of one slice."""
 ROW_BYTES = 1 << 20
 """Number of bytes of values at which a slice takes no further row."""
@@ -45,10 +45,16 @@ class Backlog:
     """The queues `unprojected` and `unindexed`. `removal_of` names the delta that removed a key, where it is known."""
 
     def __init__(
-        self, store: Store, own_peer_id: str, removal_of: Callable[[str], tuple[bytes, int] | None], opened: float
+        self,
+        store: Store,
+        own_peer_id: str,
+        is_own_value: Callable[[bytes], bool],
+        removal_of: Callable[[str], tuple[bytes, int] | None],
+        opened: float,
     ) -> None:
         self._store = store
         self._own_peer_id = own_peer_id
+        self._is_own_value = is_own_value
         self._removal_of = removal_of
         self._opened = int(opened * 1000)
         with store.readers.reading() as (db, _):
@@ -142,6 +148,8 @@ class Backlog:
             return stored_file(db, cid)
 
         known = self._known(db, version) if self._checked_before else None
+        if known is None and self._is_own_value(version.winner.value):
+            known = Provenance.VERIFIED
         return project(version.key, version.winner, version.at / 1000, self._own_peer_id, file, known)
 
     @staticmethod

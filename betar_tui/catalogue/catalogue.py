@@ -51,7 +51,7 @@ class Catalogue:
                 schema.make_afresh(db, own_peer_id)
         store.readers.prepare = add_functions
         self._projection = Projection(own_peer_id, is_own_value, self._left)
-        self.backlog = Backlog(store, own_peer_id, self._projection.removal_of, opened)
+        self.backlog = Backlog(store, own_peer_id, is_own_value, self._projection.removal_of, opened)
         self.files = MissingFiles(store, self._queued)
         store.projection = self._projection
 

@@ -13,6 +13,8 @@ from betar_tui.market.sorting import folded
 from betar_tui.store.sql import in_list
 
 _COLUMNS = ("id", "name", "price", "seller", "seen", "first_seen", "state", "timestamp", "content", "metadata")
+_READ = f"SELECT k, text, facts, {', '.join(_COLUMNS)} FROM listings JOIN listing_texts USING (k) WHERE k IN"
+_INSERT = f"INSERT INTO listings VALUES (?{', ?' * len(_COLUMNS)})"
 _FIRST_SEEN, _CONTENT, _METADATA = (_COLUMNS.index(name) for name in ("first_seen", "content", "metadata"))
 
 
@@ -59,9 +61,7 @@ def write_rows(
 
 
 def _read(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, _Old]:
-    columns = ", ".join(_COLUMNS)
-    sql = f"SELECT k, text, facts, {columns} FROM listings JOIN listing_texts USING (k) WHERE k IN"
-    return {k: _Old(tuple(row), text, facts) for k, text, facts, *row in in_list(db, sql, numbers)}
+    return {row[0]: _Old(row[3:], row[1], row[2]) for row in in_list(db, _READ, numbers)}
 
 
 class _Batch:
@@ -128,7 +128,7 @@ class _Batch:
         """Write what was gathered. A row that stands in `unindexed` already keeps the texts that the index has."""
         many = self._db.executemany
         if self._rows:
-            many(f"INSERT INTO listings VALUES (?{', ?' * len(_COLUMNS)})", self._rows)
+            many(_INSERT, self._rows)
         if self._texts:
             many("INSERT OR REPLACE INTO listing_texts VALUES (?, ?, ?)", self._texts)
         if self._unindexed:

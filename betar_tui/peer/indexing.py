@@ -20,7 +20,7 @@ MAX_WAITING = 2_000
 """Number of texts above which that is not waited for: searches look at each that waits."""
 SYNCING = 0.3
 """Seconds after a large merge during which history is thought to be coming in."""
-SHARE = 2.0
+SHARE = 8.0
 """Seconds that a sync has for each second of making rows."""
 RETRY, LONGEST_RETRY = 0.5, 30.0
 """Seconds until a slice that failed is tried again; doubled up to the longest."""

@@ -138,10 +138,12 @@ def test_a_listing_that_goes_in_a_large_merge_names_the_delta_that_removed_it(bo
     assert contents(book.store._db)["index"] == []
 
 
-def test_own_rows_are_written_at_once_however_many(book):
-    names = [f"agent-{n:03}" for n in range(100)]
-    assert len(book.put(many(names), via="")) == 100
-    assert book.counts() == (100, 0, 0)
+def test_own_rows_are_written_at_once_unless_they_are_very_many(book):
+    names = [f"agent-{n:03}" for n in range(projection.OWN_SMALL + 1)]
+    assert len(book.put(many(names[1:]), via="")) == projection.OWN_SMALL
+    assert book.counts() == (projection.OWN_SMALL, 0, 0)
+    assert book.put(many(names, price=2), via="") == []
+    assert {each.via for each in book.work_off()} == {"local"}
 
 
 def test_a_small_merge_takes_its_keys_out_of_the_queue(book):

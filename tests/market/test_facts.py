@@ -3,10 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from betar_tui.catalogue.progress import MIN_SHOWN, Progress
 from betar_tui.market.facts import MAX_FACT, MAX_FACTS, SEPARATOR, facts_text, scalar_text
 from betar_tui.market.listing import decode
-from betar_tui.market.marketplace import Indexing, Listing
+from betar_tui.market.marketplace import Listing
 from tests.market.values import SIGNER, key, value, winner
 
 scalars = st.text() | st.integers() | st.booleans() | st.floats(allow_nan=False) | st.none()
@@ -76,20 +75,3 @@ def test_scalars():
         None,
         None,
     ]
-
-
-def test_progress_counts_rows_and_texts_together():
-    progress = Progress(MIN_SHOWN, 50)
-    assert progress.now() == Indexing(0, MIN_SHOWN + 50)
-    progress.made_rows(40, 30)
-    assert (progress.rows, progress.texts, progress.now()) == (60, 80, Indexing(10, 150))
-    progress.add(5, 0)
-    assert progress.now() == Indexing(10, 155)
-    progress.made_rows(0, 0)
-    progress.made_texts(79)
-    assert progress.now() == Indexing(154, 155)
-    progress.made_texts(0)
-    assert progress.now() is None
-    progress.add(0, 3)
-    assert progress.now() is None, "a few are not worth a word"
-    assert Indexing(6_000, 90_000).text == "6,000 of 90,000 indexed"
