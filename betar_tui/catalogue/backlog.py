@@ -9,6 +9,7 @@ from typing import NamedTuple
 from betar_tui.catalogue.files import stored_file
 from betar_tui.catalogue.progress import Progress
 from betar_tui.catalogue.projecting import Projected, project
+from betar_tui.catalogue.projection import Removal
 from betar_tui.catalogue.rows import Outcome, write_rows
 from betar_tui.catalogue.versions import SHOWN, Version, read_versions
 from betar_tui.ipld import cid as cids
@@ -25,13 +26,13 @@ ROW_BYTES = 1 << 20
 """Number of bytes of values at which a slice takes no further row."""
 TEXTS = 200
 """Maximum rows that one slice puts into the search index."""
-TEXT_BYTES = 128 << 10
+TEXT_BYTES = 64 << 10
 """Number of bytes of texts at which such a slice takes no further row."""
 
 
 class Prepared(NamedTuple):
-    """A row of a slice, not yet written: its key, the block of its version or None without one, the row itself, and by whom
-    and in how many bytes the version came."""
+    """A row of a slice, not yet written: its key, the block of its version or None without one, the row itself, by whom and
+    in how many bytes the version came, and the metadata file that was not here."""
 
     key: str
     n: int | None
@@ -39,6 +40,7 @@ class Prepared(NamedTuple):
     at: int
     via: str
     size: int
+    absent: bytes | None = None
 
 
 class Backlog:
@@ -49,7 +51,7 @@ class Backlog:
         store: Store,
         own_peer_id: str,
         is_own_value: Callable[[bytes], bool],
-        removal_of: Callable[[str], tuple[bytes, int] | None],
+        removal_of: Callable[[str], Removal | None],
         opened: float,
     ) -> None:
         self._store = store
@@ -64,29 +66,34 @@ class Backlog:
 
     def prepare(self) -> dict[int, Prepared]:
         """Read and decode the next slice of keys, the highest first, and check their signatures. Locks nothing."""
+        mark = self.progress.mark
         with self._store.readers.reading() as reader:
             numbers = self._next(reader.db)
             prepared = self._decoded(reader, numbers) if numbers else {}
-        if not prepared:
-            self.progress.made_rows(0, 0)
+        if not numbers:
+            self.progress.rows_found_empty(mark)
         return prepared
 
     def write(self, prepared: Mapping[int, Prepared], now: float) -> list[Change]:
         """Write the rows of a slice; returns the changes, of which people are told. Not while a merge runs.
 
-        A key that has changed since it was read stays in the queue."""
+        A key that has changed since it was read stays in the queue, and one whose metadata file has come since."""
         at = int(now * 1000)
         sql = "SELECT k, n FROM unprojected JOIN keys USING (k) WHERE k IN"
         with self._store.transaction() as db:
-            still = {k for k, n in in_list(db, sql, list(prepared)) if n == prepared[k].n}
-            outcomes = write_rows(db, {k: prepared[k].projected for k in prepared if k in still}, at)
-        self.progress.made_rows(len(outcomes), sum(1 for each in outcomes.values() if each.kind is not None))
+            queued = dict(in_list(db, sql, list(prepared)))
+            still = {
+                k: each.projected for k, each in prepared.items() if k in queued and not _is_stale(db, each, queued[k])
+            }
+            outcomes, texts = write_rows(db, still, at)
+        self.progress.made_rows(len(outcomes), texts)
         return [
             self._change(prepared[k], each, each.kind, now) for k, each in outcomes.items() if each.kind is not None
         ]
 
     def index(self) -> int:
         """Put a slice of texts into the search index, and take old ones out; returns how many rows are done."""
+        mark = self.progress.mark
         with self._store.transaction() as db:
             rows = self._next_texts(db)
             gone = [(k, text, facts) for k, text, facts, _, _ in rows if text is not None]
@@ -97,7 +104,10 @@ class Backlog:
             if new:
                 db.executemany("INSERT INTO listing_search (rowid, text, facts) VALUES (?, ?, ?)", new)
             db.executemany("DELETE FROM unindexed WHERE k = ?", [(row[0],) for row in rows])
-        self.progress.made_texts(len(rows))
+        if rows:
+            self.progress.made_texts(len(rows))
+        else:
+            self.progress.texts_found_empty(mark)
         return len(rows)
 
     def forget_verdicts(self) -> None:
@@ -118,7 +128,7 @@ class Backlog:
     @staticmethod
     def _next_texts(db: sqlite3.Connection) -> Sequence[tuple[int, str | None, str | None, str | None, str | None]]:
         sql = (
-            "SELECT k, coalesce(length(old.text), 0) + coalesce(length(new.text), 0)"
+            "SELECT k, coalesce(length(CAST(old.text AS BLOB)), 0) + coalesce(length(CAST(new.text AS BLOB)), 0)"
             " FROM unindexed AS old LEFT JOIN listing_texts AS new USING (k) LIMIT ?"
         )
         numbers = _within(db.execute(sql, (TEXTS,)).fetchall(), TEXT_BYTES)
@@ -140,12 +150,17 @@ class Backlog:
                 prepared[k] = Prepared(key, n, None, 0, "", 0)
                 continue
             via, size = sources.get(version.n, ("", 0))
-            prepared[k] = Prepared(key, n, self._project(db, version), version.at, via, size)
+            absent: list[bytes] = []
+            projected = self._project(db, version, absent.append)
+            prepared[k] = Prepared(key, n, projected, version.at, via, size, absent[0] if absent else None)
         return prepared
 
-    def _project(self, db: sqlite3.Connection, version: Version) -> Projected | str:
+    def _project(self, db: sqlite3.Connection, version: Version, lack: Callable[[bytes], None]) -> Projected | str:
         def file(cid: bytes) -> bytes | None:
-            return stored_file(db, cid)
+            found = stored_file(db, cid)
+            if found is None:
+                lack(cid)
+            return found
 
         known = self._known(db, version) if self._checked_before else None
         if known is None and self._is_own_value(version.winner.value):
@@ -167,8 +182,13 @@ class Backlog:
             via, at = prepared.via or "local", prepared.at / 1000
             return Change(kind, outcome.id, listing.cid, listing.height, via, at, listing, prepared.size)
         removal = self._removal_of(prepared.key)
-        cid, height = (cids.to_str(removal[0]), removal[1]) if removal is not None else ("", 0)
-        return Change(kind, outcome.id, cid, height, prepared.via or "local", now)
+        cid, height, via = (cids.to_str(removal.cid), removal.height, removal.via) if removal else ("", 0, prepared.via)
+        return Change(kind, outcome.id, cid, height, via or "local", now)
+
+
+def _is_stale(db: sqlite3.Connection, prepared: Prepared, n: int | None) -> bool:
+    """Whether what a row was made of is no longer what is stored; the key shows the block `n` now."""
+    return n != prepared.n or (prepared.absent is not None and stored_file(db, prepared.absent) is not None)
 
 
 def _within(rows: Sequence[tuple[int, int]], most: int) -> list[int]:

@@ -86,7 +86,7 @@ class Catalogue:
         before: Place | None = None,
     ) -> ListingPage:
         """The shown listings that match, in order; see `Marketplace.listings`. Raises FilterError, StoreError."""
-        parsed = parse(query)
+        parsed, limit = parse(query), max(limit, 0)
         if parsed.asks_for_muted:
             raise FilterError("who is muted is a setting of the interface: state:muted works only there")
         counts = self.counts()
@@ -114,7 +114,7 @@ class Catalogue:
         return self._projection.changes_of(applied)
 
     def _left(self, followed: Followed) -> None:
-        self.backlog.progress.add(followed.queued, len(followed.outcomes))
+        self.backlog.progress.add(followed.queued, followed.texts)
 
     def _queued(self, rows: int) -> None:
         self.backlog.progress.add(rows, 0)

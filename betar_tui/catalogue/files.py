@@ -38,12 +38,6 @@ class MissingFiles:
             rows = db.execute(sql, (_ms(now), limit, _ms(latest), limit)).fetchall()
         return [cid for (text,) in rows[:limit] if (cid := unixfs.parse_cid(text)) is not None]
 
-    def next_due(self, after: float) -> float | None:
-        """When the first one that is due later than `after` is due, None without one."""
-        with self._store.readers.reading() as (db, _):
-            (due,) = db.execute("SELECT min(due) FROM undescribed WHERE due > ?", (_ms(after),)).fetchone()
-        return due / 1000 if due is not None else None
-
     def lacks(self, cid: bytes) -> bool:
         """Whether a listing points at this file, and it is missing."""
         text = cids.to_str(cid)
@@ -75,9 +69,13 @@ class MissingFiles:
 
     def forget_unused(self, wanted: Collection[bytes]) -> set[bytes]:
         """Those of the files that no listing points at any more; they are not asked for again."""
-        unused = set(wanted) - self.pointed_at(wanted)
-        if unused:
-            self.give_up(unused)
+        unused = set()
+        with self._store.transaction() as db:
+            for cid in wanted:
+                text = cids.to_str(cid)
+                if db.execute("SELECT 1 FROM listings WHERE metadata = ? LIMIT 1", (text,)).fetchone() is None:
+                    db.execute("DELETE FROM undescribed WHERE metadata = ?", (text,))
+                    unused.add(cid)
         return unused
 
     def put(self, files: Mapping[bytes, bytes]) -> None:

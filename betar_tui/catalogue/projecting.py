@@ -20,6 +20,9 @@ MINE, VERIFIED, UNSIGNED = 0, 1, 2
 INVALID = ""
 """The reason why a listing with a wrong signature is not shown."""
 
+MAX_REASON = 200
+"""Maximum characters of another reason, which may quote what a value says."""
+
 FileReader = Callable[[bytes], bytes | None]
 """Reads the block of a metadata file by its CID, None where it is not here."""
 
@@ -67,7 +70,7 @@ def project(
             facts_text(described, document),
         )
     except ListingError as error:
-        return str(error) or "it is not a listing"
+        return str(error)[:MAX_REASON] or "it is not a listing"
     except Exception as error:
         # One value must never cost the others.
         log.exception("the value of %s cannot be read", key)

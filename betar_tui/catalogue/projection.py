@@ -7,6 +7,7 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from betar_tui.catalogue.files import stored_file
 from betar_tui.catalogue.projecting import Projected, project
@@ -27,12 +28,22 @@ MAX_REMOVALS = 4096
 """Maximum keys whose removing delta is remembered until their row is gone."""
 
 
+class Removal(NamedTuple):
+    """The delta that removed a key: its CID, its height, and the peer that it came through, "" for an own one."""
+
+    cid: bytes
+    height: int
+    via: str
+
+
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What a merge did to the catalogue: what became of each key, or how many were queued and how many are to be indexed."""
+    """What a merge did to the catalogue: what became of each key and how many rows more are to be indexed, or how many keys
+    were queued."""
 
     outcomes: Mapping[str, Outcome]
     queued: int = 0
+    texts: int = 0
 
 
 class Projection:
@@ -49,7 +60,7 @@ class Projection:
         self._on_left = on_left
         self._history = History()
         self._outcomes: dict[bytes, Mapping[str, Outcome]] = {}
-        self._removals: OrderedDict[str, tuple[bytes, int]] = OrderedDict()
+        self._removals: OrderedDict[str, Removal] = OrderedDict()
 
     def follow(self, db: sqlite3.Connection, changes: Changes, numbers: Mapping[str, int], first_new: int) -> Followed:
         """Write the rows of a merge, or queue its keys. In its transaction; see the store's `Projection`."""
@@ -73,8 +84,8 @@ class Projection:
             else:
                 at = now if winner.cid in new else self._applied_at(db, k)
                 projected[k] = self._project(key, winner, at, file)
-        outcomes = write_rows(db, projected, now, first_new)
-        return Followed({key: outcomes[numbers[key]] for key in changed})
+        outcomes, texts = write_rows(db, projected, now, first_new)
+        return Followed({key: outcomes[numbers[key]] for key in changed}, texts=texts)
 
     def committed(self, changes: Changes, result: Followed) -> None:
         """Keep what became of the keys until `changes_of` asks for it."""
@@ -101,8 +112,8 @@ class Projection:
             changes.append(_change(applied, effect, outcome, outcome.kind, removed_by, sizes))
         return changes
 
-    def removal_of(self, key: str) -> tuple[bytes, int] | None:
-        """The CID and height of the delta that removed a key in a large merge, once, where that is still known."""
+    def removal_of(self, key: str) -> Removal | None:
+        """The delta that removed a key in a large merge, once, where that is still known."""
         return self._removals.pop(key, None)
 
     def _remember_removals(self, applied: Applied) -> None:
@@ -110,7 +121,7 @@ class Projection:
         for node in applied.nodes if gone else ():
             for key, _ in node.delta.tombstones:
                 if key in gone:
-                    self._removals[key] = node.cid, node.delta.priority
+                    self._removals[key] = Removal(node.cid, node.delta.priority, applied.via)
         while len(self._removals) > MAX_REMOVALS:
             self._removals.popitem(last=False)
 

@@ -27,6 +27,13 @@ class Outcome(NamedTuple):
     listing: Listing | None
 
 
+class Written(NamedTuple):
+    """What became of each key, and how many rows more are to be indexed."""
+
+    outcomes: dict[int, Outcome]
+    texts: int
+
+
 class _Old(NamedTuple):
     """A row as it is: its columns, and its texts."""
 
@@ -40,10 +47,10 @@ _NOTHING = Outcome(None, "", None)
 
 def write_rows(
     db: sqlite3.Connection, projected: Mapping[int, Projected | str | None], now: int, first_new: int | None = None
-) -> dict[int, Outcome]:
+) -> Written:
     """Make the rows of keys what they are to be: shown, not a listing for a reason, or gone. Takes them out of the queue.
 
-    `now` is in Unix ms; of keys from the number `first_new` on nothing is known yet. Returns what became of each."""
+    `now` is in Unix ms; of keys from the number `first_new` on nothing is known yet."""
     known = [k for k in projected if first_new is None or k < first_new]
     old = _read(db, known) if known else {}
     others = [k for k in known if k not in old]
@@ -54,10 +61,10 @@ def write_rows(
             outcomes[k] = batch.show(k, each, old.get(k))
         else:
             outcomes[k] = batch.hide(k, each, old.get(k))
-    batch.write()
+    texts = batch.write()
     if known:
         db.executemany("DELETE FROM unprojected WHERE k = ?", [(k,) for k in known])
-    return outcomes
+    return Written(outcomes, texts)
 
 
 def _read(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, _Old]:
@@ -124,20 +131,22 @@ class _Batch:
             self._db.execute("INSERT INTO unlisted VALUES (?, ?)", (k, reason))
         return Outcome(ChangeKind.DELIST, old.columns[0], None) if old is not None else _NOTHING
 
-    def write(self) -> None:
-        """Write what was gathered. A row that stands in `unindexed` already keeps the texts that the index has."""
-        many = self._db.executemany
+    def write(self) -> int:
+        """Write what was gathered; returns how many rows `unindexed` has more. One that stands there already keeps the texts
+        that the index has."""
+        many, texts = self._db.executemany, 0
         if self._rows:
             many(_INSERT, self._rows)
         if self._texts:
             many("INSERT OR REPLACE INTO listing_texts VALUES (?, ?, ?)", self._texts)
         if self._unindexed:
-            many("INSERT OR IGNORE INTO unindexed VALUES (?, ?, ?)", self._unindexed)
+            texts = many("INSERT OR IGNORE INTO unindexed VALUES (?, ?, ?)", self._unindexed).rowcount
         if self._undescribed:
             many("INSERT OR IGNORE INTO undescribed VALUES (?, ?)", self._undescribed)
         for name, change in self._counts.items():
             if change:
                 self._db.execute("UPDATE catalogue_counts SET n = n + ? WHERE name = ?", (change, name))
+        return texts
 
     def _update(self, k: int, row: tuple[Any, ...], old: tuple[Any, ...]) -> None:
         """Set the columns that have changed: SQLite touches the indexes of those alone."""

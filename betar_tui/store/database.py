@@ -22,6 +22,8 @@ from betar_tui.store.key_cache import KEYS, CachedKey, KeyCache
 from betar_tui.store.readers import Readers
 from betar_tui.store.sql import FILE_PREFIXES, PREFIX, digests, from_sql, in_list, short_key
 
+_BUSY_TIMEOUT = 5000
+"""Milliseconds that a statement waits for another connection, as Python sets it."""
 _LOG_LIMIT = 256 << 10
 """Maximum size of the write-ahead log on disk while the store is idle, in bytes."""
 
@@ -204,7 +206,12 @@ class Store:
     def _shorten_log(self, db: sqlite3.Connection) -> None:
         log = Path(f"{self._path}-wal")
         if log.exists() and log.stat().st_size > _LOG_LIMIT:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            # Not while somebody reads: it would wait for them with the lock held. There will be another time.
+            db.execute("PRAGMA busy_timeout = 0")
+            try:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                db.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
 
     # Reading for people and peers
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from betar_tui.catalogue import backlog, projection, schema
+from betar_tui.catalogue.projecting import MAX_REASON
 from betar_tui.errors import FilterError, StoreError
 from betar_tui.ipld import cid, unixfs
 from betar_tui.market.marketplace import Change, ChangeKind, ListingPage, Provenance
@@ -102,6 +103,32 @@ def test_each_field_of_a_reported_change(book):
     removed = book.delist(key(), via="", at=10.0)
     (row,) = book.store.log(1)
     assert removed == [Change(ChangeKind.DELIST, listing.id, cid.to_str(row.cid), 2, "local", 10.0, None, row.size)]
+
+
+def test_what_changes_while_its_slice_is_read_is_not_taken_for_done(book):
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 20)]
+    book.put(many(names))
+    prepared = book.catalogue.backlog.prepare()
+    book.put(many(names, price=2.5))
+    assert book.catalogue.backlog.write(prepared, 9.0) == []
+    assert book.catalogue.backlog.progress.rows
+    assert {each.listing.price for each in book.work_off()} == {2.5}
+    assert book.catalogue.backlog.progress.rows == book.catalogue.backlog.progress.texts == 0
+    assert book.is_right()
+
+
+def test_a_refresh_leaves_nothing_to_be_indexed(book):
+    book.put({key(): value()})
+    book.work_off()
+    book.put({key(): value(timestamp=99)})
+    assert book.catalogue.backlog.progress.texts == 0
+
+
+def test_a_reason_is_short_whatever_the_value_says(book):
+    book.put({key(): unsigned("swift-ocr", id="\U000e0001" * 1000)})
+    with book.store.readers.reading() as (db, _):
+        ((reason,),) = db.execute("SELECT reason FROM unlisted").fetchall()
+    assert 0 < len(reason) <= MAX_REASON
 
 
 def test_a_large_merge_is_queued_and_reported_slice_by_slice(book, monkeypatch):

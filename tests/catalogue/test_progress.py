@@ -11,10 +11,17 @@ def test_progress_counts_rows_and_texts_together():
     assert (progress.rows, progress.texts, progress.now()) == (60, 80, Indexing(10, 150))
     progress.add(5, 0)
     assert progress.now() == Indexing(10, 155)
-    progress.made_rows(0, 0)
+    progress.rows_found_empty(progress.mark)
     progress.made_texts(79)
     assert progress.now() == Indexing(154, 155)
-    progress.made_texts(0)
+    progress.made_texts(1)
+    assert progress.texts == 1, "only a look at the queue says that it is empty"
+    mark = progress.mark
+    progress.add(1, 0)
+    progress.texts_found_empty(mark)
+    assert (progress.rows, progress.texts) == (1, 1), "what came meanwhile is not done"
+    progress.texts_found_empty(progress.mark)
+    progress.rows_found_empty(progress.mark)
     assert progress.now() is None
     progress.add(0, 3)
     assert progress.now() is None, "a few are not worth a word"

@@ -30,7 +30,7 @@ NETWORK = {"libp2p", "multiaddr", "google", "cryptography", "coincurve", "zeroco
 """What `p2p` brings: libp2p and the protobuf stack and cryptography below it, discovery."""
 INTERFACE = {"textual", "trio_asyncio", "asyncio", "betar_tui.tui"}
 STORE = {"sqlite3", "zstandard", "nacl", "base58", "cbor2"} | {
-    f"betar_tui.{room}" for room in ("peer", "store", "sync", "p2p", "replica", "ipld", "market.catalogue")
+    f"betar_tui.{room}" for room in ("peer", "store", "sync", "p2p", "replica", "ipld", "catalogue")
 }
 START = {"betar_tui", "betar_tui.__main__", "betar_tui.cli", "betar_tui.errors"}
 GRAMMAR = START | {"betar_tui.arguments", "betar_tui.choices"}
