@@ -13,7 +13,7 @@ run: $(STAMP)
 WAITING := tests/interop tests/networks tests/peers
 test: $(STAMP)
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(WAITING))
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(WAITING))
 	$(BIN)/python -m pytest -n 3 $(WAITING)
 else
 	$(BIN)/python -m pytest $(ARGS)

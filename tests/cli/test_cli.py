@@ -324,11 +324,21 @@ def test_an_interrupt_while_modules_are_imported_is_no_traceback(tmp_path):
     assert (result.returncode, result.stderr) == (130, b"")
 
 
+@pytest.fixture
+def heeded_interrupts():
+    """A test run in the background of a shell ignores interrupts, and so would its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 def test_an_interrupt_while_a_peer_is_asked_is_no_traceback(tmp_path):
     with socket.socket(socket.AF_UNIX) as peer:
         peer.bind(str(tmp_path / "control.sock"))
         peer.listen()
         command = [sys.executable, "-m", "betar_tui", "--data-dir", str(tmp_path), "list"]
+
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             asked = b""
             while not asked.endswith(b"\n"):  # the first connection only finds out whether a peer listens

@@ -181,7 +181,8 @@ async def test_peers_are_in_each_others_mesh_as_soon_as_they_have_met() -> None:
     """Without any heartbeat: messages that a Go peer writes before it has this peer in its mesh are lost."""
     async with pair(timing=replace(QUICK, heartbeat=3600.0)) as (alice, bob):
         for one, other in ((alice, bob), (bob, alice)):
-            assert one.network._gossip._router.mesh[MARKET_TOPIC] == {ID.from_base58(other.id)}
+            expected = {ID.from_base58(other.id)}
+            await until(lambda mesh=one.network._gossip._router.mesh, peers=expected: mesh[MARKET_TOPIC] == peers)
 
 
 async def test_the_memory_of_the_router_is_bounded() -> None:
