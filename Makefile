@@ -13,7 +13,7 @@ run: $(STAMP)
 WAITING := tests/interop tests/networks tests/peers
 test: $(STAMP)
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(WAITING))
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(WAITING))
 	$(BIN)/python -m pytest -n 3 $(WAITING)
 else
 	$(BIN)/python -m pytest $(ARGS)
@@ -31,7 +31,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 # What tests build on is typed as strictly as the program; the tests themselves need not be.
-HELPERS := tests/conftest.py tests/namespaces.py tests/proxy.py $(foreach room,docs market mutants networks p2p peers simulation tui,\
+HELPERS := tests/conftest.py tests/namespaces.py tests/proxy.py $(foreach room,catalogue docs market mutants networks p2p peers simulation tui,\
 	$(filter-out tests/$(room)/test_%,$(wildcard tests/$(room)/*.py)))
 
 coverage: $(STAMP)

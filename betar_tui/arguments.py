@@ -1,24 +1,50 @@
 """The grammar of the commands: help and arguments. Their code is in `commands`, imported when one is given."""
 
+from __future__ import annotations
+
 import argparse
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
-from betar_tui.market.fields import ENTERED, Field, Kind
+TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from betar_tui.market.fields import Field
 
 
-@dataclass(frozen=True, slots=True)
 class Command:
-    """One command: what help says, and its arguments."""
+    """One command: what help says, and its arguments. Not a dataclass, which would take longer than all of `--help`."""
 
-    help: str
-    arguments: Callable[[argparse.ArgumentParser], object]
+    __slots__ = ("arguments", "help")
+
+    def __init__(self, help: str, arguments: Callable[[argparse.ArgumentParser], object]) -> None:
+        self.help, self.arguments = help, arguments
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The parser of one command, made when it is first used: of all commands, one is given.
+
+    `fill` adds the arguments; the others are those of ArgumentParser."""
+
+    def __init__(self, *, fill: Callable[[argparse.ArgumentParser], object], **options: Any) -> None:
+        self._deferred = fill, options
+
+    def __getattr__(self, name: str) -> Any:
+        # Only an attribute that is not there yet comes here: the first one makes all of them.
+        deferred = self.__dict__.pop("_deferred", None)
+        if deferred is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        fill, options = deferred
+        super().__init__(**options)
+        fill(self)
+        return getattr(self, name)
 
 
 def _number_of(field: Field) -> Callable[[str], float]:
     """The parser of a number, which has the field's name in argparse's message."""
+    from betar_tui.market.fields import Kind
 
     def parse(text: str) -> float:
         if field.kind is Kind.INTEGER:
@@ -42,6 +68,12 @@ def _count(text: str) -> int:
 _count.__name__ = "count"  # argparse names it in its message
 
 
+def _path(text: str) -> Path:
+    from pathlib import Path  # deferred: only few commands take one
+
+    return Path(text)
+
+
 def _only_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
 
@@ -53,7 +85,7 @@ def _with_id(parser: argparse.ArgumentParser) -> None:
 
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="such as: ocr price<0.5 state:verified")
+    parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="such as: ocr price<0.5 or seller:you")
     parser.add_argument(
         "--sort", default="", metavar="COLUMN", help="name price seller seen state; --sort=-price descends"
     )
@@ -61,6 +93,8 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _listing_fields(parser: argparse.ArgumentParser) -> None:
+    from betar_tui.market.fields import ENTERED, Kind  # deferred: few commands take them
+
     for field in ENTERED:
         if field.option:
             flag, metavar, text = field.option
@@ -72,7 +106,7 @@ def _listing_fields(parser: argparse.ArgumentParser) -> None:
 def _publish_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
     _listing_fields(parser)
-    parser.add_argument("--file", type=Path, metavar="F.json", help="one listing, or an array of them")
+    parser.add_argument("--file", type=_path, metavar="F.json", help="one listing, or an array of them")
 
 
 def _update_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,13 +131,18 @@ def _log_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("file", type=Path, metavar="F.car")
+    parser.add_argument("file", type=_path, metavar="F.car")
     parser.add_argument("--heads", nargs="+", default=[], metavar="CID", help="what to export (default: all heads)")
 
 
 def _import_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("file", type=Path, metavar="F.car")
+    parser.add_argument("file", type=_path, metavar="F.car")
+
+
+def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("--rebuild", action="store_true", help="make the catalogue afresh from the replica first")
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -120,6 +159,6 @@ COMMANDS: Mapping[str, Command] = {
     "log": Command("the deltas applied last", _log_arguments),
     "export": Command("write the replica's DAG, with metadata files, as a CARv1 file", _export_arguments),
     "import": Command("merge a CAR file", _import_arguments),
-    "doctor": Command("check store, key, port, clock and connectivity", _only_json),
+    "doctor": Command("check store, catalogue, key, port, clock and connectivity", _doctor_arguments),
     "locate": Command("where things are kept", _only_json),
 }

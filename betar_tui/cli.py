@@ -1,74 +1,128 @@
 """The command line (the contract is `betar-tui --help`): what the arguments mean. `commands` has the commands.
 
 The only place that reads argv and the environment. Results go to stdout, everything else to stderr; a person's or a
-peer's mistake is one line, never a traceback. Textual is imported for the interface alone, libp2p by the peer alone."""
+peer's mistake is one line, never a traceback.
 
-import argparse
-import contextlib
+What is asked for is known once the arguments are parsed, and only then is imported what that needs: `--help` needs
+nothing more, and `--version` not even argparse; a command that asks a running peer needs no trio, Textual is for the
+interface alone and libp2p for the peer alone. So this module imports little, and its functions the rest."""
+
+from __future__ import annotations
+
 import gc
 import os
-import signal
 import sys
-import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-import trio
+from betar_tui import __version__
+from betar_tui.errors import BetarError, OutputError, UsageError
 
-from betar_tui import __version__, logs, startup
-from betar_tui.arguments import COMMANDS
-from betar_tui.config import DIALECTS, LOG_LEVELS, Config, load_config, prepare_data_dir
-from betar_tui.errors import BetarError, UsageError
-from betar_tui.output import complain, discard_stdout, say
+TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from betar_tui.config import Config
+
+    Work = Callable[[], Coroutine[Any, Any, int | None]]
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _PREFIX = "BETAR_TUI_"
-_STOP_TIME = 4.0
-"""Seconds that a peer may take to stop."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run betar-tui; the exit code."""
-    parser = build_parser()
-    arguments = parser.parse_args(argv)
-    if arguments.command or arguments.serve or arguments.demo:
-        gc.enable()  # the interface does so later, see `startup`
+    given = sys.argv[1:] if argv is None else argv
     try:
+        if list(given) == ["--version"]:
+            return _print_version()
+        arguments = build_parser().parse_args(given)
         config = read_config(arguments, os.environ)
         if arguments.command:
-            logs.configure("warning", config.log_format, config.log_file)
-            return _run(lambda: _command(config, arguments))
+            return _command(config, arguments)
         if arguments.serve:
-            prepare_data_dir(config.data_dir)
-            logs.configure(config.log_level, config.log_format, config.log_file)
-            return _run(lambda: _serve(config))
+            return _serve(config)
         if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
             raise UsageError(
                 "the interface needs a terminal; betar-tui --serve runs without one, betar-tui list prints"
             )
-        if arguments.demo:
-            return _run(_demo)
-        prepare_data_dir(config.data_dir)
-        log_file = config.log_file or config.data_dir / logs.FILE_NAME
-        logs.configure(config.log_level, config.log_format, log_file)
-        # A person in front of the interface is likely to be behind a router of their own.
-        config = replace(config, upnp=config.upnp is not False)
-        return _run(lambda: startup.run_interface(config, log_file))
+        return _demo() if arguments.demo else _interface(config)
     except UsageError as error:
-        complain(str(error))
-        return USAGE
+        return _explained(error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # as in `betar-tui list | head`: the reader has what it wanted
+        from betar_tui.output import discard_stdout
+
         discard_stdout()
         return DONE
 
 
-def _run(work: Callable[[], Awaitable[int | None]]) -> int:
-    """Run a trio coroutine to its end; a `BetarError` in it is a message and an exit code."""
+def _print_version() -> int:
+    """The same as that of argparse, whose import would take longer than all else. Raises BrokenPipeError."""
     try:
-        return trio.run(work) or DONE
+        print(f"betar-tui {__version__}", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from betar_tui.output import discard_stdout
+
+        discard_stdout()  # else the flush at exit fails with the same error
+        return _explained(OutputError(f"the output cannot be written: {error}"))
+    return DONE
+
+
+def _command(config: Config, arguments: argparse.Namespace) -> int:
+    from betar_tui import commands, eventloop, logs
+
+    gc.enable()  # `__main__` has switched it off; the interface switches it on later, see `startup`
+    logs.configure("warning", config.log_format, config.log_file)
+    return _run(eventloop.run, lambda: commands.COMMANDS[arguments.command](config, arguments))
+
+
+def _serve(config: Config) -> int:
+    import trio
+
+    from betar_tui import logs
+    from betar_tui.config import prepare_data_dir
+    from betar_tui.serving import serve
+
+    gc.enable()
+    prepare_data_dir(config.data_dir)
+    logs.configure(config.log_level, config.log_format, config.log_file)
+    return _run(trio.run, lambda: serve(config))
+
+
+def _demo() -> int:
+    """The interface on a market that lives as long as it does."""
+    import trio
+
+    from betar_tui.demo import run_demo
+
+    gc.enable()
+    return _run(trio.run, run_demo)
+
+
+def _interface(config: Config) -> int:
+    from dataclasses import replace
+
+    import trio
+
+    from betar_tui import logs, startup
+    from betar_tui.config import prepare_data_dir
+
+    prepare_data_dir(config.data_dir)
+    log_file = config.log_file or config.data_dir / logs.FILE_NAME
+    logs.configure(config.log_level, config.log_format, log_file)
+    # A person in front of the interface is likely to be behind a router of their own.
+    config = replace(config, upnp=config.upnp is not False)
+    return _run(trio.run, lambda: startup.run_interface(config, log_file))
+
+
+def _run(run: Callable[[Work], int | None], work: Work) -> int:
+    """Run a coroutine to its end, by `trio.run` or the like; a `BetarError` in it is a message and an exit code."""
+    try:
+        return run(work) or DONE
     except BetarError as error:
         return _explained(error)
     except BaseExceptionGroup as group:
@@ -83,6 +137,8 @@ def _run(work: Callable[[], Awaitable[int | None]]) -> int:
 
 
 def _explained(error: BaseException) -> int:
+    from betar_tui.output import complain
+
     complain(str(error))
     return USAGE if isinstance(error, UsageError) else FAILED
 
@@ -93,59 +149,12 @@ def _first(group: BaseException) -> BaseException:
     return group
 
 
-class ShutdownWatchdog:
-    """Ends a peer that does not stop in time. Nothing that was acknowledged is lost by that."""
-
-    def __init__(self) -> None:
-        self._timer = threading.Timer(_STOP_TIME, os._exit, (DONE,))
-        self._timer.daemon = True
-        self.start, self.close = self._timer.start, self._timer.cancel
-
-
-async def _command(config: Config, arguments: argparse.Namespace) -> int | None:
-    from betar_tui import commands
-
-    return await commands.COMMANDS[arguments.command](config, arguments)
-
-
-async def _serve(config: Config) -> int:
-    """The peer alone, until SIGINT or SIGTERM."""
-    from betar_tui.control import serve_control
-    from betar_tui.peer import open_peer
-
-    with (
-        contextlib.closing(ShutdownWatchdog()) as late,
-        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
-    ):
-        async with trio.open_nursery() as nursery:
-
-            async def until_signal() -> None:
-                async for _ in signals:
-                    late.start()
-                    nursery.cancel_scope.cancel()
-                    return
-
-            nursery.start_soon(until_signal)
-            async with open_peer(config, network=True) as peer:
-                await nursery.start(serve_control, peer, config.control_socket)
-                await peer.session.ready.wait()
-                startup.freeze_garbage()
-                address = (peer.session.addrs or ("",))[0]
-                say(f"ready peer_id={peer.peer_id} addr={address} control={config.control_socket}")
-                await trio.sleep_forever()
-    return DONE
-
-
-async def _demo() -> int:
-    """The interface on a market that lives as long as it does."""
-    from betar_tui.demo import run_demo
-
-    await run_demo()
-    return DONE
-
-
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:
     """The settings: command line over environment over config.toml. Raises ConfigError."""
+    from pathlib import Path
+
+    from betar_tui.config import load_config
+
     given: dict[str, object] = {}
     for name in _SETTINGS:
         value = getattr(arguments, name, None)
@@ -181,10 +190,14 @@ _SETTINGS = (
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Options may stand before or after the command."""
-    options = _options()
+    import argparse
+
+    from betar_tui.arguments import COMMANDS, CommandParser
+
+    options: list[Any] = [_options()]  # which typeshed wants to be of the same class as the parsers that have them
     parser = argparse.ArgumentParser(
         prog="betar-tui",
-        parents=[options],
+        parents=options,
         description="A terminal browser for a decentralised marketplace of AI agents, and a full peer of it. Without a"
         " command: the interface.",
     )
@@ -192,10 +205,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--serve", action="store_true", help="run the peer alone, until SIGINT or SIGTERM")
     parser.add_argument("--demo", action="store_true", help="look at a small market of real peers on this machine")
     parser.set_defaults(command=None)
-    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    # With `prog` argparse need not format the usage to find out what it is.
+    subparsers = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", prog=parser.prog, parser_class=CommandParser
+    )
     for name, command in COMMANDS.items():
-        sub = subparsers.add_parser(name, parents=[options], help=command.help, description=command.help)
-        command.arguments(sub)
+        subparsers.add_parser(
+            name, parents=options, help=command.help, description=command.help, fill=command.arguments
+        )
     return parser
 
 
@@ -209,6 +226,10 @@ _FLAGS = {
 
 def _options() -> argparse.ArgumentParser:
     """The options that every command takes. Unset ones leave no trace, so that both places can be used."""
+    import argparse
+
+    from betar_tui.choices import DIALECTS, LOG_FORMATS, LOG_LEVELS
+
     parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("options")
     group.add_argument("--data-dir", metavar="PATH", help="where the peer lives (default: the user's data directory)")
@@ -224,7 +245,7 @@ def _options() -> argparse.ArgumentParser:
     group.add_argument("--refresh-interval", metavar="D", help="how old an own listing may get (default 1h)")
     group.add_argument("--listing-dialect", choices=DIALECTS, help="how own listings are written (default auto)")
     group.add_argument("--log-level", choices=LOG_LEVELS, help="default info")
-    group.add_argument("--log-format", choices=("text", "json"), help="default text")
+    group.add_argument("--log-format", choices=LOG_FORMATS, help="default text")
     group.add_argument("--log-file", metavar="PATH", help="default stderr; with the interface, in the data directory")
     return parser
 

@@ -1,17 +1,21 @@
-"""The commands: each opens a marketplace, the running peer's or the store itself, asks it, and prints the answer."""
+"""The commands: each opens a marketplace, the running peer's or the store itself, asks it, and prints the answer.
+
+They start without an event loop, and await `event_loop` before all that needs trio; see `eventloop`."""
 
 import argparse
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from betar_tui.config import Config
+from betar_tui.control.command import CommandClient
 from betar_tui.errors import ControlError, ListingError, UsageError
+from betar_tui.eventloop import event_loop
 from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import ENTERED, Field, Kind
 from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed, Status
@@ -33,13 +37,14 @@ Arguments = argparse.Namespace
 
 @asynccontextmanager
 async def open_marketplace(config: Config, *, need_peer: bool = False) -> AsyncIterator[Marketplace]:
-    """The running peer of the data directory, else its store. With `need_peer` only the former will do."""
-    from betar_tui.control import ControlClient
+    """The running peer of the data directory, else its store. With `need_peer` only the former will do.
 
-    client = ControlClient(config.control_socket)  # type: ignore[abstract]
-    if need_peer or await client.running():
+    Only the store, and `events`, need an event loop."""
+    client = CommandClient(config.control_socket)  # type: ignore[abstract]
+    if need_peer or client.running():
         yield client
         return
+    await event_loop()
     from betar_tui.peer import open_peer
 
     async with open_peer(config, network=False) as peer:
@@ -114,6 +119,7 @@ async def delist(config: Config, arguments: Arguments) -> None:
 
 async def watch(config: Config, arguments: Arguments) -> None:
     """Print changes as they are applied, until interrupted."""
+    await event_loop()
     async with open_marketplace(config, need_peer=True) as market, market.events() as events:
         async for event in events:
             if isinstance(event, Missed):
@@ -138,6 +144,7 @@ async def status(config: Config, arguments: Arguments) -> None:
         print_json(fields)
         return
     fields.update(uptime=duration(found.uptime), searches=_searches(found), reachability=found.reachability.text)
+    fields["indexing"] = found.indexing.text if found.indexing else ""
     print_fields({name: value for name, value in fields.items() if value != ""})
 
 
@@ -240,9 +247,10 @@ async def import_(config: Config, arguments: Arguments) -> None:
 
 async def doctor(config: Config, arguments: Arguments) -> int:
     """Check the data directory and its peer, and say what to do."""
+    await event_loop()
     from betar_tui.doctor import ERROR, OK, examine
 
-    findings = await examine(config)
+    findings = await examine(config, arguments.rebuild)
     healthy = all(each.state != ERROR for each in findings)
     if arguments.json:
         checks = [  # with the keys that scripts rely on
@@ -368,7 +376,7 @@ def _metadata(pairs: list[str]) -> dict[str, object]:
     return result
 
 
-COMMANDS: Mapping[str, Callable[[Config, Arguments], Awaitable[int | None]]] = {
+COMMANDS: Mapping[str, Callable[[Config, Arguments], Coroutine[Any, Any, int | None]]] = {
     "list": list_,
     "show": show,
     "publish": publish,

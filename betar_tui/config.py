@@ -1,24 +1,23 @@
 """The configuration of a peer: data directory, settings, identity key.
 
 Settings come from the command line, the environment and `config.toml`, in this order of precedence. `cli` reads the
-first two and passes them as strings: nothing here reads argv or the environment."""
+first two and passes them as strings: nothing here reads argv or the environment. Every command imports this module: what
+few of them use is imported where that is."""
 
 import fcntl
-import hashlib
 import ipaddress
 import math
 import os
 import re
-import secrets
-import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from betar_tui.choices import DIALECTS as DIALECTS
+from betar_tui.choices import LOG_FORMATS, LOG_LEVELS
 from betar_tui.errors import ConfigError
 from betar_tui.multiaddrs import split_peer
 
@@ -26,8 +25,6 @@ DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
 MIN_ANNOUNCE_INTERVAL, _LOCK_TIMEOUT = 5.0, 10.0
 """Minimum seconds between announcements, and maximum seconds of waiting for the lock of the settings."""
 MAX_SOCKET_PATH = 100  # bytes; Linux allows 107, macOS 103
-DIALECTS = ("auto", "documents", "betar-go")
-LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
@@ -68,6 +65,9 @@ class Config:
         if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
             return path
         # The kernel limits the length of the path: a deep data directory has its socket in a private temporary folder.
+        import hashlib
+        import tempfile
+
         name = hashlib.sha256(os.fsencode(path)).hexdigest()[:24]
         return Path(tempfile.gettempdir()) / f"betar-tui-{os.getuid()}" / f"{name}.sock"
 
@@ -180,6 +180,8 @@ def load_identity(path: Path) -> bytes:
 
 
 def _create_identity(path: Path) -> bytes:
+    import secrets
+
     seed = secrets.token_bytes(32)
     try:
         _write_durably(path, seed)
@@ -190,6 +192,8 @@ def _create_identity(path: Path) -> bytes:
 
 def _write_durably(path: Path, content: bytes) -> None:
     """Replace a file atomically, readable by its owner only: a reader sees either the old content or the new one."""
+    import tempfile
+
     fd, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as file:
@@ -216,6 +220,8 @@ def _read_settings(path: Path) -> dict[str, object]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
+    import tomllib
+
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -311,7 +317,7 @@ _PARSERS = {
     "refresh_interval": _seconds,
     "listing_dialect": _one_of(*DIALECTS),
     "log_level": _one_of(*LOG_LEVELS),
-    "log_format": _one_of("text", "json"),
+    "log_format": _one_of(*LOG_FORMATS),
     "log_file": _path,
     "interface": _table,
 }

@@ -1,4 +1,5 @@
-"""The checks of `betar-tui doctor`, with one finding each. Nothing is printed, created or repaired here."""
+"""The checks of `betar-tui doctor`, with one finding each. Nothing is printed here, and nothing changed unless it is asked
+for."""
 
 import contextlib
 import os
@@ -9,14 +10,17 @@ from dataclasses import dataclass
 
 import trio
 
-from betar_tui.config import Config
-from betar_tui.control import ControlClient
-from betar_tui.errors import ControlError, NoRunningPeerError, StoreError, StoreLockedError
+from betar_tui.catalogue import checking
+from betar_tui.catalogue.catalogue import Catalogue
+from betar_tui.config import Config, load_identity
+from betar_tui.control.client import ControlClient
+from betar_tui.errors import ConfigError, ControlError, NoRunningPeerError, StoreError, StoreLockedError
 from betar_tui.market.kinds import Connectivity
 from betar_tui.market.marketplace import PeerInfo, Status
 from betar_tui.market.peer_facts import is_waiting, looking_text, not_fetching_text
+from betar_tui.market.provenance import Signer
 from betar_tui.replica import Replica
-from betar_tui.store.database import open_store
+from betar_tui.store.database import Store, open_store
 from betar_tui.store.lock import DirectoryLock
 
 OK, INFO, ERROR = "ok", "note", "wrong"
@@ -33,19 +37,21 @@ class Finding:
     advice: str = ""
 
 
-async def examine(config: Config) -> list[Finding]:
-    """Run all checks."""
+async def examine(config: Config, rebuild: bool = False) -> list[Finding]:
+    """Run all checks. With `rebuild`, the catalogue is made afresh before it is checked."""
     client = ControlClient(config.control_socket)  # type: ignore[abstract]
     found = [*_files(config), _clock()]
     try:
         status, peers = await client.status(), await client.peers()
     except NoRunningPeerError:
-        found += await trio.to_thread.run_sync(_store, config)
+        found += await trio.to_thread.run_sync(_store, config, rebuild)
         found += [finding for address in config.listen for finding in _port(address, config.listen_explicit)]
         return [*found, Finding("peer", INFO, "none runs on this data directory", "start one with betar-tui --serve")]
     except ControlError as error:
         return [*found, Finding("peer", ERROR, str(error), "stop the peer and start it again; its log says more")]
     store = f"the running peer holds {status.blocks} blocks; stop it to have the file checked"
+    if rebuild:
+        found.append(Finding("catalogue", ERROR, "a peer that runs keeps it", "stop the peer to make it afresh"))
     ports = [Finding("port", OK, f"the running peer listens on {address}") for address in status.addrs]
     return [*found, Finding("store", OK, store), *ports, *_connectivity(config, status, peers)]
 
@@ -74,7 +80,7 @@ def _clock() -> Finding:
     return Finding("clock", OK, shown) if time.time() > EARLIEST else Finding("clock", ERROR, shown, "set the clock")
 
 
-def _store(config: Config) -> list[Finding]:
+def _store(config: Config, rebuild: bool) -> list[Finding]:
     path = config.database
     if not os.path.exists(path):
         return [Finding("store", INFO, f"{path} is not there yet", "the first start makes it")]
@@ -86,6 +92,7 @@ def _store(config: Config) -> list[Finding]:
             result = store.check()
             height = Replica(store).height
             newest = max((row.at for row in store.log(1)), default=0.0)
+            catalogue = _catalogue(store, config, rebuild) if result == "ok" else []
     except StoreLockedError as error:
         return [Finding("store", ERROR, f"process {error.pid} uses it and answers no commands", "wait, or stop it")]
     except StoreError as error:
@@ -96,7 +103,36 @@ def _store(config: Config) -> list[Finding]:
     found = [Finding("store", OK, message) if result == "ok" else Finding("store", ERROR, message, advice)]
     if newest > time.time() + DAY:
         found.append(Finding("clock", ERROR, "the store was written later than it is now", "set the clock"))
-    return found
+    return [*found, *catalogue]
+
+
+def _catalogue(store: Store, config: Config, rebuild: bool) -> list[Finding]:
+    """Compare the rows of the listings with the replica's values. Raises StoreError."""
+    if not config.key_file.exists():  # whose listings are "mine" is not known, and no key is made here
+        return []
+    try:
+        peer_id = Signer(load_identity(config.key_file)).peer_id
+    except ConfigError:
+        return []  # another check says so
+    if rebuild:
+        checking.make_afresh(store, peer_id)
+        backlog = Catalogue(store, peer_id).backlog
+        while prepared := backlog.prepare():
+            backlog.write(prepared, time.time())
+        while backlog.index():
+            pass
+    found = checking.compare(store, peer_id)
+    if found is None:
+        return [Finding("catalogue", INFO, "it is not made yet", "the next start makes it")]
+    listings = f"{found.listings:,} listing{'' if found.listings == 1 else 's'}"
+    if not found.right:
+        wrong = found.trouble or f"{found.wrong:,} of them not as the replica has them"
+        advice = "betar-tui doctor --rebuild makes it afresh; nothing is lost by that"
+        return [Finding("catalogue", ERROR, f"{listings}; {wrong}", advice)]
+    if found.waiting:
+        text = f"{listings}, as the replica has them; {found.waiting:,} changes are still to be taken in"
+        return [Finding("catalogue", INFO, text, "the next start goes on with it")]
+    return [Finding("catalogue", OK, f"{listings}, as the replica has them")]
 
 
 def _port(address: str, explicit: bool) -> Iterator[Finding]:

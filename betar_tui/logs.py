@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
 from betar_tui.errors import ConfigError
@@ -38,17 +37,6 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=True)
 
 
-class _LogFile(WatchedFileHandler):
-    """A log file whose errors are ignored: a failing log must disturb neither the peer nor the screen."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):  # raised when a file that was moved away cannot be opened again
-            super().emit(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Ignored: a failing log must not raise."""
-
-
 class RateLimitFilter(logging.Filter):
     """Limits the lines of each logger and level in a minute, except errors, so that peers cannot fill the disk."""
 
@@ -76,12 +64,7 @@ class RateLimitFilter(logging.Filter):
 
 def configure(level: str, form: str, file: Path | None) -> None:
     """Log to `file`, which may be moved away at any time, or to stderr. Raises ConfigError if it cannot be written."""
-    try:
-        handler = (
-            _LogFile(file, encoding="utf-8", errors="backslashreplace") if file else logging.StreamHandler(sys.stderr)
-        )
-    except OSError as error:
-        raise ConfigError(f"cannot write the log {file}: {error.strerror}; choose another --log-file") from error
+    handler = _file_handler(file) if file else logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(TEXT))
     if level != "debug":  # the debug level shows everything
         handler.addFilter(RateLimitFilter())
@@ -90,6 +73,15 @@ def configure(level: str, form: str, file: Path | None) -> None:
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _file_handler(file: Path) -> logging.Handler:
+    from betar_tui.logfile import LogFile  # deferred: most commands log to stderr
+
+    try:
+        return LogFile(file, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise ConfigError(f"cannot write the log {file}: {error.strerror}; choose another --log-file") from error
 
 
 def rotate(file: Path, limit: int = 4 << 20) -> None:

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from rich.cells import cell_len
-
 from betar_tui.control.wire import plain
 from betar_tui.errors import OutputError
 from betar_tui.market.fields import STORED
@@ -27,6 +25,8 @@ def print_json(value: object) -> None:
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print columns as wide as their content; the last one is never cut, so that an id in it can be copied."""
+    from rich.cells import cell_len  # deferred: only tables need it
+
     last = len(head) - 1
     safe = (tuple(neutralise(str(cell), 0 if i == last else 60) for i, cell in enumerate(row)) for row in rows)
     lines = [tuple(head), *safe]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 GARBAGE_TIMEOUT = 10.0
 """Seconds until garbage is collected although the listings are not on the screen."""
+FIRST_ROWS = 200
+"""Maximum listings that are shown before all are read: more than a terminal has lines."""
 LOG_INTERVAL = 3600.0
 """Seconds between two looks at the size of the log file."""
 
@@ -62,19 +64,20 @@ async def _open_marketplace(
 ) -> None:
     # 3. The running peer, or the first listings of the store.
     await framed.wait()
-    from betar_tui.control import ControlClient, serve_control
+    from betar_tui.control.client import ControlClient
+    from betar_tui.control.server import serve_control
 
     client = ControlClient(config.control_socket)  # type: ignore[abstract]
     if await client.running():
         deferred.opened(client)
         return
-    from betar_tui.peer import FirstPage, open_peer
+    from betar_tui.peer import open_peer
 
-    first_page = FirstPage(sort, deferred.first_page_ready)
     async with (
-        open_peer(config, network=True, start=painted, first_page=first_page, must_open=False) as peer,
+        open_peer(config, network=True, start=painted, must_open=False) as peer,
         trio.open_nursery() as nursery,
     ):
+        await deferred.first_page_ready(await peer.listings("", sort, FIRST_ROWS))
         # 4. All listings.
         await nursery.start(serve_control, peer, config.control_socket)
         deferred.opened(peer)

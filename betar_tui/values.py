@@ -90,6 +90,19 @@ class SyncProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Indexing:
+    """Listings that are being taken into the catalogue: `done` of `total` so far can be shown and searched."""
+
+    done: int
+    total: int
+
+    @property
+    def text(self) -> str:
+        """The same in words for a person."""
+        return f"{self.done:,} of {self.total:,} indexed"
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """One way in which a peer looks for others at the moment.
 

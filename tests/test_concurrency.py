@@ -5,7 +5,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from betar_tui.concurrency import FastLock, Wakeup, shielded_nursery, until_tick
+from betar_tui.concurrency import GATHER_TIME, Crowd, FastLock, Rounds, Wakeup, shielded_nursery, until_tick
 
 
 class _Turns(trio.abc.Instrument):
@@ -180,6 +180,62 @@ async def test_those_that_wait_for_a_tick_wake_together(autojump_clock: MockCloc
     assert until_tick(5) == 5
     assert until_tick(5, least=2.5) == 5
     assert until_tick(5, least=5) == 10
+
+
+async def rounds_begun(crowd: Crowd, comings: list[tuple[float, str]]) -> list[float]:
+    """When a service began its rounds for things that come at these times, in order, of these authors."""
+    rounds, waiting, begun = Rounds(crowd), Wakeup(), list[float]()
+
+    async def serve() -> None:
+        while True:
+            await waiting.wait()
+            await rounds.gather()
+            rounds.begin()
+            waiting.clear()
+            begun.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        start = trio.current_time()
+        for after, author in comings:
+            await trio.sleep_until(start + after)
+            crowd.came(author)
+            waiting.set()
+        await trio.sleep(2 * GATHER_TIME)
+        nursery.cancel_scope.cancel()
+    return [time - start for time in begun]
+
+
+async def test_the_things_of_a_crowd_are_done_together(autojump_clock: MockClock) -> None:
+    comings = [(number * 0.005, f"author {number % 7}") for number in range(200)]
+    begun = await rounds_begun(Crowd(), comings)
+    assert begun[:10] == pytest.approx([after for after, _ in comings[:10]])  # nobody waits before there is a crowd
+    later = [time for time in begun if time > 0.1]
+    assert len(later) == pytest.approx(0.9 / GATHER_TIME, abs=3)
+    assert all(comings[-1][0] <= begun[-1] <= comings[-1][0] + GATHER_TIME for _ in begun)
+
+
+@pytest.mark.parametrize(
+    ("pause", "authors"), [(0.005, 1), (0.005, 3), (0.1, 50)], ids=["one author", "a few authors", "now and then"]
+)
+async def test_nothing_waits_without_a_crowd(pause: float, authors: int, autojump_clock: MockClock) -> None:
+    comings = [(number * pause, f"author {number % authors}") for number in range(100)]
+    assert await rounds_begun(Crowd(), comings) == pytest.approx([after for after, _ in comings])
+
+
+async def test_what_one_service_hands_to_the_next_waits_once(autojump_clock: MockClock) -> None:
+    crowd = Crowd()
+    first, second = Rounds(crowd), Rounds(crowd)
+    for number in range(50):
+        crowd.came(str(number))
+        first.begin()
+        second.begin()
+        await trio.sleep(0.001)
+    await first.gather()
+    first.begin()
+    before = trio.current_time()
+    await second.gather()
+    assert trio.current_time() == before
 
 
 @pytest.mark.timeout(20)

@@ -8,8 +8,8 @@ from typing import Any
 
 import trio
 
-from betar_tui.control.parts import joined, part_type
-from betar_tui.control.wire import EVENTS, line, lines, plain, raise_plain, typed
+from betar_tui.control.answer import Answer, no_peer, request
+from betar_tui.control.wire import EVENTS, line, lines, typed
 from betar_tui.errors import ControlError, NoRunningPeerError
 from betar_tui.market.calls import Call, ForwardedCalls
 from betar_tui.market.marketplace import Event, Notice
@@ -55,31 +55,22 @@ class ControlClient(ForwardedCalls):
                 nursery.cancel_scope.cancel()
 
     async def _call(self, call: Call, *args: Any, **kwargs: Any) -> Any:
-        params = plain(call.arguments(*args, **kwargs), strict=True)
-        request = {"jsonrpc": "2.0", "id": 1, "method": call.name, "params": params}
-        response = None
-        parts, part = [], part_type(call.result)
+        asked, answer = request(call, args, kwargs), Answer(call)
         async with await self._connect() as stream:
             with suppress(trio.BrokenResourceError):
-                await stream.send_all(line(request))
-                async for response in lines(stream):
-                    if "part" not in response:
+                await stream.send_all(asked)
+                async for message in lines(stream):
+                    if "part" not in message:
+                        answer.add(message)
                         break
-                    parts.append(await trio.to_thread.run_sync(typed, part, response["part"]))
-                    response = None
-        if response is None:
-            raise ControlError(f"the peer left before it answered {call.name}; see its log, then start it again")
-        if "error" in response:
-            raise_plain(response["error"])
-        return joined(parts, typed(call.result, response.get("result")))
+                    await trio.to_thread.run_sync(answer.add, message)
+        return answer.result()
 
     async def _connect(self) -> trio.SocketStream:
         try:
             return await trio.open_unix_socket(str(self._path))
         except OSError as error:
-            raise NoRunningPeerError(
-                f"no peer runs on {self._path.parent}; start one with betar-tui --serve"
-            ) from error
+            raise no_peer(self._path) from error
 
 
 async def _forward(messages: AsyncIterator[dict[str, Any]], send: trio.MemorySendChannel[Event]) -> None:

@@ -1,5 +1,7 @@
 """The marketplace's dataclasses as JSON and back, by their own type hints. No sockets."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import math
@@ -8,13 +10,14 @@ import typing
 from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin
-
-import trio
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 
 from betar_tui import errors
 from betar_tui.errors import BetarError, ControlError, ListingError
 from betar_tui.market import marketplace
+
+if TYPE_CHECKING:
+    import trio  # not more: commands that ask a running peer do without trio
 
 T = TypeVar("T")
 
@@ -97,9 +100,9 @@ def raise_plain(error: Mapping[str, Any]) -> typing.NoReturn:
     raise kind(str(error.get("message", "the peer did not say why")), **data)
 
 
-def line(message: Mapping[str, object]) -> bytes:
+def line(content: Mapping[str, object]) -> bytes:
     """One message as it is sent. Text may contain lone surrogates, which only survive as ASCII escapes."""
-    return json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
 
 
 async def lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[dict[str, Any]]:
@@ -112,25 +115,31 @@ async def lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[dict[str, Any]]
             raw = bytes(buffer[:end])
             del buffer[: end + 1]
             searched = 0
-            yield _message(raw)
+            yield message(raw)
             continue
         searched = len(buffer)
         if searched > MAX_LINE:
-            raise ControlError(f"a message on the control socket exceeds {MAX_LINE} bytes")
+            raise too_long()
         chunk = await stream.receive_some(65536)
         if not chunk:
             return
         buffer += chunk
 
 
-def _message(raw: bytes) -> dict[str, Any]:
+def too_long() -> ControlError:
+    """The error of a line that exceeds `MAX_LINE`."""
+    return ControlError(f"a message on the control socket exceeds {MAX_LINE} bytes")
+
+
+def message(raw: bytes) -> dict[str, Any]:
+    """The message in a line. Raises ControlError."""
     try:
-        message = json.loads(raw)
+        content = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise ControlError(f"a message on the control socket is not JSON: {error}") from error
-    if not isinstance(message, dict):
+    if not isinstance(content, dict):
         raise ControlError("a message on the control socket is not an object")
-    return message
+    return content
 
 
 def _one_of(hints: Sequence[Any], value: Any) -> Any:

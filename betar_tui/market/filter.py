@@ -1,109 +1,89 @@
-"""The filter grammar: `ocr price<0.5 seller:12D3 !beta`.
+"""The filter grammar: `ocr price<0.5 tag:pdf or seller:you !beta`.
 
 A filter is words and terms separated by spaces; a listing must meet all of them, letter case does not matter.
 
     word                      is in the name, the description or the seller
     "two words"               the same, with a space inside
     !word                     is in none of them; `!` turns any other term around too
+    ocr or seller:you         meets what stands before `or`, or what stands after it; "or" in quotes is a word
+    name:ocr                  the name contains it
+    description:scan          the description contains it
     price<0.5  price>=1       also <=, >, =, !=
+    seen<2h                   came or changed here less than two hours ago; also <=, >, >=, with s, m, h, d or w;
+                              age<2h is the same
     seller:12D3               the seller's id contains it, or begins and ends with what stands around an ellipsis "…";
                               seller:you are your own
+    id:swift                  the listing's id contains it
     proto:x402                one of the protocols contains it
+    tag:nlp                   is one of the tags in its metadata
+    meta.tier:gold            is the value of this key of its metadata, meta.limits.pages:50 of one inside another
+    token:42                  the token's id contains it
     state:new                 verified, unsigned, mine, new, stale, muted
 
-Listings of muted sellers meet no filter, unless it says `state:muted`: then only they do. The muted sellers are not
-part of a filter; they are passed to `Filter.muting`.
+`meta.tier:"very good"` and the others take a value with spaces in quotes. Listings of muted sellers meet no filter,
+unless it says `state:muted`: then only they do. The muted sellers are not part of a filter; they are passed to
+`Filter.muting`.
 
 Pure: it depends on the listings and the time it is given alone. With `Filter.narrows` the index finds out whether the
 last result is enough."""
 
 import math
-import operator
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from betar_tui.errors import FilterError
-from betar_tui.market.marketplace import Listing, Provenance
+from betar_tui.market.marketplace import Listing
+from betar_tui.market.terms import NEW_FOR as NEW_FOR
+from betar_tui.market.terms import STALE_AFTER as STALE_AFTER
+from betar_tui.market.terms import STATES as STATES
+from betar_tui.market.terms import Term as Term
+from betar_tui.market.terms import evaluate as evaluate
+from betar_tui.market.terms import search_text as search_text
 
-NEW_FOR = 5 * 60.0
-"""A listing counts as new this long after this peer first saw it, in seconds."""
-STALE_AFTER = 2 * 60 * 60.0
-"""A listing counts as stale when its seller has not renewed it for this long: two missed refreshes of an hour."""
-STATES = ("verified", "unsigned", "mine", "new", "stale", "muted")
-QUALIFIERS = ("seller", "proto", "state")
-
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "=": operator.eq,
-    "==": operator.eq,
-    "!=": operator.ne,
+_EXAMPLES = {
+    "price<": "0.5",
+    "seen<": "2h",
+    "name:": "ocr",
+    "description:": "scan",
+    "seller:": "12D3",
+    "id:": "swift",
+    "proto:": "x402",
+    "tag:": "nlp",
+    "meta.": "tier:gold",
+    "token:": "42",
+    "state:": "new",
 }
-_EXAMPLES = {"price<": "0.5", "seller:": "12D3", "proto:": "x402", "state:": "new"}
+QUALIFIERS = tuple(stem[:-1] for stem in _EXAMPLES if stem.endswith(":"))
+MAX_TERMS = 64
+"""Maximum terms of a filter: each is a check on every listing."""
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _TOKEN = re.compile(r'(?P<start>\S*?)"(?P<quoted>[^"]*)(?P<end>"?)|(?P<plain>\S+)')
-_PRICE = re.compile(r"price\s*(?P<op><=|>=|!=|==|<|>|=|:)(?P<value>.*)\Z", re.IGNORECASE)
-_FIELD = re.compile(r"(?P<field>[a-z_]+):(?P<value>.*)\Z", re.IGNORECASE)
-
-
-def search_text(listing: Listing) -> str:
-    """The text that words are looked for in. Cache it: lower-casing is most of a search's cost."""
-    return f"{listing.name}\n{listing.description}\n{listing.seller_id}".lower()
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One condition. `kind` is word, price, seller, proto, state or sellers; `op` is set for prices only, `sellers` for
-    the kind of that name: the listing is from one of them."""
-
-    kind: str
-    value: str
-    negated: bool = False
-    op: str = ""
-    number: float = 0.0
-    sellers: frozenset[str] = frozenset()
-
-    @property
-    def timed(self) -> bool:
-        """Whether a listing may meet it now and not later."""
-        return self.kind == "state" and self.value in ("new", "stale")
-
-    def holds(self, listing: Listing, text: str, now: float, first_seen: float) -> bool:
-        """Whether the listing, whose search text is `text`, meets this term."""
-        return self._holds_plain(listing, text, now, first_seen) is not self.negated
-
-    def _holds_plain(self, listing: Listing, text: str, now: float, first_seen: float) -> bool:
-        if self.kind == "word":
-            return self.value in text
-        if self.kind == "price":
-            return _COMPARE[self.op](listing.price, self.number)
-        if self.kind == "seller":
-            return _is_seller(self.value, listing.seller_id)
-        if self.kind == "proto":
-            return _speaks(self.value, listing.protocols)
-        if self.kind == "sellers":
-            return listing.seller_id in self.sellers
-        return _in_state(self.value, listing, now, first_seen)
-
-    def implies(self, other: "Term") -> bool:
-        """Whether every listing that meets this term surely meets `other`."""
-        if self == other:
-            return True
-        if self.negated or other.negated or self.kind != other.kind:
-            # A listing that meets "!cat" meets "!catalogue", never the other way round.
-            return self.negated and other.negated and self.kind == other.kind == "word" and self.value in other.value
-        return self.kind in ("word", "proto") and other.value in self.value
+_PRICE = re.compile(r"price\s*(?P<op><=|>=|!=|==|<|>|=|:)(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
+_SEEN = re.compile(r"(?P<field>seen|age)(?P<op><=|>=|!=|==|<|>|=|:)(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
+_AGE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]*)?)(?P<unit>[smhdw])\Z", re.IGNORECASE)
+_META = re.compile(r"(?P<path>meta\.[^:]+):(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
+_FIELD = re.compile(r"(?P<field>[a-z_]+):(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
+_AWAITING = re.compile(r"(?<=\S)\s+or\s*\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A parsed filter; the empty one matches everything."""
+    """A parsed filter: a listing meets it if it meets every term of one of the alternatives. The empty one has one
+    without terms, and matches everything."""
 
     text: str = ""
-    terms: tuple[Term, ...] = ()
+    alternatives: tuple[tuple[Term, ...], ...] = ((),)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The terms of all alternatives."""
+        return tuple(term for terms in self.alternatives for term in terms)
+
+    @property
+    def everything(self) -> bool:
+        """Whether every listing meets it."""
+        return () in self.alternatives
 
     @property
     def timed(self) -> bool:
@@ -117,74 +97,40 @@ class Filter:
 
     def muting(self, muted: frozenset[str]) -> "Filter":
         """This filter where these sellers are muted: without them, or with them alone where it asks for them."""
-        asked = [term for term in self.terms if _is_for_muted(term)]
-        terms = [Term("sellers", "", term.negated, sellers=muted) if term in asked else term for term in self.terms]
-        if muted and not asked:
-            terms.append(Term("sellers", "", negated=True, sellers=muted))
-        return Filter(self.text, tuple(terms))
+        return Filter(self.text, tuple(_muting(terms, muted) for terms in self.alternatives))
 
     def matches_text(self, listing: Listing, text: str, now: float, first_seen: float | None = None) -> bool:
-        """Whether a listing with this search text meets every term; it first appeared at `first_seen`, else `seen_at`."""
+        """Whether a listing with this search text meets the filter; it first appeared at `first_seen`, else `seen_at`."""
         seen = listing.seen_at if first_seen is None else first_seen
-        return all(term.holds(listing, text, now, seen) for term in self.terms)
+        return any(all(term.holds(listing, text, now, seen) for term in terms) for terms in self.alternatives)
 
     def narrows(self, other: "Filter") -> bool:
         """Whether all that this filter shows is in `other`'s result, so that it is enough to search there."""
-        return not other.timed and all(any(mine.implies(term) for mine in self.terms) for term in other.terms)
-
-
-class _Memo(dict[Any, bool]):
-    """The verdict of a check on each value, asked for once: few sellers have many listings."""
-
-    def __init__(self, check: Callable[[Any], bool]) -> None:
-        super().__init__()
-        self._check = check
-
-    def __missing__(self, value: Any) -> bool:
-        verdict = self[value] = self._check(value)
-        return verdict
-
-
-def evaluate(term: Term, listings: Sequence[Listing | None], seen: Sequence[float], now: float) -> list[bool]:
-    """Whether each of many listings meets a term that is not a word, its negation left aside. One loop for each kind:
-    it is the cost of a filter in a large market. Slots without a listing may be either."""
-    if term.kind == "price":
-        compare, number = _COMPARE[term.op], term.number
-        return [each is not None and compare(each.price, number) for each in listings]
-    if term.kind == "seller":
-        verdicts = _Memo(lambda seller: _is_seller(term.value, seller))
-        return [each is not None and verdicts[each.seller_id] for each in listings]
-    if term.kind == "proto":
-        verdicts = _Memo(lambda protocols: _speaks(term.value, protocols))
-        return [each is not None and verdicts[each.protocols] for each in listings]
-    if term.kind == "sellers":
-        return [each is not None and each.seller_id in term.sellers for each in listings]
-    if term.value == "mine":
-        return [each is not None and each.mine for each in listings]
-    if term.value == "muted":
-        return [False] * len(listings)
-    if term.value == "new":
-        return [now - first < NEW_FOR for first in seen]
-    if term.value == "stale":
-        return [each is not None and now - each.timestamp > STALE_AFTER for each in listings]
-    wanted = Provenance(term.value)
-    return [each is not None and each.provenance is wanted for each in listings]
+        return not other.timed and all(
+            any(_all_imply(mine, theirs) for theirs in other.alternatives) for mine in self.alternatives
+        )
 
 
 def parse(text: str) -> Filter:
     """Parse a filter. Raises FilterError with the position of the mistake."""
-    terms: list[Term] = []
+    alternatives: list[list[Term]] = [[]]
+    awaited = partial(FilterError, "or needs a term after it: ocr or price<1")
+    position = terms = 0
     for match in _TOKEN.finditer(text):
-        if match["plain"] is not None:
-            term = _parse_term(match["plain"], match.start())
-        else:
-            if not match["end"]:
-                position = match.start() + len(match["start"])
-                raise FilterError('a quotation mark is missing: end with "', position)
-            term = _parse_term(match["start"] + match["quoted"], match.start(), quoted=match["start"] in ("", "!"))
-        if term is not None:
-            terms.append(term)
-    return Filter(text.strip(), tuple(terms))
+        plain = match["plain"]
+        if plain is not None and plain.lower() == "or" and (alternatives[-1] or len(alternatives) > 1):
+            if not alternatives[-1]:
+                raise awaited(position)
+            alternatives.append([])
+            position = match.start()
+        elif (term := _parse_token(match)) is not None:
+            alternatives[-1].append(term)
+            terms += 1
+            if terms > MAX_TERMS:
+                raise FilterError(f"a filter has at most {MAX_TERMS} words and terms", match.start())
+    if len(alternatives) > 1 and not alternatives[-1]:
+        raise awaited(position)
+    return Filter(text.strip(), tuple(tuple(terms) for terms in alternatives))
 
 
 def unfinished(text: str) -> tuple[str, str]:
@@ -197,8 +143,38 @@ def unfinished(text: str) -> tuple[str, str]:
     word = text[start:].removeprefix("!").lower()
     if len(word) < 2 or text[-1:].isspace():
         return "", ""
+    if word.startswith("meta.") and ":" not in word:
+        word = "meta."
     found = next((stem + example for stem, example in _EXAMPLES.items() if stem.startswith(word)), "")
-    return (text[:start], found) if found else ("", "")
+    return (_without_or(text[:start]), found) if found else ("", "")
+
+
+def _without_or(text: str) -> str:
+    """A text without an `or` at its end, which waits for a term."""
+    return _AWAITING.sub(" ", text)
+
+
+def _muting(terms: tuple[Term, ...], muted: frozenset[str]) -> tuple[Term, ...]:
+    if any(_is_for_muted(term) for term in terms):
+        return tuple(Term("sellers", "", t.negated, sellers=muted) if _is_for_muted(t) else t for t in terms)
+    return (*terms, Term("sellers", "", negated=True, sellers=muted)) if muted else terms
+
+
+def _all_imply(mine: tuple[Term, ...], theirs: tuple[Term, ...]) -> bool:
+    return all(any(term.implies(each) for term in mine) for each in theirs)
+
+
+def _is_for_muted(term: Term) -> bool:
+    return term.kind == "state" and term.value == "muted"
+
+
+def _parse_token(match: re.Match[str]) -> Term | None:
+    if match["plain"] is not None:
+        return _parse_term(match["plain"], match.start())
+    if not match["end"]:
+        position = match.start() + len(match["start"])
+        raise FilterError('a quotation mark is missing: end with "', position)
+    return _parse_term(match["start"] + match["quoted"], match.start(), quoted=match["start"] in ("", "!"))
 
 
 def _parse_term(token: str, position: int, *, quoted: bool = False) -> Term | None:
@@ -210,10 +186,9 @@ def _parse_term(token: str, position: int, *, quoted: bool = False) -> Term | No
     if not body:
         return None
     if not quoted:
-        if price := _PRICE.match(body):
-            return _price_term(price, position, negated)
-        if field := _FIELD.match(body):
-            return _field_term(field, position, negated)
+        for pattern, make in _MAKERS:
+            if found := pattern.match(body):
+                return make(found, position, negated)
     return Term("word", body.lower(), negated)
 
 
@@ -232,14 +207,34 @@ def _price_term(match: re.Match[str], position: int, negated: bool) -> Term:
     return Term("price", "", negated, op, number)
 
 
-def _field_term(match: re.Match[str], position: int, negated: bool) -> Term | None:
+def _seen_term(match: re.Match[str], position: int, negated: bool) -> Term:
+    field, op, value = match["field"].lower(), match["op"], match["value"].strip()
+    at = position + match.start("value")
+    if op not in ("<", "<=", ">", ">="):
+        raise FilterError(f"{field} needs < or >: {field}<2h", position + match.start("op"))
+    if not value:
+        raise FilterError(f"{field}{op} needs an age: {field}{op}2h", at)
+    age = _AGE.match(value)
+    seconds = float(age["number"]) * _UNITS[age["unit"].lower()] if age else math.nan
+    if not math.isfinite(seconds):
+        raise FilterError(f"{value[:12]!r} is not an age: {field}{op}30m, 2h, 7d", at)
+    return Term("seen", "", negated, op, seconds)
+
+
+def _meta_term(match: re.Match[str], position: int, negated: bool) -> Term:
+    path, value = match["path"].lower(), match["value"].lower()
+    if not value:
+        raise FilterError(f"{path}: needs a value: meta.tier:gold", position + match.start("value"))
+    return Term("meta", value, negated, path=path)
+
+
+def _field_term(match: re.Match[str], position: int, negated: bool) -> Term:
     field, value = match["field"].lower(), match["value"].lower()
     if field not in QUALIFIERS:
         if field in ("http", "https", "did") or value.startswith("/"):
             # Ids and addresses have colons of their own: "did:key:z6Mk" is a word.
             return Term("word", match.group().lower(), negated)
-        known = " ".join(f"{name}:" for name in QUALIFIERS)
-        raise FilterError(f"no field {field[:12]}: (there are price< {known})", position)
+        raise FilterError(f"no field {field[:12]}: (there are {' '.join(_EXAMPLES)})", position)
     at = position + match.start("value")
     if not value:
         raise FilterError(f"{field}: needs a value: {field}:{_EXAMPLES[f'{field}:']}", at)
@@ -250,29 +245,5 @@ def _field_term(match: re.Match[str], position: int, negated: bool) -> Term | No
     return Term(field, value, negated)
 
 
-def _is_for_muted(term: Term) -> bool:
-    return term.kind == "state" and term.value == "muted"
-
-
-def _is_seller(wanted: str, seller_id: str) -> bool:
-    seller = seller_id.lower()
-    start, ellipsis, end = wanted.partition("…")
-    return seller.startswith(start) and seller.endswith(end) if ellipsis else wanted in seller
-
-
-def _speaks(wanted: str, protocols: Sequence[str]) -> bool:
-    return any(wanted in protocol.lower() for protocol in protocols)
-
-
-def _in_state(state: str, listing: Listing, now: float, first_seen: float) -> bool:
-    if state == "verified":
-        return listing.provenance is Provenance.VERIFIED
-    if state == "unsigned":
-        return listing.provenance is Provenance.UNSIGNED
-    if state == "mine":
-        return listing.mine
-    if state == "new":
-        return now - first_seen < NEW_FOR
-    if state == "muted":
-        return False
-    return now - listing.timestamp > STALE_AFTER
+_MAKERS = ((_PRICE, _price_term), (_SEEN, _seen_term), (_META, _meta_term), (_FIELD, _field_term))
+"""The patterns of terms that are not words, and what makes a term of a match."""

@@ -20,6 +20,7 @@ from betar_tui.market.filter import Filter, Term, evaluate, parse, search_text
 from betar_tui.market.marketplace import Change, ChangeKind, Listing
 from betar_tui.market.sorting import KEYS, SORT_COLUMNS, SortKey, SortOrders, find_slot, insert_slot, remove_slot
 from betar_tui.market.term_cache import TermCache
+from betar_tui.market.terms import IN_TEXT
 
 SLICE = 4_000
 """Number of listings read, or made searchable, in one go: a few milliseconds."""
@@ -106,7 +107,7 @@ class ListingIndex:
         """Whether the listing passes the filter."""
         slot = self._slot.get(listing_id)
         return slot is not None and (
-            not self._filter_and_mutes.terms or find_slot(self._shown_slots(), slot, self._key())[1]
+            self._filter_and_mutes.everything or find_slot(self._shown_slots(), slot, self._key())[1]
         )
 
     @property
@@ -184,7 +185,7 @@ class ListingIndex:
     def set_filter(self, text: str) -> None:
         """Show only listings that match. Raises FilterError and keeps the last good filter."""
         new = parse(text)
-        if new.terms == self._filter.terms:
+        if new.alternatives == self._filter.alternatives:
             self._filter = new
             return
         with_mutes = new.muting(self._muted)
@@ -265,16 +266,22 @@ class ListingIndex:
         return texts
 
     def _refilter(self, pool: list[int] | None) -> None:
-        terms = self._filter_and_mutes.terms
-        if not terms:
+        if self._filter_and_mutes.everything:
             self._matching = None
         else:
             slots = self._orders.order(self._column) if pool is None else pool
-            # Words first: they rule out the most, and are looked for in cached text.
-            for term in sorted(terms, key=lambda term: term.kind != "word"):
-                slots = self._meeting(term, slots)
-            self._matching = slots
+            found = [self._meeting_all(terms, slots) for terms in self._filter_and_mutes.alternatives]
+            if len(found) > 1:
+                either = set[int]().union(*found)
+                found = [[slot for slot in slots if slot in either]]
+            self._matching = found[0]
         self._changed()
+
+    def _meeting_all(self, terms: Sequence[Term], slots: list[int]) -> list[int]:
+        # Words first: they rule out the most, and are looked for in cached text.
+        for term in sorted(terms, key=lambda term: term.kind != "word"):
+            slots = self._meeting(term, slots)
+        return slots
 
     def _meeting(self, term: Term, slots: list[int]) -> list[int]:
         wanted, word = not term.negated, term.value
@@ -290,6 +297,8 @@ class ListingIndex:
     def _evaluate(self, term: Term) -> list[bool]:
         if term.kind == "word":
             return [term.value in text for text in self._search_texts()]
+        if term.kind in IN_TEXT:
+            return [term.in_text(text) for text in self._search_texts()]
         return evaluate(term, self._listings, self._first_seen, self._clock())
 
     def _insert(self, new: Listing, at: float) -> None:

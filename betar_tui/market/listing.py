@@ -4,6 +4,7 @@ Decoding is strict about the fields of the table in `fields` and keeps the other
 `ListingError`, is counted and never shown. The dialect of a value follows from its fields: `sellerId` is Go betar's,
 `seller_id` is our documents'."""
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -46,7 +47,18 @@ def parse_value(value: bytes) -> dict[str, object]:
 def decode(key: str, winner: Winner, at: float, own_peer_id: str, provenance: Provenance | None = None) -> Listing:
     """The listing under a key. `at` is when the value was applied, in Unix seconds. `provenance` is given where the
     signature was checked before. Raises ListingError."""
-    fields = parse_value(winner.value)
+    return decode_fields(parse_value(winner.value), key, winner, at, own_peer_id, provenance)
+
+
+def decode_fields(
+    fields: Mapping[str, object],
+    key: str,
+    winner: Winner,
+    at: float,
+    own_peer_id: str,
+    provenance: Provenance | None = None,
+) -> Listing:
+    """The same, for a value that is parsed already."""
     dialect = dialect_of(fields)
     values = {name: read(fields) for name, read in _READERS[dialect].items()}
     if keys.of_agent(values["id"]) != key:
@@ -92,16 +104,11 @@ def in_metadata(metadata: object) -> dict[str, Any]:
     return values
 
 
-def same_but_for_time(a: bytes, b: bytes) -> bool:
-    """Whether two values differ in nothing but the timestamp and the signature over it: a refresh, not news."""
-    try:
-        one, other = parse_value(a), parse_value(b)
-    except ListingError:
-        return False
-    for fields in (one, other):
-        for stamp in STAMPS:
-            fields.pop(stamp, None)
-    return one == other
+def content_hash(fields: Mapping[str, object]) -> int:
+    """A signed 64-bit hash of a value's fields without its stamps: two versions with the same one differ in nothing but the
+    timestamp and the signature over it. That is a refresh, not news."""
+    lasting = {name: value for name, value in fields.items() if name not in STAMPS}
+    return int.from_bytes(hashlib.blake2b(_SORTED.encode(lasting).encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def _depth(value: object) -> int:
@@ -125,6 +132,7 @@ def _reject(constant: str) -> object:
 
 
 _JSON = json.JSONDecoder(parse_constant=_reject)
+_SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 

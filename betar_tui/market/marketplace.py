@@ -18,6 +18,7 @@ from betar_tui.market.kinds import Connectivity as Connectivity
 from betar_tui.market.kinds import Provenance as Provenance
 from betar_tui.market.kinds import RepublishReason as RepublishReason
 from betar_tui.values import Connected as Connected
+from betar_tui.values import Indexing as Indexing
 from betar_tui.values import PeerInfo as PeerInfo
 from betar_tui.values import Reachability as Reachability
 from betar_tui.values import Search as Search
@@ -125,16 +126,31 @@ IN_PARTS = "in_parts"
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a row in an order: its value in the sorted column, its folded name, and a number that makes it
+    unique."""
+
+    value: float | str
+    name: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class ListingPage:
     """The result of a query.
 
     `total` counts all listings before the filter. Not among them are `invalid`, which have a wrong signature, and
-    `unreadable`, values that are not listings."""
+    `unreadable`, values that are not listings. `matching` listings meet the filter, or more where it is not `exact`.
+    `first` and `last` are the places of the first and the last listing of the page."""
 
     listings: tuple[Listing, ...] = field(metadata={IN_PARTS: True})
     total: int
     invalid: int = 0
     unreadable: int = 0
+    matching: int = 0
+    exact: bool = True
+    first: Place | None = None
+    last: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +199,8 @@ class Status:
 
     `offline` says why the network is not open although it should be, "" while it is open or not wanted; `port_taken` is the
     address that could not be listened on, if that is the reason. `listen_notice` says that another port was taken than the
-    default one. `searches` is what is done to find peers, `reachability` how others can dial this one."""
+    default one. `searches` is what is done to find peers, `reachability` how others can dial this one. `indexing` is the
+    progress of taking listings that came in bulk into the catalogue, None where there are few or none."""
 
     version: str
     running: bool
@@ -214,6 +231,7 @@ class Status:
     port_taken: str = ""
     listen_notice: str = ""
     searches: tuple[Search, ...] = ()
+    indexing: Indexing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,11 +356,18 @@ class Marketplace(Protocol):
 
     Errors that are expected are `BetarError`s, with a message for a person."""
 
-    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
+    async def listings(
+        self,
+        query: str = "",
+        sort: str = "",
+        limit: int = 0,
+        after: Place | None = None,
+        before: Place | None = None,
+    ) -> ListingPage:
         """The listings that match `query`, see `market.filter`.
 
-        They are ordered by the field `sort`, descending with "-" before its name; `limit` 0 returns all. Raises FilterError.
-        """
+        They are ordered by the field `sort`, descending with "-" before its name; `limit` 0 returns all. With `after` or
+        `before` only those after or before a place in that order are returned, the nearest to it. Raises FilterError."""
 
     async def show(self, listing_id: str) -> ListingDetail:
         """One listing with its history. Raises UnknownListingError."""

@@ -102,12 +102,15 @@ def signed_bytes(listing: Mapping[str, object]) -> bytes:
 
 def _canonical(value: object) -> object:
     """The same value with map keys in DAG-CBOR's order: shorter first, then by bytes. Floats stay 64 bits wide."""
-    if isinstance(value, str | float | None):
+    kind = type(value)
+    if kind is str or kind is float or value is None:  # nearly all are of these types, which JSON gives
         return value
     if isinstance(value, dict | Mapping):
         return {key: each if type(each := value[key]) is str else _canonical(each) for key in _in_order(value)}
     if isinstance(value, list | tuple):
         return [each if type(each) is str else _canonical(each) for each in value]
+    if isinstance(value, str | float):
+        return value
     if isinstance(value, int) and not isinstance(value, bool) and value not in _INTEGERS:
         raise ValueError(f"{value} does not fit DAG-CBOR's 64-bit integers")
     return value

@@ -11,7 +11,6 @@ import trio
 
 from betar_tui.concurrency import FastLock
 from betar_tui.errors import ListingError, NotOwnerError, UnknownListingError
-from betar_tui.market.catalogue import Catalogue
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Repaired, RepublishReason
@@ -35,6 +34,16 @@ class SellerStore(OwnStore, Protocol):
 
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         """The replica's values of these keys."""
+
+
+class Listings(Protocol):
+    """The listings of the market. Raises StoreError."""
+
+    def get(self, listing_id: str) -> Listing | None:
+        """A listing, hidden or not."""
+
+    def document(self, listing: Listing) -> Mapping[str, object] | None:
+        """Its metadata file, where its metadata is a CID and the file is here."""
 
 
 class DeltaWriter(Protocol):
@@ -85,7 +94,7 @@ class Seller:
         store: SellerStore,
         writer: DeltaWriter,
         signer: Signer,
-        catalogue: Catalogue,
+        catalogue: Listings,
         *,
         dialect: str,
         refresh_interval: float,

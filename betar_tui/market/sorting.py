@@ -10,11 +10,15 @@ from betar_tui.market.marketplace import Listing, Provenance
 SORT_SLICE = 12_500
 """Number of listings sorted in one go, before all are merged."""
 
+MAX_COMPARED = 128
+"""Maximum characters of a name that are compared: it stands in every index."""
+
 SortKey = tuple[Any, str, str]
 
 
 def folded(name: str) -> str:
-    """A name as it is compared."""
+    """A name as it is compared: its first characters, in lower case."""
+    name = name[:MAX_COMPARED]
     folded = name.casefold()
     # Most names are folded as they stand: one text in memory is enough.
     return name if folded == name else folded

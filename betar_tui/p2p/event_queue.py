@@ -7,8 +7,10 @@ first."""
 
 import math
 from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Protocol
 
 import trio
 
@@ -22,6 +24,8 @@ AUTHORS_PER_LANE = 8
 """Number of authors that share a full lane: events of an author with more than its share are dropped first."""
 MAX_MISBEHAVIOURS, MAX_OTHERS = 256, 8192
 """Maximum queued reports of misbehaviour, and other events."""
+EVENTS_PER_TURN = 8
+"""Maximum events that are taken between two turns of the event loop."""
 
 
 @dataclass(slots=True)
@@ -83,8 +87,18 @@ class _Lane:
             del self._backlogs[author]
 
 
+class EventReader(Protocol):
+    """The reader's end of the queue."""
+
+    def __aiter__(self) -> AsyncIterator[NetworkEvent]:
+        """The events, until the queue is closed."""
+
+    async def receive(self) -> NetworkEvent:
+        """The next event, in order; waits for one. Raises EndOfChannel once the queue is closed."""
+
+
 class EventQueue:
-    """A queue between reporters that must not wait and one reader; `pump` must be running."""
+    """A queue between reporters that must not wait and one reader, which takes the events with `async for`."""
 
     def __init__(
         self, broadcasts: int = MAX_BROADCASTS, others: int = MAX_OTHERS, misbehaviours: int = MAX_MISBEHAVIOURS
@@ -93,8 +107,9 @@ class EventQueue:
         self._misbehaviours = _Lane(misbehaviours)
         self._others = _Lane(others)
         self._numbers = count()
+        self._taken = 0
         self._work = Wakeup()
-        self._send, self.receive = trio.open_memory_channel[NetworkEvent](0)
+        self._closed = False
 
     @property
     def dropped(self) -> int:
@@ -110,22 +125,36 @@ class EventQueue:
             (self._misbehaviours if isinstance(event, Misbehaviour) else self._others).put(number, event)
         self._work.set()
 
-    async def pump(self) -> None:
-        """A service: hands the events over, in order."""
-        while True:
+    def __aiter__(self) -> AsyncIterator[NetworkEvent]:
+        return self
+
+    async def __anext__(self) -> NetworkEvent:
+        try:
+            return await self.receive()
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
+
+    async def receive(self) -> NetworkEvent:
+        """The next event, in order; waits for one. Raises EndOfChannel once the queue is closed."""
+        self._taken += 1
+        if not self._taken % EVENTS_PER_TURN:
+            await trio.lowlevel.checkpoint()
+        while not self._closed:
+            event = self._next()
+            if event is not None:
+                return event
             await self._work.wait()
-            while (event := self._next()) is not None:
-                try:
-                    await self._send.send(event)
-                except trio.BrokenResourceError:  # the reader closed its end
-                    continue
+        raise trio.EndOfChannel
 
     def close(self) -> None:
         """No more events: the reader's loop ends."""
-        self._send.close()
+        self._closed = True
+        self._work.set()
 
     def _next(self) -> NetworkEvent | None:
         lanes = [lane for lane in (self._broadcasts, self._misbehaviours, self._others) if lane.events]
         if not lanes:
             return None
+        if len(lanes) == 1:
+            return lanes[0].take()
         return min(lanes, key=lambda lane: next(iter(lane.events))).take()

@@ -35,7 +35,7 @@ class FrameReader:
     def __init__(self, stream: Readable, limit: int) -> None:
         self._stream = stream
         self._limit = limit
-        self._buffer = bytearray()
+        self._buffer, self._at = bytearray(), 0
         self._taken = 0
 
     async def next(self) -> bytes | None:
@@ -55,25 +55,27 @@ class FrameReader:
             except EOFError:  # libp2p's StreamEOF is one
                 data = b""
             if not data:
-                if self._buffer:
+                if self._at < len(self._buffer):
                     raise DecodeError("the stream ended inside a message")
                 return None
+            del self._buffer[: self._at]
+            self._at = 0
             self._buffer += data
 
     def _take(self) -> bytes | None:
-        buffer = self._buffer
-        for index in range(min(len(buffer), MAX_PREFIX)):
+        buffer, at = self._buffer, self._at
+        for index in range(at, min(len(buffer), at + MAX_PREFIX)):
             if buffer[index] < 0x80:
                 break
         else:
-            if len(buffer) >= MAX_PREFIX:
+            if len(buffer) - at >= MAX_PREFIX:
                 raise DecodeError("the length of a message is not a varint")
             return None
-        length, start = read_varint(bytes(buffer[: index + 1]), 0, index + 1)
+        length, _ = read_varint(bytes(buffer[at : index + 1]), 0, index + 1 - at)
         if length > self._limit:
             raise DecodeError(f"a message of {length} bytes is announced; {self._limit} are allowed")
-        if len(buffer) - start < length:
+        start, end = index + 1, index + 1 + length
+        if len(buffer) < end:
             return None
-        message = bytes(memoryview(buffer)[start : start + length])
-        del buffer[: start + length]
-        return message
+        self._at = end
+        return bytes(memoryview(buffer)[start:end])

@@ -6,7 +6,8 @@ import trio
 from libp2p.abc import IHost
 
 from betar_tui.concurrency import until_tick
-from betar_tui.p2p.adaptations.pubsub import Accept, Deliver, Membership, TopicPubsub, TopicRouter
+from betar_tui.p2p.adaptations.pubsub import Accept, Deliver, Membership, TopicPubsub
+from betar_tui.p2p.adaptations.router import TopicRouter
 from betar_tui.p2p.adaptations.services import start_service
 from betar_tui.p2p.guard import Penalize
 from betar_tui.p2p.types import NetworkConfig

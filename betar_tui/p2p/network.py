@@ -29,7 +29,7 @@ from betar_tui.p2p.connection_table import ConnectionTable, PeerRecord
 from betar_tui.p2p.dialer import Dialer
 from betar_tui.p2p.duplicates.detector import DuplicateDetector
 from betar_tui.p2p.duplicates.messages import PROTOCOL as INSTANCES
-from betar_tui.p2p.event_queue import EventQueue
+from betar_tui.p2p.event_queue import EventQueue, EventReader
 from betar_tui.p2p.gossip import Gossip
 from betar_tui.p2p.guard import guarded, log_failure
 from betar_tui.p2p.hearing import Hearing
@@ -45,7 +45,6 @@ from betar_tui.p2p.streams import PeerStream, handle_stream
 from betar_tui.p2p.types import (
     BlockSource,
     NetworkConfig,
-    NetworkEvent,
     PeerConnected,
     PeerDisconnected,
     PeerJoined,
@@ -126,7 +125,7 @@ class Network:
         self._host = build_host(config)
         self._swarm = cast(PeerSwarm, self._host.get_network())
         self.peer_id = str(self._host.get_id())
-        self.events: trio.MemoryReceiveChannel[NetworkEvent] = self._event_queue.receive
+        self.events: EventReader = self._event_queue
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](MAX_BLOCKS_QUEUED)
         self.address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
         self._table = ConnectionTable(self._swarm, self._opened, self._ended, self._how_found)
@@ -330,7 +329,6 @@ class Network:
         await start_service(self._services, self._swarm, self._report)
         await self._gossip.start(self._services, self._report)
         self.listen_notice = await listen(self._host, self._config.listen, self._config.listen_explicit)
-        self._supervisor.start("events", self._event_queue.pump)
         self._supervisor.start("misbehaviour reports", self._penalties.run)
         self._supervisor.start("wants", self._bitswap.run_timers)
         self._supervisor.start("hello", self._gossip.keep_saying_hello)

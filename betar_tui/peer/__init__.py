@@ -4,7 +4,6 @@
 coming up. With `network=False`, as in a command where no peer runs, the peer reads and writes the store only, and its
 deltas are announced at the next start. libp2p is imported when the network opens, not before."""
 
-from betar_tui.peer.first_page import FirstPage
 from betar_tui.peer.peer import Peer, open_peer
 
-__all__ = ["FirstPage", "Peer", "open_peer"]
+__all__ = ["Peer", "open_peer"]

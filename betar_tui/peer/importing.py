@@ -14,16 +14,15 @@ from pathlib import Path
 
 import trio
 
+from betar_tui.catalogue.catalogue import Catalogue
 from betar_tui.errors import ArchiveError, DecodeError
 from betar_tui.ipld import cid as cids
-from betar_tui.ipld import unixfs
 from betar_tui.ipld.car import Section
 from betar_tui.ipld.carfile import CarFileReader, Skipped, UnfinishedError, compression
-from betar_tui.market.catalogue import Catalogue
 from betar_tui.market.marketplace import Imported, SkippedBlocks
 from betar_tui.peer.archive import is_file
+from betar_tui.peer.indexing import Indexing
 from betar_tui.replica import DagNode, decode_verified
-from betar_tui.store.database import Store
 from betar_tui.sync.writer import ReplicaWriter
 
 SLICE = 1024
@@ -60,14 +59,12 @@ class _Piece:
     skipped: list[str] = field(default_factory=list)
 
 
-async def import_car(
-    store: Store, writer: ReplicaWriter, catalogue: Catalogue, path: Path
-) -> tuple[Imported, tuple[str, ...]]:
-    """Merge a CAR file; also returns the CIDs, as listings write them, of the metadata files that it brought.
+async def import_car(writer: ReplicaWriter, catalogue: Catalogue, indexing: Indexing, path: Path) -> Imported:
+    """Merge a CAR file, with the metadata files that its listings point at.
 
     Raises ArchiveError; the deltas before the fault stay merged."""
     await _check(path)
-    counts, files = _Counts(), dict[bytes, str]()
+    counts, files = _Counts(), 0
     reader = CarFileReader()
     try:
         await _merge(writer, path, reader, counts)
@@ -75,22 +72,24 @@ async def import_car(
             if not (counts.others and writer.replica.wanted and await _merge_wanted(writer, path, counts)):
                 break
         if counts.may_be_files:
-            files = await _take_files(store, catalogue, path, counts)
+            await indexing.settled()  # only then is known what listings point at
+            files = await _take_files(catalogue, path, counts)
+        indexing.wake()
+        await indexing.settled()
     except OSError as error:
         raise ArchiveError(f"cannot read {path}: {error.strerror}") from error
     counts.skipped[NO_DELTA] += counts.others + counts.not_nodes
     by_reason = tuple(SkippedBlocks(reason, n) for reason, n in counts.skipped.most_common() if n > 0)
-    imported = Imported(
+    return Imported(
         path=str(path),
         new=counts.new,
         known=counts.known,
-        files=len(files),
+        files=files,
         missing=writer.replica.wanted,
         skipped=sum(each.blocks for each in by_reason),
         skipped_by_reason=by_reason,
         absent_roots=len(reader.absent_roots),
     )
-    return imported, tuple(files.values())
 
 
 async def _check(path: Path) -> None:
@@ -166,25 +165,22 @@ async def _merge_wanted(writer: ReplicaWriter, path: Path, counts: _Counts) -> b
     return counts.new > before
 
 
-async def _take_files(store: Store, catalogue: Catalogue, path: Path, counts: _Counts) -> dict[bytes, str]:
-    """Store the metadata files that listings point at; returns their CIDs, each with its text in a listing.
-
-    Raises ArchiveError, OSError."""
-    wanted = {cid: text for text in catalogue.metadata_cids() if (cid := unixfs.parse_cid(text)) is not None}
-    found: dict[bytes, str] = {}
+async def _take_files(catalogue: Catalogue, path: Path, counts: _Counts) -> int:
+    """Store the metadata files that listings point at; returns their number. Raises ArchiveError, OSError."""
+    found: set[bytes] = set()
 
     async def take(piece: _Piece) -> None:
-        taken = {file.cid: file.data for file in piece.files if file.cid in wanted and file.cid not in found}
-        if taken:
+        new = {file.cid: file.data for file in piece.files if file.cid not in found}
+        wanted = await trio.to_thread.run_sync(catalogue.files.pointed_at, new) if new else set()
+        if wanted:
             nodes = {node.cid for node in piece.nodes}
-            counts.others -= len(taken.keys() & nodes)
-            counts.not_nodes -= len(taken.keys() - nodes)
-            await trio.to_thread.run_sync(store.put_files, taken)
-            found.update((cid, wanted[cid]) for cid in taken)
+            counts.others -= len(wanted & nodes)
+            counts.not_nodes -= len(wanted - nodes)
+            await trio.to_thread.run_sync(catalogue.files.put, {cid: new[cid] for cid in wanted})
+            found.update(wanted)
 
-    if wanted:
-        await _read_again(path, take)
-    return found
+    await _read_again(path, take)
+    return len(found)
 
 
 async def _read_again(path: Path, take: Callable[[_Piece], Awaitable[None]]) -> None:

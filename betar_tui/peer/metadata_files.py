@@ -1,19 +1,20 @@
 """The metadata files that Go betar's listings point at: read from the store, or fetched from other peers.
 
 A limited number is asked for at a time. A file that does not arrive goes to the end of the queue, so that a listing with
-an invented CID delays the others by one turn at most."""
+an invented CID delays the others by one turn at most. The queue is in the database: a market may point at millions."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import trio
 
+from betar_tui.catalogue.files import MissingFiles
 from betar_tui.concurrency import Wakeup
 from betar_tui.errors import DecodeError, ListingError
+from betar_tui.ipld import cid as cids
 from betar_tui.ipld import unixfs
-from betar_tui.market.catalogue import Catalogue
-from betar_tui.market.marketplace import Change, ChangeKind, Event
+from betar_tui.market.listing import parse_value
 from betar_tui.p2p.types import ReceivedBlock
 from betar_tui.store.database import Store
 
@@ -35,17 +36,17 @@ BATCH_DELAY = 0.2
 
 
 class MetadataFiles:
-    """Adds the descriptions to the listings of a catalogue. `emit` gets a change for each listing that has one now."""
+    """Fetches the files that are missing. `described` is called when listings have been queued since their file is here;
+    `clock` is in Unix seconds."""
 
     def __init__(
-        self, store: Store, catalogue: Catalogue, emit: Callable[[Iterable[Event]], None], clock: Callable[[], float]
+        self, store: Store, missing: MissingFiles, described: Callable[[], None], clock: Callable[[], float]
     ) -> None:
         self._store = store
-        self._catalogue = catalogue
-        self._emit = emit
+        self._missing = missing
+        self._described = described
         self._clock = clock
-        self._queue: dict[str, tuple[bytes, float]] = {}
-        self._asked: dict[bytes, tuple[str, float]] = {}
+        self._asked: dict[bytes, float] = {}
         self._changed = Wakeup()
 
     def listings_changed(self) -> None:
@@ -61,109 +62,81 @@ class MetadataFiles:
         self._asked.clear()
         while True:
             self._changed.clear()
-            self._expire(network)
-            await self._enqueue()
-            await self._ask(network)
+            await self._expire(network)
+            while await self._ask(network):
+                pass
             network.want(list(self._asked))  # the replica may have cancelled a want for the same block
             with trio.move_on_after(FETCH_TIMEOUT):
                 await self._changed.wait()
             await trio.sleep(BATCH_DELAY)
 
-    async def look_up(self, texts: Iterable[str]) -> None:
-        """Describe the listings that point at these files, as far as they are in the store."""
-        cids = {text: cid for text in texts if (cid := unixfs.parse_cid(text)) is not None}
-        wanted = list(cids)
-        for i in range(0, len(wanted), LOOKUP_SIZE):
-            await self._look_up({text: cids[text] for text in wanted[i : i + LOOKUP_SIZE]})
-
     async def take(self, network: "Network", block: ReceivedBlock) -> None:
         """Take a file that was asked for."""
-        text, _ = self._asked.pop(block.cid)
+        self._asked.pop(block.cid, None)
         network.cancel([block.cid])
-        if self._catalogue.lacks(text) and self._describe(block.cid, text, block.data, block.peer):
-            await trio.to_thread.run_sync(self._store.put_files, {block.cid: block.data})
-            network.announce_block(block.cid)
+        if await trio.to_thread.run_sync(self._missing.lacks, block.cid):
+            if self._is_document(block.cid, block.data, block.peer):
+                await trio.to_thread.run_sync(self._missing.put, {block.cid: block.data})
+                self._described()
+                network.announce_block(block.cid)
+            else:
+                await trio.to_thread.run_sync(self._missing.give_up, [block.cid])
         self._changed.set()
 
-    def _expire(self, network: "Network") -> None:
+    async def _expire(self, network: "Network") -> None:
         """Move the files that did not arrive in time to the end of the queue."""
         now = trio.current_time()
-        late = [cid for cid, (_, since) in self._asked.items() if now - since >= FETCH_TIMEOUT]
-        for cid in late:
-            text, _ = self._asked.pop(cid)
-            self._queue[text] = cid, now + RETRY_AFTER
+        late = [cid for cid, since in self._asked.items() if now - since >= FETCH_TIMEOUT]
         if late:
+            for cid in late:
+                del self._asked[cid]
+            await trio.to_thread.run_sync(self._missing.postpone, late, self._clock() + RETRY_AFTER)
             network.cancel(late)
 
-    async def _enqueue(self) -> None:
-        """Add the files that listings point at now to the queue, except those in the store."""
-        undescribed = self._catalogue.undescribed()
-        for text in self._queue.keys() - undescribed:
-            del self._queue[text]
-        new = list(undescribed - self._queue.keys() - {text for text, _ in self._asked.values()})
-        for i in range(0, len(new), LOOKUP_SIZE):
-            cids: dict[str, bytes] = {}
-            for text in new[i : i + LOOKUP_SIZE]:
-                cid = unixfs.parse_cid(text)
-                if cid is None:
-                    self._catalogue.give_up(text)
-                else:
-                    cids[text] = cid
-            for text in await self._look_up(cids):
-                self._queue[text] = cids[text], 0.0
-
-    async def _ask(self, network: "Network") -> None:
-        """Ask for the first in the queue that are due, as far as there is room."""
-        while due := self._due():
-            texts = list(due)
-            for i in range(0, len(texts), LOOKUP_SIZE):
-                part = {text: due[text] for text in texts[i : i + LOOKUP_SIZE]}
-                absent = await self._look_up(part)
-                for text in part:
-                    self._queue.pop(text, None)
-                now = trio.current_time()
-                self._asked.update((part[text], (text, now)) for text in absent)
-                if absent:
-                    network.want([part[text] for text in absent])
-
-    def _due(self) -> dict[str, bytes]:
-        now = trio.current_time()
-        due: dict[bytes, str] = {}
-        for text, (cid, not_before) in self._queue.items():
-            if len(due) + len(self._asked) >= MAX_ASKED:
-                break
-            if not_before <= now and cid not in self._asked:  # another text may name the same file
-                due.setdefault(cid, text)
-        return {text: cid for cid, text in due.items()}
-
-    async def _look_up(self, cids: dict[str, bytes]) -> list[str]:
-        """Describe the listings whose files are in the store; returns the texts of the CIDs that are not."""
-        absent = []
-        deltas, files = await trio.to_thread.run_sync(self._stored, tuple(cids.values()))
-        for text, cid in cids.items():
-            if cid in deltas:
-                self._catalogue.give_up(text)
-            elif cid not in files:
-                absent.append(text)
-            elif self._catalogue.lacks(text):
-                self._describe(cid, text, files[cid], "local")
-                await trio.lowlevel.checkpoint()
-        return [text for text in absent if self._catalogue.lacks(text)]
-
-    def _stored(self, cids: Collection[bytes]) -> tuple[Collection[bytes], Mapping[bytes, bytes]]:
-        """The deltas among these blocks, which are never metadata and may be large, and the other blocks that are stored."""
-        digests = {cid[-32:] for cid in self._store.stored(cids)}
-        deltas = {cid for cid in cids if cid[-32:] in digests}
-        return deltas, self._store.blocks([cid for cid in cids if cid not in deltas])
-
-    def _describe(self, cid: bytes, text: str, block: bytes, via: str) -> bool:
-        """Give listings the description in their metadata file; False where the block is not such a file."""
-        try:
-            described = self._catalogue.describe(text, unixfs.decode_file(cid, block))
-        except (DecodeError, ListingError) as error:
-            log.warning("metadata file %s from %s: %s", text, via, error)
-            self._catalogue.give_up(text)
+    async def _ask(self, network: "Network") -> bool:
+        """Ask for the next files that are due, as far as there is room; False where there are none or is none."""
+        room = MAX_ASKED - len(self._asked)
+        if room <= 0:
             return False
         now = self._clock()
-        self._emit(Change(ChangeKind.REFRESH, e.id, e.cid, e.height, via, now, e) for e in described)
+        due = await trio.to_thread.run_sync(self._missing.due, now, now + RETRY_AFTER, MAX_ASKED)
+        new = [cid for cid in due if cid not in self._asked][: min(room, LOOKUP_SIZE)]
+        if not new:
+            return False
+        absent = await self._look_up(new)
+        if absent:
+            at = trio.current_time()
+            self._asked.update((cid, at) for cid in absent)
+            network.want(absent)
+        return True
+
+    async def _look_up(self, wanted: Sequence[bytes]) -> list[bytes]:
+        """Take those of the files that are in the store; returns those that are not and that listings point at."""
+        unused = await trio.to_thread.run_sync(self._missing.forget_unused, wanted)
+        wanted = [cid for cid in wanted if cid not in unused]
+        deltas, files, here = await trio.to_thread.run_sync(self._stored, wanted)
+        useless = [*deltas, *(cid for cid in here if cid not in files)]
+        if useless:
+            await trio.to_thread.run_sync(self._missing.give_up, useless)
+        if files:
+            await trio.to_thread.run_sync(self._missing.describe, files)
+            self._described()
+        return [cid for cid in wanted if cid not in here and cid not in deltas]
+
+    def _stored(self, wanted: Collection[bytes]) -> tuple[Collection[bytes], Collection[bytes], Collection[bytes]]:
+        """Of these blocks the deltas, which are never metadata and may be large; of the others the documents, and all that
+        are stored."""
+        digests = {cid[-32:] for cid in self._store.stored(wanted)}
+        deltas = {cid for cid in wanted if cid[-32:] in digests}
+        here = self._store.blocks([cid for cid in wanted if cid not in deltas])
+        return deltas, {cid for cid, block in here.items() if self._is_document(cid, block, "local")}, here.keys()
+
+    @staticmethod
+    def _is_document(cid: bytes, block: bytes, via: str) -> bool:
+        """Whether a block is a metadata file."""
+        try:
+            parse_value(unixfs.decode_file(cid, block))
+        except (DecodeError, ListingError) as error:
+            log.warning("metadata file %s from %s: %s", cids.to_str(cid), via, error)
+            return False
         return True

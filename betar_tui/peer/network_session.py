@@ -16,7 +16,6 @@ from betar_tui.concurrency import Wakeup
 from betar_tui.config import Config
 from betar_tui.errors import NetworkError, NoRunningPeerError
 from betar_tui.ipld import cid as cids
-from betar_tui.market.catalogue import Catalogue
 from betar_tui.market.fields import BETAR_GO, BETAR_PROTOCOL
 from betar_tui.market.marketplace import (
     Connected,
@@ -69,8 +68,8 @@ class NetworkSession:
         seed: bytes,
         store: Store,
         writer: ReplicaWriter,
-        catalogue: Catalogue,
         seller: Seller,
+        metadata_files: MetadataFiles,
         *,
         emit: Callable[[Iterable[Event]], None],
         clock: Callable[[], float],
@@ -86,7 +85,7 @@ class NetworkSession:
         self._replication: Replication | None = None
         self._supervisor: Supervisor | None = None
         self._reopening = Reopening(self._run_network, self._set_state)
-        self.metadata_files = MetadataFiles(store, catalogue, emit, clock)
+        self.metadata_files = metadata_files
         self._memory = PeerMemory(store, clock)
         self._round_due = Wakeup()
         self._maintaining = False

@@ -11,6 +11,7 @@ from pathlib import Path
 import trio
 
 from betar_tui import __version__
+from betar_tui.catalogue.catalogue import Catalogue
 from betar_tui.config import DIALECTS, Config, load_identity, prepare_data_dir, save_settings
 from betar_tui.errors import (
     ArchiveError,
@@ -22,9 +23,9 @@ from betar_tui.errors import (
     UnknownListingError,
 )
 from betar_tui.ipld import cid as cids
-from betar_tui.market.catalogue import Catalogue, DecodedChange
 from betar_tui.market.hub import EventHub
 from betar_tui.market.marketplace import (
+    Change,
     Connected,
     Connectivity,
     DagNodeInfo,
@@ -39,6 +40,7 @@ from betar_tui.market.marketplace import (
     ListingPage,
     ListingPatch,
     PeerInfo,
+    Place,
     Receipt,
     Status,
     StatusChanged,
@@ -47,7 +49,8 @@ from betar_tui.market.marketplace import (
 from betar_tui.market.provenance import Signer
 from betar_tui.market.seller import Seller
 from betar_tui.peer import archive, importing
-from betar_tui.peer.first_page import FirstPage, read_first_page
+from betar_tui.peer.indexing import Indexing
+from betar_tui.peer.metadata_files import MetadataFiles
 from betar_tui.peer.network_session import NetworkSession
 from betar_tui.replica import Applied, Replica, Written, decode_node, keys
 from betar_tui.replica.delta import Delta
@@ -77,15 +80,13 @@ async def open_peer(
     *,
     network: bool,
     start: trio.Event | None = None,
-    first_page: FirstPage | None = None,
     must_open: bool = True,
     clock: Callable[[], float] = time.time,
 ) -> AsyncIterator["Peer"]:
     """Open the peer of a data directory, and lock the directory meanwhile.
 
-    With `start`, the network waits for that event; `first_page` gets the first stored listings before all are read. Without
-    `must_open`, a network that cannot be opened leaves the peer offline; else it is raised into the block as NetworkError.
-    Raises ConfigError, StoreError, StoreLockedError."""
+    With `start`, the network waits for that event. Without `must_open`, a network that cannot be opened leaves the peer
+    offline; else it is raised into the block as NetworkError. Raises ConfigError, StoreError, StoreLockedError."""
     prepare_data_dir(config.data_dir)
     lock = DirectoryLock(config.data_dir)
     await _acquire(lock, patient=not network)
@@ -93,15 +94,11 @@ async def open_peer(
         seed = load_identity(config.key_file)
         store = await trio.to_thread.run_sync(open_store, config.database)
         try:
-            if first_page is not None:
-                peer_id = Signer(seed).peer_id
-                await first_page.take(
-                    await trio.to_thread.run_sync(read_first_page, store, peer_id, first_page.sort, clock())
-                )
-            peer = await trio.to_thread.run_sync(Peer, config, seed, store, clock)
+            peer = await trio.to_thread.run_sync(Peer, config, seed, store, clock, network)
             log.info("betar-tui %s, peer %s in %s", __version__, peer.peer_id, config.data_dir)
             with closing(peer):
                 async with trio.open_nursery() as nursery:
+                    nursery.start_soon(peer.indexing.run, network)
                     if network:
                         nursery.start_soon(peer.session.run, start, must_open)
                         nursery.start_soon(peer.run_maintenance)
@@ -109,8 +106,6 @@ async def open_peer(
                         yield peer
                     finally:
                         nursery.cancel_scope.cancel()
-                        with trio.CancelScope(shield=True):
-                            await peer.save_signature_cache()
                         log.info("stopped")
         finally:
             store.close()
@@ -131,10 +126,13 @@ async def _acquire(lock: DirectoryLock, patient: bool) -> None:
 
 
 class Peer:
-    """One peer, made by `open_peer`. Blocking work goes to worker threads, except single puts in a row."""
+    """One peer, made by `open_peer`. Blocking work goes to worker threads, except single puts in a row.
 
-    def __init__(self, config: Config, seed: bytes, store: Store, clock: Callable[[], float]) -> None:
+    One that has a network shows what it has so far; one that works for a command shows everything that is stored."""
+
+    def __init__(self, config: Config, seed: bytes, store: Store, clock: Callable[[], float], network: bool) -> None:
         self._store = store
+        self._network = network
         self._clock = clock
         self._settings_file = config.settings_file
         self._started = clock()
@@ -142,12 +140,10 @@ class Peer:
         signer = Signer(seed)
         self.peer_id = signer.peer_id
         self._writer = ReplicaWriter(Replica(store), clock, store.reserve)
-        self._catalogue = Catalogue(self.peer_id, signer.is_own_value)
-        self._signature_cache = store.signature_cache()
-        self._catalogue.fill(store.values(keys.span(keys.AGENTS)), self._signature_cache)
+        self._catalogue = Catalogue(store, self.peer_id, signer.is_own_value, opened=self._started)
+        self.indexing = Indexing(self._catalogue, self._writer, self._hub.emit, self._look_for_files, clock)
         self._bulk_merged, self._postponed = -math.inf, 0
-        self._writer.listen(self._decode, self._apply)
-        self._writer.listen(lambda applied: len(applied.nodes) >= BULK, self._note_bulk)
+        self._writer.listen(self._changes, self._report)
         self._seller = Seller(
             store,
             self._writer,
@@ -159,7 +155,14 @@ class Peer:
             default_addrs=self._default_addrs,
         )
         self.session = NetworkSession(
-            config, seed, store, self._writer, self._catalogue, self._seller, emit=self._hub.emit, clock=clock
+            config,
+            seed,
+            store,
+            self._writer,
+            self._seller,
+            MetadataFiles(store, self._catalogue.files, self.indexing.wake, clock),
+            emit=self._hub.emit,
+            clock=clock,
         )
 
     def close(self) -> None:
@@ -169,23 +172,24 @@ class Peer:
     def _default_addrs(self) -> tuple[str, ...]:
         return self.session.dialable_addrs()
 
-    def _decode(self, applied: Applied) -> list[DecodedChange]:
-        return self._catalogue.decode(applied)
+    def _changes(self, applied: Applied) -> tuple[list[Change], bool]:
+        return self._catalogue.changes_of(applied), len(applied.nodes) >= BULK
 
-    def _note_bulk(self, bulk: bool) -> None:
+    def _report(self, merge: tuple[list[Change], bool]) -> None:
+        changes, bulk = merge
         if bulk:
             self._bulk_merged = trio.current_time()
+        self._hub.emit((*changes, StatusChanged()))
+        self.indexing.merged(bulk)
+        self._look_for_files()
 
-    def _apply(self, changes: list[DecodedChange]) -> None:
-        self._hub.emit((*self._catalogue.apply(changes), StatusChanged()))
+    def _look_for_files(self) -> None:
         self.session.metadata_files.listings_changed()
 
     async def run_maintenance(self) -> None:
-        """Pack old history and save the signature cache while the peer is idle, until cancelled."""
+        """Pack old history while the peer is idle, until cancelled."""
         while True:
             packed = await self._pack()
-            if not packed:
-                await self.save_signature_cache()
             await trio.sleep(PACK_PAUSE if packed else PACK_INTERVAL)
 
     async def _pack(self) -> int:
@@ -205,35 +209,31 @@ class Peer:
             self._postponed = 0
         return packed
 
-    async def save_signature_cache(self) -> None:
-        """Save the verdicts on signatures: verifying them again would cost a start with many listings seconds."""
-        if not self._catalogue.signature_cache_changed:
-            return
-        before, self._signature_cache = self._signature_cache, self._catalogue.signature_cache()
-        added = {token: verdict for token, verdict in self._signature_cache.items() if token not in before}
-        removed = before.keys() - self._signature_cache.keys()
-        try:
-            await trio.to_thread.run_sync(self._store.change_signature_cache, added, removed)
-        except StoreError:
-            log.exception("the signature cache could not be saved; signatures are verified again at the next start")
-
     # Marketplace
 
-    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
-        return await trio.to_thread.run_sync(self._catalogue.page, query, sort, limit, self._clock())
+    async def listings(
+        self,
+        query: str = "",
+        sort: str = "",
+        limit: int = 0,
+        after: Place | None = None,
+        before: Place | None = None,
+    ) -> ListingPage:
+        await self._settled()
+        return await trio.to_thread.run_sync(self._catalogue.page, query, sort, limit, self._clock(), after, before)
 
     async def show(self, listing_id: str) -> ListingDetail:
-        listing = self._catalogue.get(listing_id)
+        listing = await trio.to_thread.run_sync(self._catalogue.get, listing_id)
         if listing is None:
             raise UnknownListingError(f"no listing has the id {listing_id!r}; betar-tui list shows them")
-        if isinstance(listing.metadata, str) and self._catalogue.lacks(listing.metadata):
-            await self.session.metadata_files.look_up([listing.metadata])  # no network that would have done it, perhaps
-            listing = self._catalogue.get(listing_id) or listing
         elements = await trio.to_thread.run_sync(self._store.elements, keys.of_agent(listing_id))
         shown = next((e.value for e in elements if not e.dead and cids.to_str(e.cid) == listing.cid), b"")
-        return ListingDetail(
-            listing, shown.decode(errors="replace"), _history(elements), self._catalogue.document(listing)
-        )
+        document = await trio.to_thread.run_sync(self._catalogue.document, listing)
+        return ListingDetail(listing, shown.decode(errors="replace"), _history(elements), document)
+
+    async def _settled(self) -> None:
+        if not self._network:
+            await self.indexing.settled()
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
         published = await self._seller.publish(drafts)
@@ -254,6 +254,7 @@ class Peer:
 
     async def status(self) -> Status:
         totals = await trio.to_thread.run_sync(self._store.totals)
+        counts = await trio.to_thread.run_sync(self._catalogue.counts)
         replica, session = self._writer.replica, self.session
         return Status(
             version=__version__,
@@ -262,7 +263,7 @@ class Peer:
             addrs=session.addrs,
             peers=session.connected,
             topic_peers=session.topic_peers,
-            listings=len(self._catalogue),
+            listings=counts.listings,
             heads=len(replica.heads),
             height=replica.height,
             blocks=totals.blocks,
@@ -271,10 +272,10 @@ class Peer:
             tombstones=totals.tombstones,
             uptime=self._clock() - self._started,
             connectivity=session.state,
-            invalid=self._catalogue.invalid,
-            unreadable=len(self._catalogue.unreadable),
+            invalid=counts.invalid,
+            unreadable=counts.unreadable,
             dialect=self._seller.dialect,
-            troubles=session.troubles(),
+            troubles=(*session.troubles(), *self.indexing.troubles()),
             sync=session.sync,
             packed=totals.packed,
             dialect_choice=self._seller.dialect_choice,
@@ -285,6 +286,7 @@ class Peer:
             port_taken=session.port_taken,
             listen_notice=session.listen_notice,
             searches=session.searches(),
+            indexing=self._catalogue.backlog.progress.now(),
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
@@ -334,9 +336,7 @@ class Peer:
     async def import_car(self, path: str) -> Imported:
         before = self._writer.replica.heads
         try:
-            imported, files = await importing.import_car(self._store, self._writer, self._catalogue, Path(path))
-            await self.session.metadata_files.look_up(files)
-            return imported
+            return await importing.import_car(self._writer, self._catalogue, self.indexing, Path(path))
         finally:  # also after a fault: what lies before it is merged
             self.session.announce([head for head in self._writer.replica.heads if head not in before])
             self.session.fetch_missing()

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Protocol
 
 from betar_tui.errors import StoreError
 from betar_tui.replica.facts import Changes, Element, LogRow, PeerRow, Snapshot, Totals, Winner
@@ -18,9 +19,11 @@ from betar_tui.store import merging, packing, schema
 from betar_tui.store.groups import Member
 from betar_tui.store.history import VERSION, History, Row
 from betar_tui.store.key_cache import KEYS, CachedKey, KeyCache
-from betar_tui.store.sql import PREFIX, digests, from_sql, in_list, short_key
+from betar_tui.store.readers import Readers
+from betar_tui.store.sql import FILE_PREFIXES, PREFIX, digests, from_sql, in_list, short_key
 
-_FILE_PREFIXES = (PREFIX, b"\x01\x55\x12\x20", b"\x12\x20")
+_BUSY_TIMEOUT = 5000
+"""Milliseconds that a statement waits for another connection, as Python sets it."""
 _LOG_LIMIT = 256 << 10
 """Maximum size of the write-ahead log on disk while the store is idle, in bytes."""
 
@@ -35,7 +38,7 @@ def open_store(path: Path, cached_keys: int = KEYS) -> "Store":
         schema.lay_out(db)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA cache_size = -32768")
+        db.execute("PRAGMA cache_size = -12288")
         schema.prepare(db)
         return Store(db, path, KeyCache(cached_keys))
     except sqlite3.Error as error:
@@ -46,8 +49,19 @@ def open_store(path: Path, cached_keys: int = KEYS) -> "Store":
         raise
 
 
+class Projection(Protocol):
+    """Something in the same database that follows the values of keys."""
+
+    def follow(self, db: sqlite3.Connection, changes: Changes, numbers: Mapping[str, int], first_new: int) -> Any:
+        """Follow a merge in its own transaction. `numbers` are those of the keys whose value changed; a key whose number is
+        `first_new` or greater had no value before."""
+
+    def committed(self, changes: Changes, result: Any) -> None:
+        """The merge is stored; `result` is what `follow` returned."""
+
+
 class Store:
-    """The database of a replica. Implements `replica.ReplicaStorage`."""
+    """The database of a replica. Implements `replica.ReplicaStorage`. `readers` read it apart, and wait for nobody."""
 
     def __init__(self, db: sqlite3.Connection, path: Path, cache: KeyCache) -> None:
         self._db = db
@@ -57,12 +71,14 @@ class Store:
         self._packing = threading.Lock()
         self._history = History()
         self._durable = False
-        self._blocks, self._tombstones = db.execute(
-            "SELECT (SELECT count(*) FROM names), (SELECT count(*) FROM tombstones)"
-        ).fetchone()
+        self.projection: Projection | None = None
+        self.readers = Readers(path)
+        self._blocks = merging.counters(db).block - 1  # they are numbered from 1, and stay
+        (self._tombstones,) = db.execute("SELECT n FROM counts WHERE name = 'tombstones'").fetchone()
 
     def close(self) -> None:
         """Close the database; safe to call twice."""
+        self.readers.close()
         with self._mutex:
             self._cache.clear()
             self._db.close()
@@ -150,12 +166,17 @@ class Store:
         with self._mutex:
             with self._transaction(durable) as db:
                 written = merging.write(db, self._history, self._cache, changes, self._tombstones)
+                if self.projection is not None:
+                    numbers = {key: each.k for key, each in written.keys.items()}
+                    result = self.projection.follow(db, changes, numbers, written.first_new)
             self._blocks += len(changes.blocks)
             self._tombstones += written.tombstones
             self._cache.counters, self._cache.absent = written.counters, frozenset()
             self._cache.put_source(changes.via, written.source)
             for key, cached in written.keys.items():
                 self._cache.put(key, cached)
+        if self.projection is not None:
+            self.projection.committed(changes, result)
 
     # Old history
 
@@ -185,7 +206,12 @@ class Store:
     def _shorten_log(self, db: sqlite3.Connection) -> None:
         log = Path(f"{self._path}-wal")
         if log.exists() and log.stat().st_size > _LOG_LIMIT:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            # Not while somebody reads: it would wait for them with the lock held. There will be another time.
+            db.execute("PRAGMA busy_timeout = 0")
+            try:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                db.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
 
     # Reading for people and peers
 
@@ -211,7 +237,7 @@ class Store:
             by_digest.setdefault(cid[-32:], []).append(cid)
         with self._reading() as db:
             found = self._history.data(db, by_digest)
-            missing = [prefix + d for d in by_digest if d not in found for prefix in _FILE_PREFIXES]
+            missing = [prefix + d for d in by_digest if d not in found for prefix in FILE_PREFIXES]
             found.update(
                 (cid[-32:], data) for cid, data in in_list(db, "SELECT cid, data FROM files WHERE cid IN", missing)
             )
@@ -255,17 +281,6 @@ class Store:
                 "INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?, ?)",
                 [(p.peer_id, json.dumps(list(p.addrs)), p.last_seen, p.reached, p.failures) for p in changed],
             )
-
-    def signature_cache(self) -> Mapping[bytes, str]:
-        """The stored verdicts about signatures, by the tokens that they were stored under."""
-        with self._reading() as db:
-            return dict(db.execute("SELECT token, verdict FROM verdicts").fetchall())
-
-    def change_signature_cache(self, added: Mapping[bytes, str], removed: Collection[bytes]) -> None:
-        """Store verdicts, and delete others; a lost one is computed again."""
-        with self._transaction(durable=False) as db:
-            db.executemany("DELETE FROM verdicts WHERE token = ?", [(token,) for token in removed])
-            db.executemany("INSERT OR REPLACE INTO verdicts VALUES (?, ?)", added.items())
 
     def announced(self, now: float, max_age: float) -> Mapping[bytes, Collection[str]]:
         """Announced heads that had not come, oldest first, with the peers that announced them.
@@ -320,6 +335,12 @@ class Store:
         with self._reading() as db:
             said = str(db.execute("PRAGMA integrity_check").fetchone()[0])
             return self._history.damage(db) or said if said == "ok" else said
+
+    @contextmanager
+    def transaction(self, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """A transaction on tables that are not the store's own. Raises StoreError."""
+        with self._transaction(durable) as db:
+            yield db
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

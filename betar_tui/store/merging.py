@@ -20,24 +20,25 @@ _COMPLETE = "NOT EXISTS (SELECT 1 FROM incomplete WHERE incomplete.n = blocks.n)
 
 class WrittenMerge(NamedTuple):
     """The results of a merge that may be cached once its transaction has ended: the number of new tombstones, the keys
-    whose value changed, the number of the blocks' source, and the counters."""
+    whose value changed, the number of the first key that is new, the number of the blocks' source, and the counters."""
 
     tombstones: int
     keys: Mapping[str, CachedKey]
+    first_new: int
     source: int
     counters: Counters
 
 
 def write(db: sqlite3.Connection, history: History, cache: KeyCache, changes: Changes, tombstones: int) -> WrittenMerge:
     """Store a merge; `tombstones` is the number of those stored before."""
-    counters = cache.counters or _counters(db)
+    before = cache.counters or counters(db)
     via = cache.source(changes.via) or _source(db, changes.via)
-    first, examined = counters.block, counters.examined
+    first, examined = before.block, before.examined
     _write_blocks(db, changes, first, via)
     elements = [
         (key, n, start, length) for n, row in enumerate(changes.blocks, first) for key, start, length in row.elements
     ]
-    numbers, values, new_keys = _write_set(db, history, cache, changes, elements, counters)
+    numbers, values, new_keys = _write_set(db, history, cache, changes, elements, before)
     new_tombstones = _write_tombstones(db, history, changes.tombstones, numbers)
     if elements and tombstones + new_tombstones:
         _mark_dead(db, numbers, [(key, n, changes.blocks[n - first].cid) for key, n, _, _ in elements])
@@ -52,12 +53,14 @@ def write(db: sqlite3.Connection, history: History, cache: KeyCache, changes: Ch
     return WrittenMerge(
         new_tombstones,
         {key: CachedKey(numbers[key], values[key][0], winner) for key, winner in changes.winners.items()},
+        before.key,
         via,
-        Counters(first + len(changes.blocks), counters.key + new_keys, examined),
+        Counters(first + len(changes.blocks), before.key + new_keys, examined),
     )
 
 
-def _counters(db: sqlite3.Connection) -> Counters:
+def counters(db: sqlite3.Connection) -> Counters:
+    """The counters as the tables have them, from a few rows."""
     row = db.execute(
         "SELECT max(coalesce((SELECT max(n) FROM blocks), 0), coalesce((SELECT max(n) FROM packed), 0)) + 1,"
         " (SELECT coalesce(max(k), 0) + 1 FROM keys), (SELECT examined FROM packing)"
@@ -182,6 +185,8 @@ def _write_tombstones(
         return 0
     pairs = [(numbers[key], block[4:]) for key, block in tombstones]
     new = db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?)", pairs).rowcount
+    if new:
+        db.execute("UPDATE counts SET n = n + ? WHERE name = 'tombstones'", (new,))
     found = history.find(db, {digest for _, digest in pairs})
     named = [(k, found[digest][0]) for k, digest in pairs if digest in found]
     _each(db, "UPDATE elements SET dead = 1 WHERE k = ? AND n = ?", named)

@@ -67,6 +67,10 @@ CREATE TABLE files (cid BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE own (key TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"""
 
+_COUNTS = """
+CREATE TABLE counts (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO counts SELECT 'tombstones', count(*) FROM tombstones;"""
+
 
 def _run(db: sqlite3.Connection, script: str) -> None:
     for sql in script.split(";"):
@@ -106,10 +110,16 @@ def _remember_failures(db: sqlite3.Connection) -> None:
     db.execute("DROP TABLE peers_3")
 
 
+def _keep_counts(db: sqlite3.Connection) -> None:
+    """Version 5: counts that no start has to scan a table for."""
+    _run(db, _COUNTS)
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _pack_history,
     _remember_announced,
     _remember_failures,
+    _keep_counts,
 )
 
 VERSION = len(MIGRATIONS) + 1
@@ -132,7 +142,7 @@ def prepare(db: sqlite3.Connection, migrations: tuple[Callable[[sqlite3.Connecti
             f"the database has schema version {version}, this program knows {newest}; use a newer betar-tui"
         )
     if version == 0:
-        _step(db, newest, lambda each: _run(each, _BLOCKS_AND_KEYS + _PACKED + _OTHERS + _PEERS + _ANNOUNCED))
+        _step(db, newest, lambda each: _run(each, _BLOCKS_AND_KEYS + _PACKED + _OTHERS + _PEERS + _ANNOUNCED + _COUNTS))
         return
     for number in range(version, newest):
         _step(db, number + 1, migrations[number - 1])

@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 PREFIX = b"\x01\x70\x12\x20"
+FILE_PREFIXES = (PREFIX, b"\x01\x55\x12\x20", b"\x12\x20")
+"""What stands before the digest in the CIDs of files."""
 _CHUNK = 500
 _SIGN_BIT = 1 << 63
 _LONG_KEY = 256

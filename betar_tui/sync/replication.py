@@ -304,10 +304,10 @@ class Replication:
         self.observation.announced(event.author, [head.cid for head in heads])
         known = self._writer.heads
         self._announced.update(head.cid for head in heads if head.cid in known)
-        refused = [head.cid for head in heads if self.fetcher.is_refused(head.cid)]
+        refused = {head.cid: None for head in heads if self.fetcher.is_refused(head.cid)}
         bare, blocks = [], []
         for head in heads:
-            if head.cid in known or self.fetcher.is_refused(head.cid):
+            if head.cid in known or head.cid in refused:
                 continue
             if head.block is not None:
                 # To merge a block that is stored changes nothing, so it need not be looked up first.
@@ -325,7 +325,8 @@ class Replication:
                 self._pending_heads.announced(bare, event.author)
                 raise
             self._want_announced(missing, event.author, event.peer)
-        await self._want_below(refused, event.author, event.peer)
+        if refused:
+            await self._want_below(refused, event.author, event.peer)
 
     def _want_announced(self, heads: Collection[bytes], author: str, peer: str, *, below: bool = False) -> None:
         """Want announced heads, a limited number for each author: anybody can announce blocks that nobody has."""

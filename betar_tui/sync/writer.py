@@ -132,6 +132,11 @@ class ReplicaWriter:
 
         return await self._exclusively(work, reserve if len(puts) == 1 and not wanted else None)
 
+    async def between_merges(self, work: Callable[[], T]) -> T:
+        """Run a job in the thread while no merge runs. Its caller goes on before the next change is delivered, so that what
+        it reports of the job comes in the right order. Raises what the job raises."""
+        return await self._exclusively(lambda: _JobResult([], work()))
+
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         """Those of the blocks that are not stored."""
         asked = tuple(cids)

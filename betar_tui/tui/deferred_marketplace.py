@@ -11,7 +11,7 @@ import trio
 
 from betar_tui.errors import BetarError
 from betar_tui.market.calls import Call, ForwardedCalls
-from betar_tui.market.marketplace import Event, ListingPage, Marketplace, Missed
+from betar_tui.market.marketplace import Event, ListingPage, Marketplace, Missed, Place
 
 BUFFER = 1024
 """Maximum events that wait for the interface, which takes all of them ten times a second."""
@@ -51,12 +51,19 @@ class DeferredMarketplace(ForwardedCalls):
         assert self._market is not None
         return self._market
 
-    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
+    async def listings(
+        self,
+        query: str = "",
+        sort: str = "",
+        limit: int = 0,
+        after: Place | None = None,
+        before: Place | None = None,
+    ) -> ListingPage:
         """See `Marketplace`. Until all can be read, the first ones, whatever the query: fewer than their total."""
         await self._readable.wait()
         if self._first_page is not None and not self._opened.is_set():
             return self._first_page
-        return await (await self._real()).listings(query, sort, limit)
+        return await (await self._real()).listings(query, sort, limit, after, before)
 
     async def _call(self, call: Call, *args: Any, **kwargs: Any) -> Any:
         return await getattr(await self._real(), call.name)(*args, **kwargs)

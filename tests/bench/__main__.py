@@ -19,6 +19,10 @@ BENCHMARKS = (
     "disk",
     "interface",
     "idle",
+    "starting",
+    "scale",
+    "query",
+    "capacity",
 )
 
 

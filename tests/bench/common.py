@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -29,6 +30,14 @@ def number(name: str, default: int) -> int:
 def runs() -> int:
     """How often each thing is measured; medians are printed."""
     return number("RUNS", 3)
+
+
+def processor_seconds(pid: int) -> float:
+    """User and system time of a process and its threads so far, to the nanosecond.
+
+    The clock of another process (Linux: `CPUCLOCK_SCHED` in the low bits, the inverted pid above). The figures in
+    `/proc/PID/stat` are sampled in ticks, which for a process that wakes by timers can be wrong by half."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def listing(n: int, agents: int) -> tuple[str, bytes]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from tests.bench.common import bar, number, runs
+from tests.bench.common import bar, number, processor_seconds, runs
 from tests.namespaces import open_lan, why_not
 from tests.peers.harness import Served, eventually, served
 
@@ -20,14 +20,6 @@ SETTLE = 75
 """Seconds from the start after which the searches of the beginning are over."""
 ANYWHERE = ("/ip4/0.0.0.0/tcp/0",)
 ON, OFF = ("--mdns", "--dht", "--dht-server"), ("--no-mdns", "--no-dht")
-
-
-def processor_seconds(pid: int) -> float:
-    """User and system time of a process and its threads so far, to the nanosecond.
-
-    The clock of another process (Linux: `CPUCLOCK_SCHED` in the low bits, the inverted pid above). The figures in
-    `/proc/PID/stat` are sampled in ticks, which for a process that wakes by timers can be wrong by half."""
-    return time.clock_gettime(~pid << 3 | 2)
 
 
 async def bare() -> float:

@@ -20,7 +20,7 @@ from betar_tui.arguments import COMMANDS as GRAMMAR
 from betar_tui.cli import build_parser, main, read_config
 from betar_tui.commands import COMMANDS
 from betar_tui.config import load_config, load_identity, parse_duration, save_settings
-from betar_tui.control import serve_control
+from betar_tui.control.server import serve_control
 from betar_tui.doctor import examine
 from betar_tui.errors import ConfigError, UsageError
 from betar_tui.logs import configure
@@ -324,6 +324,32 @@ def test_an_interrupt_while_modules_are_imported_is_no_traceback(tmp_path):
     assert (result.returncode, result.stderr) == (130, b"")
 
 
+@pytest.fixture
+def heeded_interrupts():
+    """A test run in the background of a shell ignores interrupts, and so would its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
+def test_an_interrupt_while_a_peer_is_asked_is_no_traceback(tmp_path):
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.bind(str(tmp_path / "control.sock"))
+        peer.listen()
+        command = [sys.executable, "-m", "betar_tui", "--data-dir", str(tmp_path), "list"]
+
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            asked = b""
+            while not asked.endswith(b"\n"):  # the first connection only finds out whether a peer listens
+                connection, _ = peer.accept()
+                asked = connection.recv(1 << 16)
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=10) == (b"", b"")
+            connection.close()
+    assert process.returncode == 130
+
+
 def test_null_in_a_file_is_as_good_as_nothing(run, tmp_path):
     file = tmp_path / "f.json"
     absent = dict.fromkeys(("addrs", "protocols", "metadata", "description", "token_id"))
@@ -390,7 +416,8 @@ async def open_peer(config, network):
         os.read(os.pipe()[0], 1)  # never returns
 
 betar_tui.peer.open_peer = open_peer
-cli._STOP_TIME = 0.3
+from betar_tui import serving
+serving._STOP_TIME = 0.3
 sys.exit(cli.main(["--serve", "--data-dir", sys.argv[1]]))
 """
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as process:
@@ -419,7 +446,8 @@ def test_the_doctor_finds_nothing_in_a_healthy_or_new_directory(run, tmp_path):
     code, found = findings(run, "--listen", "/ip4/127.0.0.1/tcp/0")
     assert (code, found["store"]["state"], found["peer"]["state"]) == (0, "ok", "note")
     code, out, _ = run("doctor")
-    assert (code, out.count("\n")) == (0, 6)
+    assert (code, out.count("\n")) == (0, 7)
+    assert "catalogue: 1 listing, as the replica has them\n" in out
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(run, tmp_path):
@@ -444,6 +472,27 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(run, tmp_path):
     assert "move" in found["store"]["advice"]
     os.truncate(data / "replica.db", 5000)
     assert findings(run)[1]["store"]["state"] == "wrong"
+
+
+def test_the_doctor_compares_the_catalogue_and_makes_it_afresh(run, tmp_path):
+    publish(run)
+    database = sqlite3.connect(tmp_path / "data" / "replica.db")
+    database.execute("UPDATE listings SET price = 99")
+    database.commit()
+    database.close()
+    code, found = findings(run)
+    assert (code, found["catalogue"]["state"]) == (1, "wrong")
+    assert found["catalogue"]["says"] == "1 listing; 1 of them not as the replica has them"
+    assert "doctor --rebuild" in found["catalogue"]["advice"]
+    code, found = findings(run, "--rebuild")
+    assert (code, found["catalogue"]["says"]) == (0, "1 listing, as the replica has them")
+    database = sqlite3.connect(tmp_path / "data" / "replica.db")
+    assert database.execute("SELECT count(*) FROM listings WHERE price < 99").fetchone() == (1,)
+    database.execute("DELETE FROM settings WHERE name = 'catalogue'")
+    database.commit()
+    database.close()
+    code, found = findings(run)
+    assert (code, found["catalogue"]["says"]) == (0, "it is not made yet")
 
 
 def test_the_doctor_doubts_a_clock_that_went_back(run, monkeypatch):

@@ -11,8 +11,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from betar_tui.control import ControlClient, serve_control
+from betar_tui.control.client import ControlClient
 from betar_tui.control.parts import PART, cut, joined
+from betar_tui.control.server import serve_control
 from betar_tui.control.wire import MAX_DEPTH, error_to_plain, line, lines, plain, raise_plain, typed
 from betar_tui.errors import ControlError, FilterError, ListingError, NoRunningPeerError, UnknownListingError
 from betar_tui.market.marketplace import (
@@ -24,6 +25,7 @@ from betar_tui.market.marketplace import (
     ListingPage,
     Missed,
     Notice,
+    Place,
     Provenance,
     Repaired,
     RepublishReason,
@@ -156,7 +158,14 @@ class Canned:
         self.page, self.known = page or ListingPage((), 0), heads
         self.feed, self._events = trio.open_memory_channel(1000)
 
-    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
+    async def listings(
+        self,
+        query: str = "",
+        sort: str = "",
+        limit: int = 0,
+        after: Place | None = None,
+        before: Place | None = None,
+    ) -> ListingPage:
         return self.page
 
     async def heads(self) -> tuple[HeadInfo, ...]:

@@ -52,10 +52,9 @@ for kind in (Listing, ListingDraft, ListingPatch):
 
 # Only now: these modules read the table.
 from betar_tui import arguments, commands  # noqa: E402
+from betar_tui.catalogue.projecting import Projected, project  # noqa: E402
 from betar_tui.errors import ListingError  # noqa: E402
-from betar_tui.ipld import unixfs  # noqa: E402
 from betar_tui.market import compose  # noqa: E402
-from betar_tui.market.catalogue import Catalogue  # noqa: E402
 from betar_tui.market.own import adopted_listing  # noqa: E402
 from betar_tui.tui import form  # noqa: E402
 from betar_tui.tui.widgets import detail  # noqa: E402
@@ -73,15 +72,13 @@ def attributes(of: object) -> dict[str, Any]:
 def read(document: compose.Document, dialect: str) -> Listing:
     """The listing that others read, with its metadata file where it has one."""
     rendered = compose.render(document, dialect, SIGNER, NOW, ADDRS)
-    catalogue = Catalogue("another")
-    catalogue.fill([(key(), winner(rendered.value), 0.0)], {})
-    assert not catalogue.unreadable, catalogue.unreadable
-    if rendered.file:
-        listing = catalogue.get(str(document["id"]))
-        assert listing is not None and attributes(listing)["licence"] == ""
-        catalogue.describe(str(listing.metadata), unixfs.decode_file(*rendered.file))
-        catalogue.fill([(key(), winner(rendered.value), 0.0)], {})  # a new version keeps the file
-    listing = catalogue.get(str(document["id"]))
+    files = dict([rendered.file] if rendered.file else [])
+    made = project(key(), winner(rendered.value), 0.0, "another", files.get)
+    assert isinstance(made, Projected), made
+    if files:
+        bare = project(key(), winner(rendered.value), 0.0, "another", lambda cid: None)
+        assert isinstance(bare, Projected) and attributes(bare.listing)["licence"] == ""
+    listing = made.listing
     assert isinstance(listing, Listing)
     return listing
 

@@ -17,12 +17,12 @@ def listing(**fields):
         "id": "12D3KooWabc/swift-ocr",
         "name": "Swift-OCR",
         "price": 0.5,
-        "metadata": {},
+        "metadata": {"tier": "Gold", "tags": ["nlp", "two words"], "limits": {"pages": 50.0}, "fast": True},
         "seller_id": "12D3KooWabcdefXYZ9",
         "addrs": (),
         "protocols": ("/x402/libp2p/1.0.0",),
         "timestamp": int(NOW - 10),
-        "token_id": None,
+        "token_id": "token-42",
         "provenance": Provenance.VERIFIED,
         "mine": False,
         "cid": "bafy",
@@ -65,6 +65,27 @@ def listing(**fields):
         "!state:stale",
         "!state:mine",
         "ocr price<1 state:verified !beta",
+        "name:OCR",
+        "!name:scanned",
+        "description:scanned",
+        "!description:ocr",
+        "seen<1m",
+        "AGE>=10s",
+        "!seen>1h",
+        "id:/swift",
+        "tag:NLP",
+        "!tag:nl",
+        'tag:"two words"',
+        "meta.tier:gold",
+        "meta.Limits.pages:50",
+        "meta.fast:true",
+        "meta.tags:nlp",
+        "token:42",
+        "zebra or ocr",
+        "ocr or zebra",
+        "ocr OR zebra price<0.1",
+        "zebra or price<0.1 or tag:nlp ocr",
+        '"or" or ocr',
     ],
 )
 def test_matches(text):
@@ -86,6 +107,22 @@ def test_matches(text):
         "state:unsigned",
         "state:mine",
         "state:stale",
+        "name:scanned",
+        "name:12d3",
+        "description:ocr",
+        "seen>1m",
+        "seen<10s",
+        "id:swift-ocr2",
+        "tag:nl",
+        "tag:gold",
+        "meta.tier:gol",
+        "meta.limits:50",
+        "meta.tier:nlp",
+        "token:43",
+        "zebra or price<0.1",
+        "zebra or ocr price<0.1",
+        '"or"',
+        "or ocr",
     ],
 )
 def test_does_not_match(text):
@@ -181,10 +218,36 @@ def test_typing_on_narrows():
         ("!proto:x402", ("", "")),
         ("seller:12", ("", "")),
         ("", ("", "")),
+        ("ocr tag", ("ocr ", "tag:nlp")),
+        ("ocr meta.ti", ("ocr ", "meta.tier:gold")),
+        ("meta.tier:", ("", "")),
+        ("ocr or pri", ("ocr ", "price<0.5")),
+        ("ocr or or pri", ("ocr or ", "price<0.5")),
     ],
 )
 def test_unfinished(text, expected):
     assert unfinished(text) == expected
+
+
+def test_a_lone_or_is_a_word():
+    """Else "oracle" could not be typed."""
+    assert [(term.kind, term.value) for term in parse("or").terms] == [("word", "or")]
+    assert [len(terms) for terms in parse("or or a b").alternatives] == [1, 2]
+
+
+@given(st.lists(WORDS, max_size=3), st.lists(WORDS, max_size=3), st.lists(LISTINGS, max_size=20))
+def test_alternatives_narrow_too(old, new, items):
+    before, after = (parse(" or ".join(" ".join(each) for each in words if each)) for words in (old, new))
+    if after.narrows(before):
+        assert all(matches(before, item, NOW) for item in items if matches(after, item, NOW))
+
+
+def test_each_alternative_is_muted():
+    parsed = parse("ocr or state:muted").muting(frozenset(["12D3KooWabcdefXYZ9"]))
+    assert matches(parsed, listing(), NOW)
+    assert not matches(parsed, listing(seller_id="me", name="a"), NOW)
+    assert matches(parsed, listing(seller_id="me"), NOW)
+    assert not matches(parse("ocr or zebra").muting(frozenset(["12D3KooWabcdefXYZ9"])), listing(), NOW)
 
 
 def test_you_are_a_seller_too():

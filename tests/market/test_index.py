@@ -20,6 +20,9 @@ from tests.market.values import matches
 NAMES = [f"{word}-{number}" for word in ("ocr", "chat", "geo") for number in range(4)]
 FILTERS = [
     "",
+    "name:oc",
+    "tag:nlp !seen<10m",
+    "ocr or price<0.2 or state:mine",
     "o",
     "seller:12D3",
     "!proto:x",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from betar_tui.errors import ListingError
 from betar_tui.market.fields import BETAR_GO, MAX_VALUE
-from betar_tui.market.listing import decode, encode, parse_value, same_but_for_time
+from betar_tui.market.listing import content_hash, decode, encode, parse_value
 from betar_tui.market.marketplace import Provenance
 from betar_tui.replica import keys
 from tests.market.values import NOW, SIGNER, document, key, value, winner
@@ -169,9 +169,13 @@ def test_in_the_dialect_of_go_betar_everything_has_its_type():
 
 
 def test_a_refresh_differs_in_nothing_but_time():
-    assert same_but_for_time(value(), value(timestamp=NOW + 60))
-    assert not same_but_for_time(value(), value(price=0.06, timestamp=NOW + 60))
-    assert not same_but_for_time(value(), b"not json")
+    one, later, dearer = map(parse_value, (value(), value(timestamp=NOW + 60), value(price=0.06, timestamp=NOW + 60)))
+    assert content_hash(one) == content_hash(later) != content_hash(dearer)
+    assert content_hash({"a": 1, "b": [{"c": 2, "d": 3}]}) == content_hash(
+        {"b": [{"d": 3, "c": 2}], "a": 1, "timestamp": 9}
+    )
+    assert len({content_hash({"a": each}) for each in (1, True, "1", None, [1], {"1": 1}, 1.5)}) == 7
+    assert all(-(1 << 63) <= content_hash({"a": n}) < 1 << 63 for n in range(100))
 
 
 def test_document_keeps_fields_it_does_not_know():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -19,12 +17,7 @@ async def test_the_event_queue_drops_the_oldest_broadcasts_and_keeps_news_of_pee
     for number in range(10):
         queue.put(ReceivedBroadcast("p", "p", b"%d" % number))
     assert queue.dropped == 7
-    got: list[NetworkEvent] = []
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(queue.pump)
-        for _ in range(4):
-            got.append(await queue.receive.receive())
-        nursery.cancel_scope.cancel()
+    got: list[NetworkEvent] = [await queue.receive() for _ in range(4)]
     assert got[0] == PeerJoined("p")
     assert [event.payload for event in got if isinstance(event, ReceivedBroadcast)] == [b"7", b"8", b"9"]
     for number in range(20):
@@ -40,12 +33,7 @@ async def test_misbehaviours_displace_no_other_events_and_the_order_stays() -> N
         queue.put(Misbehaviour("p", str(number)))
     queue.put(PeerJoined("q"))
     assert queue.dropped == 0
-    got: list[NetworkEvent] = []
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(queue.pump)
-        for _ in range(5):
-            got.append(await queue.receive.receive())
-        nursery.cancel_scope.cancel()
+    got: list[NetworkEvent] = [await queue.receive() for _ in range(5)]
     misbehaviours: list[NetworkEvent] = [Misbehaviour("p", "998"), Misbehaviour("p", "999")]
     assert got == [PeerJoined("p"), ReceivedBroadcast("p", "p", b"x"), *misbehaviours, PeerJoined("q")]
 
@@ -53,14 +41,15 @@ async def test_misbehaviours_displace_no_other_events_and_the_order_stays() -> N
 async def read(queue: EventQueue) -> list[ReceivedBroadcast]:
     """The queued broadcasts, in order."""
     got: list[ReceivedBroadcast] = []
+
+    async def take() -> None:
+        async for event in queue:
+            assert isinstance(event, ReceivedBroadcast)
+            got.append(event)
+
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(queue.pump)
-        with suppress(trio.WouldBlock):
-            while True:
-                await wait_all_tasks_blocked()
-                event = queue.receive.receive_nowait()
-                assert isinstance(event, ReceivedBroadcast)
-                got.append(event)
+        nursery.start_soon(take)
+        await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     return got
 
@@ -98,3 +87,25 @@ async def test_queued_broadcasts_have_a_limit_in_bytes() -> None:
     for number in range(1000):
         queue.put(ReceivedBroadcast("p", str(number), bytes(512 << 10)), 512 << 10)
     assert sum(len(event.payload) for event in await read(queue)) == event_queue.MAX_BROADCAST_BYTES
+
+
+async def test_the_reader_ends_with_the_queue_and_leaves_turns_to_others() -> None:
+    queue, turns = EventQueue(), 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    for _ in range(event_queue.EVENTS_PER_TURN * 10):
+        queue.put(PeerJoined("p"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(others)
+        async for _ in queue:
+            if not queue._others.events:
+                queue.close()
+        nursery.cancel_scope.cancel()
+    assert turns >= 9
+    with pytest.raises(trio.EndOfChannel):
+        await queue.receive()

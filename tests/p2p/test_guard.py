@@ -19,7 +19,7 @@ from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui import supervise
 from betar_tui.errors import DecodeError, StoreError
-from betar_tui.p2p.adaptations.pubsub import PROTOCOLS
+from betar_tui.p2p.adaptations.router import PROTOCOLS
 from betar_tui.p2p.guard import MAX_TEXT, guarded, has_ended, is_nonsense
 from betar_tui.p2p.types import Misbehaviour, ReceivedBroadcast
 from betar_tui.supervise import Supervisor

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.rpc_queue import PriorityQueue
 
-from betar_tui.p2p.adaptations.send_queue import MAX_BYTES, MAX_RPCS, SendQueue
+from betar_tui.ipld.protobuf import read_varint
+from betar_tui.p2p.adaptations.send_queue import MAX_BYTES, MAX_PIECE, MAX_RPCS, SendQueue
+from betar_tui.p2p.frames import frame
 from betar_tui.p2p.types import ReceivedBroadcast
 from tests.p2p.peers import pair, until
 
@@ -17,12 +23,23 @@ def rpc(size: int, mark: int = 0) -> rpc_pb2.RPC:
     return rpc_pb2.RPC(publish=[rpc_pb2.Message(data=bytes(size), seqno=b"%d" % mark)])
 
 
+def encoded(size: int, mark: int = 0) -> bytes:
+    return frame(rpc(size, mark).SerializeToString())
+
+
+def frame_at(piece: bytes) -> bytes:
+    """The first frame of a piece."""
+    end = next(index for index, byte in enumerate(piece) if byte < 0x80) + 1
+    length, start = read_varint(piece[:end], 0, end)
+    return piece[: start + length]
+
+
 def test_either_limit_drops_the_newest() -> None:
     queue = SendQueue(PriorityQueue())
     assert sum(queue.push(rpc(1, number)) for number in range(MAX_RPCS + 10)) == MAX_RPCS
     queue = SendQueue(PriorityQueue())
     kept = sum(queue.push(rpc(LARGE, number), priority=bool(number % 2)) for number in range(100))
-    assert kept == MAX_BYTES // rpc(LARGE, 10).ByteSize()
+    assert kept == MAX_BYTES // len(encoded(LARGE, 10))
     assert queue.push(rpc(10))  # there is room for small ones still
     while queue.pop() is not None:
         pass
@@ -34,9 +51,22 @@ def test_queued_rpcs_are_taken_over_in_their_order() -> None:
     for number in range(6):
         before.push(rpc(1, number), priority=number >= 4)
     queue = SendQueue(before)
-    taken = [each.publish[0].seqno for each in iter(queue.pop, None)]
-    assert taken == [b"4", b"5", b"0", b"1", b"2", b"3"]
-    assert queue._bytes == 0
+    assert queue.pop() == b"".join(encoded(1, number) for number in (4, 5, 0, 1, 2, 3))
+    assert queue.bytes == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 90_000), st.booleans()), max_size=20))
+def test_what_waits_is_taken_in_pieces_that_are_not_too_long(rpcs: list[tuple[int, bool]]) -> None:
+    queue = SendQueue(PriorityQueue())
+    for number, (size, priority) in enumerate(rpcs):
+        assert queue.push(rpc(size, number), priority)
+    pieces = list(iter(queue.pop, None))
+    ordered = [each for wanted in (True, False) for each in enumerate(rpcs) if each[1][1] == wanted]
+    frames = [encoded(size, number) for number, (size, _) in ordered]
+    assert b"".join(pieces) == b"".join(frames)
+    assert all(len(piece) <= MAX_PIECE or piece in frames for piece in pieces)
+    assert all(len(one) + len(frame_at(other)) > MAX_PIECE for one, other in pairwise(pieces))
+    assert (len(queue), queue.bytes) == (0, 0)
 
 
 async def test_the_queue_for_a_neighbour_that_reads_nothing_is_bounded() -> None:
@@ -49,8 +79,8 @@ async def test_the_queue_for_a_neighbour_that_reads_nothing_is_bounded() -> None
         async with lock:  # as if the neighbour granted no window
             for number in range(40):
                 await alice.network.broadcast(bytes(LARGE) + b"%d" % number)
-            waiting = sum(each.ByteSize() for each in (*queue._queue._non_priority, *queue._queue._priority))
-            assert waiting <= MAX_BYTES
+            assert isinstance(queue._queue, SendQueue)
+            assert queue._queue.bytes <= MAX_BYTES
         with trio.fail_after(20):
             await pubsub.flush()
         await alice.network.broadcast(b"the end")

@@ -204,24 +204,29 @@ async def test_a_frame_larger_than_any_window_is_not_awaited(flags: int) -> None
         assert bob.network.misbehaviours() == {alice.id: 1}
 
 
-async def test_granted_room_is_not_granted_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that is cancelled right after: its peer would be penalized for using room that was granted twice."""
+async def test_window_that_could_not_be_granted_is_granted_by_the_next_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that is cancelled before the grant is written: its peer would wait for ever for the room that is lost."""
     async with pair() as (alice, bob):
         bob.network._host.set_stream_handler(TEST, leave_unread)
         stream: Any = (await raw_stream(alice, bob.id, TEST)).muxed_stream
-        connection = stream.conn
+        write, left = stream.conn.counted.write, DEFAULT_WINDOW_SIZE // 2 - 1
+        stream.recv_window = left
         scope = trio.CancelScope()
-        write = connection.counted.write
 
-        async def written_and_cancelled(data: bytes) -> None:
-            await write(data)
+        async def cancelled(data: bytes) -> None:
             scope.cancel()
+            await trio.lowlevel.checkpoint()
 
-        monkeypatch.setattr(connection.counted, "write", written_and_cancelled)
+        monkeypatch.setattr(stream.conn.counted, "write", cancelled)
         with scope:
-            await connection._grant(stream, stream.stream_id, 1000, DEFAULT_WINDOW_SIZE)
+            await stream._auto_tune_and_send_window_update(bytes_read=1)
         assert scope.cancelled_caught
-        assert connection._credit[stream][0] == 0
+        assert stream.recv_window == left
+        monkeypatch.setattr(stream.conn.counted, "write", write)
+        frames = sent(stream.conn, stream.stream_id, monkeypatch)
+        await stream._auto_tune_and_send_window_update(bytes_read=1)
+        granted = sum(int.from_bytes(each[8:], "big") for each in frames)
+        assert stream.recv_window == left + granted > left
 
 
 async def test_a_reader_that_is_cancelled_all_the_time_costs_its_sender_nothing() -> None:

@@ -1,6 +1,7 @@
 """Metadata files: each that a listing points at has its turn, whatever the others point at."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import trio
@@ -8,14 +9,13 @@ from trio.testing import MockClock
 
 from betar_tui.ipld import cid, unixfs
 from betar_tui.ipld.protobuf import write_bytes
-from betar_tui.market.catalogue import Catalogue
 from betar_tui.p2p.types import ReceivedBlock
 from betar_tui.peer import metadata_files
 from betar_tui.peer.metadata_files import MetadataFiles
-from betar_tui.replica import Applied, Effect, keys
-from betar_tui.replica.facts import Winner
-from tests.market.values import SIGNER
+from betar_tui.replica import keys
+from tests.catalogue.books import Book
 from tests.peers.harness import eventually
+from tests.simulation.lab import node
 
 HONEST, BLOCK = unixfs.encode_file(b'{"description":"honest"}')
 
@@ -29,27 +29,6 @@ def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         return work(*args)
 
     monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
-
-
-class Blocks:
-    """A store of files and deltas that remembers what it was asked for."""
-
-    def __init__(self) -> None:
-        self.files: dict[bytes, bytes] = {}
-        self.deltas: dict[bytes, bytes] = {}
-        self.read: list[tuple[bytes, ...]] = []
-
-    def stored(self, names: Collection[bytes]) -> Mapping[bytes, bool]:
-        held = {name[-32:] for name in self.deltas}
-        return {cid.DAG_PB + name[-32:]: True for name in names if name[-32:] in held}
-
-    def blocks(self, names: Collection[bytes]) -> Mapping[bytes, bytes]:
-        self.read.append(tuple(names))
-        held = self.files | self.deltas
-        return {name: held[name] for name in names if name in held}
-
-    def put_files(self, files: Mapping[bytes, bytes]) -> None:
-        self.files.update(files)
 
 
 class Wants:
@@ -78,21 +57,31 @@ class Wants:
 class Market:
     """A book, and what describes its listings."""
 
-    def __init__(self) -> None:
-        self.book, self.store, self.network = Catalogue(SIGNER.peer_id), Blocks(), Wants()
-        self.files = MetadataFiles(self.store, self.book, list, trio.current_time)  # type: ignore[arg-type]
+    def __init__(self, path: Path) -> None:
+        self.book, self.network = Book(path), Wants()
+        self.store, self.missing = self.book.store, self.book.catalogue.files
+        self.read: list[tuple[bytes, ...]] = []
+        blocks = self.store.blocks
+
+        def watched(names: Collection[bytes]) -> Mapping[bytes, bytes]:
+            self.read.append(tuple(names))
+            return blocks(names)
+
+        self.store.blocks = watched  # type: ignore[method-assign]
+        self.files = MetadataFiles(self.store, self.missing, self.describe, trio.current_time)
+
+    def describe(self) -> None:
+        self.book.work_off(index=False)
 
     def list(self, *texts: str) -> None:
         """A listing for each of these metadata CIDs."""
-        effects = []
-        for text in texts:
-            value = b'{"id":"%s","name":"n","price":1,"metadata":"%s","sellerId":"s"}' % ((text.encode(),) * 2)
-            effects.append(Effect(keys.of_agent(text), None, Winner(1, value, cid.of(value))))
-        self.book.apply(self.book.decode(Applied((), tuple(effects), "peer", 5.0)))
+        value = '{"id":"%s","name":"n","price":1,"metadata":"%s","sellerId":"s"}'
+        self.book.put({keys.of_agent(text): (value % (text, text)).encode() for text in texts}, at=trio.current_time())
+        self.book.work_off(now=trio.current_time(), index=False)
         self.files.listings_changed()
 
     def delist(self, text: str) -> None:
-        self.book.apply(self.book.decode(Applied((), (Effect(keys.of_agent(text), None, None),), "peer", 5.0)))
+        self.book.delist(keys.of_agent(text))
         self.files.listings_changed()
 
     def take(self, name: bytes, block: bytes) -> Awaitable[None]:
@@ -110,17 +99,31 @@ class Market:
             nursery.cancel_scope.cancel()
 
     def description(self, text: str) -> str:
-        listing = self.book.get(text)
+        listing = self.book.catalogue.get(text)
         assert listing is not None
         return listing.description
+
+    def kept(self) -> dict[bytes, bytes]:
+        """The files that are stored."""
+        return dict(self.store._db.execute("SELECT cid, data FROM files").fetchall())
+
+    def wanted(self) -> set[str]:
+        """The files that are missing."""
+        return {text for (text,) in self.store._db.execute("SELECT metadata FROM undescribed")}
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Iterator[Market]:
+    found = Market(tmp_path / "db")
+    yield found
+    found.book.close()
 
 
 def invented(n: int) -> list[str]:
     return [cid.to_str(cid.of(b"invented %d" % number)) for number in range(n)]
 
 
-async def test_every_file_has_its_turn_however_many_are_invented(autojump_clock: MockClock) -> None:
-    market = Market()
+async def test_every_file_has_its_turn_however_many_are_invented(market: Market, autojump_clock: MockClock) -> None:
     honest = cid.to_str(HONEST)
     many = invented(20 * metadata_files.MAX_ASKED)
     rounds = (len(many) + 1) / metadata_files.MAX_ASKED + 1
@@ -136,8 +139,7 @@ async def test_every_file_has_its_turn_however_many_are_invented(autojump_clock:
     assert len(set(market.network.asked)) == len(many) + 1
 
 
-async def test_one_that_did_not_come_rests_and_is_asked_for_again(autojump_clock: MockClock) -> None:
-    market = Market()
+async def test_one_that_did_not_come_rests_and_is_asked_for_again(market: Market, autojump_clock: MockClock) -> None:
     await market.run(
         lambda: market.list(cid.to_str(HONEST)), seconds=metadata_files.RETRY_AFTER - metadata_files.FETCH_TIMEOUT
     )
@@ -147,28 +149,13 @@ async def test_one_that_did_not_come_rests_and_is_asked_for_again(autojump_clock
     assert market.network.asked.count(HONEST) >= 2
 
 
-async def test_others_have_their_turn_while_many_cids_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    market = Market()
-    parsed = longest = 0
-
-    def parse(text: str) -> None:
-        nonlocal parsed
-        parsed += 1
-
-    monkeypatch.setattr(unixfs, "parse_cid", parse)
-    market.list(*(f"Qm{n}" for n in range(1000)))
-    with trio.fail_after(60):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(market.files.run, market.network)
-            while market.book.undescribed():
-                await trio.lowlevel.checkpoint()
-                longest, parsed = max(longest, parsed), 0
-            nursery.cancel_scope.cancel()
-    assert 0 < longest <= 2 * metadata_files.LOOKUP_SIZE
+async def test_a_text_that_is_no_cid_is_not_asked_for(market: Market, autojump_clock: MockClock) -> None:
+    await market.run(lambda: market.list(*(f"Qm{n}" for n in range(100))))
+    assert market.wanted() == set()
+    assert market.network.asked == []
 
 
-async def test_a_file_that_came_describes_its_listing_and_is_kept(autojump_clock: MockClock) -> None:
-    market = Market()
+async def test_a_file_that_came_describes_its_listing_and_is_kept(market: Market, autojump_clock: MockClock) -> None:
     honest = cid.to_str(HONEST)
     await market.run(
         lambda: market.list(honest),
@@ -176,14 +163,15 @@ async def test_a_file_that_came_describes_its_listing_and_is_kept(autojump_clock
         seconds=2 * metadata_files.BATCH_DELAY,
     )
     assert market.description(honest) == "honest"
-    assert market.store.files == {HONEST: BLOCK}
+    assert market.kept() == {HONEST: BLOCK}
     assert market.network.told == [HONEST]
     assert market.network.open == set()
 
 
 @pytest.mark.parametrize("size", [unixfs.MAX_FILE_BLOCK + 1, 1 << 20])
-async def test_a_block_that_is_larger_than_a_metadata_file_is_not_kept(size: int, autojump_clock: MockClock) -> None:
-    market = Market()
+async def test_a_block_that_is_larger_than_a_metadata_file_is_not_kept(
+    market: Market, size: int, autojump_clock: MockClock
+) -> None:
     block = write_bytes(1, b'\x08\x02\x12\x16{"description":"tiny"}' + write_bytes(15, bytes(size)))
     await market.run(
         lambda: market.list(cid.to_str(cid.of(block))),
@@ -191,13 +179,12 @@ async def test_a_block_that_is_larger_than_a_metadata_file_is_not_kept(size: int
         seconds=2 * metadata_files.BATCH_DELAY,
     )
     assert market.network.asked == [cid.of(block)]
-    assert market.store.files == {}
+    assert market.kept() == {}
     assert market.network.told == []
-    assert market.book.undescribed() == set()
+    assert market.wanted() == set()
 
 
-async def test_a_file_that_nothing_points_at_any_more_is_not_kept(autojump_clock: MockClock) -> None:
-    market = Market()
+async def test_a_file_that_nothing_points_at_any_more_is_not_kept(market: Market, autojump_clock: MockClock) -> None:
     honest = cid.to_str(HONEST)
     await market.run(
         lambda: market.list(honest),
@@ -205,28 +192,31 @@ async def test_a_file_that_nothing_points_at_any_more_is_not_kept(autojump_clock
         lambda: market.take(HONEST, BLOCK),
         seconds=2 * metadata_files.BATCH_DELAY,
     )
-    assert market.store.files == {}
+    assert market.kept() == {}
     assert market.network.told == []
 
 
-async def test_files_are_read_from_the_store_in_parts_and_deltas_not_at_all(autojump_clock: MockClock) -> None:
-    market = Market()
-    deltas = {cid.of(block): block for block in (b"delta %d" % n for n in range(300))}
+async def test_files_are_read_from_the_store_in_parts_and_deltas_not_at_all(
+    market: Market, autojump_clock: MockClock
+) -> None:
+    deltas = [node((), [(f"/other/{n}", b"x")]) for n in range(300)]
     held = dict(unixfs.encode_file(b'{"description":"%d"}' % n) for n in range(300))
-    market.store.deltas, market.store.files = deltas, held
-    raw = [cid.RAW + name[4:] for name in deltas]
-    await market.run(
-        lambda: market.list(*map(cid.to_str, [*deltas, *raw, *held])), seconds=2 * metadata_files.BATCH_DELAY
-    )
-    assert max(map(len, market.store.read)) <= metadata_files.LOOKUP_SIZE
-    assert {name for names in market.store.read for name in names} == held.keys()
+    raw = [cid.RAW + each.cid[4:] for each in deltas]
+    market.list(*map(cid.to_str, [*(each.cid for each in deltas), *raw, *held]))
+    assert len(market.wanted()) == 900
+    market.book.merge(deltas)
+    market.store.put_files(held)
+    await market.run(lambda: None, seconds=2 * metadata_files.BATCH_DELAY)
+    assert max(map(len, market.read)) <= metadata_files.LOOKUP_SIZE
+    assert {name for names in market.read for name in names} == held.keys()
     assert market.network.asked == []
-    assert market.book.undescribed() == set()
+    assert market.wanted() == set()
     assert sorted(market.description(cid.to_str(name)) for name in held) == sorted(map(str, range(300)))
 
 
-async def test_two_texts_that_name_one_file_are_asked_for_once_and_both_described(autojump_clock: MockClock) -> None:
-    market = Market()
+async def test_two_texts_that_name_one_file_are_asked_for_once_and_both_described(
+    market: Market, autojump_clock: MockClock
+) -> None:
     texts = cid.to_str(HONEST), f"f{HONEST.hex()}"
     await market.run(
         lambda: market.list(*texts),
@@ -237,9 +227,10 @@ async def test_two_texts_that_name_one_file_are_asked_for_once_and_both_describe
     assert [market.description(text) for text in texts] == ["honest"] * 2
 
 
-async def test_a_file_whose_want_somebody_else_gave_up_is_asked_for_again(autojump_clock: MockClock) -> None:
+async def test_a_file_whose_want_somebody_else_gave_up_is_asked_for_again(
+    market: Market, autojump_clock: MockClock
+) -> None:
     """The replica shares it when a hostile delta links to it."""
-    market = Market()
 
     def list_it() -> None:
         market.list(cid.to_str(HONEST))

@@ -12,7 +12,7 @@ from typing import TypeVar, overload
 import trio
 
 from betar_tui.config import Config
-from betar_tui.control import ControlClient
+from betar_tui.control.client import ControlClient
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.peer import Peer, open_peer
 from betar_tui.store.database import open_store
@@ -128,11 +128,15 @@ async def level(one: Served, other: Served, word: str, *, within: float = PATIEN
 
 @asynccontextmanager
 async def served(
-    directory: Path, *options: str, listen: Sequence[str] = LISTEN, inside: Sequence[str] = ()
+    directory: Path,
+    *options: str,
+    listen: Sequence[str] = LISTEN,
+    inside: Sequence[str] = (),
+    checkout: Path | None = None,
 ) -> AsyncIterator[Served]:
     """A `betar-tui --serve` process, ended by SIGKILL at the latest when the block ends.
 
-    `inside` is a command that runs it elsewhere, such as in a network namespace."""
+    `inside` is a command that runs it elsewhere, such as in a network namespace; `checkout` is another version's code."""
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / "stderr.log"
     where = [part for each in listen for part in ("--listen", each)]
@@ -141,7 +145,8 @@ async def served(
             [*inside, sys.executable, "-m", "betar_tui", "--serve", "--data-dir", str(directory), *where, *options],
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=clean_environment(),
+            env=clean_environment() | ({"PYTHONPATH": str(checkout)} if checkout else {}),
+            cwd=checkout,
         )
     try:
         with trio.fail_after(PATIENCE):

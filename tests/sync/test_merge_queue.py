@@ -2,7 +2,7 @@
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from betar_tui.sync import merge_queue
 from betar_tui.sync.merge_queue import MergeQueue
@@ -28,6 +28,26 @@ async def test_waiting_blocks_are_taken_together_and_in_order(nursery: trio.Nurs
     await queue.put([block(4)])
     await wait_all_tasks_blocked()
     assert taken[1:] == [[block(4)]]
+
+
+@pytest.mark.parametrize("authors", [1, 20])
+async def test_single_deltas_of_a_crowd_are_taken_together(
+    nursery: trio.Nursery, autojump_clock: MockClock, authors: int
+) -> None:
+    """Those of one author are not: the next one may wait for this."""
+    queue, taken = MergeQueue(), list[int]()
+
+    async def take() -> None:
+        while True:
+            taken.append(len(await queue.take()))
+
+    nursery.start_soon(take)
+    for number in range(400):
+        await queue.put([RawBlock(b"%d" % number, b"x", "alice", f"author {number % authors}")])
+        await trio.sleep(0.005)
+    await trio.sleep(merge_queue.MERGE_TIME)
+    assert sum(taken) == 400
+    assert len(taken) == 400 if authors == 1 else len(taken) < 60
 
 
 async def test_a_merge_is_given_no_more_than_it_may_have(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ from betar_tui.market.marketplace import (
     Missed,
     Notice,
     PeerInfo,
+    Place,
     Provenance,
     Receipt,
     Search,
@@ -130,7 +131,14 @@ class FakeMarketplace(ForwardedCalls):
 
     # The calls of `Marketplace`
 
-    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
+    async def listings(
+        self,
+        query: str = "",
+        sort: str = "",
+        limit: int = 0,
+        after: Place | None = None,
+        before: Place | None = None,
+    ) -> ListingPage:
         await self._enter("listings", query)
         return ListingPage(tuple(self.store.values()), len(self.store))
 

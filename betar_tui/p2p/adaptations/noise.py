@@ -2,16 +2,21 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 from google.protobuf.message import DecodeError as ProtobufError
 from libp2p.abc import IRawConnection, ISecureConn
+from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from libp2p.security.exceptions import HandshakeFailure
+from libp2p.security.noise.io import NoiseTransportReadWriter
 from libp2p.security.noise.patterns import IPattern, PatternXX
 from libp2p.security.noise.pb import noise_pb2
 from libp2p.security.noise.transport import Transport
+from libp2p.security.secure_session import SecureSession
 from noise.connection import NoiseConnection
 
+from betar_tui.p2p.adaptations.transport import ReadAhead
 from betar_tui.p2p.keys import is_sane
 
 
@@ -38,6 +43,23 @@ class CheckedXX(PatternXX):
         return state
 
 
+class Packets(NoiseTransportReadWriter):
+    """The packets of a connection whose handshake is over. Those that are here already are read without waiting.
+
+    py-libp2p 0.8.1: a packet is read in two steps, its length and its bytes, through seven calls each."""
+
+    def __init__(self, stream: ReadAhead, connection: IRawConnection, state: NoiseConnection) -> None:
+        super().__init__(connection, state)
+        self._stream = stream
+
+    async def read_msg(self, prefix_encoded: bool = False) -> bytes:
+        """The next packet, decrypted."""
+        if self._stream.is_empty:
+            await self._stream.fill()
+        packet = self._stream.packet()
+        return await super().read_msg(prefix_encoded) if packet is None else self.decrypt(packet)
+
+
 class CheckedNoise(Transport):
     """Noise with that handshake.
 
@@ -58,10 +80,17 @@ class CheckedNoise(Transport):
     def _of_another(self, secured: ISecureConn, raw: IRawConnection) -> ISecureConn:
         # py-libp2p 0.8.1: a connection with this peer's own id is kept like any other.
         if secured.get_remote_peer() != self.local_peer:
-            return secured
+            return _with_packets(secured, raw)
         static = secured.get_remote_public_key()
         # The static key is new at each start, and signed with the identity key: nobody else can present it.
         if static is not None and static.to_bytes() != self.noise_privkey.get_public_key().to_bytes():
             remote = raw.get_remote_address()
             self.duplicate(remote[0] if remote else "")
         raise HandshakeFailure("the other end has this peer's own key")
+
+
+def _with_packets(secured: ISecureConn, raw: IRawConnection) -> ISecureConn:
+    stream = raw.stream if isinstance(raw, RawConnection) else None
+    if isinstance(secured, SecureSession) and isinstance(stream, ReadAhead):
+        secured.conn = Packets(stream, raw, cast(NoiseTransportReadWriter, secured.conn).noise_state)
+    return secured

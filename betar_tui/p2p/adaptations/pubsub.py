@@ -9,32 +9,31 @@ here are described in docs/py-libp2p.md#gossip and docs/py-libp2p.md#failures-th
 import logging
 import time
 import weakref
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, cast
 
 import trio
 from libp2p.abc import IHost, INetStream
-from libp2p.custom_types import TProtocol
 from libp2p.network.exceptions import SwarmException
-from libp2p.network.stream.exceptions import StreamClosed
+from libp2p.network.stream.exceptions import StreamClosed, StreamReset
 from libp2p.peer.id import ID
-from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
+from libp2p.pubsub.rpc_queue import RpcQueue
 
-from betar_tui.concurrency import FastLock, until_tick
+from betar_tui.concurrency import Crowd, FastLock, Rounds
 from betar_tui.errors import DecodeError
+from betar_tui.p2p.adaptations.router import TopicRouter
 from betar_tui.p2p.adaptations.send_queue import SendQueue
 from betar_tui.p2p.authorship import error_of
-from betar_tui.p2p.frames import FrameReader
+from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.guard import Penalize, has_ended, quiet_reset
 
 log = logging.getLogger(__name__)
 
-# 1.1.0 first: it costs half the CPU of 1.2.0 here. 1.0.0 for old peers.
-PROTOCOLS = ("/meshsub/1.1.0", "/meshsub/1.2.0", "/meshsub/1.0.0")
 MAX_RPC = 1 << 20
 """Maximum bytes of an RPC: go-libp2p-pubsub's default."""
 MAX_MESSAGES_PER_RPC, MAX_SUBSCRIPTIONS = 5000, 64
@@ -45,8 +44,8 @@ MESSAGES_PER_TURN = 8
 """Maximum messages, each with a signature to check, between two turns of the event loop."""
 SEEN_SECONDS = 120.0
 """Seconds for which the id of a message is remembered."""
-MAX_SEEN, MAX_DELIVERIES = 50_000, 64
-"""Maximum ids remembered, and maximum delivery times in each of the library's lists, which nothing here reads."""
+MAX_SEEN = 50_000
+"""Maximum ids remembered."""
 
 Deliver = Callable[[str, str, object, int], None]
 Accept = Callable[[bytes], tuple[object, int] | None]
@@ -87,62 +86,25 @@ class SeenMessages:
         return len(self._seen)
 
 
-class TopicRouter(GossipSub):
-    """GossipSub with its surprises switched off."""
+class _PacedReads:
+    """A stream of which the messages of a crowd are read several at a time."""
 
-    def __init__(self, heartbeat: float) -> None:
-        super().__init__(
-            protocols=[TProtocol(protocol) for protocol in PROTOCOLS],
-            degree=6,
-            degree_low=4,
-            degree_high=12,
-            time_to_live=60,
-            # py-libp2p 0.8.1: the unit is seconds and the default 120; the annotation says int, fractions work.
-            heartbeat_interval=cast(int, heartbeat),
-            gossip_window=3,
-            gossip_history=5,
-            # py-libp2p 0.8.1: adaptive gossip may stretch the heartbeat to a minute.
-            adaptive_gossip_enabled=False,
-            # py-libp2p 0.8.1: more than ten messages a second from one neighbour, or from this peer, are dropped.
-            spam_protection_enabled=False,
-            # py-libp2p 0.8.1: it grafts more peers until three IP addresses are in the mesh, which no test or LAN has.
-            eclipse_protection_enabled=False,
-            px_peers_count=0,
-        )
-        # py-libp2p 0.8.1: a time stamp for each message is kept for ever once adaptive gossip is off.
-        deliveries: Any = defaultdict(lambda: deque(maxlen=MAX_DELIVERIES))
-        self.recent_message_deliveries = deliveries
-        # py-libp2p 0.8.1: the scorer's default thresholds gate nothing, but its bookkeeping grows with every peer.
-        self.scorer = None
+    def __init__(self, stream: INetStream, crowd: Crowd) -> None:
+        self._stream = stream
+        self._rounds = Rounds(crowd)
 
-    @property  # type: ignore[override]
-    def heartbeat_interval(self) -> float:
-        """Seconds to the next heartbeat."""
-        return until_tick(self._heartbeat)
+    async def read(self, n: int) -> bytes:
+        await self._rounds.gather()
+        data = await self._stream.read(n)
+        self._rounds.begin()
+        return data
 
-    @heartbeat_interval.setter
-    def heartbeat_interval(self, seconds: float) -> None:
-        self._heartbeat = seconds
 
-    def send_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, priority: bool = False) -> None:
-        # py-libp2p 0.8.1: every RPC carries the sender's signed record, which its receivers verify each time, twice.
-        rpc.ClearField("senderRecord")
-        super().send_rpc(peer_id, rpc, priority)
-
-    def _get_peers_to_send(
-        self, topic_ids: Iterable[str], msg_forwarder: ID, origin: ID, msg_id: bytes | None = None
-    ) -> Iterable[ID]:
-        # py-libp2p 0.8.1: a peer's own messages go to its mesh alone, so a peer that has just joined, or is backed off
-        # after a reconnect, misses them. Go does the same unless flooding is on; forwarding keeps to the mesh in any
-        # case.
-        chosen = set(super()._get_peers_to_send(topic_ids, msg_forwarder, origin, msg_id))
-        pubsub = self.pubsub
-        if isinstance(pubsub, TopicPubsub) and msg_forwarder == pubsub.my_id:
-            chosen |= pubsub.members()
-        return chosen
-
-    async def _do_px(self, px_peers: list[rpc_pb2.PeerInfo]) -> None:
-        """Peer exchange is ignored: only `dialer.py` dials."""
+@lru_cache(maxsize=4096)
+def _author(peer: bytes) -> tuple[ID, str]:
+    """A peer id from its bytes, and as text, which takes longer than the signature of a short message."""
+    author = ID(peer)
+    return author, str(author)
 
 
 class TopicPubsub(Pubsub):
@@ -150,12 +112,14 @@ class TopicPubsub(Pubsub):
 
     def __init__(self, host: IHost, router: TopicRouter, topic: str, deliver: Deliver, joined: Membership) -> None:
         self._topic = topic
+        self._me, self._my_bytes = host.get_id(), host.get_id().to_bytes()
         self._deliver = deliver
         self._joined = joined
         self._members: set[ID] = set()
         self._announced: dict[ID, dict[INetStream, set[str]]] = {}
         self.write_locks: weakref.WeakKeyDictionary[INetStream, FastLock] = weakref.WeakKeyDictionary()
         self._wrote = trio.Event()
+        self._crowd = Crowd()
         self.penalize: Penalize = lambda peer, reason: None
         self.banned: Callable[[str], bool] = lambda peer: False
         self.duplicate: Callable[[], None] = lambda: None
@@ -168,6 +132,7 @@ class TopicPubsub(Pubsub):
             max_subscriptions_per_peer=4,
             allowed_topics={topic},
         )
+        router.me, router.everybody = self._me, self.members
         self.seen_messages.stop()
         self.seen_messages = cast(Any, SeenMessages(SEEN_SECONDS, MAX_SEEN))
         # py-libp2p 0.8.1: sequence numbers start at whole seconds, so that a peer restarted with the same key repeats
@@ -184,7 +149,7 @@ class TopicPubsub(Pubsub):
         peer = stream.muxed_conn.peer_id
         _stream.set(stream)
         self._announced.setdefault(peer, {})[stream] = set()
-        frames = FrameReader(stream, MAX_RPC)
+        frames = FrameReader(_PacedReads(stream, self._crowd), MAX_RPC)
         empty = 0
         try:
             while (raw := await frames.next()) is not None and not self.banned(str(peer)):
@@ -230,19 +195,20 @@ class TopicPubsub(Pubsub):
         between."""
         if list(msg.topicIDs) != [self._topic]:
             return
-        own = msg_forwarder == self.my_id
-        if self._is_msg_seen(msg):
+        own = msg_forwarder == self._me
+        message_id = msg.from_id + msg.seqno
+        if self.seen_messages.has(message_id):
             return
-        if not own and msg.from_id == self.my_id.to_bytes():
+        if not own and msg.from_id == self._my_bytes:
             self._check_own(msg_forwarder, msg)
             return
         if not own and (error := error_of(msg)) is not None:
             if error.relay_to_blame or msg.from_id == msg_forwarder.to_bytes():
                 self.penalize(str(msg_forwarder), f"gossip: {error.reason}")
             return
-        self._mark_msg_seen(msg)
+        self.seen_messages.add(message_id)
         if not own:
-            author = ID(msg.from_id)
+            author, name = _author(msg.from_id)
             try:
                 accepted = self.accept(msg.data)
             except Exception:  # a defect here, for which no peer is penalized
@@ -250,9 +216,10 @@ class TopicPubsub(Pubsub):
                 return
             if accepted is None:
                 if author == msg_forwarder:
-                    self.penalize(str(author), "gossip: a payload that is not a broadcast")
+                    self.penalize(name, "gossip: a payload that is not a broadcast")
                 return
-            self._deliver(str(msg_forwarder), str(author), *accepted)
+            self._crowd.came(name)
+            self._deliver(str(msg_forwarder), name, *accepted)
         await self.router.publish(msg_forwarder, msg)
 
     def _check_own(self, forwarder: ID, msg: rpc_pb2.Message) -> None:
@@ -265,19 +232,42 @@ class TopicPubsub(Pubsub):
             return
         error = error_of(msg)
         if error is None:
-            self._mark_msg_seen(msg)
+            self.seen_messages.add(msg.from_id + msg.seqno)
             self.duplicate()
         elif error.relay_to_blame:
             self.penalize(str(forwarder), f"gossip: {error.reason}")
 
     # Writing
 
+    async def handle_sending_messages(self, peer_id: ID, stream: INetStream, queue: RpcQueue) -> None:
+        """Write a neighbour's queue to its stream, what waits together in one piece, until either ends.
+
+        py-libp2p 0.8.1: each RPC is a packet of its own."""
+        writes = Rounds(self._crowd)
+        try:
+            while (waiting := await queue.pop()) is not None:
+                writes.begin()
+                if not await self._write(stream, waiting if isinstance(waiting, bytes) else _framed(waiting)):
+                    return
+                await writes.gather()
+        except Exception as error:
+            log.debug("writing to %s failed: %r", peer_id, error)
+            self._handle_dead_peer(peer_id)
+
     async def write_msg(self, stream: INetStream, rpc_msg: rpc_pb2.RPC) -> bool:
+        """Write one RPC. Returns False if the stream has ended, which is then noted."""
+        return await self._write(stream, _framed(rpc_msg))
+
+    async def _write(self, stream: INetStream, data: bytes) -> bool:
         # py-libp2p 0.8.1: replays for a new peer are written to the stream at the same time as the peer's queue; when
         # the window is short their pieces mix and the stream is garbage from then on.
         try:
             async with self.write_locks.setdefault(stream, FastLock()):
-                return await super().write_msg(stream, rpc_msg)
+                await stream.write(data)
+            return True
+        except (StreamClosed, StreamReset):
+            self._handle_dead_peer(stream.muxed_conn.peer_id)
+            return False
         finally:
             self._wrote.set()
             self._wrote = trio.Event()
@@ -357,6 +347,10 @@ class TopicPubsub(Pubsub):
     def notify_subscriptions(self, publish_message: rpc_pb2.Message) -> None:
         # py-libp2p 0.8.1: the subscription's channel holds 32 messages and drops the rest; `push_msg` delivers.
         return
+
+
+def _framed(rpc: rpc_pb2.RPC) -> bytes:
+    return frame(rpc.SerializeToString())
 
 
 def _parse(raw: bytes) -> rpc_pb2.RPC:

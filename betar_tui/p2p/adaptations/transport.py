@@ -34,23 +34,42 @@ class ReadAhead(TrioTCPStream):
         super().__init__(stream)
         self.read_lock = cast(trio.Lock, FastLock())
         self.write_lock = cast(trio.Lock, FastLock())
-        self._ahead = memoryview(b"")
+        self._ahead, self._at = b"", 0
 
     async def read(self, n: int | None = None) -> bytes:
         """At most `n` bytes, b"" at the end."""
         if n == 0:
             return b""
-        if not self._ahead:
-            self._ahead = memoryview(await super().read(READ_SIZE))
-        size = len(self._ahead) if n is None else n
-        data = bytes(self._ahead[:size])
-        # An empty slice would keep the whole buffer alive.
-        self._ahead = self._ahead[size:] if size < len(self._ahead) else memoryview(b"")
+        if self._at == len(self._ahead):
+            await self.fill()
+        end = len(self._ahead) if n is None else self._at + n
+        return self._take(self._at, end)
+
+    async def fill(self) -> None:
+        """Wait for bytes, or the end; all before them must have been taken."""
+        self._ahead, self._at = await super().read(READ_SIZE), 0
+
+    def packet(self) -> bytes | None:
+        """The bytes of a whole packet, with its length in two bytes before it, that is here already."""
+        start = self._at + 2
+        end = start + int.from_bytes(self._ahead[self._at : start])
+        return self._take(start, end) if start <= len(self._ahead) >= end else None
+
+    def _take(self, start: int, end: int) -> bytes:
+        data = self._ahead[start:end]
+        self._at = start + len(data)
+        if self._at == len(self._ahead):
+            self._ahead, self._at = b"", 0  # the buffer is not kept alive
         return data
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing that was read is left."""
+        return not self._ahead
 
     async def close(self) -> None:
         """Close, and drop the bytes that were read ahead."""
-        self._ahead = memoryview(b"")
+        self._ahead, self._at = b"", 0
         await super().close()
 
 

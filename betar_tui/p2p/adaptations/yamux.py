@@ -11,10 +11,8 @@ hidden behind its dead predecessor (docs/py-libp2p.md#connections)."""
 import logging
 import math
 import struct
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn, cast
-from weakref import WeakKeyDictionary
 
 import trio
 from libp2p.abc import IMuxedConn, INetStream, ISecureConn
@@ -22,17 +20,15 @@ from libp2p.peer.id import ID
 from libp2p.stream_muxer.yamux.yamux import (
     DEFAULT_WINDOW_SIZE,
     FLAG_SYN,
-    HEADER_SIZE,
     TYPE_PING,
-    TYPE_WINDOW_UPDATE,
     YAMUX_HEADER_FORMAT,
     Yamux,
-    YamuxStream,
 )
 from libp2p.transport.upgrader import TransportUpgrader
 
 from betar_tui.concurrency import FastLock, until_tick
 from betar_tui.p2p.adaptations.counting import CountingConnection
+from betar_tui.p2p.adaptations.yamux_streams import Buffers, Streams, WindowedBuffer, take_frame
 from betar_tui.p2p.guard import Penalize, quiet_reset
 from betar_tui.p2p.types import Timing
 
@@ -66,44 +62,6 @@ class PongCounter:
         await self._event.wait()
 
 
-class _Streams(dict[int, YamuxStream]):
-    """The streams of a connection. A stream gets another lock as it is added, before any task can hold the old one."""
-
-    def __setitem__(self, stream_id: int, stream: YamuxStream) -> None:
-        stream.window_lock = cast(trio.Lock, FastLock())
-        super().__setitem__(stream_id, stream)
-
-
-class WindowedBuffer(bytearray):
-    """The unread bytes of a stream. Each addition must be admitted, and is dropped once the buffer is abandoned."""
-
-    def __init__(self, admit: Callable[[int], None]) -> None:
-        super().__init__()
-        self._admit = admit
-        self._abandoned = False
-
-    def extend(self, data: Any) -> None:
-        self._admit(len(data))
-        if not self._abandoned:
-            super().extend(data)
-
-    def abandon(self) -> None:
-        """Drop the bytes that have arrived, and all that will."""
-        self._abandoned = True
-        self.clear()
-
-
-class _Buffers(dict[int, bytearray]):
-    """The unread bytes by stream. A new, empty buffer is replaced by a `WindowedBuffer` as it is added."""
-
-    def __init__(self, admit: Callable[[int, int], None]) -> None:
-        super().__init__()
-        self._admit = admit
-
-    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
-        super().__setitem__(stream_id, WindowedBuffer(partial(self._admit, stream_id)))
-
-
 class LiveYamux(Yamux):
     """A yamux connection that notices a silent peer, and ends when its peer sends more than its windows allow.
 
@@ -111,7 +69,7 @@ class LiveYamux(Yamux):
     the window are kept (docs/py-libp2p.md#connections)."""
 
     def __init__(self, secured_conn: ISecureConn, peer_id: ID, timing: Timing, penalize: Penalize) -> None:
-        self.counted = CountingConnection(secured_conn)
+        self.counted = CountingConnection(secured_conn, partial(take_frame, self))
         super().__init__(cast(ISecureConn, self.counted), peer_id, is_initiator=secured_conn.is_initiator)
         self._timing = timing
         self._silence = min(timing.silence, timing.ping_timeout)
@@ -119,56 +77,32 @@ class LiveYamux(Yamux):
         self._pongs = PongCounter()
         self._ping_event = cast(trio.Event, self._pongs)  # the library only calls set() on it
         self.latency: float | None = None  # seconds, of the last answered ping
-        self.streams = _Streams()
-        self.stream_buffers = _Buffers(self._admit)
+        self.streams = Streams()
+        self.stream_buffers = Buffers(self._admit)
         self.streams_lock = cast(trio.Lock, FastLock())
         self._write_lock = cast(trio.Lock, FastLock())
-        # By stream: bytes of window not granted to the sender yet, and its window at the last grant.
-        self._credit: WeakKeyDictionary[YamuxStream, tuple[int, int]] = WeakKeyDictionary()
 
     async def _write_frame(self, data: bytes) -> None:
-        """Write a frame. A window update waits until half of the window is used up, as in go-yamux.
+        """Write a frame.
 
-        py-libp2p 0.8.1: it answers every read with a window update, though it means to wait: a packet for each block
-        and broadcast, and five for each stream whose protocol is negotiated."""
-        if len(data) == HEADER_SIZE:
-            _, kind, flags, stream_id, increment = struct.unpack(YAMUX_HEADER_FORMAT, data)
-            stream = self.streams.get(stream_id)
-            if kind == TYPE_WINDOW_UPDATE and not flags and stream is not None:
-                credit, window = self._credit.get(stream, (0, DEFAULT_WINDOW_SIZE))
-                credit += increment
-                if stream.recv_window - credit > window // 2:
-                    self._credit[stream] = credit, window
-                    return
-                await self._grant(stream, stream_id, credit, window)
-                return
-        await super()._write_frame(data)
-
-    async def _grant(self, stream: YamuxStream, stream_id: int, credit: int, window: int) -> None:
-        self._credit[stream] = 0, stream.recv_window
-        frame = struct.pack(YAMUX_HEADER_FORMAT, 0, TYPE_WINDOW_UPDATE, 0, stream_id, credit)
-        try:
-            async with self._write_lock:
-                await self.secured_conn.write(frame)
-        except BaseException:  # cancelled: the next update grants these bytes as well
-            self._credit[stream] = self._credit[stream][0] + credit, window
-            raise
-        # The library's own checkpoint. When it is cancelled here, the bytes have been granted all the same.
-        await trio.lowlevel.checkpoint()
-
-    def _room(self, stream: YamuxStream) -> int:
-        """Bytes that the sender may still send, by the windows granted to it."""
-        return stream.recv_window - self._credit.get(stream, (0, 0))[0]
+        py-libp2p 0.8.1: it takes each one apart for a line of the log, and takes a turn of the event loop after it."""
+        async with self._write_lock:
+            await self.secured_conn.write(data)
 
     def _admit(self, stream_id: int, size: int) -> None:
-        if size > self._room(self.streams[stream_id]):
+        if size > self.streams[stream_id].recv_window:
             self._end(f"it sent more than the window of stream {stream_id} allows")
 
     async def _read_data_body(self, length: int) -> bytes:
         # The library also reads a frame for an unknown stream to its end, so a length that no window allows is refused.
-        if length > DEFAULT_WINDOW_SIZE and length > max(map(self._room, self.streams.values()), default=0):
+        windows = (stream.recv_window for stream in self.streams.values())
+        if length > DEFAULT_WINDOW_SIZE and length > max(windows, default=0):
             self._end(f"it announced {length} bytes, more than any window allows")
-        return await super()._read_data_body(length)
+        self.counted.inside_frame = True
+        try:
+            return await super()._read_data_body(length)
+        finally:
+            self.counted.inside_frame = False
 
     def _end(self, reason: str) -> NoReturn:
         log.info("%s: %s; the connection is closed", self.peer_id, reason)

@@ -17,9 +17,14 @@ FILTER_HELP = (
     ("ocr pdf", "both words, in name, description or seller"),
     ('"two words"', "the words together"),
     ("!beta", "leaves out what mentions it; ! turns any term around"),
+    ("ocr or scan", "what stands before it or what stands after it"),
     ("price<0.5", "also <=  >  >=  =  !="),
+    ("seen<2h", "new or changed since then; also <= > >=, s m h d w"),
+    ("name:ocr", "the name contains it; also description: id: token:"),
     ("seller:12D3", "the seller's id contains it"),
     ("proto:x402", "one of the protocols contains it"),
+    ("tag:nlp", "one of its tags"),
+    ("meta.tier:x", "the value of this key of its metadata"),
     ("state:new", "verified, unsigned, mine, new, stale, muted"),
 )
 SIGN_HELP = (

@@ -62,6 +62,8 @@ class StatusBar(Widget):
         if status.peers or not model.alone:
             parts.insert(0, (f"peers {status.peers}", ""))
         parts += [(rate, "dim" if not any(history) else ""), (f"heads {status.heads}", "")]
+        if status.indexing is not None:
+            parts.append((status.indexing.text, "$text-warning"))
         if status.pending:
             parts.append((f"↓ {status.pending:,} wanted", "$text-warning"))
         elif model.receipts.pending:

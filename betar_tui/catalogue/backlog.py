@@ -1,0 +1,203 @@
+"""Works off what merges leave: the rows of keys that changed in bulk, and then the search index. In slices, each a
+transaction of its own, so that a crash loses none and a merge waits for one at most."""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from betar_tui.catalogue.files import stored_file
+from betar_tui.catalogue.progress import Progress
+from betar_tui.catalogue.projecting import Projected, project
+from betar_tui.catalogue.projection import Removal
+from betar_tui.catalogue.rows import Outcome, write_rows
+from betar_tui.catalogue.versions import SHOWN, Version, read_versions
+from betar_tui.ipld import cid as cids
+from betar_tui.market.kinds import ChangeKind
+from betar_tui.market.marketplace import Change, Provenance
+from betar_tui.replica import keys
+from betar_tui.store.database import Store
+from betar_tui.store.readers import Reader
+from betar_tui.store.sql import in_list
+
+ROWS = 400
+"""Maximum rows of one slice."""
+ROW_BYTES = 1 << 20
+"""Number of bytes of values at which a slice takes no further row."""
+TEXTS = 200
+"""Maximum rows that one slice puts into the search index."""
+TEXT_BYTES = 64 << 10
+"""Number of bytes of texts at which such a slice takes no further row."""
+
+
+class Prepared(NamedTuple):
+    """A row of a slice, not yet written: its key, the block of its version or None without one, the row itself, by whom and
+    in how many bytes the version came, and the metadata file that was not here."""
+
+    key: str
+    n: int | None
+    projected: Projected | str | None
+    at: int
+    via: str
+    size: int
+    absent: bytes | None = None
+
+
+class Backlog:
+    """The queues `unprojected` and `unindexed`. `removal_of` names the delta that removed a key, where it is known."""
+
+    def __init__(
+        self,
+        store: Store,
+        own_peer_id: str,
+        is_own_value: Callable[[bytes], bool],
+        removal_of: Callable[[str], Removal | None],
+        opened: float,
+    ) -> None:
+        self._store = store
+        self._own_peer_id = own_peer_id
+        self._is_own_value = is_own_value
+        self._removal_of = removal_of
+        self._opened = int(opened * 1000)
+        with store.readers.reading() as (db, _):
+            self._checked_before = db.execute("SELECT 1 FROM verdicts LIMIT 1").fetchone() is not None
+            left = db.execute("SELECT (SELECT count(*) FROM unprojected), (SELECT count(*) FROM unindexed)").fetchone()
+        self.progress = Progress(*left)
+
+    def prepare(self) -> dict[int, Prepared]:
+        """Read and decode the next slice of keys, the highest first, and check their signatures. Locks nothing."""
+        mark = self.progress.mark
+        with self._store.readers.reading() as reader:
+            numbers = self._next(reader.db)
+            prepared = self._decoded(reader, numbers) if numbers else {}
+        if not numbers:
+            self.progress.rows_found_empty(mark)
+        return prepared
+
+    def write(self, prepared: Mapping[int, Prepared], now: float) -> list[Change]:
+        """Write the rows of a slice; returns the changes, of which people are told. Not while a merge runs.
+
+        A key that has changed since it was read stays in the queue, and one whose metadata file has come since."""
+        at = int(now * 1000)
+        sql = "SELECT k, n FROM unprojected JOIN keys USING (k) WHERE k IN"
+        with self._store.transaction() as db:
+            queued = dict(in_list(db, sql, list(prepared)))
+            still = {
+                k: each.projected for k, each in prepared.items() if k in queued and not _is_stale(db, each, queued[k])
+            }
+            outcomes, texts = write_rows(db, still, at)
+        self.progress.made_rows(len(outcomes), texts)
+        return [
+            self._change(prepared[k], each, each.kind, now) for k, each in outcomes.items() if each.kind is not None
+        ]
+
+    def index(self) -> int:
+        """Put a slice of texts into the search index, and take old ones out; returns how many rows are done."""
+        mark = self.progress.mark
+        with self._store.transaction() as db:
+            rows = self._next_texts(db)
+            gone = [(k, text, facts) for k, text, facts, _, _ in rows if text is not None]
+            new = [(k, text, facts) for k, _, _, text, facts in rows if text is not None]
+            if gone:
+                sql = "INSERT INTO listing_search (listing_search, rowid, text, facts) VALUES ('delete', ?, ?, ?)"
+                db.executemany(sql, gone)
+            if new:
+                db.executemany("INSERT INTO listing_search (rowid, text, facts) VALUES (?, ?, ?)", new)
+            db.executemany("DELETE FROM unindexed WHERE k = ?", [(row[0],) for row in rows])
+        if rows:
+            self.progress.made_texts(len(rows))
+        else:
+            self.progress.texts_found_empty(mark)
+        return len(rows)
+
+    def forget_verdicts(self) -> None:
+        """All rows are made: the verdicts on signatures of an older version have done their work."""
+        if self._checked_before:
+            with self._store.transaction() as db:
+                db.execute("DELETE FROM verdicts")
+            self._checked_before = False
+
+    @staticmethod
+    def _next(db: sqlite3.Connection) -> list[int]:
+        """The numbers of the next keys."""
+        next_keys = "SELECT k FROM unprojected ORDER BY height DESC LIMIT ?"
+        sql = f"SELECT k, coalesce(length, 0) FROM ({next_keys}) JOIN keys USING (k)"
+        rows = db.execute(sql, (ROWS,)).fetchall()
+        return _within(rows, ROW_BYTES)
+
+    @staticmethod
+    def _next_texts(db: sqlite3.Connection) -> Sequence[tuple[int, str | None, str | None, str | None, str | None]]:
+        sql = (
+            "SELECT k, coalesce(length(CAST(old.text AS BLOB)), 0) + coalesce(length(CAST(new.text AS BLOB)), 0)"
+            " FROM unindexed AS old LEFT JOIN listing_texts AS new USING (k) LIMIT ?"
+        )
+        numbers = _within(db.execute(sql, (TEXTS,)).fetchall(), TEXT_BYTES)
+        sql = (
+            "SELECT k, old.text, old.facts, new.text, new.facts"
+            " FROM unindexed AS old LEFT JOIN listing_texts AS new USING (k) WHERE k IN"
+        )
+        return in_list(db, sql, numbers)
+
+    def _decoded(self, reader: Reader, numbers: Sequence[int]) -> dict[int, Prepared]:
+        db = reader.db
+        versions = {each.k: each for each in read_versions(db, reader.history, numbers)}
+        sql = "SELECT n, peer, length(data) FROM blocks JOIN sources ON sources.id = blocks.via WHERE n IN"
+        sources = {n: (peer, size) for n, peer, size in in_list(db, sql, list({each.n for each in versions.values()}))}
+        prepared: dict[int, Prepared] = {}
+        for k, key, n, *_ in in_list(db, f"SELECT k, key, {SHOWN} FROM keys WHERE k IN", numbers):
+            version = versions.get(k)
+            if version is None or keys.agent_id(key) is None:
+                prepared[k] = Prepared(key, n, None, 0, "", 0)
+                continue
+            via, size = sources.get(version.n, ("", 0))
+            absent: list[bytes] = []
+            projected = self._project(db, version, absent.append)
+            prepared[k] = Prepared(key, n, projected, version.at, via, size, absent[0] if absent else None)
+        return prepared
+
+    def _project(self, db: sqlite3.Connection, version: Version, lack: Callable[[bytes], None]) -> Projected | str:
+        def file(cid: bytes) -> bytes | None:
+            found = stored_file(db, cid)
+            if found is None:
+                lack(cid)
+            return found
+
+        known = self._known(db, version) if self._checked_before else None
+        if known is None and self._is_own_value(version.winner.value):
+            known = Provenance.VERIFIED
+        return project(version.key, version.winner, version.at / 1000, self._own_peer_id, file, known)
+
+    @staticmethod
+    def _known(db: sqlite3.Connection, version: Version) -> Provenance | None:
+        """What an older version of this program found out about the signature of this value."""
+        token = hashlib.sha256(f"{cids.to_str(version.winner.cid)}{version.key}".encode()).digest()
+        row = db.execute("SELECT verdict FROM verdicts WHERE token = ?", (token,)).fetchone()
+        return Provenance(row[0]) if row is not None else None
+
+    def _change(self, prepared: Prepared, outcome: Outcome, kind: ChangeKind, now: float) -> Change:
+        """The event of a row. What was here before this peer was opened is no news."""
+        if outcome.listing is not None:
+            listing = outcome.listing
+            kind = ChangeKind.REFRESH if kind is ChangeKind.PUT and prepared.at < self._opened else kind
+            via, at = prepared.via or "local", prepared.at / 1000
+            return Change(kind, outcome.id, listing.cid, listing.height, via, at, listing, prepared.size)
+        removal = self._removal_of(prepared.key)
+        cid, height, via = (cids.to_str(removal.cid), removal.height, removal.via) if removal else ("", 0, prepared.via)
+        return Change(kind, outcome.id, cid, height, via or "local", now)
+
+
+def _is_stale(db: sqlite3.Connection, prepared: Prepared, n: int | None) -> bool:
+    """Whether what a row was made of is no longer what is stored; the key shows the block `n` now."""
+    return n != prepared.n or (prepared.absent is not None and stored_file(db, prepared.absent) is not None)
+
+
+def _within(rows: Sequence[tuple[int, int]], most: int) -> list[int]:
+    """The first numbers whose sizes are together at most this, one at least."""
+    numbers: list[int] = []
+    total = 0
+    for number, size in rows:
+        total += size
+        if numbers and total > most:
+            break
+        numbers.append(number)
+    return numbers

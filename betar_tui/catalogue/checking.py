@@ -1,0 +1,148 @@
+"""Compares the catalogue with a projection made afresh. Reads everything, in slices, and keeps none of it."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from betar_tui.catalogue import schema
+from betar_tui.catalogue.files import stored_file
+from betar_tui.catalogue.projecting import INVALID, Projected, project
+from betar_tui.catalogue.versions import read_versions
+from betar_tui.errors import StoreError
+from betar_tui.market.sorting import folded
+from betar_tui.replica import keys
+from betar_tui.store.database import Store
+from betar_tui.store.readers import Reader
+from betar_tui.store.sql import in_list
+
+_SLICE = 200
+"""Maximum keys that are looked at in one go."""
+_INDEXED = (
+    "SELECT k FROM listing_texts WHERE NOT EXISTS (SELECT 1 FROM unindexed WHERE unindexed.k = listing_texts.k)"
+    " UNION SELECT k FROM unindexed WHERE text IS NOT NULL"
+)
+"""The rows that the search index must have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The result of a comparison: the number of listings, how many keys wait for their rows, how many rows are not as they
+    should be, and what is wrong besides, "" for nothing."""
+
+    listings: int
+    waiting: int
+    wrong: int
+    trouble: str = ""
+
+    @property
+    def right(self) -> bool:
+        """Whether the catalogue is what the replica makes it, but for keys that wait."""
+        return not self.wrong and not self.trouble
+
+
+def compare(store: Store, own_peer_id: str) -> Comparison | None:
+    """Compare the catalogue with the values of the replica; None where it was not made yet. Raises StoreError."""
+    with store.readers.reading() as reader:
+        db = reader.db
+        if not schema.is_current(db, own_peer_id):
+            return None
+        wrong = sum(_wrong(reader, numbers, own_peer_id) for numbers in _slices(db))
+        (stray,) = db.execute(
+            "SELECT count(*) FROM listings WHERE NOT EXISTS (SELECT 1 FROM keys WHERE keys.k = listings.k AND n IS NOT NULL)"
+            " AND NOT EXISTS (SELECT 1 FROM unprojected WHERE unprojected.k = listings.k)"
+        ).fetchone()
+        (listings,) = db.execute("SELECT count(*) FROM listings").fetchone()
+        (waiting,) = db.execute("SELECT count(*) FROM unprojected").fetchone()
+        trouble = _counts(db) or _index(db)
+    return Comparison(listings, waiting, wrong + stray, trouble or _integrity(store))
+
+
+def make_afresh(store: Store, own_peer_id: str) -> None:
+    """Empty the catalogue and queue every value: the next start makes it again. Raises StoreError."""
+    with store.transaction(durable=True) as db:
+        schema.make_afresh(db, own_peer_id)
+
+
+def _slices(db: sqlite3.Connection) -> Iterator[list[int]]:
+    """The numbers of all keys that have a value and whose row is made."""
+    sql = (
+        "SELECT k FROM keys WHERE n IS NOT NULL AND k > ? AND key >= ? AND key < ?"
+        " AND NOT EXISTS (SELECT 1 FROM unprojected WHERE unprojected.k = keys.k) ORDER BY k LIMIT ?"
+    )
+    last = 0
+    while numbers := [k for (k,) in db.execute(sql, (last, *keys.span(keys.AGENTS), _SLICE))]:
+        yield numbers
+        last = numbers[-1]
+
+
+def _wrong(reader: Reader, numbers: list[int], own_peer_id: str) -> int:
+    """The number of keys whose row is not what their value makes it."""
+    db = reader.db
+    columns = "name, price, seller, seen, state, timestamp, content, metadata, text, facts, id"
+    rows = {
+        k: tuple(row)
+        for k, *row in in_list(
+            db, f"SELECT k, {columns} FROM listings JOIN listing_texts USING (k) WHERE k IN", numbers
+        )
+    }
+    reasons = dict(in_list(db, "SELECT k, reason FROM unlisted WHERE k IN", numbers))
+    wrong = 0
+    for version in read_versions(db, reader.history, numbers):
+        if keys.agent_id(version.key) is None:
+            wrong += version.k in rows or version.k in reasons
+            continue
+        made = project(version.key, version.winner, version.at / 1000, own_peer_id, lambda cid: stored_file(db, cid))
+        if isinstance(made, Projected):
+            wrong += rows.get(version.k) != _row(made, version.at) or version.k in reasons
+        else:
+            wrong += version.k in rows or (reasons.get(version.k, made) == INVALID) != (made == INVALID)
+            wrong += version.k not in reasons
+    return wrong
+
+
+def _row(made: Projected, seen: int) -> tuple[object, ...]:
+    listing = made.listing
+    return (
+        folded(listing.name),
+        float(listing.price),
+        listing.seller_id,
+        seen,
+        made.state,
+        listing.timestamp,
+        made.content,
+        made.metadata,
+        made.text,
+        made.facts,
+        listing.id,
+    )
+
+
+def _counts(db: sqlite3.Connection) -> str:
+    kept = dict(db.execute("SELECT name, n FROM catalogue_counts").fetchall())
+    counted = {
+        "listings": "SELECT count(*) FROM listings",
+        "invalid": "SELECT count(*) FROM unlisted WHERE reason = ''",
+        "unreadable": "SELECT count(*) FROM unlisted WHERE reason <> ''",
+    }
+    for name, sql in counted.items():
+        (n,) = db.execute(sql).fetchone()
+        if n != kept.get(name):
+            return f"it counts {kept.get(name)} {name}, and has {n}"
+    return ""
+
+
+def _index(db: sqlite3.Connection) -> str:
+    held = "SELECT id FROM listing_search_docsize"
+    for sql in (f"{held} EXCEPT {_INDEXED}", f"SELECT * FROM ({_INDEXED}) EXCEPT {held}"):
+        if db.execute(f"SELECT 1 FROM ({sql}) LIMIT 1").fetchone() is not None:
+            return "the search index has other listings than the catalogue"
+    return ""
+
+
+def _integrity(store: Store) -> str:
+    try:
+        with store.transaction() as db:
+            db.execute("INSERT INTO listing_search (listing_search) VALUES ('integrity-check')")
+    except StoreError as error:
+        return f"the search index is damaged: {error}"
+    return ""

@@ -1,0 +1,76 @@
+"""How much of a backlog is worked off. Any thread may call."""
+
+import threading
+
+from betar_tui.market.marketplace import Indexing
+
+MIN_SHOWN = 100
+"""Minimum listings whose indexing is shown as progress: in a live market a few always wait."""
+
+
+class Progress:
+    """Counts listings that wait for their rows, and rows that wait for the search index.
+
+    Counts too many rather than too few, since a listing may be queued twice: it is `found_empty` that says when nothing is
+    left. Who looks takes `mark` first, so that what comes meanwhile is not taken for done."""
+
+    def __init__(self, rows: int, texts: int) -> None:
+        self._mutex = threading.Lock()
+        self._rows, self._texts = rows, texts
+        self._total = rows + texts
+        self.mark = 0
+
+    @property
+    def rows(self) -> int:
+        """Number of listings that wait for their rows."""
+        return self._rows
+
+    @property
+    def texts(self) -> int:
+        """Number of rows that wait for the index."""
+        return self._texts
+
+    def add(self, rows: int, texts: int) -> None:
+        """More has come."""
+        with self._mutex:
+            self._rows += rows
+            self._texts += texts
+            self._total += rows + texts
+            self.mark += 1
+
+    def made_rows(self, done: int, texts: int) -> None:
+        """So many rows were made, and so many texts are to be indexed for that."""
+        with self._mutex:
+            self._rows = max(self._rows - done, 1 if self._rows else 0)
+            self._texts += texts
+            self.mark += 1
+
+    def made_texts(self, done: int) -> None:
+        """So many texts are in the index."""
+        with self._mutex:
+            self._texts = max(self._texts - done, 1 if self._texts else 0)
+
+    def rows_found_empty(self, mark: int) -> None:
+        """No listing waited for its row at a look since `mark`."""
+        with self._mutex:
+            if mark == self.mark:
+                self._rows = 0
+                self._settle()
+
+    def texts_found_empty(self, mark: int) -> None:
+        """No row waited for the index at a look since `mark`."""
+        with self._mutex:
+            if mark == self.mark:
+                self._texts = 0
+                self._settle()
+
+    def now(self) -> Indexing | None:
+        """The progress, None where there is little to do."""
+        with self._mutex:
+            left = self._rows + self._texts
+            total = max(self._total, left)
+            return Indexing(total - left, total) if left and total >= MIN_SHOWN else None
+
+    def _settle(self) -> None:
+        if not self._rows and not self._texts:
+            self._total = 0

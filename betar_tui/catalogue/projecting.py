@@ -1,0 +1,98 @@
+"""Makes a row of a value: decodes it, checks its signature and gathers what is searched. Pure."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from betar_tui.errors import DecodeError, ListingError
+from betar_tui.ipld import cid as cids
+from betar_tui.ipld import unixfs
+from betar_tui.market.facts import facts_text
+from betar_tui.market.filter import search_text
+from betar_tui.market.listing import content_hash, decode_fields, in_metadata, parse_value
+from betar_tui.market.marketplace import Listing, Provenance
+from betar_tui.replica.facts import Winner
+
+log = logging.getLogger(__name__)
+
+MINE, VERIFIED, UNSIGNED = 0, 1, 2
+"""The states of shown listings, in the order in which they sort."""
+INVALID = ""
+"""The reason why a listing with a wrong signature is not shown."""
+
+MAX_REASON = 200
+"""Maximum characters of another reason, which may quote what a value says."""
+
+FileReader = Callable[[bytes], bytes | None]
+"""Reads the block of a metadata file by its CID, None where it is not here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """A value as it is shown.
+
+    `metadata` is the CID of its metadata file, None without one, and `described` whether that is not missing. `content` is
+    the same for versions that differ in nothing but their stamps."""
+
+    listing: Listing
+    content: int
+    metadata: str | None
+    described: bool
+    text: str
+    facts: str
+
+    @property
+    def state(self) -> int:
+        """Where it stands in the order of states."""
+        if self.listing.mine:
+            return MINE
+        return VERIFIED if self.listing.provenance is Provenance.VERIFIED else UNSIGNED
+
+
+def project(
+    key: str, winner: Winner, at: float, own_peer_id: str, file: FileReader, provenance: Provenance | None = None
+) -> Projected | str:
+    """The row of a value, or the reason why it is not shown. `provenance` as in `market.listing.decode`. Never raises."""
+    try:
+        fields = parse_value(winner.value)
+        listing = decode_fields(fields, key, winner, at, own_peer_id, provenance)
+        if listing.provenance is Provenance.INVALID:
+            return INVALID
+        cid = metadata_cid(listing)
+        document = read_document(cid, file) if cid is not None else None
+        described = described_by(listing, document)
+        return Projected(
+            described,
+            content_hash(fields),
+            cids.to_str(cid) if cid is not None else None,
+            cid is None or document is not None,
+            search_text(described),
+            facts_text(described, document),
+        )
+    except ListingError as error:
+        return str(error)[:MAX_REASON] or "it is not a listing"
+    except Exception as error:
+        # One value must never cost the others.
+        log.exception("the value of %s cannot be read", key)
+        return f"reading it failed: {type(error).__name__}"
+
+
+def metadata_cid(listing: Listing) -> bytes | None:
+    """The CID of the metadata file that a listing points at, None for one that has its metadata itself or names no file."""
+    return unixfs.parse_cid(listing.metadata) if isinstance(listing.metadata, str) else None
+
+
+def read_document(cid: bytes, file: FileReader) -> Mapping[str, object] | None:
+    """The content of a metadata file, None where it is not here or is not one."""
+    block = file(cid)
+    if block is None:
+        return None
+    try:
+        return parse_value(unixfs.decode_file(cid, block))
+    except (DecodeError, ListingError):
+        return None
+
+
+def described_by(listing: Listing, document: Mapping[str, object] | None) -> Listing:
+    """The listing with what its metadata file says of it."""
+    return replace(listing, **in_metadata(document)) if document is not None else listing

@@ -1,0 +1,66 @@
+"""Reads listings: their values from the blocks, what else is known of them from their rows. Keeps nothing in memory."""
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+
+from betar_tui.catalogue.files import stored_file
+from betar_tui.catalogue.projecting import MINE, UNSIGNED, VERIFIED, described_by, metadata_cid, read_document
+from betar_tui.catalogue.versions import Version, read_versions
+from betar_tui.errors import ListingError
+from betar_tui.market.listing import decode
+from betar_tui.market.marketplace import Listing, Provenance
+from betar_tui.replica import keys
+from betar_tui.store.merging import key_numbers
+from betar_tui.store.readers import Reader
+from betar_tui.store.sql import in_list
+
+_PROVENANCE = {MINE: Provenance.VERIFIED, VERIFIED: Provenance.VERIFIED, UNSIGNED: Provenance.UNSIGNED}
+
+
+def read_listings(
+    reader: Reader, numbers: Sequence[int], own_peer_id: str, *, hidden: bool = False
+) -> dict[int, Listing]:
+    """The listings of keys, given by their numbers; also those with a wrong signature if `hidden`. What is not a listing is
+    left out.
+
+    The row says whether the signature is right. Where the row is not there or not made of the version that is shown now,
+    it is checked here."""
+    states = _states(reader.db, numbers)
+    documents: dict[bytes, Mapping[str, object] | None] = {}
+
+    def document(cid: bytes) -> Mapping[str, object] | None:
+        if cid not in documents:
+            documents[cid] = read_document(cid, lambda name: stored_file(reader.db, name))
+        return documents[cid]
+
+    found: dict[int, Listing] = {}
+    for version in read_versions(reader.db, reader.history, numbers):
+        listing = _decode(version, own_peer_id, states.get(version.k))
+        if listing is None or (listing.provenance is Provenance.INVALID and not hidden):
+            continue
+        cid = metadata_cid(listing)
+        found[version.k] = described_by(listing, document(cid)) if cid is not None else listing
+    return found
+
+
+def find(reader: Reader, listing_id: str, own_peer_id: str) -> Listing | None:
+    """A listing, also one with a wrong signature, None where there is none."""
+    numbers = [k for k, _ in key_numbers(reader.db, [keys.of_agent(listing_id)]).values()]
+    return next(iter(read_listings(reader, numbers, own_peer_id, hidden=True).values()), None)
+
+
+def _states(db: sqlite3.Connection, numbers: Collection[int]) -> dict[int, int]:
+    """The states of those rows that are made of the version that is shown now."""
+    sql = (
+        "SELECT k, state FROM listings"
+        " WHERE NOT EXISTS (SELECT 1 FROM unprojected WHERE unprojected.k = listings.k) AND k IN"
+    )
+    return dict(in_list(db, sql, list(numbers)))
+
+
+def _decode(version: Version, own_peer_id: str, state: int | None) -> Listing | None:
+    provenance = _PROVENANCE[state] if state is not None else None
+    try:
+        return decode(version.key, version.winner, version.at / 1000, own_peer_id, provenance)
+    except ListingError:
+        return None

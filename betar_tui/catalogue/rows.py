@@ -1,0 +1,168 @@
+"""Writes rows of the catalogue, in the transaction of whoever calls: the row of a listing, its texts, the counts, and the
+queues that follow from them."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from betar_tui.catalogue.projecting import INVALID, Projected
+from betar_tui.market.kinds import ChangeKind
+from betar_tui.market.marketplace import Listing
+from betar_tui.market.sorting import folded
+from betar_tui.store.sql import in_list
+
+_COLUMNS = ("id", "name", "price", "seller", "seen", "first_seen", "state", "timestamp", "content", "metadata")
+_READ = f"SELECT k, text, facts, {', '.join(_COLUMNS)} FROM listings JOIN listing_texts USING (k) WHERE k IN"
+_INSERT = f"INSERT INTO listings VALUES (?{', ?' * len(_COLUMNS)})"
+_FIRST_SEEN, _CONTENT, _METADATA = (_COLUMNS.index(name) for name in ("first_seen", "content", "metadata"))
+
+
+class Outcome(NamedTuple):
+    """What became of a key: the kind of change that people are told of, None for nothing, the listing's id, and the listing
+    where it is shown now."""
+
+    kind: ChangeKind | None
+    id: str
+    listing: Listing | None
+
+
+class Written(NamedTuple):
+    """What became of each key, and how many rows more are to be indexed."""
+
+    outcomes: dict[int, Outcome]
+    texts: int
+
+
+class _Old(NamedTuple):
+    """A row as it is: its columns, and its texts."""
+
+    columns: tuple[Any, ...]
+    text: str
+    facts: str
+
+
+_NOTHING = Outcome(None, "", None)
+
+
+def write_rows(
+    db: sqlite3.Connection, projected: Mapping[int, Projected | str | None], now: int, first_new: int | None = None
+) -> Written:
+    """Make the rows of keys what they are to be: shown, not a listing for a reason, or gone. Takes them out of the queue.
+
+    `now` is in Unix ms; of keys from the number `first_new` on nothing is known yet."""
+    known = [k for k in projected if first_new is None or k < first_new]
+    old = _read(db, known) if known else {}
+    others = [k for k in known if k not in old]
+    batch = _Batch(db, now, dict(in_list(db, "SELECT k, reason FROM unlisted WHERE k IN", others)) if others else {})
+    outcomes: dict[int, Outcome] = {}
+    for k, each in projected.items():
+        if isinstance(each, Projected):
+            outcomes[k] = batch.show(k, each, old.get(k))
+        else:
+            outcomes[k] = batch.hide(k, each, old.get(k))
+    texts = batch.write()
+    if known:
+        db.executemany("DELETE FROM unprojected WHERE k = ?", [(k,) for k in known])
+    return Written(outcomes, texts)
+
+
+def _read(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, _Old]:
+    return {row[0]: _Old(row[3:], row[1], row[2]) for row in in_list(db, _READ, numbers)}
+
+
+class _Batch:
+    """Gathers what is to be written, so that each kind of row is written at once. `reasons` are those of the keys without a
+    row, why their values are not shown."""
+
+    def __init__(self, db: sqlite3.Connection, now: int, reasons: Mapping[int, str]) -> None:
+        self._db = db
+        self._now = now
+        self._reasons = reasons
+        self._counts: Counter[str] = Counter()
+        self._rows: list[tuple[Any, ...]] = []
+        self._texts: list[tuple[int, str, str]] = []
+        self._unindexed: list[tuple[int, str | None, str | None]] = []
+        self._undescribed: list[tuple[str, int]] = []
+
+    def show(self, k: int, projected: Projected, old: _Old | None) -> Outcome:
+        listing = projected.listing
+        seen = int(listing.seen_at * 1000)
+        row = (
+            listing.id,
+            folded(listing.name),
+            float(listing.price),
+            listing.seller_id,
+            seen,
+            seen if old is None else old.columns[_FIRST_SEEN],
+            projected.state,
+            listing.timestamp,
+            projected.content,
+            projected.metadata,
+        )
+        texts = projected.text, projected.facts
+        if old is None:
+            self._forget_reason(k)
+            self._counts["listings"] += 1
+            self._rows.append((k, *row))
+            self._texts.append((k, *texts))
+            self._unindexed.append((k, None, None))
+        else:
+            self._update(k, row, old.columns)
+            if texts != (old.text, old.facts):
+                self._texts.append((k, *texts))
+                self._unindexed.append((k, old.text, old.facts))
+        known = old is not None and old.columns[_METADATA] == projected.metadata
+        if projected.metadata is not None and not projected.described and not known:
+            self._undescribed.append((projected.metadata, self._now))
+        return Outcome(_kind(projected, old), listing.id, listing)
+
+    def hide(self, k: int, reason: str | None, old: _Old | None) -> Outcome:
+        """Take a row out; `reason` is why its value is not shown, None where it has none."""
+        if old is not None:
+            self._counts["listings"] -= 1
+            self._db.execute("DELETE FROM listings WHERE k = ?", (k,))
+            self._db.execute("DELETE FROM listing_texts WHERE k = ?", (k,))
+            self._unindexed.append((k, old.text, old.facts))
+        else:
+            self._forget_reason(k)
+        if reason is not None:
+            self._counts["invalid" if reason == INVALID else "unreadable"] += 1
+            self._db.execute("INSERT INTO unlisted VALUES (?, ?)", (k, reason))
+        return Outcome(ChangeKind.DELIST, old.columns[0], None) if old is not None else _NOTHING
+
+    def write(self) -> int:
+        """Write what was gathered; returns how many rows `unindexed` has more. One that stands there already keeps the texts
+        that the index has."""
+        many, texts = self._db.executemany, 0
+        if self._rows:
+            many(_INSERT, self._rows)
+        if self._texts:
+            many("INSERT OR REPLACE INTO listing_texts VALUES (?, ?, ?)", self._texts)
+        if self._unindexed:
+            texts = many("INSERT OR IGNORE INTO unindexed VALUES (?, ?, ?)", self._unindexed).rowcount
+        if self._undescribed:
+            many("INSERT OR IGNORE INTO undescribed VALUES (?, ?)", self._undescribed)
+        for name, change in self._counts.items():
+            if change:
+                self._db.execute("UPDATE catalogue_counts SET n = n + ? WHERE name = ?", (change, name))
+        return texts
+
+    def _update(self, k: int, row: tuple[Any, ...], old: tuple[Any, ...]) -> None:
+        """Set the columns that have changed: SQLite touches the indexes of those alone."""
+        changed = [i for i, value in enumerate(row) if value != old[i]]
+        if changed:
+            columns = ", ".join(f"{_COLUMNS[i]} = ?" for i in changed)
+            self._db.execute(f"UPDATE listings SET {columns} WHERE k = ?", (*(row[i] for i in changed), k))
+
+    def _forget_reason(self, k: int) -> None:
+        reason = self._reasons.get(k)
+        if reason is not None:
+            self._counts["invalid" if reason == INVALID else "unreadable"] -= 1
+            self._db.execute("DELETE FROM unlisted WHERE k = ?", (k,))
+
+
+def _kind(projected: Projected, old: _Old | None) -> ChangeKind:
+    if old is None:
+        return ChangeKind.PUT
+    return ChangeKind.REFRESH if projected.content == old.columns[_CONTENT] else ChangeKind.UPDATE

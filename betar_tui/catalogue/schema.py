@@ -1,0 +1,97 @@
+"""The tables of the catalogue, with a version of their own: they hold nothing that the replica does not have.
+
+Another version, or another peer whose own listings are "mine", costs a projection of all values: the tables are dropped
+and every key that has a value is queued. That is also how a database comes by them that was written before there were
+any."""
+
+import sqlite3
+
+from betar_tui.replica import keys
+
+VERSION = 1
+SETTING = "catalogue"
+"""Name of the setting that holds the version of the tables and the peer that they were made for."""
+MAX_HEIGHT = (1 << 63) - 1
+"""Greatest height that a queue holds; greater ones count as this."""
+
+TABLES: tuple[str, ...] = (
+    "listings",
+    "listing_texts",
+    "listing_search",
+    "unindexed",
+    "unprojected",
+    "unlisted",
+    "undescribed",
+    "catalogue_counts",
+)
+
+_CREATE = (
+    # k is the key's number in `keys`. The order of rows is (column, name, k) everywhere: each index ends with k.
+    # name is folded (market.sorting), price and seller are as written; seen and first_seen are in Unix ms, the seller's
+    # timestamp is in Unix s. state is MINE, VERIFIED or UNSIGNED. content is a hash of the value without its stamps:
+    # equal means a refresh, not news. metadata is the CID of its metadata file in its usual form, else NULL.
+    """CREATE TABLE listings (
+        k          INTEGER PRIMARY KEY,
+        id         TEXT NOT NULL,
+        name       TEXT NOT NULL,
+        price      REAL NOT NULL,
+        seller     TEXT NOT NULL,
+        seen       INTEGER NOT NULL,
+        first_seen INTEGER NOT NULL,
+        state      INTEGER NOT NULL,
+        timestamp  INTEGER NOT NULL,
+        content    INTEGER NOT NULL,
+        metadata   TEXT
+    )""",
+    "CREATE INDEX listings_by_name ON listings (name)",
+    "CREATE INDEX listings_by_price ON listings (price, name)",
+    "CREATE INDEX listings_by_seller ON listings (seller, name)",
+    "CREATE INDEX listings_by_seen ON listings (seen DESC, name)",
+    "CREATE INDEX listings_by_state ON listings (state, name)",
+    "CREATE INDEX listings_by_metadata ON listings (metadata) WHERE metadata IS NOT NULL",
+    # text is what words are looked for in (market.filter.search_text), facts what else is searched (market.facts).
+    "CREATE TABLE listing_texts (k INTEGER PRIMARY KEY, text TEXT NOT NULL, facts TEXT NOT NULL)",
+    "CREATE VIRTUAL TABLE listing_search USING fts5(text, facts, content='', tokenize='trigram case_sensitive 1')",
+    # Rows whose texts are not in the index as they are now, with those that are in it, NULL for none: the index holds no
+    # texts itself and has to be told them to take them out. A listing that is gone stands here until that is done.
+    "CREATE TABLE unindexed (k INTEGER PRIMARY KEY, text TEXT, facts TEXT)",
+    # Keys whose value changed since their row was made, in large merges; height is that of the new value.
+    "CREATE TABLE unprojected (k INTEGER PRIMARY KEY, height INTEGER NOT NULL)",
+    "CREATE INDEX unprojected_by_height ON unprojected (height)",
+    # Values that are not listings, with the reason; '' is a wrong signature.
+    "CREATE TABLE unlisted (k INTEGER PRIMARY KEY, reason TEXT NOT NULL)",
+    # Metadata files that listings point at and that are not here; due is when to ask for one next, Unix ms.
+    "CREATE TABLE undescribed (metadata TEXT PRIMARY KEY, due INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX undescribed_by_due ON undescribed (due)",
+    "CREATE TABLE catalogue_counts (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID",
+    "INSERT INTO catalogue_counts VALUES ('listings', 0), ('invalid', 0), ('unreadable', 0)",
+)
+
+
+def is_current(db: sqlite3.Connection, peer_id: str) -> bool:
+    """Whether the tables are there, as this version makes them for this peer."""
+    row = db.execute("SELECT value FROM settings WHERE name = ?", (SETTING,)).fetchone()
+    return row is not None and row[0] == _mark(peer_id)
+
+
+def create(db: sqlite3.Connection) -> None:
+    """Make the tables, empty."""
+    for sql in _CREATE:
+        db.execute(sql)
+
+
+def make_afresh(db: sqlite3.Connection, peer_id: str) -> None:
+    """Make the tables, empty, and queue every key that has a value. In a transaction."""
+    for table in TABLES:
+        db.execute(f"DROP TABLE IF EXISTS {table}")
+    create(db)
+    db.execute(
+        "INSERT INTO unprojected SELECT k, CASE typeof(height) WHEN 'integer' THEN height WHEN 'blob' THEN ? ELSE 0 END"
+        " FROM keys LEFT JOIN blocks USING (n) WHERE n IS NOT NULL AND key >= ? AND key < ?",
+        (MAX_HEIGHT, *keys.span(keys.AGENTS)),
+    )
+    db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (SETTING, _mark(peer_id)))
+
+
+def _mark(peer_id: str) -> str:
+    return f"{VERSION} {peer_id}"

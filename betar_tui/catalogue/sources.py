@@ -1,0 +1,157 @@
+"""Which rows to look at for a filter that few rows meet: those that the search index or a range of another index gives.
+
+Rows whose texts are not in the search index as they are now (table `unindexed`) are looked at beside those it gives."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from betar_tui.catalogue.conditions import (
+    LOOKED_UP,
+    MIN_PHRASE,
+    Sql,
+    all_of,
+    any_of,
+    column_of,
+    is_exact_in_index,
+    of_filter,
+    of_terms,
+    phrases,
+    range_of,
+    short_text,
+    starting_with,
+)
+from betar_tui.market.filter import Filter
+from betar_tui.market.terms import Term
+
+MAX_TERMS = 16
+"""Maximum terms that the search index is asked for at once: what meets them is checked for the others."""
+MAX_PIECES = 2_000
+"""Maximum pieces of three letters that are looked for in place of one or two letters."""
+MAX_UNINDEXED = 5_000
+"""Maximum rows outside the search index that are looked at: the newest."""
+ENOUGH = 1_000
+"""A source of at most so many rows is taken without a look at the others."""
+FEW = 5_000
+"""Counting goes so far to compare sources where any number of rows is welcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A SELECT of the numbers `k` of rows, among which are all that meet a filter; and the condition to check on each.
+
+    `complete` is False where rows may be missing that are not in the search index yet."""
+
+    numbers: Sql
+    condition: Sql
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Rows among which are all that meet the terms of an alternative. `exact` are the terms that all of them meet, as the
+    search index has them."""
+
+    numbers: Sql
+    indexed: bool = False
+    exact: tuple[Term, ...] = ()
+
+
+def gather(db: sqlite3.Connection, wanted: Filter, now: float, most: int | None) -> Gathered | None:
+    """What to look at for a filter, at most `most` rows for each of its alternatives; None where that is not possible."""
+    found = []
+    for terms in wanted.alternatives:
+        source = _smallest(db, terms, now, most)
+        if source is None:
+            return None
+        found.append(source)
+    numbers, condition = [source.numbers for source in found], of_filter(wanted, LOOKED_UP, now)
+    unindexed = _unindexed(db) if any(source.indexed for source in found) else 0
+    if len(found) == 1:
+        exact, terms = found[0].exact, wanted.alternatives[0]
+        rest = of_terms([term for term in terms if term not in exact], LOOKED_UP, now)
+        condition = all_of([rest, _where_not_indexed(of_terms(exact, LOOKED_UP, now))]) if unindexed else rest
+    if unindexed:
+        numbers.append(Sql("SELECT k FROM (SELECT k FROM unindexed ORDER BY k DESC LIMIT ?)", (MAX_UNINDEXED,)))
+    return Gathered(_union(numbers), condition, unindexed <= MAX_UNINDEXED)
+
+
+def _smallest(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: int | None) -> _Source | None:
+    """The source with the fewest rows; None where each has more than `most`."""
+    smallest, bound = None, FEW if most is None else most
+    for source in _sources(db, terms, now, most):
+        rows = _count(db, source.numbers, bound + 1)
+        if rows <= bound or (most is None and smallest is None):
+            smallest, bound = source, min(rows, bound)
+        if rows <= ENOUGH:
+            break
+    return smallest
+
+
+def _sources(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: int | None) -> Iterator[_Source]:
+    expressions = _expressions(db, terms, most)
+    # One by one first: a rare text is found sooner without the common ones beside it.
+    for term, expression in expressions.items():
+        yield _indexed({term: expression})
+    ranges: dict[str, list[Sql]] = {}
+    for term in terms:
+        if (condition := range_of(term, now)) is not None:
+            ranges.setdefault(column_of(term), []).append(condition)
+    for parts in ranges.values():
+        condition = all_of(parts)
+        yield _Source(Sql(f"SELECT l.k AS k FROM listings l WHERE {condition.text}", condition.values))
+    if len(expressions) > 1:
+        yield _indexed(expressions)
+
+
+def _indexed(expressions: Mapping[Term, str]) -> _Source:
+    """The rows that the search index has for all of these terms."""
+    exact = tuple(term for term in expressions if is_exact_in_index(term))
+    matching = "SELECT rowid AS k FROM listing_search WHERE listing_search MATCH ?"
+    return _Source(Sql(matching, (" AND ".join(f"({each})" for each in expressions.values()),)), True, exact)
+
+
+def _expressions(db: sqlite3.Connection, terms: Sequence[Term], most: int | None) -> dict[Term, str]:
+    """What the search index is asked for, by the term that it is for."""
+    # The longest are the rarest.
+    longest = sorted({term: None for term in terms if phrases(term)}, key=lambda term: len(term.value), reverse=True)
+    expressions = {term: " AND ".join(phrases(term)) for term in longest[:MAX_TERMS]}
+    if not expressions:
+        for term in terms:
+            if (text := short_text(term)) and (pieces := _pieces(db, text, most)) is not None:
+                expressions[term] = starting_with(pieces)
+    return expressions
+
+
+def _pieces(db: sqlite3.Connection, text: str, most: int | None) -> list[str] | None:
+    """The pieces of three letters that begin with one or two, as the search index has them; None where more rows have them
+    than `most`, or they are too many. Without any, the text itself: nothing has it."""
+    found, rows = [], 0
+    beginning = (text, text + "\U0010ffff" * MIN_PHRASE)
+    for piece, count in db.execute("SELECT term, doc FROM search_pieces WHERE term >= ? AND term < ?", beginning):
+        found.append(piece)
+        rows += count
+        if len(found) > MAX_PIECES or (most is not None and rows > most):
+            return None
+    return found or [text + "\U0010ffff" * MIN_PHRASE]
+
+
+def _count(db: sqlite3.Connection, numbers: Sql, bound: int) -> int:
+    """Number of rows of a SELECT, counted up to a bound."""
+    row = db.execute(f"SELECT count(*) FROM ({numbers.text} LIMIT ?)", (*numbers.values, bound)).fetchone()
+    return int(row[0])
+
+
+def _unindexed(db: sqlite3.Connection) -> int:
+    """Number of rows that are not in the search index as they are, counted up to one above MAX_UNINDEXED."""
+    return _count(db, Sql("SELECT k FROM unindexed"), MAX_UNINDEXED + 1)
+
+
+def _where_not_indexed(condition: Sql) -> Sql:
+    """The condition, for the rows that are not in the search index as they are."""
+    return any_of([Sql("NOT EXISTS (SELECT 1 FROM unindexed u WHERE u.k = l.k)"), condition])
+
+
+def _union(numbers: Sequence[Sql]) -> Sql:
+    text = " UNION ".join(each.text for each in numbers)
+    return Sql(text, tuple(value for each in numbers for value in each.values))

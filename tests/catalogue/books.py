@@ -1,0 +1,125 @@
+"""A catalogue on a store of its own, fed by merges."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from betar_tui.catalogue import checking
+from betar_tui.catalogue.catalogue import Catalogue
+from betar_tui.market.marketplace import Change, Listing
+from betar_tui.replica import Applied, DagNode, Replica
+from betar_tui.replica.facts import Winner
+from betar_tui.store.database import Store, open_store
+from tests.market.values import SIGNER, key, value
+from tests.simulation.lab import node
+
+FRESH = "SELECT term, doc, col, offset FROM temp.terms ORDER BY 1, 2, 3, 4"
+
+
+class Book:
+    """A replica with its catalogue. Times are Unix seconds."""
+
+    def __init__(self, path: Path, own_value: bytes = b"", store: Store | None = None) -> None:
+        self.store = store or open_store(path)
+        self.catalogue = Catalogue(self.store, SIGNER.peer_id, lambda each: each == own_value)
+        self.replica = Replica(self.store)
+        self.nodes: dict[str, DagNode] = {}
+        self.height = self.replica.height
+
+    def put(self, values: Mapping[str, bytes], via: str = "peer", at: float = 5.0) -> list[Change]:
+        """Merge a delta that puts these values."""
+        self.height += 1
+        new = node((), values.items(), (), self.height)
+        self.nodes.update(dict.fromkeys(values, new))
+        return self.merge([new], via, at)
+
+    def delist(self, *names: str, via: str = "peer", at: float = 6.0) -> list[Change]:
+        """Merge a delta that removes the last values of these keys."""
+        self.height += 1
+        return self.merge([node((), (), [(name, self.nodes[name]) for name in names], self.height)], via, at)
+
+    def merge(self, nodes: list[DagNode], via: str = "peer", at: float = 5.0) -> list[Change]:
+        merged = self.replica.merge(nodes, via, at)
+        return self.catalogue.changes_of(Applied(merged.nodes, merged.effects, via, at))
+
+    def work_off(self, now: float = 9.0, index: bool = True) -> list[Change]:
+        """Do all that merges have left."""
+        backlog, changes = self.catalogue.backlog, list[Change]()
+        while prepared := backlog.prepare():
+            changes += backlog.write(prepared, now)
+        while index and backlog.index():
+            pass
+        return changes
+
+    def get(self, name: str = "swift-ocr") -> Listing | None:
+        return self.catalogue.get(f"{SIGNER.peer_id}/{name}")
+
+    def counts(self) -> tuple[int, int, int]:
+        found = self.catalogue.counts()
+        return found.listings, found.invalid, found.unreadable
+
+    def names(self, query: str = "", sort: str = "") -> list[str]:
+        return [each.name for each in self.catalogue.page(query, sort, 0, 10.0).listings]
+
+    def is_right(self) -> bool:
+        found = checking.compare(self.store, SIGNER.peer_id)
+        assert found is not None
+        return found.right
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def forged(name: str = "swift-ocr", price: float = 0) -> bytes:
+    """A value whose signature is another's."""
+    return json.dumps({**json.loads(value(name)), "price": price}).encode()
+
+
+def unsigned(name: str, **fields: object) -> bytes:
+    """A value without a signature."""
+    plain = {**json.loads(value(name)), **fields}
+    del plain["signature"]
+    return json.dumps(plain).encode()
+
+
+def many(names: Iterable[str], **fields: object) -> dict[str, bytes]:
+    """Values for a delta, by key."""
+    return {key(name): unsigned(name, **fields) for name in names}
+
+
+def contents(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """What the catalogue says, as far as a projection made afresh says the same: neither the order in which keys got their
+    numbers nor when a listing first appeared follows from the replica's values."""
+    terms = "CREATE VIRTUAL TABLE temp.terms USING fts5vocab('main', 'listing_search', 'instance')"
+    db.execute(terms)
+    columns = "id, name, price, seller, seen, state, timestamp, content, metadata, text, facts"
+    found = {
+        "rows": db.execute(f"SELECT k, {columns} FROM listings JOIN listing_texts USING (k) ORDER BY k").fetchall(),
+        "texts": db.execute("SELECT k FROM listing_texts ORDER BY k").fetchall(),
+        "unlisted": db.execute("SELECT k, reason FROM unlisted ORDER BY k").fetchall(),
+        "counts": db.execute("SELECT * FROM catalogue_counts ORDER BY name").fetchall(),
+        "missing": db.execute("SELECT metadata FROM undescribed ORDER BY metadata").fetchall(),
+        "waiting": db.execute("SELECT k FROM unprojected UNION SELECT k FROM unindexed").fetchall(),
+        "index": db.execute(FRESH).fetchall(),
+    }
+    db.execute("DROP TABLE temp.terms")
+    return found
+
+
+def afresh(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """The same of a projection made afresh of the database at `path`, which is changed by that."""
+    store = open_store(path)
+    checking.make_afresh(store, SIGNER.peer_id)
+    book = Book(path, store=store)
+    book.work_off()
+    found = contents(store._db)
+    store.close()
+    return found
+
+
+def winner_of(content: bytes) -> Winner:
+    """A winner as a test of pure parts needs one."""
+    return Winner(1, content, b"\x01\x70\x12\x20" + bytes(32))

@@ -1,0 +1,184 @@
+"""Crashes at every statement of what writes the catalogue: what is left is right, or goes on to be right."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from betar_tui.catalogue import backlog, checking, projection
+from betar_tui.ipld import cid, unixfs
+from betar_tui.store.database import open_store
+from tests.catalogue.books import Book, afresh, contents, forged, many
+from tests.market.values import SIGNER, key, value
+from tests.simulation.crashing import open_crashing, wreck
+from tests.simulation.memory import Crash
+
+FILE, BLOCK = unixfs.encode_file(b'{"description":"reads scans"}')
+NAMES = [f"agent-{n}" for n in range(6)]
+FEW, MORE = {key(name): value(name) for name in NAMES[:2]}, many(NAMES, metadata=cid.to_str(FILE))
+
+
+def small(book: Book) -> None:
+    """A merge whose rows are written with it: some new, some changed, some that are none."""
+    book.put({**FEW, key("agent-2"): forged("agent-2"), key("agent-3"): b"[", "/other": b"x"})
+
+
+def large(book: Book) -> None:
+    book.put(MORE)
+
+
+def removal(book: Book) -> None:
+    book.height += 1
+    from tests.simulation.lab import node
+
+    blocks = {key(name): each.cid for name in NAMES for each in book.store.elements(key(name))}
+    book.merge([node((), (), list(blocks.items()), book.height)])
+
+
+def rows(book: Book) -> None:
+    book.work_off(index=False)
+
+
+def texts(book: Book) -> None:
+    while book.catalogue.backlog.index():
+        pass
+
+
+def file(book: Book) -> None:
+    book.catalogue.files.put({FILE: BLOCK})
+
+
+def again(book: Book) -> None:
+    checking.make_afresh(book.store, SIGNER.peer_id)
+
+
+ACTS: list[Callable[[Book], None]] = [
+    small,
+    texts,
+    large,
+    rows,
+    small,
+    texts,
+    file,
+    rows,
+    texts,
+    again,
+    rows,
+    removal,
+    texts,
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before or amid", "after"])
+def test_a_crash_at_every_statement(tmp_path: Path, after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each act again and again, dying one statement later each time, until it survives. What each death leaves is opened,
+    worked off, and compared with a projection made afresh."""
+    monkeypatch.setattr(projection, "SMALL", 5)
+    monkeypatch.setattr(backlog, "ROWS", 2)
+    monkeypatch.setattr(backlog, "TEXTS", 2)
+    path = tmp_path / "0.db"
+    Book(path).close()
+    deaths = 0
+    for act in ACTS:
+        statement = 0
+        while True:
+            store, db = open_crashing(path)
+            book = Book(path, store=store)
+            db.left, db.after = db.done + statement, after
+            try:
+                act(book)
+            except Crash:
+                deaths += 1
+                statement += 1
+                store.readers.close()
+                path = wreck(path, db)
+                judge(path, tmp_path / "judged.db", tmp_path / "afresh.db")
+                assert statement < 200
+                continue
+            db.left = None
+            store.close()
+            break
+    assert deaths > 100
+    judge(path, tmp_path / "judged.db", tmp_path / "afresh.db")
+
+
+def test_a_crash_at_every_statement_of_making_the_tables(tmp_path: Path) -> None:
+    path = tmp_path / "0.db"
+    book = Book(path)
+    book.put({**FEW, key("junk"): b"["})
+    book.work_off()
+    expected = contents(book.store._db)
+    book.close()
+    for statement in range(60):
+        store, db = open_crashing(path)
+        store.put_setting("catalogue", "another version")
+        db.left = db.done + statement
+        try:
+            Book(path, store=store).close()
+        except Crash:
+            store.readers.close()
+            path = wreck(path, db)
+            copy = tmp_path / "copy.db"
+            shutil.copyfile(path, copy)
+            book = Book(copy)
+            book.work_off()
+            assert contents(book.store._db) == expected
+            book.close()
+        else:
+            break
+    assert 15 < statement < 59
+
+
+def judge(path: Path, judged: Path, made: Path) -> None:
+    for suffix in ("", "-wal"):
+        for target in (judged, made):
+            Path(f"{target}{suffix}").unlink(missing_ok=True)
+            if Path(f"{path}{suffix}").exists():
+                shutil.copyfile(f"{path}{suffix}", f"{target}{suffix}")
+    book = Book(judged)
+    book.work_off()
+    found = contents(book.store._db)
+    assert not found["waiting"]
+    assert book.is_right()
+    book.close()
+    assert found == afresh(made)
+    store = open_store(judged)
+    assert store.check() == "ok"
+    store.close()
+
+
+WORKER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from tests.catalogue.books import Book, many
+book = Book(Path(sys.argv[1]))
+life = int(sys.argv[3])
+print("open", flush=True)
+for n in range(10**6):
+    book.put(many([f"agent-{n}-{i}" for i in range(80)], price=life))
+    book.put(many([f"agent-{n}-{i}" for i in range(8)], price=life + 1))
+    for _ in range(3):
+        book.catalogue.backlog.write(book.catalogue.backlog.prepare(), 9.0)
+        book.catalogue.backlog.index()
+"""
+
+
+def test_kill_9_under_load_leaves_what_goes_on_to_be_right(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    for life in range(6):
+        command = [sys.executable, "-c", WORKER, str(path), str(Path(__file__).parents[2]), str(life)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == "open\n"
+            deadline = time.monotonic() + 0.05 + 0.031 * life
+            while time.monotonic() < deadline:
+                pass
+            worker.kill()
+        judge(path, tmp_path / "judged.db", tmp_path / "afresh.db")
