@@ -9,11 +9,13 @@ STAMP  := $(VENV)/.installed
 run: $(STAMP)
 	$(BIN)/betar-tui $(ARGS)
 
-# Tests with processes mostly wait: several of them run at a time.
+# Tests with processes mostly wait: several of them run at a time. Those with peers of their own want a processor each.
 WAITING := tests/interop tests/networks tests/peers
+ALONE := tests/p2p tests/sync tests/terminal
 test: $(STAMP)
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(WAITING))
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(WAITING) $(ALONE))
+	$(BIN)/python -m pytest $(ALONE)
 	$(BIN)/python -m pytest -n 3 $(WAITING)
 else
 	$(BIN)/python -m pytest $(ARGS)

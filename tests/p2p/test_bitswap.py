@@ -160,7 +160,7 @@ async def test_old_protocol_versions_are_served_on_our_own_stream(protocol: str)
 
 async def test_answers_on_our_own_stream_are_read() -> None:
     """py-libp2p as shipped answers on the stream the wants came on."""
-    async with pair() as (alice, bob):
+    async with peer("alice") as alice, peer("bob") as bob:
         data = b"answered where it was asked"
 
         async def answer(stream: INetStream) -> None:
@@ -170,6 +170,7 @@ async def test_answers_on_our_own_stream_are_read() -> None:
 
         for protocol in PROTOCOLS:
             alice.network._host.set_stream_handler(protocol, answer)  # type: ignore[arg-type]
+        await meet(alice, bob)  # afterwards, since a word of Bitswap is sent to whoever joins
         assert await bob.fetch([cid_for(data)], alice.id)
 
 
