@@ -175,7 +175,7 @@ class Backlog:
         return Provenance(row[0]) if row is not None else None
 
     def _change(self, prepared: Prepared, outcome: Outcome, kind: ChangeKind, now: float) -> Change:
-        """The event of a row. What was here before this peer was opened is no news."""
+        """The event of a row. A listing that was applied before this peer was opened counts as refreshed, not as new."""
         if outcome.listing is not None:
             listing = outcome.listing
             kind = ChangeKind.REFRESH if kind is ChangeKind.PUT and prepared.at < self._opened else kind
@@ -187,7 +187,7 @@ class Backlog:
 
 
 def _is_stale(db: sqlite3.Connection, prepared: Prepared, n: int | None) -> bool:
-    """Whether what a row was made of is no longer what is stored; the key shows the block `n` now."""
+    """Whether the store has changed since the row was made: `n` is the block of the key's current value."""
     return n != prepared.n or (prepared.absent is not None and stored_file(db, prepared.absent) is not None)
 
 

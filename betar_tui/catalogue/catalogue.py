@@ -34,7 +34,7 @@ class Catalogue:
     """All listings of a store. Listings of `own_peer_id` are mine; values for which `is_own_value` is true count as verified
     without a check. Any thread may call. Makes its tables if they are not there. Raises StoreError.
 
-    `backlog` does what merges leave to be done. What was applied before `opened`, Unix seconds, is no news."""
+    `backlog` works off what merges leave. Listings applied before `opened`, in Unix seconds, are not reported as new."""
 
     def __init__(
         self,

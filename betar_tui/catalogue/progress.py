@@ -39,7 +39,7 @@ class Progress:
             self.mark += 1
 
     def made_rows(self, done: int, texts: int) -> None:
-        """So many rows were made, and so many texts are to be indexed for that."""
+        """`done` rows were made, which left `texts` more to index."""
         with self._mutex:
             self._rows = max(self._rows - done, 1 if self._rows else 0)
             self._texts += texts

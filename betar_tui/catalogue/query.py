@@ -34,7 +34,7 @@ from betar_tui.market.filter import Filter
 from betar_tui.market.marketplace import Place
 
 STAGES = ((500, 2_000), (8_000, 20_000), (40_000, 100_000))
-"""After scanning so many rows for a page that is not full, gather where an index has at most so many rows."""
+"""Pairs: once this many rows were scanned and the page is not full, gather where an index has at most that many rows."""
 SLICES = (500, 2_500, 5_000)
 """Rows that are scanned between two questions whether to go on; the last figure holds from then on: 30 ms."""
 

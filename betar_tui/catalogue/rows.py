@@ -1,5 +1,4 @@
-"""Writes rows of the catalogue, in the transaction of whoever calls: the row of a listing, its texts, the counts, and the
-queues that follow from them."""
+"""Writes rows of the catalogue in the caller's transaction: listings, their texts, the totals and the queues that follow."""
 
 import sqlite3
 from collections import Counter
