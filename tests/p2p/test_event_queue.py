@@ -106,6 +106,7 @@ async def test_the_reader_ends_with_the_queue_and_leaves_turns_to_others() -> No
             if not queue._others.events:
                 queue.close()
         nursery.cancel_scope.cancel()
-    assert turns >= 9
+    # The first batch only starts the others, and the last may be cut off.
+    assert turns >= 8
     with pytest.raises(trio.EndOfChannel):
         await queue.receive()
