@@ -140,8 +140,10 @@ class ListingPage:
     """The result of a query.
 
     `total` counts all listings before the filter. Not among them are `invalid`, which have a wrong signature, and
-    `unreadable`, values that are not listings. `matching` listings meet the filter, or more where it is not `exact`.
-    `first` and `last` are the places of the first and the last listing of the page."""
+    `unreadable`, values that are not listings. `matching` listings meet the filter, or more where it is not `exact`; the
+    `muted` listings of muted sellers are not among them. `first` and `last` are the places of the first and the last listing
+    of the page. `start` listings that match come before the first, None where counting them would take longer than the
+    page."""
 
     listings: tuple[Listing, ...] = field(metadata={IN_PARTS: True})
     total: int
@@ -151,6 +153,8 @@ class ListingPage:
     exact: bool = True
     first: Place | None = None
     last: Place | None = None
+    muted: int = 0
+    start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +243,8 @@ class Change:
     """One listing changed.
 
     `at` is in Unix seconds. `listing` is the new state, None if delisted. `bytes` is the size of the delta, `took` the
-    seconds that its merge took."""
+    seconds that its merge took. `name` and `seller_id` are those of the listing, or of the last one where it was delisted;
+    `old_price` is the price before, None for a new listing and where it is unknown."""
 
     kind: ChangeKind
     id: str
@@ -250,6 +255,9 @@ class Change:
     listing: Listing | None = None
     bytes: int = 0
     took: float = 0.0
+    name: str = ""
+    seller_id: str = ""
+    old_price: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,11 +371,24 @@ class Marketplace(Protocol):
         limit: int = 0,
         after: Place | None = None,
         before: Place | None = None,
+        around: str = "",
+        skip: int = 0,
+        muted: Sequence[str] = (),
     ) -> ListingPage:
-        """The listings that match `query`, see `market.filter`.
+        """The listings that match `query`, see `market.filter`, without those of the sellers `muted` unless it asks for them.
 
         They are ordered by the field `sort`, descending with "-" before its name; `limit` 0 returns all. With `after` or
-        `before` only those after or before a place in that order are returned, the nearest to it. Raises FilterError."""
+        `before` only those after or before a place in that order are returned, the nearest to it; with `around` those
+        about the listing of that id, half of them before it, or the first ones where it does not match; with `skip`, which
+        goes with none of these, those after so many. Raises FilterError."""
+
+    async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
+        """The exact number of listings that match, as `listings` would return them. This may take seconds in a large
+        market, and can be cancelled. Raises FilterError."""
+
+    async def find(self, ids: Sequence[str]) -> tuple[Listing, ...]:
+        """The listings of these ids, in their order, without those that are not listed. Only the first 200 ids are looked
+        for."""
 
     async def show(self, listing_id: str) -> ListingDetail:
         """One listing with its history. Raises UnknownListingError."""
