@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from betar_tui.catalogue.files import stored_file
 from betar_tui.catalogue.progress import Progress
-from betar_tui.catalogue.projecting import Projected, project
+from betar_tui.catalogue.projecting import Projected, name_as_written, project
 from betar_tui.catalogue.projection import Removal
 from betar_tui.catalogue.rows import Outcome, write_rows
-from betar_tui.catalogue.versions import SHOWN, Version, read_versions
+from betar_tui.catalogue.versions import SHOWN, Version, read_last, read_versions
 from betar_tui.ipld import cid as cids
 from betar_tui.market.kinds import ChangeKind
 from betar_tui.market.marketplace import Change, Provenance
@@ -32,7 +32,8 @@ TEXT_BYTES = 64 << 10
 
 class Prepared(NamedTuple):
     """A row of a slice, not yet written: its key, the block of its version or None without one, the row itself, by whom and
-    in how many bytes the version came, and the metadata file that was not here."""
+    in how many bytes the version came, the metadata file that was not here, and of a key without a version the value that
+    it had last."""
 
     key: str
     n: int | None
@@ -41,6 +42,7 @@ class Prepared(NamedTuple):
     via: str
     size: int
     absent: bytes | None = None
+    last: bytes | None = None
 
 
 class Backlog:
@@ -144,10 +146,11 @@ class Backlog:
         sql = "SELECT n, peer, length(data) FROM blocks JOIN sources ON sources.id = blocks.via WHERE n IN"
         sources = {n: (peer, size) for n, peer, size in in_list(db, sql, list({each.n for each in versions.values()}))}
         prepared: dict[int, Prepared] = {}
+        last = read_last(db, reader.history, [k for k in numbers if k not in versions])
         for k, key, n, *_ in in_list(db, f"SELECT k, key, {SHOWN} FROM keys WHERE k IN", numbers):
             version = versions.get(k)
             if version is None or keys.agent_id(key) is None:
-                prepared[k] = Prepared(key, n, None, 0, "", 0)
+                prepared[k] = Prepared(key, n, None, 0, "", 0, last=last.get(k))
                 continue
             via, size = sources.get(version.n, ("", 0))
             absent: list[bytes] = []
@@ -180,10 +183,12 @@ class Backlog:
             listing = outcome.listing
             kind = ChangeKind.REFRESH if kind is ChangeKind.PUT and prepared.at < self._opened else kind
             via, at = prepared.via or "local", prepared.at / 1000
-            return Change(kind, outcome.id, listing.cid, listing.height, via, at, listing, prepared.size)
+            about = outcome.name, outcome.seller, outcome.old_price
+            return Change(kind, outcome.id, listing.cid, listing.height, via, at, listing, prepared.size, 0.0, *about)
         removal = self._removal_of(prepared.key)
         cid, height, via = (cids.to_str(removal.cid), removal.height, removal.via) if removal else ("", 0, prepared.via)
-        return Change(kind, outcome.id, cid, height, via or "local", now)
+        about = name_as_written(outcome.name, prepared.last), outcome.seller, outcome.old_price
+        return Change(kind, outcome.id, cid, height, via or "local", now, None, 0, 0.0, *about)
 
 
 def _is_stale(db: sqlite3.Connection, prepared: Prepared, n: int | None) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from betar_tui.catalogue.files import stored_file
-from betar_tui.catalogue.projecting import Projected, project
+from betar_tui.catalogue.projecting import Projected, name_as_written, project
 from betar_tui.catalogue.rows import Outcome, write_rows
 from betar_tui.catalogue.schema import MAX_HEIGHT
 from betar_tui.catalogue.versions import read_versions, winner_of
@@ -162,4 +162,20 @@ def _change(
         gone, height = removed_by or ((before.cid, before.height) if before is not None else (b"", 0))
         cid = cids.to_str(gone) if gone else ""
     size, via = sizes.get(changed_by, 0), applied.via or "local"
-    return Change(kind, outcome.id, cid, height, via, applied.at, outcome.listing, size, applied.took)
+    name = outcome.name
+    if outcome.listing is None:
+        name = name_as_written(name, before.value if before is not None else None)
+    return Change(
+        kind,
+        outcome.id,
+        cid,
+        height,
+        via,
+        applied.at,
+        outcome.listing,
+        size,
+        applied.took,
+        name,
+        outcome.seller,
+        outcome.old_price,
+    )

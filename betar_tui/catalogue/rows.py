@@ -14,16 +14,20 @@ from betar_tui.store.sql import in_list
 _COLUMNS = ("id", "name", "price", "seller", "seen", "first_seen", "state", "timestamp", "content", "metadata")
 _READ = f"SELECT k, text, facts, {', '.join(_COLUMNS)} FROM listings JOIN listing_texts USING (k) WHERE k IN"
 _INSERT = f"INSERT INTO listings VALUES (?{', ?' * len(_COLUMNS)})"
+_NAME, _PRICE, _SELLER = (_COLUMNS.index(name) for name in ("name", "price", "seller"))
 _FIRST_SEEN, _CONTENT, _METADATA = (_COLUMNS.index(name) for name in ("first_seen", "content", "metadata"))
 
 
 class Outcome(NamedTuple):
     """What became of a key: the kind of change that people are told of, None for nothing, the listing's id, and the listing
-    where it is shown now."""
+    where it is shown now. Of one that went `name` is folded. `old_price` is the price before, None where it was not shown."""
 
     kind: ChangeKind | None
     id: str
     listing: Listing | None
+    name: str = ""
+    seller: str = ""
+    old_price: float | None = None
 
 
 class Written(NamedTuple):
@@ -114,7 +118,8 @@ class _Batch:
         known = old is not None and old.columns[_METADATA] == projected.metadata
         if projected.metadata is not None and not projected.described and not known:
             self._undescribed.append((projected.metadata, self._now))
-        return Outcome(_kind(projected, old), listing.id, listing)
+        old_price = old.columns[_PRICE] if old is not None else None
+        return Outcome(_kind(projected, old), listing.id, listing, listing.name, listing.seller_id, old_price)
 
     def hide(self, k: int, reason: str | None, old: _Old | None) -> Outcome:
         """Take a row out; `reason` is why its value is not shown, None where it has none."""
@@ -128,7 +133,10 @@ class _Batch:
         if reason is not None:
             self._counts["invalid" if reason == INVALID else "unreadable"] += 1
             self._db.execute("INSERT INTO unlisted VALUES (?, ?)", (k, reason))
-        return Outcome(ChangeKind.DELIST, old.columns[0], None) if old is not None else _NOTHING
+        if old is None:
+            return _NOTHING
+        columns = old.columns
+        return Outcome(ChangeKind.DELIST, columns[0], None, columns[_NAME], columns[_SELLER], columns[_PRICE])
 
     def write(self) -> int:
         """Write what was gathered; returns how many rows `unindexed` has more. One that stands there already keeps the texts

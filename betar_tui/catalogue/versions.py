@@ -38,3 +38,15 @@ def read_versions(db: sqlite3.Connection, history: History, numbers: Collection[
     for row in history.values(db, [(key, n, start, length) for _, key, n, start, length in shown]):
         k, n = blocks[row.key]
         yield Version(k, row.key, n, Winner(row.height, row.value, PREFIX + row.digest), row.at)
+
+
+def read_last(db: sqlite3.Connection, history: History, numbers: Collection[int]) -> dict[int, bytes]:
+    """The values that came last of keys, given by their numbers, also where they are removed."""
+    # Blocks are numbered as they come.
+    sql = (
+        "SELECT k, key, e.n, e.start, e.length FROM keys JOIN elements AS e USING (k)"
+        " WHERE e.n = (SELECT max(n) FROM elements WHERE elements.k = keys.k) AND k IN"
+    )
+    rows = in_list(db, sql, list(numbers))
+    found = {row[1]: row[0] for row in rows}
+    return {found[row.key]: row.value for row in history.values(db, [row[1:] for row in rows])}
