@@ -20,7 +20,8 @@ _FIRST_SEEN, _CONTENT, _METADATA = (_COLUMNS.index(name) for name in ("first_see
 
 class Outcome(NamedTuple):
     """What became of a key: the kind of change that people are told of, None for nothing, the listing's id, and the listing
-    where it is shown now. Of one that went `name` is folded. `old_price` is the price before, None where it was not shown."""
+    where it is shown now. `old_price` is the price before, None where it was not shown; of one that went `name` is
+    folded."""
 
     kind: ChangeKind | None
     id: str
