@@ -37,6 +37,8 @@ def count(db: sqlite3.Connection, wanted: Filter, now: float, most: int | None =
 def count_gathered(db: sqlite3.Connection, gathered: Gathered, most: int | None = None) -> tuple[int, bool]:
     """The same for rows that are gathered."""
     bound = -1 if most is None else most
+    if gathered.condition == ALWAYS and 0 <= bound < gathered.counted:
+        return bound, False
     if gathered.condition == ALWAYS:
         found = _counted(db, Sql(f"({gathered.numbers.text})", gathered.numbers.values), ALWAYS, bound)
     else:
