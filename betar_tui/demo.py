@@ -4,7 +4,6 @@ Only the agents are invented: the interface has a real peer on a temporary data 
 more, which publish, change and remove listings over loopback. Nothing leaves the machine. The child ends when its
 standard input does, so it cannot outlive the interface, however that ends."""
 
-import gc
 import logging
 import random
 import sys
@@ -61,7 +60,6 @@ async def run_demo(options: TuiOptions | None = None) -> None:
             options or TuiOptions(),
             title="betar demo",
             painted=painted.set,
-            indexed=gc.freeze,
             log_tail=lambda: logs.tail(log_file),
         )
         async with demo_market(folder, start=painted) as peer:

@@ -24,8 +24,7 @@ A filter is words and terms separated by spaces; a listing must meet all of them
 unless it says `state:muted`: then only they do. The muted sellers are not part of a filter; they are passed to
 `Filter.muting`.
 
-Pure: it depends on the listings and the time it is given alone. With `Filter.narrows` the index finds out whether the
-last result is enough."""
+Pure: it depends on the listings and the time it is given alone."""
 
 import math
 import re

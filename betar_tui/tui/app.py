@@ -3,7 +3,7 @@
 Workers never touch widgets: they post the messages below, which the app handles in its own task."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from textual.theme import Theme
 from textual.widgets import Input
 
 from betar_tui.errors import BetarError
-from betar_tui.market.marketplace import Event, PeerInfo, Status
+from betar_tui.market.marketplace import Event, ListingPage, PeerInfo, Status
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.context import ScreenContext
@@ -25,6 +25,7 @@ from betar_tui.tui.keybindings import ACTIONS, SLASHES, Action, bindings
 from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.pages import CountLoader, PageLoader
 from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import PANES, MainScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
@@ -32,12 +33,13 @@ from betar_tui.tui.settings import InterfaceSettings, Settings
 from betar_tui.tui.settings_saver import SettingsSaver
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.widgets.panetabs import PaneTabs
+from betar_tui.tui.window import Cause, Request, View
 from betar_tui.tui.workers import runs, start
 
 STATUS_EVERY = 5.0
 """Seconds between two requests for status and peers when no event asks for one."""
-PREPARE_AFTER = 0.05
-"""Seconds from the load until the index is prepared: a frame comes first."""
+HOLD = 1.0
+"""Maximum seconds that keys are held back until the rows have come that they are meant for."""
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before each attempt to follow the peer again; the last one repeats."""
 
@@ -50,12 +52,20 @@ class EventsArrived(Message):
         self.events = events
 
 
-class ListingsLoaded(Message):
-    """All listings are in the index, or the first of them; or they could not be loaded, for the reason `error`."""
+class PageArrived(Message):
+    """A page of the table, or None and the reason `error`."""
 
-    def __init__(self, error: str = "", all: bool = True) -> None:
+    def __init__(self, request: Request, page: ListingPage | None, error: str = "") -> None:
         super().__init__()
-        self.error, self.all = error, all
+        self.request, self.page, self.error = request, page, error
+
+
+class Counted(Message):
+    """The exact number of matches of a view."""
+
+    def __init__(self, view: View, matches: int) -> None:
+        super().__init__()
+        self.view, self.matches = view, matches
 
 
 class StatusLoaded(Message):
@@ -91,9 +101,13 @@ class BetarApp(App[None]):
         self.settings = Settings(self.options.settings)
         self.model = MarketModel(self.options.clock, self.settings)
         self.actions = ListingActions(self, self.model, bridge, self.open_screen, self._sync_screens)
-        self.context = ScreenContext(self.model, bridge, self.actions, self.options, self.open_screen)
+        self.context = ScreenContext(self.model, bridge, self.actions, self.options, self.open_screen, self.ask)
+        self.pages = PageLoader(self, bridge.listings, lambda *answer: self.post_message(PageArrived(*answer)))
+        self.counts = CountLoader(self, bridge.count, lambda *answer: self.post_message(Counted(*answer)))
+        self._considering = False
         self._status_due = False
         self._typed_ahead: list[events.Event] | None = []
+        self._held: list[events.Event] = []
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.settings.now.theme
@@ -139,6 +153,8 @@ class BetarApp(App[None]):
     def _settings_changed(self, old: InterfaceSettings, new: InterfaceSettings) -> None:
         self.theme = new.theme
         self._saver.save(new.difference(old))
+        if new.muted != old.muted and (main := self._main) is not None:
+            main.deliver(main.mute)
         self._sync_screens(News(listings=True, status=True, activity=True))
 
     def _theme_changed(self, theme: Theme) -> None:
@@ -156,16 +172,47 @@ class BetarApp(App[None]):
             if not isinstance(event, events.MouseMove):
                 self._mount_panes()
             return
+        if self._held or self._is_for_other_rows(event):
+            if not self._held:
+                self.set_timer(HOLD, partial(self._release, True))
+            self._held.append(event)
+            return
+        await self._deal_with(event)
+
+    async def _deal_with(self, event: events.Event) -> None:
         if isinstance(event, events.Paste):
             event.text = neutralise_lines(event.text)
         await super().on_event(event)
 
+    def _is_for_other_rows(self, event: events.Event) -> bool:
+        """Whether the person does something to rows that have not come yet: what is typed goes on."""
+        acts = isinstance(event, events.Key | events.MouseDown | events.MouseUp)
+        if not (acts and self.pages.for_person):
+            return False
+        return isinstance(self.screen, MainScreen) and not isinstance(self.focused, Input)
+
+    async def _release(self, late: bool = False) -> None:
+        """Go on with the keys that were held back, until one of them asks for other rows again."""
+        held, self._held = self._held, []
+        for position, event in enumerate(held):
+            if not late and self._is_for_other_rows(event):
+                self._held = held[position:]
+                self.set_timer(HOLD, partial(self._release, True))
+                return
+            await self._deal_with(event)
+
+    @property
+    def _main(self) -> MainScreen | None:
+        """The main screen, which lies below all others; None before it is mounted and while the app closes."""
+        stack = self.screen_stack
+        return stack[0] if stack and isinstance(stack[0], MainScreen) and stack[0].is_mounted else None
+
     def _listed(self) -> None:
-        self.options.listed()
+        self.options.painted()
         self._mount_panes()
 
     def _mount_panes(self) -> None:
-        if self._typed_ahead is not None and isinstance(main := self.screen_stack[0], MainScreen):
+        if self._typed_ahead is not None and (main := self._main) is not None:
             main.call_later(main.mount_panes)
 
     async def on_main_screen_panes_mounted(self) -> None:
@@ -180,8 +227,33 @@ class BetarApp(App[None]):
         start(self, self._follow, group="follow")
 
     def load(self) -> None:
-        """Load all listings again."""
-        start(self, self._load, group="load")
+        """Load the rows in sight again."""
+        self.model.table.reload = True
+        self.consider()
+
+    def ask(self, request: Request | None) -> None:
+        """Ask for a page of the table at once, giving up the one that is asked for; or for whatever is missing in it."""
+        if request is None:
+            self.consider()
+            return
+        given_up = self.pages.current
+        if given_up is not None and given_up.cause is Cause.LOAD:
+            self.model.table.reload = True
+        self.model.table.asked(request)
+        self.pages.start(request)
+
+    def consider(self) -> None:
+        """Ask for the page that the table needs, unless one is on its way or events cause too many."""
+        self._considering = False
+        main = self._main
+        if self.pages.current is not None or main is None or (request := main.next_request()) is None:
+            return
+        wait = self.pages.wait() if request.cause in (Cause.EVENTS, Cause.LOAD) else 0.0
+        if not wait:
+            self.ask(request)
+        elif not self._considering:
+            self._considering = True
+            self.set_timer(wait, self.consider)
 
     def ask_status(self) -> None:
         """Ask for status and peers, or once more after a request that is under way."""
@@ -210,23 +282,6 @@ class BetarApp(App[None]):
             self.post_message(StreamState(error or "the connection to the peer is lost"))
             await asyncio.sleep(RETRY_DELAYS[min(attempt, len(RETRY_DELAYS) - 1)])
             attempt += 1
-
-    async def _load(self) -> None:
-        self.model.begin_load()
-        try:
-            page = await self.bridge.listings()
-        except BetarError as error:
-            self.post_message(ListingsLoaded(str(error)))
-            return
-        await _in_slices(self.model.loading(page))
-        all_here = len(page.listings) >= page.total
-        self.post_message(ListingsLoaded(all=all_here))
-        if not all_here:
-            return
-        # The rows are painted before the index is prepared for fast searching and sorting.
-        await asyncio.sleep(PREPARE_AFTER)
-        await _in_slices(self.model.index.prepare())
-        self.options.indexed()
 
     async def _ask_status(self) -> None:
         self._status_due = True
@@ -267,21 +322,53 @@ class BetarApp(App[None]):
         if news.ask_status:
             self.ask_status()
         self._sync_screens(news)
+        if news.listings:
+            self.consider()
 
-    def on_listings_loaded(self, message: ListingsLoaded) -> None:
-        if not message.error:
-            self._take(self.model.loaded(message.all))
-            # Twice: the rows are laid out after the first frame and drawn in the second.
-            self.call_after_refresh(self.call_after_refresh, self._listed)
-            if message.all:
-                self.call_after_refresh(self.call_after_refresh, self.options.painted)
+    async def on_page_arrived(self, message: PageArrived) -> None:
+        """Show rows, unless they are not wanted any more or the person moves meanwhile."""
+        request, page = message.request, message.page
+        if not self.pages.taken(request, bool(message.error)):
             return
-        self.call_after_refresh(self._mount_panes)
-        self.call_after_refresh(self.options.painted)
-        news = self.model.load_failed(message.error)
-        if len(self.model.index):
-            self.actions.notify(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
-        self._take(news)
+        if page is None:
+            self._page_failed(request, message.error)
+        elif (main := self._main) is not None:
+            if request.cause is Cause.EVENTS and not main.resting:
+                self.model.table.failed(request)
+            else:
+                main.deliver(partial(main.take_page, request, page))
+            if not self.model.listings_ready:
+                # Twice: the rows are laid out after the first frame and drawn in the second.
+                self.call_after_refresh(self.call_after_refresh, self._listed)
+            self._take(self.model.loaded(request.cause is Cause.LOAD))
+        self._count()
+        self.consider()
+        await self._release()
+
+    def _page_failed(self, request: Request, error: str) -> None:
+        table, known = self.model.table, self.model.listings_error
+        table.failed(request)
+        self.call_after_refresh(self._listed)
+        news = self.model.load_failed(error)
+        if request.cause is Cause.PERSON and (main := self._main) is not None:
+            main.deliver(partial(main.filter_failed, error))
+        if table.window.loaded and not (known and request.cause is Cause.EVENTS):
+            self.actions.notify(f"The listings could not be loaded again: {neutralise(error, 200)}", "error")
+        self._sync_screens(news)
+
+    def _count(self) -> None:
+        """Have the matches counted where a page could not tell, or no more."""
+        table = self.model.table
+        if table.uncounted and table.wanted == table.window.view:
+            self.counts.want(table.window.view)
+        elif not table.uncounted:
+            self.counts.cancel()
+
+    def on_counted(self, message: Counted) -> None:
+        """Show how many match, if these rows are still shown."""
+        view, shown = message.view, self.model.table.window.view
+        if (view.query, view.muted) == (shown.query, shown.muted) and (main := self._main) is not None:
+            main.deliver(partial(main.counted, message.matches))
 
     def on_status_loaded(self, message: StatusLoaded) -> None:
         if message.status is not None:
@@ -298,7 +385,7 @@ class BetarApp(App[None]):
                 screen.deliver(partial(screen.sync, news))
 
     def _tick(self) -> None:
-        self.model.index.reconsider()
+        self._count()
         if isinstance(self.screen, ModelScreen):
             self.screen.deliver(self.screen.tick)
 
@@ -353,9 +440,3 @@ class BetarApp(App[None]):
             await self.screen.run_action(action)
 
         return run
-
-
-async def _in_slices(work: Iterator[None]) -> None:
-    """Do long work in slices, with keys and frames in between."""
-    for _ in work:
-        await asyncio.sleep(0)

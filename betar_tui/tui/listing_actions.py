@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
-from betar_tui.errors import BetarError
+from betar_tui.errors import BetarError, UnknownListingError
 from betar_tui.market.marketplace import Listing, ListingPatch, Receipt
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
@@ -108,12 +108,16 @@ class ListingActions:
 
     def choose_dialect(self) -> None:
         """Ask once, then write own listings in the other dialect."""
-        status = self._model.status
-        if status is None:
+        if self._model.status is not None:
+            start(self._app, partial(self._ask_dialect, other_dialect(self._model.status)), group="dialect")
+
+    async def _ask_dialect(self, other: str) -> None:
+        try:
+            count = await self._bridge.count("state:mine")
+        except BetarError as error:
+            self.notify(f"The dialect is unchanged: {neutralise(str(error), 200)}", "error")
             return
-        other = other_dialect(status)
         others = "every Go peer, and this program, reads them" if other == "betar-go" else "Go peers hide them"
-        count = sum(listing.mine for listing in self._model.index)
         question = ConfirmScreen(
             f"Write your listings in {other}?",
             f"{fmt.plural(count, 'listing')} of yours: stored once more, and written so from now on; {others}. "
@@ -124,7 +128,7 @@ class ListingActions:
 
         def answered(yes: bool | None) -> None:
             if yes:
-                start(self._app, partial(self._choose_dialect, other), group="dialect")
+                start(self._app, partial(self._choose_dialect, other), group="dialect", exclusive=False)
 
         self._app.push_screen(question, answered)
 
@@ -136,6 +140,11 @@ class ListingActions:
     def fetch(self, view: DetailView, listing_id: str) -> None:
         """Ask the peer for a listing's history and hand it to the view."""
         start(self._app, partial(self._fetch, view, listing_id), group=f"show-{id(view)}")
+
+    def look_up(self, listing_id: str) -> None:
+        """Have a listing at hand that is chosen outside of the table."""
+        if listing_id and self._model.listing(listing_id) is None and self._model.table.is_listed(listing_id):
+            start(self._app, partial(self._look_up, listing_id), group="look-up")
 
     def notify(self, text: str, severity: Any = "information") -> None:
         """A notification; `text` is plain."""
@@ -186,9 +195,26 @@ class ListingActions:
         if not receipt.sent_to:
             self.notify(f"{name} is delisted here. {PENDING}", "warning")
 
+    async def _look_up(self, listing_id: str) -> None:
+        try:
+            found = await self._bridge.find((listing_id,))
+        except BetarError as error:
+            self.notify(f"The listing cannot be had: {neutralise(str(error), 200)}", "error")
+            return
+        for listing in found:
+            self._model.table.remember(listing)
+        if not found:
+            self._model.table.lost(listing_id)
+
     async def _fetch(self, view: DetailView, listing_id: str) -> None:
         try:
-            view.post_message(view.Loaded(listing_id, await self._bridge.show(listing_id)))
+            detail = await self._bridge.show(listing_id)
+            if listing_id not in self._model.table.window:
+                self._model.table.remember(detail.listing)
+            view.post_message(view.Loaded(listing_id, detail))
+        except UnknownListingError as error:
+            self._model.table.lost(listing_id)
+            view.post_message(view.Loaded(listing_id, None, neutralise(str(error), 200)))
         except BetarError as error:
             view.post_message(view.Loaded(listing_id, None, neutralise(str(error), 200)))
 

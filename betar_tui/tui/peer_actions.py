@@ -70,11 +70,8 @@ class PeerActions:
             self._notify("Your own listings cannot be muted", "warning")
         else:
             muted = seller_id not in self._model.muted
-            news = self._model.mute(seller_id, muted)
-            count = fmt.plural(self._model.index.listings_of(seller_id), "listing")
-            done = f"muted: {count} hidden, state:muted shows them" if muted else f"heard again: {count}"
-            self._model.activity.notice("info", f"{fmt.short_id(seller_id)} is {done}", self._model.clock())
-            self._sync(news)
+            self._sync(self._model.mute(seller_id, muted))
+            start(self._app, partial(self._say_muted, seller_id, muted), group="mute", exclusive=False)
 
     def copy(self, peer_id: str) -> None:
         """Ask which part of a peer to copy."""
@@ -84,6 +81,14 @@ class PeerActions:
             self._notify("Nothing to copy: no peer is chosen, and no address of ours is known yet", "warning")
             return
         self._copying.peer(peer, own)
+
+    async def _say_muted(self, seller_id: str, muted: bool) -> None:
+        try:
+            count = fmt.plural(await self._bridge.count(f"seller:{seller_id}"), "listing")
+        except BetarError:
+            count = "its listings"  # they are hidden, or heard, all the same
+        done = f"muted: {count} hidden, state:muted shows them" if muted else f"heard again: {count}"
+        self._note(f"{fmt.short_id(seller_id)} is {done}")
 
     async def _go_online(self, free_port: bool) -> None:
         try:

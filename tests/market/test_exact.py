@@ -11,10 +11,7 @@ from betar_tui.market.calls import CALLS
 from betar_tui.market.compose import new_document, patched, render
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS
 from betar_tui.market.filter import Term, evaluate, parse
-from betar_tui.market.index import ListingIndex
 from betar_tui.market.marketplace import (
-    Change,
-    ChangeKind,
     Listing,
     ListingDraft,
     ListingPatch,
@@ -23,7 +20,6 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.market.provenance import Signer, verify
 from betar_tui.market.republish import OwnListing, RepublishPolicy
-from betar_tui.market.sorting import SORT_COLUMNS
 
 BLANK = Listing("", "", 1.0, {}, "s", (), (), 0, None, Provenance.VERIFIED, False, "", 1)
 SIGNER = Signer(bytes(range(32)))
@@ -161,47 +157,6 @@ def test_a_removed_listing_is_put_back_less_and_less_often() -> None:
     assert rules.due(own, {}, DOCUMENTS, (), 100.0) == {"k": RepublishReason.MISSING}
 
 
-def test_names_that_are_equal_are_ordered_by_id() -> None:
-    items = [
-        listing("b", id="2"),
-        listing("B", id="1"),
-        listing("a", id="9"),
-        listing("b", id="0"),
-        listing("c", id="5"),
-    ]
-    for prepared in (False, True):
-        index = ListingIndex(lambda: 0.0)
-        index.replace(items)
-        if prepared:
-            for _ in index.prepare():
-                pass
-        for column in SORT_COLUMNS:
-            index.set_sort(column, False)
-            assert [each for each in index.rows if each != "9" and each != "5"] == ["0", "1", "2"]
-            index.set_sort(column, True)
-            assert [each for each in index.rows if each != "9" and each != "5"] == ["2", "1", "0"]
-
-
-def test_words_are_found_in_what_was_prepared_as_in_what_was_not() -> None:
-    items = [
-        listing(f"item {n}", id=str(n), seller_id=f"s{n % 7}", description="odd" if n % 2 else "even")
-        for n in range(40)
-    ]
-    for prepared in (False, True):
-        index = ListingIndex(lambda: 0.0)
-        index.replace(items)
-        if prepared:
-            for _ in index.prepare():
-                pass
-        index.set_filter("odd")
-        assert set(index.rows) == {str(n) for n in range(1, 40, 2)}
-        index.set_muted(frozenset(["s1", "s3"]))
-        index.set_filter('"item 1" odd')
-        assert set(index.rows) == {"11", "13", "19"}
-        index.set_filter('"item 1" odd state:muted')
-        assert set(index.rows) == {"1", "15", "17"}
-
-
 def test_a_call_knows_its_parameters_and_defaults() -> None:
     given = CALLS["listings"].arguments("x", limit=3)
     expected = {
@@ -223,29 +178,9 @@ def test_a_call_knows_its_parameters_and_defaults() -> None:
         CALLS["show"].arguments()
 
 
-def test_equal_names_at_the_end_are_ordered_by_id_too() -> None:
-    index = ListingIndex(lambda: 0.0)
-    index.replace([listing("z", id="3"), listing("a", id="9"), listing("Z", id="1"), listing("z", id="2")])
-    assert index.rows == ["9", "1", "2", "3"]
-
-
 @pytest.mark.parametrize("text", ["http://x.org", "https://x.org", "did:key:z6Mk"])
 def test_ids_and_addresses_with_a_colon_are_words(text: str) -> None:
     assert parse(text).terms == (Term("word", text.lower()),)
-
-
-def test_a_changed_text_is_searched_and_its_first_sight_kept() -> None:
-    index = ListingIndex(lambda: 0.0)
-    index.replace([replace(listing("old", id="1"), seen_at=5.0), listing("other", id="2")])
-    index.set_filter("old")
-    index.set_filter("")
-    for new in (listing("new", id="1"), listing("new", id="1", description="words")):
-        index.apply(Change(ChangeKind.UPDATE, "1", "", 2, "p", 9.0, new))
-    assert (index.first_seen("1"), index.first_seen("none")) == (5.0, 0.0)
-    index.set_filter("new words")
-    assert index.rows == ["1"]
-    index.set_filter("old")
-    assert index.rows == []
 
 
 def test_each_kind_of_term_judges_many_listings_at_once() -> None:

@@ -20,6 +20,7 @@ from betar_tui.errors import (
     UnknownListingError,
 )
 from betar_tui.market.calls import Call, ForwardedCalls
+from betar_tui.market.filter import parse, search_text
 from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
@@ -46,6 +47,7 @@ from betar_tui.market.marketplace import (
     StatusChanged,
     Version,
 )
+from betar_tui.market.sorting import KEYS, folded
 
 NOW = 1_795_390_401.0
 LAN = "searching the local network"
@@ -127,6 +129,8 @@ class FakeMarketplace(ForwardedCalls):
         self.applied: tuple[DeltaInfo, ...] = ()
         self.more_status: dict[str, object] = {}
         self.searches = (Search(LAN, self.clock() + 20), Search("dialling 2 remembered peers", self.clock() + 45))
+        self.exact = True
+        self._ids: list[str] = []
         self._streams: set[trio.MemorySendChannel[Event]] = set()
 
     # The calls of `Marketplace`
@@ -138,9 +142,49 @@ class FakeMarketplace(ForwardedCalls):
         limit: int = 0,
         after: Place | None = None,
         before: Place | None = None,
+        around: str = "",
+        skip: int = 0,
+        muted: Sequence[str] = (),
     ) -> ListingPage:
         await self._enter("listings", query)
-        return ListingPage(tuple(self.store.values()), len(self.store))
+        backwards, column = sort.startswith("-"), sort.removeprefix("-") or "name"
+        rows = sorted(self._matching(query, muted), key=lambda each: self._key(column, each), reverse=backwards)
+        keys = [self._key(column, each) for each in rows]
+        start, end = skip, skip + limit
+
+        def beyond(place: Place) -> int:
+            key = (place.value, place.name, self._ids[place.number])
+            return sum((each > key if backwards else each < key) for each in keys)
+
+        if after is not None:
+            start = beyond(after) + (after in [self._place(column, each) for each in rows])
+            end = start + limit
+        elif before is not None:
+            end = beyond(before)
+            start = max(0, end - limit) if limit else 0
+        elif around:
+            at = next((at for at, each in enumerate(rows) if each.id == around), 0)
+            start = max(0, at - limit // 2)
+            end = start + limit
+        found = rows[start : end if limit or before else None]
+        return ListingPage(
+            tuple(found),
+            len(self.store),
+            matching=len(rows),
+            exact=self.exact,
+            first=self._place(column, found[0]) if found else None,
+            last=self._place(column, found[-1]) if found else None,
+            muted=sum(each.seller_id in muted for each in self.store.values()),
+            start=start if self.exact or not start else None,
+        )
+
+    async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
+        await self._enter("count", query)
+        return len(self._matching(query, muted))
+
+    async def find(self, ids: Sequence[str]) -> tuple[Listing, ...]:
+        await self._enter("find", tuple(ids))
+        return tuple(self.store[each] for each in ids[:200] if each in self.store)
 
     async def show(self, listing_id: str) -> ListingDetail:
         await self._enter("show", listing_id)
@@ -193,7 +237,8 @@ class FakeMarketplace(ForwardedCalls):
         await self._enter("peers", None)
         if self.connectivity is Connectivity.STOPPED:
             raise NoRunningPeerError("no peer runs on this data directory: start one with betar-tui --serve")
-        return self.connected
+        sellers = [item.seller_id for item in self.store.values()]
+        return tuple(replace(each, listings=sellers.count(each.peer_id)) for each in self.connected)
 
     async def connect(self, address: str) -> Connected:
         await self._enter("connect", address)
@@ -268,23 +313,40 @@ class FakeMarketplace(ForwardedCalls):
     def put(self, item: Listing, *, via: str = "", kind: ChangeKind | None = None, silent: bool = False) -> Listing:
         """A listing arrives, or changes."""
         self.height += 1
-        known = item.id in self.store
+        known = self.store.get(item.id)
         now = self.clock()
         item = replace(item, height=self.height, cid=_cid(item.id, self.height), seen_at=now, timestamp=int(now))
         self.store[item.id] = item
         self.history.setdefault(item.id, []).append(self._version(item))
         if not silent:
             kind = kind or (ChangeKind.UPDATE if known else ChangeKind.PUT)
-            self.emit(Change(kind, item.id, item.cid, item.height, via or peer_id(2), now, item, 612, 0.0004))
+            via, price = via or peer_id(2), known.price if known else None
+            self.emit(
+                Change(
+                    kind, item.id, item.cid, item.height, via, now, item, 612, 0.0004, item.name, item.seller_id, price
+                )
+            )
         return item
 
     def remove(self, listing_id: str, *, via: str = "") -> tuple[str, int]:
         """A listing goes."""
         self.height += 1
         cid = _cid("removed", listing_id, self.height)
-        del self.store[listing_id]
+        item = self.store.pop(listing_id)
         self.history[listing_id].append(Version(cid, self.height, None))
-        self.emit(Change(ChangeKind.DELIST, listing_id, cid, self.height, via or peer_id(2), self.clock()))
+        self.emit(
+            Change(
+                ChangeKind.DELIST,
+                listing_id,
+                cid,
+                self.height,
+                via or peer_id(2),
+                self.clock(),
+                name=item.name,
+                seller_id=item.seller_id,
+                old_price=item.price,
+            )
+        )
         return cid, self.height
 
     def notice(self, text: str, level: str = "info") -> None:
@@ -312,6 +374,18 @@ class FakeMarketplace(ForwardedCalls):
             await self.gates[name].wait()
         if error := self.fail.get(name):
             raise error
+
+    def _matching(self, query: str, muted: Sequence[str]) -> list[Listing]:
+        wanted, now = parse(query).muting(frozenset(muted)), self.clock()
+        return [each for each in self.store.values() if wanted.matches_text(each, search_text(each), now)]
+
+    def _key(self, column: str, item: Listing) -> tuple[object, str, str]:
+        return KEYS[column](item), folded(item.name), item.id
+
+    def _place(self, column: str, item: Listing) -> Place:
+        if item.id not in self._ids:
+            self._ids.append(item.id)
+        return Place(KEYS[column](item), folded(item.name), self._ids.index(item.id))
 
     def _publish(self, draft: ListingDraft) -> Receipt:
         if draft.name == "taken":

@@ -266,4 +266,4 @@ async def settled(ui: Ui) -> None:
 
 
 def _is_complete(ui: Ui, view: DetailView) -> bool:
-    return view._detail is not None and view._detail.listing == ui.app.model.index.get(view.listing_id)
+    return view._detail is not None and view._detail.listing == ui.app.model.listing(view.listing_id)

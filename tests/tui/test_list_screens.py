@@ -4,6 +4,7 @@ from dataclasses import replace
 from importlib import import_module
 
 import pytest
+import trio
 from textual.screen import Screen
 
 from betar_tui.errors import ControlError, StoreError
@@ -255,17 +256,15 @@ async def test_palette_knows_the_upstream_commands(ui):
 @ui(listings=items)
 async def test_what_changes_during_a_load_is_not_lost(ui):
     model = ui.app.model
-    page = await ui.app.bridge.listings()
-    model.begin_load()
-    slices = model.loading(page)
-    next(slices)
-    ui.market.put(replace(listing("delta-new", 0.1, 4), seen_at=NOW))
-    await ui.until(lambda: model._queued_events)
-    assert len(model.index) == 3
-    for _ in slices:
-        pass
-    assert model.loaded().added == {f"{peer_id(4)}/delta-new"}
-    assert len(model.index) == 4
+    ui.market.gates["listings"] = trio.Event()
+    ui.app.load()
+    await ui.until(lambda: ui.app.pages.current is not None, "it is asked for")
+    new = ui.market.put(replace(listing("delta-new", 0.1, 4), seen_at=NOW))
+    await ui.until(lambda: new.id in model.table.new, "the change")
+    assert model.table.total == 4
+    ui.market.gates.pop("listings").set()
+    await ui.until(lambda: new.id in model.table.window, "the row")
+    assert model.table.total == 4 and model.mark(new.id).sign == "+"
 
 
 @ui(listings=[listing("calm: geo", 1.5, mine=True)])

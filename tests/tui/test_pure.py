@@ -143,6 +143,7 @@ def test_model_marks_only_real_changes():
     model = MarketModel(clock)
     item = listing("a", 1.0)
     model.apply([Change(ChangeKind.PUT, item.id, "c", 1, "local", NOW, item)])
+    model.table.remember(item)
     assert model.mark(item.id).sign == "+"
     clock.advance(60)
     assert model.mark(item.id) is None

@@ -308,7 +308,7 @@ slow = Kept()
 async def test_the_order_is_saved_and_the_latest_value_of_each_setting(ui):
     slow.gate.clear()
     await ui.press("s", "s", "S")
-    assert ui.app.model.index.sort == ("seller", True)
+    assert ui.app.model.table.window.view.sort == "-seller"
     slow.gate.set()
     await ui.until(lambda: slow.table == {"sort": "-seller"})
 

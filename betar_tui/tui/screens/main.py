@@ -5,6 +5,7 @@ first listings wait for them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -14,13 +15,14 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
+from betar_tui.market.marketplace import ListingPage
 from betar_tui.market.sorting import SORT_COLUMNS
 from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.filtering import Filtering
 from betar_tui.tui.keybindings import bindings
-from betar_tui.tui.model import Load, News
+from betar_tui.tui.model import News
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.screens.selection_actions import SelectionActions
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
@@ -32,6 +34,7 @@ from betar_tui.tui.widgets.listings import ListingRows, ListingTable, TableHeade
 from betar_tui.tui.widgets.pane import Pane, is_shown
 from betar_tui.tui.widgets.panetabs import PaneTabs
 from betar_tui.tui.widgets.status import StatusBar
+from betar_tui.tui.window import Cause, Kind, Request
 
 if TYPE_CHECKING:
     from betar_tui.tui.widgets.activitypanel import ActivityPanel
@@ -65,7 +68,7 @@ class MainScreen(SelectionActions, ModelScreen[None]):
     def __init__(self, context: ScreenContext, width: int) -> None:
         # A class that is added later would style all widgets once more before the first frame.
         super().__init__(context, classes=f"-pane-listings {'-wide' if width >= WIDE else '-narrow'}")
-        self._filtering = Filtering(context.model.index)
+        self._filtering = Filtering()
         self._own_shown: bool | None = None
         self._mounting = self._mounted = False
 
@@ -77,7 +80,7 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         yield FilterBar(id="filter-bar")
         with Horizontal(id="body"):
             # Marked from the first frame on: its table may lose the focus, to a state that replaces it, before it had any.
-            yield Pane("listings", "Market", [ListingTable(model)], current=True)
+            yield Pane("listings", "Market", [ListingTable(model, self.context.ask)], current=True)
             with Vertical(id="side"):
                 yield Pane("detail", "Listing")
                 yield Pane("peers", "Peers")
@@ -139,7 +142,7 @@ class MainScreen(SelectionActions, ModelScreen[None]):
 
     def sync(self, news: News) -> None:
         if news.listings:
-            self._rows.apply_news(news, self._options.settle)
+            self._rows.recount()
             self.query_one(TableHeader).redraw()
             self._show_filter()
             if news.replaced or self.current in news.ids:
@@ -157,13 +160,11 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             self._show_title()
 
     def tick(self) -> None:
-        """Redraw ages, marks and the rate; order the rows unless the person has just moved the cursor."""
-        rows = self._rows
-        if rows.idle_for() >= self._options.settle:
-            rows.apply_order()
-            self._show_filter()
-        else:
-            rows.redraw()
+        """Redraw ages, marks and the rate; have the rows asked for again where they may be others by now."""
+        table = self._model.table
+        self._rows.redraw()
+        table.dirty = table.dirty or table.stale or table.timed
+        self.context.ask(None)
         if self._mounted and is_shown(self._peers):
             self._peers.update_peers()
         if self._model.alone:
@@ -171,14 +172,61 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         self.query_one(StatusBar).refresh()
         self._show_title()
 
+    @property
+    def resting(self) -> bool:
+        """Whether the person has not moved for a while, so that rows may move."""
+        return self._rows.idle_for() >= self._options.settle
+
+    def next_request(self) -> Request | None:
+        """The page that the table needs now; None if there is none."""
+        return self._rows.next_request(self._options.settle)
+
+    def take_page(self, request: Request, page: ListingPage) -> None:
+        """Show rows that have come."""
+        rows, table = self._rows, self._model.table
+        asked = request.cause is Cause.PERSON and request.view == table.wanted
+        if asked and not page.listings and self._filtering.found_nothing():
+            self._ask_for_filter()
+            return
+        before = rows.position()
+        around = request.kind is Kind.AROUND and request.view == table.window.view
+        estimate = before.anchor_row - request.limit // 2 if around else None
+        taken = table.take(request, page, before.y, estimate)
+        if taken is None:
+            return
+        rows.place(before, taken)
+        if request.target and rows.current != request.target:
+            self._missed(request)
+
+    def counted(self, matches: int) -> None:
+        """Show the exact number of matches."""
+        self._rows.shift(self._model.table.window.counted(matches))
+        self._show_filter()
+
+    def filter_failed(self, error: str) -> None:
+        """The peer refuses the filter, or cannot be asked."""
+        self._filtering.error = error
+        self._show_filter()
+
+    def _missed(self, request: Request) -> None:
+        """The listing that the person wants to go to is not among the rows."""
+        if request.view.query:
+            self.query_one(FilterBar).input.value = ""
+            self._filtering.apply("")
+            self._rows.show_view(replace(request.view, query=""), target=request.target)
+        else:
+            self._actions.notify("It is no longer listed", "warning")
+
     def _show_filter(self) -> None:
-        index, filtering = self._model.index, self._filtering
+        table, filtering = self._model.table, self._filtering
         bar = self.query_one(FilterBar)
         new = self._rows.new_count
         waiting = f"↑ {new} new ({self._model.keys.name('show_new')})  " if new else ""
-        if len(index) and self._model.listings_load is Load.LOADING:
-            waiting = "◌ reading all of them…  "
-        bar.update_verdict(index.count, len(index), filtering.error, filtering.hint, waiting, index.muted_count)
+        matches = f"{table.window.matches:,}{'' if table.window.exact else '+'}"
+        filtered = bool(table.window.view.query)
+        bar.update_verdict(
+            matches if filtered else "", table.total, filtering.error, filtering.hint, waiting, table.muted_count
+        )
 
     def _show_title(self) -> None:
         if self._wide and self._mounted:
@@ -236,6 +284,8 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             if event.by_person:
                 event.lines.touch()
             self._show_detail()
+        elif isinstance(event.lines, ActivityLines) and (entry := event.lines.current):
+            self._actions.look_up(entry.listing_id)
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
         """Open a listing, or go to the listing of a line of the activity."""
@@ -245,20 +295,19 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             entry = event.lines.at(event.row)
             if entry is None or not entry.listing_id:
                 return
-            if self._model.index.get(entry.listing_id) is None:
+            if not self._model.table.is_listed(entry.listing_id):
                 self._actions.notify("It is no longer listed", "warning")
                 return
-            if not self._model.index.shows(entry.listing_id):
-                self.filter_by("")
             self.focus_pane("listings")
-            self._rows.go_to(entry.listing_id)
+            if not self._rows.go_to(entry.listing_id):
+                self._rows.show_view(self._model.table.wanted, target=entry.listing_id)
 
     def on_data_table_row_selected(self, event: PeerTable.RowSelected) -> None:
         if peer := self._model.peer(self._peers.current):
             self.context.open_screen("peer", peer, then=self.filter_by)
 
     def on_table_header_sort(self, event: TableHeader.Sort) -> None:
-        column, descending = self._model.index.sort
+        column, descending = self._model.table.wanted.order
         self._sort(event.column, not descending if column == event.column else False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -338,16 +387,14 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             self.filter_by(f"seller:{peer}")
 
     def action_show_new(self) -> None:
-        self._rows.apply_order()
-        self._show_filter()
-        self._show_states()
+        self._rows.take_in()
 
     def action_sort(self) -> None:
-        column, _ = self._model.index.sort
+        column, _ = self._model.table.wanted.order
         self._sort(SORT_COLUMNS[(SORT_COLUMNS.index(column) + 1) % len(SORT_COLUMNS)], False)
 
     def action_reverse(self) -> None:
-        column, descending = self._model.index.sort
+        column, descending = self._model.table.wanted.order
         self._sort(column, not descending)
 
     def action_pause(self) -> None:
@@ -379,10 +426,9 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         if column not in SORT_COLUMNS:
             self._actions.notify(f"The table can be sorted by {', '.join(SORT_COLUMNS)}", "warning")
             return
-        self._model.index.set_sort(column, descending)
-        self._model.settings.change(sort=f"-{column}" if descending else column)
-        self._rows.apply_order(top=True)
-        self.query_one(TableHeader).redraw()
+        sort = f"-{column}" if descending else column
+        self._model.settings.change(sort=sort)
+        self._rows.show_view(replace(self._model.table.wanted, sort=sort), top=True)
 
     def filter_by(self, text: str | None) -> None:
         """Set the filter of the table; None leaves it as it is."""
@@ -394,7 +440,15 @@ class MainScreen(SelectionActions, ModelScreen[None]):
 
     def _apply_filter(self, text: str, *, typing: bool = False) -> None:
         if self._filtering.apply(text, typing=typing):
-            self._rows.apply_order(refiltered=True)
+            self._ask_for_filter()
         self._show_filter()
-        self._show_states()
-        self._show_detail()
+
+    def _ask_for_filter(self) -> None:
+        wanted = self._model.table.wanted
+        if self._filtering.query != wanted.query:
+            self._rows.show_view(replace(wanted, query=self._filtering.query))
+
+    def mute(self) -> None:
+        """Show the rows without the sellers that are muted now."""
+        wanted = self._model.table.wanted
+        self._rows.show_view(replace(wanted, muted=self._model.settings.now.muted))

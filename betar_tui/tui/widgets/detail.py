@@ -94,8 +94,8 @@ class DetailView(VerticalScroll, can_focus=True):
             self.scroll_home(animate=False)
         self.listing_id = listing_id
         self.draw()
-        listing = self._model.index.get(listing_id)
-        if listing is None:
+        listing = self._model.listing(listing_id)
+        if listing is None or not self._model.table.is_listed(listing_id):
             return
         if self._detail is None or self._detail.listing != listing:
             self.post_message(self.Wanted(self, listing_id))
@@ -121,7 +121,7 @@ class DetailView(VerticalScroll, can_focus=True):
             return
         if self._raw:
             self._static("raw").update(_raw(self._detail, self._error, self._model.keys.name("copy_menu")))
-        gone = listing.id not in self._model.index
+        gone = not self._model.table.is_listed(listing.id)
         width = self.scrollable_content_region.width or 60
         title = neutralise(listing.name, 200) or "(no name)"
         self._static("title").update(

@@ -98,7 +98,7 @@ class PeerTable(DataTable[Text]):
 
     def update_peers(self, at: str = "") -> None:
         """Show the current peers, with the cursor on the peer `at`, or on its present one."""
-        rows = [self._texts(peer, self._model.index.listings_of(peer.peer_id)) for peer in self._sorted()]
+        rows = [self._texts(peer) for peer in self._sorted()]
         if rows == self._shown:
             return
         at, offset = at or self.current, self.scroll_offset
@@ -115,7 +115,7 @@ class PeerTable(DataTable[Text]):
     def _sorted(self) -> list[PeerInfo]:
         return sorted(self._model.peers, key=lambda peer: (peer.connected_since, peer.peer_id))
 
-    def _texts(self, peer: PeerInfo, listings: int) -> tuple[str, ...]:
+    def _texts(self, peer: PeerInfo) -> tuple[str, ...]:
         return (
             peer.peer_id,
             fmt.short_id(peer.peer_id),
@@ -123,7 +123,7 @@ class PeerTable(DataTable[Text]):
             neutralise(peer.found, 10) or "–",
             _latency(peer.latency_ms),
             _head(peer, self._model.clock()),
-            f"‖{listings}" if peer.peer_id in self._model.muted else str(listings),
+            f"‖{peer.listings}" if peer.peer_id in self._model.muted else str(peer.listings),
             fmt.age(max(0.0, self._model.clock() - peer.connected_since)),
             fmt.size(peer.bytes_in),
             fmt.size(peer.bytes_out),
