@@ -151,9 +151,7 @@ def _first(group: BaseException) -> BaseException:
 
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:
     """The settings: command line over environment over config.toml. Raises ConfigError."""
-    from pathlib import Path
-
-    from betar_tui.config import load_config
+    from betar_tui.config import expand_home, load_config
 
     given: dict[str, object] = {}
     for name in _SETTINGS:
@@ -163,13 +161,16 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
         if value is not None:
             given[name] = value
     data_dir = getattr(arguments, "data_dir", None) or environment.get(_PREFIX + "DATA_DIR") or _default_data_dir()
-    return load_config(Path(data_dir).expanduser(), given)
+    return load_config(expand_home(data_dir), given)
 
 
 def _default_data_dir() -> str:
     import platformdirs
 
-    return platformdirs.user_data_dir("betar-tui", appauthor=False)
+    try:
+        return platformdirs.user_data_dir("betar-tui", appauthor=False)
+    except RuntimeError as error:
+        raise UsageError("your home directory is not known; choose a --data-dir") from error
 
 
 _SETTINGS = (

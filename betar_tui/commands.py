@@ -14,8 +14,11 @@ from typing import Any
 
 from betar_tui.config import Config
 from betar_tui.control.command import CommandClient
+from betar_tui.control.wire import MAX_LINE
 from betar_tui.errors import ControlError, FilterError, ListingError, UsageError
 from betar_tui.eventloop import event_loop
+from betar_tui.files.plain import read
+from betar_tui.files.rules import explain
 from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import ENTERED, Field, Kind
 from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed, Status
@@ -318,8 +321,10 @@ def _entered(arguments: Arguments) -> dict[str, Any]:
 def _drafts_in(path: Path) -> tuple[ListingDraft, ...]:
     """The listings of a JSON file: an object or an array of objects with the names of the fields."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = json.loads(read(path, MAX_LINE).decode("utf-8-sig"))
+    except OSError as error:
+        raise ListingError(explain(error, f"cannot read listings from {path}", "name another file")) from error
+    except (ValueError, RecursionError) as error:
         raise ListingError(f"cannot read listings from {path}: {error}") from error
     entries = content if isinstance(content, list) else [content]
     if not entries:

@@ -122,7 +122,8 @@ def _write(text: str) -> None:
     if sys.stdout is None:
         raise OutputError("stdout is closed; send the output somewhere, or to /dev/null")
     try:
-        sys.stdout.write(text)
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))  # the terminal may lack a letter
         sys.stdout.flush()
     except BrokenPipeError:
         raise

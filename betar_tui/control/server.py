@@ -2,10 +2,8 @@
 
 import contextlib
 import logging
-import os
 import select
 import socket
-import stat
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -16,6 +14,8 @@ import trio
 from betar_tui.control.parts import cut
 from betar_tui.control.wire import error_to_plain, line, lines, plain, typed
 from betar_tui.errors import BetarError, ControlError
+from betar_tui.files.rules import explain
+from betar_tui.files.sockets import bind_socket, remove_socket
 from betar_tui.market.calls import CALLS
 from betar_tui.market.marketplace import Event, Marketplace, Missed
 
@@ -36,26 +36,22 @@ async def serve_control(marketplace: Marketplace, path: Path, *, task_status: An
             await nursery.start(trio.serve_listeners, lambda stream: _serve(stream, marketplace), [listener])
             task_status.started()
     finally:
-        with contextlib.suppress(FileNotFoundError), trio.CancelScope(shield=True):
-            await trio.Path(path).unlink()
+        with contextlib.suppress(OSError), trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(remove_socket, path)
 
 
 def _listen(path: Path) -> socket.socket:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = path.parent.stat()
-        if owner.st_uid != os.getuid() or stat.S_IMODE(owner.st_mode) & 0o022:
-            raise ControlError(f"{path.parent} can be written by others; make it private: chmod go-w {path.parent}")
-        path.unlink(missing_ok=True)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        old = os.umask(0o177)
         try:
-            sock.bind(os.fspath(path))
-        finally:
-            os.umask(old)
-        sock.listen(BACKLOG)
+            bind_socket(sock, path)
+            sock.listen(BACKLOG)
+        except BaseException:
+            sock.close()
+            raise
     except OSError as error:
-        raise ControlError(f"cannot listen on {path}: {error.strerror}; commands would not reach this peer") from error
+        otherwise = "commands would not reach this peer"
+        raise ControlError(explain(error, f"cannot listen on {path}", otherwise)) from error
     return sock
 
 

@@ -19,6 +19,7 @@ from betar_tui.store import merging, packing, schema
 from betar_tui.store.groups import Member
 from betar_tui.store.history import VERSION, History, Row
 from betar_tui.store.key_cache import KEYS, CachedKey, KeyCache
+from betar_tui.store.opening import prepare, unusable
 from betar_tui.store.readers import Readers
 from betar_tui.store.sql import FILE_PREFIXES, PREFIX, digests, from_sql, in_list, short_key
 
@@ -30,10 +31,11 @@ _LOG_LIMIT = 256 << 10
 
 def open_store(path: Path, cached_keys: int = KEYS) -> "Store":
     """Open or create the database at `path`; at most `cached_keys` keys are cached. Raises StoreError."""
+    prepare(path)
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     except sqlite3.Error as error:
-        raise StoreError(f"cannot open {path}: {error}; check the directory's permissions and space") from error
+        raise unusable(path, error) from error
     try:
         schema.lay_out(db)
         db.execute("PRAGMA journal_mode = WAL")
@@ -43,7 +45,7 @@ def open_store(path: Path, cached_keys: int = KEYS) -> "Store":
         return Store(db, path, KeyCache(cached_keys))
     except sqlite3.Error as error:
         db.close()
-        raise StoreError(f"{path} cannot be used: {error}; move it away to start afresh from the network") from error
+        raise unusable(path, error) from error
     except BaseException:
         db.close()
         raise

@@ -530,7 +530,6 @@ def test_settings_are_saved_beside_what_a_person_wrote(tmp_path):
     loaded = load_config(tmp_path, {})
     assert loaded.log_level == "info"
     assert loaded.interface == {"theme": "new", "columns": ["name"]}
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_settings_are_saved_where_there_were_none(tmp_path):

@@ -173,8 +173,8 @@ async def test_what_cannot_be_a_file_is_refused(tmp_path):
     async with open_peer(config(tmp_path / "one"), network=False) as one:
         for path, says in (
             (tmp_path / "empty.car", "is empty"),
-            (tmp_path / "pipe.car", "is not a regular file"),
-            (Path("/dev/zero"), "is not a regular file"),
+            (tmp_path / "pipe.car", "it is a fifo, not a regular file"),
+            (Path("/dev/zero"), "it is a device, not a regular file"),
             (tmp_path, "is a directory"),
             (tmp_path / "none.car", "cannot read .*none.car: No such file"),
             (CARS / "README.md", "is not a CAR file"),

@@ -220,9 +220,9 @@ def test_a_foreign_database(tmp_path: Path) -> None:
 
 
 def test_a_folder_or_a_missing_directory(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="unable to open"):
+    with pytest.raises(StoreError, match="it is a directory, not a regular file"):
         open_store(tmp_path)
-    with pytest.raises(StoreError, match="unable to open"):
+    with pytest.raises(StoreError, match="No such file"):
         open_store(tmp_path / "none" / "db")
 
 
