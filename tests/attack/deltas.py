@@ -89,8 +89,8 @@ async def shared_parents(attacker: Attacker) -> None:
 
 
 async def hangul(attacker: Attacker) -> None:
-    """Each second a listing named with 21,000 letters of Hangul that are to be composed."""
-    await _listings(attacker, lambda number: {"name": f"{number}" + "\u1100\u1161\u11a8" * 7000})
+    """Each second a listing named with 21,000 letters of Hangul of which none makes a syllable with the next."""
+    await _listings(attacker, lambda number: {"name": f"{number}" + "\u1100" * 21_000})
 
 
 async def combining(attacker: Attacker) -> None:

@@ -116,8 +116,8 @@ async def _measure(plan: Plan, folder: Path, attacked: Served, other: Served) ->
     grown = max(peaks.get("attacked", 0) - before[0], peaks.get("other", 0) - before[1])
     kept = max(one - two for one, two in zip(after, before, strict=True))
     cost = Cost(calm, grown, kept, busy, stored(attacked.directory) - disk)
-    figures = _figures(plan, probes, cost, holds(folder / "holds", began, ended + REST), arrivals, said)
-    return Report(plan.name, figures, _remark(said, probes, attacked, holds(folder / "holds", began, ended + REST)))
+    held = holds(folder / "holds", began)  # the newcomer has waited for the end of one that goes on
+    return Report(plan.name, _figures(plan, probes, cost, held, arrivals, said), _remark(said, probes, attacked, held))
 
 
 async def _market(attacked: Served, other: Served) -> list[Known]:
@@ -225,5 +225,5 @@ def _remark(said: dict[str, object], probes: Probes, attacked: Served, held: lis
     ]
     for what, texts in (("errors in its log", errors), ("failed", probes.failures), ("notices", probes.notices)):
         if texts:
-            parts.append(f"{len(texts)} {what}, first: {texts[0][:100]}")
+            parts.append(f"{len(texts)} {what}: {' | '.join(each[:100] for each in texts[:3])}")
     return "; ".join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,11 +46,11 @@ class Hold:
     task: str
 
 
-def holds(path: Path, since: float, until: float) -> list[Hold]:
-    """What `tests.attack.watched` wrote down about a span of time, the longest first."""
+def holds(path: Path, since: float) -> list[Hold]:
+    """What `tests.attack.watched` has written down since a time, the longest first."""
     lines = path.read_text().splitlines() if path.exists() else []
     found = [Hold(*json.loads(line)) for line in lines if line.endswith("]")]
-    return sorted((each for each in found if since <= each.at <= until), key=lambda each: -each.processor)
+    return sorted((each for each in found if since <= each.at), key=lambda each: -each.processor)
 
 
 @dataclass(slots=True)
@@ -96,6 +97,11 @@ class Probes:
         with trio.move_on_after(seconds):
             while self._waiting:  # noqa: ASYNC110  # nothing signals it
                 await trio.sleep(0.05)
+        for each, began in tuple(self._waiting.items()):  # an event may have been missed
+            with suppress(*_ENDED), trio.fail_after(PATIENCE):
+                await self.other.market.show(each)
+                self.latencies[each] = time.monotonic() - began
+                self._waiting.pop(each, None)
 
     async def _listen(self) -> None:
         while True:
