@@ -10,7 +10,7 @@ run: $(STAMP)
 	$(BIN)/betar-tui $(ARGS)
 
 # Tests with processes mostly wait: several of them run at a time. Those with peers of their own want a processor each.
-WAITING := tests/interop tests/networks tests/peers
+WAITING := tests/attack tests/interop tests/networks tests/peers
 ALONE := tests/p2p tests/sync tests/terminal
 test: $(STAMP)
 ifeq ($(strip $(ARGS)),)

@@ -178,7 +178,7 @@ def _processor(pid: int, before: float, seconds: float) -> float:
 def _figures(
     plan: Plan, probes: Probes, cost: Cost, held: list[Hold], arrivals: list[Arrival], said: dict[str, object]
 ) -> tuple[Figure, ...]:
-    seen = list(probes.latencies.values())
+    seen = probes.waits()
     sent = int(str(said.get("bytes", 0)))
     healed = [part for part in map(str, said.get("remarks", ())) if part.startswith("healed=")]  # type: ignore[call-overload]
     rounds = plan.seconds / 5 + 1

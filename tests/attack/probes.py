@@ -78,6 +78,11 @@ class Probes:
     def lost(self) -> tuple[str, ...]:
         return tuple(self._waiting)
 
+    def waits(self) -> list[float]:
+        """Seconds that each publish took, and that those have waited so far that have not arrived."""
+        now = time.monotonic()
+        return [*self.latencies.values(), *(now - began for began in self._waiting.values())]
+
     def forget(self) -> None:
         """Begin to measure: what was measured before does not count."""
         for each in (self.latencies, self.calls, self.peaks, self.notices, self.failures, self._waiting):

@@ -21,6 +21,8 @@ from betar_tui.__main__ import main
 
 LONG = 0.02
 """Seconds from which on a hold is written down."""
+SAMPLE = 0.01
+"""Seconds between two looks at the processor's time, which are dear on some systems: a hold's is right within as much."""
 
 
 class Holds(trio.abc.Instrument):
@@ -28,16 +30,21 @@ class Holds(trio.abc.Instrument):
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._began, self._processor = 0.0, 0.0
+        self._began = self._sampled = time.monotonic()
+        self._processor = time.thread_time()
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        self._began, self._processor = time.monotonic(), time.thread_time()
+        self._began = time.monotonic()
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         now = time.monotonic()
+        if now - self._sampled < SAMPLE:
+            return
+        processor = time.thread_time()
         if now - self._began > LONG:
-            line = [now, now - self._began, time.thread_time() - self._processor, task.name]
+            line = [now, now - self._began, processor - self._processor, task.name]
             self._out.write(json.dumps(line) + "\n")
+        self._sampled, self._processor = now, processor
 
 
 def watch(run: Callable[..., Any], out: TextIO) -> Callable[..., Any]:
