@@ -123,7 +123,8 @@ async def _answer(request: dict[str, Any], marketplace: Marketplace) -> AsyncGen
         name = str(request.get("method"))
         call = CALLS.get(name)
         given = request.get("params") or {}
-        if call is None or not isinstance(given, dict) or given.keys() - call.parameters.keys():
+        fits = isinstance(given, dict) and call is not None and call.required <= given.keys() <= call.parameters.keys()
+        if call is None or not fits:
             raise ControlError(f"the running peer knows no call {name} of this form; is it another version?")
         arguments = {key: typed(call.parameters[key], value) for key, value in given.items()}
         parts, rest = cut(await getattr(marketplace, name)(**arguments))
