@@ -22,9 +22,9 @@ FRESH = "SELECT term, doc, col, offset FROM temp.terms ORDER BY 1, 2, 3, 4"
 class Book:
     """A replica with its catalogue. Times are Unix seconds."""
 
-    def __init__(self, path: Path, own_value: bytes = b"", store: Store | None = None) -> None:
+    def __init__(self, path: Path, own_value: bytes = b"", store: Store | None = None, opened: float = 0.0) -> None:
         self.store = store or open_store(path)
-        self.catalogue = Catalogue(self.store, SIGNER.peer_id, lambda each: each == own_value)
+        self.catalogue = Catalogue(self.store, SIGNER.peer_id, lambda each: each == own_value, opened=opened)
         self.replica = Replica(self.store)
         self.nodes: dict[str, DagNode] = {}
         self.height = self.replica.height
@@ -78,7 +78,7 @@ def forged(name: str = "swift-ocr", price: float = 0) -> bytes:
     return json.dumps({**json.loads(value(name)), "price": price}).encode()
 
 
-def unsigned(name: str, **fields: object) -> bytes:
+def unsigned(name: str, /, **fields: object) -> bytes:
     """A value without a signature."""
     plain = {**json.loads(value(name)), **fields}
     del plain["signature"]
