@@ -1,5 +1,6 @@
 """`Catalogue`: the market as one replica has it, for the peer that shows it."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -86,7 +87,7 @@ class Catalogue:
         before: Place | None = None,
     ) -> ListingPage:
         """The shown listings that match, in order; see `Marketplace.listings`. Raises FilterError, StoreError."""
-        parsed, limit = parse(query), max(limit, 0)
+        parsed, limit = parse(query), min(max(limit, 0), sys.maxsize)
         if parsed.asks_for_muted:
             raise FilterError("who is muted is a setting of the interface: state:muted works only there")
         counts = self.counts()
