@@ -143,7 +143,8 @@ async def watch(config: Config, arguments: Arguments) -> None:
             if arguments.json:
                 print_json({**shown, "via": event.via, "at": event.at})
             else:
-                say(f"{event.kind:7} {event.id} via {event.via} at height {event.height}")
+                where = f" via {event.via} at height {event.height}" if event.via else ""
+                say(f"{event.kind:7} {event.id}{where}")
     raise ControlError("the peer has stopped; start it again with betar-tui --serve")
 
 

@@ -3,7 +3,7 @@ transaction of its own, so that a crash loses none and a merge waits for one at 
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from betar_tui.catalogue.files import stored_file
@@ -24,6 +24,8 @@ ROWS = 400
 """Maximum rows of one slice."""
 ROW_BYTES = 1 << 20
 """Number of bytes of values at which a slice takes no further row."""
+ROUND = 8
+"""Of so many slices one goes on in a round through the whole queue, however many higher keys come."""
 TEXTS = 200
 """Maximum rows that one slice puts into the search index."""
 TEXT_BYTES = 64 << 10
@@ -61,13 +63,14 @@ class Backlog:
         self._is_own_value = is_own_value
         self._removal_of = removal_of
         self._opened = int(opened * 1000)
+        self._turn, self._passed = 0, 0
         with store.readers.reading() as (db, _):
             self._checked_before = db.execute("SELECT 1 FROM verdicts LIMIT 1").fetchone() is not None
             left = db.execute("SELECT (SELECT count(*) FROM unprojected), (SELECT count(*) FROM unindexed)").fetchone()
         self.progress = Progress(*left)
 
     def prepare(self) -> dict[int, Prepared]:
-        """Read and decode the next slice of keys, the highest first, and check their signatures. Locks nothing."""
+        """Read and decode the next slice of keys, mostly the highest first, and check their signatures. Locks nothing."""
         mark = self.progress.mark
         with self._store.readers.reading() as reader:
             numbers = self._next(reader.db)
@@ -89,9 +92,8 @@ class Backlog:
             }
             outcomes, texts = write_rows(db, still, at)
         self.progress.made_rows(len(outcomes), texts)
-        return [
-            self._change(prepared[k], each, each.kind, now) for k, each in outcomes.items() if each.kind is not None
-        ]
+        kinds = ((k, each, self._kind(prepared[k], each)) for k, each in outcomes.items())
+        return [self._change(prepared[k], each, kind, now) for k, each, kind in kinds if kind is not None]
 
     def index(self) -> int:
         """Put a slice of texts into the search index, and take old ones out; returns how many rows are done."""
@@ -119,13 +121,20 @@ class Backlog:
                 db.execute("DELETE FROM verdicts")
             self._checked_before = False
 
-    @staticmethod
-    def _next(db: sqlite3.Connection) -> list[int]:
+    def _next(self, db: sqlite3.Connection) -> list[int]:
         """The numbers of the next keys."""
-        next_keys = "SELECT k FROM unprojected ORDER BY height DESC LIMIT ?"
+        self._turn = (self._turn + 1) % ROUND
+        if self._turn:
+            return self._first(db, "ORDER BY height DESC")
+        numbers = self._first(db, f"WHERE k > {self._passed} ORDER BY k") or self._first(db, "ORDER BY k")
+        self._passed = max(numbers, default=0)
+        return numbers
+
+    @staticmethod
+    def _first(db: sqlite3.Connection, order: str) -> list[int]:
+        next_keys = f"SELECT k FROM unprojected {order} LIMIT ?"
         sql = f"SELECT k, coalesce(length, 0) FROM ({next_keys}) JOIN keys USING (k)"
-        rows = db.execute(sql, (ROWS,)).fetchall()
-        return _within(rows, ROW_BYTES)
+        return _within(db.execute(sql, (ROWS,)).fetchall(), ROW_BYTES)
 
     @staticmethod
     def _next_texts(db: sqlite3.Connection) -> Sequence[tuple[int, str | None, str | None, str | None, str | None]]:
@@ -143,8 +152,7 @@ class Backlog:
     def _decoded(self, reader: Reader, numbers: Sequence[int]) -> dict[int, Prepared]:
         db = reader.db
         versions = {each.k: each for each in read_versions(db, reader.history, numbers)}
-        sql = "SELECT n, peer, length(data) FROM blocks JOIN sources ON sources.id = blocks.via WHERE n IN"
-        sources = {n: (peer, size) for n, peer, size in in_list(db, sql, list({each.n for each in versions.values()}))}
+        sources = _sources(reader, {each.n for each in versions.values()})
         prepared: dict[int, Prepared] = {}
         last = read_last(db, reader.history, [k for k in numbers if k not in versions])
         for k, key, n, *_ in in_list(db, f"SELECT k, key, {SHOWN} FROM keys WHERE k IN", numbers):
@@ -152,7 +160,7 @@ class Backlog:
             if version is None or keys.agent_id(key) is None:
                 prepared[k] = Prepared(key, n, None, 0, "", 0, last=last.get(k))
                 continue
-            via, size = sources.get(version.n, ("", 0))
+            via, size = sources[version.n]
             absent: list[bytes] = []
             projected = self._project(db, version, absent.append)
             prepared[k] = Prepared(key, n, projected, version.at, via, size, absent[0] if absent else None)
@@ -177,18 +185,40 @@ class Backlog:
         row = db.execute("SELECT verdict FROM verdicts WHERE token = ?", (token,)).fetchone()
         return Provenance(row[0]) if row is not None else None
 
-    def _change(self, prepared: Prepared, outcome: Outcome, kind: ChangeKind, now: float) -> Change:
-        """The event of a row. A listing that was applied before this peer was opened counts as refreshed, not as new."""
+    def _kind(self, prepared: Prepared, outcome: Outcome) -> ChangeKind | None:
+        """What people are told. A version that was applied before this peer was opened is not new to them."""
+        known = prepared.at < self._opened
         if outcome.listing is not None:
-            listing = outcome.listing
-            kind = ChangeKind.REFRESH if kind is ChangeKind.PUT and prepared.at < self._opened else kind
-            via, at = prepared.via or "local", prepared.at / 1000
+            is_news = outcome.kind is ChangeKind.PUT or outcome.again
+            return ChangeKind.REFRESH if is_news and known else outcome.kind
+        hidden = prepared.projected is not None
+        return None if outcome.again and hidden and known else outcome.kind
+
+    def _change(self, prepared: Prepared, outcome: Outcome, kind: ChangeKind, now: float) -> Change:
+        if outcome.listing is not None:
+            listing, via, at = outcome.listing, prepared.via or "local", prepared.at / 1000
             about = outcome.name, outcome.seller, outcome.old_price
             return Change(kind, outcome.id, listing.cid, listing.height, via, at, listing, prepared.size, 0.0, *about)
-        removal = self._removal_of(prepared.key)
-        cid, height, via = (cids.to_str(removal.cid), removal.height, removal.via) if removal else ("", 0, prepared.via)
+        listing_id = outcome.id or keys.agent_id(prepared.key) or ""
         about = name_as_written(outcome.name, prepared.last), outcome.seller, outcome.old_price
-        return Change(kind, outcome.id, cid, height, via or "local", now, None, 0, 0.0, *about)
+        removal = self._removal_of(prepared.key)
+        if removal is not None:
+            cid, height, via = cids.to_str(removal.cid), removal.height, removal.via or "local"
+        elif prepared.projected is None:  # removed before this peer was opened, or with too many others
+            cid, height, via = "", 0, ""
+        else:
+            cid, height, via = "", 0, prepared.via or "local"
+        return Change(kind, listing_id, cid, height, via, now, None, 0, 0.0, *about)
+
+
+def _sources(reader: Reader, numbers: Collection[int]) -> dict[int, tuple[str, int]]:
+    """The peer that each block came from, "" for this one, and the block's size."""
+    sql = "SELECT n, peer, length(data) FROM blocks JOIN sources ON sources.id = blocks.via WHERE n IN"
+    found = {n: (peer, size) for n, peer, size in in_list(reader.db, sql, list(numbers))}
+    packed = dict(reader.history.members(reader.db, [n for n in numbers if n not in found]))
+    sql = "SELECT id, peer FROM sources WHERE id IN"
+    peers = dict(in_list(reader.db, sql, list({each.via for each in packed.values()})))
+    return found | {n: (peers[each.via], len(each.data)) for n, each in packed.items()}
 
 
 def _is_stale(db: sqlite3.Connection, prepared: Prepared, n: int | None) -> bool:

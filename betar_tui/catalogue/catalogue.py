@@ -1,5 +1,6 @@
 """`Catalogue`: the market as one replica has it, for the peer that shows it."""
 
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -96,7 +97,7 @@ class Catalogue:
         parsed, left_out = parse(query), frozenset(muted)
         with self._store.readers.reading() as reader, Interruptible(reader.db, go_on) as reading:
             number = numbers_of(reader, [around]).get(around) if around else None
-            asked = Asked(parsed, sort, max(limit, 0), after, before, number, max(skip, 0), left_out)
+            asked = Asked(parsed, sort, _bounded(limit), after, before, number, _bounded(skip), left_out)
             window = read_window(reading, asked, clock_now)
             numbers = [place.number for place in window.places]
             found = read_listings(reader, numbers, self._own_peer_id)
@@ -149,3 +150,8 @@ class Catalogue:
 def _counts(reader: Reader) -> Counts:
     found = dict(reader.db.execute("SELECT name, n FROM catalogue_counts").fetchall())
     return Counts(found["listings"], found["invalid"], found["unreadable"])
+
+
+def _bounded(number: int) -> int:
+    """A number of rows as SQLite takes it."""
+    return min(max(number, 0), sys.maxsize)

@@ -97,7 +97,7 @@ def _queue(db: sqlite3.Connection, here: Collection[bytes]) -> int:
     queued = 0
     for text in map(cids.to_str, here):
         db.execute("DELETE FROM undescribed WHERE metadata = ?", (text,))
-        sql = "INSERT OR IGNORE INTO unprojected SELECT k, 0 FROM listings WHERE metadata = ?"
+        sql = "INSERT OR IGNORE INTO unprojected (k, height) SELECT k, 0 FROM listings WHERE metadata = ?"
         queued += db.execute(sql, (text,)).rowcount
     return queued
 

@@ -24,6 +24,8 @@ SMALL = 32
 """Maximum changed keys of a merge of others' deltas whose rows are written with it."""
 OWN_SMALL = 256
 """The same for an own delta: who publishes some listings finds them listed."""
+SMALL_BYTES, OWN_SMALL_BYTES = 128 << 10, 512 << 10
+"""Maximum bytes of their values: the store is locked while they are decoded, which takes 7 to 90 ms a megabyte."""
 MAX_REMOVALS = 4096
 """Maximum keys whose removing delta is remembered until their row is gone."""
 
@@ -67,7 +69,7 @@ class Projection:
         changed = {key: after for key, after in changes.winners.items() if keys.agent_id(key) is not None}
         if not changed:
             return Followed({})
-        if len(changed) > (SMALL if changes.via else OWN_SMALL):
+        if not _is_small(changed, own=not changes.via):
             _queue(db, changes, {key: numbers[key] for key in changed})
             return Followed({}, len(changed))
         now = int(changes.at * 1000)
@@ -105,6 +107,8 @@ class Projection:
         changes = []
         for effect in applied.effects:
             outcome = outcomes.get(effect.key)
+            if outcome is not None and outcome.again:
+                outcome = outcome._replace(kind=self._kind_of(effect), id=keys.agent_id(effect.key) or "")
             if outcome is None or outcome.kind is None:
                 continue
             cause = causes.get(effect.key)
@@ -115,6 +119,20 @@ class Projection:
     def removal_of(self, key: str) -> Removal | None:
         """The delta that removed a key in a large merge, once, where that is still known."""
         return self._removals.pop(key, None)
+
+    def _kind_of(self, effect: Effect) -> ChangeKind | None:
+        """The kind of a change by the versions before and after it."""
+        before, after = (self._content(effect.key, winner_of(each)) for each in (effect.before, effect.after))
+        if before == after:
+            return ChangeKind.REFRESH if after is not None else None
+        if before is None:
+            return ChangeKind.PUT
+        return ChangeKind.UPDATE if after is not None else ChangeKind.DELIST
+
+    def _content(self, key: str, winner: Winner | None) -> int | None:
+        """The hash of what a version says, None for one that is not shown."""
+        made = self._project(key, winner, 0, lambda cid: None) if winner is not None else ""
+        return made.content if isinstance(made, Projected) else None
 
     def _remember_removals(self, applied: Applied) -> None:
         gone = {effect.key for effect in applied.effects if effect.after is None}
@@ -134,6 +152,15 @@ class Projection:
         return project(key, winner, at / 1000, self._own_peer_id, file, known)
 
 
+def _is_small(changed: Mapping[str, Winner | None], own: bool) -> bool:
+    """Whether the rows of these keys are written with their merge."""
+    if len(changed) > (OWN_SMALL if own else SMALL):
+        return False
+    return sum(len(each.value) for each in changed.values() if each is not None) <= (
+        OWN_SMALL_BYTES if own else SMALL_BYTES
+    )
+
+
 def _queue(db: sqlite3.Connection, changes: Changes, numbers: Mapping[str, int]) -> None:
     """Queue the changed keys of a large merge."""
     highest = max(row.height for row in changes.blocks)
@@ -142,7 +169,8 @@ def _queue(db: sqlite3.Connection, changes: Changes, numbers: Mapping[str, int])
         after = changes.winners[key]
         rows.append((k, min(after.height if after is not None else highest, MAX_HEIGHT)))
     rows.sort()
-    db.executemany("INSERT OR REPLACE INTO unprojected VALUES (?, ?)", rows)
+    sql = "INSERT INTO unprojected (k, height) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET height = excluded.height"
+    db.executemany(sql, rows)
 
 
 def _change(

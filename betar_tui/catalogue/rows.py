@@ -15,13 +15,17 @@ _COLUMNS = ("id", "name", "price", "seller", "seen", "first_seen", "state", "tim
 _READ = f"SELECT k, text, facts, {', '.join(_COLUMNS)} FROM listings JOIN listing_texts USING (k) WHERE k IN"
 _INSERT = f"INSERT INTO listings VALUES (?{', ?' * len(_COLUMNS)})"
 _NAME, _PRICE, _SELLER = (_COLUMNS.index(name) for name in ("name", "price", "seller"))
+_APPEARED = "SELECT k, first_seen FROM unprojected WHERE first_seen IS NOT NULL AND k IN"
 _FIRST_SEEN, _CONTENT, _METADATA = (_COLUMNS.index(name) for name in ("first_seen", "content", "metadata"))
 
 
 class Outcome(NamedTuple):
     """What became of a key: the kind of change that people are told of, None for nothing, the listing's id, and the listing
     where it is shown now. `old_price` is the price before, None where it was not shown; of one that went `name` is
-    folded."""
+    folded.
+
+    `again` says that the catalogue is being made afresh and the row was still to be made: people may know the listing, and
+    what has changed is known to who has the version before. Its id is "" if it is gone."""
 
     kind: ChangeKind | None
     id: str
@@ -29,6 +33,7 @@ class Outcome(NamedTuple):
     name: str = ""
     seller: str = ""
     old_price: float | None = None
+    again: bool = False
 
 
 class Written(NamedTuple):
@@ -58,7 +63,8 @@ def write_rows(
     known = [k for k in projected if first_new is None or k < first_new]
     old = _read(db, known) if known else {}
     others = [k for k in known if k not in old]
-    batch = _Batch(db, now, dict(in_list(db, "SELECT k, reason FROM unlisted WHERE k IN", others)) if others else {})
+    reasons = dict(in_list(db, "SELECT k, reason FROM unlisted WHERE k IN", others)) if others else {}
+    batch = _Batch(db, now, reasons, dict(in_list(db, _APPEARED, others)) if others else {})
     outcomes: dict[int, Outcome] = {}
     for k, each in projected.items():
         if isinstance(each, Projected):
@@ -77,12 +83,15 @@ def _read(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, _Old]:
 
 class _Batch:
     """Gathers what is to be written, so that each kind of row is written at once. `reasons` are those of the keys without a
-    row, why their values are not shown."""
+    row, why their values are not shown, `appeared` says when those first appeared whose row is made again."""
 
-    def __init__(self, db: sqlite3.Connection, now: int, reasons: Mapping[int, str]) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, now: int, reasons: Mapping[int, str], appeared: Mapping[int, int]
+    ) -> None:
         self._db = db
         self._now = now
         self._reasons = reasons
+        self._appeared = appeared
         self._counts: Counter[str] = Counter()
         self._rows: list[tuple[Any, ...]] = []
         self._texts: list[tuple[int, str, str]] = []
@@ -98,7 +107,7 @@ class _Batch:
             float(listing.price),
             listing.seller_id,
             seen,
-            seen if old is None else old.columns[_FIRST_SEEN],
+            min(self._appeared.get(k, seen), seen) if old is None else old.columns[_FIRST_SEEN],
             projected.state,
             listing.timestamp,
             projected.content,
@@ -119,8 +128,10 @@ class _Batch:
         known = old is not None and old.columns[_METADATA] == projected.metadata
         if projected.metadata is not None and not projected.described and not known:
             self._undescribed.append((projected.metadata, self._now))
-        old_price = old.columns[_PRICE] if old is not None else None
-        return Outcome(_kind(projected, old), listing.id, listing, listing.name, listing.seller_id, old_price)
+        about = listing.name, listing.seller_id, old.columns[_PRICE] if old is not None else None
+        if k in self._appeared:
+            return Outcome(ChangeKind.UPDATE, listing.id, listing, *about, again=True)
+        return Outcome(_kind(projected, old), listing.id, listing, *about)
 
     def hide(self, k: int, reason: str | None, old: _Old | None) -> Outcome:
         """Take a row out; `reason` is why its value is not shown, None where it has none."""
@@ -135,7 +146,7 @@ class _Batch:
             self._counts["invalid" if reason == INVALID else "unreadable"] += 1
             self._db.execute("INSERT INTO unlisted VALUES (?, ?)", (k, reason))
         if old is None:
-            return _NOTHING
+            return Outcome(ChangeKind.DELIST, "", None, again=True) if k in self._appeared else _NOTHING
         columns = old.columns
         return Outcome(ChangeKind.DELIST, columns[0], None, columns[_NAME], columns[_SELLER], columns[_PRICE])
 

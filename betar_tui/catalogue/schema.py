@@ -2,9 +2,10 @@
 
 Another version, or another peer whose own listings are "mine", costs a projection of all values: the tables are dropped
 and every key that has a value is queued. That is also how a database comes by them that was written before there were
-any."""
+any. When a listing first appeared does not follow from the values, so that is kept in the queue."""
 
 import sqlite3
+from collections.abc import Iterator
 
 from betar_tui.replica import keys
 
@@ -58,8 +59,9 @@ _CREATE = (
     # Rows whose texts are not in the index as they are now, with those that are in it, NULL for none: the index holds no
     # texts itself and has to be told them to take them out. A listing that is gone stands here until that is done.
     "CREATE TABLE unindexed (k INTEGER PRIMARY KEY, text TEXT, facts TEXT)",
-    # Keys whose value changed since their row was made, in large merges; height is that of the new value.
-    "CREATE TABLE unprojected (k INTEGER PRIMARY KEY, height INTEGER NOT NULL)",
+    # Keys whose value changed since their row was made, in large merges; height is that of the new value. first_seen is
+    # when a listing first appeared whose row is made again, as in `listings`, NULL for all others.
+    "CREATE TABLE unprojected (k INTEGER PRIMARY KEY, height INTEGER NOT NULL, first_seen INTEGER)",
     "CREATE INDEX unprojected_by_height ON unprojected (height)",
     # Values that are not listings, with the reason; '' is a wrong signature.
     "CREATE TABLE unlisted (k INTEGER PRIMARY KEY, reason TEXT NOT NULL)",
@@ -85,15 +87,36 @@ def create(db: sqlite3.Connection) -> None:
 
 def make_afresh(db: sqlite3.Connection, peer_id: str) -> None:
     """Make the tables, empty, and queue every key that has a value. In a transaction."""
+    db.execute("CREATE TEMP TABLE known (k INTEGER PRIMARY KEY, first_seen INTEGER NOT NULL)")
+    db.execute(f"INSERT INTO known {' UNION ALL '.join(_known(db))}")
     for table in TABLES:
         db.execute(f"DROP TABLE IF EXISTS {table}")
     create(db)
     db.execute(
-        "INSERT INTO unprojected SELECT k, CASE typeof(height) WHEN 'integer' THEN height WHEN 'blob' THEN ? ELSE 0 END"
-        " FROM keys LEFT JOIN blocks USING (n) WHERE n IS NOT NULL AND key >= ? AND key < ?",
+        "INSERT INTO unprojected"
+        " SELECT k, CASE typeof(height) WHEN 'integer' THEN height WHEN 'blob' THEN ? ELSE 0 END, first_seen"
+        " FROM keys LEFT JOIN blocks USING (n) LEFT JOIN known USING (k) WHERE n IS NOT NULL AND key >= ? AND key < ?",
         (MAX_HEIGHT, *keys.span(keys.AGENTS)),
     )
+    db.execute("DROP TABLE known")
     db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (SETTING, _mark(peer_id)))
+
+
+def _known(db: sqlite3.Connection) -> Iterator[str]:
+    """Selects the keys of listings that have appeared, with the times, from tables of any version.
+
+    Without any, all that the replica has was shown: since when its version is known, or long since."""
+    columns = "SELECT 1 FROM pragma_table_info(?) WHERE name = 'first_seen'"
+    listings, queue = (db.execute(columns, (table,)).fetchone() for table in ("listings", "unprojected"))
+    if not listings:
+        yield "SELECT k, coalesce(at, 0) FROM keys LEFT JOIN blocks USING (n) WHERE n IS NOT NULL"
+        return
+    yield "SELECT k, first_seen FROM listings"
+    if queue:
+        yield (
+            "SELECT k, first_seen FROM unprojected WHERE first_seen IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM listings WHERE listings.k = unprojected.k)"
+        )
 
 
 def _mark(peer_id: str) -> str:

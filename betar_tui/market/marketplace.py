@@ -242,7 +242,8 @@ class Status:
 class Change:
     """One listing changed.
 
-    `at` is in Unix seconds. `listing` is the new state, None if delisted. `bytes` is the size of the delta, `took` the
+    `via` is the peer that it came through, "local" for this one, "" where that is not known. `at` is in Unix seconds.
+    `listing` is the new state, None if delisted. `bytes` is the size of the delta, `took` the
     seconds that its merge took. `name` and `seller_id` are those of the listing, or of the last one where it was delisted;
     `old_price` is the price before, None for a new listing and where it is unknown."""
 

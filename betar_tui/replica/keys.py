@@ -21,8 +21,11 @@ def clean(key: str) -> str:
 
 
 def of_agent(agent_id: str) -> str:
-    """The key of a listing: "/agents/" and the id in unpadded base64url."""
-    return f"{AGENTS}/{base64.urlsafe_b64encode(agent_id.encode()).decode().rstrip('=')}"
+    """The key of a listing: "/agents/" and the id in unpadded base64url.
+
+    An id that no listing has, since half a character is in it, gives a key that no listing has."""
+    encoded = base64.urlsafe_b64encode(agent_id.encode(errors="surrogatepass"))
+    return f"{AGENTS}/{encoded.decode().rstrip('=')}"
 
 
 def agent_id(key: str) -> str | None:

@@ -12,6 +12,7 @@ from betar_tui.catalogue.projecting import MAX_REASON
 from betar_tui.errors import FilterError, StoreError
 from betar_tui.ipld import cid, unixfs
 from betar_tui.market.marketplace import Change, ChangeKind, ListingPage, Provenance
+from betar_tui.market.sorting import MAX_COMPARED
 from betar_tui.store.database import open_store
 from tests.catalogue.books import Book, afresh, contents, forged, many, unsigned
 from tests.market.values import NOW, SIGNER, key, value
@@ -382,9 +383,9 @@ def test_another_version_and_another_peer_make_it_afresh(tmp_path):
     for setting in (f"0 {SIGNER.peer_id}", f"{schema.VERSION} another"):
         store = open_store(tmp_path / "db")
         store.put_setting(schema.SETTING, setting)
-        book = Book(tmp_path / "db", store=store)
+        book = Book(tmp_path / "db", store=store, opened=10.0)
         assert book.counts() == (0, 0, 0)
-        assert [each.kind for each in book.work_off()] == [ChangeKind.PUT] * 2
+        assert [each.kind for each in book.work_off()] == [ChangeKind.REFRESH] * 2
         assert contents(store._db) == before
         book.close()
     assert afresh(tmp_path / "db") == before
@@ -409,7 +410,7 @@ def test_a_store_without_a_catalogue_gets_one_and_checks_no_signature_again(tmp_
         raise AssertionError("it was checked before")
 
     monkeypatch.setattr(listing, "verify", verify)
-    book = Book(path)
+    book = Book(path, opened=10.0)
     assert book.catalogue.backlog.progress.rows == 3
     assert len(book.work_off()) == 1
     assert contents_of_rows(book.store._db) == expected
@@ -419,10 +420,199 @@ def test_a_store_without_a_catalogue_gets_one_and_checks_no_signature_again(tmp_
     book.close()
 
 
+NAMES = ["refreshed", "changed", "delisted", "forged", "bulk", "still"]
+
+
+def opened_again(book: Book, path: Path, opened: float) -> Book:
+    """The same store with a catalogue that is being made afresh."""
+    book.close()
+    store = open_store(path)
+    store.put_setting(schema.SETTING, "of another version")
+    return Book(path, store=store, opened=opened)
+
+
+def first_seen(book: Book) -> dict[str, int]:
+    with book.store.readers.reading() as (db, _):
+        rows = db.execute("SELECT id, first_seen FROM listings").fetchall()
+    return {listing_id.rpartition("/")[2]: at for listing_id, at in rows}
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "again before it was done"])
+@pytest.mark.parametrize("kept", [True, False], ids=["tables", "no tables"])
+def test_what_changes_while_the_catalogue_is_made_afresh_is_told_as_ever(tmp_path, times, kept):
+    path = tmp_path / "db"
+    book = Book(path)
+    for name in NAMES:
+        book.put({key(name): value(name)}, at=5.0)
+    book.put({key("hidden"): forged("hidden")}, at=5.0)
+    nodes = book.nodes
+    if not kept:
+        for table in schema.TABLES:
+            book.store._db.execute(f"DROP TABLE {table}")
+    for _ in range(times):
+        book = opened_again(book, path, 3_000.0)
+    book.nodes = nodes
+    told = {
+        name: [each.kind for each in book.put({key(name): content}, at=4_000.0)]
+        for name, content in (
+            ("refreshed", value("refreshed", timestamp=NOW + 9)),
+            ("changed", value("changed", price=9)),
+            ("forged", forged("forged", price=9)),
+            ("hidden", forged("hidden", price=9)),
+            ("hidden", value("hidden")),
+            ("brand-new", value("brand-new")),
+        )
+    }
+    (gone,) = book.delist(key("delisted"), at=4_000.0)
+    assert (gone.kind, gone.id, gone.listing) == (ChangeKind.DELIST, f"{SIGNER.peer_id}/delisted", None)
+    assert told == {
+        "refreshed": [ChangeKind.REFRESH],
+        "changed": [ChangeKind.UPDATE],
+        "forged": [ChangeKind.DELIST],
+        "hidden": [ChangeKind.PUT],
+        "brand-new": [ChangeKind.PUT],
+    }
+    book.put({**many([f"agent-{n}" for n in range(50)]), key("bulk"): value("bulk", price=9)}, at=4_000.0)
+    kinds = {each.id.rpartition("/")[2]: each.kind for each in book.work_off(now=4_001.0)}
+    assert (kinds.pop("still"), kinds.pop("bulk")) == (ChangeKind.REFRESH, ChangeKind.UPDATE)
+    assert kinds == {f"agent-{n}": ChangeKind.PUT for n in range(50)}
+    known = {"refreshed", "changed", "bulk", "still"}
+    assert {name: at for name, at in first_seen(book).items() if name in known} == dict.fromkeys(known, 5_000)
+    new = {each.name for each in book.catalogue.page("state:new", "", 0, 4_002.0).listings}
+    assert new == {"hidden", "brand-new", *(f"agent-{n}" for n in range(50))}
+    assert book.is_right()
+    book.close()
+
+
+def test_a_version_that_shows_again_appeared_when_its_listing_did(tmp_path):
+    path = tmp_path / "db"
+    book = Book(path)
+    book.put({key(): value()}, at=5.0)
+    book.put({key(): value(price=2)}, at=4_000.0)
+    book = opened_again(book, path, 5_000.0)
+    book.work_off()
+    assert first_seen(book) == {"swift-ocr": 5_000}
+    book.close()
+
+
+def test_a_queued_version_in_a_packed_block_is_told_with_the_peer_that_sent_it(book, monkeypatch):
+    monkeypatch.setattr(projection, "SMALL", 0)
+    monkeypatch.setattr(projection, "OWN_SMALL", 0)
+    book.put({key("theirs"): value("theirs")}, via="neighbour")
+    book.put({key("ours"): value("ours")}, via="")
+    old = {name: book.nodes[key(name)] for name in ("theirs", "ours")}
+    for name in old:
+        book.put({key(name): value(name, price=9)})
+    for n in range(600):
+        book.put({f"/filler/{n % 3}": b"%d" % n})
+    while book.store.pack(1000, keep=2):
+        pass
+    book.delist(*map(key, old))
+    assert book.store._db.execute(
+        "SELECT count(*) FROM blocks WHERE digest = ?", (old["ours"].cid[4:],)
+    ).fetchone() == (0,)
+    told = {each.listing.name: (each.via, each.bytes) for each in book.work_off()}
+    assert told == {"theirs": ("neighbour", len(old["theirs"].data)), "ours": ("local", len(old["ours"].data))}
+
+
+@pytest.mark.parametrize(("via", "told"), [("neighbour", "neighbour"), ("", "local")])
+def test_a_removal_in_bulk_is_told_with_the_peer_that_sent_it(book, monkeypatch, via, told):
+    monkeypatch.setattr(projection, "OWN_SMALL", 10)
+    names = [f"agent-{n:03}" for n in range(50)]
+    book.put(many(names), via="another")
+    book.work_off()
+    book.delist(*map(key, names), via=via)
+    gone = book.work_off()
+    assert [(each.kind, each.via) for each in gone] == [(ChangeKind.DELIST, told)] * 50
+    book.put(many(names), via="another")
+    book.work_off()
+    book.delist(*map(key, names), via=via)
+    while book.catalogue.backlog._removal_of(key(names[0])) is not None:
+        pass
+    (forgotten,) = [each for each in book.work_off() if each.id.endswith(names[0])]
+    assert (forgotten.kind, forgotten.via, forgotten.height) == (ChangeKind.DELIST, "", 0), "better nothing than wrong"
+
+
+def test_every_key_has_its_turn_however_many_higher_ones_come(book, monkeypatch):
+    monkeypatch.setattr(backlog, "ROWS", 40)
+    names = [f"low-{n:03}" for n in range(100)]
+    book.put(many(names))
+    slices, left = 0, set(names)
+    while left:
+        slices += 1
+        assert slices <= 4 * backlog.ROUND
+        book.put(many([f"high-{slices}-{n}" for n in range(80)]))
+        for change in book.catalogue.backlog.write(book.catalogue.backlog.prepare(), 9.0):
+            left.discard(change.listing.name)
+    assert slices > backlog.ROUND, "the highest come first all the same"
+    book.work_off()
+    assert book.is_right()
+
+
+@pytest.mark.parametrize(("via", "most"), [("peer", projection.SMALL_BYTES), ("", projection.OWN_SMALL_BYTES)])
+def test_a_merge_with_long_values_is_queued(book, via, most):
+    """The store is locked while the values of a small one are decoded."""
+    long = 60 << 10
+    names = [f"agent-{n:03}" for n in range(most // long + 1)]
+    fields = {"metadata": {"text": "x" * (most // len(names) - 400)}}
+    fitting = many(names, **fields)
+    assert most * 0.95 < sum(map(len, fitting.values())) <= most
+    assert len(book.put(fitting, via=via)) == len(names)
+    assert book.put(many(names, metadata={"text": "y" * long}), via=via) == []
+    assert len(book.work_off()) == len(names)
+    assert book.is_right()
+
+
+def test_a_file_that_comes_while_its_slice_is_read_is_not_missed(book, monkeypatch):
+    monkeypatch.setattr(projection, "SMALL", 0)
+    book.put({key("a"): unsigned("a", metadata=POINTING)})
+    prepared = book.catalogue.backlog.prepare()
+    (each,) = prepared.values()
+    assert each.absent == FILE
+    book.store.put_files({FILE: BLOCK})  # as dagsync stores it, which queues nothing
+    assert book.catalogue.backlog.write(prepared, 9.0) == []
+    (change,) = book.work_off()
+    assert change.listing.description == "reads scans"
+    assert not book.catalogue.files.lacks(FILE)
+    assert book.is_right()
+
+
+def test_files_that_nothing_points_at_are_forgotten_and_no_others(book):
+    files = [unixfs.encode_file(b'{"description":"%d"}' % n)[0] for n in range(3)]
+    for n, each in enumerate(files):
+        book.put({key(f"a{n}"): unsigned(f"a{n}", metadata=cid.to_str(each))})
+    book.put({key("b0"): unsigned("b0", metadata=cid.to_str(files[0]))})
+    book.delist(key("a0"), key("a1"))
+    assert book.catalogue.files.forget_unused([*files, cid.of(b"other")]) == {files[1], cid.of(b"other")}
+    assert set(book.catalogue.files.due(100.0, 200.0, 10)) == {files[0], files[2]}
+    book.put({key("c1"): unsigned("c1", metadata=cid.to_str(files[1]))}, at=7.0)
+    assert set(book.catalogue.files.due(100.0, 200.0, 10)) == set(files), "it is asked for again"
+
+
+def test_names_are_compared_by_their_first_128_letters(book):
+    same = "ß" * MAX_COMPARED
+    names = [f"{same}{rest}" for rest in ("b", "a", "")]
+    for n, name in enumerate(names):
+        book.put({key(f"k{n}"): unsigned(f"k{n}", name=name)})
+    book.put({key("k3"): unsigned("k3", name=f"{'ß' * (MAX_COMPARED - 1)}a{'b' * 90}")})
+    with book.store.readers.reading() as (db, _):
+        stored = {name for (name,) in db.execute("SELECT name FROM listings")}
+    assert stored == {"ss" * MAX_COMPARED, "ss" * (MAX_COMPARED - 1) + "a"}
+    assert book.names("", "name")[1:] == names, "those are equal, and in the order in which they came"
+    assert book.names("", "-name")[:3] == names[::-1]
+    assert book.names(f"name:{same}a") == [names[1]], "all of it is searched"
+
+
+@pytest.mark.parametrize("limit", [-1, -(1 << 40), -(1 << 70), (1 << 63) - 1, 1 << 63, 1 << 70])
+def test_a_limit_below_zero_or_beyond_everything_is_none(book, limit):
+    book.put({key(name): value(name) for name in "ab"})
+    page = book.catalogue.page("", "", limit, 1.0)
+    assert [each.name for each in page.listings] == ["a", "b"]
+
+
 def test_what_was_here_before_is_no_news(tmp_path):
-    book = Book(tmp_path / "db")
+    book = Book(tmp_path / "db", opened=6.0)
     book.put(many([f"agent-{n}" for n in range(50)]), at=5.0)
-    book.catalogue.backlog._opened = 6_000
     assert {each.kind for each in book.work_off()} == {ChangeKind.REFRESH}
     book.close()
 

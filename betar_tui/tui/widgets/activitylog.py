@@ -47,7 +47,7 @@ def entry_spans(entry: ActivityEntry, own: str, width: int = 0) -> list[Span]:
     if entry.delivery:
         body.append((f"  {entry.delivery}", "warn" if entry.delivery.startswith("pending") else "good"))
     if width:
-        via = "" if entry.via == "local" else f"  via {fmt.short_id(entry.via)}"
+        via = "" if entry.via in ("", "local") else f"  via {fmt.short_id(entry.via)}"
         body.append((f"{via}  {fmt.short_cid(entry.cid)}  height {entry.height:,}", "dim"))
     if width >= COSTS_FROM and entry.bytes:
         body.append((f"  {fmt.size(entry.bytes)} in {fmt.took(entry.took)}", "dim"))
