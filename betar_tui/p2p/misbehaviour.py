@@ -88,6 +88,10 @@ class MisbehaviourReports:
 
     @property
     def open(self) -> bool:
+    def total(self, peer: str) -> int:
+        """Number of misbehaviours of a peer since the start."""
+        return self._totals.get(peer, 0)
+
         """Whether `due` has anything to return, now or later."""
         return bool(self._folds)
 

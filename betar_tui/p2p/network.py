@@ -128,7 +128,7 @@ class Network:
         self.events: EventReader = self._event_queue
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](MAX_BLOCKS_QUEUED)
         self.address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
-        self._table = ConnectionTable(self._swarm, self._opened, self._ended, self._how_found)
+        self._table = ConnectionTable(self._swarm, self._opened, self._ended, self._how_found, self._counts)
         banned = self._misbehaviour.banned
         self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.penalize, banned, accept)
         self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.penalize, self._failed)
@@ -210,6 +210,9 @@ class Network:
         return self._finder.searches()
 
     # Gossip and blocks
+    def _counts(self, peer: str) -> tuple[int, int]:
+        return self._gossip.refused(peer), self._misbehaviour.total(peer)
+
 
     async def broadcast(self, payload: bytes) -> int:
         """Publish on the topic. Returns the number of peers it was sent to. Raises NetworkError if it is too large."""

@@ -238,9 +238,9 @@ async def test_no_peer_record_travels_with_messages(monkeypatch: pytest.MonkeyPa
     pushed: list[bytes] = []
     push = SendQueue.push_frame
 
-    def spy(queue: SendQueue, data: bytes, priority: bool = False) -> bool:
+    def spy(queue: SendQueue, data: bytes, priority: bool = False, own: bool = False) -> bool:
         pushed.append(data)
-        return push(queue, data, priority)
+        return push(queue, data, priority, own)
 
     monkeypatch.setattr(SendQueue, "push_frame", spy)
     async with pair() as (alice, bob):
