@@ -68,7 +68,7 @@ class MisbehaviourLedger:
 
     def _ban(self, peer: str, ip: str, now: float) -> None:
         before = self._bans.pop(peer, None)
-        times = 1 if before is None else 1 + max(0, before.times - int((now - before.at) / FORGIVEN))
+        times = 1 if before is None else 1 + max(0, before.times - int((now - before.until) / FORGIVEN))
         seconds = min(MAX_BAN, self._ban_time * GROWTH ** min(times - 1, 10))
         self._bans[peer] = Ban(peer, now + seconds, now, times, ip)
 
@@ -91,7 +91,7 @@ class MisbehaviourLedger:
     def bans(self) -> tuple[Ban, ...]:
         """The bans that matter: those in force, and those that a further one would be longer for."""
         now = self._clock()
-        return tuple(ban for ban in self._bans.values() if ban.until > now or ban.at > now - ban.times * FORGIVEN)
+        return tuple(ban for ban in self._bans.values() if ban.until > now - ban.times * FORGIVEN)
 
     def total(self, peer: str) -> int:
         """Number of misbehaviours of a peer since the start."""
