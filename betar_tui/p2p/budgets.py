@@ -23,13 +23,14 @@ class Rate:
     burst: float
 
 
-# The table. Loop time is seconds of the event loop's processor time: reading, checking, delivering and forwarding.
+# The table. Loop time is what reading, checking, delivering and forwarding takes of the event loop.
 
 LOOP_TIME = Rate(0.6, 0.6)
 """Seconds of loop time per second for the gossip of all neighbours together; beyond it, streams of neighbours that used more
 than an equal part are read later."""
-AUTHOR_MESSAGES = Rate(50, 500)
-"""Messages of one author that one neighbour brings; further ones are dropped before their signature is looked at."""
+AUTHOR_MESSAGES = Rate(100, 1000)
+"""Messages of one author that one neighbour brings. Further ones are not looked at; the latest of them waits, as it names
+the heads that bring the others."""
 AUTHOR_BYTES = Rate(1 << 20, 16 << 20)
 """The same in bytes of payload."""
 NEW_AUTHORS = Rate(20, 256)

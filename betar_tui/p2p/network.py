@@ -385,9 +385,9 @@ class Network:
         log_failure(task, error)
         self._supervisor.report(task, f"failed ({type(error).__name__}: {error})")
 
-    def _delivered(self, peer: str, author: str, payload: object, size: int) -> None:
+    def _delivered(self, peer: str, author: str, payload: object, size: int, standing: bool) -> None:
         self._useful.add(peer)
-        self._event_queue.put(ReceivedBroadcast(peer, author, payload), size)
+        self._event_queue.put(ReceivedBroadcast(peer, author, payload), size, standing)
 
     def _joined(self, peer: str, on_topic: bool) -> None:
         self._finder.topic_changed(peer, on_topic)

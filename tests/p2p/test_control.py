@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
+import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from libp2p.network.stream.exceptions import StreamError
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
+from betar_tui.p2p import budgets
 from betar_tui.p2p.adaptations import control, pubsub
 from betar_tui.p2p.adaptations.control import BoundedCache
 from betar_tui.p2p.adaptations.router import TopicRouter
@@ -167,6 +169,18 @@ async def test_of_many_gossip_streams_the_oldest_are_reset() -> None:
         await until(lambda: len(announced[ID.from_base58(alice.id)]) == pubsub.MAX_STREAMS)
         await alice.network.broadcast(b"all is well")
         await until(lambda: bob.of(ReceivedBroadcast))
+
+
+async def test_the_last_of_an_authors_messages_comes_through_whatever_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Go peer announces each of its deltas, and the last names the head that brings the others."""
+    monkeypatch.setattr(budgets, "AUTHOR_MESSAGES", budgets.Rate(20, 20))
+    async with pair() as (alice, bob):
+        for number in range(200):
+            await alice.network.broadcast(b"%d" % number)
+        await until(lambda: any(event.payload == b"199" for event in bob.of(ReceivedBroadcast)))
+        assert len(bob.of(ReceivedBroadcast)) < 100
+        assert bob.network.connections()[0].refused > 100
+        assert bob.of(Misbehaviour) == []
 
 
 def message(number: int, size: int) -> rpc_pb2.Message:

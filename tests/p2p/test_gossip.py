@@ -12,9 +12,9 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui.errors import NetworkError
-from betar_tui.p2p.adaptations.pubsub import SeenMessages
 from betar_tui.p2p.adaptations.send_queue import SendQueue
 from betar_tui.p2p.frames import frame
+from betar_tui.p2p.seen_messages import SeenMessages
 from betar_tui.p2p.types import (
     MARKET_TOPIC,
     Misbehaviour,

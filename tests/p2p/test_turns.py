@@ -13,6 +13,7 @@ from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
+from betar_tui.concurrency import FastLock
 from betar_tui.p2p import identify
 from betar_tui.p2p.adaptations import pubsub as adapted
 from betar_tui.p2p.adaptations import turns as reading
@@ -72,7 +73,7 @@ async def test_the_messages_of_rpcs_leave_turns_to_others(each: int) -> None:
 
         pubsub.push_msg = push  # type: ignore[method-assign]
         rpc = rpc_pb2.RPC(publish=[rpc_pb2.Message(topicIDs=[MARKET_TOPIC]) for _ in range(each)])
-        reader = reading.Turns(b"neighbour", pubsub.ledger.time)
+        reader = reading.Turns(b"neighbour", pubsub.ledger.time, FastLock())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(turns.run)
             reader.begin(0)

@@ -9,7 +9,6 @@ here are described in docs/py-libp2p.md#gossip and docs/py-libp2p.md#failures-th
 import logging
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import lru_cache
@@ -32,8 +31,9 @@ from betar_tui.p2p.adaptations.send_queue import SendQueue
 from betar_tui.p2p.adaptations.turns import Turns
 from betar_tui.p2p.authorship import error_of
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.gossip_ledger import CONTROL, GossipLedger
+from betar_tui.p2p.gossip_ledger import CONTROL, EXCESS, GossipLedger, LateMessages
 from betar_tui.p2p.guard import Penalize, has_ended, quiet_reset
+from betar_tui.p2p.seen_messages import MAX_SEEN, SEEN_SECONDS, SeenMessages
 
 log = logging.getLogger(__name__)
 
@@ -47,48 +47,15 @@ MAX_STREAMS = 4
 """Maximum gossip streams of a connection; a further one takes the place of the oldest, as in Go, where there is one."""
 MAX_EMPTY = 1000
 """Maximum empty RPCs in a row; Go sends none."""
-SEEN_SECONDS = 120.0
-"""Seconds for which the id of a message is remembered."""
-MAX_SEEN = 50_000
-"""Maximum ids remembered."""
-
-Deliver = Callable[[str, str, object, int], None]
+LATE_PAUSE = 0.2
+"""Minimum seconds that a message waits which came too early."""
+Deliver = Callable[[str, str, object, int, bool], None]
+"""Takes the neighbour, the author, the decoded payload, its memory in bytes, and whether the author is in good standing."""
 Accept = Callable[[bytes], tuple[object, int] | None]
 """Decodes the payload of a broadcast: the value to deliver, with the memory that it takes in bytes, or None to refuse it."""
 Membership = Callable[[str, bool], None]
 
 _stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=None)
-
-
-class SeenMessages:
-    """Message ids seen lately, forgotten after `ttl` seconds or beyond `limit`.
-
-    py-libp2p 0.8.1: its cache starts a thread for each Pubsub that nothing ever stops, and has no limit."""
-
-    def __init__(self, ttl: float, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._ttl = ttl
-        self._limit = limit
-        self._clock = clock
-        self._seen: OrderedDict[bytes, float] = OrderedDict()
-
-    def add(self, key: bytes) -> bool:
-        """Remember `key`. Returns whether it is new."""
-        new = not self.has(key)
-        self._seen[key] = self._clock() + self._ttl
-        self._seen.move_to_end(key)
-        while len(self._seen) > self._limit:
-            self._seen.popitem(last=False)
-        return new
-
-    def has(self, key: bytes) -> bool:
-        """Whether `key` was seen within the last `ttl` seconds."""
-        now = self._clock()
-        while self._seen and next(iter(self._seen.values())) < now:
-            self._seen.popitem(last=False)
-        return key in self._seen
-
-    def __len__(self) -> int:
-        return len(self._seen)
 
 
 class _PacedReads:
@@ -129,6 +96,8 @@ class TopicPubsub(Pubsub):
         self._wrote = trio.Event()
         self._crowd = Crowd()
         self.ledger = GossipLedger()
+        self._gate = FastLock()
+        self._late: LateMessages[rpc_pb2.Message] = LateMessages()
         self.penalize: Penalize = lambda peer, reason: None
         self.banned: Callable[[str], bool] = lambda peer: False
         self.duplicate: Callable[[], None] = lambda: None
@@ -184,7 +153,7 @@ class TopicPubsub(Pubsub):
 
     async def _read(self, peer: ID, stream: INetStream) -> None:
         frames = FrameReader(_PacedReads(stream, self._crowd), MAX_RPC)
-        turns = Turns(peer.to_bytes(), self.ledger.time)
+        turns = Turns(peer.to_bytes(), self.ledger.time, self._gate)
         empty = 0
         while (raw := await frames.next()) is not None and not self.banned(str(peer)):
             empty = 0 if raw else empty + 1
@@ -243,15 +212,15 @@ class TopicPubsub(Pubsub):
                     self.penalize(name, "gossip: a payload that is not a broadcast")
                 return
             self._crowd.came(name)
-            self._deliver(str(msg_forwarder), name, *accepted)
+            standing = self.ledger.is_standing(msg_forwarder.to_bytes(), msg.from_id, trio.current_time())
+            self._deliver(str(msg_forwarder), name, *accepted, standing)
         await self.router.publish(msg_forwarder, msg)
 
     def _has_signed(self, forwarder: ID, msg: rpc_pb2.Message) -> bool:
         """Whether a message's author has signed it, and is within its rate at this neighbour: both are charged for it."""
         neighbour, author, now = forwarder.to_bytes(), msg.from_id, trio.current_time()
-        if not self.ledger.admits(neighbour, author, len(msg.data), now):
-            if self.ledger.insists(neighbour):
-                self.penalize(str(forwarder), "gossip: far more messages than it may send")
+        if refusal := self.ledger.refusal(neighbour, author, len(msg.data), now):
+            self._refuse(forwarder, msg, refusal)
             return False
         if (error := error_of(msg)) is not None:
             if error.relay_to_blame or author == neighbour:
@@ -259,6 +228,22 @@ class TopicPubsub(Pubsub):
             return False
         self.ledger.signed(neighbour, author, len(msg.data), now)
         return True
+
+    def _refuse(self, forwarder: ID, msg: rpc_pb2.Message, refusal: str) -> None:
+        """Drop a message, or keep it until its author may send again: it may be the last, which announces the others."""
+        neighbour, dropped = forwarder.to_bytes(), 1
+        if refusal == EXCESS:
+            first, dropped = self._late.put(neighbour, msg.from_id, msg, len(msg.data))
+            if first:
+                self.manager.run_task(self._deliver_late, forwarder, msg.from_id)
+        if dropped:
+            self.ledger.refuse(neighbour, refusal, dropped)
+
+    async def _deliver_late(self, forwarder: ID, author: bytes) -> None:
+        neighbour = forwarder.to_bytes()
+        await trio.sleep(max(LATE_PAUSE, self.ledger.wait(neighbour, author, trio.current_time())))
+        if (msg := self._late.take(neighbour, author)) is not None:
+            await self.push_msg(forwarder, msg)
 
     def _check_own(self, forwarder: ID, msg: rpc_pb2.Message) -> None:
         """A message of this peer's own came from outside, which happens where a neighbour gossips its id.
