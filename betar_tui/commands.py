@@ -190,6 +190,9 @@ async def peers(config: Config, arguments: Arguments) -> None:
         )
         if connected:
             print_table(("PEER", "DIRECTION", "FOUND", "LATENCY", "AGENT", "ON TOPIC", "NEWEST HEAD"), rows)
+        for each in connected:
+            if each.refused or each.misbehaved:
+                say(f"{each.peer_id}: {each.refused} of its messages refused, {each.misbehaved} rules broken")
         if not any(p.on_topic for p in connected):
             found = await market.status()
             text = f"no peer {'of these is on the topic' if connected else 'is connected'}"

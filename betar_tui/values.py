@@ -17,7 +17,9 @@ class PeerInfo:
     dialled us. `behind` is by how many heights the newest head that it was seen to hold is below our newest: 0 means
     level, that it was seen to hold all our heads; None that nothing was seen yet. `waiting_since` is since when, in Unix
     seconds, it lacks a head and has given no sign that it takes what was announced to it; None when nothing is open, and
-    for the first seconds. `listings` is the number of its own listings, at most 10,000 of which are counted."""
+    for the first seconds. `listings` is the number of its own listings, at most 10,000 of which are counted. `refused`
+    counts its gossip that was dropped because it or an author behind it exceeded a budget, `misbehaved` the rules that it
+    broke, both since the start."""
 
     peer_id: str
     addrs: tuple[str, ...]
@@ -33,6 +35,8 @@ class PeerInfo:
     behind: int | None = None
     waiting_since: float | None = None
     listings: int = 0
+    refused: int = 0
+    misbehaved: int = 0
 
 
 @dataclass(frozen=True, slots=True)

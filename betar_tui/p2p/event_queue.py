@@ -1,9 +1,10 @@
 """The event stream: reporting an event never waits for the reader.
 
-Events are queued in three lanes that never displace each other: broadcasts, misbehaviours, and the rest, which is news
-about peers. When the reader is slow the newest event of a lane displaces the oldest (a later broadcast names newer
-heads, a later misbehaviour is as good as an earlier one). Of broadcasts, those of an author with more than its share go
-first."""
+Events are queued in four lanes that never displace each other: broadcasts of authors in good standing, those of others,
+misbehaviours, and the rest, which is news about peers. When the reader is slow the newest event of a lane displaces the
+oldest (a later broadcast names newer heads, a later misbehaviour is as good as an earlier one). Of broadcasts, those of
+an author with more than its share go first; but throw-away authors each have a small one, so broadcasts of others are
+read only when none is waiting of an author in good standing."""
 
 import math
 from collections import OrderedDict, deque
@@ -103,6 +104,7 @@ class EventQueue:
     def __init__(
         self, broadcasts: int = MAX_BROADCASTS, others: int = MAX_OTHERS, misbehaviours: int = MAX_MISBEHAVIOURS
     ) -> None:
+        self._standing = _Lane(broadcasts, MAX_BROADCAST_BYTES)
         self._broadcasts = _Lane(broadcasts, MAX_BROADCAST_BYTES)
         self._misbehaviours = _Lane(misbehaviours)
         self._others = _Lane(others)
@@ -114,13 +116,14 @@ class EventQueue:
     @property
     def dropped(self) -> int:
         """Number of events dropped, without misbehaviours."""
-        return self._broadcasts.dropped + self._others.dropped
+        return self._standing.dropped + self._broadcasts.dropped + self._others.dropped
 
-    def put(self, event: NetworkEvent, size: int = 0) -> None:
-        """Report an event; `size` is the memory that the payload of a broadcast takes, in bytes."""
+    def put(self, event: NetworkEvent, size: int = 0, standing: bool = False) -> None:
+        """Report an event; `size` is the memory that the payload of a broadcast takes, in bytes, and `standing` whether its
+        author is in good standing."""
         number = next(self._numbers)
         if isinstance(event, ReceivedBroadcast):
-            self._broadcasts.put(number, event, event.author, size)
+            (self._standing if standing else self._broadcasts).put(number, event, event.author, size)
         else:
             (self._misbehaviours if isinstance(event, Misbehaviour) else self._others).put(number, event)
         self._work.set()
@@ -152,7 +155,8 @@ class EventQueue:
         self._work.set()
 
     def _next(self) -> NetworkEvent | None:
-        lanes = [lane for lane in (self._broadcasts, self._misbehaviours, self._others) if lane.events]
+        broadcasts = self._standing if self._standing.events else self._broadcasts
+        lanes = [lane for lane in (broadcasts, self._misbehaviours, self._others) if lane.events]
         if not lanes:
             return None
         if len(lanes) == 1:

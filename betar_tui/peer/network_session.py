@@ -42,6 +42,7 @@ from betar_tui.p2p.types import (
     PeerJoined,
     PeerLeft,
 )
+from betar_tui.peer.ban_memory import BanMemory
 from betar_tui.peer.metadata_files import MetadataFiles
 from betar_tui.peer.peer_memory import PeerMemory
 from betar_tui.peer.reopening import Reopening
@@ -87,6 +88,7 @@ class NetworkSession:
         self._reopening = Reopening(self._run_network, self._set_state)
         self.metadata_files = metadata_files
         self._memory = PeerMemory(store, clock)
+        self._bans = BanMemory(store)
         self._round_due = Wakeup()
         self._maintaining = False
         self.sync_held = False
@@ -252,13 +254,14 @@ class NetworkSession:
         from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
         from betar_tui.sync.replication import Replication, accept_broadcast
 
-        known = await self._memory.load()
+        known, bans = await self._memory.load(), await self._bans.load()
         config = NetworkConfig(
             seed=self._seed,
             listen=self._config.listen,
             listen_explicit=self._config.listen_explicit and not self._reopening.free_port,
             bootstrap=self._config.bootstrap,
             known_peers=known,
+            bans=bans,
             mdns=self._config.mdns,
             dht=self._config.dht,
             dht_server=self._config.dht_server,
@@ -308,6 +311,7 @@ class NetworkSession:
             supervisor.start("metadata files", lambda: self.metadata_files.run(network))
             supervisor.start("own listings", self._own_rounds)
             supervisor.start("remembered peers", lambda: self._memory.run(network))
+            supervisor.start("remembered bans", lambda: self._bans.run(network))
             self._reopening.opened()
             self._set_state(Connectivity.ALONE)
             self.ready.set()

@@ -110,3 +110,14 @@ async def test_the_reader_ends_with_the_queue_and_leaves_turns_to_others() -> No
     assert turns >= 8
     with pytest.raises(trio.EndOfChannel):
         await queue.receive()
+
+
+async def test_broadcasts_of_authors_in_good_standing_come_first_and_are_not_displaced() -> None:
+    queue = EventQueue(broadcasts=16)
+    for number in range(4):
+        queue.put(ReceivedBroadcast("relay", "seller", number), 10, standing=True)
+        for other in range(100):
+            queue.put(ReceivedBroadcast("relay", f"throw-away {number} {other}", other), 10)
+    first = [await queue.receive() for _ in range(4)]
+    assert [event.payload for event in first if isinstance(event, ReceivedBroadcast)] == [0, 1, 2, 3]
+    assert queue.dropped == 400 - 16

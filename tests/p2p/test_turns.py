@@ -13,8 +13,10 @@ from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
+from betar_tui.concurrency import FastLock
 from betar_tui.p2p import identify
 from betar_tui.p2p.adaptations import pubsub as adapted
+from betar_tui.p2p.adaptations import turns as reading
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.types import MARKET_TOPIC, Misbehaviour, ReceivedBroadcast
@@ -71,10 +73,12 @@ async def test_the_messages_of_rpcs_leave_turns_to_others(each: int) -> None:
 
         pubsub.push_msg = push  # type: ignore[method-assign]
         rpc = rpc_pb2.RPC(publish=[rpc_pb2.Message(topicIDs=[MARKET_TOPIC]) for _ in range(each)])
+        reader = reading.Turns(b"neighbour", pubsub.ledger.time, FastLock())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(turns.run)
+            reader.begin(0)
             for _ in range(800 // each):
-                await pubsub._handle_rpc(ID.from_base58(PEER), rpc)
+                await pubsub._handle_rpc(ID.from_base58(PEER), rpc, reader)
             nursery.cancel_scope.cancel()
         assert len(seen) >= 798
         assert turns.count > 90

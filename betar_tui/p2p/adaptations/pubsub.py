@@ -9,14 +9,13 @@ here are described in docs/py-libp2p.md#gossip and docs/py-libp2p.md#failures-th
 import logging
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, cast
 
 import trio
-from libp2p.abc import IHost, INetStream
+from libp2p.abc import IHost, IMuxedConn, INetStream
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.stream.exceptions import StreamClosed, StreamReset
 from libp2p.peer.id import ID
@@ -26,11 +25,15 @@ from libp2p.pubsub.rpc_queue import RpcQueue
 
 from betar_tui.concurrency import Crowd, FastLock, Rounds
 from betar_tui.errors import DecodeError
+from betar_tui.ipld.protobuf import Budget
 from betar_tui.p2p.adaptations.router import TopicRouter
 from betar_tui.p2p.adaptations.send_queue import SendQueue
+from betar_tui.p2p.adaptations.turns import Turns
 from betar_tui.p2p.authorship import error_of
 from betar_tui.p2p.frames import FrameReader, frame
+from betar_tui.p2p.gossip_ledger import CONTROL, EXCESS, GossipLedger, LateMessages
 from betar_tui.p2p.guard import Penalize, has_ended, quiet_reset
+from betar_tui.p2p.seen_messages import MAX_SEEN, SEEN_SECONDS, SeenMessages
 
 log = logging.getLogger(__name__)
 
@@ -38,52 +41,21 @@ MAX_RPC = 1 << 20
 """Maximum bytes of an RPC: go-libp2p-pubsub's default."""
 MAX_MESSAGES_PER_RPC, MAX_SUBSCRIPTIONS = 5000, 64
 """Maximum messages and subscriptions of one RPC: the peers of a market share one topic."""
+MAX_UNCOUNTED = 64 << 10
+"""Maximum bytes of an RPC whose parts are not counted before it is decoded: half a million empty ones hold the loop."""
+MAX_STREAMS = 4
+"""Maximum gossip streams of a connection; a further one takes the place of the oldest, as in Go, where there is one."""
 MAX_EMPTY = 1000
 """Maximum empty RPCs in a row; Go sends none."""
-MESSAGES_PER_TURN = 8
-"""Maximum messages, each with a signature to check, between two turns of the event loop."""
-SEEN_SECONDS = 120.0
-"""Seconds for which the id of a message is remembered."""
-MAX_SEEN = 50_000
-"""Maximum ids remembered."""
-
-Deliver = Callable[[str, str, object, int], None]
+LATE_PAUSE = 0.2
+"""Minimum seconds that a message waits which came too early."""
+Deliver = Callable[[str, str, object, int, bool], None]
+"""Takes the neighbour, the author, the decoded payload, its memory in bytes, and whether the author is in good standing."""
 Accept = Callable[[bytes], tuple[object, int] | None]
 """Decodes the payload of a broadcast: the value to deliver, with the memory that it takes in bytes, or None to refuse it."""
 Membership = Callable[[str, bool], None]
 
 _stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=None)
-
-
-class SeenMessages:
-    """Message ids seen lately, forgotten after `ttl` seconds or beyond `limit`.
-
-    py-libp2p 0.8.1: its cache starts a thread for each Pubsub that nothing ever stops, and has no limit."""
-
-    def __init__(self, ttl: float, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._ttl = ttl
-        self._limit = limit
-        self._clock = clock
-        self._seen: OrderedDict[bytes, float] = OrderedDict()
-
-    def add(self, key: bytes) -> bool:
-        """Remember `key`. Returns whether it is new."""
-        new = not self.has(key)
-        self._seen[key] = self._clock() + self._ttl
-        self._seen.move_to_end(key)
-        while len(self._seen) > self._limit:
-            self._seen.popitem(last=False)
-        return new
-
-    def has(self, key: bytes) -> bool:
-        """Whether `key` was seen within the last `ttl` seconds."""
-        now = self._clock()
-        while self._seen and next(iter(self._seen.values())) < now:
-            self._seen.popitem(last=False)
-        return key in self._seen
-
-    def __len__(self) -> int:
-        return len(self._seen)
 
 
 class _PacedReads:
@@ -117,9 +89,15 @@ class TopicPubsub(Pubsub):
         self._joined = joined
         self._members: set[ID] = set()
         self._announced: dict[ID, dict[INetStream, set[str]]] = {}
+        self._readers: weakref.WeakKeyDictionary[IMuxedConn, dict[INetStream, trio.CancelScope]] = (
+            weakref.WeakKeyDictionary()
+        )
         self.write_locks: weakref.WeakKeyDictionary[INetStream, FastLock] = weakref.WeakKeyDictionary()
         self._wrote = trio.Event()
         self._crowd = Crowd()
+        self.ledger = GossipLedger()
+        self._gate = FastLock()
+        self._late: LateMessages[rpc_pb2.Message] = LateMessages()
         self.penalize: Penalize = lambda peer, reason: None
         self.banned: Callable[[str], bool] = lambda peer: False
         self.duplicate: Callable[[], None] = lambda: None
@@ -133,11 +111,12 @@ class TopicPubsub(Pubsub):
             allowed_topics={topic},
         )
         router.me, router.everybody = self._me, self.members
+        router.bound(topic, self.ledger)
         self.seen_messages.stop()
         self.seen_messages = cast(Any, SeenMessages(SEEN_SECONDS, MAX_SEEN))
         # py-libp2p 0.8.1: sequence numbers start at whole seconds, so that a peer restarted with the same key repeats
         # numbers that its neighbours have seen, and is ignored for a while.
-        self.counter, self._checked = time.time_ns(), 0
+        self.counter = time.time_ns()
 
     # Reading
 
@@ -148,35 +127,50 @@ class TopicPubsub(Pubsub):
         a task of its own, so that messages overtake each other and a burst has no back pressure."""
         peer = stream.muxed_conn.peer_id
         _stream.set(stream)
-        self._announced.setdefault(peer, {})[stream] = set()
-        frames = FrameReader(_PacedReads(stream, self._crowd), MAX_RPC)
-        empty = 0
+        streams = self._announced.setdefault(peer, {})
+        streams[stream] = set()
+        scopes = self._readers.setdefault(stream.muxed_conn, {})
         try:
-            while (raw := await frames.next()) is not None and not self.banned(str(peer)):
-                empty = 0 if raw else empty + 1
-                if empty > MAX_EMPTY:
-                    raise DecodeError(f"more than {MAX_EMPTY} empty RPCs in a row")
-                if raw:  # Go passes over empty ones as well
-                    await self._handle_rpc(peer, _parse(raw))
+            with trio.CancelScope() as scope:
+                scopes[stream] = scope
+                # Each may hold a megabyte of an unfinished RPC.
+                for oldest in list(scopes)[:-MAX_STREAMS]:
+                    scopes.pop(oldest).cancel()
+                await self._read(peer, stream)
+            if scope.cancelled_caught:
+                await quiet_reset(stream)
         except DecodeError as error:
             self.penalize(str(peer), f"gossip: {error}")
             await quiet_reset(stream)
             self._handle_dead_peer(peer)
         finally:
+            scopes.pop(stream, None)
             streams = self._announced.get(peer, {})
             streams.pop(stream, None)
             if not streams:
                 self._announced.pop(peer, None)
+                self.ledger.gone(peer.to_bytes())
 
-    async def _handle_rpc(self, peer: ID, rpc: rpc_pb2.RPC) -> None:
+    async def _read(self, peer: ID, stream: INetStream) -> None:
+        frames = FrameReader(_PacedReads(stream, self._crowd), MAX_RPC)
+        turns = Turns(peer.to_bytes(), self.ledger.time, self._gate)
+        empty = 0
+        while (raw := await frames.next()) is not None and not self.banned(str(peer)):
+            empty = 0 if raw else empty + 1
+            if empty > MAX_EMPTY:
+                raise DecodeError(f"more than {MAX_EMPTY} empty RPCs in a row")
+            if raw:  # Go passes over empty ones as well
+                turns.begin(len(raw))
+                await self._handle_rpc(peer, _parse(raw), turns)
+                await turns.end()
+
+    async def _handle_rpc(self, peer: ID, rpc: rpc_pb2.RPC, turns: Turns) -> None:
         if len(rpc.publish) > MAX_MESSAGES_PER_RPC or len(rpc.subscriptions) > MAX_SUBSCRIPTIONS:
             raise DecodeError("an RPC with too many parts")
         for subscription in rpc.subscriptions:
             self.handle_subscription(peer, subscription)
         for message in rpc.publish:
-            self._checked += 1
-            if not self._checked % MESSAGES_PER_TURN:
-                await trio.lowlevel.checkpoint()
+            await turns.between()
             if self.banned(str(peer)):  # its connections are being closed
                 return
             await self.push_msg(peer, message)
@@ -202,9 +196,7 @@ class TopicPubsub(Pubsub):
         if not own and msg.from_id == self._my_bytes:
             self._check_own(msg_forwarder, msg)
             return
-        if not own and (error := error_of(msg)) is not None:
-            if error.relay_to_blame or msg.from_id == msg_forwarder.to_bytes():
-                self.penalize(str(msg_forwarder), f"gossip: {error.reason}")
+        if not own and not self._has_signed(msg_forwarder, msg):
             return
         self.seen_messages.add(message_id)
         if not own:
@@ -215,12 +207,43 @@ class TopicPubsub(Pubsub):
                 log.exception("a broadcast could not be checked")
                 return
             if accepted is None:
+                self.ledger.nonsense(msg_forwarder.to_bytes(), msg.from_id, trio.current_time())
                 if author == msg_forwarder:
                     self.penalize(name, "gossip: a payload that is not a broadcast")
                 return
             self._crowd.came(name)
-            self._deliver(str(msg_forwarder), name, *accepted)
+            standing = self.ledger.is_standing(msg_forwarder.to_bytes(), msg.from_id, trio.current_time())
+            self._deliver(str(msg_forwarder), name, *accepted, standing)
         await self.router.publish(msg_forwarder, msg)
+
+    def _has_signed(self, forwarder: ID, msg: rpc_pb2.Message) -> bool:
+        """Whether a message's author has signed it, and is within its rate at this neighbour: both are charged for it."""
+        neighbour, author, now = forwarder.to_bytes(), msg.from_id, trio.current_time()
+        if refusal := self.ledger.refusal(neighbour, author, len(msg.data), now):
+            self._refuse(forwarder, msg, refusal)
+            return False
+        if (error := error_of(msg)) is not None:
+            if error.relay_to_blame or author == neighbour:
+                self.penalize(str(forwarder), f"gossip: {error.reason}")
+            return False
+        self.ledger.signed(neighbour, author, len(msg.data), now)
+        return True
+
+    def _refuse(self, forwarder: ID, msg: rpc_pb2.Message, refusal: str) -> None:
+        """Drop a message, or keep it until its author may send again: it may be the last, which announces the others."""
+        neighbour, dropped = forwarder.to_bytes(), 1
+        if refusal == EXCESS:
+            first, dropped = self._late.put(neighbour, msg.from_id, msg, len(msg.data))
+            if first:
+                self.manager.run_task(self._deliver_late, forwarder, msg.from_id)
+        if dropped:
+            self.ledger.refuse(neighbour, refusal, dropped)
+
+    async def _deliver_late(self, forwarder: ID, author: bytes) -> None:
+        neighbour = forwarder.to_bytes()
+        await trio.sleep(max(LATE_PAUSE, self.ledger.wait(neighbour, author, trio.current_time())))
+        if (msg := self._late.take(neighbour, author)) is not None:
+            await self.push_msg(forwarder, msg)
 
     def _check_own(self, forwarder: ID, msg: rpc_pb2.Message) -> None:
         """A message of this peer's own came from outside, which happens where a neighbour gossips its id.
@@ -312,8 +335,17 @@ class TopicPubsub(Pubsub):
     # Membership
 
     def handle_subscription(self, origin_id: ID, sub_message: rpc_pb2.RPC.SubOpts) -> None:
+        """A neighbour joins the topic, or leaves it. Nothing is remembered of other topics.
+
+        py-libp2p 0.8.1: each new subscription starts three tasks, one of which writes all messages of the last heartbeats
+        to the neighbour."""
+        changes = sub_message.subscribe != (origin_id in self.peer_topics.get(self._topic, ()))
+        allowance = self.ledger.subscriptions.of(origin_id.to_bytes(), now := trio.current_time()) if changes else None
+        if sub_message.topicid != self._topic or (allowance is not None and not allowance.take(1, now)):
+            self.ledger.refuse(origin_id.to_bytes(), CONTROL)
+            return
         topics = self._announced.get(origin_id, {}).get(cast(INetStream, _stream.get()))
-        if topics is not None and sub_message.topicid == self._topic:
+        if topics is not None:
             (topics.add if sub_message.subscribe else topics.discard)(sub_message.topicid)
         super().handle_subscription(origin_id, sub_message)
         self._membership()
@@ -355,6 +387,9 @@ def _framed(rpc: rpc_pb2.RPC) -> bytes:
 
 def _parse(raw: bytes) -> rpc_pb2.RPC:
     rpc = rpc_pb2.RPC()
+    if len(raw) > MAX_UNCOUNTED:
+        for _ in Budget(MAX_MESSAGES_PER_RPC + MAX_SUBSCRIPTIONS, "an RPC").fields(raw, 0, len(raw)):
+            pass
     try:
         rpc.ParseFromString(raw)
     except Exception:

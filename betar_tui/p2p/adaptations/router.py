@@ -5,10 +5,10 @@ from typing import cast
 
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
-from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui.concurrency import until_tick
+from betar_tui.p2p.adaptations.control import BoundedControl
 from betar_tui.p2p.adaptations.send_queue import push_frame
 from betar_tui.p2p.frames import frame
 
@@ -17,7 +17,7 @@ _WITH_IDONTWANT = "/meshsub/1.2.0"
 PROTOCOLS = ("/meshsub/1.1.0", _WITH_IDONTWANT, "/meshsub/1.0.0")
 
 
-class TopicRouter(GossipSub):
+class TopicRouter(BoundedControl):
     """GossipSub with its surprises switched off."""
 
     me: ID
@@ -73,11 +73,12 @@ class TopicRouter(GossipSub):
             await self._emit_idontwant_for_message(message_id, pubsub_msg.topicIDs)
         message = rpc_pb2.RPC(publish=[pubsub_msg])
         data = frame(message.SerializeToString())
+        own = msg_forwarder == self.me
         for peer in neighbours:
             queue = self.pubsub.peer_queues.get(peer)
             if queue is None or peer not in self.pubsub.peers:
                 continue
-            if peer in self._pending_control or not push_frame(queue, data):
+            if peer in self._pending_control or not push_frame(queue, data, own):
                 self.send_rpc(peer, message)
 
     def send_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, priority: bool = False) -> None:

@@ -1,0 +1,65 @@
+"""The event loop's time that reading the neighbours' gossip takes: measured, charged to them, and cut into turns."""
+
+from time import perf_counter
+
+import trio
+
+from betar_tui.concurrency import FastLock
+from betar_tui.p2p.budgets import BYTE_TIME, Shares
+
+MESSAGES_PER_TURN = 8
+"""Maximum messages, each with a signature to check, between two turns of the event loop."""
+TURN = 0.005
+"""Seconds after which the loop has its next turn, whatever the number of messages."""
+_PAUSE = 0.001
+"""Seconds between two RPCs from which on the loop has certainly had a turn, since the reader waited."""
+
+
+class Turns:
+    """The turns of one stream's reader. Of all readers with the same `gate` that have more to read, one goes on in each turn
+    of the loop, so that twenty busy streams hold up nothing else longer than one does."""
+
+    def __init__(self, neighbour: bytes, shares: Shares[bytes], gate: FastLock) -> None:
+        self._neighbour = neighbour
+        self._shares = shares
+        self._gate = gate
+        self._began, self._ended = 0.0, 0.0  # the turn, and the last RPC
+        self._charged = 0.0
+        self._messages = 0
+
+    def begin(self, size: int) -> None:
+        """An RPC of `size` bytes has been read."""
+        now = perf_counter()
+        if now - self._ended > _PAUSE:
+            self._began, self._messages = now, 0
+        self._charged = now - size * BYTE_TIME
+
+    async def between(self) -> None:
+        """Before each message: a turn for the loop if one is due."""
+        self._messages += 1
+        if self._messages >= MESSAGES_PER_TURN or perf_counter() - self._began > TURN:
+            await self._turn(self._charge())
+
+    async def end(self) -> None:
+        """The RPC has been dealt with. The next one is read when the neighbour may use more of the loop's time."""
+        wait = self._charge()
+        self._ended = self._charged
+        if wait or self._ended - self._began > TURN:
+            await self._turn(wait)
+            self._ended = self._began
+
+    def _charge(self) -> float:
+        """Charge the time since the last charge. Returns the seconds to wait."""
+        before, self._charged = self._charged, perf_counter()
+        now = trio.current_time()
+        self._shares.spend(self._neighbour, self._charged - before, now)
+        return self._shares.wait(self._neighbour, now)
+
+    async def _turn(self, wait: float) -> None:
+        while wait:
+            await trio.sleep(wait)
+            wait = self._shares.wait(self._neighbour, trio.current_time())
+        async with self._gate:
+            await trio.lowlevel.checkpoint()
+        self._began = self._charged = perf_counter()
+        self._messages = 0
