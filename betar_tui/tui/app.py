@@ -14,10 +14,11 @@ from textual.filter import NoColor
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.timer import Timer
 from textual.widgets import Input
 
 from betar_tui.errors import BetarError
-from betar_tui.market.marketplace import Event, ListingPage, PeerInfo, Status
+from betar_tui.market.marketplace import Event, PeerInfo, Status
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.context import ScreenContext
@@ -25,21 +26,24 @@ from betar_tui.tui.keybindings import ACTIONS, SLASHES, Action, bindings
 from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.pages import CountLoader, PageLoader
+from betar_tui.tui.pages import Counted, PageArrived
+from betar_tui.tui.paging import Paging
 from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import PANES, MainScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
-from betar_tui.tui.settings import InterfaceSettings, Settings
+from betar_tui.tui.settings import MAX_FILTER_NAME, InterfaceSettings, Settings
 from betar_tui.tui.settings_saver import SettingsSaver
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.widgets.panetabs import PaneTabs
-from betar_tui.tui.window import Cause, Request, View
 from betar_tui.tui.workers import runs, start
 
 STATUS_EVERY = 5.0
 """Seconds between two requests for status and peers when no event asks for one."""
-HOLD = 1.0
-"""Maximum seconds that keys are held back until the rows have come that they are meant for."""
+HOLD = 2.0
+"""Maximum seconds that keys are held back until the rows have come that they are meant for; then they are dropped, for the
+person cannot know any more what they would be done to."""
+NEVER_HELD = ("filter", "leave", "next_pane", "previous_pane", "help", "quit", "quit_everywhere")
+"""The actions whose keys are not held back: they do nothing to rows, or end the waiting."""
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before each attempt to follow the peer again; the last one repeats."""
 
@@ -50,22 +54,6 @@ class EventsArrived(Message):
     def __init__(self, events: Sequence[Event]) -> None:
         super().__init__()
         self.events = events
-
-
-class PageArrived(Message):
-    """A page of the table, or None and the reason `error`."""
-
-    def __init__(self, request: Request, page: ListingPage | None, error: str = "") -> None:
-        super().__init__()
-        self.request, self.page, self.error = request, page, error
-
-
-class Counted(Message):
-    """The exact number of matches of a view."""
-
-    def __init__(self, view: View, matches: int) -> None:
-        super().__init__()
-        self.view, self.matches = view, matches
 
 
 class StatusLoaded(Message):
@@ -101,13 +89,12 @@ class BetarApp(App[None]):
         self.settings = Settings(self.options.settings)
         self.model = MarketModel(self.options.clock, self.settings)
         self.actions = ListingActions(self, self.model, bridge, self.open_screen, self._sync_screens)
-        self.context = ScreenContext(self.model, bridge, self.actions, self.options, self.open_screen, self.ask)
-        self.pages = PageLoader(self, bridge.listings, lambda *answer: self.post_message(PageArrived(*answer)))
-        self.counts = CountLoader(self, bridge.count, lambda *answer: self.post_message(Counted(*answer)))
-        self._considering = False
+        self.paging = Paging(self, self.model, bridge, lambda: self._main, self._take, self.actions.notify)
+        self.context = ScreenContext(self.model, bridge, self.actions, self.options, self.open_screen, self.paging.ask)
         self._status_due = False
         self._typed_ahead: list[events.Event] | None = []
         self._held: list[events.Event] = []
+        self._held_timer: Timer | None = None
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.settings.now.theme
@@ -172,12 +159,18 @@ class BetarApp(App[None]):
             if not isinstance(event, events.MouseMove):
                 self._mount_panes()
             return
+        if self._held and self._ends_waiting(event):
+            self._held.clear()
         if self._held or self._is_for_other_rows(event):
             if not self._held:
-                self.set_timer(HOLD, partial(self._release, True))
+                self._held_timer = self.set_timer(HOLD, self._held.clear)
             self._held.append(event)
             return
         await self._deal_with(event)
+
+    def _ends_waiting(self, event: events.Event) -> bool:
+        keys = self.settings.now.keys
+        return isinstance(event, events.Key) and any(event.key in keys.keys(action) for action in NEVER_HELD)
 
     async def _deal_with(self, event: events.Event) -> None:
         if isinstance(event, events.Paste):
@@ -187,19 +180,19 @@ class BetarApp(App[None]):
     def _is_for_other_rows(self, event: events.Event) -> bool:
         """Whether the person does something to rows that have not come yet: what is typed goes on."""
         acts = isinstance(event, events.Key | events.MouseDown | events.MouseUp)
-        if not (acts and self.pages.for_person):
+        if not (acts and self.paging.for_person) or self._ends_waiting(event):
             return False
         return isinstance(self.screen, MainScreen) and not isinstance(self.focused, Input)
 
-    async def _release(self, late: bool = False) -> None:
+    async def _release(self) -> None:
         """Go on with the keys that were held back, until one of them asks for other rows again."""
-        held, self._held = self._held, []
-        for position, event in enumerate(held):
-            if not late and self._is_for_other_rows(event):
-                self._held = held[position:]
-                self.set_timer(HOLD, partial(self._release, True))
-                return
-            await self._deal_with(event)
+        if self._held and self._held_timer is not None:
+            self._held_timer.stop()
+        while self._held and not self._is_for_other_rows(self._held[0]):
+            await self._deal_with(self._held[0])
+            self._held.pop(0)
+        if self._held:
+            self._held_timer = self.set_timer(HOLD, self._held.clear)
 
     @property
     def _main(self) -> MainScreen | None:
@@ -229,31 +222,7 @@ class BetarApp(App[None]):
     def load(self) -> None:
         """Load the rows in sight again."""
         self.model.table.reload = True
-        self.consider()
-
-    def ask(self, request: Request | None) -> None:
-        """Ask for a page of the table at once, giving up the one that is asked for; or for whatever is missing in it."""
-        if request is None:
-            self.consider()
-            return
-        given_up = self.pages.current
-        if given_up is not None and given_up.cause is Cause.LOAD:
-            self.model.table.reload = True
-        self.model.table.asked(request)
-        self.pages.start(request)
-
-    def consider(self) -> None:
-        """Ask for the page that the table needs, unless one is on its way or events cause too many."""
-        self._considering = False
-        main = self._main
-        if self.pages.current is not None or main is None or (request := main.next_request()) is None:
-            return
-        wait = self.pages.wait() if request.cause in (Cause.EVENTS, Cause.LOAD) else 0.0
-        if not wait:
-            self.ask(request)
-        elif not self._considering:
-            self._considering = True
-            self.set_timer(wait, self.consider)
+        self.paging.consider()
 
     def ask_status(self) -> None:
         """Ask for status and peers, or once more after a request that is under way."""
@@ -323,52 +292,20 @@ class BetarApp(App[None]):
             self.ask_status()
         self._sync_screens(news)
         if news.listings:
-            self.consider()
+            self.paging.consider()
 
     async def on_page_arrived(self, message: PageArrived) -> None:
-        """Show rows, unless they are not wanted any more or the person moves meanwhile."""
-        request, page = message.request, message.page
-        if not self.pages.taken(request, bool(message.error)):
-            return
-        if page is None:
-            self._page_failed(request, message.error)
-        elif (main := self._main) is not None:
-            if request.cause is Cause.EVENTS and not main.resting:
-                self.model.table.failed(request)
-            else:
-                main.deliver(partial(main.take_page, request, page))
-            if not self.model.listings_ready:
+        """Show rows, and go on with the keys that were held back for them."""
+        first = not self.model.listings_ready
+        if self.paging.take(message):
+            if first:
                 # Twice: the rows are laid out after the first frame and drawn in the second.
                 self.call_after_refresh(self.call_after_refresh, self._listed)
-            self._take(self.model.loaded(request.cause is Cause.LOAD))
-        self._count()
-        self.consider()
-        await self._release()
-
-    def _page_failed(self, request: Request, error: str) -> None:
-        table, known = self.model.table, self.model.listings_error
-        table.failed(request)
-        self.call_after_refresh(self._listed)
-        news = self.model.load_failed(error)
-        if request.cause is Cause.PERSON and (main := self._main) is not None:
-            main.deliver(partial(main.filter_failed, error))
-        if table.window.loaded and not (known and request.cause is Cause.EVENTS):
-            self.actions.notify(f"The listings could not be loaded again: {neutralise(error, 200)}", "error")
-        self._sync_screens(news)
-
-    def _count(self) -> None:
-        """Have the matches counted where a page could not tell, or no more."""
-        table = self.model.table
-        if table.uncounted and table.wanted == table.window.view:
-            self.counts.want(table.window.view)
-        elif not table.uncounted:
-            self.counts.cancel()
+            await self._release()
 
     def on_counted(self, message: Counted) -> None:
-        """Show how many match, if these rows are still shown."""
-        view, shown = message.view, self.model.table.window.view
-        if (view.query, view.muted) == (shown.query, shown.muted) and (main := self._main) is not None:
-            main.deliver(partial(main.counted, message.matches))
+        """Show how many listings match."""
+        self.paging.take_count(message)
 
     def on_status_loaded(self, message: StatusLoaded) -> None:
         if message.status is not None:
@@ -385,7 +322,7 @@ class BetarApp(App[None]):
                 screen.deliver(partial(screen.sync, news))
 
     def _tick(self) -> None:
-        self._count()
+        self.paging.count()
         if isinstance(self.screen, ModelScreen):
             self.screen.deliver(self.screen.tick)
 
@@ -416,7 +353,7 @@ class BetarApp(App[None]):
         return action != "go_to" or not isinstance(self.focused, Input)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The command palette: the own actions by name, then Textual's own commands (themes)."""
+        """The command palette: the own actions by name, the saved filters, then Textual's own commands (themes)."""
 
         def offered(action: Action) -> bool:
             return action.palette and (
@@ -431,6 +368,10 @@ class BetarApp(App[None]):
                 # Found by typing it; the list that the palette begins with has the names of the actions only.
                 runner = self._runner(actions[action_id].name)
                 yield SystemCommand(slash, "As in the betar program", runner, discover=False)
+        if isinstance(screen, MainScreen):
+            for name, text in self.settings.now.filters.items():
+                shown = neutralise(name, MAX_FILTER_NAME)
+                yield SystemCommand(f"Filter: {shown}", neutralise(text, 200), partial(screen.filter_by, text))
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
                 yield command

@@ -5,14 +5,17 @@ from betar_tui.market.filter import parse, unfinished
 
 
 class Filtering:
-    """`query` is the filter to ask for, `error` the error of the last text, `hint` a possible completion of it."""
+    """`text` was typed last and `query` is the filter to ask for; `error` is the error of the text, `hint` a possible
+    completion of it. `failed` says that the filter is right and could not be asked for."""
 
     def __init__(self) -> None:
-        self.query = self.error = self.hint = ""
+        self.text = self.query = self.error = self.hint = ""
         self._rest = self._completion = ""
+        self.failed = False
 
     def apply(self, text: str, *, typing: bool = False) -> bool:
         """Take a text; False if it has an error. During `typing` a field may be unfinished."""
+        self.text, self.failed = text, False
         self.error = self.hint = ""
         self._rest = self._completion = ""
         try:

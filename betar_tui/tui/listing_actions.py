@@ -21,6 +21,7 @@ from betar_tui.tui.copying import Copying
 from betar_tui.tui.form import FormValues
 from betar_tui.tui.model import ONLY_SELLER, MarketModel, News
 from betar_tui.tui.peer_actions import PeerActions
+from betar_tui.tui.saved_filters import SavedFilters
 from betar_tui.tui.screens.dialogues import ConfirmScreen
 from betar_tui.tui.workers import start
 
@@ -48,6 +49,7 @@ class ListingActions:
         self._open_screen, self._sync = open_screen, sync
         self._copying = Copying(app, bridge, self.notify)
         self.peers = PeerActions(app, model, bridge, self._copying, sync, self.notify)
+        self.filters = SavedFilters(app, model.settings, self.notify)
         self._drafts: dict[str, FormValues] = {}
 
     def disabled_reason(self, action: str, listing_id: str) -> str:
@@ -108,29 +110,32 @@ class ListingActions:
 
     def choose_dialect(self) -> None:
         """Ask once, then write own listings in the other dialect."""
-        if self._model.status is not None:
-            start(self._app, partial(self._ask_dialect, other_dialect(self._model.status)), group="dialect")
-
-    async def _ask_dialect(self, other: str) -> None:
-        try:
-            count = await self._bridge.count("state:mine")
-        except BetarError as error:
-            self.notify(f"The dialect is unchanged: {neutralise(str(error), 200)}", "error")
+        if self._model.status is None:
             return
+        other = other_dialect(self._model.status)
         others = "every Go peer, and this program, reads them" if other == "betar-go" else "Go peers hide them"
+        consequence = (
+            f"{{}} of yours: stored once more, and written so from now on; {others}. "
+            "It is kept in config.toml and can be changed back."
+        )
         question = ConfirmScreen(
-            f"Write your listings in {other}?",
-            f"{fmt.plural(count, 'listing')} of yours: stored once more, and written so from now on; {others}. "
-            "It is kept in config.toml and can be changed back.",
-            "Write them so",
-            "Leave it",
+            f"Write your listings in {other}?", consequence.format("All listings"), "Write them so", "Leave it"
         )
 
         def answered(yes: bool | None) -> None:
             if yes:
-                start(self._app, partial(self._choose_dialect, other), group="dialect", exclusive=False)
+                start(self._app, partial(self._choose_dialect, other), group="dialect")
 
         self._app.push_screen(question, answered)
+        start(self._app, partial(self._count_own, question, consequence), group="count-own")
+
+    async def _count_own(self, question: ConfirmScreen, consequence: str) -> None:
+        try:
+            count = await self._bridge.count("state:mine")
+        except BetarError as error:
+            self.notify(f"Your listings cannot be counted: {neutralise(str(error), 200)}", "warning")
+        else:
+            question.explain(consequence.format(fmt.plural(count, "listing")))
 
     def hold_sync(self) -> None:
         """Hold the fetching of history, or go on."""

@@ -1,7 +1,7 @@
 """Asks for the pages of the table: one at a time, and never more often than a screen can show.
 
-The marketplace is asked in a task. Its answer is handed over as a message, and the loader is busy until the app has dealt
-with that."""
+The marketplace is asked in a worker. Its answer is handed over as a message, and the loader is busy until the app has
+dealt with that."""
 
 import logging
 import time
@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from textual.dom import DOMNode
+from textual.message import Message
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import ListingPage
@@ -25,16 +26,27 @@ RECOUNT = 5.0
 """Minimum seconds between two exact counts of one view."""
 
 
-class PageLoader:
-    """`ask` is `Marketplace.listings`; `answered` gets the page, or None and an error. Its workers are those of `node`."""
+class PageArrived(Message):
+    """A page of the table, or None and the reason `error`."""
 
-    def __init__(
-        self,
-        node: DOMNode,
-        ask: Callable[..., Awaitable[ListingPage]],
-        answered: Callable[[Request, ListingPage | None, str], object],
-    ) -> None:
-        self._node, self._ask, self._answered = node, ask, answered
+    def __init__(self, request: Request, page: ListingPage | None, error: str = "") -> None:
+        super().__init__()
+        self.request, self.page, self.error = request, page, error
+
+
+class Counted(Message):
+    """The exact number of matches of a view."""
+
+    def __init__(self, view: View, matches: int) -> None:
+        super().__init__()
+        self.view, self.matches = view, matches
+
+
+class PageLoader:
+    """`ask` is `Marketplace.listings`; `node` runs the workers and gets the answers, as messages."""
+
+    def __init__(self, node: DOMNode, ask: Callable[..., Awaitable[ListingPage]]) -> None:
+        self._node, self._ask = node, ask
         self._rested_at = 0.0
         self.current: Request | None = None
 
@@ -65,18 +77,16 @@ class PageLoader:
         try:
             page = await self._ask(**request.arguments())
         except BetarError as error:
-            self._answered(request, None, str(error) or type(error).__name__)
+            self._node.post_message(PageArrived(request, None, str(error) or type(error).__name__))
             return
-        self._answered(request, page, "")
+        self._node.post_message(PageArrived(request, page))
 
 
 class CountLoader:
     """Asks for the exact number of matches of a view, in the background; `ask` is `Marketplace.count`."""
 
-    def __init__(
-        self, node: DOMNode, ask: Callable[..., Awaitable[int]], answered: Callable[[View, int], object]
-    ) -> None:
-        self._node, self._ask, self._answered = node, ask, answered
+    def __init__(self, node: DOMNode, ask: Callable[..., Awaitable[int]]) -> None:
+        self._node, self._ask = node, ask
         self._view: View | None = None
         self._busy = False
         self._again_at = 0.0
@@ -102,7 +112,7 @@ class CountLoader:
             # The table goes on to say "more than"; what is wrong with the peer shows with the next page.
             log.info("the matches could not be counted: %s", error)
         else:
-            self._answered(view, matches)
+            self._node.post_message(Counted(view, matches))
         finally:
             if self._view is view:
                 self._busy, self._again_at = False, time.monotonic() + RECOUNT

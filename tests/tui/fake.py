@@ -131,6 +131,7 @@ class FakeMarketplace(ForwardedCalls):
         self.searches = (Search(LAN, self.clock() + 20), Search("dialling 2 remembered peers", self.clock() + 45))
         self.exact = True
         self._ids: list[str] = []
+        self._numbers: dict[str, int] = {}
         self._streams: set[trio.MemorySendChannel[Event]] = set()
 
     # The calls of `Marketplace`
@@ -152,12 +153,12 @@ class FakeMarketplace(ForwardedCalls):
         keys = [self._key(column, each) for each in rows]
         start, end = skip, skip + limit
 
-        def beyond(place: Place) -> int:
+        def beyond(place: Place, itself: bool = False) -> int:
             key = (place.value, place.name, self._ids[place.number])
-            return sum((each > key if backwards else each < key) for each in keys)
+            return sum((each > key if backwards else each < key) or (itself and each == key) for each in keys)
 
         if after is not None:
-            start = beyond(after) + (after in [self._place(column, each) for each in rows])
+            start = beyond(after, True)
             end = start + limit
         elif before is not None:
             end = beyond(before)
@@ -383,9 +384,10 @@ class FakeMarketplace(ForwardedCalls):
         return KEYS[column](item), folded(item.name), item.id
 
     def _place(self, column: str, item: Listing) -> Place:
-        if item.id not in self._ids:
+        number = self._numbers.setdefault(item.id, len(self._ids))
+        if number == len(self._ids):
             self._ids.append(item.id)
-        return Place(KEYS[column](item), folded(item.name), self._ids.index(item.id))
+        return Place(KEYS[column](item), folded(item.name), number)
 
     def _publish(self, draft: ListingDraft) -> Receipt:
         if draft.name == "taken":

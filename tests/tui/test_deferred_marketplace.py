@@ -68,12 +68,12 @@ def test_missed_events_cause_a_load_also_while_one_goes_on(fails):
         asked = [name for name, _ in hand.market.calls].count("listings")
         hand.market.gates["listings"] = trio.Event()
         hand.app.load()
-        await hand.until(lambda: hand.app.pages.current is not None, "a load goes on")
+        await hand.until(lambda: hand.app.paging.current is not None, "a load goes on")
         hand.app.post_message(EventsArrived([Missed(0)]))
         await hand.until(lambda: hand.app.model.table.reload, "another is due")
         if fails:
             hand.market.fail["listings"] = ControlError("the peer is busy")
-            hand.app.pages.taken = partial(_healing, hand.market, hand.app.pages.taken)
+            hand.app.paging._pages.taken = partial(_healing, hand.market, hand.app.paging._pages.taken)
         hand.market.gates.pop("listings").set()
         await hand.until(
             lambda: [name for name, _ in hand.market.calls].count("listings") >= asked + 2, "loaded once more"

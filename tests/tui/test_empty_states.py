@@ -227,13 +227,13 @@ async def test_a_lost_socket_leaves_the_content_and_comes_back(ui):
     await ui.press("down", "m", "slash")
     await ui.type("amber")
     await ui.press("enter")
-    await ui.sees("1 of 2")
+    await ui.sees("! the control socket is gone", "amber-ocr", "calm-geo")
     await ui.until(
         lambda: "the control socket is gone" in ui.one(DetailView).query_one(".detail-history").content.plain
     )
     ui.market.fail.clear()
     await ui.press("r")
-    await ui.sees("● online")
+    await ui.sees("● online", "1 of 2")
 
 
 @ui(listings=items)

@@ -258,7 +258,7 @@ async def test_what_changes_during_a_load_is_not_lost(ui):
     model = ui.app.model
     ui.market.gates["listings"] = trio.Event()
     ui.app.load()
-    await ui.until(lambda: ui.app.pages.current is not None, "it is asked for")
+    await ui.until(lambda: ui.app.paging.current is not None, "it is asked for")
     new = ui.market.put(replace(listing("delta-new", 0.1, 4), seen_at=NOW))
     await ui.until(lambda: new.id in model.table.new, "the change")
     assert model.table.total == 4

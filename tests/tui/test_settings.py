@@ -60,6 +60,9 @@ def test_good_settings_are_taken_as_they_are():
         ({"density": "roomy"}, "density", "compact is used"),
         ({"muted": [1]}, "muted", "nobody is muted"),
         ({"keys": "n"}, "keys", "not a table"),
+        ({"filters": "n"}, "filters", "not a table"),
+        ({"filters": {"cheap": "price<"}}, "filters, cheap", "it is left out"),
+        ({"filters": {"cheap": 1}}, "filters, cheap", "it is left out"),
     ],
 )
 def test_a_bad_setting_is_reported_and_has_its_default(table, name, message):
@@ -90,7 +93,9 @@ ids = st.sampled_from([action.id for action in (*ACTIONS, *MOVES)])
 
 
 @given(
-    st.dictionaries(st.sampled_from(["theme", "columns", "sort", "density", "muted", "keys", "x"]), values, max_size=7),
+    st.dictionaries(
+        st.sampled_from(["theme", "columns", "sort", "density", "muted", "filters", "keys", "x"]), values, max_size=7
+    ),
     st.dictionaries(ids, st.sampled_from(["n", "e", "f2", "escape", "d", "q", "ctrl+x", "up,w"]), max_size=6),
 )
 def test_any_table_is_read_without_a_crash_and_no_two_actions_share_a_key(table, keys):

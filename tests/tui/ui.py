@@ -40,7 +40,7 @@ class Ui:
     async def rows(self) -> None:
         """Wait for the rows that a person has asked for, unless they are held back."""
         if "listings" not in self.market.gates:
-            await self.until(lambda: not self.app.pages.for_person and not self.app._held, "the rows")
+            await self.until(lambda: not self.app.paging.for_person and not self.app._held, "the rows")
             await self.pilot.pause()
 
     async def type(self, text: str) -> None:

@@ -16,8 +16,8 @@ from betar_tui.market.marketplace import DagNodeInfo, Listing
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.context import ScreenContext
-from betar_tui.tui.screens.list_screen import ListLines
 from betar_tui.tui.widgets.lines import LineList, Span
+from betar_tui.tui.widgets.listlines import ListLines
 from betar_tui.tui.workers import start
 
 SHOWN_LISTINGS = 20

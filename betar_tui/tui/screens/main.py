@@ -5,7 +5,6 @@ first listings wait for them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -15,26 +14,22 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
-from betar_tui.market.marketplace import ListingPage
-from betar_tui.market.sorting import SORT_COLUMNS
-from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.filtering import Filtering
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import News
-from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.screens.selection_actions import SelectionActions
+from betar_tui.tui.screens.table_actions import TableActions
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
 from betar_tui.tui.widgets.banner import Banner
-from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
+from betar_tui.tui.widgets.filterbar import FilterBar
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.lines import LineList
 from betar_tui.tui.widgets.listings import ListingRows, ListingTable, TableHeader
 from betar_tui.tui.widgets.pane import Pane, is_shown
 from betar_tui.tui.widgets.panetabs import PaneTabs
 from betar_tui.tui.widgets.status import StatusBar
-from betar_tui.tui.window import Cause, Kind, Request
 
 if TYPE_CHECKING:
     from betar_tui.tui.widgets.activitypanel import ActivityPanel
@@ -51,7 +46,7 @@ NOT_WHILE_TYPING = {binding.action.split("(")[0] for binding in bindings("main")
 """The actions of this screen that are off while a person types a filter: all but Tab."""
 
 
-class MainScreen(SelectionActions, ModelScreen[None]):
+class MainScreen(SelectionActions, TableActions):
     """Everything of the market at a glance, or a key away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("main", first=True)]
@@ -117,10 +112,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
     # Parts
 
     @property
-    def _rows(self) -> ListingRows:
-        return self.query_one(ListingRows)
-
-    @property
     def _wide(self) -> bool:
         return self.app.size.width >= WIDE
 
@@ -171,62 +162,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             self._show_states()  # with the seconds until peers are looked for again
         self.query_one(StatusBar).refresh()
         self._show_title()
-
-    @property
-    def resting(self) -> bool:
-        """Whether the person has not moved for a while, so that rows may move."""
-        return self._rows.idle_for() >= self._options.settle
-
-    def next_request(self) -> Request | None:
-        """The page that the table needs now; None if there is none."""
-        return self._rows.next_request(self._options.settle)
-
-    def take_page(self, request: Request, page: ListingPage) -> None:
-        """Show rows that have come."""
-        rows, table = self._rows, self._model.table
-        asked = request.cause is Cause.PERSON and request.view == table.wanted
-        if asked and not page.listings and self._filtering.found_nothing():
-            self._ask_for_filter()
-            return
-        before = rows.position()
-        around = request.kind is Kind.AROUND and request.view == table.window.view
-        estimate = before.anchor_row - request.limit // 2 if around else None
-        taken = table.take(request, page, before.y, estimate)
-        if taken is None:
-            return
-        rows.place(before, taken)
-        if request.target and rows.current != request.target:
-            self._missed(request)
-
-    def counted(self, matches: int) -> None:
-        """Show the exact number of matches."""
-        self._rows.shift(self._model.table.window.counted(matches))
-        self._show_filter()
-
-    def filter_failed(self, error: str) -> None:
-        """The peer refuses the filter, or cannot be asked."""
-        self._filtering.error = error
-        self._show_filter()
-
-    def _missed(self, request: Request) -> None:
-        """The listing that the person wants to go to is not among the rows."""
-        if request.view.query:
-            self.query_one(FilterBar).input.value = ""
-            self._filtering.apply("")
-            self._rows.show_view(replace(request.view, query=""), target=request.target)
-        else:
-            self._actions.notify("It is no longer listed", "warning")
-
-    def _show_filter(self) -> None:
-        table, filtering = self._model.table, self._filtering
-        bar = self.query_one(FilterBar)
-        new = self._rows.new_count
-        waiting = f"↑ {new} new ({self._model.keys.name('show_new')})  " if new else ""
-        matches = f"{table.window.matches:,}{'' if table.window.exact else '+'}"
-        filtered = bool(table.window.view.query)
-        bar.update_verdict(
-            matches if filtered else "", table.total, filtering.error, filtering.hint, waiting, table.muted_count
-        )
 
     def _show_title(self) -> None:
         if self._wide and self._mounted:
@@ -290,7 +225,7 @@ class MainScreen(SelectionActions, ModelScreen[None]):
     def on_line_list_opened(self, event: LineList.Opened) -> None:
         """Open a listing, or go to the listing of a line of the activity."""
         if isinstance(event.lines, ListingRows):
-            self._open(event.lines.at(event.row))
+            self._open(event.lines.listing_of(event.row))
         elif isinstance(event.lines, ActivityLines):
             entry = event.lines.at(event.row)
             if entry is None or not entry.listing_id:
@@ -305,14 +240,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
     def on_data_table_row_selected(self, event: PeerTable.RowSelected) -> None:
         if peer := self._model.peer(self._peers.current):
             self.context.open_screen("peer", peer, then=self.filter_by)
-
-    def on_table_header_sort(self, event: TableHeader.Sort) -> None:
-        column, descending = self._model.table.wanted.order
-        self._sort(event.column, not descending if column == event.column else False)
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        if isinstance(event.input, FilterInput):
-            self._apply_filter(event.value, typing=True)
 
     def on_pane_current(self, event: Pane.Current) -> None:
         """Mark the pane that has the focus, unless the focus has moved on since."""
@@ -386,17 +313,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         if peer := self._peers.current:
             self.filter_by(f"seller:{peer}")
 
-    def action_show_new(self) -> None:
-        self._rows.take_in()
-
-    def action_sort(self) -> None:
-        column, _ = self._model.table.wanted.order
-        self._sort(SORT_COLUMNS[(SORT_COLUMNS.index(column) + 1) % len(SORT_COLUMNS)], False)
-
-    def action_reverse(self) -> None:
-        column, descending = self._model.table.wanted.order
-        self._sort(column, not descending)
-
     def action_pause(self) -> None:
         paused = self._model.activity.toggle_pause()
         key = self._model.keys.name("pause")
@@ -421,34 +337,3 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             self.set_class(pane == name, f"-pane-{pane}")
             self._find(pane).set_class(pane == name, "-current")
         self.query_one(PaneTabs).set_current(name)
-
-    def _sort(self, column: str, descending: bool) -> None:
-        if column not in SORT_COLUMNS:
-            self._actions.notify(f"The table can be sorted by {', '.join(SORT_COLUMNS)}", "warning")
-            return
-        sort = f"-{column}" if descending else column
-        self._model.settings.change(sort=sort)
-        self._rows.show_view(replace(self._model.table.wanted, sort=sort), top=True)
-
-    def filter_by(self, text: str | None) -> None:
-        """Set the filter of the table; None leaves it as it is."""
-        if text is not None:
-            text = neutralise(text)
-            self.query_one(FilterBar).input.value = text
-            self._apply_filter(text)
-            self.focus_pane("listings")
-
-    def _apply_filter(self, text: str, *, typing: bool = False) -> None:
-        if self._filtering.apply(text, typing=typing):
-            self._ask_for_filter()
-        self._show_filter()
-
-    def _ask_for_filter(self) -> None:
-        wanted = self._model.table.wanted
-        if self._filtering.query != wanted.query:
-            self._rows.show_view(replace(wanted, query=self._filtering.query))
-
-    def mute(self) -> None:
-        """Show the rows without the sellers that are muted now."""
-        wanted = self._model.table.wanted
-        self._rows.show_view(replace(wanted, muted=self._model.settings.now.muted))

@@ -12,10 +12,11 @@ from textual.content import Content
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.keybindings import ACTIONS, MOVES, bindings
 from betar_tui.tui.keymap import KeyMap
-from betar_tui.tui.screens.list_screen import ListLines, ListScreen
+from betar_tui.tui.screens.list_screen import ListScreen
 from betar_tui.tui.settings import DENSITIES, Settings
 from betar_tui.tui.widgets.columns import COLUMNS, fit
 from betar_tui.tui.widgets.lines import Span
+from betar_tui.tui.widgets.listlines import ListLines
 
 THEMES = {
     "betar-dark": "dark",

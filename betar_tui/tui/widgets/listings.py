@@ -117,6 +117,10 @@ class ListingRows(LineList):
         row, listing_id = self._left
         return listing_id if row == self.cursor < self.count else ""
 
+    def listing_of(self, row: int) -> str:
+        """The id of the listing of a row, also of the cursor's while it is not loaded; or nothing."""
+        return self.current if row == self.cursor else self.at(row)
+
     def at(self, row: int) -> str:
         """The id of the listing of a row, or nothing where it is not loaded."""
         return self._model.table.window.id_at(row)
