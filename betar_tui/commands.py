@@ -15,9 +15,9 @@ from typing import Any
 from betar_tui.config import Config
 from betar_tui.control.command import CommandClient
 from betar_tui.control.wire import MAX_LINE
-from betar_tui.errors import ControlError, FilterError, ListingError, UsageError
+from betar_tui.errors import ArchiveError, ControlError, FilterError, ListingError, UsageError
 from betar_tui.eventloop import event_loop
-from betar_tui.files.plain import read
+from betar_tui.files.plain import place_of, read
 from betar_tui.files.rules import explain
 from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import ENTERED, Field, Kind
@@ -253,8 +253,12 @@ async def export(config: Config, arguments: Arguments) -> None:
 
 async def import_(config: Config, arguments: Arguments) -> None:
     """Merge a CAR file."""
+    try:
+        place = place_of(arguments.file)
+    except OSError as error:
+        raise ArchiveError(explain(error, f"cannot read {arguments.file}", "name another file")) from error
     async with open_marketplace(config) as market:
-        imported = await market.import_car(str(arguments.file.absolute()))
+        imported = await market.import_car(str(place))
     if arguments.json:
         print_json(asdict(imported))
         return
@@ -360,7 +364,7 @@ def _in_file(field: Field, entry: Mapping[str, Any], path: Path) -> Any:
             raise ListingError(f"{listing} has no {field.name}", field.name)
         return None
     if field.kind is Kind.NUMBER:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
             raise ListingError(f"the {field.name} of {listing} is not a number, or too large", field.name)
         return value
     if field.kind is Kind.INTEGER:
@@ -376,13 +380,6 @@ def _in_file(field: Field, entry: Mapping[str, Any], path: Path) -> Any:
             raise ListingError(f"{field.name} of {entry['name']!r} is not a list of texts", field.name)
         return tuple(value)
     return str(value)
-
-
-def _is_finite(number: float) -> bool:
-    try:
-        return math.isfinite(number)
-    except OverflowError:  # a whole number of hundreds of digits
-        return False
 
 
 def _metadata(pairs: list[str]) -> dict[str, object]:

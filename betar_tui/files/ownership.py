@@ -13,13 +13,14 @@ def is_trusted(uid: int) -> bool:
 
 
 def user_name(uid: int) -> str:
-    """The name of a user, in words."""
+    """The name of a user, in words: "root" or "user …"."""
     import pwd  # deferred: needed only to complain
 
     try:
-        return pwd.getpwuid(uid).pw_name
+        name = pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"user {uid}"
+        name = str(uid)
+    return name if uid == 0 else f"user {name}"
 
 
 def other_writers(found: os.stat_result) -> str:

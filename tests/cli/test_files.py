@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from betar_tui.config import save_settings
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.peer import open_peer
-from tests.peers.harness import LISTEN, QUIET, config
+from tests.peers.harness import LISTEN, QUIET, config, served
 
 TIMEOUT = 60.0
 """Seconds after which a command hangs."""
@@ -410,6 +411,28 @@ def test_what_a_shell_hands_over_is_read_up_to_a_bound(data: Path) -> None:
     with open("/dev/zero", "rb") as zeros:
         done = call("publish", "--file", "/dev/stdin", "--data-dir", data, stdin=zeros)
     assert (done.returncode, "it is larger than 64 MiB" in done.stderr) == (1, True)
+
+
+def test_a_car_file_that_a_shell_hands_over(data: Path, tmp_path: Path) -> None:
+    assert call("export", tmp_path / "x.car", "--data-dir", data).returncode == 0
+    with (tmp_path / "x.car").open("rb") as car:
+        done = call("import", "/dev/stdin", "--data-dir", tmp_path / "other", stdin=car)
+    assert done.stdout.startswith("merged 1 new delta")
+    script = (
+        f"{shlex.join(PROGRAM)} import --data-dir {shlex.quote(str(data))} <(cat {shlex.quote(str(tmp_path))}/x.car)"
+    )
+    done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (done.returncode, done.stdout, "it is a fifo, not a regular file; save" in done.stderr) == (1, "", True)
+
+
+async def test_a_running_peer_reads_what_stdin_is_to_the_command(data: Path, tmp_path: Path) -> None:
+    assert call("export", tmp_path / "x.car", "--data-dir", data).returncode == 0
+    async with served(tmp_path / "other"):
+        with (tmp_path / "x.car").open("rb") as car:
+            done = await trio.to_thread.run_sync(
+                lambda: call("import", "/dev/stdin", "--data-dir", tmp_path / "other", stdin=car)
+            )
+    assert (done.returncode, done.stdout.startswith("merged 1 new delta")) == (0, True)
 
 
 def test_listings_with_a_byte_order_mark(data: Path, tmp_path: Path) -> None:
