@@ -12,7 +12,7 @@ from typing import Any
 import trio
 
 from betar_tui.control.parts import cut
-from betar_tui.control.wire import error_to_plain, line, lines, plain, typed
+from betar_tui.control.wire import argument, error_to_plain, line, lines, plain
 from betar_tui.errors import BetarError, ControlError
 from betar_tui.files.rules import explain
 from betar_tui.files.sockets import bind_socket, remove_socket
@@ -126,7 +126,7 @@ async def _answer(request: dict[str, Any], marketplace: Marketplace) -> AsyncGen
         fits = isinstance(given, dict) and call is not None and call.required <= given.keys() <= call.parameters.keys()
         if call is None or not fits:
             raise ControlError(f"the running peer knows no call {name} of this form; is it another version?")
-        arguments = {key: typed(call.parameters[key], value) for key, value in given.items()}
+        arguments = {key: argument(call.parameters[key], value) for key, value in given.items()}
         parts, rest = cut(await getattr(marketplace, name)(**arguments))
         for part in parts:
             yield await trio.to_thread.run_sync(_message, head, "part", part)

@@ -130,6 +130,8 @@ async def test_a_marketplace_behind_the_socket_answers_as_itself(tmp_path):
      (b'{"method": "listings", "params": [1]}\n', "knows no call listings of this form"),
      (b'{"method": "publish", "params": {"drafts": [{"name": 1}]}}\n', "is not a str"),
      (b'{"method": "publish", "params": {"drafts": [{"name": "x"}]}}\n', "ListingDraft"),
+     (b'{"method": "publish", "params": {"drafts": "x"}}\n', "is not a Sequence"),
+     (b'{"method": "show", "params": {"listing_id": null}}\n', "is null"),
      (b'{"method": "show"}\n', "knows no call show of this form")],
 )  # fmt: skip
 async def test_nonsense_on_the_socket_ends_nothing(tmp_path, raw, error):

@@ -88,9 +88,11 @@ def _archive_file(raw: bytes) -> None:
 
 def _cbor(raw: bytes) -> None:
     dagcbor.load_map(raw)
-    with suppress(DecodeError):
-        dagsync.decode_trailer(raw)
-    dagsync.decode_request(raw)
+    if len(raw) > MAX_SMALL:
+        return
+    for decode in (dagsync.decode_trailer, dagsync.decode_request):
+        with suppress(DecodeError):
+            decode(raw)
 
 
 def _listing(raw: bytes) -> None:

@@ -19,11 +19,12 @@ from pathlib import Path
 import trio
 
 from betar_tui.control.server import serve_control
-from betar_tui.control.wire import line
-from betar_tui.errors import DecodeError, NetworkError, StreamEndedError
+from betar_tui.control.wire import line, message
+from betar_tui.errors import BetarError, DecodeError, NetworkError, StreamEndedError
 from betar_tui.ipld import car, cid
 from betar_tui.ipld.protobuf import write_bytes
 from betar_tui.market.marketplace import ListingDraft
+from betar_tui.p2p.adaptations.pubsub import _parse
 from betar_tui.p2p.bitswap import messages as bitswap
 from betar_tui.p2p.frames import frame
 from betar_tui.peer import open_peer
@@ -92,6 +93,19 @@ def _watched(said: Said) -> Iterator[None]:
         said.seconds = time.perf_counter() - began
 
 
+def _mostly_read(mutator: Mutator, decode: Callable[[bytes], object]) -> bytes:
+    """A mutation that can be decoded, but for one in 200: a stream ends with the first that cannot, and with it those
+    behind."""
+    data = mutator.small()
+    for _ in range(0 if mutator.random.random() < 0.005 else 30):
+        try:
+            decode(data)
+            break
+        except BetarError:
+            data = mutator.small()
+    return data
+
+
 # Bitswap and gossip, over a real connection
 
 
@@ -101,7 +115,7 @@ async def bitswap_stream(count: int, seed: int) -> Said:
 
     def make(honest: Peer) -> bytes:
         if mutator.random.random() < 0.5:
-            return mutator.small()
+            return _mostly_read(mutator, bitswap.decode)
         data = [b"held %d" % mutator.random.randrange(20) for _ in range(3)]
         cids = [honest.shelf.put(data[0]), cid.of_raw(data[1]), cid.of(data[2])]
         honest.network.want(cids[1:])
@@ -121,9 +135,9 @@ async def gossip_stream(count: int, seed: int) -> Said:
 
     def make(honest: Peer) -> bytes:
         if mutator.random.random() < 0.8:
-            return mutator.small()
-        message = corpus.broadcast_message(mutator.random.choice(corpus.broadcasts()), mutator.random.randbytes(8))
-        return b"".join((mutator.random.choice(corpus.rpcs()), write_bytes(2, message.SerializeToString())))
+            return _mostly_read(mutator, _parse)
+        told = corpus.broadcast_message(mutator.random.choice(corpus.broadcasts()), mutator.random.randbytes(8))
+        return mutator.random.choice(corpus.rpcs()) + write_bytes(2, told.SerializeToString())
 
     await _over_a_connection(said, count, "/meshsub/1.1.0", make)
     return said
@@ -315,7 +329,7 @@ async def _calls_on(stream: trio.SocketStream, said: Said, count: int, mutator: 
     answers = _lines(stream)
     try:
         while said.messages < count:
-            data = mutator.small().replace(b"\n", b" ")
+            data = _mostly_read(mutator, message).replace(b"\n", b" ")
             if not _answered(data):
                 continue
             said.messages += 1
