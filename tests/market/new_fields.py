@@ -53,7 +53,7 @@ for kind in (Listing, ListingDraft, ListingPatch):
 # Only now: these modules read the table.
 from betar_tui import arguments, commands  # noqa: E402
 from betar_tui.catalogue.projecting import Projected, project  # noqa: E402
-from betar_tui.drafts import drafts_in
+from betar_tui.drafts import drafts_in  # noqa: E402
 from betar_tui.errors import ListingError  # noqa: E402
 from betar_tui.market import compose  # noqa: E402
 from betar_tui.market.own import adopted_listing  # noqa: E402
