@@ -95,6 +95,12 @@ class Backlog:
         kinds = ((k, each, self._kind(prepared[k], each)) for k, each in outcomes.items())
         return [self._change(prepared[k], each, kind, now) for k, each, kind in kinds if kind is not None]
 
+    def work_off(self, now: float) -> None:
+        """Make all rows that wait, telling nobody. Not while a merge runs."""
+        while self.progress.rows and (prepared := self.prepare()):
+            self.write(prepared, now)
+        self.forget_verdicts()
+
     def index(self) -> int:
         """Put a slice of texts into the search index, and take old ones out; returns how many rows are done."""
         mark = self.progress.mark
