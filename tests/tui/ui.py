@@ -39,7 +39,7 @@ class Ui:
 
     async def rows(self) -> None:
         """Wait for the rows that a person has asked for, unless they are held back."""
-        if "listings" not in self.market.gates:
+        if "listings" not in getattr(self.market, "gates", ()):
             await self.until(lambda: not self.app.paging.for_person and not self.app._held, "the rows")
             await self.pilot.pause()
 
