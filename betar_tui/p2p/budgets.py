@@ -33,7 +33,7 @@ AUTHOR_MESSAGES = Rate(100, 1000)
 the heads that bring the others."""
 AUTHOR_BYTES = Rate(1 << 20, 16 << 20)
 """The same in bytes of payload."""
-NEW_AUTHORS = Rate(20, 256)
+NEW_AUTHORS = Rate(20, 1024)
 """Authors not heard of lately, of all neighbours together; beyond it, they are dropped that come from a neighbour which
 brought more than an equal part of them."""
 NONSENSE_MESSAGES, NONSENSE_AUTHORS = 100.0, 10.0

@@ -1,7 +1,8 @@
 """The door: who gets a handshake, when, and a place. The rules are in `places`; here connections are closed and wait."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import trio
 from libp2p.abc import INetConn
@@ -35,6 +36,7 @@ class Door:
         self._handshakes: Shares[str] = Shares(HANDSHAKES)
         self._queues: dict[str, FastLock] = {}
         self._leaving: set[INetConn] = set()
+        self._arriving: dict[Ticket, Place] = {}
         self.places: Callable[[], Sequence[Place]] = tuple
         self.known: Callable[[str], bool] = lambda peer: False
         self.barred: Callable[[str], bool] = lambda ip: False
@@ -78,16 +80,26 @@ class Door:
         if not self._queues and len(self._handshakes) > self._maximum:
             self._handshakes = Shares(HANDSHAKES)
 
-    async def make_room(self, ip: str, peer: str) -> None:
-        """Have a place for a new connection of `peer`. Raises Refusal."""
+    @asynccontextmanager
+    async def place(self, ticket: Ticket, peer: str) -> AsyncIterator[None]:
+        """Have a place for a new connection of `peer`, which is among `places` when the block ends. Raises Refusal."""
         places = [place for place in self.places() if place.key not in self._leaving]
+        places += self._arriving.values()
+        now, known = trio.current_time(), self.known(peer)
         try:
-            place = giving_way(places, ip, self.known(peer), self._maximum, trio.current_time())
+            place = giving_way(places, ticket.ip, known, self._maximum, now)
         except Refusal:
             self.refused += 1
             raise
-        if place is None:
-            return
+        self._arriving[ticket] = Place(ticket, ticket.ip, now, kept=True)
+        try:
+            if place is not None:
+                await self._close(place, ticket.ip)
+            yield
+        finally:
+            del self._arriving[ticket]
+
+    async def _close(self, place: Place, ip: str) -> None:
         connection: INetConn = place.key  # type: ignore[assignment]
         log.info("%s gives its place to a new connection from %s", connection.muxed_conn.peer_id, ip)
         self._leaving.add(connection)

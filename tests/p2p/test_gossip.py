@@ -117,7 +117,7 @@ async def test_a_burst_arrives_whole_and_in_order() -> None:
 async def test_a_reader_that_stands_still_holds_up_nothing() -> None:
     async with peer("alice") as alice, peer("bob", follow=False) as bob:
         await meet(alice, bob)
-        bob.network._event_queue._broadcasts._limit = 10
+        bob.network._event_queue._standing._limit = 10
         for number in range(50):
             await alice.network.broadcast(b"%d" % number)
         await until(lambda: bob.network._event_queue.dropped >= 39)

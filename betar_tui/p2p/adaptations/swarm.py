@@ -114,15 +114,16 @@ class PeerSwarm(Swarm):
     async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
         """List a connection. One that was accepted needs a place. Raises SwarmException."""
         ticket = _ticket.get()
-        if ticket is not None and direction == "inbound":
-            self.door.leave(ticket)
-            try:
-                await self.door.make_room(ticket.ip, str(muxed_conn.peer_id))
-            except Refusal:
-                await muxed_conn.close()
-                raise SwarmException("no place is free") from None
-            self._ips[muxed_conn] = ticket.ip
-        return await super().add_conn(muxed_conn, direction)
+        if ticket is None or direction != "inbound":
+            return await super().add_conn(muxed_conn, direction)
+        self.door.leave(ticket)
+        try:
+            async with self.door.place(ticket, str(muxed_conn.peer_id)):
+                self._ips[muxed_conn] = ticket.ip
+                return await super().add_conn(muxed_conn, direction)
+        except Refusal:
+            await muxed_conn.close()
+            raise SwarmException("no place is free") from None
 
     def ip_of(self, peer: ID) -> str:
         """The address that a connected peer came from; "" for one that was dialled."""
