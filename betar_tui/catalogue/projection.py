@@ -20,10 +20,9 @@ from betar_tui.replica import Applied, Effect, keys
 from betar_tui.replica.facts import Changes, Winner
 from betar_tui.store.history import History
 
-SMALL = 32
-"""Maximum changed keys of a merge of others' deltas whose rows are written with it."""
-OWN_SMALL = 256
-"""The same for an own delta: who publishes some listings finds them listed."""
+SMALL = 256
+"""Maximum changed keys of a merge whose rows are written with it: as many as a crowd announces, or a person publishes, at
+a time. A sync brings more."""
 MAX_REMOVALS = 4096
 """Maximum keys whose removing delta is remembered until their row is gone."""
 
@@ -67,7 +66,7 @@ class Projection:
         changed = {key: after for key, after in changes.winners.items() if keys.agent_id(key) is not None}
         if not changed:
             return Followed({})
-        if len(changed) > (SMALL if changes.via else OWN_SMALL):
+        if len(changed) > SMALL:
             _queue(db, changes, {key: numbers[key] for key in changed})
             return Followed({}, len(changed))
         now = int(changes.at * 1000)

@@ -152,7 +152,7 @@ def test_a_large_merge_is_queued_and_reported_slice_by_slice(book, monkeypatch):
 
 
 def test_a_listing_that_goes_in_a_large_merge_names_the_delta_that_removed_it(book):
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 1)]
     book.put(many(names))
     book.work_off()
     assert book.delist(*map(key, names)) == []
@@ -166,15 +166,15 @@ def test_a_listing_that_goes_in_a_large_merge_names_the_delta_that_removed_it(bo
 
 
 def test_own_rows_are_written_at_once_unless_they_are_very_many(book):
-    names = [f"agent-{n:03}" for n in range(projection.OWN_SMALL + 1)]
-    assert len(book.put(many(names[1:]), via="")) == projection.OWN_SMALL
-    assert book.counts() == (projection.OWN_SMALL, 0, 0)
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 1)]
+    assert len(book.put(many(names[1:]), via="")) == projection.SMALL
+    assert book.counts() == (projection.SMALL, 0, 0)
     assert book.put(many(names, price=2), via="") == []
     assert {each.via for each in book.work_off()} == {"local"}
 
 
 def test_a_small_merge_takes_its_keys_out_of_the_queue(book):
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 1)]
     book.put(many(names))
     (change,) = book.put({key(names[0]): unsigned(names[0], price=7)})
     assert change.kind is ChangeKind.PUT
@@ -185,7 +185,7 @@ def test_a_small_merge_takes_its_keys_out_of_the_queue(book):
 
 
 def test_a_value_that_changes_while_its_slice_is_read_stays_in_the_queue(book):
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 20)]
     book.put(many(names))
     prepared = book.catalogue.backlog.prepare()
     book.put(many(names, price=8))
@@ -196,14 +196,14 @@ def test_a_value_that_changes_while_its_slice_is_read_stays_in_the_queue(book):
 
 def test_a_row_that_is_out_of_date_says_nothing_of_a_signature(book):
     """Between a large merge and its rows, the row of an older version must not vouch for the newer one."""
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 20)]
     book.put({key(name): value(name) for name in names})
     book.work_off()
-    assert len(book.names("state:verified")) == 50
+    assert len(book.names("state:verified")) == len(names)
     book.put({key(name): forged(name) for name in names})
     assert book.names("state:verified") == []
     book.work_off()
-    assert book.counts() == (0, 50, 0)
+    assert book.counts() == (0, len(names), 0)
 
 
 def test_a_price_touches_neither_text_nor_index(book):
@@ -342,7 +342,7 @@ def test_a_store_without_a_catalogue_gets_one_and_checks_no_signature_again(tmp_
 
 def test_what_was_here_before_is_no_news(tmp_path):
     book = Book(tmp_path / "db")
-    book.put(many([f"agent-{n}" for n in range(50)]), at=5.0)
+    book.put(many([f"agent-{n}" for n in range(projection.SMALL + 20)]), at=5.0)
     book.catalogue.backlog._opened = 6_000
     assert {each.kind for each in book.work_off()} == {ChangeKind.REFRESH}
     book.close()
