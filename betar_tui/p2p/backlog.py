@@ -4,7 +4,7 @@ They are of authors that are not in good standing or send much; those of all oth
 neighbour that passes on what floods it does not hold up its other messages. Beyond the bounds the oldest of the neighbour
 gives way: a later message names newer heads. Pure."""
 
-from collections import deque
+from collections import Counter, deque
 from typing import Generic, TypeVar
 
 Message = TypeVar("Message")
@@ -19,7 +19,8 @@ class Backlog(Generic[Message]):
     """See the module."""
 
     def __init__(self) -> None:
-        self._queues: dict[bytes, deque[tuple[Message, int]]] = {}
+        self._queues: dict[bytes, deque[tuple[Message, bytes, int]]] = {}
+        self._authors = Counter[tuple[bytes, bytes]]()
         self._bytes: dict[bytes, int] = {}
         self._all, self._all_bytes = 0, 0
 
@@ -27,10 +28,15 @@ class Backlog(Generic[Message]):
         """Number of messages of a neighbour that wait."""
         return len(self._queues.get(neighbour, ()))
 
-    def put(self, neighbour: bytes, message: Message, size: int) -> int:
+    def has(self, neighbour: bytes, author: bytes) -> bool:
+        """Whether a message of an author, which a neighbour brought, waits: the next is to come after it."""
+        return (neighbour, author) in self._authors
+
+    def put(self, neighbour: bytes, author: bytes, message: Message, size: int) -> int:
         """Add a message of `size` bytes. Returns how many were dropped, this one or older ones."""
         queue = self._queues.setdefault(neighbour, deque())
-        queue.append((message, size))
+        queue.append((message, author, size))
+        self._authors[neighbour, author] += 1
         self._count(neighbour, 1, size)
         dropped = 0
         while queue and self._is_full(neighbour, len(queue)):
@@ -43,7 +49,10 @@ class Backlog(Generic[Message]):
         queue = self._queues.get(neighbour)
         if not queue:
             return None
-        message, size = queue.popleft()
+        message, author, size = queue.popleft()
+        self._authors[neighbour, author] -= 1
+        if not self._authors[neighbour, author]:
+            del self._authors[neighbour, author]
         self._count(neighbour, -1, -size)
         if not queue:
             del self._queues[neighbour], self._bytes[neighbour]

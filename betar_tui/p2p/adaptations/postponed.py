@@ -22,12 +22,11 @@ class Postponed:
     def __init__(
         self,
         ledger: GossipLedger,
-        gate: FastLock,
         push: Callable[[ID, rpc_pb2.Message], Awaitable[None]],
         start: Callable[..., Any],
     ) -> None:
         self._ledger = ledger
-        self._gate = gate
+        self._gate = FastLock()  # apart from that of the readers, which must not wait for what is left for later
         self._push = push
         self._start = start
         self._late: LateMessages[rpc_pb2.Message] = LateMessages()
@@ -51,11 +50,15 @@ class Postponed:
         if (message := self._late.take(neighbour, author)) is not None:
             await self._push(peer, message)
 
+    def has(self, peer: ID, author: bytes) -> bool:
+        """Whether a message of an author, which a neighbour brought, was left for later: the next must not overtake it."""
+        return self._backlog.has(peer.to_bytes(), author)
+
     def leave(self, peer: ID, message: rpc_pb2.Message) -> None:
         """Leave a message until the loop has time for its neighbour."""
         neighbour = peer.to_bytes()
         begins = not self._backlog.of(neighbour)
-        if dropped := self._backlog.put(neighbour, message, len(message.data)):
+        if dropped := self._backlog.put(neighbour, message.from_id, message, len(message.data)):
             self._ledger.refuse(neighbour, EXCESS, dropped)
         if begins and self._backlog.of(neighbour):
             self._start(self._work_off, peer)

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import lru_cache
+from time import perf_counter
 from typing import Any, cast
 
 import trio
@@ -29,7 +30,7 @@ from betar_tui.ipld.protobuf import Budget
 from betar_tui.p2p.adaptations.postponed import Postponed
 from betar_tui.p2p.adaptations.router import TopicRouter
 from betar_tui.p2p.adaptations.send_queue import SendQueue
-from betar_tui.p2p.adaptations.turns import Turns
+from betar_tui.p2p.adaptations.turns import PAUSE, Turns
 from betar_tui.p2p.authorship import error_of
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.gossip_ledger import CONTROL, GossipLedger
@@ -60,13 +61,17 @@ _stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=Non
 class _PacedReads:
     """A stream of which the messages of a crowd are read several at a time."""
 
-    def __init__(self, stream: INetStream, crowd: Crowd) -> None:
+    def __init__(self, stream: INetStream, crowd: Crowd, caught_up: Callable[[], None]) -> None:
         self._stream = stream
         self._rounds = Rounds(crowd)
+        self._caught_up = caught_up
 
     async def read(self, n: int) -> bytes:
         await self._rounds.gather()
+        before = perf_counter()
         data = await self._stream.read(n)
+        if perf_counter() - before > PAUSE or len(data) < n // 4:
+            self._caught_up()
         self._rounds.begin()
         return data
 
@@ -96,7 +101,7 @@ class TopicPubsub(Pubsub):
         self._crowd = Crowd()
         self.ledger = GossipLedger()
         self._gate = FastLock()
-        self._postponed = Postponed(self.ledger, self._gate, self.push_msg, self._start)
+        self._postponed = Postponed(self.ledger, self.push_msg, self._start)
         self.penalize: Penalize = lambda peer, reason: None
         self.banned: Callable[[str], bool] = lambda peer: False
         self.duplicate: Callable[[], None] = lambda: None
@@ -151,8 +156,8 @@ class TopicPubsub(Pubsub):
                 self.ledger.gone(peer.to_bytes())
 
     async def _read(self, peer: ID, stream: INetStream) -> None:
-        frames = FrameReader(_PacedReads(stream, self._crowd), MAX_RPC)
         turns = Turns(peer.to_bytes(), self.ledger.time, self._gate)
+        frames = FrameReader(_PacedReads(stream, self._crowd, turns.caught_up), MAX_RPC)
         empty = 0
         while (raw := await frames.next()) is not None and not self.banned(str(peer)):
             empty = 0 if raw else empty + 1
@@ -169,17 +174,24 @@ class TopicPubsub(Pubsub):
         for subscription in rpc.subscriptions:
             self.handle_subscription(peer, subscription)
         for message in rpc.publish:
-            await turns.between()
             if self.banned(str(peer)):  # its connections are being closed
                 return
-            if turns.crowded and not self.ledger.is_light(peer.to_bytes(), message.from_id, trio.current_time()):
+            if self._can_wait(peer, message.from_id, turns):
                 if not self.seen_messages.has(message.from_id + message.seqno):
                     self._postponed.leave(peer, message)
+                await turns.after_brief()
             else:
+                await turns.between()
                 await self.push_msg(peer, message)
         if rpc.HasField("control"):
             rpc.ClearField("senderRecord")
             await self.router.handle_rpc(rpc, peer)
+
+    def _can_wait(self, peer: ID, author: bytes, turns: Turns) -> bool:
+        """Whether a message is to be left for later."""
+        if self._postponed.has(peer, author):
+            return True
+        return turns.crowded and not self.ledger.is_light(peer.to_bytes(), author, trio.current_time())
 
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
         """Check, deliver and forward one message, from a neighbour or from this peer.
