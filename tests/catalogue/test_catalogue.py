@@ -439,7 +439,8 @@ def first_seen(book: Book) -> dict[str, int]:
 
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "again before it was done"])
 @pytest.mark.parametrize("kept", [True, False], ids=["tables", "no tables"])
-def test_what_changes_while_the_catalogue_is_made_afresh_is_told_as_ever(tmp_path, times, kept):
+def test_what_changes_while_the_catalogue_is_made_afresh_is_told_as_ever(tmp_path, monkeypatch, times, kept):
+    monkeypatch.setattr(projection, "SMALL", 10)
     path = tmp_path / "db"
     book = Book(path)
     for name in NAMES:
@@ -533,6 +534,7 @@ def test_a_removal_in_bulk_is_told_with_the_peer_that_sent_it(book, monkeypatch,
 
 
 def test_every_key_has_its_turn_however_many_higher_ones_come(book, monkeypatch):
+    monkeypatch.setattr(projection, "SMALL", 10)
     monkeypatch.setattr(backlog, "ROWS", 40)
     names = [f"low-{n:03}" for n in range(100)]
     book.put(many(names))
