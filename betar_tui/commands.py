@@ -14,7 +14,7 @@ from typing import Any
 
 from betar_tui.config import Config
 from betar_tui.control.command import CommandClient
-from betar_tui.errors import ControlError, ListingError, UsageError
+from betar_tui.errors import ControlError, FilterError, ListingError, UsageError
 from betar_tui.eventloop import event_loop
 from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import ENTERED, Field, Kind
@@ -53,6 +53,8 @@ async def open_marketplace(config: Config, *, need_peer: bool = False) -> AsyncI
 
 async def list_(config: Config, arguments: Arguments) -> None:
     """Print the listings that match."""
+    if "muted" in arguments.filter.lower():
+        _refuse_muted(arguments.filter)
     async with open_marketplace(config) as market:
         page = await market.listings(arguments.filter, arguments.sort, arguments.limit)
     if arguments.json:
@@ -62,6 +64,14 @@ async def list_(config: Config, arguments: Arguments) -> None:
     print_table(("NAME", "PRICE", "STATE", "", "SELLER", "ID"), rows)
     hidden = f", {page.invalid} with a wrong signature hidden" if page.invalid else ""
     say(f"{len(page.listings)} of {page.total} listings{hidden}")
+
+
+def _refuse_muted(text: str) -> None:
+    """Raise FilterError for a filter that asks for muted sellers: nobody is muted here."""
+    from betar_tui.market.filter import parse  # deferred: few filters say it
+
+    if parse(text).asks_for_muted:
+        raise FilterError("who is muted is a setting of the interface: state:muted works only there")
 
 
 async def show(config: Config, arguments: Arguments) -> None:

@@ -1,24 +1,26 @@
 """`Catalogue`: the market as one replica has it, for the peer that shows it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from betar_tui.catalogue import schema
 from betar_tui.catalogue.backlog import Backlog
 from betar_tui.catalogue.conditions import add_functions
+from betar_tui.catalogue.counting import count, count_of_each
 from betar_tui.catalogue.files import MissingFiles, stored_file
+from betar_tui.catalogue.interrupting import Interruptible, always
 from betar_tui.catalogue.projecting import metadata_cid, read_document
 from betar_tui.catalogue.projection import Followed, Projection
-from betar_tui.catalogue.query import count, read_page
-from betar_tui.catalogue.reader import find, read_listings
-from betar_tui.errors import FilterError
+from betar_tui.catalogue.reader import find, find_all, numbers_of, read_listings
+from betar_tui.catalogue.windows import Asked, read_window
 from betar_tui.market.filter import parse
 from betar_tui.market.marketplace import Change, Listing, ListingPage, Place
 from betar_tui.replica import Applied
 from betar_tui.store.database import Store
+from betar_tui.store.readers import Reader
 
-MAX_COUNTED = 5_000
-"""Number of matches up to which a page says how many there are: counting more would take longer than the page."""
+MAX_FOUND = 200
+"""Maximum ids that are looked for at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,8 @@ class Catalogue:
 
     def counts(self) -> Counts:
         """The numbers of listings. Raises StoreError."""
-        with self._store.readers.reading() as (db, _):
-            found = dict(db.execute("SELECT name, n FROM catalogue_counts").fetchall())
-        return Counts(found["listings"], found["invalid"], found["unreadable"])
+        with self._store.readers.reading() as reader:
+            return _counts(reader)
 
     def page(
         self,
@@ -84,28 +85,53 @@ class Catalogue:
         clock_now: float,
         after: Place | None = None,
         before: Place | None = None,
+        around: str = "",
+        skip: int = 0,
+        muted: Collection[str] = (),
+        *,
+        go_on: Callable[[], bool] = always,
     ) -> ListingPage:
-        """The shown listings that match, in order; see `Marketplace.listings`. Raises FilterError, StoreError."""
-        parsed, limit = parse(query), max(limit, 0)
-        if parsed.asks_for_muted:
-            raise FilterError("who is muted is a setting of the interface: state:muted works only there")
-        counts = self.counts()
-        with self._store.readers.reading() as reader:
-            rows = read_page(reader.db, parsed, sort, limit, after, before, clock_now)
-            found = read_listings(reader, rows.numbers, self._own_peer_id)
-            matching, exact = len(rows.places), rows.complete
-            if after is not None or before is not None or matching == limit:
-                matching, exact = count(reader.db, parsed, clock_now, MAX_COUNTED)
+        """The shown listings that match, in order; see `Marketplace.listings`. Ends soon after `go_on` returns False.
+        Raises FilterError, StoreError."""
+        parsed, left_out = parse(query), frozenset(muted)
+        with self._store.readers.reading() as reader, Interruptible(reader.db, go_on) as reading:
+            number = numbers_of(reader, [around]).get(around) if around else None
+            asked = Asked(parsed, sort, max(limit, 0), after, before, number, max(skip, 0), left_out)
+            window = read_window(reading, asked, clock_now)
+            numbers = [place.number for place in window.places]
+            found = read_listings(reader, numbers, self._own_peer_id)
+            counts = _counts(reader)
         return ListingPage(
-            tuple(found[k] for k in rows.numbers if k in found),
+            tuple(found[k] for k in numbers if k in found),
             counts.listings,
             counts.invalid,
             counts.unreadable,
-            matching,
-            exact,
-            rows.places[0] if rows.places else None,
-            rows.places[-1] if rows.places else None,
+            window.matching,
+            window.exact,
+            window.places[0] if window.places else None,
+            window.places[-1] if window.places else None,
+            window.muted,
+            window.start,
         )
+
+    def count(
+        self, query: str, clock_now: float, muted: Collection[str] = (), *, go_on: Callable[[], bool] = always
+    ) -> int:
+        """How many shown listings match, exactly but for texts that are not in the search index yet, where they are very
+        many. Ends soon after `go_on` returns False. Raises FilterError, StoreError."""
+        wanted = parse(query).muting(frozenset(muted))
+        with self._store.readers.reading() as reader, Interruptible(reader.db, go_on):
+            return count(reader.db, wanted, clock_now)[0]
+
+    def find(self, ids: Sequence[str]) -> tuple[Listing, ...]:
+        """The shown listings of the first `MAX_FOUND` ids, in their order. Raises StoreError."""
+        with self._store.readers.reading() as reader:
+            return find_all(reader, list(dict.fromkeys(ids[:MAX_FOUND])), self._own_peer_id)
+
+    def counts_of_sellers(self, sellers: Collection[str], most: int) -> Mapping[str, int]:
+        """The number of shown listings of each seller, each counted up to `most`. Raises StoreError."""
+        with self._store.readers.reading() as (db, _):
+            return count_of_each(db, sellers, most)
 
     # What merges do
 
@@ -118,3 +144,8 @@ class Catalogue:
 
     def _queued(self, rows: int) -> None:
         self.backlog.progress.add(rows, 0)
+
+
+def _counts(reader: Reader) -> Counts:
+    found = dict(reader.db.execute("SELECT name, n FROM catalogue_counts").fetchall())
+    return Counts(found["listings"], found["invalid"], found["unreadable"])

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from betar_tui.market.facts import BLANKED
 from betar_tui.market.filter import Filter
 from betar_tui.market.terms import IN_TEXT, NEW_FOR, STALE_AFTER, Term, has_fact, is_described, is_seller
 
 MIN_PHRASE = 3
 """Characters that a text must have to be looked for in the search index, which has pieces of three."""
 _SLACK = 2
-"""Milliseconds that a range of times is wider than what is asked for: conditions are exact, sources need not be."""
+"""How much wider a range of times is than what is asked for, in its unit: conditions are exact, ranges need not be."""
 _STATES = {"mine": "= 0", "verified": "< 2", "unsigned": "= 2"}
 
 
@@ -168,6 +169,9 @@ def phrases(term: Term) -> tuple[str, ...]:
         return tuple(phrase for part in parts for phrase in _phrase("text", part))
     if term.kind in ("tag", "meta"):
         return _phrase("facts", term.fact)
+    if term.kind == "id":
+        # Each part of an id is in one of the two, see `market.facts`.
+        return tuple(phrase for part in term.value.split("/") for phrase in _id_phrase(part))
     return _phrase("facts", term.value) if term.kind in ("proto", "token") else ()
 
 
@@ -199,16 +203,18 @@ def range_of(term: Term, now: float) -> Sql | None:
         young = term.op in ("<", "<=")
         return Sql("l.seen >= ?", (at - _SLACK,)) if young else Sql("l.seen <= ?", (at + _SLACK,))
     if term.kind == "state" and term.value == "new":
-        return Sql("l.seen >= ?", ((now - NEW_FOR) * 1000 - _SLACK,))
+        return Sql("l.first_seen >= ?", ((now - NEW_FOR) * 1000 - _SLACK,))
+    if term.kind == "state" and term.value == "stale":
+        return Sql("l.timestamp <= ?", (now - STALE_AFTER + _SLACK,))
     if term.kind == "state" and term.value in _STATES:
         return Sql(f"l.state {_STATES[term.value]}")
     return _of_plain_term(term, JOINED, now) if term.kind == "sellers" else None
 
 
 def column_of(term: Term) -> str:
-    """The column that `range_of` a term is on, as in `market.sorting`."""
+    """The column that `range_of` a term is on; those of `market.sorting` have the same name there."""
     if term.kind == "state":
-        return "seen" if term.value == "new" else "state"
+        return {"new": "first_seen", "stale": "timestamp"}.get(term.value, "state")
     return "seller" if term.kind == "sellers" else term.kind
 
 
@@ -217,6 +223,11 @@ def _phrase(column: str, value: str) -> tuple[str, ...]:
     if len(value) < MIN_PHRASE or "\0" in value:
         return ()
     return (f"{{{column}}} : {_quoted(value)}",)
+
+
+def _id_phrase(part: str) -> tuple[str, ...]:
+    """The same for a part of an id. Facts have blanks for some of its characters."""
+    return () if any(each in part for each in BLANKED) else _phrase("text facts", part)
 
 
 def _quoted(value: str) -> str:

@@ -45,8 +45,30 @@ def read_listings(
 
 def find(reader: Reader, listing_id: str, own_peer_id: str) -> Listing | None:
     """A listing, also one with a wrong signature, None where there is none."""
-    numbers = [k for k, _ in key_numbers(reader.db, [keys.of_agent(listing_id)]).values()]
-    return next(iter(read_listings(reader, numbers, own_peer_id, hidden=True).values()), None)
+    numbers = numbers_of(reader, [listing_id]).values()
+    return next(iter(read_listings(reader, list(numbers), own_peer_id, hidden=True).values()), None)
+
+
+def find_all(reader: Reader, ids: Sequence[str], own_peer_id: str) -> tuple[Listing, ...]:
+    """The listings of these ids, in their order, without those that are not there or have a wrong signature."""
+    numbers = numbers_of(reader, ids)
+    found = read_listings(reader, list(numbers.values()), own_peer_id)
+    return tuple(found[numbers[each]] for each in ids if each in numbers and numbers[each] in found)
+
+
+def numbers_of(reader: Reader, ids: Sequence[str]) -> dict[str, int]:
+    """The numbers of the keys of those ids that the replica knows."""
+    wanted = {keys.of_agent(each): each for each in ids if _is_text(each)}
+    return {wanted[key]: k for key, (k, _) in key_numbers(reader.db, wanted).items()}
+
+
+def _is_text(listing_id: str) -> bool:
+    """Whether something can have this id: half a character is none."""
+    try:
+        listing_id.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _states(db: sqlite3.Connection, numbers: Collection[int]) -> dict[int, int]:

@@ -49,6 +49,9 @@ _CREATE = (
     "CREATE INDEX listings_by_seller ON listings (seller, name)",
     "CREATE INDEX listings_by_seen ON listings (seen DESC, name)",
     "CREATE INDEX listings_by_state ON listings (state, name)",
+    # For the states "new" and "stale".
+    "CREATE INDEX listings_by_first_seen ON listings (first_seen)",
+    "CREATE INDEX listings_by_timestamp ON listings (timestamp)",
     "CREATE INDEX listings_by_metadata ON listings (metadata) WHERE metadata IS NOT NULL",
     # text is what words are looked for in (market.filter.search_text), facts what else is searched (market.facts).
     "CREATE TABLE listing_texts (k INTEGER PRIMARY KEY, text TEXT NOT NULL, facts TEXT NOT NULL)",

@@ -46,11 +46,16 @@ class Gathered:
     condition: Sql
     complete: bool
 
+    @property
+    def rows(self) -> Sql:
+        """The rows themselves, as `l`."""
+        return Sql(f"({self.numbers.text}) c CROSS JOIN listings l ON l.k = c.k", self.numbers.values)
+
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Rows among which are all that meet the terms of an alternative. `exact` are the terms that all of them meet, as the
-    search index has them."""
+    """Rows among which are all that meet the terms of an alternative. `exact` are the terms that all of them meet, where it
+    is the search index that says so as far as that has them."""
 
     numbers: Sql
     indexed: bool = False
@@ -93,15 +98,26 @@ def _sources(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: in
     # One by one first: a rare text is found sooner without the common ones beside it.
     for term, expression in expressions.items():
         yield _indexed({term: expression})
-    ranges: dict[str, list[Sql]] = {}
-    for term in terms:
-        if (condition := range_of(term, now)) is not None:
-            ranges.setdefault(column_of(term), []).append(condition)
-    for parts in ranges.values():
-        condition = all_of(parts)
-        yield _Source(Sql(f"SELECT l.k AS k FROM listings l WHERE {condition.text}", condition.values))
+    for ranged in _by_column(terms, now).values():
+        yield _ranged(ranged, now)
     if len(expressions) > 1:
         yield _indexed(expressions)
+
+
+def _by_column(terms: Sequence[Term], now: float) -> dict[str, list[Term]]:
+    """The terms that are ranges of an index, by its column."""
+    ranged: dict[str, list[Term]] = {}
+    for term in terms:
+        if range_of(term, now) is not None:
+            ranged.setdefault(column_of(term), []).append(term)
+    return ranged
+
+
+def _ranged(terms: Sequence[Term], now: float) -> _Source:
+    """The rows that meet these terms, all on one column: its index says so exactly."""
+    ranges = [bound for term in terms if (bound := range_of(term, now)) is not None]
+    condition = all_of([*ranges, *(of_terms([term], LOOKED_UP, now) for term in terms if term.timed)])
+    return _Source(Sql(f"SELECT l.k AS k FROM listings l WHERE {condition.text}", condition.values), exact=tuple(terms))
 
 
 def _indexed(expressions: Mapping[Term, str]) -> _Source:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import select
 import socket
 import stat
 from collections.abc import AsyncGenerator
@@ -21,6 +22,8 @@ from betar_tui.market.marketplace import Event, Marketplace, Missed
 log = logging.getLogger(__name__)
 
 BACKLOG = 64  # connections that wait to be accepted
+LEAVING = 0.1
+"""Seconds between two looks whether a client that sends no more has left."""
 
 
 async def serve_control(marketplace: Marketplace, path: Path, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
@@ -57,22 +60,62 @@ def _listen(path: Path) -> socket.socket:
 
 
 async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
-    """Answer the calls of one connection, one after the other. A failure ends this connection only."""
+    """Answer the calls of one connection, one after the other; a call whose client has left is cancelled. A failure ends
+    this connection only."""
     try:
         try:
-            async for request in lines(stream):
-                if request.get("method") == "events":
-                    await _stream_events(stream, marketplace)
-                    return
-                async with aclosing(_answer(request, marketplace)) as messages:
-                    async for message in messages:
-                        await stream.send_all(message)
+            async with trio.open_nursery() as nursery:
+                send, requests = trio.open_memory_channel[dict[str, Any] | ControlError](0)
+                nursery.start_soon(_read_requests, stream, send, nursery.cancel_scope)
+                await _answer_all(stream, requests, marketplace)
+                nursery.cancel_scope.cancel()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             log.debug("control: a client left")
         except* ControlError as group:
             log.warning("control: %s", group.exceptions[0])
     except Exception:
         log.exception("control: a connection failed")
+
+
+async def _read_requests(
+    stream: trio.SocketStream, send: trio.MemorySendChannel[dict[str, Any] | ControlError], answering: trio.CancelScope
+) -> None:
+    """Hand over the requests of a connection, and the error of a line that is none; end the answering when nobody waits."""
+    try:
+        async with send:
+            try:
+                async for request in lines(stream):
+                    await send.send(request)
+            except ControlError as error:
+                await send.send(error)
+        while not _has_left(stream):  # noqa: ASYNC110 - who has said all may still listen; the kernel tells no more
+            await trio.sleep(LEAVING)
+    except trio.BrokenResourceError:
+        pass
+    answering.cancel()
+
+
+def _has_left(stream: trio.SocketStream) -> bool:
+    """Whether the other side has closed the connection altogether."""
+    poll = select.poll()
+    poll.register(stream.socket.fileno(), 0)
+    return bool(poll.poll(0))
+
+
+async def _answer_all(
+    stream: trio.SocketStream,
+    requests: trio.MemoryReceiveChannel[dict[str, Any] | ControlError],
+    marketplace: Marketplace,
+) -> None:
+    async for request in requests:
+        if isinstance(request, ControlError):
+            raise request
+        if request.get("method") == "events":
+            await _stream_events(stream, requests, marketplace)
+            return
+        async with aclosing(_answer(request, marketplace)) as messages:
+            async for message in messages:
+                await stream.send_all(message)
 
 
 async def _answer(request: dict[str, Any], marketplace: Marketplace) -> AsyncGenerator[bytes, None]:
@@ -103,13 +146,17 @@ def _message(head: dict[str, object], name: str, value: object) -> bytes:
     return line({**head, name: plain(value)})
 
 
-async def _stream_events(stream: trio.SocketStream, marketplace: Marketplace) -> None:
-    """Send events until the client closes its end of the stream."""
+async def _stream_events(
+    stream: trio.SocketStream,
+    requests: trio.MemoryReceiveChannel[dict[str, Any] | ControlError],
+    marketplace: Marketplace,
+) -> None:
+    """Send events until the client closes its end of the stream, or sends more."""
     async with trio.open_nursery() as nursery, marketplace.events() as events:
         await stream.send_all(line({"jsonrpc": "2.0", "result": "subscribed"}))
 
         async def watch_for_leaving() -> None:
-            await stream.receive_some(1)
+            await anext(requests, None)
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(watch_for_leaving)

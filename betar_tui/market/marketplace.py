@@ -376,7 +376,7 @@ class Marketplace(Protocol):
         skip: int = 0,
         muted: Sequence[str] = (),
     ) -> ListingPage:
-        """The listings that match `query`, see `market.filter`, without those of the sellers `muted` unless it asks for them.
+        """The listings that match `query` (see `market.filter`), without those of `muted` sellers unless it asks for them.
 
         They are ordered by the field `sort`, descending with "-" before its name; `limit` 0 returns all. With `after` or
         `before` only those after or before a place in that order are returned, the nearest to it; with `around` those

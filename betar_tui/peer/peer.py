@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from betar_tui.market.marketplace import (
     Exported,
     HeadInfo,
     Imported,
+    Listing,
     ListingDetail,
     ListingDraft,
     ListingPage,
@@ -52,6 +54,7 @@ from betar_tui.peer import archive, importing
 from betar_tui.peer.indexing import Indexing
 from betar_tui.peer.metadata_files import MetadataFiles
 from betar_tui.peer.network_session import NetworkSession
+from betar_tui.peer.reading import read
 from betar_tui.replica import Applied, Replica, Written, decode_node, keys
 from betar_tui.replica.delta import Delta
 from betar_tui.replica.facts import Element, LogRow
@@ -70,6 +73,8 @@ PACK_PAUSE, PACK_INTERVAL = 0.05, 30.0
 """Seconds between two such transactions, and between two looks for blocks to pack."""
 BULK, QUIET = 32, 2.0
 """A merge of `BULK` deltas postpones packing for `QUIET` seconds."""
+MAX_LISTINGS = 10_000
+"""Maximum listings of a connected peer that are counted."""
 MAX_POSTPONED = 10
 """Maximum times in a row that packing is postponed; then all that is due is packed."""
 
@@ -218,9 +223,20 @@ class Peer:
         limit: int = 0,
         after: Place | None = None,
         before: Place | None = None,
+        around: str = "",
+        skip: int = 0,
+        muted: Sequence[str] = (),
     ) -> ListingPage:
         await self._settled()
-        return await trio.to_thread.run_sync(self._catalogue.page, query, sort, limit, self._clock(), after, before)
+        asked = query, sort, limit, self._clock(), after, before, around, skip, muted
+        return await read(lambda go_on: self._catalogue.page(*asked, go_on=go_on))
+
+    async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
+        await self._settled()
+        return await read(lambda go_on: self._catalogue.count(query, self._clock(), muted, go_on=go_on))
+
+    async def find(self, ids: Sequence[str]) -> tuple[Listing, ...]:
+        return await trio.to_thread.run_sync(self._catalogue.find, ids)
 
     async def show(self, listing_id: str) -> ListingDetail:
         listing = await trio.to_thread.run_sync(self._catalogue.get, listing_id)
@@ -292,7 +308,10 @@ class Peer:
     async def peers(self) -> tuple[PeerInfo, ...]:
         if self.session.state is Connectivity.STOPPED:
             raise NoRunningPeerError("no peer runs on this data directory; start one with betar-tui --serve")
-        return self.session.connections()
+        peers = self.session.connections()
+        ids = [each.peer_id for each in peers]
+        counts = await trio.to_thread.run_sync(self._catalogue.counts_of_sellers, ids, MAX_LISTINGS)
+        return tuple(replace(each, listings=counts[each.peer_id]) for each in peers)
 
     async def connect(self, address: str) -> Connected:
         return await self.session.connect(address)

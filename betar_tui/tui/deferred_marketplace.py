@@ -3,7 +3,7 @@
 Reading a large store takes seconds. Calls to a `DeferredMarketplace` wait until `opened` hands over the real one. The first
 listings may arrive earlier, by `first_page_ready`, and are shown until then."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -58,12 +58,15 @@ class DeferredMarketplace(ForwardedCalls):
         limit: int = 0,
         after: Place | None = None,
         before: Place | None = None,
+        around: str = "",
+        skip: int = 0,
+        muted: Sequence[str] = (),
     ) -> ListingPage:
         """See `Marketplace`. Until all can be read, the first ones, whatever the query: fewer than their total."""
         await self._readable.wait()
         if self._first_page is not None and not self._opened.is_set():
             return self._first_page
-        return await (await self._real()).listings(query, sort, limit, after, before)
+        return await (await self._real()).listings(query, sort, limit, after, before, around, skip, muted)
 
     async def _call(self, call: Call, *args: Any, **kwargs: Any) -> Any:
         return await getattr(await self._real(), call.name)(*args, **kwargs)

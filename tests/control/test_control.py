@@ -3,6 +3,7 @@
 import json
 import socket
 import stat
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -165,6 +166,9 @@ class Canned:
         limit: int = 0,
         after: Place | None = None,
         before: Place | None = None,
+        around: str = "",
+        skip: int = 0,
+        muted: Sequence[str] = (),
     ) -> ListingPage:
         return self.page
 

@@ -204,7 +204,17 @@ def test_words_are_found_in_what_was_prepared_as_in_what_was_not() -> None:
 
 def test_a_call_knows_its_parameters_and_defaults() -> None:
     given = CALLS["listings"].arguments("x", limit=3)
-    assert given == {"query": "x", "sort": "", "limit": 3, "after": None, "before": None}
+    expected = {
+        "query": "x",
+        "sort": "",
+        "limit": 3,
+        "after": None,
+        "before": None,
+        "around": "",
+        "skip": 0,
+        "muted": (),
+    }
+    assert given == expected
     assert CALLS["publish"].arguments([DRAFT]) == {"drafts": (DRAFT,)}
     assert dict(CALLS["log"].parameters) == {"limit": int}
     assert CALLS["hold_sync"].result is None
