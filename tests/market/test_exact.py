@@ -89,7 +89,7 @@ def test_the_value_in_documents() -> None:
     assert rendered.file is None
     assert fields == {**DOCUMENT, "timestamp": 1_700_000_000}
     assert signature["alg"] == "ed25519"
-    assert verify({**fields, "signature": signature}, ME) == "verified"
+    assert verify({**fields, "signature": signature}, fields["id"], ME) == "verified"
     empty = render({**DOCUMENT, "addrs": []}, DOCUMENTS, SIGNER, 1, ("/ip4/9.9.9.9/tcp/1",))
     assert json.loads(empty.value)["addrs"] == ["/ip4/9.9.9.9/tcp/1"]
 
