@@ -24,6 +24,7 @@ from betar_tui.errors import (
     UnknownListingError,
 )
 from betar_tui.ipld import cid as cids
+from betar_tui.market import story
 from betar_tui.market.hub import EventHub
 from betar_tui.market.marketplace import (
     Change,
@@ -240,12 +241,19 @@ class Peer:
 
     async def show(self, listing_id: str) -> ListingDetail:
         listing = await trio.to_thread.run_sync(self._catalogue.get, listing_id)
+        key = keys.of_agent(listing_id)
+        said = await trio.to_thread.run_sync(self._catalogue.said, [key])
+        withdrawn = said[key].withdrawn if key in said else None
         if listing is None:
+            if withdrawn is not None:
+                raise UnknownListingError(f"{listing_id} was withdrawn by its seller on {story.day(withdrawn)}")
             raise UnknownListingError(f"no listing has the id {listing_id!r}; betar-tui list shows them")
-        elements = await trio.to_thread.run_sync(self._store.elements, keys.of_agent(listing_id))
-        shown = next((e.value for e in elements if not e.dead and cids.to_str(e.cid) == listing.cid), b"")
+        elements = await trio.to_thread.run_sync(self._store.elements, key)
+        voices = await trio.to_thread.run_sync(_voices, key, elements)
+        shown = next((e.value for e in elements if cids.to_str(e.cid) == listing.cid), b"")
         document = await trio.to_thread.run_sync(self._catalogue.document, listing)
-        return ListingDetail(listing, shown.decode(errors="replace"), _history(elements), document)
+        told = story.story(listing, voices, withdrawn)
+        return ListingDetail(listing, shown.decode(errors="replace"), _history(elements, voices), document, told)
 
     async def _settled(self) -> None:
         if not self._network:
@@ -378,10 +386,17 @@ class Peer:
         return Receipt(listing_id, cids.to_str(node.cid), node.delta.priority, self.session.audience)
 
 
-def _history(elements: Sequence[Element]) -> tuple[Version, ...]:
+def _voices(key: str, elements: Sequence[Element]) -> list[story.Voice]:
+    """Who put each version, as far as that is looked at."""
+    judged = [story.voice_of(key, each) for each in elements[: story.MAX_JUDGED]]
+    return [*judged, *[story.Voice.UNTOLD] * (len(elements) - len(judged))]
+
+
+def _history(elements: Sequence[Element], voices: Sequence[story.Voice]) -> tuple[Version, ...]:
     """The versions of a key, newest first; a removed one is shown without its value."""
     return tuple(
-        Version(cids.to_str(e.cid), e.height, None if e.dead else e.value.decode(errors="replace")) for e in elements
+        Version(cids.to_str(e.cid), e.height, None if e.dead else e.value.decode(errors="replace"), str(voice))
+        for e, voice in zip(elements, voices, strict=True)
     )
 
 
