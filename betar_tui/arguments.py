@@ -58,11 +58,15 @@ def _number_of(field: Field) -> Callable[[str], float]:
     return parse
 
 
+_MOST = (1 << 63) - 1
+"""Greatest count that a database knows; nothing has so many."""
+
+
 def _count(text: str) -> int:
     value = int(text)
     if value < 0:
         raise ValueError(text)
-    return value
+    return min(value, _MOST)
 
 
 _count.__name__ = "count"  # argparse names it in its message

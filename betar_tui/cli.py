@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if list(given) == ["--version"]:
             return _print_version()
         arguments = build_parser().parse_args(given)
+        _require_utf8(arguments)
         config = read_config(arguments, os.environ)
         if arguments.command:
             return _command(config, arguments)
@@ -56,6 +57,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         discard_stdout()
         return DONE
+
+
+def _require_utf8(arguments: argparse.Namespace) -> None:
+    """Raises UsageError for a text that is not valid UTF-8: nothing that is looked for or stored can be one. A path may."""
+    for name, value in vars(arguments).items():
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str) and name not in _PATHS and not _is_utf8(text):
+                shown = os.fsencode(text).decode(errors="backslashreplace")
+                raise UsageError(f"{name.replace('_', '-')}: {shown} is not valid UTF-8; type it in a terminal that is")
+
+
+def _is_utf8(text: str) -> bool:
+    # What is not comes as halves of characters, see `os.fsdecode`.
+    return not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _print_version() -> int:
@@ -172,6 +187,7 @@ def _default_data_dir() -> str:
     return platformdirs.user_data_dir("betar-tui", appauthor=False)
 
 
+_PATHS = ("data_dir", "log_file")
 _SETTINGS = (
     "listen",
     "bootstrap",

@@ -1,27 +1,25 @@
 """The commands: each opens a marketplace, the running peer's or the store itself, asks it, and prints the answer.
 
-They start without an event loop, and await `event_loop` before all that needs trio; see `eventloop`."""
+They start without an event loop, and await `event_loop` before all that needs trio; see `eventloop`. Those that only read
+need none."""
 
 import argparse
-import json
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from betar_tui.config import Config
 from betar_tui.control.command import CommandClient
-from betar_tui.errors import ControlError, FilterError, ListingError, UsageError
+from betar_tui.drafts import drafts_in
+from betar_tui.errors import ControlError, FilterError, UsageError
 from betar_tui.eventloop import event_loop
 from betar_tui.market.dialling import dialling_warning
-from betar_tui.market.fields import ENTERED, Field, Kind
+from betar_tui.market.fields import ENTERED, Kind
 from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed, Status
 from betar_tui.market.peer_facts import STARTING, head_text, looking_text
 from betar_tui.output import (
-    LISTING_FIELDS,
     complain,
     duration,
     import_report,
@@ -33,6 +31,9 @@ from betar_tui.output import (
     seller_of,
     state_of,
 )
+
+if TYPE_CHECKING:
+    from betar_tui.stored import StoredMarket  # not more: a command that asks a running peer does without the store
 
 Arguments = argparse.Namespace
 
@@ -53,11 +54,24 @@ async def open_marketplace(config: Config, *, need_peer: bool = False) -> AsyncI
         yield peer
 
 
+@asynccontextmanager
+async def read_marketplace(config: Config) -> "AsyncIterator[Marketplace | StoredMarket]":
+    """The same for a command that only reads: neither needs an event loop."""
+    client = CommandClient(config.control_socket)  # type: ignore[abstract]
+    if client.running():
+        yield client
+        return
+    from betar_tui.stored import open_stored
+
+    with open_stored(config) as stored:
+        yield stored
+
+
 async def list_(config: Config, arguments: Arguments) -> None:
     """Print the listings that match."""
     if "muted" in arguments.filter.lower():
         _refuse_muted(arguments.filter)
-    async with open_marketplace(config) as market:
+    async with read_marketplace(config) as market:
         page = await market.listings(arguments.filter, arguments.sort, arguments.limit)
     if arguments.json:
         print_json([listing_json(each) for each in page.listings])
@@ -78,7 +92,7 @@ def _refuse_muted(text: str) -> None:
 
 async def show(config: Config, arguments: Arguments) -> None:
     """Print one listing with its history."""
-    async with open_marketplace(config) as market:
+    async with read_marketplace(config) as market:
         detail = await market.show(arguments.id)
     result = {
         **listing_json(detail.listing),
@@ -220,7 +234,7 @@ async def connect(config: Config, arguments: Arguments) -> None:
 
 async def heads(config: Config, arguments: Arguments) -> None:
     """Print the heads of the Merkle-DAG."""
-    async with open_marketplace(config) as market:
+    async with read_marketplace(config) as market:
         found = await market.heads()
     if arguments.json:
         print_json([asdict(each) for each in found])
@@ -230,7 +244,7 @@ async def heads(config: Config, arguments: Arguments) -> None:
 
 async def log(config: Config, arguments: Arguments) -> None:
     """Print the deltas applied last."""
-    async with open_marketplace(config) as market:
+    async with read_marketplace(config) as market:
         deltas = await market.log(arguments.limit)
     if arguments.json:
         print_json([asdict(each) for each in deltas])
@@ -308,7 +322,7 @@ def _drafts_of(arguments: Arguments) -> tuple[ListingDraft, ...]:
     if arguments.file:
         if arguments.name is not None or arguments.price is not None:
             raise UsageError("--file brings its own names and prices; leave out --name and --price")
-        return _drafts_in(arguments.file)
+        return drafts_in(arguments.file)
     if arguments.name is None or arguments.price is None:
         raise UsageError("a listing needs --name and --price, or --file with both")
     return (ListingDraft(**_entered(arguments)),)
@@ -321,67 +335,6 @@ def _entered(arguments: Arguments) -> dict[str, Any]:
     return {
         field.name: readers[field.kind](value) if field.kind in readers else value for field, value in given.items()
     }
-
-
-def _drafts_in(path: Path) -> tuple[ListingDraft, ...]:
-    """The listings of a JSON file: an object or an array of objects with the names of the fields."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ListingError(f"cannot read listings from {path}: {error}") from error
-    entries = content if isinstance(content, list) else [content]
-    if not entries:
-        raise ListingError(f"there are no listings in {path}")
-    drafts: list[ListingDraft] = []
-    names: set[str] = set()
-    left_out: list[str] = []
-    for i, entry in enumerate(entries, 1):
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise ListingError(f"listing {i} in {path} is not an object with a name and a price")
-        if unknown := sorted(entry.keys() - {field.name for field in ENTERED} - set(LISTING_FIELDS)):
-            left_out.append(f"left out of {entry['name']!r}, being no field of a listing: {', '.join(unknown)}")
-        if entry["name"].strip() in names:
-            raise ListingError(f"{path} has two listings with the name {entry['name']!r}", "name")
-        names.add(entry["name"].strip())
-        values = {field.name: _in_file(field, entry, path) for field in ENTERED}
-        # null is as good as leaving a field out.
-        drafts.append(ListingDraft(**{name: value for name, value in values.items() if value is not None}))
-    for each in left_out:
-        complain(each)
-    return tuple(drafts)
-
-
-def _in_file(field: Field, entry: Mapping[str, Any], path: Path) -> Any:
-    """A field of a listing in a file, None without one. Raises ListingError."""
-    value, listing = entry.get(field.name), f"{entry['name']!r} in {path}"
-    if value is None:
-        if field.required:
-            raise ListingError(f"{listing} has no {field.name}", field.name)
-        return None
-    if field.kind is Kind.NUMBER:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
-            raise ListingError(f"the {field.name} of {listing} is not a number, or too large", field.name)
-        return value
-    if field.kind is Kind.INTEGER:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ListingError(f"the {field.name} of {listing} is not a whole number", field.name)
-        return value
-    if field.kind is Kind.OBJECT:
-        if not isinstance(value, dict):
-            raise ListingError(f"the {field.name} of {listing} is not an object", field.name)
-        return value
-    if field.kind is Kind.TEXTS:
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise ListingError(f"{field.name} of {entry['name']!r} is not a list of texts", field.name)
-        return tuple(value)
-    return str(value)
-
-
-def _is_finite(number: float) -> bool:
-    try:
-        return math.isfinite(number)
-    except OverflowError:  # a whole number of hundreds of digits
-        return False
 
 
 def _metadata(pairs: list[str]) -> dict[str, object]:

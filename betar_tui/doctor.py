@@ -117,8 +117,7 @@ def _catalogue(store: Store, config: Config, rebuild: bool) -> list[Finding]:
     if rebuild:
         checking.make_afresh(store, peer_id)
         backlog = Catalogue(store, peer_id).backlog
-        while prepared := backlog.prepare():
-            backlog.write(prepared, time.time())
+        backlog.work_off(time.time())
         while backlog.index():
             pass
     found = checking.compare(store, peer_id)

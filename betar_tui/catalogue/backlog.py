@@ -129,6 +129,12 @@ class Backlog:
         listings = [keys.of_agent(each) for each in map(keys.withdrawn_id, names) if each is not None]
         return queue.add_again(db, [k for k, _ in key_numbers(db, listings).values()])
 
+    def work_off(self, now: float) -> None:
+        """Make all rows that wait, telling nobody. Not while a merge runs."""
+        while self.progress.rows and (prepared := self.prepare()):
+            self.write(prepared, now)
+        self.forget_verdicts()
+
     def index(self) -> int:
         """Put a slice of texts into the search index, and take old ones out; returns how many rows are done."""
         mark = self.progress.mark

@@ -1,5 +1,6 @@
 """`Catalogue`: the market as one replica has it, for the peer that shows it."""
 
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -103,7 +104,8 @@ class Catalogue:
         parsed, left_out = parse(query), frozenset(muted)
         with self._store.readers.reading() as reader, Interruptible(reader.db, go_on) as reading:
             number = numbers_of(reader, [around]).get(around) if around else None
-            asked = Asked(parsed, sort, max(limit, 0), after, before, number, max(skip, 0), left_out)
+            most = min(max(limit, 0), sys.maxsize)
+            asked = Asked(parsed, sort, most, after, before, number, max(skip, 0), left_out)
             window = read_window(reading, asked, clock_now)
             numbers = [place.number for place in window.places]
             found = read_listings(reader, numbers, self._own_peer_id)

@@ -1,4 +1,4 @@
-"""What became of a listing, told in words: who put which version, and how what is shown differs from what the map has. Pure."""
+"""What became of a listing, told in words: who put which version, and how the map differs from what is shown. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -37,6 +37,12 @@ def voice_of(key: str, element: Element) -> Voice:
         Provenance.UNSIGNED: Voice.NOBODY,
         Provenance.INVALID: Voice.ANOTHER,
     }[listing.provenance]
+
+
+def voices(key: str, elements: Sequence[Element]) -> list[Voice]:
+    """Who put each version, as far as that is looked at."""
+    judged = [voice_of(key, each) for each in elements[:MAX_JUDGED]]
+    return [*judged, *[Voice.UNTOLD] * (len(elements) - len(judged))]
 
 
 def story(listing: Listing, voices: Sequence[Voice], withdrawn: int | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from betar_tui import __version__
+from betar_tui import __version__, stored
 from betar_tui.catalogue.catalogue import Catalogue
 from betar_tui.config import DIALECTS, Config, load_identity, prepare_data_dir, save_settings
 from betar_tui.errors import (
@@ -21,10 +21,8 @@ from betar_tui.errors import (
     NoRunningPeerError,
     StoreError,
     StoreLockedError,
-    UnknownListingError,
 )
 from betar_tui.ipld import cid as cids
-from betar_tui.market import story
 from betar_tui.market.hub import EventHub
 from betar_tui.market.marketplace import (
     Change,
@@ -47,7 +45,6 @@ from betar_tui.market.marketplace import (
     Receipt,
     Status,
     StatusChanged,
-    Version,
 )
 from betar_tui.market.provenance import Signer
 from betar_tui.market.seller import Seller
@@ -56,9 +53,7 @@ from betar_tui.peer.indexing import Indexing
 from betar_tui.peer.metadata_files import MetadataFiles
 from betar_tui.peer.network_session import NetworkSession
 from betar_tui.peer.reading import read
-from betar_tui.replica import Applied, Replica, Written, decode_node, keys
-from betar_tui.replica.delta import Delta
-from betar_tui.replica.facts import Element, LogRow
+from betar_tui.replica import Applied, Replica, Written, decode_node
 from betar_tui.store.database import Store, open_store
 from betar_tui.store.lock import DirectoryLock
 from betar_tui.sync.dagsync.walk import Walk
@@ -66,8 +61,6 @@ from betar_tui.sync.writer import ReplicaWriter
 
 log = logging.getLogger(__name__)
 
-LOCK_TIMEOUT = 2.0
-"""Seconds that a command waits for another command to release the data directory."""
 PACKED_AT_ONCE = 256
 """Maximum blocks that are packed in one transaction."""
 PACK_PAUSE, PACK_INTERVAL = 0.05, 30.0
@@ -121,14 +114,14 @@ async def open_peer(
 
 async def _acquire(lock: DirectoryLock, patient: bool) -> None:
     """Take the lock; a command waits a moment for another command to finish."""
-    deadline = trio.current_time() + (LOCK_TIMEOUT if patient else 0.0)
+    deadline = trio.current_time() + (stored.LOCK_TIMEOUT if patient else 0.0)
     while True:
         try:
             return lock.acquire()
         except StoreLockedError:
             if trio.current_time() >= deadline:
                 raise
-            await trio.sleep(0.05)
+            await trio.sleep(stored.LOCK_RETRY)
 
 
 class Peer:
@@ -240,20 +233,7 @@ class Peer:
         return await trio.to_thread.run_sync(self._catalogue.find, ids)
 
     async def show(self, listing_id: str) -> ListingDetail:
-        listing = await trio.to_thread.run_sync(self._catalogue.get, listing_id)
-        key = keys.of_agent(listing_id)
-        said = await trio.to_thread.run_sync(self._catalogue.said, [key])
-        withdrawn = said[key].withdrawn if key in said else None
-        if listing is None:
-            if withdrawn is not None:
-                raise UnknownListingError(f"{listing_id} was withdrawn by its seller on {story.day(withdrawn)}")
-            raise UnknownListingError(f"no listing has the id {listing_id!r}; betar-tui list shows them")
-        elements = await trio.to_thread.run_sync(self._store.elements, key)
-        voices = await trio.to_thread.run_sync(_voices, key, elements)
-        shown = next((e.value for e in elements if cids.to_str(e.cid) == listing.cid), b"")
-        document = await trio.to_thread.run_sync(self._catalogue.document, listing)
-        told = story.story(listing, voices, withdrawn)
-        return ListingDetail(listing, shown.decode(errors="replace"), _history(elements, voices), document, told)
+        return await trio.to_thread.run_sync(stored.detail, self._store, self._catalogue, listing_id)
 
     async def _settled(self) -> None:
         if not self._network:
@@ -341,8 +321,7 @@ class Peer:
         self.session.hold_sync(held)
 
     async def heads(self) -> tuple[HeadInfo, ...]:
-        heads = sorted(self._writer.replica.heads.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(HeadInfo(cids.to_str(cid), height) for cid, height in heads)
+        return stored.heads(self._writer.replica.heads)
 
     async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
         blocks = Walk(self._writer.replica.heads, (), self._store.blocks).blocks()
@@ -350,8 +329,7 @@ class Peer:
         return await trio.to_thread.run_sync(lambda: tuple(_dag_node(cid, block) for cid, block in newest))
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
-        count = max(0, min(limit, 10_000))
-        return await trio.to_thread.run_sync(lambda: tuple(map(_delta_info, self._store.log(count))))
+        return await trio.to_thread.run_sync(stored.deltas, self._store, limit)
 
     async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
         chosen = [await self._stored_cid(text) for text in heads]
@@ -386,44 +364,11 @@ class Peer:
         return Receipt(listing_id, cids.to_str(node.cid), node.delta.priority, self.session.audience)
 
 
-def _voices(key: str, elements: Sequence[Element]) -> list[story.Voice]:
-    """Who put each version, as far as that is looked at."""
-    judged = [story.voice_of(key, each) for each in elements[: story.MAX_JUDGED]]
-    return [*judged, *[story.Voice.UNTOLD] * (len(elements) - len(judged))]
-
-
-def _history(elements: Sequence[Element], voices: Sequence[story.Voice]) -> tuple[Version, ...]:
-    """The versions of a key, newest first; a removed one is shown without its value."""
-    return tuple(
-        Version(cids.to_str(e.cid), e.height, None if e.dead else e.value.decode(errors="replace"), str(voice))
-        for e, voice in zip(elements, voices, strict=True)
-    )
-
-
 def _dag_node(cid: bytes, block: bytes) -> DagNodeInfo:
     node = decode_node(cid, block)
     delta = node.delta
+    ids = stored.touched(delta)
     links = tuple(cids.to_str(link) for link in node.links)
     return DagNodeInfo(
-        cids.to_str(cid), delta.priority, links, len(block), len(delta.elements), len(delta.tombstones), _ids(delta)
-    )
-
-
-def _ids(delta: Delta) -> tuple[str, ...]:
-    """The listings that a delta touches."""
-    touched = dict.fromkeys([span.key for span in delta.elements] + [key for key, _ in delta.tombstones])
-    return tuple(listing_id for listing_id in map(keys.agent_id, touched) if listing_id is not None)
-
-
-def _delta_info(row: LogRow) -> DeltaInfo:
-    delta = decode_node(row.cid, row.data).delta
-    return DeltaInfo(
-        cids.to_str(row.cid),
-        row.height,
-        row.size,
-        row.at,
-        row.via or "local",
-        len(delta.elements),
-        len(delta.tombstones),
-        _ids(delta),
+        cids.to_str(cid), delta.priority, links, len(block), len(delta.elements), len(delta.tombstones), ids
     )

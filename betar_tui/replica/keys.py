@@ -22,7 +22,9 @@ def clean(key: str) -> str:
 
 
 def of_agent(agent_id: str) -> str:
-    """The key of a listing: "/agents/" and the id in unpadded base64url."""
+    """The key of a listing: "/agents/" and the id in unpadded base64url.
+
+    An id that no listing has, since half a character is in it, gives a key that no listing has."""
     return f"{AGENTS}/{_encoded(agent_id)}"
 
 
@@ -42,7 +44,7 @@ def withdrawn_id(key: str) -> str | None:
 
 
 def _encoded(agent_id: str) -> str:
-    return base64.urlsafe_b64encode(agent_id.encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(agent_id.encode(errors="surrogatepass")).decode().rstrip("=")
 
 
 def _id_below(wanted: str, key: str) -> str | None:

@@ -18,6 +18,7 @@ from betar_tui.replica.facts import Changes, Element, LogRow, PeerRow, Snapshot,
 from betar_tui.store import merging, packing, schema
 from betar_tui.store.groups import Member
 from betar_tui.store.history import VERSION, History, Row
+from betar_tui.store.integrity import integrity
 from betar_tui.store.key_cache import KEYS, CachedKey, KeyCache
 from betar_tui.store.merging import WrittenMerge
 from betar_tui.store.readers import Readers
@@ -215,13 +216,6 @@ class Store:
 
     # Reading for people and peers
 
-    def values(self, prefix: tuple[str, str]) -> list[tuple[str, Winner, float]]:
-        """Each key in the half-open range with its value and the time of its merge, Unix seconds."""
-        sql = "SELECT key, n, start, length FROM keys WHERE n IS NOT NULL AND key >= ? AND key < ?"
-        with self._reading() as db:
-            rows = sorted(self._history.values(db, db.execute(sql, prefix).fetchall()))
-        return [(row.key, _winner(row), row.at / 1000) for row in rows]
-
     def elements(self, key: str) -> list[Element]:
         """Every version of a key, removed ones too, highest first."""
         with self._reading() as db:
@@ -331,9 +325,9 @@ class Store:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     def check(self) -> str:
-        """Run SQLite's integrity check and read all packed blocks: "ok", or the first error."""
+        """Run SQLite's integrity check and read all packed blocks: "ok", or the first error. No search index is checked."""
         with self._reading() as db:
-            said = str(db.execute("PRAGMA integrity_check").fetchone()[0])
+            said = integrity(db)
             return self._history.damage(db) or said if said == "ok" else said
 
     @contextmanager

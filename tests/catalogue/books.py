@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -120,6 +121,29 @@ def afresh(path: Path) -> dict[str, list[tuple[object, ...]]]:
     found = contents(store._db)
     store.close()
     return found
+
+
+def judge(path: Path, judged: Path, made: Path) -> None:
+    """Open copies of what a crash left at `path`: worked off, it is what a projection made afresh is."""
+    for suffix in ("", "-wal"):
+        for target in (judged, made):
+            Path(f"{target}{suffix}").unlink(missing_ok=True)
+            if Path(f"{path}{suffix}").exists():
+                shutil.copyfile(f"{path}{suffix}", f"{target}{suffix}")
+    book = Book(judged)
+    book.work_off()
+    # A file that nothing points at any more is forgotten when it would be asked for.
+    book.catalogue.files.forget_unused(book.catalogue.files.due(1e12, 1e12, 1_000))
+    found = contents(book.store._db)
+    assert not found["waiting"]
+    assert book.is_right()
+    book.close()
+    expected = afresh(made)
+    different = [name for name in expected if found[name] != expected[name]]
+    assert not different, {name: set(found[name]) ^ set(expected[name]) for name in different}
+    store = open_store(judged)
+    assert store.check() == "ok"
+    store.close()
 
 
 def winner_of(content: bytes) -> Winner:

@@ -520,8 +520,8 @@ def test_names_are_compared_by_their_first_128_letters(book):
     assert book.names(f"name:{same}a") == [names[1]], "all of it is searched"
 
 
-@pytest.mark.parametrize("limit", [-1, -(1 << 40), -(1 << 70)])
-def test_a_negative_limit_is_none(book, limit):
+@pytest.mark.parametrize("limit", [-1, -(1 << 40), -(1 << 70), (1 << 63) - 1, 1 << 63, 1 << 70])
+def test_a_limit_below_zero_or_beyond_everything_is_none(book, limit):
     book.put({key(name): value(name) for name in "ab"})
     page = book.catalogue.page("", "", limit, 1.0)
     assert [each.name for each in page.listings] == ["a", "b"]

@@ -13,8 +13,7 @@ import pytest
 
 from betar_tui.catalogue import backlog, checking, projection
 from betar_tui.ipld import cid, unixfs
-from betar_tui.store.database import open_store
-from tests.catalogue.books import Book, afresh, contents, forged, many
+from tests.catalogue.books import Book, contents, forged, judge, many
 from tests.market.values import SIGNER, key, value
 from tests.simulation.crashing import open_crashing, wreck
 from tests.simulation.memory import Crash
@@ -133,24 +132,6 @@ def test_a_crash_at_every_statement_of_making_the_tables(tmp_path: Path) -> None
         else:
             break
     assert 15 < statement < 59
-
-
-def judge(path: Path, judged: Path, made: Path) -> None:
-    for suffix in ("", "-wal"):
-        for target in (judged, made):
-            Path(f"{target}{suffix}").unlink(missing_ok=True)
-            if Path(f"{path}{suffix}").exists():
-                shutil.copyfile(f"{path}{suffix}", f"{target}{suffix}")
-    book = Book(judged)
-    book.work_off()
-    found = contents(book.store._db)
-    assert not found["waiting"]
-    assert book.is_right()
-    book.close()
-    assert found == afresh(made)
-    store = open_store(judged)
-    assert store.check() == "ok"
-    store.close()
 
 
 WORKER = """

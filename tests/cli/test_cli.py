@@ -579,3 +579,44 @@ def test_the_interface_says_that_it_needs_a_terminal(run, tmp_path, arguments):
     assert (code, out) == (2, "")
     assert "needs a terminal" in err
     assert not list(tmp_path.rglob("replica.db"))
+
+
+HALF = "\udcff"  # as the byte ff of an argument comes from the system
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["show", HALF], "id"),
+        (["delist", f"peer/{HALF}"], "id"),
+        (["update", HALF, "--price", "1"], "id"),
+        (["list", f"name:{HALF}"], "filter"),
+        (["list", "--sort", HALF], "sort"),
+        (["publish", "--name", HALF, "--price", "1"], "name"),
+        (["publish", "--name", "a", "--price", "1", "--meta", f"a={HALF}"], "metadata"),
+        (["export", "market.car", "--heads", HALF], "heads"),
+        (["connect", HALF], "multiaddr"),
+        (["list", "--bootstrap", HALF], "bootstrap"),
+    ],
+    ids=lambda each: " ".join(each).replace(HALF, "ff") if isinstance(each, list) else each,
+)
+def test_a_text_that_is_not_utf8_is_refused(run, arguments, name):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"betar-tui: {name}: ")
+    assert err.endswith("\\xff is not valid UTF-8; type it in a terminal that is\n")
+
+
+def test_a_path_may_be_any_bytes(run, tmp_path):
+    publish(run)
+    assert run("export", str(tmp_path / f"{HALF}.car"))[0] == 0
+    code, out, _ = run("import", str(tmp_path / f"{HALF}.car"), "--json")
+    assert (code, json.loads(out)["known"]) == (0, 1)
+    assert run("list", "--data-dir", str(tmp_path / HALF))[0] == 0
+
+
+def test_a_number_beyond_all_is_as_good_as_none(run):
+    publish(run)
+    for command in ("list", "log"):
+        code, out, err = run(command, "--limit", "9" * 30, "--json")
+        assert (code, len(json.loads(out)), err) == (0, 1, "")

@@ -9,8 +9,7 @@ from betar_tui.replica import ReplicaStorage
 from betar_tui.replica.facts import Changes, Snapshot, Span, Winner
 from betar_tui.store.database import Store
 from tests.simulation.oracle import Truth, judge
-
-EVERYTHING = ("", "\U0010ffff")
+from tests.store.reading import values
 
 
 class Crash(BaseException):
@@ -107,7 +106,7 @@ def values_of(storage: ReplicaStorage) -> dict[str, tuple[int, bytes]]:
         winners = storage.winners(storage.chosen.keys())
     else:
         assert isinstance(storage, Store)
-        winners = {key: winner for key, winner, _ in storage.values(EVERYTHING)}
+        winners = {key: winner for key, winner, _ in values(storage)}
     return {key: (winner.height, winner.value) for key, winner in winners.items()}
 
 

@@ -16,6 +16,7 @@ from betar_tui.store.database import Store, open_store
 from betar_tui.store.groups import Member
 from tests.simulation.lab import node
 from tests.simulation.memory import assert_sound
+from tests.store.reading import values
 
 
 @pytest.fixture
@@ -68,16 +69,16 @@ def test_values_below_a_prefix(store: Store) -> None:
     names = ["/a", "/a/b", "/a/b/c", "/ab", "/a0", "/a.", "/a/é", "/b"]
     for i, key in enumerate(names):
         tuple(replica.writing({key: b"%d" % i}, (), 1000.25 + i))
-    rows = store.values(keys.span("/a"))
+    rows = values(store, keys.span("/a"))
     assert [key for key, _, _ in rows] == ["/a/b", "/a/b/c", "/a/é"]
     assert [(winner.height, winner.value, at) for _, winner, at in rows] == [
         (2, b"1", 1001.25),
         (3, b"2", 1002.25),
         (7, b"6", 1006.25),
     ]
-    assert len(store.values(keys.span("/"))) == len(names)
+    assert len(values(store)) == len(names)
     tuple(replica.writing({}, ["/a/b"], 0))
-    assert [key for key, _, _ in store.values(keys.span("/a"))] == ["/a/b/c", "/a/é"]
+    assert [key for key, _, _ in values(store, keys.span("/a"))] == ["/a/b/c", "/a/é"]
 
 
 def test_hostile_keys(store: Store) -> None:
@@ -181,9 +182,8 @@ def test_many_threads_may_read_while_one_writes(store: Store) -> None:
     def read() -> None:
         try:
             while not done.is_set():
-                values = store.values(keys.span("/"))
                 # One transaction per write: both or none.
-                assert len(values) % 2 == 0
+                assert len(values(store)) % 2 == 0
                 assert store.totals().blocks >= 0
         except BaseException as error:
             errors.append(error)

@@ -15,6 +15,7 @@ from betar_tui.store.database import open_store
 from tests.simulation.crashing import CrashingConnection, wreck
 from tests.simulation.lab import node
 from tests.simulation.memory import Crash
+from tests.store.reading import values
 
 TABLES = {"blocks", "incomplete", "names", "sources", "keys", "key_names", "elements", "tombstones", "heads", "wants"}
 TABLES |= {"groups", "packed", "due", "packing", "verdicts", "files", "peers", "own", "settings", "announced", "counts"}
@@ -242,7 +243,7 @@ def test_a_database_that_rotted(tmp_path: Path) -> None:
         store = open_store(path)
         try:
             store.load()
-            store.values(("", "\U0010ffff"))
+            values(store)
             store.log(1000)
         finally:
             store.close()
