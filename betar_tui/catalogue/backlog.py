@@ -9,7 +9,7 @@ from betar_tui.catalogue import queue
 from betar_tui.catalogue.elements import Portion, Unseen, portions
 from betar_tui.catalogue.files import stored_file
 from betar_tui.catalogue.progress import Progress
-from betar_tui.catalogue.projecting import Projected, differing, project, reader_of
+from betar_tui.catalogue.projecting import Projected, differing, name_as_written, project, reader_of
 from betar_tui.catalogue.projection import Removal
 from betar_tui.catalogue.rows import Outcome, write_rows
 from betar_tui.catalogue.versions import (
@@ -17,6 +17,7 @@ from betar_tui.catalogue.versions import (
     Version,
     judged,
     read_bases,
+    read_last,
     versions_of,
     write_signed,
     write_withdrawals,
@@ -50,7 +51,7 @@ class Prepared(NamedTuple):
     what was found of it, a new signed version or the timestamp of a withdrawal.
 
     Unless there are `more` versions to look at, also the row that is shown, when, by whom and in how many bytes its version
-    came, and the metadata file that was not here."""
+    came, the metadata file that was not here, and of a key that shows none the value that came last."""
 
     key: str
     turn: int
@@ -63,6 +64,7 @@ class Prepared(NamedTuple):
     via: str = ""
     size: int = 0
     absent: bytes | None = None
+    last: bytes | None = None
 
 
 class Backlog:
@@ -109,6 +111,8 @@ class Backlog:
             queue.looked_at(db, [(k, each.since) for k, each in there.items()])
             withdrawn = {k: each.withdrawn for k, each in there.items() if each.withdrawn is not None}
             affected = self._withdraw(db, withdrawn)
+            if affected:  # perhaps of listings in this slice, whose rows were made without knowing
+                queued = queue.read(db, there)
             still = {
                 k: each.projected
                 for k, each in there.items()
@@ -212,6 +216,9 @@ class Backlog:
             found[version.k] = found[version.k]._replace(
                 projected=projected, at=version.at, via=via, size=size, absent=absent[0] if absent else None
             )
+        hidden = [basis.k for basis in complete if found[basis.k].projected is None]
+        for k, last in read_last(db, reader.history, hidden).items():
+            found[k] = found[k]._replace(last=last)
         return found
 
     def _judged(self, reader: Reader, basis: Basis, portion: Portion) -> tuple[Basis, bool]:
@@ -243,14 +250,16 @@ class Backlog:
     def _change(self, prepared: Prepared, outcome: Outcome, kind: ChangeKind, now: float) -> Change:
         if outcome.listing is not None:
             listing, via, at = outcome.listing, prepared.via or "local", prepared.at / 1000
-            return Change(kind, outcome.id, listing.cid, listing.height, via, at, listing, prepared.size)
+            about = outcome.name, outcome.seller, outcome.old_price
+            return Change(kind, outcome.id, listing.cid, listing.height, via, at, listing, prepared.size, 0.0, *about)
         listing_id = outcome.id or keys.agent_id(prepared.key) or ""
+        about = name_as_written(outcome.name, prepared.last), outcome.seller, outcome.old_price
         removal = self._removal_of(prepared.key)
         if removal is not None:
-            return Change(kind, listing_id, cids.to_str(removal.cid), removal.height, removal.via or "local", now)
-        if prepared.projected is None:  # removed before this peer was opened, or with too many others
-            return Change(kind, listing_id, "", 0, "", now)
-        return Change(kind, listing_id, "", 0, prepared.via or "local", now)
+            cid, height, via = cids.to_str(removal.cid), removal.height, removal.via or "local"
+        else:  # removed before this peer was opened, or with too many others
+            cid, height, via = "", 0, "" if prepared.projected is None else prepared.via or "local"
+        return Change(kind, listing_id, cid, height, via, now, None, 0, 0.0, *about)
 
 
 def _sources(reader: Reader, numbers: Collection[int]) -> dict[int, tuple[str, int]]:

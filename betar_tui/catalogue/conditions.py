@@ -15,6 +15,8 @@ from betar_tui.market.terms import IN_TEXT, NEW_FOR, STALE_AFTER, Term, has_fact
 
 MIN_PHRASE = 3
 """Characters that a text must have to be looked for in the search index, which has pieces of three."""
+SELECTIVE = 12
+"""Number of letters of an id that are looked for in the search index: more make the search longer and the rows no fewer."""
 _SLACK = 2
 """How much wider a range of times is than what is asked for, in its unit: conditions are exact, ranges need not be."""
 _STATES = {"mine": "= 0", "verified": "< 2", "unsigned": "= 2"}
@@ -166,7 +168,7 @@ def phrases(term: Term) -> tuple[str, ...]:
         return _phrase("text", term.value)
     if term.kind == "seller":
         parts = term.value.split("…", 1)
-        return tuple(phrase for part in parts for phrase in _phrase("text", part))
+        return tuple(phrase for part in parts for phrase in _phrase("text", part[-SELECTIVE:]))
     if term.kind in ("tag", "meta"):
         return _phrase("facts", term.fact)
     if term.kind == "id":
@@ -226,8 +228,8 @@ def _phrase(column: str, value: str) -> tuple[str, ...]:
 
 
 def _id_phrase(part: str) -> tuple[str, ...]:
-    """The same for a part of an id. Facts have blanks for some of its characters."""
-    return () if any(each in part for each in BLANKED) else _phrase("text facts", part)
+    """The same for a part of an id, whose end says most. Facts have blanks for some of its characters."""
+    return () if any(each in part for each in BLANKED) else _phrase("text facts", part[-SELECTIVE:])
 
 
 def _quoted(value: str) -> str:

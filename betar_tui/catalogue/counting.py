@@ -13,6 +13,9 @@ from betar_tui.catalogue.sources import Gathered, gather
 from betar_tui.market.filter import Filter
 from betar_tui.market.marketplace import Place
 
+NEAR = 50_000
+"""Number of rows that are counted from the end of an order before all from its beginning."""
+
 
 def total(db: sqlite3.Connection) -> int:
     """Number of listings."""
@@ -37,6 +40,8 @@ def count(db: sqlite3.Connection, wanted: Filter, now: float, most: int | None =
 def count_gathered(db: sqlite3.Connection, gathered: Gathered, most: int | None = None) -> tuple[int, bool]:
     """The same for rows that are gathered."""
     bound = -1 if most is None else most
+    if gathered.condition == ALWAYS and 0 <= bound < gathered.counted:
+        return bound, False
     if gathered.condition == ALWAYS:
         found = _counted(db, Sql(f"({gathered.numbers.text})", gathered.numbers.values), ALWAYS, bound)
     else:
@@ -45,10 +50,9 @@ def count_gathered(db: sqlite3.Connection, gathered: Gathered, most: int | None 
 
 
 def count_before(db: sqlite3.Connection, order: Order, place: Place, number: int) -> int:
-    """Number of rows before that of a place, out of `number`, counted from the nearer end of the order."""
-    half = number // 2
-    found = _counted_ranges(db, order, order.reversed().beyond(place), half + 1)
-    return found if found <= half else number - 1 - _counted_ranges(db, order, order.beyond(place), -1)
+    """Number of rows before that of a place, out of `number`: counted from the end where that is near."""
+    behind = _counted_ranges(db, order, order.beyond(place), NEAR)
+    return number - 1 - behind if behind < NEAR else _counted_ranges(db, order, order.reversed().beyond(place), -1)
 
 
 def count_gathered_before(db: sqlite3.Connection, gathered: Gathered, order: Order, place: Place) -> int:
@@ -87,8 +91,10 @@ def _counted_ranges(db: sqlite3.Connection, order: Order, ranges: list[Sql], mos
 
 
 def _counted(db: sqlite3.Connection, source: Sql, where: Sql, bound: int) -> int:
-    row = db.execute(
-        f"SELECT count(*) FROM (SELECT 1 FROM {source.text} WHERE {where.text} LIMIT ?)",
-        (*source.values, *where.values, bound),
-    ).fetchone()
+    """Number of rows, counted up to a bound, all for -1. A bound costs half as much again for each row."""
+    sql, values = f"{source.text} WHERE {where.text}", (*source.values, *where.values)
+    if bound < 0:
+        row = db.execute(f"SELECT count(*) FROM {sql}", values).fetchone()
+    else:
+        row = db.execute(f"SELECT count(*) FROM (SELECT 1 FROM {sql} LIMIT ?)", (*values, bound)).fetchone()
     return int(row[0])

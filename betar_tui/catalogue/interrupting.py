@@ -2,11 +2,14 @@
 
 import sqlite3
 from collections.abc import Callable
+from itertools import count
 from types import TracebackType
 from typing import Self, TypeVar
 
 T = TypeVar("T")
 
+_PARTS = 8
+"""Parts of the steps that some work may take, with a question after each."""
 EVERY = 200_000
 """Number of steps of a statement between two questions whether to go on: some 20 ms. Asking takes the interpreter's lock."""
 
@@ -31,8 +34,10 @@ class Interruptible:
         self.db.set_progress_handler(None, 0)
 
     def within(self, steps: int, work: Callable[[], T]) -> T | None:
-        """The result of `work`, None where one of its statements takes more than about so many steps."""
-        self.db.set_progress_handler(lambda: True, steps)
+        """The result of `work`, None where its statements take more than about so many steps."""
+        asked = count(1)
+        # SQLite counts what a statement did when it ran before, so that the first question comes at any time.
+        self.db.set_progress_handler(lambda: next(asked) > _PARTS, max(1, steps // _PARTS))
         try:
             return work()
         except sqlite3.OperationalError as error:

@@ -12,6 +12,7 @@ from betar_tui.market.filter import search_text
 from betar_tui.market.kinds import Difference
 from betar_tui.market.listing import content_hash, decode_fields, in_metadata, parse_value
 from betar_tui.market.marketplace import Listing, Provenance
+from betar_tui.market.sorting import folded
 from betar_tui.market.words import Spoken
 from betar_tui.replica.facts import Winner
 
@@ -119,6 +120,15 @@ def _guarded(key: str, made: Callable[[], Projected | str]) -> Projected | str:
         # One value must never cost the others.
         log.exception("the value of %s cannot be read", key)
         return f"reading it failed: {type(error).__name__}"
+
+
+def name_as_written(folded_name: str, value: bytes | None) -> str:
+    """The name of a listing that went, from the value that it had last, where that is the one with this folded name."""
+    try:
+        name = parse_value(value)["name"] if value is not None else folded_name
+    except (ListingError, KeyError):
+        return folded_name
+    return name if isinstance(name, str) and folded(name) == folded_name else folded_name
 
 
 def metadata_cid(listing: Listing) -> bytes | None:

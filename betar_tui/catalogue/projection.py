@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from betar_tui.catalogue import queue
 from betar_tui.catalogue.following import Again, Followed, Follower, Versions
-from betar_tui.catalogue.projecting import Projected, project
+from betar_tui.catalogue.projecting import Projected, name_as_written, project
 from betar_tui.catalogue.rows import Outcome
 from betar_tui.catalogue.versions import Location
 from betar_tui.ipld import cid as cids
@@ -190,5 +190,21 @@ def _change(
         cid, height = cids.to_str(effect.before.cid), effect.before.height
     else:
         cid, height = "", 0
-    via = applied.via or "local"
-    return Change(kind, outcome.id, cid, height, via, applied.at, outcome.listing, sizes.get(cid, 0), applied.took)
+    name = outcome.name
+    if outcome.listing is None:
+        before = effect.before if effect is not None else None
+        name = name_as_written(name, before.value if before is not None else None)
+    return Change(
+        kind,
+        outcome.id,
+        cid,
+        height,
+        applied.via or "local",
+        applied.at,
+        outcome.listing,
+        sizes.get(cid, 0),
+        applied.took,
+        name,
+        outcome.seller,
+        outcome.old_price,
+    )

@@ -15,12 +15,14 @@ _COLUMNS = ("id", "name", "price", "seller", "seen", "first_seen", "state", "tim
 _READ = f"SELECT k, text, facts, {', '.join(_COLUMNS)} FROM listings JOIN listing_texts USING (k) WHERE k IN"
 _INSERT = f"INSERT INTO listings VALUES (?{', ?' * len(_COLUMNS)})"
 _APPEARED = "SELECT k, first_seen FROM unprojected WHERE first_seen IS NOT NULL AND k IN"
+_NAME, _PRICE, _SELLER = (_COLUMNS.index(name) for name in ("name", "price", "seller"))
 _FIRST_SEEN, _CONTENT, _METADATA = (_COLUMNS.index(name) for name in ("first_seen", "content", "metadata"))
 
 
 class Outcome(NamedTuple):
     """What became of a key: the kind of change that people are told of, None for nothing, the listing's id, and the listing
-    where it is shown now.
+    where it is shown now. `old_price` is the price before, None where it was not shown; of one that went `name` is
+    folded.
 
     `again` says that the catalogue is being made afresh and the row was still to be made: people may know the listing, and
     what has changed is known to who has the version before. Its id is "" if it is gone."""
@@ -28,6 +30,9 @@ class Outcome(NamedTuple):
     kind: ChangeKind | None
     id: str
     listing: Listing | None
+    name: str = ""
+    seller: str = ""
+    old_price: float | None = None
     again: bool = False
 
 
@@ -123,9 +128,10 @@ class _Batch:
         known = old is not None and old.columns[_METADATA] == projected.metadata
         if projected.metadata is not None and not projected.described and not known:
             self._undescribed.append((projected.metadata, self._now))
-        if k in self._appeared:
-            return Outcome(ChangeKind.UPDATE, listing.id, listing, again=True)
-        return Outcome(_kind(projected, old), listing.id, listing)
+        old_price = old.columns[_PRICE] if old is not None else None
+        again = k in self._appeared
+        kind = ChangeKind.UPDATE if again else _kind(projected, old)
+        return Outcome(kind, listing.id, listing, listing.name, listing.seller_id, old_price, again)
 
     def hide(self, k: int, reason: str | None, old: _Old | None) -> Outcome:
         """Take a row out; `reason` is why its value is not shown, None where it has none."""
@@ -139,9 +145,10 @@ class _Batch:
         if reason is not None:
             self._counts["invalid" if reason == INVALID else "unreadable"] += 1
             self._db.execute("INSERT INTO unlisted VALUES (?, ?)", (k, reason))
-        if old is not None:
-            return Outcome(ChangeKind.DELIST, old.columns[0], None)
-        return Outcome(ChangeKind.DELIST, "", None, again=True) if k in self._appeared else _NOTHING
+        if old is None:
+            return Outcome(ChangeKind.DELIST, "", None, again=True) if k in self._appeared else _NOTHING
+        columns = old.columns
+        return Outcome(ChangeKind.DELIST, columns[0], None, columns[_NAME], columns[_SELLER], columns[_PRICE])
 
     def write(self) -> int:
         """Write what was gathered; returns how many rows `unindexed` has more. One that stands there already keeps the texts

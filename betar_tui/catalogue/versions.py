@@ -167,10 +167,15 @@ def judged(
 
 
 def write_signed(db: sqlite3.Connection, bases: Iterable[Basis]) -> None:
-    """Keep the newest verified versions of keys that have one."""
+    """Keep the newest verified versions of keys that have one, unless a newer one has come since they were read."""
     rows = [(each.k, *each.signed, *each.word) for each in bases if each.signed is not None and each.word is not None]
+    sql = (
+        "INSERT INTO signed VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (k) DO UPDATE SET n = excluded.n, start = excluded.start,"
+        " length = excluded.length, timestamp = excluded.timestamp, mark = excluded.mark"
+        " WHERE (excluded.timestamp, excluded.mark) >= (signed.timestamp, signed.mark)"
+    )
     if rows:
-        db.executemany("INSERT OR REPLACE INTO signed VALUES (?, ?, ?, ?, ?, ?)", rows)
+        db.executemany(sql, rows)
 
 
 def write_withdrawals(db: sqlite3.Connection, withdrawn: Mapping[int, int]) -> None:
@@ -180,3 +185,15 @@ def write_withdrawals(db: sqlite3.Connection, withdrawn: Mapping[int, int]) -> N
         " ON CONFLICT (k) DO UPDATE SET timestamp = max(timestamp, excluded.timestamp)"
     )
     db.executemany(sql, list(withdrawn.items()))
+
+
+def read_last(db: sqlite3.Connection, history: History, numbers: Collection[int]) -> dict[int, bytes]:
+    """The values that came last of keys, given by their numbers, also where they are removed."""
+    # Blocks are numbered as they come.
+    sql = (
+        "SELECT k, key, e.n, e.start, e.length FROM keys JOIN elements AS e USING (k)"
+        " WHERE e.n = (SELECT max(n) FROM elements WHERE elements.k = keys.k) AND k IN"
+    )
+    rows = in_list(db, sql, list(numbers))
+    found = {row[1]: row[0] for row in rows}
+    return {found[row.key]: row.value for row in history.values(db, [row[1:] for row in rows])}

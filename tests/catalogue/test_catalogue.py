@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from betar_tui.catalogue import backlog, projection, schema
+from betar_tui.catalogue import backlog, interrupting, projection, schema
+from betar_tui.catalogue.catalogue import MAX_FOUND
 from betar_tui.catalogue.projecting import MAX_REASON
 from betar_tui.errors import FilterError, StoreError
 from betar_tui.ipld import cid, unixfs
@@ -99,10 +100,89 @@ def test_each_field_of_a_reported_change(book):
     (put,) = book.put({key(): unsigned()}, via="somebody", at=9.0)
     listing = book.get()
     size = len(book.nodes[key()].data)
-    assert put == Change(ChangeKind.PUT, listing.id, listing.cid, 1, "somebody", 9.0, listing, size)
+    about = "swift-ocr", SIGNER.peer_id
+    assert put == Change(ChangeKind.PUT, listing.id, listing.cid, 1, "somebody", 9.0, listing, size, 0.0, *about)
     removed = book.delist(key(), via="", at=10.0)
     (row,) = book.store.log(1)
-    assert removed == [Change(ChangeKind.DELIST, listing.id, cid.to_str(row.cid), 2, "local", 10.0, None, row.size)]
+    gone = Change(
+        ChangeKind.DELIST, listing.id, cid.to_str(row.cid), 2, "local", 10.0, None, row.size, 0.0, *about, 0.05
+    )
+    assert removed == [gone]
+
+
+@pytest.mark.parametrize("number", [1, projection.SMALL + 1])
+def test_a_change_says_what_was_there_before(book, number):
+    """Of listings in a small merge, and in a large one; a name as it was written."""
+
+    def told(changes):
+        return {(each.kind, each.name, each.seller_id, each.old_price) for each in changes}
+
+    def titled(name, **fields):
+        return json.dumps({**json.loads(unsigned(name, **fields)), "name": name.title()}).encode()
+
+    names = [f"agent-{n:03}" for n in range(number)]
+
+    def values(**fields):
+        return {key(name): titled(name, **fields) for name in names}
+
+    titles = {name.title() for name in names}
+    for changes, kind, old in (
+        (book.put(values(price=2)) + book.work_off(), ChangeKind.PUT, None),
+        (book.put(values(price=3)) + book.work_off(), ChangeKind.UPDATE, 2.0),
+        (book.put(values(price=3, timestamp=99)) + book.work_off(), ChangeKind.REFRESH, 3.0),
+        (book.put(dict.fromkeys(values(), b"junk")) + book.work_off(), ChangeKind.DELIST, 3.0),
+    ):
+        shown = titles if kind is not ChangeKind.DELIST or number == 1 else set(names)
+        assert told(changes) == {(kind, name, SIGNER.peer_id, old) for name in shown}
+    book.put(
+        {key("Other-1"): unsigned("Other-1"), **{key(f"Other-{n}"): unsigned(f"Other-{n}") for n in range(1, number)}}
+    )
+    book.work_off()
+    gone = book.delist(*(key(f"Other-{n}") for n in range(1, max(number, 2)))) + book.work_off()
+    others = {f"Other-{n}" for n in range(1, max(number, 2))}
+    assert told(gone) == {(ChangeKind.DELIST, name, SIGNER.peer_id, 0.05) for name in others}
+    assert {each.listing for each in gone} == {None}
+
+
+def test_listings_are_found_by_their_ids(book):
+    book.put({key(name): value(name) for name in "abc"})
+    book.put({key("forged"): forged("forged"), key("junk"): b"["})
+    ids = [f"{SIGNER.peer_id}/{name}" for name in ("c", "a", "forged", "junk", "nobody")]
+    assert [each.name for each in book.catalogue.find([*ids, ids[0], "\ud800"])] == ["c", "a"]
+    assert book.catalogue.find(["x"] * MAX_FOUND + [ids[0]]) == ()
+    assert book.catalogue.find([]) == ()
+
+
+def test_a_page_about_a_listing_and_without_sellers(book):
+    book.put({key(name): value(name) for name in "abcde"})
+
+    def names(**asked):
+        page = book.catalogue.page("", "name", 2, 9.0, **asked)
+        return [each.name for each in page.listings], page.start
+
+    assert names(around=f"{SIGNER.peer_id}/d") == (["c", "d"], 2)
+    for nobody in (f"{SIGNER.peer_id}/x", "x", "\ud800"):
+        assert names(around=nobody) == (["a", "b"], 0)
+    assert names(skip=3) == (["d", "e"], 3)
+    muted = {SIGNER.peer_id}
+    page = book.catalogue.page("", "", 2, 9.0, muted=muted)
+    assert (page.listings, page.total, page.matching, page.muted) == ((), 5, 0, 5)
+    page = book.catalogue.page("state:muted !name:a", "", 2, 9.0, muted=muted)
+    assert ([each.name for each in page.listings], page.matching) == (["b", "c"], 4)
+    assert book.catalogue.page("state:muted", "", 2, 9.0).listings == ()
+    assert book.catalogue.count("", 9.0, muted) == 0
+    assert book.catalogue.count("!name:a", 9.0) == 4
+    assert book.catalogue.counts_of_sellers(["x", SIGNER.peer_id], 3) == {"x": 0, SIGNER.peer_id: 3}
+
+
+def test_reading_ends_when_nobody_waits_for_it(book, monkeypatch):
+    book.put({key(name): value(name) for name in "abcde"})
+    monkeypatch.setattr(interrupting, "EVERY", 1)
+    with pytest.raises(StoreError):
+        book.catalogue.count("scans", 9.0, go_on=lambda: False)
+    with pytest.raises(StoreError):
+        book.catalogue.page("scans", "", 9, 9.0, go_on=lambda: False)
+    assert book.catalogue.count("scans", 9.0) == 5
 
 
 def test_what_changes_while_its_slice_is_read_is_not_taken_for_done(book):

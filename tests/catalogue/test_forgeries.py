@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from betar_tui.catalogue import backlog, projection
+from betar_tui.catalogue import backlog, checking, projection
 from betar_tui.market.marketplace import Provenance
 from betar_tui.market.names import is_peer_id
 from betar_tui.replica import DagNode, keys
 from tests.catalogue.books import Book, afresh, contents
 from tests.catalogue.forgeries import FORGERIES, GENUINE, GONE, SHOWN, Forgery
+from tests.market.values import SIGNER
 from tests.simulation.lab import node
 
 
@@ -66,11 +67,13 @@ def test_a_forgery_deceives_nobody(book: Book, forgery: Forgery) -> None:
     assert book.is_right()
 
 
-@pytest.mark.parametrize("size", [0, 1, 3])
-def test_all_forgeries_in_one_merge_and_before_what_is_genuine(tmp_path: Path, monkeypatch, size: int) -> None:
+@pytest.mark.parametrize(("small", "slice_"), [(0, 1), (0, 3), (0, 2_000), (32, 3), (32, 2_000), (999, 1)])
+def test_all_forgeries_in_one_merge_and_before_what_is_genuine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, slice_: int
+) -> None:
     """Queued or not, in slices of any size, in any order: it makes no difference."""
-    monkeypatch.setattr(projection, "SMALL", 0 if size < 3 else 32)
-    monkeypatch.setattr(backlog, "VERSIONS", max(size, 1))
+    monkeypatch.setattr(projection, "SMALL", small)
+    monkeypatch.setattr(backlog, "VERSIONS", slice_)
     puts = genuine()
     forgeries = [forged(each, 1000 + n, puts) for n, each in enumerate(FORGERIES)]
     for name, merges in {
@@ -85,7 +88,7 @@ def test_all_forgeries_in_one_merge_and_before_what_is_genuine(tmp_path: Path, m
             book.merge(each)
         book.work_off()
         judge(book)
-        assert book.is_right(), name
+        assert checking.compare(book.store, SIGNER.peer_id).right, (name, checking.compare(book.store, SIGNER.peer_id))
         found = contents(book.store._db)
         book.close()
         assert afresh(tmp_path / f"{name}.db") == found

@@ -68,6 +68,7 @@ def test_windows_are_pieces_of_what_looking_at_every_listing_finds(
         patch.setattr(query, "GATHERED", limit)
         patch.setattr(sources, "ENOUGH", limit)
         patch.setattr(windows, "STEPS", steps)
+        patch.setattr(counting, "NEAR", limit)
         asked = Asked(wanted, sort, limit, muted=muted)
         check(read(db, asked), 0, right[: limit or None])
         assert read(db, asked).start == 0

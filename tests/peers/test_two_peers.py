@@ -32,6 +32,8 @@ async def test_what_one_publishes_the_other_shows_and_what_it_removes_is_gone(tm
             (shown,) = (await b.listings("ocr")).listings
             assert shown.provenance is Provenance.VERIFIED
             assert not shown.mine
+            assert [(each.peer_id, each.listings) for each in await b.peers()] == [(a.peer_id, 1)]
+            assert [each.listings for each in await a.peers()] == [0]
             await a.update(receipt.id, ListingPatch(price=0.07))
             assert (await _next_change(events)).kind is ChangeKind.UPDATE
             assert (await b.show(receipt.id)).listing.price == 0.07
