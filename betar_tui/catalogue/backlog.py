@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from betar_tui.catalogue import queue
-from betar_tui.catalogue.elements import Portion, Unseen, portions
+from betar_tui.catalogue.elements import Unseen, portions
 from betar_tui.catalogue.files import stored_file
 from betar_tui.catalogue.progress import Progress
-from betar_tui.catalogue.projecting import Projected, differing, name_as_written, project, reader_of
+from betar_tui.catalogue.projecting import Projected, differing, name_as_written, project, project_spoken, reader_of
 from betar_tui.catalogue.projection import Removal
 from betar_tui.catalogue.rows import Outcome, write_rows
 from betar_tui.catalogue.versions import (
@@ -18,6 +18,7 @@ from betar_tui.catalogue.versions import (
     judged,
     read_bases,
     read_last,
+    version_at_hand,
     versions_of,
     write_signed,
     write_withdrawals,
@@ -26,6 +27,7 @@ from betar_tui.ipld import cid as cids
 from betar_tui.market.kinds import ChangeKind
 from betar_tui.market.marketplace import Change, Provenance
 from betar_tui.market.withdrawal import newest_withdrawal
+from betar_tui.market.words import Spoken
 from betar_tui.replica import keys
 from betar_tui.store.database import Store
 from betar_tui.store.merging import key_numbers
@@ -197,22 +199,29 @@ class Backlog:
         unseen = [Unseen(k, bases[k].key, queued[k].since) for k in numbers]
         found: dict[int, Prepared] = {}
         complete: list[Basis] = []
+        at_hand: dict[int, tuple[Spoken, Version]] = {}
         for k, portion in portions(db, reader.history, unseen, VERSIONS, ROW_BYTES).items():
             turn, key = queued[k].turn, bases[k].key
             if keys.agent_id(key) is None:
                 withdrawn = newest_withdrawal(key, [each.value for each in portion.versions.values()])
                 found[k] = Prepared(key, turn, portion.since, withdrawn=withdrawn, more=not portion.complete)
                 continue
-            basis, is_new = self._judged(reader, bases[k], portion)
-            found[k] = Prepared(key, turn, portion.since, basis if is_new else None, more=not portion.complete)
-            if portion.complete:
-                complete.append(basis)
-        versions = list(versions_of(db, reader.history, complete))
+            read = reader_of(key, self._own_peer_id, portion.applied.__getitem__, self._is_own_value)
+            basis, spoken = judged(db, reader.history, bases[k], portion.versions, read)
+            found[k] = Prepared(key, turn, portion.since, basis if spoken else None, more=not portion.complete)
+            if not portion.complete:
+                continue
+            complete.append(basis)
+            if spoken is not None and basis.signed == basis.in_map == basis.shown:
+                at_hand[k] = spoken, version_at_hand(basis, spoken, portion.applied)
+        versions = [version for _, version in at_hand.values()]
+        versions += versions_of(db, reader.history, [basis for basis in complete if basis.k not in at_hand])
         sources = _sources(reader, {each.n for each in versions})
         for version in versions:
             via, size = sources[version.n]
             absent: list[bytes] = []
-            projected = self._project(db, version, absent.append)
+            known = at_hand[version.k][0] if version.k in at_hand else None
+            projected = self._project(db, version, known, absent.append)
             found[version.k] = found[version.k]._replace(
                 projected=projected, at=version.at, via=via, size=size, absent=absent[0] if absent else None
             )
@@ -221,19 +230,19 @@ class Backlog:
             found[k] = found[k]._replace(last=last)
         return found
 
-    def _judged(self, reader: Reader, basis: Basis, portion: Portion) -> tuple[Basis, bool]:
-        """A key with the versions of a portion, and whether the newest verified one is among them."""
-        read = reader_of(basis.key, self._own_peer_id, portion.applied.__getitem__, self._is_own_value)
-        basis, spoken = judged(reader.db, reader.history, basis, portion.versions, read)
-        return basis, spoken is not None
+    def _project(
+        self, db: sqlite3.Connection, version: Version, spoken: Spoken | None, lack: Callable[[bytes], None]
+    ) -> Projected | str:
+        """The row of a version, which is decoded already where it is `spoken`."""
 
-    def _project(self, db: sqlite3.Connection, version: Version, lack: Callable[[bytes], None]) -> Projected | str:
         def file(cid: bytes) -> bytes | None:
             found = stored_file(db, cid)
             if found is None:
                 lack(cid)
             return found
 
+        if spoken is not None:
+            return project_spoken(version.key, spoken, file)
         known = Provenance.VERIFIED if version.signed else None
         row = project(version.key, version.winner, version.at / 1000, self._own_peer_id, file, known)
         return differing(row, version.difference)

@@ -144,6 +144,13 @@ def _version(basis: Basis, row: Row, difference: Difference) -> Version:
     return Version(basis.k, basis.key, row.n, winner, row.at, difference, basis.decision.source is Source.SIGNED)
 
 
+def version_at_hand(basis: Basis, spoken: Spoken, applied: Mapping[bytes, int]) -> Version:
+    """The version of a key whose newest signed word is what the map has, and has just been read."""
+    assert basis.signed is not None
+    winner = spoken.winner
+    return Version(basis.k, basis.key, basis.signed.n, winner, applied[winner.cid], Difference.NONE, True)
+
+
 def place_of(db: sqlite3.Connection, history: History, basis: Basis) -> tuple[int, bytes]:
     """Height and CID of the block with the newest verified version of a key that has one."""
     assert basis.signed is not None

@@ -3,6 +3,7 @@
 Any peer can replace or remove any value of the map. What is shown of an id in a peer's name space is that peer's newest
 signed word: a version, or a withdrawal. Only while there is none is it what the map has."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from betar_tui.market.names import name_space
 from betar_tui.market.provenance import mark_of
 from betar_tui.replica import keys
 from betar_tui.replica.facts import Winner
+
+_TIMESTAMPS = re.compile(rb'"timestamp"\s*:\s*(-?\d{1,20})')
 
 
 class Word(NamedTuple):
@@ -74,37 +77,41 @@ def newest(
 
     That one's word is `least`, and `place` tells the height and CID of its block: where one word stands in several blocks
     the highest is taken. `read` decodes a version and checks its signature, or raises ListingError; it is asked only for
-    those that claim to be newer, the newest first."""
-    owner = name_space(keys.agent_id(key) or "")
-    claims = [_Claim(*claimed, each) for each in versions if owner and (claimed := _claimed(each.value)) is not None]
-    if least is not None:
-        claims = [each for each in claims if each.word > least or (each.word == least and each.place > place())]
-    claims.sort(key=lambda claim: (claim.word, claim.place), reverse=True)
-    for word, fields, winner in claims:
+    those that claim to be newer."""
+    if not name_space(keys.agent_id(key) or ""):
+        return None
+    found: Spoken | None = None
+    # The newest is mostly the highest: most of the others need not even be parsed then.
+    for winner in sorted(versions, key=_place, reverse=True):
+        if SIGNED not in winner.value or (least is not None and _latest(winner.value) < least.timestamp):
+            continue
+        claimed = _claimed(winner.value)
+        if claimed is None or (least is not None and claimed[0] < least):
+            continue
+        word, fields = claimed
+        if word == least and (found is not None or _place(winner) <= place()):
+            continue
         try:
             listing = read(fields, winner)
         except ListingError:
             continue
         if listing.provenance is Provenance.VERIFIED:
-            return Spoken(word, fields, winner, listing)
-    return None
+            found, least = Spoken(word, fields, winner, listing), word
+    return found
 
 
-class _Claim(NamedTuple):
-    """What a version claims to be, not yet verified."""
+def _place(winner: Winner) -> tuple[int, bytes]:
+    return winner.height, winner.cid
 
-    word: Word
-    fields: Mapping[str, object]
-    winner: Winner
 
-    @property
-    def place(self) -> tuple[int, bytes]:
-        return self.winner.height, self.winner.cid
+def _latest(value: bytes) -> int:
+    """A number that is not below the timestamp of a value, which is 0 where it has none."""
+    if b"\\u" in value:  # the name may be in disguise
+        return 1 << 63
+    return max([0, *map(int, _TIMESTAMPS.findall(value))])
 
 
 def _claimed(value: bytes) -> tuple[Word, Mapping[str, object]] | None:
-    if SIGNED not in value:
-        return None
     try:
         fields = parse_value(value)
     except ListingError:

@@ -98,3 +98,23 @@ def test_the_greatest_timestamps_fit() -> None:
         assert word_of(key(), winner(value(timestamp=timestamp))).timestamp == timestamp
     assert word_of(key(), winner(value(timestamp=1 << 63))) is None
     assert word_of(key(), winner(value(timestamp=-(1 << 63) - 1))) is None
+
+
+@given(st.permutations(range(6)), st.lists(st.sampled_from("nvwx"), min_size=6, max_size=6))
+def test_the_newest_is_found_in_any_order_of_heights(heights: list[int], kinds: list[str]) -> None:
+    """Signed, unsigned, forged with a later time, and in disguise: the newest verified one counts."""
+    versions, words = [], []
+    for n, (height, kind) in enumerate(zip(heights, kinds, strict=True)):
+        content = value(timestamp=NOW + n)
+        if kind == "v":
+            words.append(NOW + n)
+        elif kind == "n":
+            content = content.replace(b'"signature"', b'"unsigned"')
+        elif kind == "w":
+            content = content.replace(b'"timestamp":', b'"timestamp": 9')
+        else:
+            content = content.replace(b'"timestamp"', b'"timestam\\u0070"')
+            words.append(NOW + n)
+        versions.append(winner(content, height + 1))
+    spoken = newest(key(), versions, lambda fields, each: decode_fields(fields, key(), each, 0.0, ""))
+    assert (spoken.word.timestamp if spoken else None) == max(words, default=None)
