@@ -257,12 +257,13 @@ class Seller:
             except (ListingError, UnknownListingError, NotOwnerError) as error:
                 troubles[key] = str(error)
         await self._put(values)
+        now = self._clock()
         return tuple(
             Repaired(
                 str(own[key].document["id"]),
                 str(own[key].document["name"]),
                 reason,
-                self._clock(),
+                now,
                 troubles.get(key, ""),
             )
             for key, reason in due.items()

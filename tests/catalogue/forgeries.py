@@ -126,7 +126,7 @@ _MANY: dict[str, Mapping[str, bytes] | tuple[str, ...]] = {
     "sellerId beside seller_id": _at(OCR, _tampered(lambda each: {**each, "sellerId": V})),
     "a seller abbreviated": _at("s/1", raw(fields("s/1", seller_id=f"{V[:4]}\u2026{V[-4:]}"))),
     "a seller in letters that look alike": _at("s/2", raw(fields("s/2", seller_id=ALIKE))),
-    "a seller called you": _at("s/3", signed(fields("s/3", seller_id="you"))),
+    "a seller called you": _at("s/3", raw(fields("s/3", seller_id="you"))),
     "the victim as seller, the id in nobody's name space": _at("s/4", raw(fields("s/4"))),
     "the id in other case": _at(OTHER_CASE, signed(fields(OTHER_CASE, seller_id=FORGER.peer_id))),
     "the id in letters that look alike": _at(f"{ALIKE}/ocr", signed(fields(f"{ALIKE}/ocr", seller_id=FORGER.peer_id))),
