@@ -316,10 +316,11 @@ def test_output_that_cannot_be_written_is_said(run, redirection, says, command):
     assert says in complaints[0]
 
 
-def test_an_interrupt_while_modules_are_imported_is_no_traceback(tmp_path):
-    (tmp_path / "trio.py").write_text("raise KeyboardInterrupt\n")
+@pytest.mark.parametrize(("command", "module"), [("status", "trio"), ("list", "zstandard")])
+def test_an_interrupt_while_modules_are_imported_is_no_traceback(tmp_path, command, module):
+    (tmp_path / f"{module}.py").write_text("raise KeyboardInterrupt\n")
     path = os.pathsep.join([str(tmp_path), *sys.path])
-    command = [sys.executable, "-m", "betar_tui", "list"]
+    command = [sys.executable, "-m", "betar_tui", command, "--data-dir", str(tmp_path / "data")]
     result = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "PYTHONPATH": path})
     assert (result.returncode, result.stderr) == (130, b"")
 
