@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection
 
-from betar_tui.catalogue.conditions import ALWAYS, JOINED, Sql, all_of, of_filter
+from betar_tui.catalogue.conditions import ALWAYS, JOINED, Sql, all_of, of_filter, one_of
 from betar_tui.catalogue.orders import Order
 from betar_tui.catalogue.query import scanning
 from betar_tui.catalogue.sources import Gathered, gather
@@ -78,7 +78,8 @@ def count_of_each(db: sqlite3.Connection, sellers: Collection[str], most: int) -
 
 
 def _by_one_of(sellers: Collection[str]) -> Sql:
-    return Sql("l.seller IN (SELECT value FROM json_each(?))", (json.dumps(sorted(sellers)),))
+    right = one_of(sellers)
+    return Sql(f"l.seller IN {right.text}", right.values)
 
 
 def _counted_ranges(db: sqlite3.Connection, order: Order, ranges: list[Sql], most: int) -> int:

@@ -26,6 +26,7 @@ from betar_tui.catalogue.conditions import (
     Sql,
     all_of,
     column_of,
+    left_out,
     needs_texts,
     of_filter,
     range_of,
@@ -145,6 +146,8 @@ class _Page:
         if gathered is not None:
             return self._gathered(gathered, skip)
         source, condition = scanning(self.wanted, self._listings), of_filter(self.wanted, JOINED, self.now)
+        if (sellers := left_out(self.wanted)) is not None:
+            condition = Sql(f"l.k NOT IN (SELECT m.k FROM listings m WHERE m.seller IN {sellers.text})", sellers.values)
         return Rows(tuple(self.places(source, condition, self.limit or -1, skip)))
 
     @property

@@ -65,7 +65,10 @@ class Window:
 
 def read_window(reading: Interruptible, asked: Asked, now: float) -> Window:
     """What is asked for. In a transaction. Raises FilterError."""
-    return _Reading(reading, asked, now, count_of_sellers(reading.db, asked.muted, MAX_MUTED)).window()
+    muted = count_of_sellers(reading.db, asked.muted, MAX_MUTED)
+    if not muted and not asked.query.asks_for_muted:
+        asked = replace(asked, muted=frozenset())  # there is nobody to leave out
+    return _Reading(reading, asked, now, muted).window()
 
 
 @dataclass(frozen=True, slots=True)
