@@ -21,11 +21,10 @@ from betar_tui.replica import Applied, DagNode, Effect, keys
 from betar_tui.replica.facts import Changes, Winner
 from betar_tui.store.merging import WrittenMerge
 
-SMALL = 32
-"""Maximum versions and removed keys in a merge of others' deltas whose rows are written with it."""
-OWN_SMALL = 256
-"""The same for an own delta: who publishes some listings finds them listed."""
-SMALL_BYTES, OWN_SMALL_BYTES = 128 << 10, 512 << 10
+SMALL = 256
+"""Maximum keys that a merge touches, and versions that it brings, whose rows are written with it: as many as a crowd
+announces, or a person publishes, at a time. A sync brings more."""
+SMALL_BYTES = 256 << 10
 """Maximum bytes of their values: the store is locked while they are decoded, which takes 7 to 90 ms a megabyte."""
 MAX_REMOVALS = 4096
 """Maximum keys whose removing delta is remembered until their row is gone."""
@@ -163,14 +162,10 @@ def _versions(changes: Changes, touched: Mapping[str, int], first_block: int) ->
 
 def _is_small(changes: Changes, touched: Mapping[str, int]) -> bool:
     """Whether the rows of these keys are written with their merge."""
-    own = not changes.via
-    count, size = len(touched), 0
-    for row in changes.blocks:
-        count += len(row.elements)
-        size += sum(length for _, _, length in row.elements)
-        if count > 2 * (OWN_SMALL if own else SMALL) or size > (OWN_SMALL_BYTES if own else SMALL_BYTES):
-            return False
-    return len(touched) <= (OWN_SMALL if own else SMALL)
+    versions = sum(len(row.elements) for row in changes.blocks)
+    if max(versions, len(touched)) > SMALL:
+        return False
+    return sum(length for row in changes.blocks for _, _, length in row.elements) <= SMALL_BYTES
 
 
 def _change(

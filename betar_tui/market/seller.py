@@ -36,6 +36,9 @@ class SellerStore(OwnStore, Protocol):
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         """The replica's values of these keys."""
 
+    def new_keys(self, keys: Collection[str]) -> Collection[str]:
+        """Those of these keys that certainly have no value, as far as that is known without waiting."""
+
 
 class Listings(Protocol):
     """The listings of the market. Raises StoreError."""
@@ -293,11 +296,13 @@ class Seller:
         """The values of new listings by key. Raises ListingError."""
         values: dict[str, _RenderedDocument] = {}
         addrs = self._default_addrs()
-        for draft in drafts:
-            document = new_document(draft, self._signer.peer_id, addrs)
+        documents = [new_document(draft, self._signer.peer_id, addrs) for draft in drafts]
+        # Nearly every key is new, which its merge has to find out in any case.
+        new = self._store.new_keys({keys.of_agent(str(each["id"])) for each in documents})
+        for draft, document in zip(drafts, documents, strict=True):
             listing_id = str(document["id"])
             key = keys.of_agent(listing_id)
-            shown = self._catalogue.get(listing_id)
+            shown = None if key in new else self._catalogue.get(listing_id)
             if key in values or key in taken or key in self._own.listings or (shown is not None and shown.mine):
                 raise ListingError(f"you already list {draft.name!r}; update it instead", "name")
             values[key] = self._rendered(document, self._timestamp(key), addrs)

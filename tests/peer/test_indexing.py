@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from betar_tui.catalogue.backlog import Backlog
+from betar_tui.catalogue.projection import SMALL
 from betar_tui.errors import StoreError
 from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, Missed
 from betar_tui.peer import indexing, open_peer
@@ -86,11 +87,11 @@ async def test_a_fault_is_tried_again_and_told_to_who_waits(
 
     async with open_peer(config(tmp_path), network=False) as peer:
         monkeypatch.setattr(Backlog, "prepare", failing)
-        many = {key(f"agent-{n}"): value(f"agent-{n}") for n in range(50)}
+        many = {key(f"agent-{n}"): value(f"agent-{n}") for n in range(SMALL + 20)}
         await peer._writer.merge_nodes([node((), many.items())], "peer")
         with pytest.raises(StoreError) as caught:
             await peer.listings()
         assert str(caught.value) == said
         assert (await peer.status()).troubles == (said,)
         await eventually(lambda: not peer._catalogue.backlog.progress.rows)
-        assert (await peer.listings()).total == 50
+        assert (await peer.listings()).total == len(many)
