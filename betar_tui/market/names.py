@@ -17,6 +17,11 @@ _FORMS = (
     (b"\x12\x20", 32),  # the SHA-256 of a longer key
 )
 
+_SAME_LETTERS = {
+    form: same for (form, _), same in zip(_FORMS, (len("12D3KooW"), len("16Uiu2HA"), len("Qm")), strict=True)
+}
+"""Number of letters with which all peer ids of a form begin, or nearly all."""
+
 
 def is_peer_id(text: str) -> bool:
     """Whether a text is a peer id, letter by letter: neither an abbreviation nor one with other letters that look alike."""
@@ -53,3 +58,14 @@ def _decode(text: str) -> bytes | None:
     zeros = len(text) - len(text.lstrip("1"))
     raw = bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
     return raw if any(raw.startswith(form) and len(raw) == len(form) + size for form, size in _FORMS) else None
+
+
+def short_form(peer_id: str) -> str:
+    """A peer id in thirteen letters, with eight from where ids begin to differ: finding a key with the same eight takes some
+    10^14 tries. "" for what is no peer id, which may look like any."""
+    decoded = _decoded(peer_id)
+    if decoded is None:
+        return ""
+    form = next(form for form, _ in _FORMS if decoded.startswith(form))
+    same = _SAME_LETTERS[form]
+    return f"{peer_id[:4]}…{peer_id[same : same + 8]}"

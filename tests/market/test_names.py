@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from betar_tui.market.names import MAX_PEER_ID, is_peer_id, name_space, public_key_of
+from betar_tui.market.names import MAX_PEER_ID, is_peer_id, name_space, public_key_of, short_form
 from betar_tui.market.provenance import peer_id_of
 from tests.market.values import SIGNER
 
@@ -51,6 +51,12 @@ def test_decoding_is_that_of_base58(text: str) -> None:
     sizes = {b"\x00\x24\x08\x01\x12\x20": 38, b"\x00\x25\x08\x02\x12\x21": 39}
     valid = sizes.get(raw[:6]) == len(raw) or (raw[:2] == b"\x12\x20" and len(raw) == 34)
     assert is_peer_id(text) == (valid and base58.b58encode(raw).decode() == text)
+
+
+def test_a_short_form_shows_where_keys_differ() -> None:
+    assert short_form(ME) == f"12D3…{ME[8:16]}"
+    assert short_form(HASHED) == f"QmYy…{HASHED[2:10]}"
+    assert short_form("12D3KooWSeller") == short_form(ME[:-1]) == ""
 
 
 def test_an_id_without_a_slash_is_in_nobodys_name_space() -> None:
