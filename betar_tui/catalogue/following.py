@@ -144,21 +144,20 @@ class Follower:
 
     def _waiting(self, db: sqlite3.Connection, bases: Collection[Basis]) -> tuple[dict[int, Portion], set[int]]:
         """Of the keys that are queued those with few versions, with these, and those that stay in the queue."""
-        queued = queue.read(db, [basis.k for basis in bases]) if bases else {}
         found: dict[int, Portion] = {}
-        later: set[int] = set()
+        later: dict[int, int] = {}
         for basis in bases:
-            if basis.k not in queued:
+            since = basis.since
+            if since is None:
                 continue
-            since = queued[basis.k].since
             if has_few(db, basis.k, since, FEW):
                 portion = portions(db, self._history, [Unseen(basis.k, basis.key, since)], FEW, FEW_BYTES)[basis.k]
                 if portion.complete:
                     found[basis.k] = portion
                     continue
-            later.add(basis.k)
-        queue.add(db, [(k, MAX_HEIGHT, queued[k].since) for k in later])
-        return found, later
+            later[basis.k] = since
+        queue.add(db, [(k, MAX_HEIGHT, since) for k, since in later.items()])
+        return found, set(later)
 
 
 def _files(db: sqlite3.Connection) -> Callable[[bytes], bytes | None]:

@@ -25,7 +25,9 @@ class Queued(NamedTuple):
 
 def add(db: sqlite3.Connection, rows: Iterable[tuple[int, int, int]]) -> None:
     """Queue keys: (number, height, number of the first block that was not looked at)."""
-    db.executemany(_QUEUE, sorted((k, min(height, MAX_HEIGHT), since) for k, height, since in rows))
+    ordered = sorted((k, min(height, MAX_HEIGHT), since) for k, height, since in rows)
+    if ordered:
+        db.executemany(_QUEUE, ordered)
 
 
 def add_again(db: sqlite3.Connection, numbers: Iterable[int]) -> int:

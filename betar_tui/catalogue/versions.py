@@ -28,7 +28,8 @@ class Location(NamedTuple):
 
 class Basis(NamedTuple):
     """What is known of a key: where the map's value is and where the newest verified version, with the word of that, and the
-    timestamp of the newest verified withdrawal; each None where there is none."""
+    timestamp of the newest verified withdrawal; each None where there is none. `since` is the number of the first block to
+    look at of a key that is queued."""
 
     k: int
     key: str
@@ -36,6 +37,7 @@ class Basis(NamedTuple):
     signed: Location | None = None
     word: Word | None = None
     withdrawn: int | None = None
+    since: int | None = None
 
     @property
     def decision(self) -> Decision:
@@ -72,11 +74,13 @@ class Version(NamedTuple):
 def read_bases(db: sqlite3.Connection, numbers: Collection[int]) -> dict[int, Basis]:
     """What is known of keys, given by their numbers."""
     sql = (
-        "SELECT k, key, keys.n, keys.start, keys.length, s.n, s.start, s.length, s.timestamp, s.mark"
-        " FROM keys LEFT JOIN signed s USING (k) WHERE k IN"
+        "SELECT k, key, keys.n, keys.start, keys.length, s.n, s.start, s.length, s.timestamp, s.mark, u.since,"
+        " EXISTS (SELECT 1 FROM withdrawals)"
+        " FROM keys LEFT JOIN signed s USING (k) LEFT JOIN unprojected u USING (k) WHERE k IN"
     )
     rows = in_list(db, sql, list(numbers))
-    withdrawn = read_withdrawals(db, [row[1] for row in rows])
+    # In most markets there are none.
+    withdrawn = read_withdrawals(db, [row[1] for row in rows]) if rows and rows[0][-1] else {}
     return {
         k: Basis(
             k,
@@ -85,15 +89,14 @@ def read_bases(db: sqlite3.Connection, numbers: Collection[int]) -> dict[int, Ba
             Location(s, s_start, s_length) if s is not None else None,
             Word(timestamp, mark) if s is not None else None,
             withdrawn.get(key),
+            since,
         )
-        for k, key, n, start, length, s, s_start, s_length, timestamp, mark in rows
+        for k, key, n, start, length, s, s_start, s_length, timestamp, mark, since, _ in rows
     }
 
 
 def read_withdrawals(db: sqlite3.Connection, keys: Iterable[str]) -> dict[str, int]:
     """The timestamps of the verified withdrawals of listings, by the listings' keys."""
-    if db.execute("SELECT 1 FROM withdrawals LIMIT 1").fetchone() is None:  # as in most markets
-        return {}
     wanted = {names.of_withdrawal(each): key for key in keys if (each := names.agent_id(key)) is not None}
     numbers = {k: wanted[name] for name, (k, _) in key_numbers(db, wanted).items()}
     found = in_list(db, "SELECT k, timestamp FROM withdrawals WHERE k IN", list(numbers))
@@ -166,7 +169,7 @@ def judged(
     read: Callable[[Mapping[str, object], Winner], Listing],
 ) -> tuple[Basis, Spoken | None]:
     """The basis of a key with further elements, and the newest verified version where that is among them."""
-    spoken = newest(basis.key, elements.values(), read, basis.word, lambda: place_of(db, history, basis))
+    spoken = newest(elements.values(), read, basis.word, lambda: place_of(db, history, basis))
     if spoken is None:
         return basis, None
     location = next(each for each, winner in elements.items() if winner is spoken.winner)
@@ -187,6 +190,8 @@ def write_signed(db: sqlite3.Connection, bases: Iterable[Basis]) -> None:
 
 def write_withdrawals(db: sqlite3.Connection, withdrawn: Mapping[int, int]) -> None:
     """Keep the timestamps of verified withdrawals, by the numbers of their keys, where they are newer."""
+    if not withdrawn:
+        return
     sql = (
         "INSERT INTO withdrawals VALUES (?, ?)"
         " ON CONFLICT (k) DO UPDATE SET timestamp = max(timestamp, excluded.timestamp)"

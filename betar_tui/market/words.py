@@ -14,7 +14,6 @@ from betar_tui.market.listing import SIGNED, parse_value
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.names import name_space
 from betar_tui.market.provenance import mark_of
-from betar_tui.replica import keys
 from betar_tui.replica.facts import Winner
 
 _TIMESTAMPS = re.compile(rb'"timestamp"\s*:\s*(-?\d{1,20})')
@@ -67,7 +66,6 @@ def decide(signed: int | None, withdrawn: int | None, in_map: bool, same: bool) 
 
 
 def newest(
-    key: str,
     versions: Iterable[Winner],
     read: Callable[[Mapping[str, object], Winner], Listing],
     least: Word | None = None,
@@ -78,8 +76,6 @@ def newest(
     That one's word is `least`, and `place` tells the height and CID of its block: where one word stands in several blocks
     the highest is taken. `read` decodes a version and checks its signature, or raises ListingError; it is asked only for
     those that claim to be newer."""
-    if not name_space(keys.agent_id(key) or ""):
-        return None
     found: Spoken | None = None
     # The newest is mostly the highest: most of the others need not even be parsed then.
     for winner in sorted(versions, key=_place, reverse=True):
@@ -116,7 +112,9 @@ def _claimed(value: bytes) -> tuple[Word, Mapping[str, object]] | None:
         fields = parse_value(value)
     except ListingError:
         return None
-    timestamp, mark = fields.get("timestamp", 0), mark_of(fields.get("signature"))
+    listing_id, timestamp, mark = fields.get("id"), fields.get("timestamp", 0), mark_of(fields.get("signature"))
+    if not isinstance(listing_id, str) or not name_space(listing_id):
+        return None
     if type(timestamp) is not int or not -(1 << 63) <= timestamp < 1 << 63 or mark is None:
         return None
     return Word(timestamp, mark), fields

@@ -20,7 +20,7 @@ def word_of(name: str, version: Winner, least: Word | None = None, place: tuple[
     def read(fields: Mapping[str, object], version: Winner) -> Listing:
         return decode_fields(fields, name, version, 0.0, "")
 
-    spoken = newest(name, [version], read, least, lambda: place)
+    spoken = newest([version], read, least, lambda: place)
     return spoken.word if spoken is not None else None
 
 
@@ -116,5 +116,5 @@ def test_the_newest_is_found_in_any_order_of_heights(heights: list[int], kinds: 
             content = content.replace(b'"timestamp"', b'"timestam\\u0070"')
             words.append(NOW + n)
         versions.append(winner(content, height + 1))
-    spoken = newest(key(), versions, lambda fields, each: decode_fields(fields, key(), each, 0.0, ""))
+    spoken = newest(versions, lambda fields, each: decode_fields(fields, key(), each, 0.0, ""))
     assert (spoken.word.timestamp if spoken else None) == max(words, default=None)
