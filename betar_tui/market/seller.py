@@ -4,13 +4,14 @@ The intention of a person is recorded in the transaction that carries it out, so
 neither. Reads the replica's values and writes through the writer; knows no network."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import trio
 
 from betar_tui.concurrency import FastLock
-from betar_tui.errors import ListingError, NotOwnerError, UnknownListingError
+from betar_tui.errors import ListingError, NotOwnerError, StoreError, UnknownListingError
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Repaired, RepublishReason
@@ -84,6 +85,7 @@ class _Job:
     """One call of `publish` under way."""
 
     drafts: tuple[ListingDraft, ...]
+    documents: dict[str, Document] = field(default_factory=dict)
     values: dict[str, _RenderedDocument] = field(default_factory=dict)
     published: tuple[Published, ...] | None = None
     error: Exception | None = None
@@ -274,11 +276,21 @@ class Seller:
 
     async def _publish_jobs(self, jobs: Sequence[_Job]) -> None:
         values: dict[str, _RenderedDocument] = {}
+        addrs = self._default_addrs()
         for job in jobs:
             try:
-                job.values = self._new_values(job.drafts, values)
-                values.update(job.values)
+                job.documents = self._new_documents(job.drafts, addrs)
             except Exception as error:  # the others are written all the same
+                job.error = error
+        new: Collection[str] = ()
+        with suppress(StoreError):  # to look the listings up will raise it as well
+            # Nearly every key is new, which the merge has to find out in any case.
+            new = self._store.new_keys({key for job in jobs for key in job.documents})
+        for job in jobs:
+            try:
+                job.values = self._new_values(job.documents, values, new, addrs)
+                values.update(job.values)
+            except Exception as error:
                 job.error = error
         try:
             written = await self._put(values)
@@ -292,21 +304,30 @@ class Seller:
                     Published(str(each.document["id"]), written[key]) for key, each in job.values.items()
                 )
 
-    def _new_values(self, drafts: Sequence[ListingDraft], taken: Collection[str]) -> dict[str, _RenderedDocument]:
-        """The values of new listings by key. Raises ListingError."""
-        values: dict[str, _RenderedDocument] = {}
-        addrs = self._default_addrs()
-        documents = [new_document(draft, self._signer.peer_id, addrs) for draft in drafts]
-        # Nearly every key is new, which its merge has to find out in any case.
-        new = self._store.new_keys({keys.of_agent(str(each["id"])) for each in documents})
-        for draft, document in zip(drafts, documents, strict=True):
-            listing_id = str(document["id"])
-            key = keys.of_agent(listing_id)
-            shown = None if key in new else self._catalogue.get(listing_id)
-            if key in values or key in taken or key in self._own.listings or (shown is not None and shown.mine):
-                raise ListingError(f"you already list {draft.name!r}; update it instead", "name")
-            values[key] = self._rendered(document, self._timestamp(key), addrs)
-        return values
+    def _new_documents(self, drafts: Sequence[ListingDraft], addrs: tuple[str, ...]) -> dict[str, Document]:
+        """The documents of new listings by key. Raises ListingError."""
+        documents: dict[str, Document] = {}
+        for draft in drafts:
+            document = new_document(draft, self._signer.peer_id, addrs)
+            key = keys.of_agent(str(document["id"]))
+            if key in documents:
+                raise _listed(document)
+            documents[key] = document
+        return documents
+
+    def _new_values(
+        self, documents: Mapping[str, Document], taken: Collection[str], new: Collection[str], addrs: tuple[str, ...]
+    ) -> dict[str, _RenderedDocument]:
+        """The values of new listings by key; those in `new` have none so far. Raises ListingError."""
+        for key, document in documents.items():
+            shown = None if key in new else self._catalogue.get(str(document["id"]))
+            if key in taken or key in self._own.listings or (shown is not None and shown.mine):
+                raise _listed(document)
+        said = self._catalogue.said(list(documents))  # withdrawals, mostly of nothing
+        return {
+            key: self._rendered(document, self._timestamp(key, said.get(key, NOTHING_SAID)), addrs)
+            for key, document in documents.items()
+        }
 
     async def _put(self, values: Mapping[str, _RenderedDocument]) -> dict[str, Written]:
         """Write values and record their documents. Returns the delta that carries each key."""
@@ -361,3 +382,7 @@ class Seller:
                 f"{listing.name} belongs to {listing.seller_id or 'another peer'}, only they can change it"
             )
         return listing
+
+
+def _listed(document: Document) -> ListingError:
+    return ListingError(f"you already list {document['name']!r}; update it instead", "name")

@@ -64,6 +64,16 @@ async def test_the_index_follows_when_no_merge_comes(tmp_path: Path) -> None:
         await eventually(indexed, what="it is in the search index")
 
 
+async def test_a_burst_is_not_taken_for_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync goes before making rows; what comes in a burst is to be shown."""
+    monkeypatch.setattr(indexing, "SYNCING", 1e6)
+    monkeypatch.setattr(indexing, "SHARE", 1e9)
+    async with open_peer(config(tmp_path), network=False) as peer:
+        await peer._writer.merge_nodes(list(chain(COUNT, COUNT)), "honest")
+        with trio.fail_after(30):
+            assert (await peer.listings()).total == COUNT
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
