@@ -30,6 +30,8 @@ from betar_tui.output import (
     print_json,
     print_table,
     say,
+    seller_of,
+    state_of,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ async def list_(config: Config, arguments: Arguments) -> None:
     if arguments.json:
         print_json([listing_json(each) for each in page.listings])
         return
-    rows = ((e.name, f"{e.price:g}", e.provenance, "mine" if e.mine else "", e.seller_id, e.id) for e in page.listings)
+    rows = ((e.name, f"{e.price:g}", state_of(e), "mine" if e.mine else "", seller_of(e), e.id) for e in page.listings)
     print_table(("NAME", "PRICE", "STATE", "", "SELLER", "ID"), rows)
     hidden = f", {page.invalid} with a wrong signature hidden" if page.invalid else ""
     say(f"{len(page.listings)} of {page.total} listings{hidden}")
@@ -99,12 +101,17 @@ async def show(config: Config, arguments: Arguments) -> None:
         "raw": detail.raw,
         "history": [asdict(each) for each in detail.history],
         "document": detail.document,
+        "story": list(detail.story),
     }
     if arguments.json:
         print_json(result)
         return
-    history = [f"{each.height} {each.cid} {'removed' if each.value is None else 'put'}" for each in detail.history]
-    print_fields({**result, "description": detail.listing.description, "history": history})
+    history = [
+        f"{each.height} {each.cid} {'removed' if each.value is None else 'put'}{each.voice and f' ({each.voice})'}"
+        for each in detail.history
+    ]
+    shown = {"seller_id": seller_of(detail.listing), "description": detail.listing.description, "history": history}
+    print_fields({**result, **shown, "story": "; ".join(detail.story)})
 
 
 async def publish(config: Config, arguments: Arguments) -> None:

@@ -11,6 +11,7 @@ from betar_tui.catalogue.catalogue import Catalogue
 from betar_tui.config import Config, load_identity, prepare_data_dir
 from betar_tui.errors import StoreLockedError, UnknownListingError
 from betar_tui.ipld import cid as cids
+from betar_tui.market import story
 from betar_tui.market.marketplace import DeltaInfo, HeadInfo, ListingDetail, ListingPage, Version
 from betar_tui.market.provenance import Signer
 from betar_tui.replica import decode_node, keys
@@ -80,12 +81,20 @@ def _acquire(lock: DirectoryLock) -> None:
 
 def detail(store: Store, catalogue: Catalogue, listing_id: str) -> ListingDetail:
     """A listing with its history. Raises UnknownListingError, StoreError."""
-    listing = catalogue.get(listing_id)
+    listing, key = catalogue.get(listing_id), keys.of_agent(listing_id)
+    said = catalogue.said([key])
+    withdrawn = said[key].withdrawn if key in said else None
     if listing is None:
+        if withdrawn is not None:
+            raise UnknownListingError(f"{listing_id} was withdrawn by its seller on {story.day(withdrawn)}")
         raise UnknownListingError(f"no listing has the id {listing_id!r}; betar-tui list shows them")
-    elements = store.elements(keys.of_agent(listing_id))
-    shown = next((e.value for e in elements if not e.dead and cids.to_str(e.cid) == listing.cid), b"")
-    return ListingDetail(listing, shown.decode(errors="replace"), _history(elements), catalogue.document(listing))
+    elements = store.elements(key)
+    voices = story.voices(key, elements)
+    shown = next((e.value for e in elements if cids.to_str(e.cid) == listing.cid), b"")
+    told = story.story(listing, voices, withdrawn)
+    return ListingDetail(
+        listing, shown.decode(errors="replace"), _history(elements, voices), catalogue.document(listing), told
+    )
 
 
 def heads(found: Mapping[bytes, int]) -> tuple[HeadInfo, ...]:
@@ -105,10 +114,11 @@ def touched(delta: Delta) -> tuple[str, ...]:
     return tuple(listing_id for listing_id in map(keys.agent_id, changed) if listing_id is not None)
 
 
-def _history(elements: Sequence[Element]) -> tuple[Version, ...]:
+def _history(elements: Sequence[Element], voices: Sequence[story.Voice]) -> tuple[Version, ...]:
     """The versions of a key, newest first; a removed one is shown without its value."""
     return tuple(
-        Version(cids.to_str(e.cid), e.height, None if e.dead else e.value.decode(errors="replace")) for e in elements
+        Version(cids.to_str(e.cid), e.height, None if e.dead else e.value.decode(errors="replace"), str(voice))
+        for e, voice in zip(elements, voices, strict=True)
     )
 
 

@@ -9,13 +9,15 @@ from betar_tui.catalogue.backlog import Backlog
 from betar_tui.catalogue.conditions import add_functions
 from betar_tui.catalogue.counting import count, count_of_each
 from betar_tui.catalogue.files import MissingFiles, stored_file
+from betar_tui.catalogue.following import Followed
 from betar_tui.catalogue.interrupting import Interruptible, always
 from betar_tui.catalogue.projecting import metadata_cid, read_document
-from betar_tui.catalogue.projection import Followed, Projection
-from betar_tui.catalogue.reader import find, find_all, numbers_of, read_listings
+from betar_tui.catalogue.projection import Projection
+from betar_tui.catalogue.reader import find, find_all, numbers_of, read_listings, read_said
 from betar_tui.catalogue.windows import Asked, read_window
 from betar_tui.market.filter import parse
 from betar_tui.market.marketplace import Change, Listing, ListingPage, Place
+from betar_tui.market.republish import Said
 from betar_tui.replica import Applied
 from betar_tui.store.database import Store
 from betar_tui.store.readers import Reader
@@ -72,6 +74,11 @@ class Catalogue:
             return None
         with self._store.readers.reading() as reader:
             return read_document(cid, lambda name: stored_file(reader.db, name))
+
+    def said(self, keys: Collection[str]) -> Mapping[str, Said]:
+        """What the sellers of these keys have said last, where they have signed anything. Raises StoreError."""
+        with self._store.readers.reading() as reader:
+            return read_said(reader, keys)
 
     def counts(self) -> Counts:
         """The numbers of listings. Raises StoreError."""

@@ -14,8 +14,8 @@ from betar_tui.store.sql import in_list
 _COLUMNS = ("id", "name", "price", "seller", "seen", "first_seen", "state", "timestamp", "content", "metadata")
 _READ = f"SELECT k, text, facts, {', '.join(_COLUMNS)} FROM listings JOIN listing_texts USING (k) WHERE k IN"
 _INSERT = f"INSERT INTO listings VALUES (?{', ?' * len(_COLUMNS)})"
-_NAME, _PRICE, _SELLER = (_COLUMNS.index(name) for name in ("name", "price", "seller"))
 _APPEARED = "SELECT k, first_seen FROM unprojected WHERE first_seen IS NOT NULL AND k IN"
+_NAME, _PRICE, _SELLER = (_COLUMNS.index(name) for name in ("name", "price", "seller"))
 _FIRST_SEEN, _CONTENT, _METADATA = (_COLUMNS.index(name) for name in ("first_seen", "content", "metadata"))
 
 
@@ -128,10 +128,10 @@ class _Batch:
         known = old is not None and old.columns[_METADATA] == projected.metadata
         if projected.metadata is not None and not projected.described and not known:
             self._undescribed.append((projected.metadata, self._now))
-        about = listing.name, listing.seller_id, old.columns[_PRICE] if old is not None else None
-        if k in self._appeared:
-            return Outcome(ChangeKind.UPDATE, listing.id, listing, *about, again=True)
-        return Outcome(_kind(projected, old), listing.id, listing, *about)
+        old_price = old.columns[_PRICE] if old is not None else None
+        again = k in self._appeared
+        kind = ChangeKind.UPDATE if again else _kind(projected, old)
+        return Outcome(kind, listing.id, listing, listing.name, listing.seller_id, old_price, again)
 
     def hide(self, k: int, reason: str | None, old: _Old | None) -> Outcome:
         """Take a row out; `reason` is why its value is not shown, None where it has none."""

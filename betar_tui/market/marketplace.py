@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from betar_tui.market.kinds import ChangeKind as ChangeKind
 from betar_tui.market.kinds import Connectivity as Connectivity
+from betar_tui.market.kinds import Difference as Difference
 from betar_tui.market.kinds import Provenance as Provenance
 from betar_tui.market.kinds import RepublishReason as RepublishReason
+from betar_tui.market.names import is_peer_id
 from betar_tui.values import Connected as Connected
 from betar_tui.values import Indexing as Indexing
 from betar_tui.values import PeerInfo as PeerInfo
@@ -34,8 +36,9 @@ class Listing:
 
     `metadata` is an object in the documents' dialect and a CID string in Go betar's; `description` is taken from the
     metadata where it is known. `timestamp` is the seller's, `seen_at` is when this peer applied the listing, both in Unix
-    seconds. `extra` holds the fields that this version does not know. `cid` is the block that carries the value, `height`
-    its priority. Text fields are as received: neutralise them (`market.text.neutralise`) before they are shown."""
+    seconds. `extra` holds the fields that this version does not know. `difference` says how the map of the CRDT differs
+    from what is shown, which is the newest version that the seller has signed. `cid` is the block that carries the value,
+    `height` its priority. Text fields are as received: neutralise them (`market.text.neutralise`) before they are shown."""
 
     id: str
     name: str
@@ -53,6 +56,12 @@ class Listing:
     description: str = ""
     seen_at: float = 0.0
     extra: Mapping[str, object] = field(default_factory=dict)
+    difference: Difference = Difference.NONE
+
+    @property
+    def seller_is_peer(self) -> bool:
+        """Whether `seller_id` is a peer id, letter by letter. Anything else only looks like one, and names nobody."""
+        return is_peer_id(self.seller_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +113,26 @@ class DelistReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One past state of a listing: the raw JSON text, or None where a delta removed it."""
+    """One past state of a listing: the raw JSON text, or None where a delta removed it. `voice` says in words who put it, ""
+    where that was not looked at."""
 
     cid: str
     height: int
     value: str | None
+    voice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ListingDetail:
-    """One listing with its stored value, its versions (newest first) and, where metadata is a CID, the metadata file."""
+    """One listing with its stored value, its versions (newest first) and, where metadata is a CID, the metadata file.
+
+    `story` tells in sentences who put what, and how what is shown differs from what the map has."""
 
     listing: Listing
     raw: str
     history: tuple[Version, ...]
     document: Mapping[str, object] | None = None
+    story: tuple[str, ...] = ()
 
 
 IN_PARTS = "in_parts"

@@ -20,6 +20,7 @@ from betar_tui.store.groups import Member
 from betar_tui.store.history import VERSION, History, Row
 from betar_tui.store.integrity import integrity
 from betar_tui.store.key_cache import KEYS, CachedKey, KeyCache
+from betar_tui.store.merging import WrittenMerge
 from betar_tui.store.opening import prepare, unusable
 from betar_tui.store.readers import Readers
 from betar_tui.store.sql import FILE_PREFIXES, PREFIX, digests, from_sql, in_list, short_key
@@ -53,11 +54,11 @@ def open_store(path: Path, cached_keys: int = KEYS) -> "Store":
 
 
 class Projection(Protocol):
-    """Something in the same database that follows the values of keys."""
+    """Something in the same database that follows the versions of keys."""
 
-    def follow(self, db: sqlite3.Connection, changes: Changes, numbers: Mapping[str, int], first_new: int) -> Any:
-        """Follow a merge in its own transaction. `numbers` are those of the keys whose value changed; a key whose number is
-        `first_new` or greater had no value before."""
+    def follow(self, db: sqlite3.Connection, changes: Changes, written: WrittenMerge) -> Any:
+        """Follow a merge in its own transaction. A key whose number is `written.first_new` or greater was not there before;
+        the blocks are numbered from `written.first_block`."""
 
     def committed(self, changes: Changes, result: Any) -> None:
         """The merge is stored; `result` is what `follow` returned."""
@@ -180,8 +181,7 @@ class Store:
             with self._transaction(durable) as db:
                 written = merging.write(db, self._history, self._cache, changes, self._tombstones)
                 if self.projection is not None:
-                    numbers = {key: each.k for key, each in written.keys.items()}
-                    result = self.projection.follow(db, changes, numbers, written.first_new)
+                    result = self.projection.follow(db, changes, written)
             self._blocks += len(changes.blocks)
             self._tombstones += written.tombstones
             self._cache.counters, self._cache.absent = written.counters, frozenset()

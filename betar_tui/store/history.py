@@ -20,7 +20,7 @@ VERSION = "blocks.digest, blocks.height, substr(blocks.data, start + 1, length),
 
 
 class Row(NamedTuple):
-    """A version of a key; `at` in milliseconds."""
+    """A version of a key; `at` in milliseconds, `n` the number of its block."""
 
     key: str
     digest: bytes
@@ -28,6 +28,7 @@ class Row(NamedTuple):
     value: bytes
     at: int
     dead: bool
+    n: int
 
 
 class ElementLocation(NamedTuple):
@@ -87,11 +88,11 @@ class History:
             if digest is None:
                 packed.setdefault(n, []).append((key, start, start + length, bool(dead)))
             else:
-                yield Row(key, digest, from_sql(height), value, at, bool(dead))
+                yield Row(key, digest, from_sql(height), value, at, bool(dead), n)
         for n, member in self.members(db, packed):
             digest = hashlib.sha256(member.data).digest()
             for key, start, end, dead in packed[n]:
-                yield Row(key, digest, member.height, member.data[start:end], member.at, dead)
+                yield Row(key, digest, member.height, member.data[start:end], member.at, dead, n)
 
     def live(self, db: sqlite3.Connection, k: int) -> list[ElementLocation]:
         """The elements of a key that no tombstone removes, without their values."""
@@ -129,7 +130,7 @@ class History:
                 if digest is None:
                     packed.append((key, n, start, end - start, 0, None, 0, b"", 0))
                 else:
-                    yield Row(key, digest, from_sql(height), data[start:end], at, False)
+                    yield Row(key, digest, from_sql(height), data[start:end], at, False, n)
         yield from self.versions(db, packed)
 
     def newest(self, db: sqlite3.Connection, limit: int) -> list[tuple[bytes, Member]]:

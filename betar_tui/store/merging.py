@@ -20,11 +20,14 @@ _COMPLETE = "NOT EXISTS (SELECT 1 FROM incomplete WHERE incomplete.n = blocks.n)
 
 class WrittenMerge(NamedTuple):
     """The results of a merge that may be cached once its transaction has ended: the number of new tombstones, the keys
-    whose value changed, the number of the first key that is new, the number of the blocks' source, and the counters."""
+    whose value changed, the numbers of all keys that it touches, those of the first key and of the first block that are
+    new, the number of the blocks' source, and the counters."""
 
     tombstones: int
     keys: Mapping[str, CachedKey]
+    numbers: Mapping[str, int]
     first_new: int
+    first_block: int
     source: int
     counters: Counters
 
@@ -53,7 +56,9 @@ def write(db: sqlite3.Connection, history: History, cache: KeyCache, changes: Ch
     return WrittenMerge(
         new_tombstones,
         {key: CachedKey(numbers[key], values[key][0], winner) for key, winner in changes.winners.items()},
+        numbers,
         before.key,
+        first,
         via,
         Counters(first + len(changes.blocks), before.key + new_keys, examined),
     )

@@ -79,7 +79,7 @@ def forged(name: str = "swift-ocr", price: float = 0) -> bytes:
     return json.dumps({**json.loads(value(name)), "price": price}).encode()
 
 
-def unsigned(name: str, /, **fields: object) -> bytes:
+def unsigned(name: str = "swift-ocr", /, **fields: object) -> bytes:
     """A value without a signature."""
     plain = {**json.loads(value(name)), **fields}
     del plain["signature"]
@@ -104,6 +104,8 @@ def contents(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
         "counts": db.execute("SELECT * FROM catalogue_counts ORDER BY name").fetchall(),
         "missing": db.execute("SELECT metadata FROM undescribed ORDER BY metadata").fetchall(),
         "waiting": db.execute("SELECT k FROM unprojected UNION SELECT k FROM unindexed").fetchall(),
+        "signed": db.execute("SELECT * FROM signed ORDER BY k").fetchall(),
+        "withdrawals": db.execute("SELECT * FROM withdrawals ORDER BY k").fetchall(),
         "index": db.execute(FRESH).fetchall(),
     }
     db.execute("DROP TABLE temp.terms")

@@ -13,9 +13,12 @@ import pytest
 
 from betar_tui.catalogue import backlog, checking, projection
 from betar_tui.ipld import cid, unixfs
+from betar_tui.market.withdrawal import withdrawal
+from betar_tui.replica import keys
 from tests.catalogue.books import Book, contents, forged, judge, many
-from tests.market.values import SIGNER, key, value
+from tests.market.values import NOW, SIGNER, key, value
 from tests.simulation.crashing import open_crashing, wreck
+from tests.simulation.lab import node
 from tests.simulation.memory import Crash
 
 FILE, BLOCK = unixfs.encode_file(b'{"description":"reads scans"}')
@@ -32,10 +35,25 @@ def large(book: Book) -> None:
     book.put(MORE)
 
 
+def losing(book: Book) -> None:
+    """A newer word that loses in the map, and a withdrawal."""
+    withdrawn = keys.of_withdrawal(f"{SIGNER.peer_id}/agent-0")
+    puts = {key("agent-1"): value("agent-1", timestamp=NOW + 5), withdrawn: withdrawal_of("agent-0", NOW)}
+    book.merge([node((), puts.items(), (), 1)])
+
+
+def withdrawing(book: Book) -> None:
+    """Many withdrawals at once, one of them of what is put again since."""
+    puts = {keys.of_withdrawal(f"{SIGNER.peer_id}/{name}"): withdrawal_of(name, NOW + 7) for name in NAMES}
+    book.put({**puts, key("agent-0"): value("agent-0", timestamp=NOW + 8), key("agent-1"): value("agent-1")})
+
+
+def withdrawal_of(name: str, at: int) -> bytes:
+    return withdrawal(f"{SIGNER.peer_id}/{name}", SIGNER, at)
+
+
 def removal(book: Book) -> None:
     book.height += 1
-    from tests.simulation.lab import node
-
     blocks = {key(name): each.cid for name in NAMES for each in book.store.elements(key(name))}
     book.merge([node((), (), list(blocks.items()), book.height)])
 
@@ -65,11 +83,14 @@ ACTS: list[Callable[[Book], None]] = [
     small,
     texts,
     file,
+    losing,
     rows,
     texts,
     again,
     rows,
     removal,
+    withdrawing,
+    rows,
     texts,
 ]
 
@@ -80,6 +101,7 @@ def test_a_crash_at_every_statement(tmp_path: Path, after: bool, monkeypatch: py
     worked off, and compared with a projection made afresh."""
     monkeypatch.setattr(projection, "SMALL", 5)
     monkeypatch.setattr(backlog, "ROWS", 2)
+    monkeypatch.setattr(backlog, "VERSIONS", 3)
     monkeypatch.setattr(backlog, "TEXTS", 2)
     path = tmp_path / "0.db"
     Book(path).close()

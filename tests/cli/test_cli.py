@@ -88,7 +88,7 @@ def test_a_listing_lives_and_goes(run):
     assert (listing["mine"], listing["provenance"], listing["token_id"]) == (True, "verified", "7")
     assert json.loads(run("update", receipt["id"], "--price", "2", "--json")[1])["height"] == 2
     shown = json.loads(run("show", receipt["id"], "--json")[1])
-    assert shown.keys() == LISTING_KEYS | {"raw", "history", "document"}
+    assert shown.keys() == LISTING_KEYS | {"raw", "history", "document", "story"}
     assert [version["height"] for version in shown["history"]] == [2, 1]
     assert json.loads(shown["raw"])["price"] == 2
     removal = json.loads(run("delist", receipt["id"], "--json")[1])

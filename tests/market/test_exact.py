@@ -85,7 +85,7 @@ def test_the_value_in_documents() -> None:
     assert rendered.file is None
     assert fields == {**DOCUMENT, "timestamp": 1_700_000_000}
     assert signature["alg"] == "ed25519"
-    assert verify({**fields, "signature": signature}, ME) == "verified"
+    assert verify({**fields, "signature": signature}, fields["id"], ME) == "verified"
     empty = render({**DOCUMENT, "addrs": []}, DOCUMENTS, SIGNER, 1, ("/ip4/9.9.9.9/tcp/1",))
     assert json.loads(empty.value)["addrs"] == ["/ip4/9.9.9.9/tcp/1"]
 
@@ -128,7 +128,7 @@ def policy(fails: bool = False) -> RepublishPolicy:
             raise ListingError("it cannot be rendered")
         return render(document, dialect, SIGNER, at, addrs).value
 
-    return RepublishPolicy(3600.0, ME, value)
+    return RepublishPolicy(3600.0, value)
 
 
 @pytest.mark.parametrize(
@@ -137,24 +137,24 @@ def policy(fails: bool = False) -> RepublishPolicy:
 def test_a_listing_is_refreshed_from_the_interval_on(age: int, reason: RepublishReason | None) -> None:
     own = {"k": OwnListing(DOCUMENT, 1000)}
     values = {"k": render(DOCUMENT, DOCUMENTS, SIGNER, 1000).value}
-    due = policy().due(own, values, DOCUMENTS, (), 1000.0 + age)
+    due = policy().due(own, values, {}, DOCUMENTS, (), 1000.0 + age)
     assert due == ({} if reason is None else {"k": reason})
 
 
 def test_a_document_that_cannot_be_rendered_counts_as_replaced() -> None:
     own = {"k": OwnListing(DOCUMENT, 1000)}
     values = {"k": render(DOCUMENT, DOCUMENTS, SIGNER, 1000).value}
-    assert policy(fails=True).due(own, values, DOCUMENTS, (), 1001.0) == {"k": RepublishReason.REPLACED}
+    assert policy(fails=True).due(own, values, {}, DOCUMENTS, (), 1001.0) == {"k": RepublishReason.REPLACED}
 
 
 def test_a_removed_listing_is_put_back_less_and_less_often() -> None:
     own, rules, puts = {"k": OwnListing(DOCUMENT, 0)}, policy(), []
     for now in range(100):
-        if rules.due(own, {}, DOCUMENTS, (), float(now)):
+        if rules.due(own, {}, {}, DOCUMENTS, (), float(now)):
             puts.append(now)
     assert puts == [0, 5, 15, 35, 75]
     rules.forget("k")
-    assert rules.due(own, {}, DOCUMENTS, (), 100.0) == {"k": RepublishReason.MISSING}
+    assert rules.due(own, {}, {}, DOCUMENTS, (), 100.0) == {"k": RepublishReason.MISSING}
 
 
 def test_a_call_knows_its_parameters_and_defaults() -> None:
@@ -205,4 +205,4 @@ def test_what_looks_like_an_address_is_a_word(text: str) -> None:
 
 
 def test_what_was_never_repaired_can_be_forgotten() -> None:
-    RepublishPolicy(SIGNER, 60.0, lambda own, now: b"").forget("unknown")
+    RepublishPolicy(60.0, lambda *_: b"").forget("unknown")
