@@ -33,11 +33,11 @@ class TableActions(ModelScreen[None]):
     @property
     def resting(self) -> bool:
         """Whether the person has not moved for a while, so that rows may move."""
-        return self._rows.idle_for() >= self._options.settle
+        return all(rows.idle_for() >= self._options.settle for rows in self.query(ListingRows))
 
     def next_request(self) -> Request | None:
-        """The page that the table needs now; None if there is none."""
-        return self._rows.next_request(self._options.settle)
+        """The page that the table needs now; None if there is none, or while the screen opens or closes."""
+        return next((rows.next_request(self._options.settle) for rows in self.query(ListingRows)), None)
 
     def take_page(self, request: Request, page: ListingPage) -> None:
         """Show rows that have come."""
