@@ -10,6 +10,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from betar_tui.errors import FilterError
+from betar_tui.market.filter import parse
 from betar_tui.market.text import neutralise
 from betar_tui.tui.settings import MAX_FILTER_NAME, MAX_FILTERS, Settings
 from betar_tui.tui.widgets.columns import fit
@@ -39,16 +41,23 @@ class SavedFilters:
         """Ask under which name to save a filter."""
         if not text.strip():
             self._notify("There is no filter to save: type one first", "warning")
-        elif len(self._settings.now.filters) >= MAX_FILTERS:
-            self._notify(f"{MAX_FILTERS} filters are saved: forget one first", "warning")
-        else:
+            return
+        try:
+            parse(text)
+        except FilterError as error:
+            self._notify(f"The filter is not saved: {neutralise(str(error), 200)}", "warning")
+            return
 
-            def named(name: str | None) -> None:
-                if name:
-                    kept = self._settings.save_filter(name, text.strip())
-                    self._notify(f"The filter is saved as {neutralise(kept, MAX_FILTER_NAME)}")
+        def named(name: str | None) -> None:
+            if not name:
+                return
+            kept = self._settings.save_filter(name, text.strip())
+            if kept is None:
+                self._notify(f"{MAX_FILTERS} filters are saved: forget one first", "warning")
+            else:
+                self._notify(f"The filter is saved as {neutralise(kept, MAX_FILTER_NAME)}")
 
-            self._app.push_screen(NameScreen(text.strip()), named)
+        self._app.push_screen(NameScreen(text.strip()), named)
 
     def forget(self) -> None:
         """Ask which of the saved filters to forget."""

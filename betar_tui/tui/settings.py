@@ -103,9 +103,11 @@ class Settings:
         others = tuple(muted_id for muted_id in self.now.muted if muted_id != seller_id)
         self.change(muted=(*others, seller_id) if muted else others)
 
-    def save_filter(self, name: str, text: str) -> str:
-        """Save a filter, in place of another of that name; returns the name that it has now."""
+    def save_filter(self, name: str, text: str) -> str | None:
+        """Save a filter, in place of another of that name; returns the name that it has now, None if too many are saved."""
         name = _filter_name(name)
+        if name not in self.now.filters and len(self.now.filters) >= MAX_FILTERS:
+            return None
         self.change(filters={**self.now.filters, name: text})
         return name
 

@@ -199,6 +199,12 @@ async def test_filters_are_saved_under_names_and_picked_again(ui):
     ui.app.settings.subscribe(lambda old, new: kept.append(new.difference(old)))
     await ui.press("B")
     assert "There is no filter to save" in ui.toasts[-1]
+    ui.one("#filter").value = "price<"
+    await ui.pilot.pause()
+    await ui.press("B")
+    assert "The filter is not saved: " in ui.toasts[-1]
+    assert not kept
+    ui.one("#filter").value = ""
     await filter_by(ui, "agent-01")
     await ui.press("B")
     await ui.sees("Save this filter", "agent-01")

@@ -14,7 +14,7 @@ from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.screens.settings import SettingsScreen
-from betar_tui.tui.settings import InterfaceSettings, Settings
+from betar_tui.tui.settings import MAX_FILTERS, InterfaceSettings, Settings
 from betar_tui.tui.widgets.filterbar import FilterInput
 from betar_tui.tui.widgets.listings import ListingRows
 from tests.tui.fake import listing
@@ -386,3 +386,12 @@ async def test_changed_optional_columns_flash(ui):
 
 def test_options_have_the_defaults():
     assert TuiOptions().settings == InterfaceSettings()
+
+
+def test_a_saved_filter_can_be_replaced_when_no_more_can_be_saved():
+    settings = Settings()
+    for number in range(MAX_FILTERS):
+        assert settings.save_filter(f"filter {number}", "ocr") == f"filter {number}"
+    assert settings.save_filter("one more", "ocr") is None
+    assert settings.save_filter("filter 3", "tts") == "filter 3"
+    assert (len(settings.now.filters), settings.now.filters["filter 3"]) == (MAX_FILTERS, "tts")
