@@ -8,12 +8,12 @@ import sqlite3
 from dataclasses import dataclass, replace
 
 from betar_tui.catalogue.counting import (
-    count,
     count_before,
     count_gathered,
     count_gathered_before,
     count_of_sellers,
     count_of_sellers_before,
+    count_scanned,
     total,
 )
 from betar_tui.catalogue.interrupting import Interruptible
@@ -143,7 +143,8 @@ class _Reading:
     def _counted(self, rows: Rows) -> tuple[int, bool]:
         if rows.gathered is not None:
             return count_gathered(self._db, rows.gathered, MAX_COUNTED)
-        return count(self._db, self.asked.wanted, self.now, MAX_COUNTED)
+        # The page was full after a few rows, so that many meet the filter.
+        return count_scanned(self._db, self.asked.wanted, self.now, MAX_COUNTED)
 
     def _start(self, rows: Rows, known: int | None) -> int | None:
         """How many rows match before the first one, None where that is not known."""
