@@ -42,6 +42,7 @@ class StoredMarket:
         return self._catalogue.page(query, sort, limit, time.time())
 
     async def show(self, listing_id: str) -> ListingDetail:
+        self._catalogue.backlog.work_off(time.time())
         return detail(self._store, self._catalogue, listing_id)
 
     async def heads(self) -> tuple[HeadInfo, ...]:

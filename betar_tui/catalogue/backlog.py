@@ -41,7 +41,7 @@ VERSIONS = 2_000
 ROW_BYTES = 1 << 20
 """Number of bytes of versions at which a slice takes no further one."""
 ROUND = 8
-"""Of so many slices one goes on in a round through the whole queue, however many higher keys come."""
+"""One in this many slices goes on with a round through the whole queue, however many higher keys come."""
 TEXTS = 200
 """Maximum rows that one slice puts into the search index."""
 TEXT_BYTES = 64 << 10

@@ -13,7 +13,8 @@ from betar_tui.catalogue.following import Followed
 from betar_tui.catalogue.interrupting import Interruptible, always
 from betar_tui.catalogue.projecting import metadata_cid, read_document
 from betar_tui.catalogue.projection import Projection
-from betar_tui.catalogue.reader import find, find_all, numbers_of, read_listings, read_said
+from betar_tui.catalogue.reader import find, find_all, numbers_of, read_listings
+from betar_tui.catalogue.saying import read_said, read_waiting
 from betar_tui.catalogue.windows import Asked, read_window
 from betar_tui.market.filter import parse
 from betar_tui.market.marketplace import Change, Listing, ListingPage, Place
@@ -51,6 +52,7 @@ class Catalogue:
     ) -> None:
         self._store = store
         self._own_peer_id = own_peer_id
+        self._is_own_value = is_own_value
         with store.transaction() as db:
             if not schema.is_current(db, own_peer_id):
                 schema.make_afresh(db, own_peer_id)
@@ -76,9 +78,16 @@ class Catalogue:
             return read_document(cid, lambda name: stored_file(reader.db, name))
 
     def said(self, keys: Collection[str]) -> Mapping[str, Said]:
-        """What the sellers of these keys have said last, where they have signed anything. Raises StoreError."""
+        """What the sellers of these keys have said last, where they have signed anything. Raises StoreError.
+
+        Takes long where many versions of one wait to be looked at."""
         with self._store.readers.reading() as reader:
-            return read_said(reader, keys)
+            return read_said(reader, keys, self._own_peer_id, self._is_own_value)
+
+    def waiting(self, keys: Collection[str]) -> Collection[str]:
+        """Those of these keys of which something has come that was not looked at yet. Raises StoreError."""
+        with self._store.readers.reading() as reader:
+            return read_waiting(reader, keys)
 
     def counts(self) -> Counts:
         """The numbers of listings. Raises StoreError."""

@@ -34,7 +34,8 @@ class Portion:
 def portions(
     db: sqlite3.Connection, history: History, wanted: Sequence[Unseen], most: int, most_bytes: int
 ) -> dict[int, Portion]:
-    """The next versions of keys, by the numbers of the keys: at most so many, and of so many bytes, but one at least.
+    """The next versions of keys, by the numbers of the keys: at most `most`, and no further one after `most_bytes` bytes, but
+    always one at least.
 
     Keys for which there was no room are left out."""
     found: dict[int, Portion] = {}
@@ -62,7 +63,7 @@ def portions(
 
 
 def has_few(db: sqlite3.Connection, k: int, since: int, most: int) -> bool:
-    """Whether a key has at most so many versions from a block on."""
+    """Whether a key has at most `most` versions from a block on."""
     sql = "SELECT count(*) FROM (SELECT 1 FROM elements WHERE k = ? AND n >= ? LIMIT ?)"
     (count,) = db.execute(sql, (k, since, most + 1)).fetchone()
     return int(count) <= most

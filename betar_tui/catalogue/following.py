@@ -70,7 +70,8 @@ class Follower:
         numbers, withdrawn = _numbers(db, written.numbers, brought)
         bases = read_bases(db, list(numbers.values()))
         write_withdrawals(db, {written.numbers[_withdrawal(key)]: at for key, at in withdrawn.items()})
-        waiting, later = self._waiting(db, [bases[k] for k in numbers.values() if k < written.first_new])
+        known = [bases[k] for k in numbers.values() if k < written.first_new]
+        waiting, later = self._waiting(db, known, written.first_block)
         files = _files(db)
         made: dict[int, Projected | str | None] = {}
         again: dict[str, Again] = {}
@@ -142,14 +143,16 @@ class Follower:
             made[version.k] = differing(row, version.difference)
         return made
 
-    def _waiting(self, db: sqlite3.Connection, bases: Collection[Basis]) -> tuple[dict[int, Portion], set[int]]:
+    def _waiting(
+        self, db: sqlite3.Connection, bases: Collection[Basis], first_block: int
+    ) -> tuple[dict[int, Portion], set[int]]:
         """Of the keys that are queued those with few versions, with these, and those that stay in the queue."""
         found: dict[int, Portion] = {}
         later: dict[int, int] = {}
         for basis in bases:
-            since = basis.since
-            if since is None:
+            if basis.since is None:
                 continue
+            since = min(basis.since, first_block)  # all may have been looked at but what has just come
             if has_few(db, basis.k, since, FEW):
                 portion = portions(db, self._history, [Unseen(basis.k, basis.key, since)], FEW, FEW_BYTES)[basis.k]
                 if portion.complete:

@@ -1,6 +1,7 @@
 """The queue of keys whose rows are still to be made, table `unprojected`.
 
-Each time that a key is queued its `turn` is drawn anew, so that who has made a row can tell whether something came since."""
+Each time that a key is queued its `turn` is drawn anew, so that whoever has made a row can tell whether anything has
+come since."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -44,5 +45,9 @@ def read(db: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, Queued]:
 
 
 def looked_at(db: sqlite3.Connection, rows: Iterable[tuple[int, int]]) -> None:
-    """Versions of keys that stay in the queue were looked at: (number, number of the first block that was not)."""
-    db.executemany("UPDATE unprojected SET since = max(since, ?2) WHERE k = ?1", list(rows))
+    """Versions of keys that stay in the queue were looked at: (number, number of the first block that was not).
+
+    A merge may have queued a key again meanwhile. Its blocks have higher numbers than those that were looked at; only a key
+    of which there was nothing to look at has no such number, and then nothing is to be changed."""
+    seen = [(k, since) for k, since in rows if since != ALL_LOOKED_AT]
+    db.executemany("UPDATE unprojected SET since = max(since, ?2) WHERE k = ?1", seen)

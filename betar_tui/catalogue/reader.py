@@ -6,11 +6,10 @@ from dataclasses import replace
 
 from betar_tui.catalogue.files import stored_file
 from betar_tui.catalogue.projecting import MINE, UNSIGNED, VERIFIED, described_by, metadata_cid, read_document
-from betar_tui.catalogue.versions import Version, read_bases, read_versions, read_withdrawals
+from betar_tui.catalogue.versions import Version, read_versions
 from betar_tui.errors import ListingError
 from betar_tui.market.listing import decode
 from betar_tui.market.marketplace import Listing, Provenance
-from betar_tui.market.republish import Said
 from betar_tui.replica import keys
 from betar_tui.store.merging import key_numbers
 from betar_tui.store.readers import Reader
@@ -65,27 +64,12 @@ def numbers_of(reader: Reader, ids: Sequence[str]) -> dict[str, int]:
 
 
 def _is_text(listing_id: str) -> bool:
-    """Whether something can have this id: half a character is none."""
+    """Whether something can have this id: it is text, and no character is cut in half (a lone surrogate)."""
     try:
         listing_id.encode()
     except UnicodeEncodeError:
         return False
     return True
-
-
-def read_said(reader: Reader, wanted: Collection[str]) -> dict[str, Said]:
-    """What the sellers of keys have said last, by key, as far as the versions were looked at."""
-    db = reader.db
-    bases = read_bases(db, [k for k, _ in key_numbers(db, set(wanted)).values()]).values()
-    elsewhere = [each for each in bases if each.signed is not None and each.signed != each.in_map]
-    values = reader.history.values(db, [(each.key, *each.signed) for each in elsewhere if each.signed is not None])
-    found = {row.key: row.value for row in values}
-    said = {
-        each.key: Said(each.word.timestamp if each.word is not None else None, each.withdrawn, found.get(each.key))
-        for each in bases
-    }
-    withdrawn = read_withdrawals(db, [key for key in wanted if key not in said])
-    return said | {key: Said(withdrawn=at) for key, at in withdrawn.items()}
 
 
 def _states(db: sqlite3.Connection, numbers: Collection[int]) -> dict[int, int]:

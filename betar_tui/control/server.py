@@ -76,7 +76,7 @@ async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
 async def _read_requests(
     stream: trio.SocketStream, send: trio.MemorySendChannel[dict[str, Any] | ControlError], answering: trio.CancelScope
 ) -> None:
-    """Hand over the requests of a connection, and the error of a line that is none; end the answering when nobody waits."""
+    """Hand over the requests of a connection, and the error if a line is not one; end the answering when nobody waits."""
     try:
         async with send:
             try:
@@ -84,7 +84,7 @@ async def _read_requests(
                     await send.send(request)
             except ControlError as error:
                 await send.send(error)
-        while not _has_left(stream):  # noqa: ASYNC110 - who has said all may still listen; the kernel tells no more
+        while not _has_left(stream):  # noqa: ASYNC110 - a client that sends no more may still read; the kernel tells no more
             await trio.sleep(LEAVING)
     except trio.BrokenResourceError:
         pass

@@ -71,7 +71,7 @@ def _read(path: Path, file: BinaryIO, limit: int, advice: str) -> bytes:
 def place_of(path: Path) -> Path:
     """Where a file is that another process is to read: what /dev/stdin is here, it is not there.
 
-    Raises OSError for a stream that is no file."""
+    Raises OSError for a stream that is not a regular file."""
     given = given_stream(path)
     if given is None:
         return path.absolute()

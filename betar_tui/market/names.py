@@ -28,14 +28,6 @@ def is_peer_id(text: str) -> bool:
     return _decoded(text) is not None
 
 
-def public_key_of(peer_id: str) -> bytes | None:
-    """The 32 bytes of the Ed25519 key that a peer id contains; None for one of another key, or what is no peer id."""
-    decoded = _decoded(peer_id)
-    if decoded is None or not decoded.startswith(ED25519_PREFIX):
-        return None
-    return decoded[len(ED25519_PREFIX) :]
-
-
 def name_space(listing_id: str) -> str:
     """The peer in whose name space a listing id is, "" for an id that is in nobody's."""
     owner, slash, _ = listing_id.partition("/")

@@ -3,10 +3,9 @@
 The intention of a person is recorded in the transaction that carries it out, so that a crash ends in both or in
 neither. Reads the replica's values and writes through the writer; knows no network."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import trio
 
@@ -15,52 +14,14 @@ from betar_tui.errors import ListingError, NotOwnerError, StoreError, UnknownLis
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Repaired, RepublishReason
-from betar_tui.market.own import OwnListings, OwnStore, adopted_listing, records, withdrawal_record
+from betar_tui.market.own import OwnListings, adopted_listing, records, withdrawal_record
 from betar_tui.market.provenance import Signer
 from betar_tui.market.republish import NOTHING_SAID, OwnListing, RepublishPolicy, Said
+from betar_tui.market.seller_ports import DeltaWriter, Listings, SellerStore
 from betar_tui.market.withdrawal import KEPT, MAX_TIMESTAMP, withdrawal
 from betar_tui.replica import Written, keys
-from betar_tui.replica.facts import Winner
 
 _DIALECT = "dialect"
-
-
-class SellerStore(OwnStore, Protocol):
-    """The storage of a seller: its records, its dialect, and the values of the replica."""
-
-    def setting(self, name: str) -> str | None:
-        """The value of a setting, None without one."""
-
-    def put_setting(self, name: str, value: str) -> None:
-        """Store a setting, durably."""
-
-    def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
-        """The replica's values of these keys."""
-
-    def new_keys(self, keys: Collection[str]) -> Collection[str]:
-        """Those of these keys that certainly have no value, as far as that is known without waiting."""
-
-
-class Listings(Protocol):
-    """The listings of the market. Raises StoreError."""
-
-    def get(self, listing_id: str) -> Listing | None:
-        """A listing, hidden or not."""
-
-    def document(self, listing: Listing) -> Mapping[str, object] | None:
-        """Its metadata file, where its metadata is a CID and the file is here."""
-
-    def said(self, keys: Collection[str]) -> Mapping[str, Said]:
-        """What the sellers of these keys have said last, where they have said anything that they signed."""
-
-
-class DeltaWriter(Protocol):
-    """Writes own deltas, one at a time."""
-
-    async def write(
-        self, puts: Mapping[str, bytes], deletes: Iterable[str] = (), own: Mapping[str, str] | None = None
-    ) -> tuple[Written, ...]:
-        """Put and delete keys durably, and store the records of `own` in the same transaction. Raises StoreError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +122,8 @@ class Seller:
                 listing = self._require_own(listing_id)
                 own_listing = adopted_listing(listing, self._catalogue.document(listing))
             document = patched(own_listing.document, patch)
-            return (await self._put({key: self._rendered(document, self._timestamp(key))}))[key]
+            said = await self._said([key])
+            return (await self._put({key: self._rendered(document, self._timestamp(key, said))}))[key]
 
     async def delist(self, listing_id: str) -> Written:
         """Remove an own listing, and say that it is withdrawn. Raises UnknownListingError, NotOwnerError."""
@@ -169,7 +131,7 @@ class Seller:
             key = keys.of_agent(listing_id)
             if key not in self._own.listings:
                 self._require_own(listing_id)
-            withdrawn, at = keys.of_withdrawal(listing_id), self._timestamp(key)
+            withdrawn, at = keys.of_withdrawal(listing_id), self._timestamp(key, await self._said([key]))
             written = await self._writer.write(
                 {withdrawn: withdrawal(listing_id, self._signer, at)},
                 [key],
@@ -202,7 +164,10 @@ class Seller:
 
     async def maintain(self) -> tuple[Repaired, ...]:
         """Finish removals, and drop withdrawals that are old; put own listings again that are missing, replaced, stale or in
-        the other dialect, all in as few deltas as carry them."""
+        the other dialect, all in as few deltas as carry them.
+
+        A listing of which something waits to be looked at is left to a later round: its map may have been changed by a word
+        of this seller from another device, which is not known yet."""
         async with self._lock:
             await self._finish_removals()
             await self._drop_withdrawals()
@@ -210,7 +175,10 @@ class Seller:
             if not own:
                 return ()
             winners = await trio.to_thread.run_sync(self._store.winners, list(own))
-            said = await trio.to_thread.run_sync(self._catalogue.said, list(own))
+            # After the map was read: what has changed it by then either waits or is known.
+            for key in await trio.to_thread.run_sync(self._catalogue.waiting, list(own)):
+                del own[key]
+            said = await self._said(own)
             values = {key: winner.value for key, winner in winners.items()}
             due = self._policy.due(own, values, said, self.dialect, self._default_addrs(), self._clock())
             return await self._repair(due, own, said)
@@ -220,13 +188,14 @@ class Seller:
         removals = list(self._own.removals)
         if not removals:
             return
+        said = await self._said(removals)
         puts: dict[str, bytes] = {}
         own: dict[str, str] = {}
         for key in removals:
             listing_id = keys.agent_id(key)
             if listing_id is not None:
                 withdrawn = keys.of_withdrawal(listing_id)
-                at = self._own.withdrawals.get(withdrawn, self._timestamp(key))
+                at = self._own.withdrawals.get(withdrawn, self._timestamp(key, said))
                 puts[withdrawn] = withdrawal(listing_id, self._signer, at)
                 own.update(withdrawal_record(withdrawn, at))
                 self._own.removing(key, withdrawn, at)
@@ -257,7 +226,7 @@ class Seller:
                     self._policy.forget(key)
                     await self._own.forget([key])
                 else:
-                    at = self._timestamp(key, said.get(key, NOTHING_SAID))
+                    at = self._timestamp(key, said)
                     values[key] = self._rendered(own[key].document, at, addrs)
             except (ListingError, UnknownListingError, NotOwnerError) as error:
                 troubles[key] = str(error)
@@ -288,7 +257,8 @@ class Seller:
             new = self._store.new_keys({key for job in jobs for key in job.documents})
         for job in jobs:
             try:
-                job.values = self._new_values(job.documents, values, new, addrs)
+                said = await self._said_of_new(job.documents)
+                job.values = self._new_values(job.documents, values, new, said, addrs)
                 values.update(job.values)
             except Exception as error:
                 job.error = error
@@ -316,18 +286,19 @@ class Seller:
         return documents
 
     def _new_values(
-        self, documents: Mapping[str, Document], taken: Collection[str], new: Collection[str], addrs: tuple[str, ...]
+        self,
+        documents: Mapping[str, Document],
+        taken: Collection[str],
+        new: Collection[str],
+        said: Mapping[str, Said],
+        addrs: tuple[str, ...],
     ) -> dict[str, _RenderedDocument]:
         """The values of new listings by key; those in `new` have none so far. Raises ListingError."""
         for key, document in documents.items():
             shown = None if key in new else self._catalogue.get(str(document["id"]))
             if key in taken or key in self._own.listings or (shown is not None and shown.mine):
                 raise _listed(document)
-        said = self._catalogue.said(list(documents))  # withdrawals, mostly of nothing
-        return {
-            key: self._rendered(document, self._timestamp(key, said.get(key, NOTHING_SAID)), addrs)
-            for key, document in documents.items()
-        }
+        return {key: self._rendered(document, self._timestamp(key, said), addrs) for key, document in documents.items()}
 
     async def _put(self, values: Mapping[str, _RenderedDocument]) -> dict[str, Written]:
         """Write values and record their documents. Returns the delta that carries each key."""
@@ -357,12 +328,18 @@ class Seller:
         own = self._default_addrs() if addrs is None else addrs
         return _RenderedDocument(document, render(document, self.dialect, self._signer, at, own), at)
 
-    def _timestamp(self, key: str, said: Said | None = None) -> int:
+    async def _said(self, names: Collection[str]) -> Mapping[str, Said]:
+        """What the seller of these keys, on any device, has said last."""
+        return await trio.to_thread.run_sync(self._catalogue.said, list(names))
+
+    async def _said_of_new(self, names: Collection[str]) -> Mapping[str, Said]:
+        """The same of keys of new listings: mostly nothing, which is found sooner than a thread starts."""
+        return await self._said(names) if self._catalogue.waiting(names) else self._catalogue.said(names)
+
+    def _timestamp(self, key: str, said: Mapping[str, Said]) -> int:
         """The timestamp of the next word about an own listing, in Unix seconds. It never falls, whatever the clock says,
-        since readers take the word with the greatest one for the last. `said` is looked up where it is not given."""
-        if said is None:
-            said = self._catalogue.said([key]).get(key, NOTHING_SAID)
-        last = said.last
+        since readers take the word with the greatest one for the last."""
+        last = said.get(key, NOTHING_SAID).last
         if key in self._own.listings:
             last = max(last, self._own.listings[key].at)
         listing_id = keys.agent_id(key)

@@ -77,6 +77,7 @@ def newest(
     the highest is taken. `read` decodes a version and checks its signature, or raises ListingError; it is asked only for
     those that claim to be newer."""
     found: Spoken | None = None
+    known: tuple[int, bytes] | None = None
     # The newest is mostly the highest: most of the others need not even be parsed then.
     for winner in sorted(versions, key=_place, reverse=True):
         if SIGNED not in winner.value or (least is not None and _latest(winner.value) < least.timestamp):
@@ -85,8 +86,12 @@ def newest(
         if claimed is None or (least is not None and claimed[0] < least):
             continue
         word, fields = claimed
-        if word == least and (found is not None or _place(winner) <= place()):
-            continue
+        if word == least:
+            if found is not None:
+                continue
+            known = place() if known is None else known  # which reads the block: once, however many copies there are
+            if _place(winner) <= known:
+                continue
         try:
             listing = read(fields, winner)
         except ListingError:

@@ -233,6 +233,7 @@ class Peer:
         return await trio.to_thread.run_sync(self._catalogue.find, ids)
 
     async def show(self, listing_id: str) -> ListingDetail:
+        await self._settled()
         return await trio.to_thread.run_sync(stored.detail, self._store, self._catalogue, listing_id)
 
     async def _settled(self) -> None:
@@ -246,11 +247,13 @@ class Peer:
         return tuple(self._receipt(each.listing_id, each.written) for each in published)
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
+        await self._settled()
         written = await self._seller.update(listing_id, patch)
         log.info("updated %s", listing_id)
         return self._receipt(listing_id, written)
 
     async def delist(self, listing_id: str) -> DelistReceipt:
+        await self._settled()
         written = await self._seller.delist(listing_id)
         log.info("delisted %s", listing_id)
         receipt = self._receipt(listing_id, written)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from betar_tui.catalogue import backlog, interrupting, projection, schema
+from betar_tui.catalogue import backlog, interrupting, projection, queue, schema
 from betar_tui.catalogue.catalogue import MAX_FOUND
 from betar_tui.catalogue.projecting import MAX_REASON
 from betar_tui.errors import FilterError, StoreError
 from betar_tui.ipld import cid, unixfs
-from betar_tui.market.marketplace import Change, ChangeKind, ListingPage, Provenance
+from betar_tui.market.marketplace import Change, ChangeKind, Difference, ListingPage, Provenance
 from betar_tui.market.sorting import MAX_COMPARED
 from betar_tui.store.database import open_store
 from tests.catalogue.books import Book, afresh, contents, forged, many, unsigned
@@ -271,6 +271,25 @@ def test_a_value_that_changes_while_its_slice_is_read_stays_in_the_queue(book):
     book.put(many(names, price=8))
     assert book.catalogue.backlog.write(prepared, 9.0) == []
     assert {each.listing.price for each in book.work_off()} == {8}
+    assert book.is_right()
+
+
+@pytest.mark.parametrize("how", ["small", "large", "large while the slice is read"])
+def test_a_key_that_is_queued_though_all_of_it_was_looked_at_misses_no_newer_word(book, how):
+    """A withdrawal or a metadata file queues a key of which there is nothing to look at; then a merge brings a version."""
+    book.put({key(): value()})
+    book.work_off()
+    with book.store.transaction() as db:
+        (k,) = db.execute("SELECT k FROM keys WHERE key = ?", (key(),)).fetchone()
+        assert queue.add_again(db, [k]) == 1
+    book.catalogue.backlog.progress.add(1, 0)
+    prepared = book.catalogue.backlog.prepare() if how == "large while the slice is read" else {}
+    assert all(each.since == schema.ALL_LOOKED_AT for each in prepared.values())
+    others = {} if how == "small" else many(f"agent-{n:03}" for n in range(projection.SMALL))
+    book.put({**others, key(): value(price=2.0, timestamp=NOW + 1)})
+    book.catalogue.backlog.write(prepared, 9.0)
+    book.work_off()
+    assert (book.get().price, book.get().difference) == (2.0, Difference.NONE)
     assert book.is_right()
 
 

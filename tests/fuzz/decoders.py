@@ -160,7 +160,6 @@ def _filter(raw: bytes) -> None:
     text = raw.decode(errors="replace")
     filters.unfinished(text)
     found = filters.parse(text)
-    found.narrows(found)
     found.matches_text(_example(), "optical letters", 2.0)
 
 

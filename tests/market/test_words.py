@@ -82,6 +82,22 @@ def test_only_what_claims_to_be_newer_is_checked(monkeypatch) -> None:
     assert word_of(key(), winner(value()), Word(NOW + 1, -(1 << 63))) is None
 
 
+def test_where_a_word_stands_is_asked_once_however_many_copies_there_are() -> None:
+    word = word_of(key(), winner(value()))
+    asked = list[None]()
+
+    def place() -> tuple[int, bytes]:
+        asked.append(None)
+        return 1_000, b""
+
+    assert newest([winner(value(), height) for height in range(1_000)], unread, word, place) is None
+    assert len(asked) == 1
+
+
+def unread(*_: object) -> Listing:
+    raise AssertionError("it was checked")
+
+
 def test_two_words_of_one_second_have_one_order() -> None:
     values = [value(price=price) for price in (1, 2, 3)]
     last = set()

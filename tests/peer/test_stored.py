@@ -6,9 +6,11 @@ import pytest
 import trio
 
 from betar_tui import stored
+from betar_tui.catalogue import checking
 from betar_tui.errors import StoreLockedError, UnknownListingError
-from betar_tui.market.marketplace import ListingDraft, ListingPatch
+from betar_tui.market.marketplace import Difference, ListingDraft, ListingPatch
 from betar_tui.peer import indexing, open_peer
+from betar_tui.replica import keys
 from betar_tui.store.lock import DirectoryLock
 from betar_tui.stored import open_stored
 from tests.bench.common import chain
@@ -56,6 +58,16 @@ async def test_what_another_process_left_to_the_catalogue_is_taken_in(
     with open_stored(config(tmp_path)) as market:
         page = await market.listings(limit=2)
     assert (page.total, len(page.listings)) == (900, 2)
+
+
+async def test_a_listing_that_waits_to_be_taken_in_is_shown(tmp_path: Path) -> None:
+    """Removed from the map by another peer, it is shown for its signature, which is not looked at yet."""
+    async with open_peer(config(tmp_path), network=False) as peer:
+        (receipt,) = await peer.publish([ListingDraft("ocr", 1)])
+        await peer._writer.write({}, [keys.of_agent(receipt.id)])
+        checking.make_afresh(peer._store, peer.peer_id)
+    with open_stored(config(tmp_path)) as market:
+        assert (await market.show(receipt.id)).listing.difference is Difference.REMOVED
 
 
 def test_an_empty_directory_and_one_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

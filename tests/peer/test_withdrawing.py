@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import shutil
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trio
 
+from betar_tui.catalogue import checking
+from betar_tui.config import load_identity
 from betar_tui.errors import UnknownListingError
 from betar_tui.market.marketplace import Difference, ListingDraft, ListingPatch, Provenance, RepublishReason
 from betar_tui.market.own import records
 from betar_tui.market.provenance import Signer
+from betar_tui.market.republish import Said
 from betar_tui.market.withdrawal import KEPT, withdrawal, withdrawn_at
-from betar_tui.peer import Peer, open_peer
+from betar_tui.peer import Peer, indexing, open_peer
 from betar_tui.replica import keys
 from tests.peers.harness import config
 from tests.simulation.lab import node
@@ -167,10 +174,10 @@ async def test_the_newest_word_of_another_device_is_taken_over_wherever_the_map_
     clock = Clock()
     async with open_peer(config(tmp_path / "one"), network=False, clock=clock) as one:
         (receipt,) = await one.publish([ListingDraft("ocr", 1)])
-    (tmp_path / "two").mkdir()
+    (tmp_path / "two").mkdir(mode=0o700)
     for each in (tmp_path / "one").iterdir():
         if each.is_file() and not each.name.endswith((".lock", ".sock")):
-            (tmp_path / "two" / each.name).write_bytes(each.read_bytes())
+            shutil.copy(each, tmp_path / "two")
     key = keys.of_agent(receipt.id)
     clock.now += 100
     async with open_peer(config(tmp_path / "two"), network=False, clock=clock) as two:
@@ -206,6 +213,145 @@ async def test_a_withdrawal_on_another_device_is_not_undone(tmp_path: Path) -> N
         assert (repaired.reason, repaired.healed) == (RepublishReason.WITHDRAWN, False)
         assert await peer._seller.maintain() == ()
         assert (await peer.listings()).listings == ()
+
+
+async def large(peer: Peer, puts: Mapping[str, bytes], removed: Collection[str] = ()) -> None:
+    """The same with so much else that the rows are made later."""
+    others = {keys.of_agent(f"{n}"): b"{}" for n in range(300)}
+    await foreign(peer, {**others, **puts}, removed)
+
+
+@contextmanager
+def nothing_looked_at() -> Iterator[None]:
+    """Rows that large merges leave are not made meanwhile."""
+
+    async def nothing(*_: object) -> None:
+        await trio.sleep_forever()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(indexing.Indexing, "run", nothing)
+        yield
+
+
+async def the_newer_word(path: Path, listing_id: str, clock: Clock, price: float) -> bytes:
+    """What another device of the same person says of a listing now."""
+    path.mkdir(mode=0o700)
+    shutil.copy(path.parent / "one" / "identity.key", path)
+    async with open_peer(config(path), network=False, clock=clock) as two:
+        await two.publish([ListingDraft("ocr", price)])
+        return (await two.show(listing_id)).raw.encode()
+
+
+@pytest.mark.parametrize("withdrawn", [False, True])
+async def test_a_newer_word_that_nobody_has_looked_at_yet_is_not_undone(tmp_path: Path, withdrawn: bool) -> None:
+    clock = Clock()
+    async with open_peer(config(tmp_path / "one"), network=False, clock=clock) as one:
+        (receipt,) = await one.publish([ListingDraft("ocr", 1)])
+        key = keys.of_agent(receipt.id)
+    clock.now += 100
+    newer = await the_newer_word(tmp_path / "two", receipt.id, clock, 7.0)
+    said = withdrawal(receipt.id, Signer(load_identity(tmp_path / "one" / "identity.key")), int(clock.now))
+    clock.now += 100
+    with nothing_looked_at():
+        async with open_peer(config(tmp_path / "one"), network=False, clock=clock) as one:
+            if withdrawn:
+                await large(one, {keys.of_withdrawal(receipt.id): said}, [key])
+            else:
+                await large(one, {key: newer})
+            before = await deltas(one)
+            assert await one._seller.maintain() == ()
+            assert await deltas(one) == before
+    async with open_peer(config(tmp_path / "one"), network=False, clock=clock) as one:
+        await one.indexing.settled()
+        reasons = [each.reason for each in await one._seller.maintain()]
+        assert reasons == [RepublishReason.WITHDRAWN if withdrawn else RepublishReason.ADOPTED]
+        assert [each.price for each in (await one.listings("state:mine")).listings] == ([] if withdrawn else [7.0])
+
+
+async def test_a_withdrawal_alone_that_nobody_has_looked_at_yet_is_not_undone(tmp_path: Path) -> None:
+    clock = Clock()
+    with nothing_looked_at():
+        async with open_peer(config(tmp_path), network=False, clock=clock) as peer:
+            (receipt,) = await peer.publish([ListingDraft("ocr", 1)])
+            key = keys.of_agent(receipt.id)
+            said = withdrawal(receipt.id, peer._seller._signer, int(clock.now) + 50)
+            await large(peer, {keys.of_withdrawal(receipt.id): said})
+            await foreign(peer, {}, [key])
+            assert peer._catalogue.waiting([key, keys.of_agent("another")]) == {key}
+            assert await peer._seller.maintain() == ()
+
+
+@pytest.mark.parametrize("call", ["update", "delist", "publish"])
+async def test_the_next_word_is_newer_than_those_that_nobody_has_looked_at_yet(tmp_path: Path, call: str) -> None:
+    """Else a reader would take what is said now for a replay."""
+    clock = Clock()
+    async with open_peer(config(tmp_path / "one"), network=False, clock=clock) as one:
+        (receipt,) = await one.publish([ListingDraft("ocr", 1)])
+        key = keys.of_agent(receipt.id)
+        if call == "publish":
+            await one.delist(receipt.id)
+    clock.now += 1000
+    newer = await the_newer_word(tmp_path / "two", receipt.id, clock, 7.0)
+    last = int(clock.now) + 50
+    signer = Signer(load_identity(tmp_path / "one" / "identity.key"))
+    said = {keys.of_withdrawal(receipt.id): withdrawal(receipt.id, signer, last)} if call == "publish" else {key: newer}
+    clock.now -= 900
+    with nothing_looked_at():
+        async with open_peer(config(tmp_path / "one"), network=False, clock=clock) as one:
+            await large(one, said)
+            known = one._catalogue.said([key])[key].last
+            assert known == (last if call == "publish" else last - 50)
+            if call == "update":
+                await one._seller.update(receipt.id, ListingPatch(price=3.0))
+            elif call == "delist":
+                await one._seller.delist(receipt.id)
+            else:
+                await one._seller.publish([ListingDraft("ocr", 3)])
+            assert one._catalogue.said([key])[key].last == known + 1
+    async with open_peer(config(tmp_path / "one"), network=False, clock=clock) as one:
+        mine = (await one.listings("state:mine")).listings
+        assert [each.price for each in mine] == ([] if call == "delist" else [3.0])
+
+
+@pytest.mark.parametrize("call", ["update", "delist", "show"])
+async def test_a_command_knows_all_that_is_stored(tmp_path: Path, call: str) -> None:
+    """Also what another process left to be taken into the catalogue: here a listing that is removed from the map."""
+    async with open_peer(config(tmp_path), network=False) as peer:
+        (receipt,) = await peer.publish([ListingDraft("ocr", 1)])
+        key = keys.of_agent(receipt.id)
+        await foreign(peer, {}, [key])
+        peer._store.drop_own([key])
+        checking.make_afresh(peer._store, peer.peer_id)
+    async with open_peer(config(tmp_path), network=False) as peer:
+        if call == "show":
+            assert (await peer.show(receipt.id)).listing.difference is Difference.REMOVED
+        elif call == "update":
+            await peer.update(receipt.id, ListingPatch(price=2.0))
+        else:
+            await peer.delist(receipt.id)
+        prices = [each.price for each in (await peer.listings()).listings]
+        assert prices == {"update": [2.0], "delist": [], "show": [1.0]}[call]
+
+
+async def test_what_was_said_is_not_read_on_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_in = list[threading.Thread]()
+    async with open_peer(config(tmp_path), network=False) as peer:
+        receipts = await peer.publish([ListingDraft(name, 1) for name in "abcd"])
+        peer._store.put_own(records({keys.of_agent(each.id): None for each in receipts[:2]}))
+    async with open_peer(config(tmp_path), network=False) as peer:
+        said = peer._catalogue.said
+
+        def noted(names: Collection[str]) -> Mapping[str, Said]:
+            read_in.append(threading.current_thread())
+            return said(names)
+
+        monkeypatch.setattr(peer._catalogue, "said", noted)
+        await peer._seller.maintain()
+        await peer.update(receipts[2].id, ListingPatch(price=2.0))
+        await peer.delist(receipts[3].id)
+        assert [each.name for each in (await peer.listings()).listings] == ["c"]
+    assert len(read_in) == 4, "once for all removals, once for those that are kept, and once for each command"
+    assert threading.main_thread() not in read_in
 
 
 async def test_a_removal_that_a_crash_cut_short_is_finished_with_its_withdrawal(tmp_path: Path) -> None:
