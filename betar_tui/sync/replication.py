@@ -159,6 +159,7 @@ class Replication:
 
     async def run_merges(self) -> None:
         """Merge the queued blocks, as many at a time as there are."""
+        await self._writer.finish()
         self._want_pending(self._pending_heads)  # a failed merge has lost its heads
         while True:
             await self._merge(await self._merge_queue.take())
