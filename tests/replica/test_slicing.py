@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from betar_tui.ipld import cid
 from betar_tui.replica import DagNode, Replica, ancestry, slicing
 from betar_tui.store.database import open_store
+from tests.simulation.crashing import open_crashing, wreck
 from tests.simulation.lab import Bench, node, random_dag
-from tests.simulation.memory import MemoryStorage, assert_sound
+from tests.simulation.memory import Crash, MemoryStorage, assert_sound, truth_of
 from tests.simulation.oracle import judge
 
 
@@ -184,3 +185,37 @@ def test_heads_are_limited_by_who_brought_them(monkeypatch: pytest.MonkeyPatch) 
     assert len(bench.map) == 42, "what they say stays"
     bench.put("/own", b"2")
     assert len(bench.heads) == 1
+
+
+@pytest.mark.usefixtures("small_slices")
+@pytest.mark.parametrize("after", [False, True], ids=["before or amid", "after"])
+def test_a_crash_at_every_statement_of_every_slice(tmp_path: Path, after: bool) -> None:
+    below = node((), [("/k/1", b"0"), ("/a", b"0")])
+    top = node([below], [(f"/k/{n}", b"1") for n in range(9)], [("/a", below), ("/k/1", below)], 2)
+    expected = judge([below.data, top.data])
+    for statement in range(1000):
+        path = tmp_path / f"{after}{statement}.db"
+        store, connection = open_crashing(path)
+        replica = Replica(store)
+        replica.merge([below], "peer", 0)
+        connection.left, connection.after = connection.done + statement, after
+        try:
+            replica.merge([top], "peer", 0)
+        except Crash:
+            path = wreck(path, connection)
+        else:
+            connection.left = None
+            assert_sound(store)
+            store.close()
+            break
+        store = open_store(path)
+        replica = Replica(store)
+        assert replica.heads in ({below.cid: 1}, expected.heads)
+        for _ in replica.resuming(1):
+            pass
+        replica.merge([top], "peer", 1)
+        assert truth_of(store) == expected
+        assert replica.heads == expected.heads
+        assert store.check() == "ok"
+        store.close()
+    assert statement > 20
