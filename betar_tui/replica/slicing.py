@@ -15,6 +15,10 @@ from betar_tui.replica.node import DagNode
 MAX_ITEMS = 2000
 """Maximum elements, tombstones and blocks of one transaction, two links counting as one: some 60 ms of work."""
 
+SLICE = 500
+"""Maximum elements and tombstones of a slice of a large delta, but for the tombstones of one key: what is published
+meanwhile waits for a slice or two, and deltas of this kind are rare."""
+
 
 def weight(node: DagNode) -> int:
     """What it costs to merge a node."""
@@ -64,7 +68,7 @@ class SlicedDelta:
         for key in islice(self._keys, self.done, None):
             dead = self._tombstones.get(key, ())
             size = len(elements) + len(tombstones)
-            if size and size + len(dead) >= MAX_ITEMS:
+            if size and size + len(dead) >= SLICE:
                 break
             if key in self._elements:
                 elements.append(self._elements[key])

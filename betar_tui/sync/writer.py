@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 MAX_BRIEF_BYTES = 256 << 10
 """Maximum bytes of blocks that are decoded in the replica's own thread, where an own write waits for it."""
-SLICE = 1000
+MAX_STEP = 500
 """Number of merged nodes and changed keys after which other jobs have their turn; one transaction may have more."""
 
 
@@ -76,6 +76,7 @@ class ReplicaWriter:
         self._clock = clock
         self._reserve = reserve
         self._lock = FastLock()
+        self._turn = FastLock()  # of merges: one of them waits for the lock at a time, so that a write waits for few
         self._worker = Worker("replica")
         self._listeners: list[tuple[Callable[[Applied], Any], Callable[[Any], None]]] = []
         self._heads = replica.heads
@@ -203,8 +204,10 @@ class ReplicaWriter:
     async def _merge(self, decode: Callable[[], _Decoded], *, resume: bool = False) -> MergeOutcome:
         """Merge in slices, each a job of its own, so that other jobs find their place between them."""
         merging = _Merging(self.replica, decode, self._clock, resume)
-        while not await self._exclusively(merging.step):
-            pass
+        done = False
+        while not done:
+            async with self._turn:
+                done = await self._exclusively(merging.step)
         return merging.outcome()
 
 
@@ -247,7 +250,7 @@ class _Merging:
                     self._wants.setdefault(peer, {}).update(dict.fromkeys(merged.wants))
                     took, began = time.perf_counter() - began, time.perf_counter()
                     done.append(Applied(merged.nodes, merged.effects, peer, self._clock(), took))
-                    if sum(map(_size, done)) >= SLICE:
+                    if sum(map(_size, done)) >= MAX_STEP:
                         return _JobResult(done, False)
         except Exception as error:
             return _JobResult(done, True, error)

@@ -31,6 +31,7 @@ def large(height: int, count: int = 9, links: tuple[DagNode, ...] = ()) -> DagNo
 @pytest.fixture
 def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slicing, "MAX_ITEMS", 4)
+    monkeypatch.setattr(slicing, "SLICE", 4)
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def test_what_comes_out_does_not_depend_on_slices_restarts_and_limits(seed: int)
     storage = MemoryStorage()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slicing, "MAX_ITEMS", rng.choice([2, 5, 50]))
+        patch.setattr(slicing, "SLICE", rng.choice([1, 2, 5]))
         patch.setattr(ancestry, "MAX_GAPS_PER_PEER", rng.choice([1, 3, 1000]))
         replica = Replica(storage)
         steps: list[Iterator[object]] = []
