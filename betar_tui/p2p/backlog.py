@@ -24,6 +24,9 @@ class Backlog(Generic[Message]):
         self._bytes: dict[bytes, int] = {}
         self._all, self._all_bytes = 0, 0
 
+    def __len__(self) -> int:
+        return self._all
+
     def of(self, neighbour: bytes) -> int:
         """Number of messages of a neighbour that wait."""
         return len(self._queues.get(neighbour, ()))

@@ -50,6 +50,11 @@ class Postponed:
         if (message := self._late.take(neighbour, author)) is not None:
             await self._push(peer, message)
 
+    @property
+    def any(self) -> bool:
+        """Whether any message was left for later."""
+        return bool(self._backlog)
+
     def has(self, peer: ID, author: bytes) -> bool:
         """Whether a message of an author, which a neighbour brought, was left for later: the next must not overtake it."""
         return self._backlog.has(peer.to_bytes(), author)

@@ -176,7 +176,7 @@ class TopicPubsub(Pubsub):
         for message in rpc.publish:
             if self.banned(str(peer)):  # its connections are being closed
                 return
-            if self._can_wait(peer, message.from_id, turns):
+            if (self._postponed.any or turns.crowded) and self._can_wait(peer, message.from_id, turns):
                 if not self.seen_messages.has(message.from_id + message.seqno):
                     self._postponed.leave(peer, message)
                 await turns.after_brief()
