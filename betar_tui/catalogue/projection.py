@@ -20,11 +20,10 @@ from betar_tui.replica import Applied, Effect, keys
 from betar_tui.replica.facts import Changes, Winner
 from betar_tui.store.history import History
 
-SMALL = 32
-"""Maximum changed keys of a merge of others' deltas whose rows are written with it."""
-OWN_SMALL = 256
-"""The same for an own delta: who publishes some listings finds them listed."""
-SMALL_BYTES, OWN_SMALL_BYTES = 128 << 10, 512 << 10
+SMALL = 256
+"""Maximum changed keys of a merge whose rows are written with it: as many as a crowd announces, or a person publishes, at
+a time. A sync brings more."""
+SMALL_BYTES = 256 << 10
 """Maximum bytes of their values: the store is locked while they are decoded, which takes 7 to 90 ms a megabyte."""
 MAX_REMOVALS = 4096
 """Maximum keys whose removing delta is remembered until their row is gone."""
@@ -69,7 +68,7 @@ class Projection:
         changed = {key: after for key, after in changes.winners.items() if keys.agent_id(key) is not None}
         if not changed:
             return Followed({})
-        if not _is_small(changed, own=not changes.via):
+        if not _is_small(changed):
             _queue(db, changes, {key: numbers[key] for key in changed})
             return Followed({}, len(changed))
         now = int(changes.at * 1000)
@@ -152,13 +151,11 @@ class Projection:
         return project(key, winner, at / 1000, self._own_peer_id, file, known)
 
 
-def _is_small(changed: Mapping[str, Winner | None], own: bool) -> bool:
+def _is_small(changed: Mapping[str, Winner | None]) -> bool:
     """Whether the rows of these keys are written with their merge."""
-    if len(changed) > (OWN_SMALL if own else SMALL):
+    if len(changed) > SMALL:
         return False
-    return sum(len(each.value) for each in changed.values() if each is not None) <= (
-        OWN_SMALL_BYTES if own else SMALL_BYTES
-    )
+    return sum(len(each.value) for each in changed.values() if each is not None) <= SMALL_BYTES
 
 
 def _queue(db: sqlite3.Connection, changes: Changes, numbers: Mapping[str, int]) -> None:

@@ -4,13 +4,14 @@ The intention of a person is recorded in the transaction that carries it out, so
 neither. Reads the replica's values and writes through the writer; knows no network."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import trio
 
 from betar_tui.concurrency import FastLock
-from betar_tui.errors import ListingError, NotOwnerError, UnknownListingError
+from betar_tui.errors import ListingError, NotOwnerError, StoreError, UnknownListingError
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Repaired, RepublishReason
@@ -34,6 +35,9 @@ class SellerStore(OwnStore, Protocol):
 
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         """The replica's values of these keys."""
+
+    def new_keys(self, keys: Collection[str]) -> Collection[str]:
+        """Those of these keys that certainly have no value, as far as that is known without waiting."""
 
 
 class Listings(Protocol):
@@ -77,6 +81,7 @@ class _Job:
     """One call of `publish` under way."""
 
     drafts: tuple[ListingDraft, ...]
+    documents: dict[str, Document] = field(default_factory=dict)
     values: dict[str, _RenderedDocument] = field(default_factory=dict)
     published: tuple[Published, ...] | None = None
     error: Exception | None = None
@@ -216,11 +221,21 @@ class Seller:
 
     async def _publish_jobs(self, jobs: Sequence[_Job]) -> None:
         values: dict[str, _RenderedDocument] = {}
+        addrs = self._default_addrs()
         for job in jobs:
             try:
-                job.values = self._new_values(job.drafts, values)
-                values.update(job.values)
+                job.documents = self._new_documents(job.drafts, addrs)
             except Exception as error:  # the others are written all the same
+                job.error = error
+        new: Collection[str] = ()
+        with suppress(StoreError):  # to look the listings up will raise it as well
+            # Nearly every key is new, which the merge has to find out in any case.
+            new = self._store.new_keys({key for job in jobs for key in job.documents})
+        for job in jobs:
+            try:
+                job.values = self._new_values(job.documents, values, new, addrs)
+                values.update(job.values)
+            except Exception as error:
                 job.error = error
         try:
             written = await self._put(values)
@@ -234,19 +249,26 @@ class Seller:
                     Published(str(each.document["id"]), written[key]) for key, each in job.values.items()
                 )
 
-    def _new_values(self, drafts: Sequence[ListingDraft], taken: Collection[str]) -> dict[str, _RenderedDocument]:
-        """The values of new listings by key. Raises ListingError."""
-        values: dict[str, _RenderedDocument] = {}
-        addrs = self._default_addrs()
+    def _new_documents(self, drafts: Sequence[ListingDraft], addrs: tuple[str, ...]) -> dict[str, Document]:
+        """The documents of new listings by key. Raises ListingError."""
+        documents: dict[str, Document] = {}
         for draft in drafts:
             document = new_document(draft, self._signer.peer_id, addrs)
-            listing_id = str(document["id"])
-            key = keys.of_agent(listing_id)
-            shown = self._catalogue.get(listing_id)
-            if key in values or key in taken or key in self._own.listings or (shown is not None and shown.mine):
-                raise ListingError(f"you already list {draft.name!r}; update it instead", "name")
-            values[key] = self._rendered(document, addrs)
-        return values
+            key = keys.of_agent(str(document["id"]))
+            if key in documents:
+                raise _listed(document)
+            documents[key] = document
+        return documents
+
+    def _new_values(
+        self, documents: Mapping[str, Document], taken: Collection[str], new: Collection[str], addrs: tuple[str, ...]
+    ) -> dict[str, _RenderedDocument]:
+        """The values of new listings by key; those in `new` have none so far. Raises ListingError."""
+        for key, document in documents.items():
+            shown = None if key in new else self._catalogue.get(str(document["id"]))
+            if key in taken or key in self._own.listings or (shown is not None and shown.mine):
+                raise _listed(document)
+        return {key: self._rendered(document, addrs) for key, document in documents.items()}
 
     async def _put(self, values: Mapping[str, _RenderedDocument]) -> dict[str, Written]:
         """Write values and record their documents. Returns the delta that carries each key."""
@@ -289,3 +311,7 @@ class Seller:
                 f"{listing.name} belongs to {listing.seller_id or 'another peer'}, only they can change it"
             )
         return listing
+
+
+def _listed(document: Document) -> ListingError:
+    return ListingError(f"you already list {document['name']!r}; update it instead", "name")

@@ -25,10 +25,10 @@ class Rate:
 
 # The table. Loop time is what reading, checking, delivering and forwarding takes of the event loop.
 
-LOOP_TIME = Rate(0.6, 0.6)
-"""Seconds of loop time per second for the gossip of all neighbours together; beyond it, streams of neighbours that used more
-than an equal part are read later."""
-AUTHOR_MESSAGES = Rate(100, 1000)
+LOOP_TIME = Rate(0.5, 0.5)
+"""Seconds of loop time per second for the gossip of all neighbours together. Beyond it, of those that used more than an
+equal part, messages wait whose authors are not in good standing or send much; with half as much again, their streams."""
+AUTHOR_MESSAGES = Rate(100, 500)
 """Messages of one author that one neighbour brings. Further ones are not looked at; the latest of them waits, as it names
 the heads that bring the others."""
 AUTHOR_BYTES = Rate(1 << 20, 16 << 20)
@@ -36,7 +36,7 @@ AUTHOR_BYTES = Rate(1 << 20, 16 << 20)
 NEW_AUTHORS = Rate(20, 1024)
 """Authors not heard of lately, of all neighbours together; beyond it, they are dropped that come from a neighbour which
 brought more than an equal part of them."""
-NONSENSE_MESSAGES, NONSENSE_AUTHORS = 100.0, 10.0
+NONSENSE_MESSAGES, NONSENSE_AUTHORS = 100.0, 20.0
 """What a payload that is not a broadcast counts as: messages of its author, and new authors of the neighbour that brought
 it, since the keys that sign such payloads are free to make."""
 RESENT_BYTES = Rate(1 << 20, 4 << 20)
@@ -52,6 +52,8 @@ BYTE_TIME = 20e-9
 """Seconds of loop time that decrypting and copying a byte takes, which happens before the message is looked at."""
 SHARE_TIME = 2.0
 """Seconds over which it is judged who uses how much."""
+MAX_USERS = 1024
+"""Number of users from which on those are forgotten that have used nothing for long."""
 MAX_WAIT = 1.0
 """Maximum seconds to wait before looking again."""
 
@@ -133,12 +135,16 @@ class Shares(Generic[Key]):
             self._common = Bucket(self._limit, now)
         self._common.spend(amount, now)
         self._used[key] = self._lately(key, now) + amount, now
+        if len(self._used) > MAX_USERS:
+            self._used = {each: used for each, used in self._used.items() if used[1] > now - 5 * SHARE_TIME}
 
-    def wait(self, key: Key, now: float) -> float:
-        """Seconds until `key` may use more, at most `MAX_WAIT`; 0 if it may now."""
+    def wait(self, key: Key, now: float, leniency: float = 1.0) -> float:
+        """Seconds until `key` may use more, at most `MAX_WAIT`; 0 if it may now.
+
+        Its part may be `leniency` times an equal one."""
         if self._common is None or (left := self._common.left(now)) > 0:
             return 0.0
-        used, part = self._lately(key, now), self._part(now)
+        used, part = self._lately(key, now), self._part(now) * leniency
         if used <= part:
             return 0.0
         until_all, until_equal = -left / self._limit.rate, SHARE_TIME * math.log(used / part)

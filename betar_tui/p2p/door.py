@@ -77,8 +77,6 @@ class Door:
             self._handshakes.spend(ip, 1, trio.current_time())
         if not queue.locked():
             self._queues.pop(ip, None)
-        if not self._queues and len(self._handshakes) > self._maximum:
-            self._handshakes = Shares(HANDSHAKES)
 
     @asynccontextmanager
     async def place(self, ticket: Ticket, peer: str) -> AsyncIterator[None]:

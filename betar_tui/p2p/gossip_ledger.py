@@ -114,6 +114,12 @@ class GossipLedger:
         if author != neighbour:
             self._strangers.spend(neighbour, budgets.NONSENSE_AUTHORS, now)
 
+    def is_light(self, neighbour: bytes, author: bytes, now: float) -> bool:
+        """Whether an author is in good standing and sends little: has at least half of what it may send at once."""
+        account = self._accounts.get((neighbour, author))
+        little = account is None or account.messages.left(now) * 2 >= budgets.AUTHOR_MESSAGES.burst
+        return little and self.is_standing(neighbour, author, now)
+
     def is_standing(self, neighbour: bytes, author: bytes, now: float) -> bool:
         """Whether an author is in good standing: it is the neighbour itself, or has been known for long enough."""
         return author == neighbour or self._known.get(author, now) <= now - STANDING

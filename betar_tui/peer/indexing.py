@@ -23,6 +23,8 @@ SYNCING = 0.3
 """Seconds after a large merge during which history is thought to be coming in."""
 SHARE = 8.0
 """Seconds that a sync has for each second of making rows."""
+FEW = 4_000
+"""Maximum listings whose rows are made at once even so: the bursts of a crowd, or what another peer publishes as one."""
 RETRY, LONGEST_RETRY = 0.5, 30.0
 """Seconds until a slice that failed is tried again; doubled up to the longest."""
 
@@ -111,7 +113,7 @@ class Indexing:
         if not self._backlog.progress.rows:
             await trio.to_thread.run_sync(self._backlog.forget_verdicts)
             self._tell()
-        if trio.current_time() - self._bulk_merged < SYNCING:
+        if self._backlog.progress.rows > FEW and trio.current_time() - self._bulk_merged < SYNCING:
             await trio.sleep((time.perf_counter() - began) * SHARE)
 
     async def _index(self) -> None:

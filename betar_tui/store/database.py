@@ -138,6 +138,16 @@ class Store:
                     known.update(self._look_up(db, others))
         return {key: cached.winner for key, cached in known.items() if cached.winner is not None}
 
+    def new_keys(self, keys: Collection[str]) -> Collection[str]:
+        """Those of the keys that certainly have no value. Never waits: none while another thread uses the store."""
+        release = self.reserve()
+        if release is None:
+            return ()
+        try:
+            return set(keys) - self.winners(keys).keys()
+        finally:
+            release()
+
     def _look_up(self, db: sqlite3.Connection, keys: Collection[str]) -> dict[str, CachedKey]:
         """Read keys that are not cached, and cache them."""
         sql = "SELECT key, n, start, length, k FROM key_names JOIN keys USING (k) WHERE short IN"

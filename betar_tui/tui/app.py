@@ -161,7 +161,8 @@ class BetarApp(App[None]):
             return
         if self._held and self._ends_waiting(event):
             self._held.clear()
-        if self._held or self._is_for_other_rows(event):
+        acts = isinstance(event, events.Key | events.MouseDown | events.MouseUp | events.Paste)
+        if acts and (self._held or self._is_for_other_rows(event)):
             if not self._held:
                 self._held_timer = self.set_timer(HOLD, self._held.clear)
             self._held.append(event)
@@ -179,8 +180,7 @@ class BetarApp(App[None]):
 
     def _is_for_other_rows(self, event: events.Event) -> bool:
         """Whether the person does something to rows that have not come yet: what is typed goes on."""
-        acts = isinstance(event, events.Key | events.MouseDown | events.MouseUp)
-        if not (acts and self.paging.for_person) or self._ends_waiting(event):
+        if not self.paging.for_person or self._ends_waiting(event):
             return False
         return isinstance(self.screen, MainScreen) and not isinstance(self.focused, Input)
 

@@ -232,7 +232,7 @@ def test_a_large_merge_is_queued_and_reported_slice_by_slice(book, monkeypatch):
 
 
 def test_a_listing_that_goes_in_a_large_merge_names_the_delta_that_removed_it(book):
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 1)]
     book.put(many(names))
     book.work_off()
     assert book.delist(*map(key, names)) == []
@@ -246,15 +246,15 @@ def test_a_listing_that_goes_in_a_large_merge_names_the_delta_that_removed_it(bo
 
 
 def test_own_rows_are_written_at_once_unless_they_are_very_many(book):
-    names = [f"agent-{n:03}" for n in range(projection.OWN_SMALL + 1)]
-    assert len(book.put(many(names[1:]), via="")) == projection.OWN_SMALL
-    assert book.counts() == (projection.OWN_SMALL, 0, 0)
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 1)]
+    assert len(book.put(many(names[1:]), via="")) == projection.SMALL
+    assert book.counts() == (projection.SMALL, 0, 0)
     assert book.put(many(names, price=2), via="") == []
     assert {each.via for each in book.work_off()} == {"local"}
 
 
 def test_a_small_merge_takes_its_keys_out_of_the_queue(book):
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 1)]
     book.put(many(names))
     (change,) = book.put({key(names[0]): unsigned(names[0], price=7)})
     assert change.kind is ChangeKind.PUT
@@ -265,7 +265,7 @@ def test_a_small_merge_takes_its_keys_out_of_the_queue(book):
 
 
 def test_a_value_that_changes_while_its_slice_is_read_stays_in_the_queue(book):
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 20)]
     book.put(many(names))
     prepared = book.catalogue.backlog.prepare()
     book.put(many(names, price=8))
@@ -276,14 +276,14 @@ def test_a_value_that_changes_while_its_slice_is_read_stays_in_the_queue(book):
 
 def test_a_row_that_is_out_of_date_says_nothing_of_a_signature(book):
     """Between a large merge and its rows, the row of an older version must not vouch for the newer one."""
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 20)]
     book.put({key(name): value(name) for name in names})
     book.work_off()
-    assert len(book.names("state:verified")) == 50
+    assert len(book.names("state:verified")) == len(names)
     book.put({key(name): forged(name) for name in names})
     assert book.names("state:verified") == []
     book.work_off()
-    assert book.counts() == (0, 50, 0)
+    assert book.counts() == (0, len(names), 0)
 
 
 def test_a_price_touches_neither_text_nor_index(book):
@@ -439,7 +439,8 @@ def first_seen(book: Book) -> dict[str, int]:
 
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "again before it was done"])
 @pytest.mark.parametrize("kept", [True, False], ids=["tables", "no tables"])
-def test_what_changes_while_the_catalogue_is_made_afresh_is_told_as_ever(tmp_path, times, kept):
+def test_what_changes_while_the_catalogue_is_made_afresh_is_told_as_ever(tmp_path, monkeypatch, times, kept):
+    monkeypatch.setattr(projection, "SMALL", 10)
     path = tmp_path / "db"
     book = Book(path)
     for name in NAMES:
@@ -497,7 +498,6 @@ def test_a_version_that_shows_again_appeared_when_its_listing_did(tmp_path):
 
 def test_a_queued_version_in_a_packed_block_is_told_with_the_peer_that_sent_it(book, monkeypatch):
     monkeypatch.setattr(projection, "SMALL", 0)
-    monkeypatch.setattr(projection, "OWN_SMALL", 0)
     book.put({key("theirs"): value("theirs")}, via="neighbour")
     book.put({key("ours"): value("ours")}, via="")
     old = {name: book.nodes[key(name)] for name in ("theirs", "ours")}
@@ -517,7 +517,7 @@ def test_a_queued_version_in_a_packed_block_is_told_with_the_peer_that_sent_it(b
 
 @pytest.mark.parametrize(("via", "told"), [("neighbour", "neighbour"), ("", "local")])
 def test_a_removal_in_bulk_is_told_with_the_peer_that_sent_it(book, monkeypatch, via, told):
-    monkeypatch.setattr(projection, "OWN_SMALL", 10)
+    monkeypatch.setattr(projection, "SMALL", 10)
     names = [f"agent-{n:03}" for n in range(50)]
     book.put(many(names), via="another")
     book.work_off()
@@ -534,6 +534,7 @@ def test_a_removal_in_bulk_is_told_with_the_peer_that_sent_it(book, monkeypatch,
 
 
 def test_every_key_has_its_turn_however_many_higher_ones_come(book, monkeypatch):
+    monkeypatch.setattr(projection, "SMALL", 10)
     monkeypatch.setattr(backlog, "ROWS", 40)
     names = [f"low-{n:03}" for n in range(100)]
     book.put(many(names))
@@ -549,10 +550,10 @@ def test_every_key_has_its_turn_however_many_higher_ones_come(book, monkeypatch)
     assert book.is_right()
 
 
-@pytest.mark.parametrize(("via", "most"), [("peer", projection.SMALL_BYTES), ("", projection.OWN_SMALL_BYTES)])
-def test_a_merge_with_long_values_is_queued(book, via, most):
+@pytest.mark.parametrize("via", ["peer", ""])
+def test_a_merge_with_long_values_is_queued(book, via):
     """The store is locked while the values of a small one are decoded."""
-    long = 60 << 10
+    long, most = 60 << 10, projection.SMALL_BYTES
     names = [f"agent-{n:03}" for n in range(most // long + 1)]
     fields = {"metadata": {"text": "x" * (most // len(names) - 400)}}
     fitting = many(names, **fields)
@@ -612,7 +613,7 @@ def test_a_limit_below_zero_or_beyond_everything_is_none(book, limit):
 
 def test_what_was_here_before_is_no_news(tmp_path):
     book = Book(tmp_path / "db", opened=6.0)
-    book.put(many([f"agent-{n}" for n in range(50)]), at=5.0)
+    book.put(many([f"agent-{n}" for n in range(projection.SMALL + 20)]), at=5.0)
     assert {each.kind for each in book.work_off()} == {ChangeKind.REFRESH}
     book.close()
 

@@ -140,6 +140,7 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
         (["export", "."], 2, "not a file's name"),
         (["list", "price<"], 1, "price"),
         (["list", "--sort", "colour"], 1, "colour"),
+        (["list", "ocr or state:muted"], 1, "a setting of the interface"),
         (["nonsense"], 2, "invalid choice"),
         (["--announce-interval", "1s", "status"], 2, "--announce-interval"),
         (["--announce-interval", "soon", "status"], 2, "30s"),

@@ -79,6 +79,7 @@ async def test_the_messages_of_rpcs_leave_turns_to_others(each: int) -> None:
             nursery.start_soon(turns.run)
             reader.begin(0)
             for _ in range(800 // each):
+                reader.caught_up()
                 await pubsub._handle_rpc(ID.from_base58(PEER), rpc, reader)
             nursery.cancel_scope.cancel()
         assert len(seen) >= 798
@@ -217,3 +218,16 @@ async def test_a_stream_that_takes_more_of_the_loop_than_there_is_waits_and_othe
     # Ten seconds of the loop, of which there is half a second in each.
     assert 14 < finished[b"greedy"] < 25
     assert finished[b"modest"] < 11.5
+
+
+async def test_a_stream_that_always_has_more_to_read_is_crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(reading, "perf_counter", lambda: now)
+    turns = reading.Turns(b"busy", Shares[bytes](LOOP_TIME), FastLock())
+    turns.begin(0)
+    assert not turns.crowded
+    now += reading.BEHIND * 1.1
+    turns.begin(0)
+    assert turns.crowded
+    turns.caught_up()
+    assert not turns.crowded

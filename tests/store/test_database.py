@@ -236,6 +236,21 @@ def test_a_store_that_another_thread_uses_is_not_reserved(store: Store) -> None:
     give_back()
 
 
+def test_new_keys_are_told_unless_another_thread_uses_the_store(store: Store) -> None:
+    Replica(store).merge([node((), [("/old", b"v")])], "peer", 0)
+    assert store.new_keys({"/old", "/new", "/newer"}) == {"/new", "/newer"}
+    told: list[object] = []
+    busy = threading.Thread(target=lambda: told.append(store.new_keys({"/new"})))
+    give_back = store.reserve()
+    assert give_back is not None
+    try:
+        busy.start()
+        busy.join()
+    finally:
+        give_back()
+    assert told == [()]
+
+
 def test_packing_while_others_read_and_write(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a group is compressed the store is free; a value that counts again meanwhile keeps its block plain."""
     monkeypatch.setattr(packing, "GROUP", 3)

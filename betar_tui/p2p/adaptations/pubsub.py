@@ -9,9 +9,10 @@ here are described in docs/py-libp2p.md#gossip and docs/py-libp2p.md#failures-th
 import logging
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import lru_cache
+from time import perf_counter
 from typing import Any, cast
 
 import trio
@@ -26,12 +27,13 @@ from libp2p.pubsub.rpc_queue import RpcQueue
 from betar_tui.concurrency import Crowd, FastLock, Rounds
 from betar_tui.errors import DecodeError
 from betar_tui.ipld.protobuf import Budget
+from betar_tui.p2p.adaptations.postponed import Postponed
 from betar_tui.p2p.adaptations.router import TopicRouter
 from betar_tui.p2p.adaptations.send_queue import SendQueue
-from betar_tui.p2p.adaptations.turns import Turns
+from betar_tui.p2p.adaptations.turns import PAUSE, Turns
 from betar_tui.p2p.authorship import error_of
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.gossip_ledger import CONTROL, EXCESS, GossipLedger, LateMessages
+from betar_tui.p2p.gossip_ledger import CONTROL, GossipLedger
 from betar_tui.p2p.guard import Penalize, has_ended, quiet_reset
 from betar_tui.p2p.seen_messages import MAX_SEEN, SEEN_SECONDS, SeenMessages
 
@@ -47,8 +49,6 @@ MAX_STREAMS = 4
 """Maximum gossip streams of a connection; a further one takes the place of the oldest, as in Go, where there is one."""
 MAX_EMPTY = 1000
 """Maximum empty RPCs in a row; Go sends none."""
-LATE_PAUSE = 0.2
-"""Minimum seconds that a message waits which came too early."""
 Deliver = Callable[[str, str, object, int, bool], None]
 """Takes the neighbour, the author, the decoded payload, its memory in bytes, and whether the author is in good standing."""
 Accept = Callable[[bytes], tuple[object, int] | None]
@@ -61,13 +61,17 @@ _stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=Non
 class _PacedReads:
     """A stream of which the messages of a crowd are read several at a time."""
 
-    def __init__(self, stream: INetStream, crowd: Crowd) -> None:
+    def __init__(self, stream: INetStream, crowd: Crowd, caught_up: Callable[[], None]) -> None:
         self._stream = stream
         self._rounds = Rounds(crowd)
+        self._caught_up = caught_up
 
     async def read(self, n: int) -> bytes:
         await self._rounds.gather()
+        before = perf_counter()
         data = await self._stream.read(n)
+        if perf_counter() - before > PAUSE or len(data) < n // 4:
+            self._caught_up()
         self._rounds.begin()
         return data
 
@@ -97,7 +101,7 @@ class TopicPubsub(Pubsub):
         self._crowd = Crowd()
         self.ledger = GossipLedger()
         self._gate = FastLock()
-        self._late: LateMessages[rpc_pb2.Message] = LateMessages()
+        self._postponed = Postponed(self.ledger, self.push_msg, self._start)
         self.penalize: Penalize = lambda peer, reason: None
         self.banned: Callable[[str], bool] = lambda peer: False
         self.duplicate: Callable[[], None] = lambda: None
@@ -152,8 +156,8 @@ class TopicPubsub(Pubsub):
                 self.ledger.gone(peer.to_bytes())
 
     async def _read(self, peer: ID, stream: INetStream) -> None:
-        frames = FrameReader(_PacedReads(stream, self._crowd), MAX_RPC)
         turns = Turns(peer.to_bytes(), self.ledger.time, self._gate)
+        frames = FrameReader(_PacedReads(stream, self._crowd, turns.caught_up), MAX_RPC)
         empty = 0
         while (raw := await frames.next()) is not None and not self.banned(str(peer)):
             empty = 0 if raw else empty + 1
@@ -170,13 +174,24 @@ class TopicPubsub(Pubsub):
         for subscription in rpc.subscriptions:
             self.handle_subscription(peer, subscription)
         for message in rpc.publish:
-            await turns.between()
             if self.banned(str(peer)):  # its connections are being closed
                 return
-            await self.push_msg(peer, message)
+            if (self._postponed.any or turns.crowded) and self._can_wait(peer, message.from_id, turns):
+                if not self.seen_messages.has(message.from_id + message.seqno):
+                    self._postponed.leave(peer, message)
+                await turns.after_brief()
+            else:
+                await turns.between()
+                await self.push_msg(peer, message)
         if rpc.HasField("control"):
             rpc.ClearField("senderRecord")
             await self.router.handle_rpc(rpc, peer)
+
+    def _can_wait(self, peer: ID, author: bytes, turns: Turns) -> bool:
+        """Whether a message is to be left for later."""
+        if self._postponed.has(peer, author):
+            return True
+        return turns.crowded and not self.ledger.is_light(peer.to_bytes(), author, trio.current_time())
 
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
         """Check, deliver and forward one message, from a neighbour or from this peer.
@@ -220,7 +235,7 @@ class TopicPubsub(Pubsub):
         """Whether a message's author has signed it, and is within its rate at this neighbour: both are charged for it."""
         neighbour, author, now = forwarder.to_bytes(), msg.from_id, trio.current_time()
         if refusal := self.ledger.refusal(neighbour, author, len(msg.data), now):
-            self._refuse(forwarder, msg, refusal)
+            self._postponed.refuse(forwarder, msg, refusal)
             return False
         if (error := error_of(msg)) is not None:
             if error.relay_to_blame or author == neighbour:
@@ -229,21 +244,8 @@ class TopicPubsub(Pubsub):
         self.ledger.signed(neighbour, author, len(msg.data), now)
         return True
 
-    def _refuse(self, forwarder: ID, msg: rpc_pb2.Message, refusal: str) -> None:
-        """Drop a message, or keep it until its author may send again: it may be the last, which announces the others."""
-        neighbour, dropped = forwarder.to_bytes(), 1
-        if refusal == EXCESS:
-            first, dropped = self._late.put(neighbour, msg.from_id, msg, len(msg.data))
-            if first:
-                self.manager.run_task(self._deliver_late, forwarder, msg.from_id)
-        if dropped:
-            self.ledger.refuse(neighbour, refusal, dropped)
-
-    async def _deliver_late(self, forwarder: ID, author: bytes) -> None:
-        neighbour = forwarder.to_bytes()
-        await trio.sleep(max(LATE_PAUSE, self.ledger.wait(neighbour, author, trio.current_time())))
-        if (msg := self._late.take(neighbour, author)) is not None:
-            await self.push_msg(forwarder, msg)
+    def _start(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        self.manager.run_task(function, *arguments)
 
     def _check_own(self, forwarder: ID, msg: rpc_pb2.Message) -> None:
         """A message of this peer's own came from outside, which happens where a neighbour gossips its id.
