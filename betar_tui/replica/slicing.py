@@ -6,7 +6,6 @@ does not depend on what it says of others, and whether it is complete does not c
 merged some keys at a time, in transactions of their own, and only then counts for what is complete and what are heads."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 
 from betar_tui.replica.delta import Delta
 from betar_tui.replica.facts import Span
@@ -65,7 +64,8 @@ class SlicedDelta:
         elements: list[Span] = []
         tombstones: list[tuple[str, bytes]] = []
         done = self.done
-        for key in islice(self._keys, self.done, None):
+        while done < len(self._keys):
+            key = self._keys[done]
             dead = self._tombstones.get(key, ())
             size = len(elements) + len(tombstones)
             if size and size + len(dead) >= SLICE:
