@@ -25,6 +25,8 @@ from betar_tui.replica.node import DagNode
 MAX_GAPS_PER_PEER, MAX_GAPS = 1 << 15, 1 << 17
 """Maximum links to missing blocks, counted for each block that has them, of the blocks that one peer brought and of all.
 A history that comes in has as many as it has branches."""
+MAX_WANTS = 8192
+"""Maximum different missing blocks: as many as are requested at a time."""
 MAX_HEADS_PER_PEER, MAX_HEADS = 4096, 8192
 """Maximum heads that one peer brought, and of all peers."""
 _KEPT = 7 / 8
@@ -238,20 +240,22 @@ class Ancestry:
             del self._brought[cid]
 
     def _too_many_gaps(self) -> list[bytes]:
-        counts, total = Counter(self._gaps), sum(self._gaps.values())
+        counts, total, wants = Counter(self._gaps), sum(self._gaps.values()), len(self.wants)
         aside: list[bytes] = []
         while counts:
             ((most, count),) = counts.most_common(1)
-            if count <= MAX_GAPS_PER_PEER and total <= MAX_GAPS:
+            if count <= MAX_GAPS_PER_PEER and total <= MAX_GAPS and wants <= MAX_WANTS:
                 break
             left = count - int(min(count, MAX_GAPS_PER_PEER) * _KEPT)
+            if wants > MAX_WANTS:
+                left = max(left, wants - int(MAX_WANTS * _KEPT))
             for cid in self._gapped[most]:
                 if left <= 0:
                     break
                 if cid not in self._held:
                     aside.append(cid)
-                    left -= self._incomplete[cid].gaps
-                    total -= self._incomplete[cid].gaps
+                    gaps = self._incomplete[cid].gaps
+                    left, total, wants = left - gaps, total - gaps, wants - gaps
             del counts[most]
         return aside
 

@@ -49,6 +49,7 @@ def test_what_comes_out_does_not_depend_on_slices_restarts_and_limits(seed: int)
         patch.setattr(slicing, "MAX_ITEMS", rng.choice([2, 5, 50]))
         patch.setattr(slicing, "SLICE", rng.choice([1, 2, 5]))
         patch.setattr(ancestry, "MAX_GAPS_PER_PEER", rng.choice([1, 3, 1000]))
+        patch.setattr(ancestry, "MAX_WANTS", rng.choice([1, 3, 1000]))
         replica = Replica(storage)
         steps: list[Iterator[object]] = []
         left = nodes * 2
@@ -152,6 +153,18 @@ def test_of_the_peer_that_brought_most_gaps_the_oldest_go(tmp_path: Path) -> Non
     assert set(absent(1, 4)) <= replica.wants
     assert store.check() == "ok"
     store.close()
+
+
+def test_different_missing_blocks_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ancestry, "MAX_WANTS", 40)
+    bench = Bench()
+    honest = node(absent(0, 2), [("/honest", b"1")], (), 5)
+    bench.replica.merge([honest], "honest", 0)
+    for n in range(1, 60):
+        bench.replica.merge([node(absent(n, 4), [(f"/{n}", b"1")], (), 5)], f"hostile {n % 3}", 0)
+    assert len(bench.replica.wants) <= 44
+    assert set(absent(0, 2)) <= bench.replica.wants
+    assert bench.replica.missing([honest.cid]) == ()
 
 
 @pytest.mark.usefixtures("few_gaps")
