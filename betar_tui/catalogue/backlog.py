@@ -11,6 +11,7 @@ from betar_tui.catalogue.files import stored_file
 from betar_tui.catalogue.progress import Progress
 from betar_tui.catalogue.projecting import Projected, differing, name_as_written, project, project_spoken, reader_of
 from betar_tui.catalogue.projection import Removal
+from betar_tui.catalogue.queue import LookedAt
 from betar_tui.catalogue.rows import Outcome, write_rows
 from betar_tui.catalogue.versions import (
     Basis,
@@ -49,15 +50,14 @@ TEXT_BYTES = 64 << 10
 
 
 class Prepared(NamedTuple):
-    """A key of a slice, not yet written: its turn in the queue, the number of the first block that was not looked at, and
-    what was found of it, a new signed version or the timestamp of a withdrawal.
+    """A key of a slice, not yet written: what was looked at of it, and what was found, a new signed version or the timestamp
+    of a withdrawal.
 
     Unless there are `more` versions to look at, also the row that is shown, when, by whom and in how many bytes its version
     came, the metadata file that was not here, and of a key that shows none the value that came last."""
 
     key: str
-    turn: int
-    since: int
+    looked_at: LookedAt
     signed: Basis | None = None
     withdrawn: int | None = None
     more: bool = False
@@ -110,7 +110,7 @@ class Backlog:
             queued = queue.read(db, prepared)
             there = {k: each for k, each in prepared.items() if k in queued}
             write_signed(db, [each.signed for each in there.values() if each.signed is not None])
-            queue.looked_at(db, [(k, each.since) for k, each in there.items()])
+            queue.looked_at(db, [each.looked_at for each in there.values()])
             withdrawn = {k: each.withdrawn for k, each in there.items() if each.withdrawn is not None}
             affected = self._withdraw(db, withdrawn)
             if affected:  # perhaps of listings in this slice, whose rows were made without knowing
@@ -118,7 +118,7 @@ class Backlog:
             still = {
                 k: each.projected
                 for k, each in there.items()
-                if not each.more and each.turn == queued[k].turn and not _has_come(db, each.absent)
+                if not each.more and each.looked_at.turn == queued[k].turn and not _has_come(db, each.absent)
             }
             outcomes, texts = write_rows(db, still, at)
         self.progress.add(affected, 0)
@@ -201,14 +201,15 @@ class Backlog:
         complete: list[Basis] = []
         at_hand: dict[int, tuple[Spoken, Version]] = {}
         for k, portion in portions(db, reader.history, unseen, VERSIONS, ROW_BYTES).items():
-            turn, key = queued[k].turn, bases[k].key
+            key = bases[k].key
+            seen = LookedAt(k, queued[k].turn, queued[k].since, portion.since, len(portion.versions))
             if keys.agent_id(key) is None:
                 withdrawn = newest_withdrawal(key, [each.value for each in portion.versions.values()])
-                found[k] = Prepared(key, turn, portion.since, withdrawn=withdrawn, more=not portion.complete)
+                found[k] = Prepared(key, seen, withdrawn=withdrawn, more=not portion.complete)
                 continue
             read = reader_of(key, self._own_peer_id, portion.applied.__getitem__, self._is_own_value)
             basis, spoken = judged(db, reader.history, bases[k], portion.versions, read)
-            found[k] = Prepared(key, turn, portion.since, basis if spoken else None, more=not portion.complete)
+            found[k] = Prepared(key, seen, basis if spoken else None, more=not portion.complete)
             if not portion.complete:
                 continue
             complete.append(basis)

@@ -71,7 +71,7 @@ class Follower:
         bases = read_bases(db, list(numbers.values()))
         write_withdrawals(db, {written.numbers[_withdrawal(key)]: at for key, at in withdrawn.items()})
         known = [bases[k] for k in numbers.values() if k < written.first_new]
-        waiting, later = self._waiting(db, known, written.first_block)
+        waiting, later = self._waiting(db, known, brought)
         files = _files(db)
         made: dict[int, Projected | str | None] = {}
         again: dict[str, Again] = {}
@@ -81,7 +81,7 @@ class Follower:
             if k in later:
                 continue
             if k in waiting:
-                before, basis, spoken = self._caught_up(db, bases[k], waiting[k], written.first_block)
+                before, basis, spoken = self._caught_up(db, bases[k], waiting[k], brought.get(key, {}))
                 again[key] = before
             else:
                 read = reader_of(key, self._own_peer_id, lambda cid: now, self._is_own_value)
@@ -110,13 +110,13 @@ class Follower:
         )
 
     def _caught_up(
-        self, db: sqlite3.Connection, basis: Basis, portion: Portion, first_block: int
+        self, db: sqlite3.Connection, basis: Basis, portion: Portion, brought: Mapping[Location, Winner]
     ) -> tuple[Again, Basis, Spoken | None]:
         """A key that was queued: what people knew of it before this merge, what is known now, and the newest verified
         version where that is among those that were not looked at."""
         read = reader_of(basis.key, self._own_peer_id, portion.applied.__getitem__, self._is_own_value)
-        old = {location: each for location, each in portion.versions.items() if location.n < first_block}
-        new = {location: each for location, each in portion.versions.items() if location.n >= first_block}
+        old = {location: each for location, each in portion.versions.items() if location not in brought}
+        new = {location: each for location, each in portion.versions.items() if location in brought}
         basis, spoken = judged(db, self._history, basis, old, read)
         before = Again(False, None, None)
         if basis.decision.source is Source.SIGNED:
@@ -144,7 +144,7 @@ class Follower:
         return made
 
     def _waiting(
-        self, db: sqlite3.Connection, bases: Collection[Basis], first_block: int
+        self, db: sqlite3.Connection, bases: Collection[Basis], brought: Versions
     ) -> tuple[dict[int, Portion], set[int]]:
         """Of the keys that are queued those with few versions, with these, and those that stay in the queue."""
         found: dict[int, Portion] = {}
@@ -152,7 +152,8 @@ class Follower:
         for basis in bases:
             if basis.since is None:
                 continue
-            since = min(basis.since, first_block)  # all may have been looked at but what has just come
+            # All may have been looked at but what has just come, perhaps a slice of an old block.
+            since = min([basis.since, *(location.n for location in brought.get(basis.key, ()))])
             if has_few(db, basis.k, since, FEW):
                 portion = portions(db, self._history, [Unseen(basis.k, basis.key, since)], FEW, FEW_BYTES)[basis.k]
                 if portion.complete:

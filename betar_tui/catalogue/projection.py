@@ -14,11 +14,12 @@ from betar_tui.catalogue import queue
 from betar_tui.catalogue.following import Again, Followed, Follower, Versions
 from betar_tui.catalogue.projecting import Projected, name_as_written, project
 from betar_tui.catalogue.rows import Outcome
+from betar_tui.catalogue.schema import ALL_LOOKED_AT
 from betar_tui.catalogue.versions import Location
 from betar_tui.ipld import cid as cids
 from betar_tui.market.marketplace import Change, ChangeKind
 from betar_tui.replica import Applied, DagNode, Effect, keys
-from betar_tui.replica.facts import Changes, Winner
+from betar_tui.replica.facts import BlockRow, Changes, Winner
 from betar_tui.store.merging import WrittenMerge
 
 SMALL = 256
@@ -57,7 +58,8 @@ class Projection:
         self._own_peer_id = own_peer_id
         self._on_left = on_left
         self._follower = Follower(own_peer_id, is_own_value)
-        self._told: dict[bytes, _Told] = {}
+        # By the first block and the first key whose value changed, "" for none: the slices of a delta have no key in common.
+        self._told: dict[tuple[bytes, str], _Told] = {}
         self._removals: OrderedDict[str, Removal] = OrderedDict()
 
     def follow(self, db: sqlite3.Connection, changes: Changes, written: WrittenMerge) -> Followed:
@@ -66,21 +68,26 @@ class Projection:
         if not touched:
             return Followed({})
         if not _is_small(changes, touched):
-            first = written.first_block
-            queue.add(db, [(written.numbers[key], height, first) for key, height in touched.items()])
+            first = _first_blocks(written.blocks)
+            numbers = written.numbers
+            rows = [(numbers[key], height, first.get(key, ALL_LOOKED_AT)) for key, height in touched.items()]
+            queue.add(db, rows)
             return Followed({}, len(touched))
-        return self._follower.write(db, changes, written, _versions(changes, touched, written.first_block))
+        return self._follower.write(db, changes, written, _versions(written.blocks, touched))
 
     def committed(self, changes: Changes, result: Followed) -> None:
         """Keep what became of the keys until `changes_of` asks for it."""
         if result.outcomes:
-            self._told[changes.blocks[0].cid] = _Told(result.outcomes, result.again)
+            name = changes.blocks[0].cid, next(iter(changes.winners), "")
+            told = self._told.get(name, _Told({}, {}))
+            self._told[name] = _Told({**told.outcomes, **result.outcomes}, {**told.again, **result.again})
         if result.outcomes or result.queued:
             self._on_left(result)
 
     def changes_of(self, applied: Applied) -> list[Change]:
         """What people and scripts are told of a merge, once. What it only queued is told later."""
-        told = self._told.pop(applied.nodes[0].cid, None) if applied.nodes else None
+        first = applied.effects[0].key if applied.effects else ""
+        told = self._told.pop((applied.nodes[0].cid, first), None) if applied.nodes else None
         if told is None:
             self._remember_removals(applied)
             return []
@@ -150,13 +157,22 @@ def _touched(changes: Changes) -> dict[str, int]:
     return {key: height for key, height in heights.items() if keys.agent_id(key) or keys.withdrawn_id(key)}
 
 
-def _versions(changes: Changes, touched: Mapping[str, int], first_block: int) -> Versions:
+def _first_blocks(blocks: Mapping[int, BlockRow]) -> dict[str, int]:
+    """The number of the first of these blocks with an element of each key."""
+    first: dict[str, int] = {}
+    for n, row in blocks.items():
+        for key, _, _ in row.elements:
+            first[key] = min(first.get(key, n), n)
+    return first
+
+
+def _versions(blocks: Mapping[int, BlockRow], touched: Mapping[str, int]) -> Versions:
     """The versions that a merge brought of the keys that it touched."""
     found: Versions = {key: {} for key in touched}
-    for n, (cid, data, height, _, elements) in enumerate(changes.blocks, first_block):
-        for key, start, length in elements:
+    for n, row in blocks.items():
+        for key, start, length in row.elements:
             if key in found:
-                found[key][Location(n, start, length)] = Winner(height, data[start : start + length], cid)
+                found[key][Location(n, start, length)] = Winner(row.height, row.data[start : start + length], row.cid)
     return found
 
 

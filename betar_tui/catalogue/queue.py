@@ -24,6 +24,17 @@ class Queued(NamedTuple):
     turn: int
 
 
+class LookedAt(NamedTuple):
+    """What was looked at of a key: its number, its turn when it was read, the numbers of the first block that was to be
+    looked at and of the first that was not, and how many versions there were between."""
+
+    k: int
+    turn: int
+    first: int
+    since: int
+    versions: int
+
+
 def add(db: sqlite3.Connection, rows: Iterable[tuple[int, int, int]]) -> None:
     """Queue keys: (number, height, number of the first block that was not looked at)."""
     ordered = sorted((k, min(height, MAX_HEIGHT), since) for k, height, since in rows)
@@ -44,10 +55,13 @@ def read(db: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, Queued]:
     return {row[0]: Queued(*row) for row in in_list(db, sql, list(numbers))}
 
 
-def looked_at(db: sqlite3.Connection, rows: Iterable[tuple[int, int]]) -> None:
-    """Versions of keys that stay in the queue were looked at: (number, number of the first block that was not).
+def looked_at(db: sqlite3.Connection, rows: Iterable[LookedAt]) -> None:
+    """Versions of keys that stay in the queue were looked at.
 
-    A merge may have queued a key again meanwhile. Its blocks have higher numbers than those that were looked at; only a key
-    of which there was nothing to look at has no such number, and then nothing is to be changed."""
-    seen = [(k, since) for k, since in rows if since != ALL_LOOKED_AT]
-    db.executemany("UPDATE unprojected SET since = max(since, ?2) WHERE k = ?1", seen)
+    A merge may have queued a key again meanwhile. A new block has a higher number than those that were looked at, but one of
+    which further slices are merged has an old number, perhaps in the middle of them: then they are to be looked at again."""
+    sql = (
+        "UPDATE unprojected SET since = max(since, ?4) WHERE k = ?1 AND (turn = ?2 OR since >= ?3"
+        " AND (SELECT count(*) FROM elements WHERE k = ?1 AND n >= ?3 AND n < ?4) = ?5)"
+    )
+    db.executemany(sql, [each for each in rows if each.versions])

@@ -248,11 +248,12 @@ class NetworkSession:
         # Importing libp2p takes a second, in which the interface shows the stored listings.
         await trio.to_thread.run_sync(_import_network)
         from betar_tui.p2p.network import open_network
+        from betar_tui.sync.accepting import accept_broadcast
         from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
         from betar_tui.sync.dagsync.server import DagSyncServer
         from betar_tui.sync.pending_heads import PendingHeads
         from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
-        from betar_tui.sync.replication import Replication, accept_broadcast
+        from betar_tui.sync.replication import Replication
 
         known, bans = await self._memory.load(), await self._bans.load()
         config = NetworkConfig(
@@ -300,6 +301,7 @@ class NetworkSession:
             supervisor.start("events", lambda: self._events(network, replication))
             supervisor.start("blocks", lambda: self._blocks(network, replication))
             supervisor.start("merging", replication.run_merges)
+            supervisor.start("merging large deltas", replication.run_large_merges)
             supervisor.start("fetching", replication.fetcher.run)
             supervisor.start("requesting missing blocks again", replication.fetcher.run_rotation)
             supervisor.start("announced heads", replication.run_pending_heads)

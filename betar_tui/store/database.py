@@ -8,7 +8,7 @@ history, a slice at a time, when the caller is idle."""
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from betar_tui.errors import StoreError
 from betar_tui.replica.facts import Changes, Element, LogRow, PeerRow, Snapshot, Totals, Winner
 from betar_tui.store import merging, packing, schema
 from betar_tui.store.groups import Member
-from betar_tui.store.history import VERSION, History, Row
+from betar_tui.store.history import History, Row
 from betar_tui.store.integrity import integrity
 from betar_tui.store.key_cache import KEYS, CachedKey, KeyCache
 from betar_tui.store.merging import WrittenMerge
@@ -27,6 +27,8 @@ from betar_tui.store.sql import FILE_PREFIXES, PREFIX, digests, from_sql, in_lis
 
 _BUSY_TIMEOUT = 5000
 """Milliseconds that a statement waits for another connection, as Python sets it."""
+_ASIDE = "SELECT n FROM unfinished WHERE merged IS NULL"
+"""The blocks that were laid aside."""
 _LOG_LIMIT = 256 << 10
 """Maximum size of the write-ahead log on disk while the store is idle, in bytes."""
 
@@ -57,8 +59,8 @@ class Projection(Protocol):
     """Something in the same database that follows the versions of keys."""
 
     def follow(self, db: sqlite3.Connection, changes: Changes, written: WrittenMerge) -> Any:
-        """Follow a merge in its own transaction. A key whose number is `written.first_new` or greater was not there before;
-        the blocks are numbered from `written.first_block`."""
+        """Follow a merge in its own transaction. A key whose number is `written.first_new` or greater was not there
+        before."""
 
     def committed(self, changes: Changes, result: Any) -> None:
         """The merge is stored; `result` is what `follow` returned."""
@@ -98,14 +100,34 @@ class Store:
         with self._reading() as db:
             heads = {PREFIX + d: from_sql(h) for d, h in db.execute("SELECT digest, height FROM heads")}
             wants = frozenset(PREFIX + d for (d,) in db.execute("SELECT digest FROM wants"))
-            rows = db.execute("SELECT digest, height, data FROM incomplete JOIN blocks USING (n)")
-            return Snapshot(heads, {PREFIX + d: (from_sql(h), data) for d, h, data in rows}, wants)
+            rows = db.execute(
+                f"SELECT digest, height, data FROM incomplete JOIN blocks USING (n) WHERE n NOT IN ({_ASIDE})"
+            )
+            incomplete = {PREFIX + d: (from_sql(h), data) for d, h, data in rows}
+            begun = db.execute(
+                "SELECT digest, merged, peer FROM unfinished JOIN blocks USING (n) JOIN sources ON sources.id = blocks.via"
+                " WHERE merged IS NOT NULL"
+            )
+            return Snapshot(heads, incomplete, wants, {PREFIX + d: (merged, peer) for d, merged, peer in begun})
 
     def stored(self, cids: Collection[bytes]) -> Mapping[bytes, bool]:
-        """Those of the deltas that are stored, each with whether it is complete."""
+        """Those of the deltas that are stored and not laid aside, each with whether it is complete."""
         with self._reading() as db:
             found = self._history.find(db, digests(cids))
-            return {PREFIX + digest: complete for digest, (_, complete) in found.items()}
+            aside = self._aside(db, [n for n, complete in found.values() if not complete])
+            return {PREFIX + digest: complete for digest, (n, complete) in found.items() if n not in aside}
+
+    def laid_aside(self, cids: Collection[bytes]) -> Collection[bytes]:
+        """Those of the deltas that are stored and laid aside."""
+        with self._reading() as db:
+            if db.execute(f"{_ASIDE} LIMIT 1").fetchone() is None:
+                return ()
+            found = self._history.find(db, digests(cids))
+            aside = self._aside(db, [n for n, _ in found.values()])
+            return {PREFIX + digest for digest, (n, _) in found.items() if n in aside}
+
+    def _aside(self, db: sqlite3.Connection, numbers: Sequence[int]) -> set[int]:
+        return {n for (n,) in in_list(db, f"{_ASIDE} AND n IN", numbers)}
 
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         """The values of those of the keys that have one."""
@@ -129,11 +151,9 @@ class Store:
 
     def _look_up(self, db: sqlite3.Connection, keys: Collection[str]) -> dict[str, CachedKey]:
         """Read keys that are not cached, and cache them."""
-        sql = f"SELECT {_WINNER}, k FROM key_names JOIN keys USING (k) LEFT JOIN blocks USING (n) WHERE short IN"
+        sql = "SELECT key, n, start, length, k FROM key_names JOIN keys USING (k) WHERE short IN"
         rows = in_list(db, sql, [short_key(key) for key in keys])
-        found = {
-            row.key: _winner(row) for row in self._history.versions(db, [r[:-1] for r in rows if r[1] is not None])
-        }
+        found = {row.key: _winner(row) for row in self._history.values(db, [r[:-1] for r in rows if r[1] is not None])}
         wanted = set(keys)
         cached = {key: CachedKey(k, n, found.get(key)) for key, n, *_, k in rows if key in wanted}
         for key, each in cached.items():
@@ -182,7 +202,7 @@ class Store:
                 written = merging.write(db, self._history, self._cache, changes, self._tombstones)
                 if self.projection is not None:
                     result = self.projection.follow(db, changes, written)
-            self._blocks += len(changes.blocks)
+            self._blocks += sum(not row.known for row in changes.blocks)
             self._tombstones += written.tombstones
             self._cache.counters, self._cache.absent = written.counters, frozenset()
             self._cache.put_source(changes.via, written.source)
@@ -374,9 +394,6 @@ class Store:
                 if isinstance(error, sqlite3.Error):
                     raise StoreError(f"writing {self._path} failed: {error}; nothing was changed") from error
                 raise
-
-
-_WINNER = f"key, n, start, length, 0, {VERSION}"
 
 
 def _winner(row: Row) -> Winner:

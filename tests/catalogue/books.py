@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from betar_tui.catalogue import checking
@@ -43,8 +43,17 @@ class Book:
         return self.merge([node((), (), [(name, self.nodes[name]) for name in names], self.height)], via, at)
 
     def merge(self, nodes: list[DagNode], via: str = "peer", at: float = 5.0) -> list[Change]:
-        merged = self.replica.merge(nodes, via, at)
-        return self.catalogue.changes_of(Applied(merged.nodes, merged.effects, via, at))
+        return [change for step in self.merging(nodes, via, at) for change in step]
+
+    def merging(self, nodes: list[DagNode], via: str = "peer", at: float = 5.0) -> Iterator[list[Change]]:
+        """The same, one transaction at each step, with what people are told of it."""
+        for merged in self.replica.merging(nodes, via, at):
+            yield self.catalogue.changes_of(Applied(merged.nodes, merged.effects, via, at))
+
+    def resuming(self, at: float = 5.0) -> Iterator[list[Change]]:
+        """Merge what is left of deltas of which some slices are merged."""
+        for merged in self.replica.resuming(at):
+            yield self.catalogue.changes_of(Applied(merged.nodes, merged.effects, merged.via, at))
 
     def work_off(self, now: float = 9.0, index: bool = True) -> list[Change]:
         """Do all that merges have left."""
@@ -117,6 +126,8 @@ def afresh(path: Path) -> dict[str, list[tuple[object, ...]]]:
     store = open_store(path)
     checking.make_afresh(store, SIGNER.peer_id)
     book = Book(path, store=store)
+    for _ in book.resuming():
+        pass
     book.work_off()
     found = contents(store._db)
     store.close()
@@ -131,6 +142,8 @@ def judge(path: Path, judged: Path, made: Path) -> None:
             if Path(f"{path}{suffix}").exists():
                 shutil.copyfile(f"{path}{suffix}", f"{target}{suffix}")
     book = Book(judged)
+    for _ in book.resuming():
+        pass
     book.work_off()
     # A file that nothing points at any more is forgotten when it would be asked for.
     book.catalogue.files.forget_unused(book.catalogue.files.due(1e12, 1e12, 1_000))

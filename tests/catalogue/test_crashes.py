@@ -14,7 +14,7 @@ import pytest
 from betar_tui.catalogue import backlog, checking, projection
 from betar_tui.ipld import cid, unixfs
 from betar_tui.market.withdrawal import withdrawal
-from betar_tui.replica import keys
+from betar_tui.replica import keys, slicing
 from tests.catalogue.books import Book, contents, forged, judge, many
 from tests.market.values import NOW, SIGNER, key, value
 from tests.simulation.crashing import open_crashing, wreck
@@ -95,11 +95,15 @@ ACTS: list[Callable[[Book], None]] = [
 ]
 
 
+@pytest.mark.parametrize("slices", [False, True], ids=["whole", "in slices"])
 @pytest.mark.parametrize("after", [False, True], ids=["before or amid", "after"])
-def test_a_crash_at_every_statement(tmp_path: Path, after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_at_every_statement(tmp_path: Path, after: bool, slices: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each act again and again, dying one statement later each time, until it survives. What each death leaves is opened,
     worked off, and compared with a projection made afresh."""
-    monkeypatch.setattr(projection, "SMALL", 5)
+    monkeypatch.setattr(projection, "SMALL", 2 if slices else 5)
+    if slices:
+        monkeypatch.setattr(slicing, "MAX_ITEMS", 4)
+        monkeypatch.setattr(slicing, "SLICE", 3)
     monkeypatch.setattr(backlog, "ROWS", 2)
     monkeypatch.setattr(backlog, "VERSIONS", 3)
     monkeypatch.setattr(backlog, "TEXTS", 2)
@@ -120,7 +124,7 @@ def test_a_crash_at_every_statement(tmp_path: Path, after: bool, monkeypatch: py
                 store.readers.close()
                 path = wreck(path, db)
                 judge(path, tmp_path / "judged.db", tmp_path / "afresh.db")
-                assert statement < 200
+                assert statement < 400
                 continue
             db.left = None
             store.close()
