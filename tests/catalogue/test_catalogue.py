@@ -284,7 +284,7 @@ def test_a_key_that_is_queued_though_all_of_it_was_looked_at_misses_no_newer_wor
         assert queue.add_again(db, [k]) == 1
     book.catalogue.backlog.progress.add(1, 0)
     prepared = book.catalogue.backlog.prepare() if how == "large while the slice is read" else {}
-    assert all(each.since == schema.ALL_LOOKED_AT for each in prepared.values())
+    assert all(each.looked_at.since == schema.ALL_LOOKED_AT for each in prepared.values())
     others = {} if how == "small" else many(f"agent-{n:03}" for n in range(projection.SMALL))
     book.put({**others, key(): value(price=2.0, timestamp=NOW + 1)})
     book.catalogue.backlog.write(prepared, 9.0)
