@@ -109,7 +109,7 @@ def _shown(found: Listing) -> None:
 
 def _signature(raw: bytes) -> None:
     fields = listing.parse_value(raw)
-    assert verify(fields, corpus.PEER) in Provenance
+    assert verify(fields, str(fields.get("id")), corpus.PEER) in Provenance
     listing.content_hash(fields)
 
 
