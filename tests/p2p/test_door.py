@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.testing
 from libp2p.network.exceptions import SwarmException
 from multiaddr import Multiaddr
 
@@ -150,3 +151,35 @@ async def test_bans_of_an_earlier_run_are_in_force() -> None:
         await joins(alice, bob)  # a person asks for it
         assert alice.network.bans() == ()
         assert alice.network.bans_changed.is_set()
+
+
+async def test_a_turn_that_is_given_up_leaves_nothing_behind(autojump_clock: trio.testing.MockClock) -> None:
+    gate, done = door.Door(100), list[str]()
+
+    async def shake(ip: str, patience: float) -> None:
+        with trio.move_on_after(patience):
+            await gate.turn(ip)
+            done.append(ip)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(200):
+            await gate.turn("127.0.0.1")
+        for number in range(9):
+            nursery.start_soon(shake, f"127.0.0.{number % 3}", 0.0001 * number)
+    assert gate._queues == {}
+    await shake("127.0.0.2", 10)
+    assert done[-1] == "127.0.0.2"
+
+
+async def test_all_addresses_of_one_customer_wait_together(autojump_clock: trio.testing.MockClock) -> None:
+    gate = door.Door(100)
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for number in range(400):
+            nursery.start_soon(gate.turn, f"2a00:1450:4001:80{number % 16:x}::{number:x}")
+    assert trio.current_time() - start > 2.0
+    for number in range(places.MAX_HALF_OPEN_PER_IP):
+        gate.enter(f"2a00:1450:4001:80{number % 16:x}::{number:x}")
+    with pytest.raises(Refusal):
+        gate.enter("2a00:1450:4001:80f::ffff")
+    gate.enter("2a00:1450:4001:900::1")
