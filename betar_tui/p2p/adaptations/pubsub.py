@@ -153,7 +153,6 @@ class TopicPubsub(Pubsub):
             streams.pop(stream, None)
             if not streams:
                 self._announced.pop(peer, None)
-                self.ledger.gone(peer.to_bytes())
 
     async def _read(self, peer: ID, stream: INetStream) -> None:
         turns = Turns(peer.to_bytes(), self.ledger.time, self._gate)
