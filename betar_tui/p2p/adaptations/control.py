@@ -58,14 +58,19 @@ class BoundedCache(MessageCache):
 
     def put(self, msg: rpc_pb2.Message) -> None:
         """Keep a message."""
-        key = msg.from_id + msg.seqno
-        if key in self._encoded:
-            return
-        self.history[0].append(CacheEntry(key, msg.topicIDs))
-        self._encoded[key] = encoded = msg.SerializeToString()
+        self.keep(msg.from_id + msg.seqno, msg)
+
+    def keep(self, key: bytes, message: rpc_pb2.Message) -> bytes:
+        """Keep a message with the id `key`. Returns it encoded."""
+        encoded = self._encoded.get(key)
+        if encoded is not None:
+            return encoded
+        self.history[0].append(CacheEntry(key, message.topicIDs))
+        self._encoded[key] = encoded = message.SerializeToString()
         self.bytes += len(encoded) + ENTRY_BYTES
         while self.bytes > MAX_CACHED and len(self._encoded) > 1:
             self._drop(next(iter(self._encoded)))
+        return encoded
 
     def get(self, mid: bytes) -> rpc_pb2.Message | None:
         """A message that is kept."""
