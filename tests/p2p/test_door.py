@@ -19,7 +19,7 @@ from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.host import build_host
 from betar_tui.p2p.misbehaviour import Ban
 from betar_tui.p2p.places import Refusal
-from tests.p2p.peers import QUICK, Peer, config, peer, until
+from tests.p2p.peers import PATIENT, QUICK, Peer, config, peer, until
 
 PLACES = 16
 
@@ -41,7 +41,7 @@ async def idlers(target: Peer, number: int) -> AsyncIterator[None]:
             host = build_host(config(f"idler {index}"))
             host.contain(lambda peer, reason: None, 8)
             await start_service(nursery, host.get_network(), lambda task, error: None)
-            with trio.move_on_after(5), suppress(SwarmException):
+            with trio.move_on_after(20), suppress(SwarmException):
                 await host.get_network().dial_addr(address, peer_id(target.id))
         yield
         nursery.cancel_scope.cancel()
@@ -94,10 +94,11 @@ async def test_a_handshake_ends_after_its_time() -> None:
 
 async def test_idle_connections_give_way_to_a_peer_of_the_market(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "GRACE", 0.0)
-    async with peer("alice", max_connections=PLACES) as alice, peer("dora") as dora:
+    alices = peer("alice", max_connections=PLACES, timing=PATIENT)
+    async with alices as alice, peer("dora", timing=PATIENT) as dora:
         await joins(dora, alice)
         await dora.network.broadcast(b"useful")
-        async with idlers(alice, 2 * PLACES), peer("bob") as bob:
+        async with idlers(alice, 2 * PLACES), peer("bob", timing=PATIENT) as bob:
             swarm = alice.network._swarm
             await until(lambda: len(swarm.get_connections()) >= places.limits_of("127.0.0.1", PLACES))
             with trio.fail_after(20):
