@@ -184,3 +184,15 @@ async def test_all_addresses_of_one_customer_wait_together(autojump_clock: trio.
     with pytest.raises(Refusal):
         gate.enter("2a00:1450:4001:80f::ffff")
     gate.enter("2a00:1450:4001:900::1")
+
+
+async def test_a_peer_that_has_left_is_not_remembered_as_useful() -> None:
+    async with peer("alice") as alice, peer("bob") as bob:
+        alice.network.address_book.dismiss(bob.id)
+        await joins(bob, alice)
+        await bob.network.broadcast(b"useful")
+        await until(lambda: alice.network._useful == {bob.id})
+        await bob.network.disconnect(alice.id)
+        await until(lambda: not alice.network.connections())
+        alice.network._delivered(bob.id, bob.id, b"late", 4, False)
+        assert alice.network._useful == set()
