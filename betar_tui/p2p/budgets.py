@@ -152,10 +152,10 @@ class Shares(Generic[Key]):
         return min(MAX_WAIT, max(1e-3, min(until_all, until_equal)))
 
     def _tidy(self, now: float) -> None:
-        """Forget those that have used nothing for long, and of too many those that used least. One that used much is never
-        forgotten for others, or it could make room with throw-away keys and begin afresh."""
-        self._tidied = now
-        self._used = {each: used for each, used in self._used.items() if used[1] > now - 5 * SHARE_TIME}
+        """Forget those whose use has faded, and of too many those that used least. One that used much is never forgotten for
+        others, or it could make room with throw-away keys and begin afresh."""
+        self._tidied, least = now, self._limit.rate * SHARE_TIME / MAX_USERS
+        self._used = {each: used for each, used in self._used.items() if self._lately(each, now) > least}
         if len(self._used) > MAX_USERS:
             most = sorted(self._used, key=lambda each: self._lately(each, now), reverse=True)
             self._used = {each: self._used[each] for each in most[: MAX_USERS // 2]}

@@ -97,6 +97,6 @@ def test_what_was_used_fades(spent: list[tuple[int, float, float]]) -> None:
         now += pause
         shares.spend(key, amount, now)
         assert 0.0 <= shares.wait(key, now) <= MAX_WAIT
-    shares.spend(7, 0.0, now + 100.0)
+    shares.spend(7, 0.5, now + 100.0)
     assert len(shares) == 1
     assert shares.wait(0, now + 100.0) == 0.0
