@@ -38,7 +38,7 @@ from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
 from betar_tui.p2p.peer_finder import PeerFinder
 from betar_tui.p2p.penalties import Penalties
-from betar_tui.p2p.places import Place, prefix_of
+from betar_tui.p2p.places import Seat, prefix_of
 from betar_tui.p2p.reachability.messages import PROTOCOL as AUTONAT
 from betar_tui.p2p.reachability.reach import Reach
 from betar_tui.p2p.recovery import Recovery
@@ -210,7 +210,7 @@ class Network:
     def _how_found(self, peer: str) -> str:
         return self._finder.found(peer)
 
-    def _places(self) -> list[Place]:
+    def _places(self) -> list[Seat]:
         members = set(self._gossip.members())
         return self._swarm.places(members.__contains__, self._useful.__contains__, self.address_book.is_known)
 
@@ -386,7 +386,10 @@ class Network:
         self._supervisor.report(task, f"failed ({type(error).__name__}: {error})")
 
     def _delivered(self, peer: str, author: str, payload: object, size: int, standing: bool) -> None:
-        self._useful.add(peer)
+        if (
+            peer not in self._useful and self._table.get(peer) is not None
+        ):  # a message may be dealt with after it has left
+            self._useful.add(peer)
         self._event_queue.put(ReceivedBroadcast(peer, author, payload), size, standing)
 
     def _joined(self, peer: str, on_topic: bool) -> None:
