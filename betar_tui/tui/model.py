@@ -26,6 +26,7 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.tui.activity import ActivityLog
 from betar_tui.tui.keymap import KeyMap
+from betar_tui.tui.provenance import DIFFERENCES
 from betar_tui.tui.receipts import DeliveryStatus, Receipts
 from betar_tui.tui.settings import InterfaceSettings, Settings
 from betar_tui.tui.table import MarketTable
@@ -334,11 +335,15 @@ def _view(settings: InterfaceSettings) -> View:
 def _changed_columns(old: Listing, new: Listing) -> set[str]:
     changed = [field for field in FIELDS if getattr(old, field.name) != getattr(new, field.name)]
     columns = {field.column or field.name for field in changed if field.name not in STAMPS}
-    return columns | {"state"} if old.provenance is not new.provenance else columns
+    same = (old.provenance, old.difference) == (new.provenance, new.difference)
+    return columns if same else columns | {"state"}
 
 
 def _note(change: Change, old: Listing | None, new: Listing | None) -> str:
-    before = change.old_price if old is None else old.price
-    if before is None or new is None or before == new.price:
+    if new is None:
         return ""
-    return f"price {before:g} → {new.price:g}"
+    before = change.old_price if old is None else old.price
+    notes = [] if before in (None, new.price) else [f"price {before:g} → {new.price:g}"]
+    if new.difference and (old is None or old.difference is not new.difference):
+        notes.append(DIFFERENCES[new.difference])
+    return ", ".join(notes)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import get_origin
 
+import base58
 import trio
 
 from betar_tui.errors import (
@@ -47,11 +48,12 @@ from betar_tui.market.marketplace import (
     StatusChanged,
     Version,
 )
+from betar_tui.market.names import ED25519_PREFIX, short_form
 from betar_tui.market.sorting import KEYS, folded
+from betar_tui.market.story import Voice, story
 
 NOW = 1_795_390_401.0
 LAN = "searching the local network"
-OWN = "12D3KooWOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnMine"
 
 
 class Clock:
@@ -68,10 +70,21 @@ class Clock:
 
 
 def peer_id(number: int) -> str:
-    """A plausible peer id."""
-    letters = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-    tail = "".join(letters[(number * 7 + i * 13) % len(letters)] for i in range(40))
-    return f"12D3KooW{tail}{number:04d}"
+    """A peer id: that of an Ed25519 key which nobody has."""
+    return base58.b58encode(ED25519_PREFIX + hashlib.sha256(b"peer %d" % number).digest()).decode()
+
+
+def short(number: int) -> str:
+    """The short form of the same."""
+    return short_form(peer_id(number))
+
+
+OWN = peer_id(0)
+VOICES = {
+    Provenance.VERIFIED: Voice.SELLER,
+    Provenance.UNSIGNED: Voice.NOBODY,
+    Provenance.INVALID: Voice.ANOTHER,
+}
 
 
 def listing(
@@ -119,6 +132,7 @@ class FakeMarketplace(ForwardedCalls):
         self.clock = clock or Clock()
         self.store = {item.id: item for item in listings}
         self.history: dict[str, list[Version]] = {item.id: [self._version(item)] for item in listings}
+        self.withdrawn: dict[str, int] = {}
         self.connected = tuple(self._peer(number) for number in range(1, peers + 1))
         self.connectivity = Connectivity.ONLINE if peers else Connectivity.ALONE
         self.fail: dict[str, BetarError] = {}
@@ -190,7 +204,9 @@ class FakeMarketplace(ForwardedCalls):
     async def show(self, listing_id: str) -> ListingDetail:
         await self._enter("show", listing_id)
         item = self._get(listing_id)
-        return ListingDetail(item, self._raw(item), tuple(reversed(self.history[listing_id])))
+        history = tuple(reversed(self.history[listing_id]))
+        told = story(item, [Voice(each.voice) for each in history], self.withdrawn.get(listing_id))
+        return ListingDetail(item, self._raw(item), history, story=told)
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
         await self._enter("publish", tuple(drafts))
@@ -334,7 +350,7 @@ class FakeMarketplace(ForwardedCalls):
         self.height += 1
         cid = _cid("removed", listing_id, self.height)
         item = self.store.pop(listing_id)
-        self.history[listing_id].append(Version(cid, self.height, None))
+        self.history[listing_id].append(Version(cid, self.height, None, VOICES[item.provenance]))
         self.emit(
             Change(
                 ChangeKind.DELIST,
@@ -432,7 +448,7 @@ class FakeMarketplace(ForwardedCalls):
         )
 
     def _version(self, item: Listing) -> Version:
-        return Version(item.cid, item.height, self._raw(item))
+        return Version(item.cid, item.height, self._raw(item), VOICES[item.provenance])
 
     def _peer(self, number: int) -> PeerInfo:
         return PeerInfo(

@@ -133,6 +133,10 @@ def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int, own: 
     rows.add("Topic", "✓ follows the market" if peer.on_topic else "· does not follow the market")
     head = head_text(peer, model.clock())
     rows.add("Our newest", _HEAD.get(head, head), "$text-warning" if is_waiting(peer, model.clock()) else "")
+    if peer.refused:
+        rows.add("Refused", f"! {fmt.plural(peer.refused, 'message')} over a budget", "$text-warning")
+    if peer.misbehaved:
+        rows.add("Broken", f"! {fmt.plural(peer.misbehaved, 'rule')} of the protocols", "$text-warning")
     rows.add_list("Addresses", peer.addrs, 24)
     rows.add_list("Protocols", peer.protocols, 40)
     return Content.assemble(*title, "\n\n", *rows.parts, *_listings(peer, own, muted))
