@@ -94,6 +94,7 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
         "--sort", default="", metavar="COLUMN", help="name price seller seen state; --sort=-price descends"
     )
     parser.add_argument("--limit", type=_count, default=0, metavar="N", help="at most N (default 0: all)")
+    parser.add_argument("--all", action="store_true", help="those of muted sellers too")
 
 
 def _listing_fields(parser: argparse.ArgumentParser) -> None:
@@ -128,6 +129,22 @@ def _connect_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("multiaddr", metavar="MULTIADDR", help="ends in /p2p/<peer id>")
 
 
+def _peer_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument(
+        "peer",
+        metavar="PEER",
+        help="a peer id, or the beginning of that of a connected peer, a seller or a blocked peer",
+    )
+
+
+def _seller_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument(
+        "seller", metavar="SELLER", help="a peer id, or the beginning of that of a seller in the market"
+    )
+
+
 def _log_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
     parser.add_argument("--limit", type=_count, default=50, metavar="N", help="default 50")
@@ -159,6 +176,12 @@ COMMANDS: Mapping[str, Command] = {
     "status": Command("the peer and its replica in numbers", _only_json),
     "peers": Command("the connected peers", _only_json),
     "connect": Command("dial a peer and remember it", _connect_arguments),
+    "block": Command("have nothing to do with a peer: not dialled, not let in", _peer_arguments),
+    "unblock": Command("let a blocked peer in again", _peer_arguments),
+    "blocked": Command("the blocked peers", _only_json),
+    "mute": Command("leave a seller's listings out", _seller_arguments),
+    "unmute": Command("show a muted seller's listings again", _seller_arguments),
+    "muted": Command("the muted sellers", _only_json),
     "heads": Command("the heads of the Merkle-DAG", _only_json),
     "log": Command("the deltas applied last", _log_arguments),
     "export": Command("write the replica's DAG, with metadata files, as a CARv1 file", _export_arguments),

@@ -48,6 +48,14 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry of a person's list: the id of a blocked peer or a muted seller, and since when, in Unix seconds."""
+
+    peer_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reachability:
     """How others can dial this peer.
 

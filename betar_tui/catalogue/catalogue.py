@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from betar_tui.catalogue import schema
 from betar_tui.catalogue.backlog import Backlog
 from betar_tui.catalogue.conditions import add_functions
-from betar_tui.catalogue.counting import count, count_of_each
+from betar_tui.catalogue.counting import count, count_of_each, sellers_from
 from betar_tui.catalogue.files import MissingFiles, stored_file
 from betar_tui.catalogue.following import Followed
 from betar_tui.catalogue.interrupting import Interruptible, always
@@ -140,6 +140,12 @@ class Catalogue:
         """The number of shown listings of each seller, each counted up to `most`. Raises StoreError."""
         with self._store.readers.reading() as (db, _):
             return count_of_each(db, sellers, most)
+
+    def sellers(self, text: str) -> Collection[str]:
+        """Some of the sellers of shown listings whose id begins as `text` does, up to where it is abbreviated: enough to
+        tell whether there is more than one. Raises StoreError."""
+        with self._store.readers.reading() as (db, _):
+            return sellers_from(db, text.partition("…")[0])
 
     # What merges do
 

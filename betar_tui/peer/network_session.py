@@ -74,6 +74,7 @@ class NetworkSession:
         *,
         emit: Callable[[Iterable[Event]], None],
         clock: Callable[[], float],
+        blocked: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._config = config
         self._seed = seed
@@ -82,6 +83,7 @@ class NetworkSession:
         self._seller = seller
         self._emit = emit
         self._clock = clock
+        self._blocked = blocked
         self.network: Network | None = None
         self._replication: Replication | None = None
         self._supervisor: Supervisor | None = None
@@ -199,6 +201,16 @@ class NetworkSession:
             raise NetworkError(f"{peer} is not connected; betar-tui peers shows who is")
         await self.network.disconnect(peer)
 
+    async def block(self, peer: str) -> None:
+        """Close the connections to a peer and have nothing to do with it; where no network is up, from its start on."""
+        if self.network is not None:
+            await self.network.block(peer)
+
+    def unblock(self, peer: str) -> None:
+        """Let a peer in again."""
+        if self.network is not None:
+            self.network.unblock(peer)
+
     def _not_up(self) -> NetworkError | NoRunningPeerError:
         if self.offline:
             return NetworkError(f"this peer is offline: {self.offline}")
@@ -262,6 +274,7 @@ class NetworkSession:
             bootstrap=self._config.bootstrap,
             known_peers=known,
             bans=bans,
+            blocked=tuple(self._blocked()),
             mdns=self._config.mdns,
             dht=self._config.dht,
             dht_server=self._config.dht_server,

@@ -140,7 +140,10 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
         (["export", "."], 2, "not a file's name"),
         (["list", "price<"], 1, "price"),
         (["list", "--sort", "colour"], 1, "colour"),
-        (["list", "ocr or state:muted"], 1, "a setting of the interface"),
+        (["block", "12D3KooW"], 1, "neither a whole peer id"),
+        (["unblock", "12D3KooW"], 1, "there is no blocked peer"),
+        (["mute", ""], 1, "neither a whole peer id"),
+        (["unmute", "x"], 1, "there is no muted seller"),
         (["nonsense"], 2, "invalid choice"),
         (["--announce-interval", "1s", "status"], 2, "--announce-interval"),
         (["--announce-interval", "soon", "status"], 2, "30s"),
@@ -621,3 +624,44 @@ def test_a_number_beyond_all_is_as_good_as_none(run):
     for command in ("list", "log"):
         code, out, err = run(command, "--limit", "9" * 30, "--json")
         assert (code, len(json.loads(out)), err) == (0, 1, "")
+
+
+STRANGER = "12D3KooWGRUKZ8sRKx5n3xzwtTxhsHCqDM1NXGDRYrbkkmqBKqyk"
+
+
+@pytest.mark.parametrize(
+    ("does", "undoes", "lists", "key"),
+    [("block", "unblock", "blocked", "peer_id"), ("mute", "unmute", "muted", "seller_id")],
+)
+def test_blocking_and_muting_are_listed_and_undone(run, does, undoes, lists, key):
+    assert json.loads(run(lists, "--json")[1]) == []
+    assert json.loads(run(does, STRANGER, "--json")[1]) == {key: STRANGER}
+    (entry,) = json.loads(run(lists, "--json")[1])
+    assert entry.keys() == {key, "at"}
+    assert entry[key] == STRANGER
+    assert STRANGER in run(lists)[1]
+    assert STRANGER in run("status")[1]
+    assert json.loads(run(undoes, STRANGER[:14], "--json")[1]) == {key: STRANGER}
+    assert json.loads(run(lists, "--json")[1]) == []
+
+
+def test_list_leaves_muted_sellers_out_unless_it_is_asked_for_them(run, tmp_path, monkeypatch):
+    publish(run, "mine")
+    run("export", str(tmp_path / "one.car"))
+    seller = json.loads(run("list", "--json")[1])[0]["seller_id"]
+    monkeypatch.setenv("BETAR_TUI_DATA_DIR", str(tmp_path / "other"))
+    publish(run, "own")
+    run("import", str(tmp_path / "one.car"))
+
+    def names(*arguments):
+        return sorted(each["name"] for each in json.loads(run("list", "--json", *arguments)[1]))
+
+    assert names() == ["mine", "own"]
+    code, out, _ = run("mute", seller[:20])
+    assert (code, out) == (0, f"muted {seller}, 1 listing left out; betar-tui unmute shows them again\n")
+    assert names() == ["own"]
+    assert "1 of muted sellers left out (--all shows them)" in run("list")[1]
+    assert names("--all") == ["mine", "own"]
+    assert names("state:muted") == names("--all", "state:muted") == ["mine"]
+    assert json.loads(run("unmute", seller, "--json")[1]) == {"seller_id": seller}
+    assert names() == ["mine", "own"]

@@ -104,6 +104,7 @@ class TopicPubsub(Pubsub):
         self._postponed = Postponed(self.ledger, self.push_msg, self._start)
         self.penalize: Penalize = lambda peer, reason: None
         self.banned: Callable[[str], bool] = lambda peer: False
+        self.blocked: Callable[[bytes], bool] = lambda author: False
         self.duplicate: Callable[[], None] = lambda: None
         self.accept: Accept = lambda payload: (payload, len(payload))
         super().__init__(
@@ -211,7 +212,7 @@ class TopicPubsub(Pubsub):
         if not own and msg.from_id == self._my_bytes:
             self._check_own(msg_forwarder, msg)
             return
-        if not own and not self._has_signed(msg_forwarder, msg):
+        if not own and (self.blocked(msg.from_id) or not self._has_signed(msg_forwarder, msg)):
             return
         self.seen_messages.add(message_id)
         if not own:
