@@ -74,7 +74,8 @@ def open_stored(config: Config) -> Iterator[StoredMarket]:
     try:
         signer = Signer(load_identity(config.key_file))
         with closing(open_store(config.database)) as store:
-            catalogue = Catalogue(store, signer.peer_id, signer.is_own_value, opened=time.time())
+            own = signer.peer_id, signer.is_own_value
+            catalogue = Catalogue(store, *own, opened=time.time(), limits=config.limits)
             yield StoredMarket(store, catalogue, config.interface)
     finally:
         lock.release()

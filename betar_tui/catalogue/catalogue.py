@@ -13,6 +13,7 @@ from betar_tui.catalogue.following import Followed
 from betar_tui.catalogue.interrupting import Interruptible, always
 from betar_tui.catalogue.projecting import metadata_cid, read_document
 from betar_tui.catalogue.projection import Projection
+from betar_tui.catalogue.quotas import hold_to
 from betar_tui.catalogue.reader import find, find_all, numbers_of, read_listings, read_said
 from betar_tui.catalogue.windows import Asked, read_window
 from betar_tui.market.filter import parse
@@ -21,25 +22,31 @@ from betar_tui.market.republish import Said
 from betar_tui.replica import Applied
 from betar_tui.store.database import Store
 from betar_tui.store.readers import Reader
+from betar_tui.values import Limits
 
 MAX_FOUND = 200
 """Maximum ids that are looked for at once."""
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Numbers of shown listings, of those with a wrong signature, and of values that are not listings."""
+    """Numbers of shown listings, of those with a wrong signature, of values that are not listings, and of listings that are
+    withheld because their seller, or the peer that brought them unsigned, has too many."""
 
     listings: int
     invalid: int
     unreadable: int
+    withheld: int = 0
+    withheld_unsigned: int = 0
 
 
 class Catalogue:
     """All listings of a store. Listings of `own_peer_id` are mine; values for which `is_own_value` is true count as verified
     without a check. Any thread may call. Makes its tables if they are not there. Raises StoreError.
 
-    `backlog` works off what merges leave. Listings applied before `opened`, in Unix seconds, are not reported as new."""
+    `backlog` works off what merges leave; `limits` say how many listings of one seller are shown. Listings applied before
+    `opened`, in Unix seconds, are not reported as new."""
 
     def __init__(
         self,
@@ -48,15 +55,17 @@ class Catalogue:
         is_own_value: Callable[[bytes], bool] = lambda value: False,
         *,
         opened: float = 0.0,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._store = store
         self._own_peer_id = own_peer_id
         with store.transaction() as db:
             if not schema.is_current(db, own_peer_id):
                 schema.make_afresh(db, own_peer_id)
+            hold_to(db, limits)
         store.readers.prepare = add_functions
-        self._projection = Projection(own_peer_id, is_own_value, self._left)
-        self.backlog = Backlog(store, own_peer_id, is_own_value, self._projection.removal_of, opened)
+        self._projection = Projection(own_peer_id, is_own_value, self._left, limits)
+        self.backlog = Backlog(store, own_peer_id, is_own_value, self._projection.removal_of, opened, limits)
         self.files = MissingFiles(store, self._queued)
         store.projection = self._projection
 
@@ -120,6 +129,7 @@ class Catalogue:
             window.places[-1] if window.places else None,
             window.muted,
             window.start,
+            counts.withheld + counts.withheld_unsigned,
         )
 
     def count(
@@ -162,7 +172,7 @@ class Catalogue:
 
 def _counts(reader: Reader) -> Counts:
     found = dict(reader.db.execute("SELECT name, n FROM catalogue_counts").fetchall())
-    return Counts(found["listings"], found["invalid"], found["unreadable"])
+    return Counts(**found)
 
 
 def _bounded(number: int) -> int:

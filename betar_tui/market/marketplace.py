@@ -155,7 +155,8 @@ class ListingPage:
     """The result of a query.
 
     `total` counts all listings before the filter. Not among them are `invalid`, which have a wrong signature, and
-    `unreadable`, values that are not listings. `matching` listings meet the filter, or more where it is not `exact`; the
+    `unreadable`, values that are not listings, and `withheld`, those that are beyond a quota of their seller or of the peer
+    that brought them (docs/protocol.md#quotas). `matching` listings meet the filter, or more where it is not `exact`; the
     `muted` listings of muted sellers are not among them. `first` and `last` are the places of the first and the last listing
     of the page. `start` listings that match come before the first, None where counting them would take longer than the
     page."""
@@ -170,6 +171,7 @@ class ListingPage:
     last: Place | None = None
     muted: int = 0
     start: int | None = None
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True)

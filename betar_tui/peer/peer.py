@@ -144,7 +144,8 @@ class Peer:
         signer = Signer(seed)
         self.peer_id = signer.peer_id
         self._writer = ReplicaWriter(Replica(store), clock, store.reserve)
-        self._catalogue = Catalogue(store, self.peer_id, signer.is_own_value, opened=self._started)
+        own = self.peer_id, signer.is_own_value
+        self._catalogue = Catalogue(store, *own, opened=self._started, limits=config.limits)
         self.indexing = Indexing(self._catalogue, self._writer, self._hub.emit, self._look_for_files, clock)
         self._bulk_merged, self._postponed = -math.inf, 0
         self._writer.listen(self._changes, self._report)
