@@ -29,7 +29,7 @@ from betar_tui.market.marketplace import (
     Missed,
     Status,
 )
-from betar_tui.market.peer_facts import STARTING, head_text, looking_text
+from betar_tui.market.peer_facts import STARTING, head_text, limits_text, looking_text
 from betar_tui.output import (
     complain,
     duration,
@@ -89,6 +89,8 @@ async def list_(config: Config, arguments: Arguments) -> None:
     rows = ((e.name, f"{e.price:g}", state_of(e), "mine" if e.mine else "", seller_of(e), e.id) for e in page.listings)
     print_table(("NAME", "PRICE", "STATE", "", "SELLER", "ID"), rows)
     hidden = f", {page.invalid} with a wrong signature hidden" if page.invalid else ""
+    if page.withheld:
+        hidden += f", {page.withheld} beyond a limit of their sellers not shown"
     if page.muted and muted and "muted" not in arguments.filter.lower():
         hidden += f", {page.muted} of muted sellers left out (--all shows them)"
     say(f"{len(page.listings)} of {page.total} listings{hidden}")
@@ -187,6 +189,7 @@ async def status(config: Config, arguments: Arguments) -> None:
         print_json(fields)
         return
     fields.update(uptime=duration(found.uptime), searches=_searches(found), reachability=found.reachability.text)
+    fields["limits"] = limits_text(found.limits)
     fields["indexing"] = found.indexing.text if found.indexing else ""
     print_fields({name: value for name, value in fields.items() if value != ""})
 

@@ -20,8 +20,8 @@ from betar_tui.files.directories import locked_directory, prepare_directory
 from betar_tui.files.plain import read_own, read_secret
 from betar_tui.files.replacing import create_secret, replace
 from betar_tui.files.rules import explain
+from betar_tui.limits import Limits
 from betar_tui.multiaddrs import split_peer
-from betar_tui.values import Limits
 
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
 MIN_ANNOUNCE_INTERVAL, _LOCK_TIMEOUT = 5.0, 10.0

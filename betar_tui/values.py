@@ -48,13 +48,24 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How much of others a peer takes: listings shown of one seller, unsigned ones shown that one peer brought, and the
-    bytes of the replica at which nothing more is fetched. 0 is no limit; None leaves the bytes to the free space."""
+class Quota:
+    """One limit: what is `allowed`, 0 for no limit; how much of it is `used`, None where that was not counted; and how much
+    was `refused` because of it."""
 
-    listings_per_seller: int = 10_000
-    unsigned_per_peer: int = 10_000
-    disk: int | None = None
+    allowed: int
+    used: int | None = None
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """The limits of a peer and how far they are used: listings of the seller that has most, unsigned ones of the peer that
+    brought most, and bytes of the replica. Refused are listings that are counted and not shown, and blocks since the start
+    that were not taken."""
+
+    listings_per_seller: Quota = Quota(0)
+    unsigned_per_peer: Quota = Quota(0)
+    disk: Quota = Quota(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from betar_tui.catalogue.versions import (
     write_withdrawals,
 )
 from betar_tui.ipld import cid as cids
+from betar_tui.limits import Limits
 from betar_tui.market.kinds import ChangeKind
 from betar_tui.market.marketplace import Change, Provenance
 from betar_tui.market.withdrawal import newest_withdrawal
@@ -42,7 +43,6 @@ from betar_tui.store.database import Store
 from betar_tui.store.merging import key_numbers
 from betar_tui.store.readers import Reader
 from betar_tui.store.sql import in_list
-from betar_tui.values import Limits
 
 ROWS = 400
 """Maximum rows of one slice."""

@@ -13,20 +13,23 @@ from betar_tui.catalogue.following import Followed
 from betar_tui.catalogue.interrupting import Interruptible, always
 from betar_tui.catalogue.projecting import metadata_cid, read_document
 from betar_tui.catalogue.projection import Projection
-from betar_tui.catalogue.quotas import hold_to
+from betar_tui.catalogue.quotas import hold_to, largest
 from betar_tui.catalogue.reader import find, find_all, numbers_of, read_listings, read_said
 from betar_tui.catalogue.windows import Asked, read_window
+from betar_tui.limits import Limits
 from betar_tui.market.filter import parse
 from betar_tui.market.marketplace import Change, Listing, ListingPage, Place
 from betar_tui.market.republish import Said
 from betar_tui.replica import Applied
 from betar_tui.store.database import Store
 from betar_tui.store.readers import Reader
-from betar_tui.values import Limits
+from betar_tui.values import Quota, Quotas
 
 MAX_FOUND = 200
 """Maximum ids that are looked for at once."""
 DEFAULT_LIMITS = Limits()
+MAX_WEIGHED = 20_000
+"""Maximum listings among which the seller with most is looked for whenever the status is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Catalogue:
     ) -> None:
         self._store = store
         self._own_peer_id = own_peer_id
+        self._limits = limits
         with store.transaction() as db:
             if not schema.is_current(db, own_peer_id):
                 schema.make_afresh(db, own_peer_id)
@@ -93,6 +97,15 @@ class Catalogue:
         """The numbers of listings. Raises StoreError."""
         with self._store.readers.reading() as reader:
             return _counts(reader)
+
+    def quotas(self, counts: Counts, disk: Quota) -> Quotas:
+        """The limits with what is used of them. Raises StoreError."""
+        seller, source = self._limits.listings_per_seller, self._limits.unsigned_per_peer
+        most: tuple[int | None, int | None] = None, None
+        if counts.listings <= MAX_WEIGHED:
+            with self._store.readers.reading() as (db, _):
+                most = largest(db)
+        return Quotas(Quota(seller, most[0], counts.withheld), Quota(source, most[1], counts.withheld_unsigned), disk)
 
     def page(
         self,

@@ -21,6 +21,7 @@ from betar_tui.catalogue.versions import (
     write_signed,
     write_withdrawals,
 )
+from betar_tui.limits import Limits
 from betar_tui.market.kinds import Difference, Provenance
 from betar_tui.market.withdrawal import newest_withdrawal
 from betar_tui.market.words import Source, Spoken
@@ -28,7 +29,6 @@ from betar_tui.replica import keys
 from betar_tui.replica.facts import Changes, Winner
 from betar_tui.store.history import History
 from betar_tui.store.merging import WrittenMerge, key_numbers
-from betar_tui.values import Limits
 
 FEW, FEW_BYTES = 32, 128 << 10
 """Maximum versions of a queued key, and bytes of them, that are looked at when a small merge touches it; a key with more

@@ -16,11 +16,11 @@ from betar_tui.catalogue.projecting import Projected, name_as_written, project
 from betar_tui.catalogue.rows import Outcome
 from betar_tui.catalogue.versions import Location
 from betar_tui.ipld import cid as cids
+from betar_tui.limits import Limits
 from betar_tui.market.marketplace import Change, ChangeKind
 from betar_tui.replica import Applied, DagNode, Effect, keys
 from betar_tui.replica.facts import Changes, Winner
 from betar_tui.store.merging import WrittenMerge
-from betar_tui.values import Limits
 
 SMALL = 256
 """Maximum keys that a merge touches, and versions that it brings, whose rows are written with it: as many as a crowd

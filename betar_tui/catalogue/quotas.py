@@ -18,8 +18,8 @@ from typing import NamedTuple
 from betar_tui.catalogue import queue
 from betar_tui.catalogue.projecting import MINE, UNSIGNED, Projected
 from betar_tui.catalogue.schema import ALL_LOOKED_AT, MAX_HEIGHT
+from betar_tui.limits import Limits
 from betar_tui.store.sql import in_list
-from betar_tui.values import Limits
 
 SETTING = "catalogue limits"
 """Name of the setting that holds the limits by which the rows are placed."""
@@ -145,6 +145,13 @@ def hold_to(db: sqlite3.Connection, limits: Limits) -> None:
         _bounds(limits),
     )
     db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (SETTING, said))
+
+
+def largest(db: sqlite3.Connection) -> tuple[int, int]:
+    """Number of shown listings of the seller, and of the peer that brought unsigned ones, that has most. Looks at all."""
+    each = "SELECT share & 1 AS kind, count(*) AS n FROM listings WHERE share <> 0 GROUP BY share"
+    found = dict(db.execute(f"SELECT kind, max(n) FROM ({each}) GROUP BY kind").fetchall())
+    return found.get(0, 0), found.get(1, 0)
 
 
 def count_misplaced(db: sqlite3.Connection) -> int:

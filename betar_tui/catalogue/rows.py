@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from betar_tui.catalogue.projecting import INVALID, Projected
 from betar_tui.catalogue.quotas import Quotas, Withheld, count_name, read_withheld, share_of
+from betar_tui.limits import Limits
 from betar_tui.market.kinds import ChangeKind
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.sorting import folded
 from betar_tui.store.sql import in_list
-from betar_tui.values import Limits
 
 _COLUMNS = ("id", "name", "price", "seller", "seen", "first_seen", "state", "timestamp", "content", "metadata", "share")
 _READ = f"SELECT k, text, facts, {', '.join(_COLUMNS)} FROM listings JOIN listing_texts USING (k) WHERE k IN"

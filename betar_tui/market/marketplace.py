@@ -23,6 +23,8 @@ from betar_tui.values import Connected as Connected
 from betar_tui.values import Indexing as Indexing
 from betar_tui.values import Listed as Listed
 from betar_tui.values import PeerInfo as PeerInfo
+from betar_tui.values import Quota as Quota
+from betar_tui.values import Quotas as Quotas
 from betar_tui.values import Reachability as Reachability
 from betar_tui.values import Search as Search
 from betar_tui.values import SyncProgress as SyncProgress
@@ -222,7 +224,8 @@ class Status:
     address that could not be listened on, if that is the reason. `listen_notice` says that another port was taken than the
     default one. `searches` is what is done to find peers, `reachability` how others can dial this one. `indexing` is the
     progress of taking listings that came in bulk into the catalogue, None where there are few or none. `muted` are the ids
-    of sellers and `blocked` those of peers that the person has muted and blocked."""
+    of sellers and `blocked` those of peers that the person has muted and blocked; `limits` is how much this peer takes of
+    others."""
 
     version: str
     running: bool
@@ -256,6 +259,7 @@ class Status:
     indexing: Indexing | None = None
     muted: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
+    limits: Quotas = field(default_factory=Quotas)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ from betar_tui.market.personal import BLOCKED, MUTED, full_id
 from betar_tui.market.provenance import Signer
 from betar_tui.market.seller import Seller
 from betar_tui.peer import archive, importing
+from betar_tui.peer.disk import DiskQuota
 from betar_tui.peer.indexing import Indexing
 from betar_tui.peer.metadata_files import MetadataFiles
 from betar_tui.peer.network_session import NetworkSession
@@ -172,6 +173,7 @@ class Peer:
             emit=self._hub.emit,
             clock=clock,
             blocked=lambda: self._blocked.ids,
+            disk=DiskQuota(store, config.data_dir, config.limits.disk),
         )
 
     def close(self) -> None:
@@ -303,6 +305,7 @@ class Peer:
             indexing=self._catalogue.backlog.progress.now(),
             muted=self._muted.ids,
             blocked=self._blocked.ids,
+            limits=self._catalogue.quotas(counts, session.disk),
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from betar_tui.catalogue import checking
 from betar_tui.catalogue.catalogue import DEFAULT_LIMITS, Catalogue
+from betar_tui.limits import Limits
 from betar_tui.market.marketplace import Change, Listing
 from betar_tui.replica import Applied, DagNode, Replica
 from betar_tui.replica.facts import Winner
 from betar_tui.store.database import Store, open_store
-from betar_tui.values import Limits
 from tests.market.values import SIGNER, key, value
 from tests.simulation.lab import node
 

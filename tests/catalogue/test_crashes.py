@@ -14,9 +14,9 @@ import pytest
 from betar_tui.catalogue import backlog, checking, projection
 from betar_tui.catalogue.catalogue import DEFAULT_LIMITS
 from betar_tui.ipld import cid, unixfs
+from betar_tui.limits import Limits
 from betar_tui.market.withdrawal import withdrawal
 from betar_tui.replica import keys
-from betar_tui.values import Limits
 from tests.catalogue.books import Book, contents, forged, judge, many
 from tests.market.values import NOW, SIGNER, key, value
 from tests.simulation.crashing import open_crashing, wreck

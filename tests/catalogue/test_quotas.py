@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from betar_tui.catalogue import checking
+from betar_tui.limits import Limits
 from betar_tui.market.compose import new_document, render
 from betar_tui.market.fields import DOCUMENTS
 from betar_tui.market.marketplace import ChangeKind, ListingDraft
 from betar_tui.market.provenance import Signer
 from betar_tui.market.withdrawal import withdrawal
 from betar_tui.replica import keys
-from betar_tui.values import Limits
 from tests.catalogue.books import Book
 from tests.market.values import ADDRS, NOW, SIGNER, key, value
 from tests.simulation.lab import node
