@@ -224,8 +224,8 @@ class Status:
     address that could not be listened on, if that is the reason. `listen_notice` says that another port was taken than the
     default one. `searches` is what is done to find peers, `reachability` how others can dial this one. `indexing` is the
     progress of taking listings that came in bulk into the catalogue, None where there are few or none. `muted` are the ids
-    of sellers and `blocked` those of peers that the person has muted and blocked; `limits` is how much this peer takes of
-    others."""
+    of sellers and `blocked` those of peers that the person has muted and blocked (None: of a peer that has no such list);
+    `limits` is how much this peer takes of others."""
 
     version: str
     running: bool
@@ -257,7 +257,7 @@ class Status:
     listen_notice: str = ""
     searches: tuple[Search, ...] = ()
     indexing: Indexing | None = None
-    muted: tuple[str, ...] = ()
+    muted: tuple[str, ...] | None = None
     blocked: tuple[str, ...] = ()
     limits: Quotas = field(default_factory=Quotas)
 

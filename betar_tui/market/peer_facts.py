@@ -51,6 +51,17 @@ def limits_text(limits: Quotas) -> str:
     return "; ".join([*parts, disk_text(limits.disk)])
 
 
+def limit_lines(limits: Quotas) -> list[str]:
+    """The limits in two short lines, none where nothing is limited."""
+    seller, source = limits.listings_per_seller, limits.unsigned_per_peer
+    if not seller.allowed and not source.allowed and not limits.disk.allowed:
+        return []
+    beyond = seller.refused + source.refused
+    allowed = [f"{each.allowed:,}" if each.allowed else "any number" for each in (seller, source)]
+    more = f"; {beyond:,} more are counted" if beyond else ""
+    return [disk_text(limits.disk), f"shown are {allowed[0]} of a seller, {allowed[1]} unsigned of a peer{more}"]
+
+
 def disk_text(disk: Quota) -> str:
     """How much of the disk is used: "3.1 MiB of 10 GiB on disk"."""
     used = size_text(disk.used or 0)
