@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 class Command:
-    """One command: what help says, and its arguments. Not a dataclass, which would take longer than all of `--help`."""
+    """One command: what help says, its arguments, and an example. Not a dataclass, which would take longer than all of
+    `--help`."""
 
-    __slots__ = ("arguments", "help")
+    __slots__ = ("arguments", "example", "help")
 
-    def __init__(self, help: str, arguments: Callable[[argparse.ArgumentParser], object]) -> None:
-        self.help, self.arguments = help, arguments
+    def __init__(self, help: str, arguments: Callable[[argparse.ArgumentParser], object], example: str = "") -> None:
+        self.help, self.arguments, self.example = help, arguments, example
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -167,20 +168,22 @@ def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "list": Command("the listings, filtered and sorted", _list_arguments),
+    "list": Command("the listings, filtered and sorted", _list_arguments, "betar-tui list --all state:muted"),
     "show": Command("one listing with its history", _with_id),
     "publish": Command("publish a listing", _publish_arguments),
     "update": Command("change a listing of yours", _update_arguments),
     "delist": Command("remove a listing of yours", _with_id),
     "watch": Command("changes as they are applied", _watch_arguments),
-    "status": Command("the peer and its replica in numbers", _only_json),
+    "status": Command("the peer and its replica in numbers", _only_json, "betar-tui status --json | jq .limits"),
     "peers": Command("the connected peers", _only_json),
     "connect": Command("dial a peer and remember it", _connect_arguments),
-    "block": Command("have nothing to do with a peer: not dialled, not let in", _peer_arguments),
-    "unblock": Command("let a blocked peer in again", _peer_arguments),
+    "block": Command(
+        "have nothing to do with a peer: not dialled, not let in", _peer_arguments, "betar-tui block 12D3KooWGRUK"
+    ),
+    "unblock": Command("let a blocked peer in again", _peer_arguments, "betar-tui unblock 12D3KooWGRUK"),
     "blocked": Command("the blocked peers", _only_json),
-    "mute": Command("leave a seller's listings out", _seller_arguments),
-    "unmute": Command("show a muted seller's listings again", _seller_arguments),
+    "mute": Command("leave a seller's listings out", _seller_arguments, "betar-tui mute 12D3KooWGRUK"),
+    "unmute": Command("show a muted seller's listings again", _seller_arguments, "betar-tui unmute 12D3KooWGRUK"),
     "muted": Command("the muted sellers", _only_json),
     "heads": Command("the heads of the Merkle-DAG", _only_json),
     "log": Command("the deltas applied last", _log_arguments),

@@ -231,7 +231,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for name, command in COMMANDS.items():
         subparsers.add_parser(
-            name, parents=options, help=command.help, description=command.help, fill=command.arguments
+            name,
+            parents=options,
+            help=command.help,
+            description=command.help,
+            epilog=f"example: {command.example}" if command.example else None,
+            fill=command.arguments,
         )
     return parser
 
