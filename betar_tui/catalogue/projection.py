@@ -16,6 +16,7 @@ from betar_tui.catalogue.projecting import Projected, name_as_written, project
 from betar_tui.catalogue.rows import Outcome
 from betar_tui.catalogue.versions import Location
 from betar_tui.ipld import cid as cids
+from betar_tui.limits import Limits
 from betar_tui.market.marketplace import Change, ChangeKind
 from betar_tui.replica import Applied, DagNode, Effect, keys
 from betar_tui.replica.facts import Changes, Winner
@@ -53,10 +54,11 @@ class Projection:
         own_peer_id: str,
         is_own_value: Callable[[bytes], bool],
         on_left: Callable[[Followed], None],
+        limits: Limits,
     ) -> None:
         self._own_peer_id = own_peer_id
         self._on_left = on_left
-        self._follower = Follower(own_peer_id, is_own_value)
+        self._follower = Follower(own_peer_id, is_own_value, limits)
         self._told: dict[bytes, _Told] = {}
         self._removals: OrderedDict[str, Removal] = OrderedDict()
 

@@ -115,6 +115,7 @@ class MarketModel:
         self.marks: dict[str, Mark] = {}
         self.status: Status | None = None
         self.own_id = ""
+        self.muting = 0  # calls under way, before whose end a status may have the list of before
         self.peers: tuple[PeerInfo, ...] = ()
         self.listings_load, self.listings_error = Load.LOADING, ""
         self.own: dict[str, Listing] = {}
@@ -179,6 +180,11 @@ class MarketModel:
         """The sellers whose listings are hidden."""
         return frozenset(self.settings.now.muted)
 
+    @property
+    def blocked(self) -> frozenset[str]:
+        """The peers with which this one has nothing to do."""
+        return frozenset(self.status.blocked if self.status else ())
+
     # Settings
 
     def mute(self, seller_id: str, muted: bool) -> News:
@@ -221,6 +227,8 @@ class MarketModel:
         if alone:
             self.activity.notice("warning", "The last peer is gone", self.clock())
         self.status, self.own_id = status, status.peer_id
+        if status.muted is not None and not self.muting and set(status.muted) != self.muted:
+            self.settings.change(muted=status.muted)
         if peers is None:
             self.peers, self.peers_load, self.peers_error = (), Load.FAILED, peers_error
         else:

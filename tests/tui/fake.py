@@ -142,6 +142,8 @@ class FakeMarketplace(ForwardedCalls):
         self.deltas: tuple[DagNodeInfo, ...] = ()
         self.applied: tuple[DeltaInfo, ...] = ()
         self.more_status: dict[str, object] = {}
+        self.muted: tuple[str, ...] = ()
+        self.blocked: tuple[str, ...] = ()
         self.searches = (Search(LAN, self.clock() + 20), Search("dialling 2 remembered peers", self.clock() + 45))
         self.exact = True
         self._ids: list[str] = []
@@ -247,6 +249,8 @@ class FakeMarketplace(ForwardedCalls):
             pending=0,
             tombstones=0,
             searches=self.searches,
+            muted=self.muted,
+            blocked=self.blocked,
             **{"heads": 2, "uptime": 12.0, "connectivity": self.connectivity, **self.more_status},  # type: ignore[arg-type]
         )
 
@@ -273,6 +277,30 @@ class FakeMarketplace(ForwardedCalls):
         self.connected = tuple(each for each in self.connected if each.peer_id != peer_id)
         self.connectivity = Connectivity.ONLINE if self.connected else Connectivity.ALONE
         self.emit(StatusChanged())
+
+    async def block(self, peer_id: str) -> str:
+        await self._enter("block", peer_id)
+        self.blocked = (*self.blocked, peer_id)
+        await self.disconnect(peer_id)
+        return peer_id
+
+    async def unblock(self, peer_id: str) -> str:
+        await self._enter("unblock", peer_id)
+        self.blocked = tuple(each for each in self.blocked if each != peer_id)
+        self.emit(StatusChanged())
+        return peer_id
+
+    async def mute(self, seller_id: str) -> str:
+        await self._enter("mute", seller_id)
+        self.muted = (*self.muted, seller_id)
+        self.emit(StatusChanged())
+        return seller_id
+
+    async def unmute(self, seller_id: str) -> str:
+        await self._enter("unmute", seller_id)
+        self.muted = tuple(each for each in self.muted if each != seller_id)
+        self.emit(StatusChanged())
+        return seller_id
 
     async def go_online(self, free_port: bool = False) -> None:
         await self._enter("go_online", free_port)

@@ -16,6 +16,7 @@ from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.screens.replica import ReplicaScreen
+from betar_tui.values import Quota, Quotas
 from tests.test_architecture import ROOT, circle, import_graph, module_name
 from tests.tui.fake import NOW, OWN, FakeMarketplace, listing, peer_id, short
 from tests.tui.scenes import LOG
@@ -381,3 +382,14 @@ def test_the_palette_is_always_in_the_footer(width):
             await ui.until(lambda: "4 Replica  5 Mine  6 Log" in ui.lines[-1])
 
     look()
+
+
+def full_disk(market):
+    market.more_status["limits"] = Quotas(Quota(10_000, 10_000, 312), Quota(10_000, 5), Quota(1 << 30, 1 << 30, 7))
+
+
+@ui(prepare=full_disk)
+async def test_replica_shows_the_limits_and_what_they_refused(ui):
+    await ui.press("4")
+    await ui.sees("1 GiB of 1 GiB on disk, full: nothing of others is fetched, 7 blocks not taken")
+    await ui.sees("shown are 10,000 of a seller, 10,000 unsigned of a peer; 312 more are counted")

@@ -1,11 +1,11 @@
-"""Peers: looked at closer, disconnected, muted, copied, found at fault."""
+"""Peers: looked at closer, disconnected, muted, blocked, copied, found at fault."""
 
 from dataclasses import replace
 
 import pytest
 
-from betar_tui.errors import NetworkError
-from betar_tui.market.marketplace import ChangeKind, Connectivity
+from betar_tui.errors import NetworkError, StoreError, UnknownPeerError
+from betar_tui.market.marketplace import ChangeKind, Connectivity, StatusChanged
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.peer import PeerScreen
 from betar_tui.tui.settings import InterfaceSettings
@@ -273,3 +273,73 @@ def test_the_columns_of_faults():
     assert faults_of((one, two, three)) == frozenset()
     assert faults_of((one, replace(two, refused=1))) == {"REFUSED"}
     assert faults_of((replace(one, misbehaved=1), replace(two, refused=1))) == set(FAULTS)
+
+
+@ui(listings=items)
+async def test_a_mute_that_cannot_be_kept_is_taken_back(ui):
+    ui.market.fail["mute"] = StoreError("the disk is full")
+    await ui.press("m")
+    await ui.until(lambda: ui.toasts == ["12D3…0001 is not muted: the disk is full"])
+    await ui.until(lambda: len(names(ui)) == 4)
+    assert not ui.app.model.muted
+
+
+@ui(listings=items)
+async def test_what_a_command_mutes_is_hidden_here_too(ui):
+    ui.market.muted = (ONE,)
+    ui.market.emit(StatusChanged())
+    await ui.sees("2, 2 muted")
+    ui.market.muted = ()
+    ui.market.emit(StatusChanged())
+    await ui.until(lambda: len(names(ui)) == 4)
+
+
+# Blocking
+
+
+@ui(listings=items)
+async def test_a_peer_is_blocked_after_a_question_that_names_it_and_let_in_again_by_the_same_key(ui):
+    await ui.press("2", "end", "enter")
+    await ui.sees("Peer 12D3…0001")
+    await ui.press("X")
+    await ui.sees("Block 12D3…0001?", ONE)
+    await ui.press("escape")
+    assert ui.market.blocked == ()
+    await ui.press("X", "y")
+    await ui.until(lambda: ui.market.blocked == (ONE,))
+    await ui.sees("no longer connected", "⊘ blocked")
+    await ui.press("X")
+    await ui.until(lambda: ui.market.blocked == ())
+    await ui.misses("⊘ blocked")
+    await ui.press("escape", "3")
+    await ui.sees("12D3…0001 is blocked", "12D3…0001 is let in again")
+
+
+@ui(listings=items)
+async def test_the_seller_of_a_listing_is_blocked_and_let_in_from_the_settings(ui):
+    await ui.press("X", "y")
+    await ui.until(lambda: ui.market.blocked == (ONE,))
+    await ui.until(lambda: ui.app.model.blocked == {ONE})
+    await ui.press("m", "comma")
+    lines = [line.group for line in ui.app.screen._setting_lines]
+    await ui.press("home", *["down"] * lines.index("Blocked"))
+    await ui.sees("Muted", "Blocked", "Enter lets it in again")
+    await ui.press("enter")
+    await ui.until(lambda: ui.market.blocked == ())
+    await ui.misses("Blocked")
+    await ui.press("home", *["down"] * lines.index("Muted"), "enter")
+    await ui.until(lambda: ui.market.muted == ())
+
+
+@ui(listings=items)
+async def test_a_peer_that_cannot_be_blocked_is_said(ui):
+    ui.market.fail["block"] = UnknownPeerError("'x' is no peer id")
+    await ui.press("2", "end", "X", "y")
+    await ui.until(lambda: ui.toasts == ["12D3…0001 is not blocked: 'x' is no peer id"])
+
+
+@ui(listings=items)
+async def test_this_peer_itself_is_not_blocked(ui):
+    await filter_by(ui, "state:mine")
+    await ui.press("X")
+    assert ui.toasts == ["This peer itself cannot be blocked"]

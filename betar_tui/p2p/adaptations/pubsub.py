@@ -85,6 +85,7 @@ class TopicPubsub(Pubsub):
         self._postponed = Postponed(self.ledger, self.push_msg, self._start)
         self.penalize: Penalize = lambda peer, reason: None
         self.banned: Callable[[str], bool] = lambda peer: False
+        self.blocked: Callable[[bytes], bool] = lambda author: False
         self.duplicate: Callable[[], None] = lambda: None
         self.accept: Accept = lambda payload: (payload, len(payload))
         super().__init__(
@@ -193,6 +194,8 @@ class TopicPubsub(Pubsub):
             self.seen_messages.add(message_id)
         elif author == self._my_bytes:
             self._check_own(msg_forwarder, msg)
+            return
+        elif self.blocked(author):
             return
         else:
             data, now = msg.data, trio.current_time()

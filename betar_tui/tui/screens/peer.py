@@ -92,6 +92,9 @@ class PeerScreen(ModelScreen[str | None]):
     def action_mute(self) -> None:
         self._actions.peers.mute(self._peer.peer_id)
 
+    def action_block(self) -> None:
+        self._actions.peers.block(self._peer.peer_id)
+
     def action_copy_menu(self) -> None:
         self._actions.peers.copy(self._peer.peer_id)
 
@@ -122,6 +125,7 @@ def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int, own: 
     title = [(f"Peer {fmt.short_id(peer.peer_id)}", "bold")]
     title += [] if connected else [("  × no longer connected", "bold $text-error")]
     title += [("  ‖ muted", "bold $text-warning")] if muted else []
+    title += [("  ⊘ blocked", "bold $text-error")] if peer.peer_id in model.blocked else []
     rows = LabelledText(width)
     rows.add("Id", neutralise(peer.peer_id, 120))
     rows.add("Direction", _DIRECTIONS.get(peer.direction) or neutralise(peer.direction, 20))
