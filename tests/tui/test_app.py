@@ -591,7 +591,7 @@ async def test_keys_typed_ahead_reach_the_form(ui):
 @ui(listings=three)
 async def test_peers_and_their_listings(ui):
     await ui.press("2")
-    await ui.sees("[2 Peers]", "go-betar/0.3", " out ", " in ", "25")
+    await ui.sees("[2 Peers]", "go-betar/0.3", "bootstrap", "incoming", "25")
     await ui.press("end", "f")
     await ui.sees("amber-ocr")
     assert ui.one(FilterInput).value == f"seller:{peer_id(1)}"
