@@ -202,6 +202,9 @@ _SETTINGS = (
     "log_level",
     "log_format",
     "log_file",
+    "listings_per_seller",
+    "unsigned_per_peer",
+    "max_disk",
 )
 
 
@@ -228,7 +231,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for name, command in COMMANDS.items():
         subparsers.add_parser(
-            name, parents=options, help=command.help, description=command.help, fill=command.arguments
+            name,
+            parents=options,
+            help=command.help,
+            description=command.help,
+            epilog=f"example: {command.example}" if command.example else None,
+            fill=command.arguments,
         )
     return parser
 
@@ -264,6 +272,16 @@ def _options() -> argparse.ArgumentParser:
     group.add_argument("--log-level", choices=LOG_LEVELS, help="default info")
     group.add_argument("--log-format", choices=LOG_FORMATS, help="default text")
     group.add_argument("--log-file", metavar="PATH", help="default stderr; with the interface, in the data directory")
+    limits = parser.add_argument_group("limits on what others bring; 0 is none")
+    limits.add_argument("--listings-per-seller", metavar="N", help="how many are shown of one seller (default 10000)")
+    limits.add_argument(
+        "--unsigned-per-peer", metavar="N", help="the same, unsigned, that one peer brought (default 10000)"
+    )
+    limits.add_argument(
+        "--max-disk",
+        metavar="SIZE",
+        help="of the replica; then others' history waits (default 10GiB, or half of the disk)",
+    )
     return parser
 
 

@@ -5,7 +5,7 @@ need none."""
 
 import argparse
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,23 @@ from typing import TYPE_CHECKING, Any
 from betar_tui.config import Config
 from betar_tui.control.command import CommandClient
 from betar_tui.drafts import drafts_in
-from betar_tui.errors import ArchiveError, ControlError, FilterError, UsageError
+from betar_tui.errors import ArchiveError, ControlError, UsageError
 from betar_tui.eventloop import event_loop
 from betar_tui.files.plain import place_of
 from betar_tui.files.rules import explain
 from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import ENTERED, Kind
-from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed, Status
-from betar_tui.market.peer_facts import STARTING, head_text, looking_text
+from betar_tui.market.marketplace import (
+    Change,
+    ChangeKind,
+    Listed,
+    ListingDraft,
+    ListingPatch,
+    Marketplace,
+    Missed,
+    Status,
+)
+from betar_tui.market.peer_facts import STARTING, head_text, limits_text, looking_text
 from betar_tui.output import (
     complain,
     duration,
@@ -71,25 +80,27 @@ async def read_marketplace(config: Config) -> "AsyncIterator[Marketplace | Store
 
 async def list_(config: Config, arguments: Arguments) -> None:
     """Print the listings that match."""
-    if "muted" in arguments.filter.lower():
-        _refuse_muted(arguments.filter)
     async with read_marketplace(config) as market:
-        page = await market.listings(arguments.filter, arguments.sort, arguments.limit)
+        muted = [each.peer_id for each in await market.mutes()] if _leaves_out_muted(arguments) else []
+        page = await market.listings(arguments.filter, arguments.sort, arguments.limit, muted=muted)
     if arguments.json:
         print_json([listing_json(each) for each in page.listings])
         return
     rows = ((e.name, f"{e.price:g}", state_of(e), "mine" if e.mine else "", seller_of(e), e.id) for e in page.listings)
     print_table(("NAME", "PRICE", "STATE", "", "SELLER", "ID"), rows)
     hidden = f", {page.invalid} with a wrong signature hidden" if page.invalid else ""
+    if page.withheld:
+        hidden += f", {page.withheld} beyond a limit of their sellers not shown"
+    if page.muted and muted and "muted" not in arguments.filter.lower():
+        hidden += f", {page.muted} of muted sellers left out (--all shows them)"
     say(f"{len(page.listings)} of {page.total} listings{hidden}")
 
 
-def _refuse_muted(text: str) -> None:
-    """Raise FilterError for a filter that asks for muted sellers: nobody is muted here."""
-    from betar_tui.market.filter import parse  # deferred: few filters say it
+def _leaves_out_muted(arguments: Arguments) -> bool:
+    """Whether the muted sellers matter: with --all only to a filter that asks for them."""
+    from betar_tui.market.filter import parse  # deferred: few commands take a filter
 
-    if parse(text).asks_for_muted:
-        raise FilterError("who is muted is a setting of the interface: state:muted works only there")
+    return not arguments.all or ("muted" in arguments.filter.lower() and parse(arguments.filter).asks_for_muted)
 
 
 async def show(config: Config, arguments: Arguments) -> None:
@@ -178,6 +189,7 @@ async def status(config: Config, arguments: Arguments) -> None:
         print_json(fields)
         return
     fields.update(uptime=duration(found.uptime), searches=_searches(found), reachability=found.reachability.text)
+    fields["limits"] = limits_text(found.limits)
     fields["indexing"] = found.indexing.text if found.indexing else ""
     print_fields({name: value for name, value in fields.items() if value != ""})
 
@@ -235,6 +247,64 @@ async def connect(config: Config, arguments: Arguments) -> None:
     else:
         how = "already connected" if connected.already else "connected"
         say(f"{how} to {peer.peer_id} ({peer.agent or 'agent unknown'})")
+
+
+async def block(config: Config, arguments: Arguments) -> None:
+    """Have nothing to do with a peer from now on."""
+    async with open_marketplace(config) as market:
+        peer = await market.block(arguments.peer)
+    _print_listed(arguments, "peer_id", peer, f"blocked {peer}; betar-tui unblock lets it in again")
+
+
+async def unblock(config: Config, arguments: Arguments) -> None:
+    """Let a blocked peer in again."""
+    async with open_marketplace(config) as market:
+        peer = await market.unblock(arguments.peer)
+    _print_listed(arguments, "peer_id", peer, f"unblocked {peer}")
+
+
+async def blocked(config: Config, arguments: Arguments) -> None:
+    """Print the blocked peers."""
+    async with read_marketplace(config) as market:
+        _print_list(arguments, "peer_id", await market.blocks())
+
+
+async def mute(config: Config, arguments: Arguments) -> None:
+    """Leave a seller's listings out from now on."""
+    async with open_marketplace(config) as market:
+        seller = await market.mute(arguments.seller)
+        count = await market.count("state:muted", [seller])
+    hidden = f"{count} listing{'' if count == 1 else 's'} left out"
+    _print_listed(arguments, "seller_id", seller, f"muted {seller}, {hidden}; betar-tui unmute shows them again")
+
+
+async def unmute(config: Config, arguments: Arguments) -> None:
+    """Show a muted seller's listings again."""
+    async with open_marketplace(config) as market:
+        seller = await market.unmute(arguments.seller)
+    _print_listed(arguments, "seller_id", seller, f"unmuted {seller}")
+
+
+async def muted(config: Config, arguments: Arguments) -> None:
+    """Print the muted sellers."""
+    async with read_marketplace(config) as market:
+        _print_list(arguments, "seller_id", await market.mutes())
+
+
+def _print_listed(arguments: Arguments, key: str, peer: str, text: str) -> None:
+    if arguments.json:
+        print_json({key: peer})
+    else:
+        say(text)
+
+
+def _print_list(arguments: Arguments, key: str, entries: Sequence[Listed]) -> None:
+    if arguments.json:
+        print_json([{key: each.peer_id, "at": each.at} for each in entries])
+        return
+    from betar_tui.market.story import day  # deferred: it brings the decoders of listings
+
+    print_table(("SINCE", "ID"), ((day(int(each.at)) if each.at else "-", each.peer_id) for each in entries))
 
 
 async def heads(config: Config, arguments: Arguments) -> None:
@@ -366,6 +436,12 @@ COMMANDS: Mapping[str, Callable[[Config, Arguments], Coroutine[Any, Any, int | N
     "status": status,
     "peers": peers,
     "connect": connect,
+    "block": block,
+    "unblock": unblock,
+    "blocked": blocked,
+    "mute": mute,
+    "unmute": unmute,
+    "muted": muted,
     "heads": heads,
     "log": log,
     "export": export,

@@ -20,6 +20,7 @@ from betar_tui.files.directories import locked_directory, prepare_directory
 from betar_tui.files.plain import read_own, read_secret
 from betar_tui.files.replacing import create_secret, replace
 from betar_tui.files.rules import explain
+from betar_tui.limits import Limits
 from betar_tui.multiaddrs import split_peer
 
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
@@ -34,6 +35,12 @@ _MAX_SHOWN = 60
 """Maximum characters of a value in a message."""
 _QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
 
+LIMITS = ("listings_per_seller", "unsigned_per_peer", "max_disk")
+"""The settings of the table [limits], which are options as well."""
+MIN_DISK = 16 << 20
+"""Minimum bytes of the limit of the replica: an empty one and its log have nearly as many."""
+_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,3})?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -59,6 +66,7 @@ class Config:
     log_level: str = "info"
     log_format: str = "text"
     log_file: Path | None = None
+    limits: Limits = field(default_factory=Limits)
     interface: Mapping[str, object] = field(default_factory=dict)  # parsed by the interface itself
 
     @property
@@ -101,7 +109,7 @@ def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
     """The settings of a data directory: `given`, then its config.toml, then the defaults.
 
     Raises ConfigError, which names the option."""
-    values = {**_read_settings(data_dir / "config.toml"), **given}
+    values = {**_with_limits(_read_settings(data_dir / "config.toml")), **given}
     unknown = values.keys() - _PARSERS.keys()
     if unknown:
         raise ConfigError(f"unknown setting {shown(sorted(unknown)[0])} in {data_dir / 'config.toml'}; remove it")
@@ -111,7 +119,21 @@ def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
             read[name] = _PARSERS[name](value)
         except ConfigError as error:
             raise ConfigError(f"--{name.replace('_', '-')}: {error}") from error
-    return Config(data_dir=data_dir, listen_explicit="listen" in read, **{"mdns": True, "dht": True, **read})
+    disk = {"disk": read.pop("max_disk")} if "max_disk" in read else {}
+    limits = Limits(**{name: read.pop(name) for name in LIMITS if name in read}, **disk)
+    found = {"mdns": True, "dht": True, **read}
+    return Config(data_dir=data_dir, listen_explicit="listen" in read, limits=limits, **found)
+
+
+def _with_limits(settings: dict[str, object]) -> dict[str, object]:
+    """The settings of a file with those of its table [limits] among them. Raises ConfigError."""
+    table = settings.pop("limits", {})
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"limits: {shown(table)} is not a table; write [limits] above its settings")
+    limits = {str(name).replace("-", "_"): value for name, value in table.items()}
+    if unknown := sorted(limits.keys() - set(LIMITS)):
+        raise ConfigError(f"unknown setting {shown(unknown[0])} in [limits]; there are {', '.join(LIMITS)}")
+    return {**settings, **limits}
 
 
 def save_settings(path: Path, changes: Mapping[str, object]) -> None:
@@ -294,6 +316,33 @@ def _seconds(value: object) -> float:
         raise ConfigError(f"{shown(value)} is too long a time") from error
 
 
+def parse_size(text: str) -> int:
+    """Bytes of "500MB", "10 GiB" or "1048576", in powers of 1024. Raises ConfigError."""
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise ConfigError(f"{shown(text)} is not a size; write it like 500MB or 10GiB")
+    return int(float(found[1]) * _BYTES[found[2].lower()])
+
+
+def _disk(value: object) -> int:
+    size = parse_size(value) if isinstance(value, str) else value
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise ConfigError(f"{shown(value)} is not a size; write it like 500MB or 10GiB, or 0 for no limit")
+    if 0 < size < MIN_DISK:
+        raise ConfigError(f"{shown(value)} is less than the least limit, {MIN_DISK >> 20}MB; 0 is no limit")
+    return min(size, 1 << 62)
+
+
+def _most(value: object) -> int:
+    try:
+        number = int(value) if isinstance(value, str) and len(value) < 20 else value
+    except ValueError:
+        number = None
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ConfigError(f"{shown(value)} is not a number of listings; 0 is no limit")
+    return min(number, 1 << 62)
+
+
 def _announce_interval(value: object) -> float:
     seconds = _seconds(value)
     if seconds < MIN_ANNOUNCE_INTERVAL:
@@ -345,5 +394,8 @@ _PARSERS = {
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),
     "log_file": _path,
+    "listings_per_seller": _most,
+    "unsigned_per_peer": _most,
+    "max_disk": _disk,
     "interface": _table,
 }

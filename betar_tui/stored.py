@@ -12,7 +12,8 @@ from betar_tui.config import Config, load_identity, prepare_data_dir
 from betar_tui.errors import StoreLockedError, UnknownListingError
 from betar_tui.ipld import cid as cids
 from betar_tui.market import story
-from betar_tui.market.marketplace import DeltaInfo, HeadInfo, ListingDetail, ListingPage, Version
+from betar_tui.market.marketplace import DeltaInfo, HeadInfo, Listed, ListingDetail, ListingPage, Version
+from betar_tui.market.personal import BLOCKED, MUTED, old_mutes, read_list
 from betar_tui.market.provenance import Signer
 from betar_tui.replica import decode_node, keys
 from betar_tui.replica.delta import Delta
@@ -33,13 +34,24 @@ class StoredMarket:
 
     Everything that is stored is shown: what another process left to be taken into the catalogue is taken in first."""
 
-    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue, interface: Mapping[str, object]) -> None:
         self._store = store
         self._catalogue = catalogue
+        self._interface = interface
 
-    async def listings(self, query: str = "", sort: str = "", limit: int = 0) -> ListingPage:
+    async def listings(
+        self, query: str = "", sort: str = "", limit: int = 0, *, muted: Sequence[str] = ()
+    ) -> ListingPage:
         self._catalogue.backlog.work_off(time.time())
-        return self._catalogue.page(query, sort, limit, time.time())
+        return self._catalogue.page(query, sort, limit, time.time(), muted=muted)
+
+    async def mutes(self) -> tuple[Listed, ...]:
+        text = self._store.setting(MUTED)
+        kept = read_list(text) if text is not None else dict.fromkeys(old_mutes(self._interface), 0.0)
+        return tuple(Listed(seller, at) for seller, at in kept.items())
+
+    async def blocks(self) -> tuple[Listed, ...]:
+        return tuple(Listed(peer, at) for peer, at in read_list(self._store.setting(BLOCKED)).items())
 
     async def show(self, listing_id: str) -> ListingDetail:
         self._catalogue.backlog.work_off(time.time())
@@ -63,7 +75,9 @@ def open_stored(config: Config) -> Iterator[StoredMarket]:
     try:
         signer = Signer(load_identity(config.key_file))
         with closing(open_store(config.database)) as store:
-            yield StoredMarket(store, Catalogue(store, signer.peer_id, signer.is_own_value, opened=time.time()))
+            own = signer.peer_id, signer.is_own_value
+            catalogue = Catalogue(store, *own, opened=time.time(), limits=config.limits)
+            yield StoredMarket(store, catalogue, config.interface)
     finally:
         lock.release()
 

@@ -48,6 +48,35 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """One limit: what is `allowed`, 0 for no limit; how much of it is `used`, None where that was not counted; and how much
+    was `refused` because of it."""
+
+    allowed: int
+    used: int | None = None
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """The limits of a peer and how far they are used: listings of the seller that has most, unsigned ones of the peer that
+    brought most, and bytes of the replica. Refused are listings that are counted and not shown, and blocks since the start
+    that were not taken."""
+
+    listings_per_seller: Quota = Quota(0)
+    unsigned_per_peer: Quota = Quota(0)
+    disk: Quota = Quota(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry of a person's list: the id of a blocked peer or a muted seller, and since when, in Unix seconds."""
+
+    peer_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reachability:
     """How others can dial this peer.
 

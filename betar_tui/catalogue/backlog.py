@@ -2,14 +2,23 @@
 transaction of its own, so that a crash loses none and a merge waits for one at most."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from betar_tui.catalogue import queue
 from betar_tui.catalogue.elements import Unseen, portions
 from betar_tui.catalogue.files import stored_file
+from betar_tui.catalogue.origins import origins
 from betar_tui.catalogue.progress import Progress
-from betar_tui.catalogue.projecting import Projected, differing, name_as_written, project, project_spoken, reader_of
+from betar_tui.catalogue.projecting import (
+    Projected,
+    brought_by,
+    differing,
+    name_as_written,
+    project,
+    project_spoken,
+    reader_of,
+)
 from betar_tui.catalogue.projection import Removal
 from betar_tui.catalogue.queue import LookedAt
 from betar_tui.catalogue.rows import Outcome, write_rows
@@ -25,6 +34,7 @@ from betar_tui.catalogue.versions import (
     write_withdrawals,
 )
 from betar_tui.ipld import cid as cids
+from betar_tui.limits import Limits
 from betar_tui.market.kinds import ChangeKind
 from betar_tui.market.marketplace import Change, Provenance
 from betar_tui.market.withdrawal import newest_withdrawal
@@ -79,8 +89,10 @@ class Backlog:
         is_own_value: Callable[[bytes], bool],
         removal_of: Callable[[str], Removal | None],
         opened: float,
+        limits: Limits,
     ) -> None:
         self._store = store
+        self._limits = limits
         self._own_peer_id = own_peer_id
         self._is_own_value = is_own_value
         self._removal_of = removal_of
@@ -120,8 +132,8 @@ class Backlog:
                 for k, each in there.items()
                 if not each.more and each.looked_at.turn == queued[k].turn and not _has_come(db, each.absent)
             }
-            outcomes, texts = write_rows(db, still, at)
-        self.progress.add(affected, 0)
+            outcomes, texts, again = write_rows(db, still, at, self._limits)
+        self.progress.add(affected + again, 0)
         self.progress.made_rows(len(outcomes), texts)
         kinds = ((k, each, self._kind(prepared[k], each)) for k, each in outcomes.items())
         return [self._change(prepared[k], each, kind, now) for k, each, kind in kinds if kind is not None]
@@ -217,12 +229,12 @@ class Backlog:
                 at_hand[k] = spoken, version_at_hand(basis, spoken, portion.applied)
         versions = [version for _, version in at_hand.values()]
         versions += versions_of(db, reader.history, [basis for basis in complete if basis.k not in at_hand])
-        sources = _sources(reader, {each.n for each in versions})
+        found_in = origins(db, reader.history, {each.n for each in versions})
         for version in versions:
-            via, size = sources[version.n]
+            via, size = found_in[version.n]
             absent: list[bytes] = []
             known = at_hand[version.k][0] if version.k in at_hand else None
-            projected = self._project(db, version, known, absent.append)
+            projected = brought_by(self._project(db, version, known, absent.append), via)
             found[version.k] = found[version.k]._replace(
                 projected=projected, at=version.at, via=via, size=size, absent=absent[0] if absent else None
             )
@@ -270,16 +282,6 @@ class Backlog:
         else:  # removed before this peer was opened, or with too many others
             cid, height, via = "", 0, "" if prepared.projected is None else prepared.via or "local"
         return Change(kind, listing_id, cid, height, via, now, None, 0, 0.0, *about)
-
-
-def _sources(reader: Reader, numbers: Collection[int]) -> dict[int, tuple[str, int]]:
-    """The peer that each block came from, "" for this one, and the block's size."""
-    sql = "SELECT n, peer, length(data) FROM blocks JOIN sources ON sources.id = blocks.via WHERE n IN"
-    found = {n: (peer, size) for n, peer, size in in_list(reader.db, sql, list(numbers))}
-    packed = dict(reader.history.members(reader.db, [n for n in numbers if n not in found]))
-    sql = "SELECT id, peer FROM sources WHERE id IN"
-    peers = dict(in_list(reader.db, sql, list({each.via for each in packed.values()})))
-    return found | {n: (peers[each.via], len(each.data)) for n, each in packed.items()}
 
 
 def _has_come(db: sqlite3.Connection, absent: bytes | None) -> bool:

@@ -7,40 +7,50 @@ from dataclasses import dataclass
 from betar_tui.catalogue import schema
 from betar_tui.catalogue.backlog import Backlog
 from betar_tui.catalogue.conditions import add_functions
-from betar_tui.catalogue.counting import count, count_of_each
+from betar_tui.catalogue.counting import count, count_of_each, sellers_from
 from betar_tui.catalogue.files import MissingFiles, stored_file
 from betar_tui.catalogue.following import Followed
 from betar_tui.catalogue.interrupting import Interruptible, always
 from betar_tui.catalogue.projecting import metadata_cid, read_document
 from betar_tui.catalogue.projection import Projection
+from betar_tui.catalogue.quotas import hold_to, largest
 from betar_tui.catalogue.reader import find, find_all, numbers_of, read_listings
 from betar_tui.catalogue.saying import read_said, read_waiting
 from betar_tui.catalogue.windows import Asked, read_window
+from betar_tui.limits import Limits
 from betar_tui.market.filter import parse
 from betar_tui.market.marketplace import Change, Listing, ListingPage, Place
 from betar_tui.market.republish import Said
 from betar_tui.replica import Applied
 from betar_tui.store.database import Store
 from betar_tui.store.readers import Reader
+from betar_tui.values import Quota, Quotas
 
 MAX_FOUND = 200
 """Maximum ids that are looked for at once."""
+DEFAULT_LIMITS = Limits()
+MAX_WEIGHED = 20_000
+"""Maximum listings among which the seller with most is looked for whenever the status is asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Numbers of shown listings, of those with a wrong signature, and of values that are not listings."""
+    """Numbers of shown listings, of those with a wrong signature, of values that are not listings, and of listings that are
+    withheld because their seller, or the peer that brought them unsigned, has too many."""
 
     listings: int
     invalid: int
     unreadable: int
+    withheld: int = 0
+    withheld_unsigned: int = 0
 
 
 class Catalogue:
     """All listings of a store. Listings of `own_peer_id` are mine; values for which `is_own_value` is true count as verified
     without a check. Any thread may call. Makes its tables if they are not there. Raises StoreError.
 
-    `backlog` works off what merges leave. Listings applied before `opened`, in Unix seconds, are not reported as new."""
+    `backlog` works off what merges leave; `limits` say how many listings of one seller are shown. Listings applied before
+    `opened`, in Unix seconds, are not reported as new."""
 
     def __init__(
         self,
@@ -49,16 +59,19 @@ class Catalogue:
         is_own_value: Callable[[bytes], bool] = lambda value: False,
         *,
         opened: float = 0.0,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self._store = store
         self._own_peer_id = own_peer_id
         self._is_own_value = is_own_value
+        self._limits = limits
         with store.transaction() as db:
             if not schema.is_current(db, own_peer_id):
                 schema.make_afresh(db, own_peer_id)
+            hold_to(db, limits)
         store.readers.prepare = add_functions
-        self._projection = Projection(own_peer_id, is_own_value, self._left)
-        self.backlog = Backlog(store, own_peer_id, is_own_value, self._projection.removal_of, opened)
+        self._projection = Projection(own_peer_id, is_own_value, self._left, limits)
+        self.backlog = Backlog(store, own_peer_id, is_own_value, self._projection.removal_of, opened, limits)
         self.files = MissingFiles(store, self._queued)
         store.projection = self._projection
 
@@ -93,6 +106,15 @@ class Catalogue:
         """The numbers of listings. Raises StoreError."""
         with self._store.readers.reading() as reader:
             return _counts(reader)
+
+    def quotas(self, counts: Counts, disk: Quota) -> Quotas:
+        """The limits with what is used of them. Raises StoreError."""
+        seller, source = self._limits.listings_per_seller, self._limits.unsigned_per_peer
+        most: tuple[int | None, int | None] = None, None
+        if counts.listings <= MAX_WEIGHED:
+            with self._store.readers.reading() as (db, _):
+                most = largest(db)
+        return Quotas(Quota(seller, most[0], counts.withheld), Quota(source, most[1], counts.withheld_unsigned), disk)
 
     def page(
         self,
@@ -129,6 +151,7 @@ class Catalogue:
             window.places[-1] if window.places else None,
             window.muted,
             window.start,
+            counts.withheld + counts.withheld_unsigned,
         )
 
     def count(
@@ -150,6 +173,12 @@ class Catalogue:
         with self._store.readers.reading() as (db, _):
             return count_of_each(db, sellers, most)
 
+    def sellers(self, text: str) -> Collection[str]:
+        """Some of the sellers of shown listings whose id begins as `text` does, up to where it is abbreviated: enough to
+        tell whether there is more than one. Raises StoreError."""
+        with self._store.readers.reading() as (db, _):
+            return sellers_from(db, text.partition("…")[0])
+
     # What merges do
 
     def changes_of(self, applied: Applied) -> list[Change]:
@@ -165,7 +194,7 @@ class Catalogue:
 
 def _counts(reader: Reader) -> Counts:
     found = dict(reader.db.execute("SELECT name, n FROM catalogue_counts").fetchall())
-    return Counts(found["listings"], found["invalid"], found["unreadable"])
+    return Counts(**found)
 
 
 def _bounded(number: int) -> int:

@@ -8,7 +8,9 @@ from betar_tui.catalogue import schema
 from betar_tui.catalogue.backlog import ROW_BYTES, VERSIONS
 from betar_tui.catalogue.elements import Portion, Unseen, portions
 from betar_tui.catalogue.files import stored_file
-from betar_tui.catalogue.projecting import INVALID, Projected, project, reader_of
+from betar_tui.catalogue.origins import origins
+from betar_tui.catalogue.projecting import INVALID, Projected, brought_by, project, reader_of
+from betar_tui.catalogue.quotas import count_misplaced, read_withheld, share_of
 from betar_tui.catalogue.versions import Basis, judged, read_bases, versions_of
 from betar_tui.errors import StoreError
 from betar_tui.market.sorting import folded
@@ -51,14 +53,16 @@ def compare(store: Store, own_peer_id: str) -> Comparison | None:
             return None
         wrong = sum(_wrong(reader, numbers, own_peer_id) for numbers in _slices(db))
         (stray,) = db.execute(
-            "SELECT count(*) FROM (SELECT k FROM listings UNION SELECT k FROM signed UNION SELECT k FROM withdrawals) AS row"
+            "SELECT count(*) FROM (SELECT k FROM listings UNION SELECT k FROM withheld UNION SELECT k FROM signed"
+            " UNION SELECT k FROM withdrawals) AS row"
             " WHERE NOT EXISTS (SELECT 1 FROM elements WHERE elements.k = row.k)"
             " AND NOT EXISTS (SELECT 1 FROM unprojected WHERE unprojected.k = row.k)"
         ).fetchone()
         (listings,) = db.execute("SELECT count(*) FROM listings").fetchone()
         (waiting,) = db.execute("SELECT count(*) FROM unprojected").fetchone()
         trouble = _counts(db) or _index(db)
-    return Comparison(listings, waiting, wrong + stray, trouble or _integrity(store))
+        wrong += stray + count_misplaced(db)
+    return Comparison(listings, waiting, wrong, trouble or _integrity(store))
 
 
 def make_afresh(store: Store, own_peer_id: str) -> None:
@@ -122,7 +126,7 @@ def _judged_afresh(reader: Reader, kept: Basis, own_peer_id: str) -> Basis:
 def _wrong_rows(reader: Reader, kept: Mapping[int, Basis], own_peer_id: str) -> int:
     """The number of keys whose row is not that of the version that is to be shown."""
     db, numbers = reader.db, list(kept)
-    columns = "name, price, seller, seen, state, timestamp, content, metadata, text, facts, id"
+    columns = "name, price, seller, seen, state, timestamp, content, metadata, text, facts, id, share"
     rows = {
         k: tuple(row)
         for k, *row in in_list(
@@ -130,19 +134,24 @@ def _wrong_rows(reader: Reader, kept: Mapping[int, Basis], own_peer_id: str) -> 
         )
     }
     reasons = dict(in_list(db, "SELECT k, reason FROM unlisted WHERE k IN", numbers))
+    withheld = read_withheld(db, numbers)
     listed = [basis for basis in kept.values() if keys.agent_id(basis.key) is not None]
     versions = {each.k: each for each in versions_of(db, reader.history, listed)}
+    found = origins(db, reader.history, {each.n for each in versions.values() if not each.signed})
     wrong = 0
     for k in numbers:
         version = versions.get(k)
         if version is None:
-            wrong += k in rows or k in reasons
+            wrong += k in rows or k in reasons or k in withheld
             continue
         made = project(version.key, version.winner, version.at / 1000, own_peer_id, lambda cid: stored_file(db, cid))
-        if isinstance(made, Projected):
+        made = brought_by(made, found[version.n].via if version.n in found else "")
+        if isinstance(made, Projected) and k in withheld:
+            wrong += withheld[k].share != share_of(made) or k in rows or k in reasons
+        elif isinstance(made, Projected):
             wrong += rows.get(k) != _row(made, version.at) or k in reasons
         else:
-            wrong += k in rows or (reasons.get(k, made) == INVALID) != (made == INVALID)
+            wrong += k in rows or k in withheld or (reasons.get(k, made) == INVALID) != (made == INVALID)
             wrong += k not in reasons
     return wrong
 
@@ -161,6 +170,7 @@ def _row(made: Projected, seen: int) -> tuple[object, ...]:
         made.text,
         made.facts,
         listing.id,
+        share_of(made),
     )
 
 
@@ -170,6 +180,8 @@ def _counts(db: sqlite3.Connection) -> str:
         "listings": "SELECT count(*) FROM listings",
         "invalid": "SELECT count(*) FROM unlisted WHERE reason = ''",
         "unreadable": "SELECT count(*) FROM unlisted WHERE reason <> ''",
+        "withheld": "SELECT count(*) FROM withheld WHERE share & 1 = 0",
+        "withheld_unsigned": "SELECT count(*) FROM withheld WHERE share & 1 = 1",
     }
     for name, sql in counted.items():
         (n,) = db.execute(sql).fetchone()

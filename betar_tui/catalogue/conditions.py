@@ -61,7 +61,7 @@ def add_functions(db: sqlite3.Connection) -> None:
     )
     for name, arguments, function in functions:
         db.create_function(name, arguments, function, deterministic=True)
-    db.execute("CREATE VIRTUAL TABLE temp.search_pieces USING fts5vocab(main, listing_search, row)")
+    db.execute("CREATE VIRTUAL TABLE temp.search_pieces USING fts5vocab(main, listing_search, col)")
 
 
 def all_of(conditions: Iterable[Sql]) -> Sql:

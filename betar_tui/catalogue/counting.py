@@ -16,6 +16,9 @@ from betar_tui.market.marketplace import Place
 NEAR = 50_000
 """Number of rows that are counted from the end of an order before all from its beginning."""
 
+MAX_SELLERS = 2_000
+"""Maximum sellers that are looked at for an abbreviated id."""
+
 
 def total(db: sqlite3.Connection) -> int:
     """Number of listings."""
@@ -79,6 +82,17 @@ def count_of_each(db: sqlite3.Connection, sellers: Collection[str], most: int) -
     """Number of listings of each of these sellers, each counted up to `most`."""
     each = "SELECT count(*) FROM (SELECT 1 FROM listings WHERE seller = value LIMIT ?)"
     return dict(db.execute(f"SELECT value, ({each}) FROM json_each(?)", (most, json.dumps(sorted(sellers)))))
+
+
+def sellers_from(db: sqlite3.Connection, beginning: str) -> list[str]:
+    """The first `MAX_SELLERS` sellers whose id begins so."""
+    found: list[str] = []
+    sql = "SELECT seller FROM listings WHERE seller > ? ORDER BY seller LIMIT 1"
+    row = db.execute(sql.replace(">", ">="), (beginning,)).fetchone() if beginning else None
+    while row is not None and row[0].startswith(beginning) and len(found) < MAX_SELLERS:
+        found.append(row[0])
+        row = db.execute(sql, row).fetchone()
+    return found
 
 
 def _by_one_of(sellers: Collection[str]) -> Sql:

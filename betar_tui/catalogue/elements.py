@@ -34,8 +34,8 @@ class Portion:
 def portions(
     db: sqlite3.Connection, history: History, wanted: Sequence[Unseen], most: int, most_bytes: int
 ) -> dict[int, Portion]:
-    """The next versions of keys, by the numbers of the keys: at most `most`, and no further one after `most_bytes` bytes,
-    but always one at least.
+    """The next versions of keys, by the numbers of the keys: at most `most`, and no further after `most_bytes` bytes, but
+    always one at least.
 
     Keys for which there was no room are left out."""
     found: dict[int, Portion] = {}

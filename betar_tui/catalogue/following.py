@@ -8,7 +8,8 @@ from typing import NamedTuple
 from betar_tui.catalogue import queue
 from betar_tui.catalogue.elements import Portion, Unseen, has_few, portions
 from betar_tui.catalogue.files import stored_file
-from betar_tui.catalogue.projecting import Projected, differing, project, project_spoken, reader_of
+from betar_tui.catalogue.origins import origins
+from betar_tui.catalogue.projecting import Projected, brought_by, differing, project, project_spoken, reader_of
 from betar_tui.catalogue.rows import Outcome, write_rows
 from betar_tui.catalogue.schema import MAX_HEIGHT
 from betar_tui.catalogue.versions import (
@@ -20,6 +21,7 @@ from betar_tui.catalogue.versions import (
     write_signed,
     write_withdrawals,
 )
+from betar_tui.limits import Limits
 from betar_tui.market.kinds import Difference, Provenance
 from betar_tui.market.withdrawal import newest_withdrawal
 from betar_tui.market.words import Source, Spoken
@@ -59,8 +61,9 @@ class Followed:
 class Follower:
     """Writes rows for one replica. Used in the merging thread alone."""
 
-    def __init__(self, own_peer_id: str, is_own_value: Callable[[bytes], bool]) -> None:
+    def __init__(self, own_peer_id: str, is_own_value: Callable[[bytes], bool], limits: Limits) -> None:
         self._own_peer_id = own_peer_id
+        self._limits = limits
         self._is_own_value = is_own_value
         self._history = History()
 
@@ -100,11 +103,11 @@ class Follower:
                 elsewhere.append(basis)
         write_signed(db, signed)
         made.update(self._read(db, elsewhere))
-        outcomes, texts = write_rows(db, made, now, written.first_new)
+        outcomes, texts, queued = write_rows(db, made, now, self._limits, written.first_new)
         after = {key: _content(made[numbers[key]]) for key in again}
         return Followed(
             {key: outcomes[k] for key, k in numbers.items() if k in outcomes},
-            len(later),
+            len(later) + queued,
             texts,
             {key: each._replace(after=after[key]) for key, each in again.items()},
         )
@@ -130,7 +133,9 @@ class Follower:
     def _read(self, db: sqlite3.Connection, bases: Collection[Basis]) -> dict[int, Projected | str | None]:
         """The rows of keys that show a version which is not at hand."""
         made: dict[int, Projected | str | None] = {}
-        for version in versions_of(db, self._history, bases):
+        versions = list(versions_of(db, self._history, bases))
+        found = origins(db, self._history, {each.n for each in versions if not each.signed})
+        for version in versions:
             known = Provenance.VERIFIED if version.signed else None
             row = project(
                 version.key,
@@ -140,6 +145,7 @@ class Follower:
                 lambda cid: stored_file(db, cid),
                 known,
             )
+            row = brought_by(row, found[version.n].via if version.n in found else "")
             made[version.k] = differing(row, version.difference)
         return made
 

@@ -35,7 +35,8 @@ class Projected:
     """A value as it is shown.
 
     `metadata` is the CID of its metadata file, None without one, and `described` whether that is not missing. `content` is
-    the same for versions that differ in nothing but their stamps."""
+    the same for versions that differ in nothing but their stamps. `via` is the peer that brought an unsigned one, "" for
+    this peer."""
 
     listing: Listing
     content: int
@@ -43,6 +44,7 @@ class Projected:
     described: bool
     text: str
     facts: str
+    via: str = ""
 
     @property
     def state(self) -> int:
@@ -93,6 +95,13 @@ def differing(made: Projected | str, difference: Difference) -> Projected | str:
     if difference is Difference.NONE or isinstance(made, str):
         return made
     return replace(made, listing=replace(made.listing, difference=difference))
+
+
+def brought_by(made: Projected | str, via: str) -> Projected | str:
+    """The row of a version that a peer brought: what is not signed counts against that peer."""
+    if isinstance(made, str) or made.state != UNSIGNED or not via:
+        return made
+    return replace(made, via=via)
 
 
 def _project(fields: Mapping[str, object], listing: Listing, file: FileReader) -> Projected | str:

@@ -17,6 +17,7 @@ from betar_tui.catalogue.rows import Outcome
 from betar_tui.catalogue.schema import ALL_LOOKED_AT
 from betar_tui.catalogue.versions import Location
 from betar_tui.ipld import cid as cids
+from betar_tui.limits import Limits
 from betar_tui.market.marketplace import Change, ChangeKind
 from betar_tui.replica import Applied, DagNode, Effect, keys
 from betar_tui.replica.facts import BlockRow, Changes, Winner
@@ -54,10 +55,11 @@ class Projection:
         own_peer_id: str,
         is_own_value: Callable[[bytes], bool],
         on_left: Callable[[Followed], None],
+        limits: Limits,
     ) -> None:
         self._own_peer_id = own_peer_id
         self._on_left = on_left
-        self._follower = Follower(own_peer_id, is_own_value)
+        self._follower = Follower(own_peer_id, is_own_value, limits)
         # By the first block and the first key whose value changed, "" for none: the slices of a delta have no key in common.
         self._told: dict[tuple[bytes, str], _Told] = {}
         self._removals: OrderedDict[str, Removal] = OrderedDict()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from betar_tui.catalogue.files import stored_file
 from betar_tui.catalogue.projecting import MINE, UNSIGNED, VERIFIED, described_by, metadata_cid, read_document
+from betar_tui.catalogue.quotas import read_withheld
 from betar_tui.catalogue.versions import Version, read_versions
 from betar_tui.errors import ListingError
 from betar_tui.market.listing import decode
@@ -51,8 +52,10 @@ def find(reader: Reader, listing_id: str, own_peer_id: str) -> Listing | None:
 
 
 def find_all(reader: Reader, ids: Sequence[str], own_peer_id: str) -> tuple[Listing, ...]:
-    """The listings of these ids, in their order, without those that are not there or have a wrong signature."""
+    """The listings of these ids, in their order, without those that are not there, withheld, or have a wrong signature."""
     numbers = numbers_of(reader, ids)
+    withheld = read_withheld(reader.db, numbers.values())
+    numbers = {listing_id: k for listing_id, k in numbers.items() if k not in withheld}
     found = read_listings(reader, list(numbers.values()), own_peer_id)
     return tuple(found[numbers[each]] for each in ids if each in numbers and numbers[each] in found)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from betar_tui.replica import keys
 
-VERSION = 3
+VERSION = 4
 SETTING = "catalogue"
 """Name of the setting that holds the version of the tables and the peer that they were made for."""
 MAX_HEIGHT = (1 << 63) - 1
@@ -24,6 +24,7 @@ TABLES: tuple[str, ...] = (
     "unindexed",
     "unprojected",
     "unlisted",
+    "withheld",
     "undescribed",
     "signed",
     "withdrawals",
@@ -34,7 +35,8 @@ _CREATE = (
     # k is the key's number in `keys`. The order of rows is (column, name, k) everywhere: each index ends with k.
     # name is folded (market.sorting), price and seller are as written; seen and first_seen are in Unix ms, the seller's
     # timestamp is in Unix s. state is MINE, VERIFIED or UNSIGNED. content is a hash of the value without its stamps:
-    # equal means a refresh, not news. metadata is the CID of its metadata file in its usual form, else NULL.
+    # equal means a refresh, not news. metadata is the CID of its metadata file in its usual form, else NULL. share says
+    # which quota the listing counts against (`quotas`), 0 for none.
     """CREATE TABLE listings (
         k          INTEGER PRIMARY KEY,
         id         TEXT NOT NULL,
@@ -46,7 +48,8 @@ _CREATE = (
         state      INTEGER NOT NULL,
         timestamp  INTEGER NOT NULL,
         content    INTEGER NOT NULL,
-        metadata   TEXT
+        metadata   TEXT,
+        share      INTEGER NOT NULL
     )""",
     "CREATE INDEX listings_by_name ON listings (name)",
     "CREATE INDEX listings_by_price ON listings (price, name)",
@@ -57,6 +60,7 @@ _CREATE = (
     "CREATE INDEX listings_by_first_seen ON listings (first_seen)",
     "CREATE INDEX listings_by_timestamp ON listings (timestamp)",
     "CREATE INDEX listings_by_metadata ON listings (metadata) WHERE metadata IS NOT NULL",
+    "CREATE INDEX listings_by_share ON listings (share) WHERE share <> 0",
     # text is what words are looked for in (market.filter.search_text), facts what else is searched (market.facts).
     "CREATE TABLE listing_texts (k INTEGER PRIMARY KEY, text TEXT NOT NULL, facts TEXT NOT NULL)",
     "CREATE VIRTUAL TABLE listing_search USING fts5(text, facts, content='', tokenize='trigram case_sensitive 1')",
@@ -77,6 +81,9 @@ _CREATE = (
     "CREATE INDEX unprojected_by_height ON unprojected (height)",
     # Values that are not listings, with the reason; '' is a wrong signature.
     "CREATE TABLE unlisted (k INTEGER PRIMARY KEY, reason TEXT NOT NULL)",
+    # Listings beyond a quota, which are not shown: the share, and when each first appeared, as in `listings`.
+    "CREATE TABLE withheld (k INTEGER PRIMARY KEY, share INTEGER NOT NULL, first_seen INTEGER NOT NULL)",
+    "CREATE INDEX withheld_by_share ON withheld (share)",
     # Metadata files that listings point at and that are not here; due is when to ask for one next, Unix ms.
     "CREATE TABLE undescribed (metadata TEXT PRIMARY KEY, due INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX undescribed_by_due ON undescribed (due)",
@@ -93,7 +100,8 @@ _CREATE = (
     # The timestamp of the newest verified withdrawal under each key "/withdrawn/…".
     "CREATE TABLE withdrawals (k INTEGER PRIMARY KEY, timestamp INTEGER NOT NULL)",
     "CREATE TABLE catalogue_counts (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID",
-    "INSERT INTO catalogue_counts VALUES ('listings', 0), ('invalid', 0), ('unreadable', 0)",
+    "INSERT INTO catalogue_counts VALUES"
+    " ('listings', 0), ('invalid', 0), ('unreadable', 0), ('withheld', 0), ('withheld_unsigned', 0)",
 )
 
 
@@ -134,15 +142,19 @@ def _known(db: sqlite3.Connection) -> Iterator[str]:
 
     Without any, all that the replica has was shown: since when its version is known, or long since."""
     columns = "SELECT 1 FROM pragma_table_info(?) WHERE name = 'first_seen'"
-    listings, queue = (db.execute(columns, (table,)).fetchone() for table in ("listings", "unprojected"))
+    tables = "listings", "unprojected", "withheld"
+    listings, queue, withheld = (db.execute(columns, (table,)).fetchone() for table in tables)
     if not listings:
         yield "SELECT k, coalesce(at, 0) FROM keys LEFT JOIN blocks USING (n) WHERE n IS NOT NULL"
         return
     yield "SELECT k, first_seen FROM listings"
+    if withheld:
+        yield "SELECT k, first_seen FROM withheld"
     if queue:
         yield (
             "SELECT k, first_seen FROM unprojected WHERE first_seen IS NOT NULL"
             " AND NOT EXISTS (SELECT 1 FROM listings WHERE listings.k = unprojected.k)"
+            + (" AND NOT EXISTS (SELECT 1 FROM withheld WHERE withheld.k = unprojected.k)" if withheld else "")
         )
 
 

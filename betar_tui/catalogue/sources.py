@@ -29,6 +29,9 @@ MAX_TERMS = 16
 """Maximum terms that the search index is asked for at once: what meets them is checked for the others."""
 MAX_PIECES = 2_000
 """Maximum pieces of three letters that are looked for in place of one or two letters."""
+MAX_PIECE_ROWS = 100_000
+"""Maximum rows that these may be in, where any number is welcome: a look at all rows is quicker than more, and it can be
+ended, unlike the search index while it counts."""
 MAX_UNINDEXED = 5_000
 """Maximum rows outside the search index that are looked at: the newest."""
 ENOUGH = 1_000
@@ -162,12 +165,14 @@ def _expressions(db: sqlite3.Connection, terms: Sequence[Term], most: int | None
 def _pieces(db: sqlite3.Connection, text: str, most: int | None) -> list[str] | None:
     """The pieces of three letters that begin with one or two, as the search index has them; None where more rows have them
     than `most`, or they are too many. Without any, the text itself: nothing has it."""
-    found, rows = [], 0
+    found, rows, bound = [], 0, MAX_PIECE_ROWS if most is None else most
     beginning = (text, text + "\U0010ffff" * MIN_PHRASE)
-    for piece, count in db.execute("SELECT term, doc FROM search_pieces WHERE term >= ? AND term < ?", beginning):
+    for piece, count in db.execute(
+        "SELECT term, doc FROM search_pieces WHERE term >= ? AND term < ? AND col = 'text'", beginning
+    ):
         found.append(piece)
         rows += count
-        if len(found) > MAX_PIECES or (most is not None and rows > most):
+        if len(found) > MAX_PIECES or rows > bound:
             return None
     return found or [text + "\U0010ffff" * MIN_PHRASE]
 

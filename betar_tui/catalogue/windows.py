@@ -30,6 +30,9 @@ COVERED_STEPS = 8_000_000
 """The same where an index alone is read, in which a step is cheaper and many are needed: some 40 ms."""
 MAX_MUTED = 100_000
 """Maximum listings of muted sellers that are counted."""
+MUTED_STEPS = 400_000
+"""Steps of SQLite that it may take to leave the listings of muted sellers out of those before a page, each of which is
+looked up: some 60 ms. A page that would take more begins near the place that is asked for, or does not say where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class Window:
 
 def read_window(reading: Interruptible, asked: Asked, now: float) -> Window:
     """What is asked for. In a transaction. Raises FilterError."""
-    muted = count_of_sellers(reading.db, asked.muted, MAX_MUTED)
+    counted = reading.within(COVERED_STEPS, lambda: count_of_sellers(reading.db, asked.muted, MAX_MUTED))
+    muted = MAX_MUTED if counted is None else counted
     if not muted and not asked.query.asks_for_muted:
         asked = replace(asked, muted=frozenset())  # there is nobody to leave out
     return _Reading(reading, asked, now, muted).window()
@@ -85,15 +89,36 @@ class _Reading:
         if place is not None:
             rows, start = self._around(place)
         elif asked.skip:
-            known = -1 if number is None else number
-            rows = skip_rows(self._db, asked.wanted, asked.sort, asked.limit, asked.skip, known, self.now)
-            start = asked.skip if rows.places else None
+            rows, start = self._skipped(number)
         else:
             rows = read_page(self._db, asked.wanted, asked.sort, asked.limit, asked.after, asked.before, self.now)
             if asked.after is None and (asked.before is None or len(rows.places) < (asked.limit or math.inf)):
                 start = 0
         matching, exact = self._number(rows, number, start)
         return Window(rows.places, matching, exact, self._start(rows, number) if start is None else start, self.muted)
+
+    def _skipped(self, number: int | None) -> tuple[Rows, int | None]:
+        """The page after the rows that are skipped, and how many those are, None where that is not known."""
+        asked, known = self.asked, -1 if number is None else number
+
+        def exactly() -> Rows:
+            return skip_rows(self._db, asked.wanted, asked.sort, asked.limit, asked.skip, known, self.now)
+
+        only_muted = asked.query.everything and self.muted > 0
+        rows = self.reading.within(MUTED_STEPS, exactly) if only_muted else exactly()
+        if rows is None:
+            return self._near(number), None
+        return rows, asked.skip if rows.places else None
+
+    def _near(self, number: int | None) -> Rows:
+        """A page where the skipped rows would end if those of muted sellers lay evenly among all."""
+        asked, every = self.asked, total(self._db)
+        skip = min(asked.skip * every // max(number, 1) if number is not None else asked.skip, every - 1)
+        (place,) = skip_rows(self._db, asked.query, asked.sort, 1, skip, every, self.now).places
+        rows = read_page(self._db, asked.wanted, asked.sort, asked.limit, place, None, self.now)
+        return (
+            rows if rows.places else read_page(self._db, asked.wanted, asked.sort, asked.limit, None, place, self.now)
+        )
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -135,10 +160,7 @@ class _Reading:
         if start == 0 and self.asked.before is None and len(rows.places) < (self.asked.limit or math.inf):
             return len(rows.places), rows.complete
         counted = self.reading.within(STEPS, lambda: self._counted(rows))
-        return counted if counted is not None else (self._at_least(rows), False)
-
-    def _at_least(self, rows: Rows) -> int:
-        return len(rows.places) + (self.asked.skip if rows.places else 0)
+        return counted if counted is not None else (len(rows.places) + (start or 0), False)
 
     def _counted(self, rows: Rows) -> tuple[int, bool]:
         if rows.gathered is not None:
@@ -152,12 +174,17 @@ class _Reading:
             return None
         place = rows.places[0]
         if known is not None:
-            return self.reading.within(COVERED_STEPS, lambda: self._before(place))
+            return self._before(place)
         if (gathered := rows.gathered) is None:
             return None
         return self.reading.within(STEPS, lambda: count_gathered_before(self._db, gathered, self._order, place))
 
-    def _before(self, place: Place) -> int:
+    def _before(self, place: Place) -> int | None:
         """The same where nothing is left out but the muted."""
-        before = count_before(self._db, self._order, place, total(self._db))
-        return before - (count_of_sellers_before(self._db, self.asked.muted, self._order, place) if self.muted else 0)
+        db, order, muted = self._db, self._order, self.asked.muted
+        before = self.reading.within(COVERED_STEPS, lambda: count_before(db, order, place, total(db)))
+        if before is None or not self.muted:
+            return before
+        steps = COVERED_STEPS if order.column in ("name", "seller") else MUTED_STEPS  # the sellers' index has these two
+        left_out = self.reading.within(steps, lambda: count_of_sellers_before(db, muted, order, place))
+        return None if left_out is None else before - left_out

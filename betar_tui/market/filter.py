@@ -11,7 +11,7 @@ A filter is words and terms separated by spaces; a listing must meet all of them
     price<0.5  price>=1       also <=, >, =, !=
     seen<2h                   came or changed here less than two hours ago; also <=, >, >=, with s, m, h, d or w;
                               age<2h is the same
-    seller:12D3               the seller's id contains it, or begins and ends with what stands around an ellipsis "…";
+    seller:12D3               the seller's id contains it; a short form as 12D3…Evrft8nw is understood;
                               seller:you are your own
     id:swift                  the listing's id contains it
     proto:x402                one of the protocols contains it

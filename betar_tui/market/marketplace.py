@@ -21,7 +21,10 @@ from betar_tui.market.kinds import RepublishReason as RepublishReason
 from betar_tui.market.names import is_peer_id
 from betar_tui.values import Connected as Connected
 from betar_tui.values import Indexing as Indexing
+from betar_tui.values import Listed as Listed
 from betar_tui.values import PeerInfo as PeerInfo
+from betar_tui.values import Quota as Quota
+from betar_tui.values import Quotas as Quotas
 from betar_tui.values import Reachability as Reachability
 from betar_tui.values import Search as Search
 from betar_tui.values import SyncProgress as SyncProgress
@@ -154,7 +157,8 @@ class ListingPage:
     """The result of a query.
 
     `total` counts all listings before the filter. Not among them are `invalid`, which have a wrong signature, and
-    `unreadable`, values that are not listings. `matching` listings meet the filter, or more where it is not `exact`; the
+    `unreadable`, values that are not listings, and `withheld`, those that are beyond a quota of their seller or of the peer
+    that brought them (docs/protocol.md#quotas). `matching` listings meet the filter, or more where it is not `exact`; the
     `muted` listings of muted sellers are not among them. `first` and `last` are the places of the first and the last listing
     of the page. `start` listings that match come before the first, None where counting them would take longer than the
     page."""
@@ -169,6 +173,7 @@ class ListingPage:
     last: Place | None = None
     muted: int = 0
     start: int | None = None
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +223,9 @@ class Status:
     `offline` says why the network is not open although it should be, "" while it is open or not wanted; `port_taken` is the
     address that could not be listened on, if that is the reason. `listen_notice` says that another port was taken than the
     default one. `searches` is what is done to find peers, `reachability` how others can dial this one. `indexing` is the
-    progress of taking listings that came in bulk into the catalogue, None where there are few or none."""
+    progress of taking listings that came in bulk into the catalogue, None where there are few or none. `muted` are the ids
+    of sellers and `blocked` those of peers that the person has muted and blocked (None: of a peer that has no such list);
+    `limits` is how much this peer takes of others."""
 
     version: str
     running: bool
@@ -250,6 +257,9 @@ class Status:
     listen_notice: str = ""
     searches: tuple[Search, ...] = ()
     indexing: Indexing | None = None
+    muted: tuple[str, ...] | None = None
+    blocked: tuple[str, ...] = ()
+    limits: Quotas = field(default_factory=Quotas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +405,8 @@ class Marketplace(Protocol):
         They are ordered by the field `sort`, descending with "-" before its name; `limit` 0 returns all. With `after` or
         `before` only those after or before a place in that order are returned, the nearest to it; with `around` those
         about the listing of that id, half of them before it, or the first ones where it does not match; with `skip`, which
-        goes with none of these, those after so many. Raises FilterError."""
+        goes with none of these, those after so many, or about so many where muted sellers have very many listings and
+        counting them would take longer than the page. Raises FilterError."""
 
     async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
         """The exact number of listings that match, as `listings` would return them. This may take seconds in a large
@@ -428,6 +439,28 @@ class Marketplace(Protocol):
 
     async def disconnect(self, peer_id: str) -> None:
         """Close every connection to a peer and do not dial it again in this run. Raises NetworkError."""
+
+    async def block(self, peer_id: str) -> str:
+        """Have nothing to do with a peer: it is not dialled, not let in, and what it announces is dropped.
+
+        The id may be abbreviated (`market.personal.full_id`); returns the whole one. Kept across restarts. Raises
+        UnknownPeerError."""
+
+    async def unblock(self, peer_id: str) -> str:
+        """Take a peer off that list; returns its whole id. Raises UnknownPeerError if it is not blocked."""
+
+    async def blocks(self) -> tuple[Listed, ...]:
+        """The blocked peers, the latest last."""
+
+    async def mute(self, seller_id: str) -> str:
+        """Leave the listings of a seller out where they are not asked for. The id as in `block`; kept across restarts.
+        Raises UnknownPeerError."""
+
+    async def unmute(self, seller_id: str) -> str:
+        """Take a seller off that list; returns its whole id. Raises UnknownPeerError if it is not muted."""
+
+    async def mutes(self) -> tuple[Listed, ...]:
+        """The muted sellers, the latest last."""
 
     async def go_online(self, free_port: bool = False) -> None:
         """Try at once to open a network that is offline; with `free_port`, on a free port where the chosen one is taken.

@@ -95,10 +95,11 @@ class Term:
 
 
 def is_seller(wanted: str, seller_id: str) -> bool:
-    """Whether a seller's id contains this, or begins and ends with what stands around an ellipsis in it."""
+    """Whether a seller's id contains this; with an ellipsis, as in a short form, whether it begins with what stands before
+    that and contains what stands behind."""
     seller = seller_id.lower()
-    start, ellipsis, end = wanted.partition("…")
-    return seller.startswith(start) and seller.endswith(end) if ellipsis else wanted in seller
+    start, ellipsis, rest = wanted.partition("…")
+    return seller.startswith(start) and rest in seller[len(start) :] if ellipsis else wanted in seller
 
 
 def is_described(text: str, wanted: str) -> bool:

@@ -53,7 +53,7 @@ BYTE_TIME = 20e-9
 SHARE_TIME = 2.0
 """Seconds over which it is judged who uses how much."""
 MAX_USERS = 1024
-"""Number of users from which on those are forgotten that have used nothing for long."""
+"""Maximum users whose use is remembered. Beyond it, the half that used least lately is forgotten."""
 MAX_WAIT = 1.0
 """Maximum seconds to wait before looking again."""
 
@@ -125,6 +125,7 @@ class Shares(Generic[Key]):
         self._limit = limit
         self._common: Bucket | None = None
         self._used: dict[Key, tuple[float, float]] = {}  # amount, which fades with `SHARE_TIME`, and when that was
+        self._tidied = -math.inf
 
     def __len__(self) -> int:
         return len(self._used)
@@ -135,8 +136,8 @@ class Shares(Generic[Key]):
             self._common = Bucket(self._limit, now)
         self._common.spend(amount, now)
         self._used[key] = self._lately(key, now) + amount, now
-        if len(self._used) > MAX_USERS:
-            self._used = {each: used for each, used in self._used.items() if used[1] > now - 5 * SHARE_TIME}
+        if now >= self._tidied + SHARE_TIME or len(self._used) > MAX_USERS:
+            self._tidy(now)
 
     def wait(self, key: Key, now: float, leniency: float = 1.0) -> float:
         """Seconds until `key` may use more, at most `MAX_WAIT`; 0 if it may now.
@@ -150,9 +151,14 @@ class Shares(Generic[Key]):
         until_all, until_equal = -left / self._limit.rate, SHARE_TIME * math.log(used / part)
         return min(MAX_WAIT, max(1e-3, min(until_all, until_equal)))
 
-    def forget(self, key: Key) -> None:
-        """`key` is gone. What it has used stays used."""
-        self._used.pop(key, None)
+    def _tidy(self, now: float) -> None:
+        """Forget those whose use has faded, and of too many those that used least. One that used much is never forgotten for
+        others, or it could make room with throw-away keys and begin afresh."""
+        self._tidied, least = now, self._limit.rate * SHARE_TIME / MAX_USERS
+        self._used = {each: used for each, used in self._used.items() if self._lately(each, now) > least}
+        if len(self._used) > MAX_USERS:
+            most = sorted(self._used, key=lambda each: self._lately(each, now), reverse=True)
+            self._used = {each: self._used[each] for each in most[: MAX_USERS // 2]}
 
     def _lately(self, key: Key, now: float) -> float:
         amount, since = self._used.get(key, (0.0, now))

@@ -10,7 +10,7 @@ from libp2p.abc import INetConn
 from betar_tui.concurrency import FastLock
 from betar_tui.p2p.budgets import HANDSHAKES, Shares
 from betar_tui.p2p.liveness import close_connection
-from betar_tui.p2p.places import HalfOpen, Place, Refusal, giving_way
+from betar_tui.p2p.places import HalfOpen, Refusal, Seat, giving_way, origin_of
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ class Door:
         self._handshakes: Shares[str] = Shares(HANDSHAKES)
         self._queues: dict[str, FastLock] = {}
         self._leaving: set[INetConn] = set()
-        self._arriving: dict[Ticket, Place] = {}
-        self.places: Callable[[], Sequence[Place]] = tuple
+        self._arriving: dict[Ticket, Seat] = {}
+        self.places: Callable[[], Sequence[Seat]] = tuple
         self.known: Callable[[str], bool] = lambda peer: False
         self.barred: Callable[[str], bool] = lambda ip: False
         self.refused = 0
@@ -54,7 +54,7 @@ class Door:
             self.refused += 1
             raise Refusal
         try:
-            gives_way = self._half_open.enter(ticket, ip, trio.current_time())
+            gives_way = self._half_open.enter(ticket, origin_of(ip), trio.current_time())
         except Refusal:
             self.refused += 1
             raise
@@ -67,16 +67,19 @@ class Door:
         self._half_open.leave(ticket)
 
     async def turn(self, ip: str) -> None:
-        """Wait for the turn of a handshake: those of one address come one after the other, as many a second as may be."""
-        queue = self._queues.setdefault(ip, FastLock())
-        async with queue:
-            wait = self._handshakes.wait(ip, trio.current_time())
-            while wait:
-                await trio.sleep(wait)
-                wait = self._handshakes.wait(ip, trio.current_time())
-            self._handshakes.spend(ip, 1, trio.current_time())
-        if not queue.locked():
-            self._queues.pop(ip, None)
+        """Wait for the turn of a handshake: those of one origin come one after the other, as many a second as may be."""
+        origin = origin_of(ip)
+        queue = self._queues.setdefault(origin, FastLock())
+        try:
+            async with queue:
+                wait = self._handshakes.wait(origin, trio.current_time())
+                while wait:
+                    await trio.sleep(wait)
+                    wait = self._handshakes.wait(origin, trio.current_time())
+                self._handshakes.spend(origin, 1, trio.current_time())
+        finally:
+            if not queue.locked() and self._queues.get(origin) is queue:
+                del self._queues[origin]
 
     @asynccontextmanager
     async def place(self, ticket: Ticket, peer: str) -> AsyncIterator[None]:
@@ -89,7 +92,7 @@ class Door:
         except Refusal:
             self.refused += 1
             raise
-        self._arriving[ticket] = Place(ticket, ticket.ip, now, kept=True)
+        self._arriving[ticket] = Seat(ticket, ticket.ip, now, kept=True)
         try:
             if place is not None:
                 await self._close(place, ticket.ip)
@@ -97,7 +100,7 @@ class Door:
         finally:
             del self._arriving[ticket]
 
-    async def _close(self, place: Place, ip: str) -> None:
+    async def _close(self, place: Seat, ip: str) -> None:
         connection: INetConn = place.key  # type: ignore[assignment]
         log.info("%s gives its place to a new connection from %s", connection.muxed_conn.peer_id, ip)
         self._leaving.add(connection)

@@ -6,23 +6,20 @@ the authors that nobody has heard of, which may be invented, and payloads that n
 forwards an author's excess loses that author's messages, and none of the others'. Nobody is penalised for excess: a Go
 peer announces each delta of thousands that it writes.
 
+A neighbour that leaves keeps its accounts, which fade in time: it may be back at once.
+
 Pure: the caller passes the time, in seconds. Neighbours and authors are binary peer ids."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from typing import Generic, TypeVar
 
 from betar_tui.p2p import budgets
 from betar_tui.p2p.budgets import Bucket, Buckets, Shares
-
-Message = TypeVar("Message")
 
 MAX_AUTHORS = 8192
 """Maximum authors that are known, and maximum accounts of an author at a neighbour."""
 STANDING = 30.0
 """Seconds since an author was first heard of after which it is in good standing: its messages go before those of others."""
-MAX_LATE, MAX_LATE_BYTES = 256, 4 << 20
-"""Maximum messages beyond their authors' rates that wait, and bytes of them."""
 
 EXCESS, STRANGERS, CONTROL, ASKED = "excess", "unknown authors", "control", "asked again"
 """What is refused: messages of an author beyond its rate, messages of too many new authors, control messages that are none
@@ -37,37 +34,6 @@ class _Account:
     def __init__(self, now: float) -> None:
         self.messages = Bucket(budgets.AUTHOR_MESSAGES, now)
         self.bytes = Bucket(budgets.AUTHOR_BYTES, now)
-
-
-class LateMessages(Generic[Message]):
-    """The latest message of each author at each neighbour that came too early. Beyond the bounds the oldest goes."""
-
-    def __init__(self) -> None:
-        self._messages: OrderedDict[tuple[bytes, bytes], tuple[Message, int]] = OrderedDict()
-        self.bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._messages)
-
-    def put(self, neighbour: bytes, author: bytes, message: Message, size: int) -> tuple[bool, int]:
-        """Keep a message of `size` bytes. Returns whether none of this author's was waiting, and how many were dropped."""
-        key = neighbour, author
-        before = self.take(*key)
-        self._messages[key] = message, size
-        self.bytes += size
-        dropped = int(before is not None)
-        while len(self._messages) > MAX_LATE or self.bytes > MAX_LATE_BYTES:
-            self.take(*next(iter(self._messages)))
-            dropped += 1
-        return before is None, dropped
-
-    def take(self, neighbour: bytes, author: bytes) -> Message | None:
-        """Remove and return the message that waits, if any."""
-        found = self._messages.pop((neighbour, author), None)
-        if found is None:
-            return None
-        self.bytes -= found[1]
-        return found[0]
 
 
 class GossipLedger:
@@ -141,11 +107,6 @@ class GossipLedger:
     def refused(self, neighbour: bytes) -> Mapping[str, int]:
         """How much of what was refused of a neighbour since the start."""
         return self._refused.get(neighbour, Counter())
-
-    def gone(self, neighbour: bytes) -> None:
-        """A neighbour has left. Its accounts stay: it may be back at once."""
-        self.time.forget(neighbour)
-        self._strangers.forget(neighbour)
 
     def _account(self, neighbour: bytes, author: bytes, now: float) -> _Account:
         key = neighbour, author

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from betar_tui.p2p.places import origin_of
+
 MAX_REMEMBERED = 4096
 """Maximum peers that are remembered for misbehaviour."""
 GROWTH, MAX_BAN = 8, 86_400.0
@@ -15,7 +17,7 @@ GROWTH, MAX_BAN = 8, 86_400.0
 FORGIVEN = 3600.0
 """Seconds without a ban that make up for an earlier one."""
 RECURRING = 3
-"""Number of bans of peers from one address within `FORGIVEN` seconds for which the address is barred."""
+"""Number of bans of peers from one address, or /56 of IPv6, within `FORGIVEN` seconds for which it is barred."""
 FOLD = 1.0
 """Seconds of one peer's misbehaviours that are reported together."""
 
@@ -79,8 +81,8 @@ class MisbehaviourLedger:
 
     def barred(self, ip: str) -> bool:
         """Whether nobody may connect from an address: peers that came from it were banned lately, again and again."""
-        now = self._clock()
-        bans = [ban for ban in self._bans.values() if ip and ban.ip == ip and ban.at > now - FORGIVEN]
+        now, origin = self._clock(), origin_of(ip)
+        bans = [ban for ban in self._bans.values() if ip and origin_of(ban.ip) == origin and ban.at > now - FORGIVEN]
         return sum(ban.times for ban in bans) >= RECURRING and any(ban.until > now for ban in bans)
 
     def unban(self, peer: str) -> None:

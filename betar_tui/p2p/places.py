@@ -29,8 +29,9 @@ GRACE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A connection. `useful` is whether its peer was the first to bring a broadcast; `kept` ones never give way."""
+class Seat:
+    """A connection in its place. `useful` is whether its peer was the first to bring a broadcast; `kept` ones never give
+    way."""
 
     key: Hashable
     ip: str
@@ -54,6 +55,12 @@ def prefix_of(ip: str) -> str:
     return str(ip_network(f"{parsed}/{24 if parsed.version == 4 else 56}", strict=False))
 
 
+def origin_of(ip: str) -> str:
+    """Whom an address counts for: itself, or its /56 if it is a public one of IPv6, since one customer has all of a /56."""
+    prefix = prefix_of(ip)
+    return prefix if prefix.endswith("/56") else ip
+
+
 def limits_of(ip: str, places: int) -> int:
     """How many of the places an address may have."""
     return MAX_PER_IP if prefix_of(ip) else max(1, int(places * NEAR_FRACTION))
@@ -63,7 +70,7 @@ class Refusal(Exception):
     """There is no place."""
 
 
-def giving_way(places: Sequence[Place], ip: str, known: bool, maximum: int, now: float) -> Place | None:
+def giving_way(places: Sequence[Seat], ip: str, known: bool, maximum: int, now: float) -> Seat | None:
     """Which connection gives way to a new one from `ip`, None if there is room. Raises Refusal if none does."""
     prefix = prefix_of(ip)
     alike = [place for place in places if place.ip == ip]
@@ -77,7 +84,7 @@ def giving_way(places: Sequence[Place], ip: str, known: bool, maximum: int, now:
     return None
 
 
-def _least(candidates: Iterable[Place], places: Sequence[Place], now: float) -> Place:
+def _least(candidates: Iterable[Seat], places: Sequence[Seat], now: float) -> Seat:
     """The one that is least worth keeping. Raises Refusal."""
     of_ip = Counter(place.ip for place in places)
     of_prefix = Counter(prefix_of(place.ip) for place in places)
@@ -86,7 +93,7 @@ def _least(candidates: Iterable[Place], places: Sequence[Place], now: float) -> 
     if not evictable:
         raise Refusal
 
-    def worth(place: Place) -> tuple[float, ...]:
+    def worth(place: Seat) -> tuple[float, ...]:
         # Of useless ones the oldest goes, which had most time to become useful; of useful ones the newest.
         many = -of_ip[place.ip], -of_prefix[prefix_of(place.ip)]
         return place.useful, place.on_topic, *many, -place.since if place.useful else place.since
@@ -95,7 +102,7 @@ def _least(candidates: Iterable[Place], places: Sequence[Place], now: float) -> 
 
 
 class HalfOpen:
-    """The handshakes under way, by any key."""
+    """The handshakes under way, by any key. Addresses are origins, see `origin_of`."""
 
     def __init__(self, maximum: int = MAX_HALF_OPEN, per_ip: int = MAX_HALF_OPEN_PER_IP) -> None:
         self._maximum, self._per_ip = maximum, per_ip

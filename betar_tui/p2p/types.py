@@ -53,7 +53,7 @@ class NetworkConfig:
     peer answers in the DHT, None that it does while others can reach it. `dht_seeds` are DHT servers that are asked
     while no other is known, and are not kept connected. More than `misbehaviour_budget` misbehaviours within
     `misbehaviour_window` seconds ban a peer for `timing.ban_time` seconds, longer if it recurs; `bans` are those of earlier
-    runs."""
+    runs. With the peers in `blocked` this one has nothing to do."""
 
     seed: bytes
     listen: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/4001",)
@@ -71,6 +71,7 @@ class NetworkConfig:
     misbehaviour_budget: int = 20
     misbehaviour_window: float = 60.0
     bans: tuple[Ban, ...] = ()
+    blocked: tuple[str, ...] = ()
     max_connections: int = 256
     max_streams_per_peer: int = 128
 

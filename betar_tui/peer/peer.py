@@ -21,6 +21,7 @@ from betar_tui.errors import (
     NoRunningPeerError,
     StoreError,
     StoreLockedError,
+    UnknownPeerError,
 )
 from betar_tui.ipld import cid as cids
 from betar_tui.market.hub import EventHub
@@ -35,6 +36,7 @@ from betar_tui.market.marketplace import (
     Exported,
     HeadInfo,
     Imported,
+    Listed,
     Listing,
     ListingDetail,
     ListingDraft,
@@ -46,12 +48,15 @@ from betar_tui.market.marketplace import (
     Status,
     StatusChanged,
 )
+from betar_tui.market.personal import BLOCKED, MUTED, full_id
 from betar_tui.market.provenance import Signer
 from betar_tui.market.seller import Seller
 from betar_tui.peer import archive, importing
+from betar_tui.peer.disk import DiskQuota
 from betar_tui.peer.indexing import Indexing
 from betar_tui.peer.metadata_files import MetadataFiles
 from betar_tui.peer.network_session import NetworkSession
+from betar_tui.peer.personal_lists import PersonalList, take_over_old_mutes
 from betar_tui.peer.reading import read
 from betar_tui.replica import Applied, Replica, Written, decode_node
 from betar_tui.store.database import Store, open_store
@@ -69,6 +74,7 @@ BULK, QUIET = 32, 2.0
 """A merge of `BULK` deltas postpones packing for `QUIET` seconds."""
 MAX_LISTINGS = 10_000
 """Maximum listings of a connected peer that are counted."""
+CONNECTED_OR_SELLER = "connected peer or a seller in the market"
 MAX_POSTPONED = 10
 """Maximum times in a row that packing is postponed; then all that is due is packed."""
 
@@ -139,7 +145,8 @@ class Peer:
         signer = Signer(seed)
         self.peer_id = signer.peer_id
         self._writer = ReplicaWriter(Replica(store), clock, store.reserve)
-        self._catalogue = Catalogue(store, self.peer_id, signer.is_own_value, opened=self._started)
+        own = self.peer_id, signer.is_own_value
+        self._catalogue = Catalogue(store, *own, opened=self._started, limits=config.limits)
         self.indexing = Indexing(self._catalogue, self._writer, self._hub.emit, self._look_for_files, clock)
         self._bulk_merged, self._postponed = -math.inf, 0
         self._writer.listen(self._changes, self._report)
@@ -153,6 +160,9 @@ class Peer:
             clock=clock,
             default_addrs=self._default_addrs,
         )
+        take_over_old_mutes(store, config.interface, self._started)
+        self._blocked = PersonalList(store, BLOCKED, "blocked peer", clock)
+        self._muted = PersonalList(store, MUTED, "muted seller", clock)
         self.session = NetworkSession(
             config,
             seed,
@@ -162,6 +172,8 @@ class Peer:
             MetadataFiles(store, self._catalogue.files, self.indexing.wake, clock),
             emit=self._hub.emit,
             clock=clock,
+            blocked=lambda: self._blocked.ids,
+            disk=DiskQuota(store, config.data_dir, config.limits.disk),
         )
 
     def close(self) -> None:
@@ -294,6 +306,9 @@ class Peer:
             listen_notice=session.listen_notice,
             searches=session.searches(),
             indexing=self._catalogue.backlog.progress.now(),
+            muted=self._muted.ids,
+            blocked=self._blocked.ids,
+            limits=self._catalogue.quotas(counts, session.disk),
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
@@ -309,6 +324,45 @@ class Peer:
 
     async def disconnect(self, peer_id: str) -> None:
         await self.session.disconnect(peer_id)
+
+    async def block(self, peer_id: str) -> str:
+        connected = {each.peer_id for each in self.session.connections()}
+        known = connected | set(await trio.to_thread.run_sync(self._catalogue.sellers, peer_id))
+        blocked = full_id(peer_id, {*known, *self._blocked.ids}, CONNECTED_OR_SELLER)
+        if blocked == self.peer_id:
+            raise UnknownPeerError("that is this peer itself: it cannot be blocked")
+        await self._blocked.add(blocked)
+        log.info("blocked %s", blocked)
+        await self.session.block(blocked)
+        self._hub.emit([StatusChanged()])
+        return blocked
+
+    async def unblock(self, peer_id: str) -> str:
+        peer = await self._blocked.remove(peer_id)
+        log.info("unblocked %s", peer)
+        self.session.unblock(peer)
+        self._hub.emit([StatusChanged()])
+        return peer
+
+    async def blocks(self) -> tuple[Listed, ...]:
+        return self._blocked.entries()
+
+    async def mute(self, seller_id: str) -> str:
+        sellers = await trio.to_thread.run_sync(self._catalogue.sellers, seller_id)
+        seller = full_id(seller_id, {*sellers, *self._muted.ids}, "seller in the market")
+        if seller == self.peer_id:
+            raise UnknownPeerError("that is this peer itself: your own listings cannot be muted")
+        await self._muted.add(seller)
+        self._hub.emit([StatusChanged()])
+        return seller
+
+    async def unmute(self, seller_id: str) -> str:
+        seller = await self._muted.remove(seller_id)
+        self._hub.emit([StatusChanged()])
+        return seller
+
+    async def mutes(self) -> tuple[Listed, ...]:
+        return self._muted.entries()
 
     async def go_online(self, free_port: bool = False) -> None:
         await self.session.go_online(free_port)

@@ -283,6 +283,14 @@ class Store:
             packed = db.execute("SELECT blocks, groups, before, after FROM packing").fetchone()
         return Totals(self._blocks, self._tombstones, size, *packed)
 
+    def used(self) -> int:
+        """Number of bytes of the database that hold something: what packing has freed is used again before it grows."""
+        with self._reading() as db:
+            pages, free, size = (
+                db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+            )
+        return int((pages - free) * size)
+
     # Small things that no merge depends on
 
     def put_files(self, files: Mapping[bytes, bytes]) -> None:

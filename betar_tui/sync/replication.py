@@ -69,7 +69,8 @@ _NO_BLOCKS: Mapping[bytes, bytes] = MappingProxyType({})
 
 class Replication:
     """Drives a replica from a network. `announce_interval` is in seconds and jittered by 30 %; `journal` stores pending
-    heads for the next run; `on_delivered` is that of `DeliveryTracker`."""
+    heads for the next run; `on_delivered` is that of `DeliveryTracker`. While it is `full` nothing of others is merged;
+    `refused` counts the blocks that were not."""
 
     def __init__(
         self,
@@ -87,6 +88,7 @@ class Replication:
         self._journal = journal
         self._pending_heads = journal.pending_heads
         self.fetcher = Fetcher(network, writer, lookup)
+        self.full, self.refused = False, 0
         self._announced: set[bytes] = set()
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._joined, self._written = Wakeup(), Wakeup()
@@ -130,6 +132,10 @@ class Replication:
         The blocks that it links to are requested before it is merged: in a long chain every block waits for the one
         above."""
         self.observation.brought(block.peer, (block.cid,))
+        if self.full:
+            self.refused += 1
+            self.fetcher.arrived([block.cid])
+            return
         links: tuple[bytes, ...] = ()
         with suppress(DecodeError):
             # What a file links to is wanted only if a delta turns out to link to the file.
@@ -296,6 +302,9 @@ class Replication:
         self.observation.announced(event.author, [head.cid for head in heads])
         known, now = self._writer.heads, trio.current_time()
         self._announced.update(head.cid for head in heads if head.cid in known)
+        if self.full:
+            self.refused += sum(head.cid not in known for head in heads)
+            return
         refused = {head.cid: None for head in heads if self.fetcher.is_refused(head.cid)}
         bare, blocks = [], []
         for head in heads:

@@ -108,6 +108,11 @@ class ListingActions:
         listing = self._model.listing(listing_id)
         self.peers.mute(listing.seller_id if listing else "")
 
+    def block(self, listing_id: str) -> None:
+        """Have nothing to do with the seller of a listing, or let it in again."""
+        listing = self._model.listing(listing_id)
+        self.peers.block(listing.seller_id if listing else "")
+
     def choose_dialect(self) -> None:
         """Ask once, then write own listings in the other dialect."""
         if self._model.status is None:

@@ -26,6 +26,7 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.tui.activity import ActivityLog
 from betar_tui.tui.keymap import KeyMap
+from betar_tui.tui.provenance import DIFFERENCES
 from betar_tui.tui.receipts import DeliveryStatus, Receipts
 from betar_tui.tui.settings import InterfaceSettings, Settings
 from betar_tui.tui.table import MarketTable
@@ -114,6 +115,7 @@ class MarketModel:
         self.marks: dict[str, Mark] = {}
         self.status: Status | None = None
         self.own_id = ""
+        self.muting = 0  # calls under way, before whose end a status may have the list of before
         self.peers: tuple[PeerInfo, ...] = ()
         self.listings_load, self.listings_error = Load.LOADING, ""
         self.own: dict[str, Listing] = {}
@@ -178,6 +180,11 @@ class MarketModel:
         """The sellers whose listings are hidden."""
         return frozenset(self.settings.now.muted)
 
+    @property
+    def blocked(self) -> frozenset[str]:
+        """The peers with which this one has nothing to do."""
+        return frozenset(self.status.blocked if self.status else ())
+
     # Settings
 
     def mute(self, seller_id: str, muted: bool) -> News:
@@ -220,6 +227,8 @@ class MarketModel:
         if alone:
             self.activity.notice("warning", "The last peer is gone", self.clock())
         self.status, self.own_id = status, status.peer_id
+        if status.muted is not None and not self.muting and set(status.muted) != self.muted:
+            self.settings.change(muted=status.muted)
         if peers is None:
             self.peers, self.peers_load, self.peers_error = (), Load.FAILED, peers_error
         else:
@@ -334,11 +343,15 @@ def _view(settings: InterfaceSettings) -> View:
 def _changed_columns(old: Listing, new: Listing) -> set[str]:
     changed = [field for field in FIELDS if getattr(old, field.name) != getattr(new, field.name)]
     columns = {field.column or field.name for field in changed if field.name not in STAMPS}
-    return columns | {"state"} if old.provenance is not new.provenance else columns
+    same = (old.provenance, old.difference) == (new.provenance, new.difference)
+    return columns if same else columns | {"state"}
 
 
 def _note(change: Change, old: Listing | None, new: Listing | None) -> str:
-    before = change.old_price if old is None else old.price
-    if before is None or new is None or before == new.price:
+    if new is None:
         return ""
-    return f"price {before:g} → {new.price:g}"
+    before = change.old_price if old is None else old.price
+    notes = [] if before in (None, new.price) else [f"price {before:g} → {new.price:g}"]
+    if new.difference and (old is None or old.difference is not new.difference):
+        notes.append(DIFFERENCES[new.difference])
+    return ", ".join(notes)

@@ -3,6 +3,7 @@
 The marketplace is asked in a worker. Its answer is handed over as a message, and the loader is busy until the app has
 dealt with that."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,8 @@ PAUSE = 0.1
 """Minimum seconds between two requests that events cause."""
 RETRY = 1.0
 """Seconds after a failure until events cause a request again."""
+COUNT_AFTER = 0.3
+"""Seconds that a view is shown before its matches are counted: while a person types, the next filter comes sooner."""
 RECOUNT = 5.0
 """Minimum seconds between two exact counts of one view."""
 
@@ -107,6 +110,7 @@ class CountLoader:
 
     async def _run(self, view: View) -> None:
         try:
+            await asyncio.sleep(COUNT_AFTER)
             matches = await self._ask(view.query, view.muted)
         except BetarError as error:
             # The table goes on to say "more than"; what is wrong with the peer shows with the next page.

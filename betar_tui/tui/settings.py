@@ -24,8 +24,8 @@ MAX_FILTER_NAME = 40
 
 @dataclass(frozen=True, slots=True)
 class InterfaceSettings:
-    """All settings. `sort` is a column, with "-" before it for the descending order; `muted` are ids of sellers; `filters`
-    are saved filters by their names."""
+    """All settings. `sort` is a column, with "-" before it for the descending order; `muted` are ids of sellers, a copy
+    of the peer's list for the first page; `filters` are saved filters by their names."""
 
     theme: str = "betar-dark"
     columns: tuple[str, ...] = DEFAULT_COLUMNS

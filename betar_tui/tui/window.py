@@ -284,7 +284,7 @@ class Window:
         if page.start is not None:
             return page.start, True
         if request.kind is Kind.SKIP:
-            return request.skip, True
+            return request.skip, not page.listings  # near it where sellers with very many listings are muted
         if request.kind is Kind.LAST:
             return max(self.matches - len(page.listings), 1), self.exact
         guess = estimate if estimate is not None else (self.matches - len(page.listings)) // 2

@@ -95,7 +95,7 @@ def fill(path: Path) -> tuple[str, str]:
         seen = int(one.seen_at * 1000)
         facts, text, k, first_seen = facts_text(one), search_text(one), n + 1, seen - rng.randrange(10**6)
         row = (k, one.id, one.name, one.price, seller, seen, first_seen, state_of(one), one.timestamp, n, None)
-        db.execute("INSERT INTO listings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        db.execute("INSERT INTO listings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", row)
         db.execute("INSERT INTO listing_texts VALUES (?, ?, ?)", (k, text, facts))
         db.execute("INSERT INTO listing_search (rowid, text, facts) VALUES (?, ?, ?)", (k, text, facts))
     db.execute("UPDATE catalogue_counts SET n = ? WHERE name = 'listings'", (LISTINGS,))

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from betar_tui.catalogue import checking
-from betar_tui.catalogue.catalogue import Catalogue
+from betar_tui.catalogue.catalogue import DEFAULT_LIMITS, Catalogue
+from betar_tui.limits import Limits
 from betar_tui.market.marketplace import Change, Listing
 from betar_tui.replica import Applied, DagNode, Replica
 from betar_tui.replica.facts import Winner
@@ -23,9 +24,17 @@ FRESH = "SELECT term, doc, col, offset FROM temp.terms ORDER BY 1, 2, 3, 4"
 class Book:
     """A replica with its catalogue. Times are Unix seconds."""
 
-    def __init__(self, path: Path, own_value: bytes = b"", store: Store | None = None, opened: float = 0.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        own_value: bytes = b"",
+        store: Store | None = None,
+        opened: float = 0.0,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self.store = store or open_store(path)
-        self.catalogue = Catalogue(self.store, SIGNER.peer_id, lambda each: each == own_value, opened=opened)
+        own = SIGNER.peer_id, lambda each: each == own_value
+        self.catalogue = Catalogue(self.store, *own, opened=opened, limits=limits)
         self.replica = Replica(self.store)
         self.nodes: dict[str, DagNode] = {}
         self.height = self.replica.height
@@ -105,11 +114,12 @@ def contents(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
     numbers nor when a listing first appeared follows from the replica's values."""
     terms = "CREATE VIRTUAL TABLE temp.terms USING fts5vocab('main', 'listing_search', 'instance')"
     db.execute(terms)
-    columns = "id, name, price, seller, seen, state, timestamp, content, metadata, text, facts"
+    columns = "id, name, price, seller, seen, state, timestamp, content, metadata, share, text, facts"
     found = {
         "rows": db.execute(f"SELECT k, {columns} FROM listings JOIN listing_texts USING (k) ORDER BY k").fetchall(),
         "texts": db.execute("SELECT k FROM listing_texts ORDER BY k").fetchall(),
         "unlisted": db.execute("SELECT k, reason FROM unlisted ORDER BY k").fetchall(),
+        "withheld": db.execute("SELECT k, share FROM withheld ORDER BY k").fetchall(),
         "counts": db.execute("SELECT * FROM catalogue_counts ORDER BY name").fetchall(),
         "missing": db.execute("SELECT metadata FROM undescribed ORDER BY metadata").fetchall(),
         "waiting": db.execute("SELECT k FROM unprojected UNION SELECT k FROM unindexed").fetchall(),
@@ -121,11 +131,11 @@ def contents(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
-def afresh(path: Path) -> dict[str, list[tuple[object, ...]]]:
+def afresh(path: Path, limits: Limits = DEFAULT_LIMITS) -> dict[str, list[tuple[object, ...]]]:
     """The same of a projection made afresh of the database at `path`, which is changed by that."""
     store = open_store(path)
     checking.make_afresh(store, SIGNER.peer_id)
-    book = Book(path, store=store)
+    book = Book(path, store=store, limits=limits)
     for _ in book.resuming():
         pass
     book.work_off()
@@ -134,14 +144,14 @@ def afresh(path: Path) -> dict[str, list[tuple[object, ...]]]:
     return found
 
 
-def judge(path: Path, judged: Path, made: Path) -> None:
+def judge(path: Path, judged: Path, made: Path, limits: Limits = DEFAULT_LIMITS) -> None:
     """Open copies of what a crash left at `path`: worked off, it is what a projection made afresh is."""
     for suffix in ("", "-wal"):
         for target in (judged, made):
             Path(f"{target}{suffix}").unlink(missing_ok=True)
             if Path(f"{path}{suffix}").exists():
                 shutil.copyfile(f"{path}{suffix}", f"{target}{suffix}")
-    book = Book(judged)
+    book = Book(judged, limits=limits)
     for _ in book.resuming():
         pass
     book.work_off()
@@ -151,7 +161,7 @@ def judge(path: Path, judged: Path, made: Path) -> None:
     assert not found["waiting"]
     assert book.is_right()
     book.close()
-    expected = afresh(made)
+    expected = afresh(made, limits)
     different = [name for name in expected if found[name] != expected[name]]
     assert not different, {name: set(found[name]) ^ set(expected[name]) for name in different}
     store = open_store(judged)

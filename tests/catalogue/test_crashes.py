@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from betar_tui.catalogue import backlog, checking, projection
+from betar_tui.catalogue.catalogue import DEFAULT_LIMITS
 from betar_tui.ipld import cid, unixfs
+from betar_tui.limits import Limits
 from betar_tui.market.withdrawal import withdrawal
 from betar_tui.replica import keys, slicing
 from tests.catalogue.books import Book, contents, forged, judge, many
@@ -97,7 +99,10 @@ ACTS: list[Callable[[Book], None]] = [
 
 @pytest.mark.parametrize("slices", [False, True], ids=["whole", "in slices"])
 @pytest.mark.parametrize("after", [False, True], ids=["before or amid", "after"])
-def test_a_crash_at_every_statement(tmp_path: Path, after: bool, slices: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limits", [DEFAULT_LIMITS, Limits(2, 3)], ids=["no quota in the way", "few of a seller"])
+def test_a_crash_at_every_statement(
+    tmp_path: Path, after: bool, limits: Limits, slices: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each act again and again, dying one statement later each time, until it survives. What each death leaves is opened,
     worked off, and compared with a projection made afresh."""
     monkeypatch.setattr(projection, "SMALL", 2 if slices else 5)
@@ -108,13 +113,13 @@ def test_a_crash_at_every_statement(tmp_path: Path, after: bool, slices: bool, m
     monkeypatch.setattr(backlog, "VERSIONS", 3)
     monkeypatch.setattr(backlog, "TEXTS", 2)
     path = tmp_path / "0.db"
-    Book(path).close()
+    Book(path, limits=limits).close()
     deaths = 0
     for act in ACTS:
         statement = 0
         while True:
             store, db = open_crashing(path)
-            book = Book(path, store=store)
+            book = Book(path, store=store, limits=limits)
             db.left, db.after = db.done + statement, after
             try:
                 act(book)
@@ -123,14 +128,14 @@ def test_a_crash_at_every_statement(tmp_path: Path, after: bool, slices: bool, m
                 statement += 1
                 store.readers.close()
                 path = wreck(path, db)
-                judge(path, tmp_path / "judged.db", tmp_path / "afresh.db")
+                judge(path, tmp_path / "judged.db", tmp_path / "afresh.db", limits)
                 assert statement < 400
                 continue
             db.left = None
             store.close()
             break
     assert deaths > 100
-    judge(path, tmp_path / "judged.db", tmp_path / "afresh.db")
+    judge(path, tmp_path / "judged.db", tmp_path / "afresh.db", limits)
 
 
 def test_a_crash_at_every_statement_of_making_the_tables(tmp_path: Path) -> None:

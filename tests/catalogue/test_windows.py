@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -99,6 +100,46 @@ def test_more_muted_listings_than_are_counted(monkeypatch):
     window = read(db, asked)
     assert (window.muted, window.matching, window.exact) == (3, 4, True)
     assert [place.number for place in window.places] == [5, 6]
+
+
+@pytest.mark.parametrize("most_counted", [10_000, 100])
+@pytest.mark.parametrize("sort", ["", "-price"])
+def test_a_page_far_behind_many_muted_listings_begins_near_its_place(monkeypatch, most_counted, sort):
+    """To leave each of them out takes long; the page says where it begins if that is known."""
+    db = create()
+    sellers = ["loud" if k % 2 else "quiet" for k in range(4_000)]
+    add(db, [(k, listing(name=f"n{k:04}", price=k, seller_id=each), 0) for k, each in enumerate(sellers, 1)])
+    monkeypatch.setattr(windows, "MAX_MUTED", most_counted)
+    asked = Asked(Filter(), sort, 10, skip=1_200, muted=frozenset(["loud"]))
+    exact = read(db, asked)
+    monkeypatch.setattr(windows, "MUTED_STEPS", 1)
+    near = read(db, asked)
+    assert exact.start == 1_200
+    assert len(near.places) == 10
+    assert all(place.number % 2 for place in near.places), "those of the quiet, and no others"
+    if most_counted > 2_000:
+        assert abs(near.places[0].number - exact.places[0].number) <= 10
+        assert (near.matching, near.exact) == (2_000, True)
+        assert near.start is None if sort else abs(near.start - 1_200) < 5, "counting by price is what takes long"
+    else:
+        assert near.start is None
+        assert 10 <= near.matching <= 2_000
+    for skip in (1_990, 2_500, 10_000):
+        last = read(db, replace(asked, skip=skip))
+        assert bool(last.places) is (skip < 2_000 or most_counted < 2_000), (
+            "nothing is behind the last, where that is known"
+        )
+
+
+def test_counting_muted_listings_ends_in_time(monkeypatch):
+    db = create()
+    add(db, [(k, listing(name=f"n{k}", seller_id="loud" if k < 500 else "quiet"), 0) for k in range(1, 600)])
+    asked = Asked(Filter(), "", 2, muted=frozenset(["loud"]))
+    assert read(db, asked).muted == 499
+    monkeypatch.setattr(windows, "COVERED_STEPS", 1)
+    window = read(db, asked)
+    assert window.muted == windows.MAX_MUTED
+    assert [place.number for place in window.places] == [500, 501]
 
 
 def test_listings_of_each_seller_are_counted_up_to_a_number():

@@ -19,7 +19,7 @@ from betar_tui import config as config_module
 from betar_tui.arguments import COMMANDS as GRAMMAR
 from betar_tui.cli import build_parser, main, read_config
 from betar_tui.commands import COMMANDS
-from betar_tui.config import load_config, load_identity, parse_duration, save_settings
+from betar_tui.config import load_config, load_identity, parse_duration, parse_size, save_settings
 from betar_tui.control.server import serve_control
 from betar_tui.doctor import examine
 from betar_tui.errors import ConfigError, UsageError
@@ -140,7 +140,10 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
         (["export", "."], 2, "not a file's name"),
         (["list", "price<"], 1, "price"),
         (["list", "--sort", "colour"], 1, "colour"),
-        (["list", "ocr or state:muted"], 1, "a setting of the interface"),
+        (["block", "12D3KooW"], 1, "neither a whole peer id"),
+        (["unblock", "12D3KooW"], 1, "there is no blocked peer"),
+        (["mute", ""], 1, "neither a whole peer id"),
+        (["unmute", "x"], 1, "there is no muted seller"),
         (["nonsense"], 2, "invalid choice"),
         (["--announce-interval", "1s", "status"], 2, "--announce-interval"),
         (["--announce-interval", "soon", "status"], 2, "30s"),
@@ -621,3 +624,107 @@ def test_a_number_beyond_all_is_as_good_as_none(run):
     for command in ("list", "log"):
         code, out, err = run(command, "--limit", "9" * 30, "--json")
         assert (code, len(json.loads(out)), err) == (0, 1, "")
+
+
+STRANGER = "12D3KooWGRUKZ8sRKx5n3xzwtTxhsHCqDM1NXGDRYrbkkmqBKqyk"
+
+
+@pytest.mark.parametrize(
+    ("does", "undoes", "lists", "key"),
+    [("block", "unblock", "blocked", "peer_id"), ("mute", "unmute", "muted", "seller_id")],
+)
+def test_blocking_and_muting_are_listed_and_undone(run, does, undoes, lists, key):
+    assert json.loads(run(lists, "--json")[1]) == []
+    assert json.loads(run(does, STRANGER, "--json")[1]) == {key: STRANGER}
+    (entry,) = json.loads(run(lists, "--json")[1])
+    assert entry.keys() == {key, "at"}
+    assert entry[key] == STRANGER
+    assert STRANGER in run(lists)[1]
+    assert STRANGER in run("status")[1]
+    assert json.loads(run(undoes, STRANGER[:14], "--json")[1]) == {key: STRANGER}
+    assert json.loads(run(lists, "--json")[1]) == []
+
+
+def test_list_leaves_muted_sellers_out_unless_it_is_asked_for_them(run, tmp_path, monkeypatch):
+    publish(run, "mine")
+    run("export", str(tmp_path / "one.car"))
+    seller = json.loads(run("list", "--json")[1])[0]["seller_id"]
+    monkeypatch.setenv("BETAR_TUI_DATA_DIR", str(tmp_path / "other"))
+    publish(run, "own")
+    run("import", str(tmp_path / "one.car"))
+
+    def names(*arguments):
+        return sorted(each["name"] for each in json.loads(run("list", "--json", *arguments)[1]))
+
+    assert names() == ["mine", "own"]
+    code, out, _ = run("mute", seller[:20])
+    assert (code, out) == (0, f"muted {seller}, 1 listing left out; betar-tui unmute shows them again\n")
+    assert names() == ["own"]
+    assert "1 of muted sellers left out (--all shows them)" in run("list")[1]
+    assert names("--all") == ["mine", "own"]
+    assert names("state:muted") == names("--all", "state:muted") == ["mine"]
+    assert json.loads(run("unmute", seller, "--json")[1]) == {"seller_id": seller}
+    assert names() == ["mine", "own"]
+
+
+def test_limits_are_read_from_all_places_and_shown(run, tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    publish(run)
+    (data / "config.toml").write_text('[limits]\nlistings-per-seller = 5\nunsigned_per_peer = 6\nmax-disk = "1GiB"\n')
+    monkeypatch.setenv("BETAR_TUI_UNSIGNED_PER_PEER", "7")
+    limits = json.loads(run("status", "--json", "--max-disk", "64MB")[1])["limits"]
+    assert {name: each["allowed"] for name, each in limits.items()} == {
+        "listings_per_seller": 5,
+        "unsigned_per_peer": 7,
+        "disk": 64 << 20,
+    }
+    assert 0 < limits["disk"]["used"] < 1 << 20
+    assert [each["refused"] for each in limits.values()] == [0, 0, 0]
+    assert "5 listings of a seller, 0 the most; 7 listings unsigned of a peer" in run("status")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("limits = 3", "write [limits]"),
+        ("[limits]\nx = 3", "unknown setting 'x' in [limits]"),
+        ("[limits]\nlistings-per-seller = -1", "--listings-per-seller: -1 is not a number of listings"),
+        ("[limits]\nlistings-per-seller = true", "is not a number of listings"),
+        ("[limits]\nunsigned-per-peer = 1.5", "is not a number of listings"),
+        ('[limits]\nmax-disk = "much"', "--max-disk: 'much' is not a size"),
+        ("[limits]\nmax-disk = 5", "less than the least limit"),
+    ],
+)
+def test_wrong_limits_are_said_in_one_line(run, tmp_path, text, says):
+    publish(run)
+    (tmp_path / "data" / "config.toml").write_text(text)
+    code, _, err = run("list")
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("500MB", 500 << 20), ("10 GiB", 10 << 30), ("1.5g", 3 << 29), ("17000000", 17_000_000)],
+)
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+def test_list_counts_what_is_beyond_a_limit(run, tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        publish(run, name)
+    run("export", str(tmp_path / "three.car"))
+    monkeypatch.setenv("BETAR_TUI_DATA_DIR", str(tmp_path / "other"))
+    run("import", str(tmp_path / "three.car"))
+    assert len(json.loads(run("list", "--json")[1])) == 3
+    shown = json.loads(run("list", "--json", "--listings-per-seller", "2")[1])
+    assert len(shown) == 2
+    assert "2 of 2 listings, 1 beyond a limit of their sellers not shown" in run("list", "--listings-per-seller=2")[1]
+    assert json.loads(run("status", "--json", "--listings-per-seller=2")[1])["limits"]["listings_per_seller"] == {
+        "allowed": 2,
+        "used": 2,
+        "refused": 1,
+    }
+    assert len(json.loads(run("list", "--json")[1])) == 3

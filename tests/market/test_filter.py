@@ -58,6 +58,7 @@ def listing(**fields):
         "seller:12D3KooW",
         "seller:xyz9",
         "seller:12D3…XYZ9",
+        "seller:12D3…oow",
         "proto:x402",
         "!proto:mcp",
         "state:verified",

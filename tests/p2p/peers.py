@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -130,6 +131,12 @@ async def meet(one: Peer, other: Peer) -> None:
     """Connect two peers and wait until each sees the other on the topic."""
     await one.network.connect(other.network.addrs[0])
     await until(lambda: other.id in one.network.topic_peers() and one.id in other.network.topic_peers())
+
+
+def resident() -> int:
+    """Bytes of memory that this process uses; for tests that allow megabytes of difference."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 async def raw_stream(one: Peer, other: str, protocol: str) -> INetStream:

@@ -90,14 +90,13 @@ def test_equals_get_equal_parts() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 3), st.floats(0, 2)), max_size=40))
-def test_what_is_gone_costs_nothing_to_remember(spent: list[tuple[int, float, float]]) -> None:
+def test_what_was_used_fades(spent: list[tuple[int, float, float]]) -> None:
     shares: Shares[int] = Shares(Rate(1, 1))
     now = 0.0
     for key, amount, pause in spent:
         now += pause
         shares.spend(key, amount, now)
         assert 0.0 <= shares.wait(key, now) <= MAX_WAIT
-    for key in range(6):
-        shares.forget(key)
-    assert len(shares) == 0
-    assert shares.wait(0, now) == 0.0
+    shares.spend(7, 0.5, now + 100.0)
+    assert len(shares) == 1
+    assert shares.wait(0, now + 100.0) == 0.0

@@ -22,7 +22,7 @@ from betar_tui.p2p.adaptations.send_queue import SendQueue
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.gossip_ledger import ASKED, CONTROL
 from betar_tui.p2p.types import MARKET_TOPIC, Misbehaviour, ReceivedBroadcast
-from tests.p2p.peers import Peer, pair, raw_stream, until
+from tests.p2p.peers import Peer, pair, raw_stream, resident, until
 
 MESHSUB = "/meshsub/1.1.0"
 NAMES = [f"topic {number}" for number in range(control.MAX_PARTS)]
@@ -75,7 +75,7 @@ async def test_a_message_is_sent_again_to_a_neighbour_a_few_times_only() -> None
     async with pair() as (alice, bob):
         await bob.network.broadcast(bytes(60_000))
         await until(lambda: alice.of(ReceivedBroadcast))
-        (key,) = router_of(bob).mcache.msgs
+        (key,) = router_of(bob).mcache._encoded
         before = bob.network.connections()[0].bytes_out
         ask = control_rpc(iwant=[rpc_pb2.ControlIWant(messageIDs=[key] * 9000)])
         await say(alice, bob, *[ask] * 10)
@@ -94,7 +94,7 @@ async def test_messages_are_sent_again_within_a_budget_of_bytes() -> None:
         await until(lambda: len(alice.of(ReceivedBroadcast)) == 14)
         await bob.network.flush()
         before = bob.network.connections()[0].bytes_out
-        ask = control_rpc(iwant=[rpc_pb2.ControlIWant(messageIDs=list(router_of(bob).mcache.msgs))])
+        ask = control_rpc(iwant=[rpc_pb2.ControlIWant(messageIDs=list(router_of(bob).mcache._encoded))])
         await say(alice, bob, ask, ask)
         await bob.network.flush()
         assert bob.network.connections()[0].bytes_out - before < 6 << 20
@@ -197,13 +197,26 @@ def test_the_cache_is_bounded_and_keeps_the_newest(steps: list[int | None]) -> N
         else:
             cache.put(message(number, size))
             cache.put(message(number, size))
-            kept.append((number, size, 0))
-            while sum(length + 14 for _, length, _ in kept) > control.MAX_CACHED and len(kept) > 1:
+            kept.append((number, message(number, size).ByteSize() + control.ENTRY_BYTES, 0))
+            while sum(length for _, length, _ in kept) > control.MAX_CACHED and len(kept) > 1:
                 kept.pop(0)
-        assert [int.from_bytes(key[-8:]) for key in cache.msgs] == [each for each, _, _ in kept]
-        assert cache.bytes == sum(length + 14 for _, length, _ in kept)
+        assert [int.from_bytes(key[-8:]) for key in cache._encoded] == [each for each, _, _ in kept]
+        assert cache.bytes == sum(length for _, length, _ in kept)
+        for each, _, _ in kept[:2]:
+            found = cache.get(b"author" + each.to_bytes(8))
+            assert found is not None
+            assert found.topicIDs == [MARKET_TOPIC]
         offered = {int.from_bytes(key[-8:]) for key in cache.window(MARKET_TOPIC)}
         assert offered == {each for each, _, age in kept if age < 3}
+
+
+def test_the_cache_does_not_keep_the_rpc_that_a_message_came_in() -> None:
+    cache, padding = BoundedCache(3, 5), rpc_pb2.Message(data=bytes(900_000))
+    before = resident()
+    for number in range(100):
+        cache.put(pubsub._parse(rpc_pb2.RPC(publish=[message(number, 1), padding]).SerializeToString()).publish[0])
+    assert resident() - before < 40 << 20
+    assert len(cache.window(MARKET_TOPIC)) == 100
 
 
 def test_own_messages_go_first_and_take_the_places_of_others() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import trio
+import trio.testing
 from libp2p.network.exceptions import SwarmException
 from multiaddr import Multiaddr
 
@@ -18,7 +19,7 @@ from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.host import build_host
 from betar_tui.p2p.misbehaviour import Ban
 from betar_tui.p2p.places import Refusal
-from tests.p2p.peers import QUICK, Peer, config, peer, until
+from tests.p2p.peers import PATIENT, QUICK, Peer, config, peer, until
 
 PLACES = 16
 
@@ -40,7 +41,7 @@ async def idlers(target: Peer, number: int) -> AsyncIterator[None]:
             host = build_host(config(f"idler {index}"))
             host.contain(lambda peer, reason: None, 8)
             await start_service(nursery, host.get_network(), lambda task, error: None)
-            with trio.move_on_after(5), suppress(SwarmException):
+            with trio.move_on_after(20), suppress(SwarmException):
                 await host.get_network().dial_addr(address, peer_id(target.id))
         yield
         nursery.cancel_scope.cancel()
@@ -93,10 +94,11 @@ async def test_a_handshake_ends_after_its_time() -> None:
 
 async def test_idle_connections_give_way_to_a_peer_of_the_market(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "GRACE", 0.0)
-    async with peer("alice", max_connections=PLACES) as alice, peer("dora") as dora:
+    alices = peer("alice", max_connections=PLACES, timing=PATIENT)
+    async with alices as alice, peer("dora", timing=PATIENT) as dora:
         await joins(dora, alice)
         await dora.network.broadcast(b"useful")
-        async with idlers(alice, 2 * PLACES), peer("bob") as bob:
+        async with idlers(alice, 2 * PLACES), peer("bob", timing=PATIENT) as bob:
             swarm = alice.network._swarm
             await until(lambda: len(swarm.get_connections()) >= places.limits_of("127.0.0.1", PLACES))
             with trio.fail_after(20):
@@ -105,8 +107,9 @@ async def test_idle_connections_give_way_to_a_peer_of_the_market(monkeypatch: py
             assert dora.id in alice.network.topic_peers()
 
 
-async def test_while_all_are_new_a_further_one_is_refused() -> None:
-    async with peer("alice", max_connections=PLACES) as alice, idlers(alice, PLACES + 4):
+async def test_while_all_are_new_a_further_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "GRACE", 1000.0)  # on a busy machine the first are soon not new
+    async with peer("alice", max_connections=PLACES, timing=PATIENT) as alice, idlers(alice, PLACES + 4):
         swarm = alice.network._swarm
         assert len(swarm.get_connections()) <= places.limits_of("127.0.0.1", PLACES)
         assert swarm.door.refused > 0
@@ -150,3 +153,47 @@ async def test_bans_of_an_earlier_run_are_in_force() -> None:
         await joins(alice, bob)  # a person asks for it
         assert alice.network.bans() == ()
         assert alice.network.bans_changed.is_set()
+
+
+async def test_a_turn_that_is_given_up_leaves_nothing_behind(autojump_clock: trio.testing.MockClock) -> None:
+    gate, done = door.Door(100), list[str]()
+
+    async def shake(ip: str, patience: float) -> None:
+        with trio.move_on_after(patience):
+            await gate.turn(ip)
+            done.append(ip)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(200):
+            await gate.turn("127.0.0.1")
+        for number in range(9):
+            nursery.start_soon(shake, f"127.0.0.{number % 3}", 0.0001 * number)
+    assert gate._queues == {}
+    await shake("127.0.0.2", 10)
+    assert done[-1] == "127.0.0.2"
+
+
+async def test_all_addresses_of_one_customer_wait_together(autojump_clock: trio.testing.MockClock) -> None:
+    gate = door.Door(100)
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for number in range(400):
+            nursery.start_soon(gate.turn, f"2a00:1450:4001:80{number % 16:x}::{number:x}")
+    assert trio.current_time() - start > 2.0
+    for number in range(places.MAX_HALF_OPEN_PER_IP):
+        gate.enter(f"2a00:1450:4001:80{number % 16:x}::{number:x}")
+    with pytest.raises(Refusal):
+        gate.enter("2a00:1450:4001:80f::ffff")
+    gate.enter("2a00:1450:4001:900::1")
+
+
+async def test_a_peer_that_has_left_is_not_remembered_as_useful() -> None:
+    async with peer("alice") as alice, peer("bob") as bob:
+        alice.network.address_book.dismiss(bob.id)
+        await joins(bob, alice)
+        await bob.network.broadcast(b"useful")
+        await until(lambda: alice.network._useful == {bob.id})
+        await bob.network.disconnect(alice.id)
+        await until(lambda: not alice.network.connections())
+        alice.network._delivered(bob.id, bob.id, b"late", 4, False)
+        assert alice.network._useful == set()

@@ -9,12 +9,9 @@ from betar_tui.p2p import budgets
 from betar_tui.p2p.gossip_ledger import (
     EXCESS,
     MAX_AUTHORS,
-    MAX_LATE,
-    MAX_LATE_BYTES,
     STANDING,
     STRANGERS,
     GossipLedger,
-    LateMessages,
 )
 
 RELAY, OTHER, SELLER, FLOOD = b"relay", b"other", b"seller", b"flood"
@@ -50,33 +47,6 @@ def test_old_messages_of_an_author_use_up_nothing_elsewhere() -> None:
     assert send(ledger, SELLER, SELLER, 100, 0.0) == 100
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from((RELAY, OTHER)), st.binary(max_size=2), st.integers(0, 2 << 20)), max_size=60)
-)
-def test_of_what_came_too_early_the_latest_waits(messages: list[tuple[bytes, bytes, int]]) -> None:
-    late: LateMessages[int] = LateMessages()
-    waiting: dict[tuple[bytes, bytes], tuple[int, int]] = {}
-    for number, (neighbour, author, size) in enumerate(messages):
-        first, dropped = late.put(neighbour, author, number, size)
-        before = len(waiting)
-        assert first == (waiting.pop((neighbour, author), None) is None)
-        waiting[neighbour, author] = number, size
-        while sum(each for _, each in waiting.values()) > MAX_LATE_BYTES:
-            del waiting[next(iter(waiting))]
-        assert dropped == before + 1 - len(waiting)
-        assert (len(late), late.bytes) == (len(waiting), sum(each for _, each in waiting.values()))
-    for key, (number, _) in waiting.items():
-        assert late.take(*key) == number
-        assert late.take(*key) is None
-
-
-def test_few_messages_wait() -> None:
-    late: LateMessages[int] = LateMessages()
-    for number in range(2 * MAX_LATE):
-        late.put(RELAY, b"%d" % number, number, 0)
-    assert len(late) == MAX_LATE
-
-
 def test_a_message_may_be_looked_at_after_its_wait() -> None:
     ledger = GossipLedger()
     send(ledger, RELAY, SELLER, 10_000, 0.0)
@@ -99,6 +69,19 @@ def test_new_authors_are_charged_to_the_neighbour_that_keeps_bringing_them() -> 
     assert passed <= 10 * (budgets.NEW_AUTHORS.burst * 2 + 12 * budgets.NEW_AUTHORS.rate * 1.5)
     assert ledger.refused(RELAY)[STRANGERS] > 5_000
     assert not ledger.refused(OTHER)[STRANGERS]
+
+
+def test_who_comes_back_has_used_what_it_used_before() -> None:
+    """Nothing that a neighbour does makes the ledger forget it but time."""
+    ledger = GossipLedger()
+    ledger.time.spend(RELAY, 3.0, 0.0)
+    send(ledger, RELAY, SELLER, 1, 0.0)
+    for number in range(2 * budgets.MAX_USERS):
+        ledger.time.spend(b"throw-away %d" % number, 1e-6, 0.1)
+        assert len(ledger.time) <= budgets.MAX_USERS
+    assert ledger.time.wait(RELAY, 0.1) > 0
+    ledger.time.spend(OTHER, 1.0, 100.0)
+    assert len(ledger.time) == 1
 
 
 def test_nonsense_of_throw_away_keys_soon_costs_the_neighbour_all_new_authors() -> None:
@@ -146,11 +129,10 @@ def test_what_is_remembered_is_bounded() -> None:
         neighbour = b"n%d" % number
         send(ledger, neighbour, b"a%d" % number, 1, number * 10.0)
         ledger.refuse(neighbour, EXCESS)
-        ledger.gone(neighbour)
     assert len(ledger._accounts) <= MAX_AUTHORS
     assert len(ledger._known) <= MAX_AUTHORS
     assert len(ledger._refused) <= MAX_AUTHORS
-    assert len(ledger.time) == len(ledger._strangers) == 0
+    assert len(ledger._strangers) <= budgets.MAX_USERS
 
 
 def test_an_author_is_in_good_standing_after_a_while_and_a_neighbour_at_once() -> None:

@@ -18,7 +18,7 @@ from betar_tui.p2p.adaptations.counting import CountingConnection
 from betar_tui.p2p.adaptations.yamux import LiveYamux
 from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.types import PeerDisconnected, PeerJoined, ReceivedBroadcast
-from tests.p2p.peers import QUICK, Lived, Peer, lived, pair, peer, raw_stream, until
+from tests.p2p.peers import PATIENT, QUICK, Lived, Peer, lived, pair, peer, raw_stream, until
 from tests.p2p.remote import Remote, remote
 
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="freezing a process needs SIGSTOP")
@@ -160,7 +160,7 @@ async def test_a_frozen_peer_that_listens_elsewhere_can_be_dialled() -> None:
 
 @needs_signals
 async def test_a_killed_peer_comes_back_with_the_same_key() -> None:
-    async with peer("alice") as alice:
+    async with peer("alice", timing=PATIENT) as alice:
         async with remote("bob", dial=alice.network.addrs[0]) as old:
             await both_ways(alice, old, "before")
             await old.kill()

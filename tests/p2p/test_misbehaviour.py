@@ -99,3 +99,11 @@ def test_an_address_is_barred_while_bans_of_its_peers_recur() -> None:
     now += FORGIVEN + 1
     ledger.penalize("much later", "8.8.8.8")
     assert not ledger.barred("8.8.8.8")
+
+
+def test_all_addresses_of_a_customer_are_barred_together() -> None:
+    ledger = MisbehaviourLedger(budget=0, window=10, ban_time=60, clock=lambda: 1000.0)
+    for number in range(RECURRING):
+        ledger.penalize(f"peer {number}", f"2a00:1450:4001:80{number}::{number}")
+    assert ledger.barred("2a00:1450:4001:80f::1")
+    assert not ledger.barred("2a00:1450:4001:900::1")

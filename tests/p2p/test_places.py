@@ -12,8 +12,8 @@ from betar_tui.p2p.places import (
     MAX_PER_PREFIX,
     MIN_HALF_OPEN,
     HalfOpen,
-    Place,
     Refusal,
+    Seat,
     giving_way,
     limits_of,
     prefix_of,
@@ -40,8 +40,8 @@ def test_the_network_of_an_address(ip: str, prefix: str) -> None:
     assert prefix_of(ip) == prefix
 
 
-def crowd(number: int, ip: str = "127.0.0.1", **facts: bool) -> list[Place]:
-    return [Place((ip, index, *facts), ip, NOW - 100 - index, **facts) for index in range(number)]
+def crowd(number: int, ip: str = "127.0.0.1", **facts: bool) -> list[Seat]:
+    return [Seat((ip, index, *facts), ip, NOW - 100 - index, **facts) for index in range(number)]
 
 
 def test_while_there_is_room_nobody_gives_way() -> None:
@@ -68,13 +68,13 @@ def test_an_address_and_a_network_have_their_limits() -> None:
     chosen = giving_way(one, "8.8.8.8", False, 256, NOW)
     assert chosen is not None
     assert giving_way(one, "8.8.8.9", False, 256, NOW) is None
-    many = [Place(index, f"8.8.8.{index}", NOW - 50) for index in range(MAX_PER_PREFIX)]
+    many = [Seat(index, f"8.8.8.{index}", NOW - 50) for index in range(MAX_PER_PREFIX)]
     assert giving_way(many, "8.8.8.200", False, 256, NOW) is not None
     assert giving_way(many, "8.8.9.200", False, 256, NOW) is None
 
 
 places_of = st.builds(
-    Place,
+    Seat,
     st.integers(),
     st.sampled_from(("127.0.0.1", "127.0.0.2", "8.8.8.8", "8.8.8.9", "9.9.9.9")),
     st.floats(NOW - 60, NOW),
@@ -86,7 +86,7 @@ places_of = st.builds(
 
 @given(st.lists(places_of, max_size=40, unique_by=lambda place: place.key), FLAGS, st.integers(1, 30))
 def test_what_gives_way_is_neither_kept_nor_new_nor_better_than_another(
-    places: list[Place], known: bool, maximum: int
+    places: list[Seat], known: bool, maximum: int
 ) -> None:
     try:
         chosen = giving_way(places, "9.9.9.1", known, maximum, NOW)

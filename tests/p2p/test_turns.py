@@ -225,9 +225,21 @@ async def test_a_stream_that_always_has_more_to_read_is_crowded(monkeypatch: pyt
     monkeypatch.setattr(reading, "perf_counter", lambda: now)
     turns = reading.Turns(b"busy", Shares[bytes](LOOP_TIME), FastLock())
     turns.begin(0)
+    assert turns.crowded  # a stream begins so, or one would have a moment of grace with each that it opens
+    turns.caught_up()
     assert not turns.crowded
     now += reading.BEHIND * 1.1
     turns.begin(0)
     assert turns.crowded
     turns.caught_up()
     assert not turns.crowded
+
+
+async def test_a_new_stream_of_a_neighbour_that_used_too_much_is_crowded() -> None:
+    shares = Shares[bytes](LOOP_TIME)
+    shares.spend(b"busy", 10.0, trio.current_time())
+    for neighbour in (b"busy", b"other"):
+        turns = reading.Turns(neighbour, shares, FastLock())
+        turns.begin(0)
+        turns.caught_up()
+        assert turns.crowded == (neighbour == b"busy")

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import get_origin
 
+import base58
 import trio
 
 from betar_tui.errors import (
@@ -47,11 +48,12 @@ from betar_tui.market.marketplace import (
     StatusChanged,
     Version,
 )
+from betar_tui.market.names import ED25519_PREFIX, short_form
 from betar_tui.market.sorting import KEYS, folded
+from betar_tui.market.story import Voice, story
 
 NOW = 1_795_390_401.0
 LAN = "searching the local network"
-OWN = "12D3KooWOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnMine"
 
 
 class Clock:
@@ -68,10 +70,21 @@ class Clock:
 
 
 def peer_id(number: int) -> str:
-    """A plausible peer id."""
-    letters = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-    tail = "".join(letters[(number * 7 + i * 13) % len(letters)] for i in range(40))
-    return f"12D3KooW{tail}{number:04d}"
+    """A peer id: that of an Ed25519 key which nobody has."""
+    return base58.b58encode(ED25519_PREFIX + hashlib.sha256(b"peer %d" % number).digest()).decode()
+
+
+def short(number: int) -> str:
+    """The short form of the same."""
+    return short_form(peer_id(number))
+
+
+OWN = peer_id(0)
+VOICES = {
+    Provenance.VERIFIED: Voice.SELLER,
+    Provenance.UNSIGNED: Voice.NOBODY,
+    Provenance.INVALID: Voice.ANOTHER,
+}
 
 
 def listing(
@@ -119,6 +132,7 @@ class FakeMarketplace(ForwardedCalls):
         self.clock = clock or Clock()
         self.store = {item.id: item for item in listings}
         self.history: dict[str, list[Version]] = {item.id: [self._version(item)] for item in listings}
+        self.withdrawn: dict[str, int] = {}
         self.connected = tuple(self._peer(number) for number in range(1, peers + 1))
         self.connectivity = Connectivity.ONLINE if peers else Connectivity.ALONE
         self.fail: dict[str, BetarError] = {}
@@ -128,6 +142,8 @@ class FakeMarketplace(ForwardedCalls):
         self.deltas: tuple[DagNodeInfo, ...] = ()
         self.applied: tuple[DeltaInfo, ...] = ()
         self.more_status: dict[str, object] = {}
+        self.muted: tuple[str, ...] = ()
+        self.blocked: tuple[str, ...] = ()
         self.searches = (Search(LAN, self.clock() + 20), Search("dialling 2 remembered peers", self.clock() + 45))
         self.exact = True
         self._ids: list[str] = []
@@ -190,7 +206,9 @@ class FakeMarketplace(ForwardedCalls):
     async def show(self, listing_id: str) -> ListingDetail:
         await self._enter("show", listing_id)
         item = self._get(listing_id)
-        return ListingDetail(item, self._raw(item), tuple(reversed(self.history[listing_id])))
+        history = tuple(reversed(self.history[listing_id]))
+        told = story(item, [Voice(each.voice) for each in history], self.withdrawn.get(listing_id))
+        return ListingDetail(item, self._raw(item), history, story=told)
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
         await self._enter("publish", tuple(drafts))
@@ -231,6 +249,8 @@ class FakeMarketplace(ForwardedCalls):
             pending=0,
             tombstones=0,
             searches=self.searches,
+            muted=self.muted,
+            blocked=self.blocked,
             **{"heads": 2, "uptime": 12.0, "connectivity": self.connectivity, **self.more_status},  # type: ignore[arg-type]
         )
 
@@ -257,6 +277,30 @@ class FakeMarketplace(ForwardedCalls):
         self.connected = tuple(each for each in self.connected if each.peer_id != peer_id)
         self.connectivity = Connectivity.ONLINE if self.connected else Connectivity.ALONE
         self.emit(StatusChanged())
+
+    async def block(self, peer_id: str) -> str:
+        await self._enter("block", peer_id)
+        self.blocked = (*self.blocked, peer_id)
+        await self.disconnect(peer_id)
+        return peer_id
+
+    async def unblock(self, peer_id: str) -> str:
+        await self._enter("unblock", peer_id)
+        self.blocked = tuple(each for each in self.blocked if each != peer_id)
+        self.emit(StatusChanged())
+        return peer_id
+
+    async def mute(self, seller_id: str) -> str:
+        await self._enter("mute", seller_id)
+        self.muted = (*self.muted, seller_id)
+        self.emit(StatusChanged())
+        return seller_id
+
+    async def unmute(self, seller_id: str) -> str:
+        await self._enter("unmute", seller_id)
+        self.muted = tuple(each for each in self.muted if each != seller_id)
+        self.emit(StatusChanged())
+        return seller_id
 
     async def go_online(self, free_port: bool = False) -> None:
         await self._enter("go_online", free_port)
@@ -334,7 +378,7 @@ class FakeMarketplace(ForwardedCalls):
         self.height += 1
         cid = _cid("removed", listing_id, self.height)
         item = self.store.pop(listing_id)
-        self.history[listing_id].append(Version(cid, self.height, None))
+        self.history[listing_id].append(Version(cid, self.height, None, VOICES[item.provenance]))
         self.emit(
             Change(
                 ChangeKind.DELIST,
@@ -432,7 +476,7 @@ class FakeMarketplace(ForwardedCalls):
         )
 
     def _version(self, item: Listing) -> Version:
-        return Version(item.cid, item.height, self._raw(item))
+        return Version(item.cid, item.height, self._raw(item), VOICES[item.provenance])
 
     def _peer(self, number: int) -> PeerInfo:
         return PeerInfo(

@@ -15,7 +15,7 @@ from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.pane import Pane
 from betar_tui.tui.widgets.peers import PeerTable
-from tests.tui.fake import Clock, FakeMarketplace, listing, peer_id
+from tests.tui.fake import Clock, FakeMarketplace, listing, peer_id, short
 from tests.tui.test_app import fill
 from tests.tui.ui import ui
 
@@ -248,7 +248,7 @@ async def test_peers_that_vanish_leave_the_market(ui):
     assert isinstance(ui.app.screen, ConnectScreen), "the key of the button that is there instead"
     await ui.press("escape")
     ui.market.go(Connectivity.ONLINE, peers=2)
-    await ui.sees("12D3…0002")
+    await ui.sees(f"{short(2)}")
     await ui.press("1")
     await ui.sees("amber-ocr")
 

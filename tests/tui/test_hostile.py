@@ -298,6 +298,8 @@ async def test_a_version_nested_too_deep_is_unreadable(ui):
     old = ui.market.history[item.id][0]
     ui.market.history[item.id].insert(0, replace(old, value="[" * 200_000))
     await ui.press("enter")
+    await ui.sees("Story", "History")
+    await ui.press("end")
     await ui.sees("unreadable", "replaced an unreadable value")
 
 

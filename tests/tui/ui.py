@@ -168,6 +168,7 @@ def ui(
             if prepare:
                 prepare(fake)
             chosen = TuiOptions(clock=clock, settle=settle, interval=0.005, animate=False, **options)
+            fake.muted = fake.muted or chosen.settings.muted
             if theme:
                 chosen = replace(chosen, settings=replace(chosen.settings, theme=theme))
             bridge = Bridge(fake, interval=chosen.interval)  # type: ignore[abstract]

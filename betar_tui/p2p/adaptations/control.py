@@ -13,7 +13,7 @@ from typing import Any
 import trio
 from libp2p.peer.id import ID
 from libp2p.pubsub.gossipsub import GossipSub
-from libp2p.pubsub.mcache import MessageCache
+from libp2p.pubsub.mcache import CacheEntry, MessageCache
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.utils import safe_bytes_from_hex
 
@@ -34,7 +34,9 @@ MAX_WAITING = 1 << 20
 MAX_BACK_OFF = 3600
 """Maximum seconds for which a neighbour may ask not to be grafted."""
 MAX_CACHED = 16 << 20
-"""Maximum bytes of messages that neighbours can ask for."""
+"""Maximum bytes of messages that neighbours can ask for, encoded, with those that remembering each takes."""
+ENTRY_BYTES = 512
+"""Bytes of memory that remembering a message takes besides the message itself, about."""
 IDS_PER_TURN = 256
 """Number of ids between two turns of the event loop."""
 
@@ -42,27 +44,42 @@ IDS_PER_TURN = 256
 class BoundedCache(MessageCache):
     """The messages of the last heartbeats, of which the oldest go beyond `MAX_CACHED` bytes.
 
+    They are kept encoded: a decoded one holds on to the whole RPC that it came in, which may have a megabyte.
+
     py-libp2p 0.8.1: it has no limit, and offers each message to neighbours for as long as it is kept."""
 
     def __init__(self, window_size: int, history_size: int) -> None:
         super().__init__(window_size, history_size)
-        self._sizes: OrderedDict[bytes, int] = OrderedDict()
+        self._encoded: OrderedDict[bytes, bytes] = OrderedDict()
         self.bytes = 0
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._encoded
 
     def put(self, msg: rpc_pb2.Message) -> None:
         """Keep a message."""
-        key = msg.from_id + msg.seqno
-        if key in self.msgs:
-            return
-        super().put(msg)
-        self._sizes[key] = size = len(msg.data) + len(key)
-        self.bytes += size
-        while self.bytes > MAX_CACHED and len(self._sizes) > 1:
-            self._drop(next(iter(self._sizes)))
+        self.keep(msg.from_id + msg.seqno, msg)
+
+    def keep(self, key: bytes, message: rpc_pb2.Message) -> bytes:
+        """Keep a message with the id `key`. Returns it encoded."""
+        encoded = self._encoded.get(key)
+        if encoded is not None:
+            return encoded
+        self.history[0].append(CacheEntry(key, message.topicIDs))
+        self._encoded[key] = encoded = message.SerializeToString()
+        self.bytes += len(encoded) + ENTRY_BYTES
+        while self.bytes > MAX_CACHED and len(self._encoded) > 1:
+            self._drop(next(iter(self._encoded)))
+        return encoded
+
+    def get(self, mid: bytes) -> rpc_pb2.Message | None:
+        """A message that is kept."""
+        encoded = self._encoded.get(mid)
+        return None if encoded is None else rpc_pb2.Message.FromString(encoded)
 
     def window(self, topic: str) -> list[bytes]:
         """The ids to offer, at most `MAX_IDS`."""
-        return [key for key in super().window(topic) if key in self.msgs][:MAX_IDS]
+        return [key for key in super().window(topic) if key in self][:MAX_IDS]
 
     def shift(self) -> None:
         """A heartbeat has passed."""
@@ -71,8 +88,8 @@ class BoundedCache(MessageCache):
         super().shift()
 
     def _drop(self, key: bytes) -> None:
-        self.bytes -= self._sizes.pop(key, 0)
-        self.msgs.pop(key, None)
+        if (encoded := self._encoded.pop(key, None)) is not None:
+            self.bytes -= len(encoded) + ENTRY_BYTES
 
 
 class BoundedControl(GossipSub):
@@ -80,6 +97,7 @@ class BoundedControl(GossipSub):
 
     ledger: GossipLedger
     topic: str
+    mcache: BoundedCache  # from `bound` on
 
     def bound(self, topic: str, ledger: GossipLedger) -> None:
         """Answer for `topic` alone, within the budgets of `ledger`."""
@@ -185,7 +203,7 @@ class BoundedControl(GossipSub):
 
         py-libp2p 0.8.1: back-offs of peers that are gone are kept for ever."""
         super()._periodic_security_cleanup()
-        self._resent = Counter({each: count for each, count in self._resent.items() if each[0] in self.mcache.msgs})
+        self._resent = Counter({each: count for each, count in self._resent.items() if each[0] in self.mcache})
         now = int(time.time())
         for until in self.back_off.values():
             for peer in [peer for peer, end in until.items() if end <= now]:

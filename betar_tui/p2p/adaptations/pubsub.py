@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import lru_cache
-from time import perf_counter
 from typing import Any, cast
 
 import trio
@@ -30,7 +29,7 @@ from betar_tui.ipld.protobuf import Budget
 from betar_tui.p2p.adaptations.postponed import Postponed
 from betar_tui.p2p.adaptations.router import TopicRouter
 from betar_tui.p2p.adaptations.send_queue import SendQueue
-from betar_tui.p2p.adaptations.turns import PAUSE, Turns
+from betar_tui.p2p.adaptations.turns import PacedReads, Turns
 from betar_tui.p2p.authorship import error_of
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.gossip_ledger import CONTROL, GossipLedger
@@ -56,24 +55,6 @@ Accept = Callable[[bytes], tuple[object, int] | None]
 Membership = Callable[[str, bool], None]
 
 _stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=None)
-
-
-class _PacedReads:
-    """A stream of which the messages of a crowd are read several at a time."""
-
-    def __init__(self, stream: INetStream, crowd: Crowd, caught_up: Callable[[], None]) -> None:
-        self._stream = stream
-        self._rounds = Rounds(crowd)
-        self._caught_up = caught_up
-
-    async def read(self, n: int) -> bytes:
-        await self._rounds.gather()
-        before = perf_counter()
-        data = await self._stream.read(n)
-        if perf_counter() - before > PAUSE or len(data) < n // 4:
-            self._caught_up()
-        self._rounds.begin()
-        return data
 
 
 @lru_cache(maxsize=4096)
@@ -104,6 +85,7 @@ class TopicPubsub(Pubsub):
         self._postponed = Postponed(self.ledger, self.push_msg, self._start)
         self.penalize: Penalize = lambda peer, reason: None
         self.banned: Callable[[str], bool] = lambda peer: False
+        self.blocked: Callable[[bytes], bool] = lambda author: False
         self.duplicate: Callable[[], None] = lambda: None
         self.accept: Accept = lambda payload: (payload, len(payload))
         super().__init__(
@@ -153,11 +135,10 @@ class TopicPubsub(Pubsub):
             streams.pop(stream, None)
             if not streams:
                 self._announced.pop(peer, None)
-                self.ledger.gone(peer.to_bytes())
 
     async def _read(self, peer: ID, stream: INetStream) -> None:
         turns = Turns(peer.to_bytes(), self.ledger.time, self._gate)
-        frames = FrameReader(_PacedReads(stream, self._crowd, turns.caught_up), MAX_RPC)
+        frames = FrameReader(PacedReads(stream, self._crowd, turns.caught_up), MAX_RPC)
         empty = 0
         while (raw := await frames.next()) is not None and not self.banned(str(peer)):
             empty = 0 if raw else empty + 1
@@ -173,8 +154,9 @@ class TopicPubsub(Pubsub):
             raise DecodeError("an RPC with too many parts")
         for subscription in rpc.subscriptions:
             self.handle_subscription(peer, subscription)
+        name = str(peer)
         for message in rpc.publish:
-            if self.banned(str(peer)):  # its connections are being closed
+            if self.banned(name):  # its connections are being closed
                 return
             if (self._postponed.any or turns.crowded) and self._can_wait(peer, message.from_id, turns):
                 if not self.seen_messages.has(message.from_id + message.seqno):
@@ -204,44 +186,54 @@ class TopicPubsub(Pubsub):
         between."""
         if list(msg.topicIDs) != [self._topic]:
             return
-        own = msg_forwarder == self._me
-        message_id = msg.from_id + msg.seqno
+        author = msg.from_id
+        message_id = author + msg.seqno
         if self.seen_messages.has(message_id):
             return
-        if not own and msg.from_id == self._my_bytes:
+        if msg_forwarder == self._me:
+            self.seen_messages.add(message_id)
+        elif author == self._my_bytes:
             self._check_own(msg_forwarder, msg)
             return
-        if not own and not self._has_signed(msg_forwarder, msg):
+        elif self.blocked(author):
             return
-        self.seen_messages.add(message_id)
-        if not own:
-            author, name = _author(msg.from_id)
-            try:
-                accepted = self.accept(msg.data)
-            except Exception:  # a defect here, for which no peer is penalized
-                log.exception("a broadcast could not be checked")
+        else:
+            data, now = msg.data, trio.current_time()
+            if not self._has_signed(msg_forwarder, msg, author, len(data), now):
                 return
-            if accepted is None:
-                self.ledger.nonsense(msg_forwarder.to_bytes(), msg.from_id, trio.current_time())
-                if author == msg_forwarder:
-                    self.penalize(name, "gossip: a payload that is not a broadcast")
+            self.seen_messages.add(message_id)
+            if not self._was_accepted(msg_forwarder, author, data, now):
                 return
-            self._crowd.came(name)
-            standing = self.ledger.is_standing(msg_forwarder.to_bytes(), msg.from_id, trio.current_time())
-            self._deliver(str(msg_forwarder), name, *accepted, standing)
         await self.router.publish(msg_forwarder, msg)
 
-    def _has_signed(self, forwarder: ID, msg: rpc_pb2.Message) -> bool:
+    def _was_accepted(self, forwarder: ID, author: bytes, data: bytes, now: float) -> bool:
+        """Deliver the payload of a message that its author has signed. Returns whether it was accepted."""
+        author_id, name = _author(author)
+        try:
+            accepted = self.accept(data)
+        except Exception:  # a defect here, for which no peer is penalized
+            log.exception("a broadcast could not be checked")
+            return False
+        if accepted is None:
+            self.ledger.nonsense(forwarder.to_bytes(), author, now)
+            if author_id == forwarder:
+                self.penalize(name, "gossip: a payload that is not a broadcast")
+            return False
+        self._crowd.came(name, now)
+        self._deliver(str(forwarder), name, *accepted, self.ledger.is_standing(forwarder.to_bytes(), author, now))
+        return True
+
+    def _has_signed(self, forwarder: ID, msg: rpc_pb2.Message, author: bytes, size: int, now: float) -> bool:
         """Whether a message's author has signed it, and is within its rate at this neighbour: both are charged for it."""
-        neighbour, author, now = forwarder.to_bytes(), msg.from_id, trio.current_time()
-        if refusal := self.ledger.refusal(neighbour, author, len(msg.data), now):
+        neighbour = forwarder.to_bytes()
+        if refusal := self.ledger.refusal(neighbour, author, size, now):
             self._postponed.refuse(forwarder, msg, refusal)
             return False
         if (error := error_of(msg)) is not None:
             if error.relay_to_blame or author == neighbour:
                 self.penalize(str(forwarder), f"gossip: {error.reason}")
             return False
-        self.ledger.signed(neighbour, author, len(msg.data), now)
+        self.ledger.signed(neighbour, author, size, now)
         return True
 
     def _start(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:

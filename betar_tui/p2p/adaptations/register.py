@@ -87,7 +87,7 @@ REGISTER = (
                "It answers any number of parts, and remembers every topic that they name."),
     Adaptation("adaptations.control", "libp2p.pubsub.gossipsub:GossipSub", ("_periodic_security_cleanup",),
                "Back-offs of peers that are gone are kept."),
-    Adaptation("adaptations.control", "libp2p.pubsub.mcache:MessageCache", ("put", "window", "shift", "history", "msgs"),
+    Adaptation("adaptations.control", "libp2p.pubsub.mcache:MessageCache", ("put", "get", "window", "shift", "history"),
                "It is not bounded in bytes."),
     Adaptation("adaptations.router", "libp2p.pubsub.gossipsub:GossipSub", ("_do_px",),
                "Peer exchange dials peers that a neighbour names."),

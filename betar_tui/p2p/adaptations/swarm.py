@@ -21,7 +21,7 @@ from multiaddr import Multiaddr
 
 from betar_tui.concurrency import FastLock
 from betar_tui.p2p.door import Door, Ticket
-from betar_tui.p2p.places import Place, Refusal
+from betar_tui.p2p.places import Refusal, Seat
 
 _ticket: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
 
@@ -132,7 +132,7 @@ class PeerSwarm(Swarm):
 
     def places(
         self, on_topic: Callable[[str], bool], useful: Callable[[str], bool], known: Callable[[str], bool]
-    ) -> list[Place]:
+    ) -> list[Seat]:
         """The connections as places. Those that this peer opened are kept."""
         offset = trio.current_time() - time.time()
         found = []
@@ -140,5 +140,5 @@ class PeerSwarm(Swarm):
             ip, peer = self._ips.get(each.muxed_conn, ""), str(each.muxed_conn.peer_id)
             since = offset + getattr(each, "_created_at", 0.0)
             if not each.is_closed:
-                found.append(Place(each, ip, since, on_topic(peer), useful(peer), not ip or known(peer)))
+                found.append(Seat(each, ip, since, on_topic(peer), useful(peer), not ip or known(peer)))
         return found

@@ -1,10 +1,13 @@
 """The event loop's time that reading the neighbours' gossip takes: measured, charged to them, and cut into turns."""
 
+import math
+from collections.abc import Callable
 from time import perf_counter
 
 import trio
+from libp2p.abc import INetStream
 
-from betar_tui.concurrency import FastLock
+from betar_tui.concurrency import Crowd, FastLock, Rounds
 from betar_tui.p2p.budgets import BYTE_TIME, Shares
 
 MESSAGES_PER_TURN = 8
@@ -30,8 +33,9 @@ class Turns:
         self._began, self._ended = 0.0, 0.0  # the turn, and the last RPC
         self._charged = 0.0
         self._messages = 0
-        self._caught_up = perf_counter()
-        self._over = False
+        # Until a read shows that all was read, or a neighbour would begin afresh with each stream that it opens.
+        self._caught_up = -math.inf
+        self._over = shares.wait(neighbour, trio.current_time()) > 0
 
     def begin(self, size: int) -> None:
         """An RPC of `size` bytes has been read."""
@@ -97,3 +101,21 @@ class Turns:
             await trio.lowlevel.checkpoint()
         self._began = self._charged = perf_counter()
         self._messages = 0
+
+
+class PacedReads:
+    """A stream of which the messages of a crowd are read several at a time."""
+
+    def __init__(self, stream: INetStream, crowd: Crowd, caught_up: Callable[[], None]) -> None:
+        self._stream = stream
+        self._rounds = Rounds(crowd)
+        self._caught_up = caught_up
+
+    async def read(self, n: int) -> bytes:
+        await self._rounds.gather()
+        before = perf_counter()
+        data = await self._stream.read(n)
+        if perf_counter() - before > PAUSE or len(data) < n // 4:
+            self._caught_up()
+        self._rounds.begin()
+        return data

@@ -92,6 +92,9 @@ class PeerScreen(ModelScreen[str | None]):
     def action_mute(self) -> None:
         self._actions.peers.mute(self._peer.peer_id)
 
+    def action_block(self) -> None:
+        self._actions.peers.block(self._peer.peer_id)
+
     def action_copy_menu(self) -> None:
         self._actions.peers.copy(self._peer.peer_id)
 
@@ -122,6 +125,7 @@ def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int, own: 
     title = [(f"Peer {fmt.short_id(peer.peer_id)}", "bold")]
     title += [] if connected else [("  × no longer connected", "bold $text-error")]
     title += [("  ‖ muted", "bold $text-warning")] if muted else []
+    title += [("  ⊘ blocked", "bold $text-error")] if peer.peer_id in model.blocked else []
     rows = LabelledText(width)
     rows.add("Id", neutralise(peer.peer_id, 120))
     rows.add("Direction", _DIRECTIONS.get(peer.direction) or neutralise(peer.direction, 20))
@@ -133,6 +137,10 @@ def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int, own: 
     rows.add("Topic", "✓ follows the market" if peer.on_topic else "· does not follow the market")
     head = head_text(peer, model.clock())
     rows.add("Our newest", _HEAD.get(head, head), "$text-warning" if is_waiting(peer, model.clock()) else "")
+    if peer.refused:
+        rows.add("Refused", f"! {fmt.plural(peer.refused, 'message')} over a budget", "$text-warning")
+    if peer.misbehaved:
+        rows.add("Broken", f"! {fmt.plural(peer.misbehaved, 'rule')} of the protocols", "$text-warning")
     rows.add_list("Addresses", peer.addrs, 24)
     rows.add_list("Protocols", peer.protocols, 40)
     return Content.assemble(*title, "\n\n", *rows.parts, *_listings(peer, own, muted))
