@@ -270,12 +270,11 @@ def test_the_file_shrinks(store: Store, tmp_path: Path) -> None:
 
 def test_the_log_is_not_shortened_while_somebody_reads(store: Store, tmp_path: Path) -> None:
     """With the store's lock held, nobody may be waited for, not even the five seconds of other statements."""
-    Replica(store).merge(chain(600, 20), "peer", 0)
     log = tmp_path / "db-wal"
-    assert log.stat().st_size > 256 << 10
     statements: list[str] = []
     with store.readers.reading() as (db, _):
         db.execute("SELECT count(*) FROM keys").fetchone()
+        Replica(store).merge(chain(600, 20), "peer", 0)
         Replica(store).merge(chain(700, 20), "peer", 0)
         store._db.set_trace_callback(statements.append)
         assert store.pack(1000) == 0
