@@ -279,7 +279,7 @@ def test_the_columns_of_faults():
 async def test_a_mute_that_cannot_be_kept_is_taken_back(ui):
     ui.market.fail["mute"] = StoreError("the disk is full")
     await ui.press("m")
-    await ui.until(lambda: ui.toasts == ["12D3…0001 is not muted: the disk is full"])
+    await ui.until(lambda: ui.toasts == [f"{short(1)} is not muted: the disk is full"])
     await ui.until(lambda: len(names(ui)) == 4)
     assert not ui.app.model.muted
 
@@ -300,9 +300,9 @@ async def test_what_a_command_mutes_is_hidden_here_too(ui):
 @ui(listings=items)
 async def test_a_peer_is_blocked_after_a_question_that_names_it_and_let_in_again_by_the_same_key(ui):
     await ui.press("2", "end", "enter")
-    await ui.sees("Peer 12D3…0001")
+    await ui.sees(f"Peer {short(1)}")
     await ui.press("X")
-    await ui.sees("Block 12D3…0001?", ONE)
+    await ui.sees(f"Block {short(1)}?", ONE)
     await ui.press("escape")
     assert ui.market.blocked == ()
     await ui.press("X", "y")
@@ -312,7 +312,7 @@ async def test_a_peer_is_blocked_after_a_question_that_names_it_and_let_in_again
     await ui.until(lambda: ui.market.blocked == ())
     await ui.misses("⊘ blocked")
     await ui.press("escape", "3")
-    await ui.sees("12D3…0001 is blocked", "12D3…0001 is let in again")
+    await ui.sees(f"{short(1)} is blocked", f"{short(1)} is let in again")
 
 
 @ui(listings=items)
@@ -335,7 +335,7 @@ async def test_the_seller_of_a_listing_is_blocked_and_let_in_from_the_settings(u
 async def test_a_peer_that_cannot_be_blocked_is_said(ui):
     ui.market.fail["block"] = UnknownPeerError("'x' is no peer id")
     await ui.press("2", "end", "X", "y")
-    await ui.until(lambda: ui.toasts == ["12D3…0001 is not blocked: 'x' is no peer id"])
+    await ui.until(lambda: ui.toasts == [f"{short(1)} is not blocked: 'x' is no peer id"])
 
 
 @ui(listings=items)
