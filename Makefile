@@ -4,13 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test quick lint coverage mutants bench soak clean
+.PHONY: run test quick lint coverage mutants bench soak attack fuzz clean
 
 run: $(STAMP)
 	$(BIN)/betar-tui $(ARGS)
 
 # Tests with processes mostly wait: several of them run at a time. Those with peers of their own want a processor each.
-WAITING := tests/interop tests/networks tests/peers
+WAITING := tests/attack tests/interop tests/networks tests/peers
 ALONE := tests/p2p tests/sync tests/terminal
 test: $(STAMP)
 ifeq ($(strip $(ARGS)),)
@@ -33,7 +33,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 # What tests build on is typed as strictly as the program; the tests themselves need not be.
-HELPERS := tests/conftest.py tests/namespaces.py tests/proxy.py $(foreach room,catalogue docs market mutants networks p2p peers simulation tui,\
+HELPERS := tests/conftest.py tests/namespaces.py tests/proxy.py $(foreach room,attack catalogue docs fuzz market mutants networks p2p peers simulation tui,\
 	$(filter-out tests/$(room)/test_%,$(wildcard tests/$(room)/*.py)))
 
 coverage: $(STAMP)
@@ -47,6 +47,12 @@ bench: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/python -m tests.soak $(ARGS)
+
+attack: $(STAMP)
+	$(BIN)/python -m tests.attack $(ARGS)
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 # constraints.txt names every package, so nothing is resolved: libp2p 0.8.1 insists on fastecdsa 2.3.2, which only comes as
 # source for a C compiler and GMP; 3.0.1 comes built and serves as well.

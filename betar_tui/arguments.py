@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 class Command:
-    """One command: what help says, and its arguments. Not a dataclass, which would take longer than all of `--help`."""
+    """One command: what help says, its arguments, and an example. Not a dataclass, which would take longer than all of
+    `--help`."""
 
-    __slots__ = ("arguments", "help")
+    __slots__ = ("arguments", "example", "help")
 
-    def __init__(self, help: str, arguments: Callable[[argparse.ArgumentParser], object]) -> None:
-        self.help, self.arguments = help, arguments
+    def __init__(self, help: str, arguments: Callable[[argparse.ArgumentParser], object], example: str = "") -> None:
+        self.help, self.arguments, self.example = help, arguments, example
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -58,11 +59,15 @@ def _number_of(field: Field) -> Callable[[str], float]:
     return parse
 
 
+_MOST = (1 << 63) - 1
+"""Greatest count that a database knows; nothing has so many."""
+
+
 def _count(text: str) -> int:
     value = int(text)
     if value < 0:
         raise ValueError(text)
-    return value
+    return min(value, _MOST)
 
 
 _count.__name__ = "count"  # argparse names it in its message
@@ -90,6 +95,7 @@ def _list_arguments(parser: argparse.ArgumentParser) -> None:
         "--sort", default="", metavar="COLUMN", help="name price seller seen state; --sort=-price descends"
     )
     parser.add_argument("--limit", type=_count, default=0, metavar="N", help="at most N (default 0: all)")
+    parser.add_argument("--all", action="store_true", help="those of muted sellers too")
 
 
 def _listing_fields(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +130,22 @@ def _connect_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("multiaddr", metavar="MULTIADDR", help="ends in /p2p/<peer id>")
 
 
+def _peer_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument(
+        "peer",
+        metavar="PEER",
+        help="a peer id, or the beginning of that of a connected peer, a seller or a blocked peer",
+    )
+
+
+def _seller_arguments(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument(
+        "seller", metavar="SELLER", help="a peer id, or the beginning of that of a seller in the market"
+    )
+
+
 def _log_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
     parser.add_argument("--limit", type=_count, default=50, metavar="N", help="default 50")
@@ -146,15 +168,23 @@ def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "list": Command("the listings, filtered and sorted", _list_arguments),
+    "list": Command("the listings, filtered and sorted", _list_arguments, "betar-tui list --all state:muted"),
     "show": Command("one listing with its history", _with_id),
     "publish": Command("publish a listing", _publish_arguments),
     "update": Command("change a listing of yours", _update_arguments),
     "delist": Command("remove a listing of yours", _with_id),
     "watch": Command("changes as they are applied", _watch_arguments),
-    "status": Command("the peer and its replica in numbers", _only_json),
+    "status": Command("the peer and its replica in numbers", _only_json, "betar-tui status --json | jq .limits"),
     "peers": Command("the connected peers", _only_json),
     "connect": Command("dial a peer and remember it", _connect_arguments),
+    "block": Command(
+        "have nothing to do with a peer: not dialled, not let in", _peer_arguments, "betar-tui block 12D3KooWGRUK"
+    ),
+    "unblock": Command("let a blocked peer in again", _peer_arguments, "betar-tui unblock 12D3KooWGRUK"),
+    "blocked": Command("the blocked peers", _only_json),
+    "mute": Command("leave a seller's listings out", _seller_arguments, "betar-tui mute 12D3KooWGRUK"),
+    "unmute": Command("show a muted seller's listings again", _seller_arguments, "betar-tui unmute 12D3KooWGRUK"),
+    "muted": Command("the muted sellers", _only_json),
     "heads": Command("the heads of the Merkle-DAG", _only_json),
     "log": Command("the deltas applied last", _log_arguments),
     "export": Command("write the replica's DAG, with metadata files, as a CARv1 file", _export_arguments),

@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if list(given) == ["--version"]:
             return _print_version()
         arguments = build_parser().parse_args(given)
+        _require_utf8(arguments)
         config = read_config(arguments, os.environ)
         if arguments.command:
             return _command(config, arguments)
@@ -56,6 +57,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         discard_stdout()
         return DONE
+
+
+def _require_utf8(arguments: argparse.Namespace) -> None:
+    """Raises UsageError for a text that is not valid UTF-8: nothing that is looked for or stored can be one. A path may."""
+    for name, value in vars(arguments).items():
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str) and name not in _PATHS and not _is_utf8(text):
+                shown = os.fsencode(text).decode(errors="backslashreplace")
+                raise UsageError(f"{name.replace('_', '-')}: {shown} is not valid UTF-8; type it in a terminal that is")
+
+
+def _is_utf8(text: str) -> bool:
+    # What is not comes as halves of characters, see `os.fsdecode`.
+    return not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _print_version() -> int:
@@ -151,9 +166,7 @@ def _first(group: BaseException) -> BaseException:
 
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:
     """The settings: command line over environment over config.toml. Raises ConfigError."""
-    from pathlib import Path
-
-    from betar_tui.config import load_config
+    from betar_tui.config import expand_home, load_config
 
     given: dict[str, object] = {}
     for name in _SETTINGS:
@@ -163,15 +176,19 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
         if value is not None:
             given[name] = value
     data_dir = getattr(arguments, "data_dir", None) or environment.get(_PREFIX + "DATA_DIR") or _default_data_dir()
-    return load_config(Path(data_dir).expanduser(), given)
+    return load_config(expand_home(data_dir), given)
 
 
 def _default_data_dir() -> str:
     import platformdirs
 
-    return platformdirs.user_data_dir("betar-tui", appauthor=False)
+    try:
+        return platformdirs.user_data_dir("betar-tui", appauthor=False)
+    except RuntimeError as error:
+        raise UsageError("your home directory is not known; choose a --data-dir") from error
 
 
+_PATHS = ("data_dir", "log_file")
 _SETTINGS = (
     "listen",
     "bootstrap",
@@ -185,6 +202,9 @@ _SETTINGS = (
     "log_level",
     "log_format",
     "log_file",
+    "listings_per_seller",
+    "unsigned_per_peer",
+    "max_disk",
 )
 
 
@@ -211,7 +231,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for name, command in COMMANDS.items():
         subparsers.add_parser(
-            name, parents=options, help=command.help, description=command.help, fill=command.arguments
+            name,
+            parents=options,
+            help=command.help,
+            description=command.help,
+            epilog=f"example: {command.example}" if command.example else None,
+            fill=command.arguments,
         )
     return parser
 
@@ -247,6 +272,16 @@ def _options() -> argparse.ArgumentParser:
     group.add_argument("--log-level", choices=LOG_LEVELS, help="default info")
     group.add_argument("--log-format", choices=LOG_FORMATS, help="default text")
     group.add_argument("--log-file", metavar="PATH", help="default stderr; with the interface, in the data directory")
+    limits = parser.add_argument_group("limits on what others bring; 0 is none")
+    limits.add_argument("--listings-per-seller", metavar="N", help="how many are shown of one seller (default 10000)")
+    limits.add_argument(
+        "--unsigned-per-peer", metavar="N", help="the same, unsigned, that one peer brought (default 10000)"
+    )
+    limits.add_argument(
+        "--max-disk",
+        metavar="SIZE",
+        help="of the replica; then others' history waits (default 10GiB, or half of the disk)",
+    )
     return parser
 
 

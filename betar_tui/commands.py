@@ -1,27 +1,36 @@
 """The commands: each opens a marketplace, the running peer's or the store itself, asks it, and prints the answer.
 
-They start without an event loop, and await `event_loop` before all that needs trio; see `eventloop`."""
+They start without an event loop, and await `event_loop` before all that needs trio; see `eventloop`. Those that only read
+need none."""
 
 import argparse
-import json
-import math
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from betar_tui.config import Config
 from betar_tui.control.command import CommandClient
-from betar_tui.errors import ControlError, ListingError, UsageError
+from betar_tui.drafts import drafts_in
+from betar_tui.errors import ArchiveError, ControlError, UsageError
 from betar_tui.eventloop import event_loop
+from betar_tui.files.plain import place_of
+from betar_tui.files.rules import explain
 from betar_tui.market.dialling import dialling_warning
-from betar_tui.market.fields import ENTERED, Field, Kind
-from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, ListingPatch, Marketplace, Missed, Status
-from betar_tui.market.peer_facts import STARTING, head_text, looking_text
+from betar_tui.market.fields import ENTERED, Kind
+from betar_tui.market.marketplace import (
+    Change,
+    ChangeKind,
+    Listed,
+    ListingDraft,
+    ListingPatch,
+    Marketplace,
+    Missed,
+    Status,
+)
+from betar_tui.market.peer_facts import STARTING, head_text, limits_text, looking_text
 from betar_tui.output import (
-    LISTING_FIELDS,
     complain,
     duration,
     import_report,
@@ -30,7 +39,12 @@ from betar_tui.output import (
     print_json,
     print_table,
     say,
+    seller_of,
+    state_of,
 )
+
+if TYPE_CHECKING:
+    from betar_tui.stored import StoredMarket  # not more: a command that asks a running peer does without the store
 
 Arguments = argparse.Namespace
 
@@ -51,34 +65,64 @@ async def open_marketplace(config: Config, *, need_peer: bool = False) -> AsyncI
         yield peer
 
 
+@asynccontextmanager
+async def read_marketplace(config: Config) -> "AsyncIterator[Marketplace | StoredMarket]":
+    """The same for a command that only reads: neither needs an event loop."""
+    client = CommandClient(config.control_socket)  # type: ignore[abstract]
+    if client.running():
+        yield client
+        return
+    from betar_tui.stored import open_stored
+
+    with open_stored(config) as stored:
+        yield stored
+
+
 async def list_(config: Config, arguments: Arguments) -> None:
     """Print the listings that match."""
-    async with open_marketplace(config) as market:
-        page = await market.listings(arguments.filter, arguments.sort, arguments.limit)
+    async with read_marketplace(config) as market:
+        muted = [each.peer_id for each in await market.mutes()] if _leaves_out_muted(arguments) else []
+        page = await market.listings(arguments.filter, arguments.sort, arguments.limit, muted=muted)
     if arguments.json:
         print_json([listing_json(each) for each in page.listings])
         return
-    rows = ((e.name, f"{e.price:g}", e.provenance, "mine" if e.mine else "", e.seller_id, e.id) for e in page.listings)
+    rows = ((e.name, f"{e.price:g}", state_of(e), "mine" if e.mine else "", seller_of(e), e.id) for e in page.listings)
     print_table(("NAME", "PRICE", "STATE", "", "SELLER", "ID"), rows)
     hidden = f", {page.invalid} with a wrong signature hidden" if page.invalid else ""
+    if page.withheld:
+        hidden += f", {page.withheld} beyond a limit of their sellers not shown"
+    if page.muted and muted and "muted" not in arguments.filter.lower():
+        hidden += f", {page.muted} of muted sellers left out (--all shows them)"
     say(f"{len(page.listings)} of {page.total} listings{hidden}")
+
+
+def _leaves_out_muted(arguments: Arguments) -> bool:
+    """Whether the muted sellers matter: with --all only to a filter that asks for them."""
+    from betar_tui.market.filter import parse  # deferred: few commands take a filter
+
+    return not arguments.all or ("muted" in arguments.filter.lower() and parse(arguments.filter).asks_for_muted)
 
 
 async def show(config: Config, arguments: Arguments) -> None:
     """Print one listing with its history."""
-    async with open_marketplace(config) as market:
+    async with read_marketplace(config) as market:
         detail = await market.show(arguments.id)
     result = {
         **listing_json(detail.listing),
         "raw": detail.raw,
         "history": [asdict(each) for each in detail.history],
         "document": detail.document,
+        "story": list(detail.story),
     }
     if arguments.json:
         print_json(result)
         return
-    history = [f"{each.height} {each.cid} {'removed' if each.value is None else 'put'}" for each in detail.history]
-    print_fields({**result, "description": detail.listing.description, "history": history})
+    history = [
+        f"{each.height} {each.cid} {'removed' if each.value is None else 'put'}{each.voice and f' ({each.voice})'}"
+        for each in detail.history
+    ]
+    shown = {"seller_id": seller_of(detail.listing), "description": detail.listing.description, "history": history}
+    print_fields({**result, **shown, "story": "; ".join(detail.story)})
 
 
 async def publish(config: Config, arguments: Arguments) -> None:
@@ -130,7 +174,8 @@ async def watch(config: Config, arguments: Arguments) -> None:
             if arguments.json:
                 print_json({**shown, "via": event.via, "at": event.at})
             else:
-                say(f"{event.kind:7} {event.id} via {event.via} at height {event.height}")
+                where = f" via {event.via} at height {event.height}" if event.via else ""
+                say(f"{event.kind:7} {event.id}{where}")
     raise ControlError("the peer has stopped; start it again with betar-tui --serve")
 
 
@@ -144,6 +189,7 @@ async def status(config: Config, arguments: Arguments) -> None:
         print_json(fields)
         return
     fields.update(uptime=duration(found.uptime), searches=_searches(found), reachability=found.reachability.text)
+    fields["limits"] = limits_text(found.limits)
     fields["indexing"] = found.indexing.text if found.indexing else ""
     print_fields({name: value for name, value in fields.items() if value != ""})
 
@@ -176,6 +222,9 @@ async def peers(config: Config, arguments: Arguments) -> None:
         )
         if connected:
             print_table(("PEER", "DIRECTION", "FOUND", "LATENCY", "AGENT", "ON TOPIC", "NEWEST HEAD"), rows)
+        for each in connected:
+            if each.refused or each.misbehaved:
+                say(f"{each.peer_id}: {each.refused} of its messages refused, {each.misbehaved} rules broken")
         if not any(p.on_topic for p in connected):
             found = await market.status()
             text = f"no peer {'of these is on the topic' if connected else 'is connected'}"
@@ -200,9 +249,67 @@ async def connect(config: Config, arguments: Arguments) -> None:
         say(f"{how} to {peer.peer_id} ({peer.agent or 'agent unknown'})")
 
 
+async def block(config: Config, arguments: Arguments) -> None:
+    """Have nothing to do with a peer from now on."""
+    async with open_marketplace(config) as market:
+        peer = await market.block(arguments.peer)
+    _print_listed(arguments, "peer_id", peer, f"blocked {peer}; betar-tui unblock lets it in again")
+
+
+async def unblock(config: Config, arguments: Arguments) -> None:
+    """Let a blocked peer in again."""
+    async with open_marketplace(config) as market:
+        peer = await market.unblock(arguments.peer)
+    _print_listed(arguments, "peer_id", peer, f"unblocked {peer}")
+
+
+async def blocked(config: Config, arguments: Arguments) -> None:
+    """Print the blocked peers."""
+    async with read_marketplace(config) as market:
+        _print_list(arguments, "peer_id", await market.blocks())
+
+
+async def mute(config: Config, arguments: Arguments) -> None:
+    """Leave a seller's listings out from now on."""
+    async with open_marketplace(config) as market:
+        seller = await market.mute(arguments.seller)
+        count = await market.count("state:muted", [seller])
+    hidden = f"{count} listing{'' if count == 1 else 's'} left out"
+    _print_listed(arguments, "seller_id", seller, f"muted {seller}, {hidden}; betar-tui unmute shows them again")
+
+
+async def unmute(config: Config, arguments: Arguments) -> None:
+    """Show a muted seller's listings again."""
+    async with open_marketplace(config) as market:
+        seller = await market.unmute(arguments.seller)
+    _print_listed(arguments, "seller_id", seller, f"unmuted {seller}")
+
+
+async def muted(config: Config, arguments: Arguments) -> None:
+    """Print the muted sellers."""
+    async with read_marketplace(config) as market:
+        _print_list(arguments, "seller_id", await market.mutes())
+
+
+def _print_listed(arguments: Arguments, key: str, peer: str, text: str) -> None:
+    if arguments.json:
+        print_json({key: peer})
+    else:
+        say(text)
+
+
+def _print_list(arguments: Arguments, key: str, entries: Sequence[Listed]) -> None:
+    if arguments.json:
+        print_json([{key: each.peer_id, "at": each.at} for each in entries])
+        return
+    from betar_tui.market.story import day  # deferred: it brings the decoders of listings
+
+    print_table(("SINCE", "ID"), ((day(int(each.at)) if each.at else "-", each.peer_id) for each in entries))
+
+
 async def heads(config: Config, arguments: Arguments) -> None:
     """Print the heads of the Merkle-DAG."""
-    async with open_marketplace(config) as market:
+    async with read_marketplace(config) as market:
         found = await market.heads()
     if arguments.json:
         print_json([asdict(each) for each in found])
@@ -212,7 +319,7 @@ async def heads(config: Config, arguments: Arguments) -> None:
 
 async def log(config: Config, arguments: Arguments) -> None:
     """Print the deltas applied last."""
-    async with open_marketplace(config) as market:
+    async with read_marketplace(config) as market:
         deltas = await market.log(arguments.limit)
     if arguments.json:
         print_json([asdict(each) for each in deltas])
@@ -236,8 +343,12 @@ async def export(config: Config, arguments: Arguments) -> None:
 
 async def import_(config: Config, arguments: Arguments) -> None:
     """Merge a CAR file."""
+    try:
+        place = place_of(arguments.file)
+    except OSError as error:
+        raise ArchiveError(explain(error, f"cannot read {arguments.file}", "name another file")) from error
     async with open_marketplace(config) as market:
-        imported = await market.import_car(str(arguments.file.absolute()))
+        imported = await market.import_car(str(place))
     if arguments.json:
         print_json(asdict(imported))
         return
@@ -290,7 +401,7 @@ def _drafts_of(arguments: Arguments) -> tuple[ListingDraft, ...]:
     if arguments.file:
         if arguments.name is not None or arguments.price is not None:
             raise UsageError("--file brings its own names and prices; leave out --name and --price")
-        return _drafts_in(arguments.file)
+        return drafts_in(arguments.file)
     if arguments.name is None or arguments.price is None:
         raise UsageError("a listing needs --name and --price, or --file with both")
     return (ListingDraft(**_entered(arguments)),)
@@ -303,67 +414,6 @@ def _entered(arguments: Arguments) -> dict[str, Any]:
     return {
         field.name: readers[field.kind](value) if field.kind in readers else value for field, value in given.items()
     }
-
-
-def _drafts_in(path: Path) -> tuple[ListingDraft, ...]:
-    """The listings of a JSON file: an object or an array of objects with the names of the fields."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ListingError(f"cannot read listings from {path}: {error}") from error
-    entries = content if isinstance(content, list) else [content]
-    if not entries:
-        raise ListingError(f"there are no listings in {path}")
-    drafts: list[ListingDraft] = []
-    names: set[str] = set()
-    left_out: list[str] = []
-    for i, entry in enumerate(entries, 1):
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise ListingError(f"listing {i} in {path} is not an object with a name and a price")
-        if unknown := sorted(entry.keys() - {field.name for field in ENTERED} - set(LISTING_FIELDS)):
-            left_out.append(f"left out of {entry['name']!r}, being no field of a listing: {', '.join(unknown)}")
-        if entry["name"].strip() in names:
-            raise ListingError(f"{path} has two listings with the name {entry['name']!r}", "name")
-        names.add(entry["name"].strip())
-        values = {field.name: _in_file(field, entry, path) for field in ENTERED}
-        # null is as good as leaving a field out.
-        drafts.append(ListingDraft(**{name: value for name, value in values.items() if value is not None}))
-    for each in left_out:
-        complain(each)
-    return tuple(drafts)
-
-
-def _in_file(field: Field, entry: Mapping[str, Any], path: Path) -> Any:
-    """A field of a listing in a file, None without one. Raises ListingError."""
-    value, listing = entry.get(field.name), f"{entry['name']!r} in {path}"
-    if value is None:
-        if field.required:
-            raise ListingError(f"{listing} has no {field.name}", field.name)
-        return None
-    if field.kind is Kind.NUMBER:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
-            raise ListingError(f"the {field.name} of {listing} is not a number, or too large", field.name)
-        return value
-    if field.kind is Kind.INTEGER:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ListingError(f"the {field.name} of {listing} is not a whole number", field.name)
-        return value
-    if field.kind is Kind.OBJECT:
-        if not isinstance(value, dict):
-            raise ListingError(f"the {field.name} of {listing} is not an object", field.name)
-        return value
-    if field.kind is Kind.TEXTS:
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise ListingError(f"{field.name} of {entry['name']!r} is not a list of texts", field.name)
-        return tuple(value)
-    return str(value)
-
-
-def _is_finite(number: float) -> bool:
-    try:
-        return math.isfinite(number)
-    except OverflowError:  # a whole number of hundreds of digits
-        return False
 
 
 def _metadata(pairs: list[str]) -> dict[str, object]:
@@ -386,6 +436,12 @@ COMMANDS: Mapping[str, Callable[[Config, Arguments], Coroutine[Any, Any, int | N
     "status": status,
     "peers": peers,
     "connect": connect,
+    "block": block,
+    "unblock": unblock,
+    "blocked": blocked,
+    "mute": mute,
+    "unmute": unmute,
+    "muted": muted,
     "heads": heads,
     "log": log,
     "export": export,

@@ -79,9 +79,9 @@ class Crowd:
     def __init__(self) -> None:
         self._came: deque[tuple[float, str]] = deque(maxlen=_CROWD_SIZE)
 
-    def came(self, author: str) -> None:
-        """Something of an author has come."""
-        self._came.append((trio.current_time(), author))
+    def came(self, author: str, now: float | None = None) -> None:
+        """Something of an author has come, now by trio's clock."""
+        self._came.append((trio.current_time() if now is None else now, author))
 
     def is_there(self) -> bool:
         """Whether things of several authors follow one another closely."""

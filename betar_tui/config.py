@@ -4,14 +4,11 @@ Settings come from the command line, the environment and `config.toml`, in this 
 first two and passes them as strings: nothing here reads argv or the environment. Every command imports this module: what
 few of them use is imported where that is."""
 
-import fcntl
 import ipaddress
 import math
 import os
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +16,31 @@ from typing import Any
 from betar_tui.choices import DIALECTS as DIALECTS
 from betar_tui.choices import LOG_FORMATS, LOG_LEVELS
 from betar_tui.errors import ConfigError
+from betar_tui.files.directories import locked_directory, prepare_directory
+from betar_tui.files.plain import read_own, read_secret
+from betar_tui.files.replacing import create_secret, replace
+from betar_tui.files.rules import explain
+from betar_tui.limits import Limits
 from betar_tui.multiaddrs import split_peer
 
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
 MIN_ANNOUNCE_INTERVAL, _LOCK_TIMEOUT = 5.0, 10.0
 """Minimum seconds between announcements, and maximum seconds of waiting for the lock of the settings."""
 MAX_SOCKET_PATH = 100  # bytes; Linux allows 107, macOS 103
+_MAX_SETTINGS, _MAX_KEY = 256 << 10, 4 << 10
+"""Maximum bytes that are read of the settings, and of a key."""
+_MAX_DOTS = 100
+"""Maximum dots in a line of the settings, without its texts."""
+_MAX_SHOWN = 60
+"""Maximum characters of a value in a message."""
+_QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
 
+LIMITS = ("listings_per_seller", "unsigned_per_peer", "max_disk")
+"""The settings of the table [limits], which are options as well."""
+MIN_DISK = 16 << 20
+"""Minimum bytes of the limit of the replica: an empty one and its log have nearly as many."""
+_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,3})?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -51,6 +66,7 @@ class Config:
     log_level: str = "info"
     log_format: str = "text"
     log_file: Path | None = None
+    limits: Limits = field(default_factory=Limits)
     interface: Mapping[str, object] = field(default_factory=dict)  # parsed by the interface itself
 
     @property
@@ -85,7 +101,7 @@ class Config:
 def parse_duration(text: str) -> float:
     """Seconds of "500ms", "30s" or "1m30s". Raises ConfigError."""
     if not _DURATION.fullmatch(text.strip()):
-        raise ConfigError(f"{text!r} is not a duration; write it like 500ms, 30s or 1m30s")
+        raise ConfigError(f"{shown(text)} is not a duration; write it like 500ms, 30s or 1m30s")
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
@@ -93,17 +109,31 @@ def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
     """The settings of a data directory: `given`, then its config.toml, then the defaults.
 
     Raises ConfigError, which names the option."""
-    values = {**_read_settings(data_dir / "config.toml"), **given}
+    values = {**_with_limits(_read_settings(data_dir / "config.toml")), **given}
     unknown = values.keys() - _PARSERS.keys()
     if unknown:
-        raise ConfigError(f"unknown setting {sorted(unknown)[0]!r} in {data_dir / 'config.toml'}; remove it")
+        raise ConfigError(f"unknown setting {shown(sorted(unknown)[0])} in {data_dir / 'config.toml'}; remove it")
     read = {}
     for name, value in values.items():
         try:
             read[name] = _PARSERS[name](value)
         except ConfigError as error:
             raise ConfigError(f"--{name.replace('_', '-')}: {error}") from error
-    return Config(data_dir=data_dir, listen_explicit="listen" in read, **{"mdns": True, "dht": True, **read})
+    disk = {"disk": read.pop("max_disk")} if "max_disk" in read else {}
+    limits = Limits(**{name: read.pop(name) for name in LIMITS if name in read}, **disk)
+    found = {"mdns": True, "dht": True, **read}
+    return Config(data_dir=data_dir, listen_explicit="listen" in read, limits=limits, **found)
+
+
+def _with_limits(settings: dict[str, object]) -> dict[str, object]:
+    """The settings of a file with those of its table [limits] among them. Raises ConfigError."""
+    table = settings.pop("limits", {})
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"limits: {shown(table)} is not a table; write [limits] above its settings")
+    limits = {str(name).replace("-", "_"): value for name, value in table.items()}
+    if unknown := sorted(limits.keys() - set(LIMITS)):
+        raise ConfigError(f"unknown setting {shown(unknown[0])} in [limits]; there are {', '.join(LIMITS)}")
+    return {**settings, **limits}
 
 
 def save_settings(path: Path, changes: Mapping[str, object]) -> None:
@@ -112,35 +142,21 @@ def save_settings(path: Path, changes: Mapping[str, object]) -> None:
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        with _directory_lock(path.parent):
-            document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
+        with locked_directory(path.parent, _LOCK_TIMEOUT):
+            try:
+                document = tomlkit.parse(_read_text(path))
+            except FileNotFoundError:
+                document = tomlkit.document()
             _set(document, changes)
-            _write_durably(path, tomlkit.dumps(document).encode())
-    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+            replace(path, tomlkit.dumps(document).encode())
+    except OSError as error:
+        raise ConfigError(explain(error, f"cannot save the settings in {path}", "check who may write to it")) from error
+    except RecursionError as error:
+        raise ConfigError(
+            f"cannot save the settings in {path}: its values are nested too deeply; correct it"
+        ) from error
+    except (ConfigError, ValueError, TOMLKitError) as error:
         raise ConfigError(f"cannot save the settings in {path}: {error}") from error
-
-
-@contextmanager
-def _directory_lock(directory: Path) -> Iterator[None]:
-    """Lock a directory: an interface and its peer both save settings, and must not overwrite each other's changes."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # Without a lock, on a file system that has none or after the timeout, saving is still better than failing.
-        with suppress(OSError):
-            deadline = time.monotonic() + _LOCK_TIMEOUT
-            while not _try_lock(fd) and time.monotonic() < deadline:
-                time.sleep(0.01)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _set(table: MutableMapping[str, Any], changes: Mapping[str, object]) -> None:
@@ -156,24 +172,30 @@ def _set(table: MutableMapping[str, Any], changes: Mapping[str, object]) -> None
 
 
 def prepare_data_dir(path: Path) -> None:
-    """Create the data directory for its owner only. Raises ConfigError."""
+    """Create the data directory for its owner only, or make sure that nobody else can write to it. Raises ConfigError."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        prepare_directory(path)
     except OSError as error:
-        raise ConfigError(f"cannot create {path}: {error.strerror}; choose another --data-dir") from error
+        raise ConfigError(
+            explain(error, f"cannot use the data directory {path}", "choose another --data-dir")
+        ) from error
 
 
-def load_identity(path: Path) -> bytes:
-    """The 32-byte Ed25519 seed in `path`, created by the first call, readable by its owner only. Raises ConfigError."""
+def load_identity(path: Path, *, create: bool = True) -> bytes:
+    """The 32-byte Ed25519 seed in `path`, readable by its owner only, made by the first call.
+
+    Raises ConfigError, and without `create` FileNotFoundError."""
     try:
-        seed = path.read_bytes()
+        seed = read_secret(path, _MAX_KEY)
     except FileNotFoundError:
+        if not create:
+            raise
         return _create_identity(path)
     except OSError as error:
-        raise ConfigError(f"cannot read the identity key {path}: {error.strerror}") from error
+        raise ConfigError(explain(error, f"cannot use the identity key {path}", "restore it from a backup")) from error
     if len(seed) != 32:
         raise ConfigError(
-            f"the identity key {path} has {len(seed)} bytes instead of 32; restore it from a backup, or remove it to"
+            f"the identity key {path} has {len(seed)} bytes instead of 32; restore it from a backup, or move it away to"
             " become a new peer"
         )
     return seed
@@ -184,54 +206,65 @@ def _create_identity(path: Path) -> bytes:
 
     seed = secrets.token_bytes(32)
     try:
-        _write_durably(path, seed)
+        create_secret(path, seed)
     except OSError as error:
-        raise ConfigError(f"cannot write the identity key {path}: {error.strerror}") from error
+        raise ConfigError(
+            explain(error, f"cannot write the identity key {path}", "choose another --data-dir")
+        ) from error
     return seed
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    """Replace a file atomically, readable by its owner only: a reader sees either the old content or the new one."""
-    import tempfile
-
-    fd, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+def _read_text(path: Path) -> str:
+    """The text of a settings file. Raises ConfigError, FileNotFoundError."""
     try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(part)
+        text = read_own(path, _MAX_SETTINGS).decode("utf-8-sig")
+    except FileNotFoundError:
         raise
-    with suppress(OSError):  # not supported by every file system
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)  # else a power cut may undo the rename
-        finally:
-            os.close(directory)
+    except NotADirectoryError as error:
+        raise ConfigError(f"the data directory {path.parent} is not a directory; choose another --data-dir") from error
+    except OSError as error:
+        raise ConfigError(explain(error, f"cannot read {path}", "check who may read it")) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}; save it as UTF-8"
+        ) from error
+    # The parsers take time that grows with the square of the parts of a name.
+    lines = (_QUOTED.sub("", line).partition("#")[0] for line in text.splitlines())
+    if any(line.count(".") > _MAX_DOTS for line in lines):
+        raise ConfigError(f"{path} is not valid: a name in it has too many parts; correct it")
+    return text
 
 
 def _read_settings(path: Path) -> dict[str, object]:
     try:
-        text = path.read_text()
+        text = _read_text(path)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
     import tomllib
 
     try:
         table = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{path} is not valid TOML: its values are nested too deeply; correct it") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}; correct it") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid TOML: a number in it has too many digits; correct it") from error
     return {name.replace("-", "_"): value for name, value in table.items()}
+
+
+def shown(value: object) -> str:
+    """A value of a setting for a message, shortened: it may be anything."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of too many digits, or values that are nested too deeply
+        return "what is there"
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{value!r} is not a text")
+        raise ConfigError(f"{shown(value)} is not a text")
     return value
 
 
@@ -239,14 +272,14 @@ def _texts(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(part for part in re.split(r"[\s,]+", value) if part)
     if not isinstance(value, Sequence):
-        raise ConfigError(f"{value!r} is not a list of texts")
+        raise ConfigError(f"{shown(value)} is not a list of texts")
     return tuple(_text(item) for item in value)
 
 
 def _bootstrap(value: object) -> tuple[str, ...]:
     for address in _texts(value):
         if not split_peer(address)[1]:
-            raise ConfigError(f"{address!r} does not end in /p2p/<peer id>")
+            raise ConfigError(f"{shown(address)} does not end in /p2p/<peer id>")
     return _texts(value)
 
 
@@ -261,7 +294,7 @@ def _listen(value: object) -> tuple[str, ...]:
     for address in _texts(value):
         found = re.match(r"/ip([46])/([^/]+)/tcp/(\d{1,5})(/|$)", address)
         if not found or not _is_ip(found[2], int(found[1])) or int(found[3]) > 65_535:
-            raise ConfigError(f"{address!r} is nothing to listen on; write it like /ip4/0.0.0.0/tcp/4001")
+            raise ConfigError(f"{shown(address)} is nothing to listen on; write it like /ip4/0.0.0.0/tcp/4001")
     return _texts(value)
 
 
@@ -270,14 +303,44 @@ def _flag(value: object) -> bool:
         return value
     if isinstance(value, str) and value.lower() in ("1", "true", "yes", "on", "0", "false", "no", "off"):
         return value.lower() in ("1", "true", "yes", "on")
-    raise ConfigError(f"{value!r} is neither true nor false")
+    raise ConfigError(f"{shown(value)} is neither true nor false")
 
 
 def _seconds(value: object) -> float:
     seconds = parse_duration(value) if isinstance(value, str) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds <= 0:
-        raise ConfigError(f"{value!r} is not a duration; write it like 500ms, 30s or 1m30s")
-    return float(seconds)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise ConfigError(f"{shown(value)} is not a duration; write it like 500ms, 30s or 1m30s")
+    try:
+        return float(seconds)
+    except OverflowError as error:  # a whole number of hundreds of digits
+        raise ConfigError(f"{shown(value)} is too long a time") from error
+
+
+def parse_size(text: str) -> int:
+    """Bytes of "500MB", "10 GiB" or "1048576", in powers of 1024. Raises ConfigError."""
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise ConfigError(f"{shown(text)} is not a size; write it like 500MB or 10GiB")
+    return int(float(found[1]) * _BYTES[found[2].lower()])
+
+
+def _disk(value: object) -> int:
+    size = parse_size(value) if isinstance(value, str) else value
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise ConfigError(f"{shown(value)} is not a size; write it like 500MB or 10GiB, or 0 for no limit")
+    if 0 < size < MIN_DISK:
+        raise ConfigError(f"{shown(value)} is less than the least limit, {MIN_DISK >> 20}MB; 0 is no limit")
+    return min(size, 1 << 62)
+
+
+def _most(value: object) -> int:
+    try:
+        number = int(value) if isinstance(value, str) and len(value) < 20 else value
+    except ValueError:
+        number = None
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ConfigError(f"{shown(value)} is not a number of listings; 0 is no limit")
+    return min(number, 1 << 62)
 
 
 def _announce_interval(value: object) -> float:
@@ -290,7 +353,7 @@ def _announce_interval(value: object) -> float:
 def _one_of(*choices: str) -> Callable[[object], Any]:
     def parse(value: object) -> str:
         if value not in choices:
-            raise ConfigError(f"{value!r} is not one of {', '.join(choices)}")
+            raise ConfigError(f"{shown(value)} is not one of {', '.join(choices)}")
         return str(value)
 
     return parse
@@ -298,12 +361,24 @@ def _one_of(*choices: str) -> Callable[[object], Any]:
 
 def _table(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{value!r} is not a table; write [interface] above its settings")
+        raise ConfigError(f"{shown(value)} is not a table; write [interface] above its settings")
     return value
 
 
+def expand_home(text: str) -> Path:
+    """A path in which ~ and ~user may stand for a home directory. Raises ConfigError."""
+    if "\0" in text:
+        raise ConfigError(f"{shown(text)} is not a path; remove the zero byte")
+    path = os.path.expanduser(text)
+    if text.startswith("~") and path == text:
+        raise ConfigError(
+            f"the home directory in {text} is not known; write the whole path, or ./{text} for a folder here"
+        )
+    return Path(path)
+
+
 def _path(value: object) -> Path:
-    return Path(_text(value)).expanduser()
+    return expand_home(_text(value))
 
 
 _PARSERS = {
@@ -319,5 +394,8 @@ _PARSERS = {
     "log_level": _one_of(*LOG_LEVELS),
     "log_format": _one_of(*LOG_FORMATS),
     "log_file": _path,
+    "listings_per_seller": _most,
+    "unsigned_per_peer": _most,
+    "max_disk": _disk,
     "interface": _table,
 }

@@ -4,7 +4,6 @@ Only the agents are invented: the interface has a real peer on a temporary data 
 more, which publish, change and remove listings over loopback. Nothing leaves the machine. The child ends when its
 standard input does, so it cannot outlive the interface, however that ends."""
 
-import gc
 import logging
 import random
 import sys
@@ -18,7 +17,9 @@ import trio
 
 from betar_tui import logs
 from betar_tui.config import Config
-from betar_tui.errors import BetarError
+from betar_tui.errors import BetarError, InterfaceError
+from betar_tui.files.plain import open_append
+from betar_tui.files.rules import explain
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
 from betar_tui.peer import Peer, open_peer
 from betar_tui.startup import freeze_garbage
@@ -52,7 +53,12 @@ async def run_demo(options: TuiOptions | None = None) -> None:
     """Show the demonstration until the person quits. Raises BetarError."""
     from betar_tui.tui.run import run_app
 
-    with tempfile.TemporaryDirectory(prefix="betar-tui-demo-", ignore_cleanup_errors=True) as name:
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="betar-tui-demo-", ignore_cleanup_errors=True)
+    except OSError as error:
+        otherwise = "set TMPDIR to a directory that can be written to"
+        raise InterfaceError(explain(error, "cannot make a directory for the demo", otherwise)) from error
+    with temporary as name:
         folder = Path(name)
         log_file = folder / logs.FILE_NAME
         logs.configure("info", "text", log_file)
@@ -61,7 +67,6 @@ async def run_demo(options: TuiOptions | None = None) -> None:
             options or TuiOptions(),
             title="betar demo",
             painted=painted.set,
-            indexed=gc.freeze,
             log_tail=lambda: logs.tail(log_file),
         )
         async with demo_market(folder, start=painted) as peer:
@@ -84,7 +89,7 @@ async def demo_market(folder: Path, *, start: trio.Event | None = None, seed: st
 @asynccontextmanager
 async def _neighbours(folder: Path, seed: str = "") -> AsyncIterator[trio.Process]:
     """The child process with the other peers."""
-    with (folder / "peers.log").open("wb") as errors:
+    with open_append(folder / "peers.log") as errors:
         child = await trio.lowlevel.open_process(
             [sys.executable, "-m", "betar_tui.demo", str(folder), *filter(None, [seed])],
             stdin=-1,

@@ -5,8 +5,9 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import trio
 
@@ -15,6 +16,8 @@ from betar_tui.catalogue.catalogue import Catalogue
 from betar_tui.config import Config, load_identity
 from betar_tui.control.client import ControlClient
 from betar_tui.errors import ConfigError, ControlError, NoRunningPeerError, StoreError, StoreLockedError
+from betar_tui.files.directories import judge_directory
+from betar_tui.files.rules import command, explain
 from betar_tui.market.kinds import Connectivity
 from betar_tui.market.marketplace import PeerInfo, Status
 from betar_tui.market.peer_facts import is_waiting, looking_text, not_fetching_text
@@ -57,22 +60,29 @@ async def examine(config: Config, rebuild: bool = False) -> list[Finding]:
 
 
 def _files(config: Config) -> Iterator[Finding]:
-    paths = (("data directory", config.data_dir, 0o022, "go-w"), ("identity key", config.key_file, 0o077, "go-rwx"))
-    for name, path, forbidden, change in paths:
-        try:
-            found = path.stat()
-        except OSError as error:
-            state, advice = ERROR, f"make it yours: sudo chown $USER {path}"
-            if isinstance(error, FileNotFoundError):
-                state, advice = INFO, "the first start makes it"
-            yield Finding(name, state, f"{path}: {error.strerror}", advice)
-            continue
-        if found.st_mode & forbidden:
-            yield Finding(name, ERROR, f"others may use {path}", f"chmod {change} {path}")
-        elif name == "identity key" and found.st_size != 32:
-            yield Finding(name, ERROR, f"{path} has not 32 bytes", "restore it, or remove it to become a new peer")
-        else:
-            yield Finding(name, OK, str(path))
+    yield _file("data directory", config.data_dir, lambda: judge_directory(config.data_dir))
+    # Only one that is there: a check makes no key.
+    yield _file("identity key", config.key_file, lambda: load_identity(config.key_file, create=False))
+
+
+def _file(name: str, path: Path, judge: Callable[[], object]) -> Finding:
+    try:
+        judge()
+    except FileNotFoundError as error:
+        return Finding(name, INFO, f"{path}: {error.strerror}", "the first start makes it")
+    except OSError as error:
+        text = explain(error, str(path), f"make it yours: {command('sudo chown $USER', path)}")
+    except ConfigError as error:
+        text = str(error)
+    else:
+        return Finding(name, OK, str(path))
+    return _wrong(name, text)
+
+
+def _wrong(name: str, text: str) -> Finding:
+    """A finding from the message of an error, which ends with what to do."""
+    message, _, advice = text.partition("; ")
+    return Finding(name, ERROR, message, advice)
 
 
 def _clock() -> Finding:
@@ -84,17 +94,22 @@ def _store(config: Config, rebuild: bool) -> list[Finding]:
     path = config.database
     if not os.path.exists(path):
         return [Finding("store", INFO, f"{path} is not there yet", "the first start makes it")]
-    advice = f"restore a backup, or move {path} away: what others offer comes back from peers"
+    advice = "move it away and restore a backup; without one, what other peers have comes back from them"
     lock = DirectoryLock(config.data_dir)
     try:
         lock.acquire()
-        with contextlib.closing(open_store(path)) as store:
+        opened = open_store(path)
+    except StoreLockedError as error:
+        return [Finding("store", ERROR, f"process {error.pid} uses it and answers no commands", "wait, or stop it")]
+    except StoreError as error:
+        lock.release()
+        return [_wrong("store", str(error))]
+    try:
+        with contextlib.closing(opened) as store:
             result = store.check()
             height = Replica(store).height
             newest = max((row.at for row in store.log(1)), default=0.0)
             catalogue = _catalogue(store, config, rebuild) if result == "ok" else []
-    except StoreLockedError as error:
-        return [Finding("store", ERROR, f"process {error.pid} uses it and answers no commands", "wait, or stop it")]
     except StoreError as error:
         return [Finding("store", ERROR, str(error), advice)]
     finally:
@@ -117,8 +132,7 @@ def _catalogue(store: Store, config: Config, rebuild: bool) -> list[Finding]:
     if rebuild:
         checking.make_afresh(store, peer_id)
         backlog = Catalogue(store, peer_id).backlog
-        while prepared := backlog.prepare():
-            backlog.write(prepared, time.time())
+        backlog.work_off(time.time())
         while backlog.index():
             pass
     found = checking.compare(store, peer_id)

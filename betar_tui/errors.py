@@ -52,6 +52,10 @@ class UnknownListingError(BetarError):
     """No listing has that id."""
 
 
+class UnknownPeerError(BetarError):
+    """No peer or seller has that id, or more than one has an id that begins so."""
+
+
 class NotOwnerError(BetarError):
     """The action is allowed only to the seller of the listing."""
 

@@ -2,7 +2,11 @@
 
 import logging
 from contextlib import suppress
+from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
+from pathlib import Path
+
+from betar_tui.files.plain import open_append
 
 
 class LogFile(WatchedFileHandler):
@@ -11,6 +15,9 @@ class LogFile(WatchedFileHandler):
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):  # raised when a file that was moved away cannot be opened again
             super().emit(record)
+
+    def _open(self) -> TextIOWrapper:
+        return TextIOWrapper(open_append(Path(self.baseFilename)), encoding=self.encoding, errors=self.errors)
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Ignored: a failing log must not raise."""

@@ -11,6 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from betar_tui.errors import ConfigError
+from betar_tui.files.plain import open_plain
+from betar_tui.files.replacing import rotate as rename_log
+from betar_tui.files.rules import explain
 
 log = logging.getLogger(__name__)
 
@@ -81,20 +84,20 @@ def _file_handler(file: Path) -> logging.Handler:
     try:
         return LogFile(file, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise ConfigError(f"cannot write the log {file}: {error.strerror}; choose another --log-file") from error
+        raise ConfigError(explain(error, f"cannot write the log {file}", "choose another --log-file")) from error
 
 
 def rotate(file: Path, limit: int = 4 << 20) -> None:
     """Rename a log file of more than `limit` bytes to *.1; its writer opens a new one. For one process at a time."""
     with suppress(OSError):  # the file grows until the next attempt
         if file.stat().st_size > limit:
-            file.replace(file.with_name(f"{file.name}.1"))
+            rename_log(file, file.with_name(f"{file.name}.1"))
 
 
 def tail(file: Path, lines: int = 200, at_most: int = 64 << 10) -> list[str]:
     """The last lines of a log file, oldest first; empty without a file. Raises OSError."""
     try:
-        with file.open("rb") as log:
+        with open_plain(file) as log:
             log.seek(max(0, log.seek(0, 2) - at_most))
             return log.read().decode(errors="replace").splitlines()[-lines:]
     except FileNotFoundError:

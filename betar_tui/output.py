@@ -9,7 +9,7 @@ from contextlib import suppress
 from betar_tui.control.wire import plain
 from betar_tui.errors import OutputError
 from betar_tui.market.fields import STORED
-from betar_tui.market.marketplace import Imported, Listing
+from betar_tui.market.marketplace import Difference, Imported, Listing
 from betar_tui.market.text import neutralise
 
 LISTING_FIELDS = (*(field.name for field in STORED), "provenance", "mine", "cid", "height")
@@ -77,9 +77,22 @@ def complain(text: str) -> None:
 
 
 def listing_json(listing: Listing) -> dict[str, object]:
-    """A listing with the keys that scripts rely on."""
+    """A listing with the keys that scripts rely on, and `difference` where the map differs from what is shown."""
     values = {name: getattr(listing, name) for name in LISTING_FIELDS}
+    if listing.difference:
+        values["difference"] = str(listing.difference)
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def state_of(listing: Listing) -> str:
+    """The state of a listing in a table: what its signature proves, and whether the map differs."""
+    words = {Difference.REMOVED: ", removed by another", Difference.REPLACED: ", replaced by another"}
+    return f"{listing.provenance}{words.get(listing.difference, '')}"
+
+
+def seller_of(listing: Listing) -> str:
+    """The seller of a listing in a table. What only looks like a peer id is marked."""
+    return listing.seller_id if listing.seller_is_peer else f"no peer id: {listing.seller_id}"
 
 
 def import_report(imported: Imported) -> list[str]:
@@ -122,7 +135,8 @@ def _write(text: str) -> None:
     if sys.stdout is None:
         raise OutputError("stdout is closed; send the output somewhere, or to /dev/null")
     try:
-        sys.stdout.write(text)
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))  # the terminal may lack a letter
         sys.stdout.flush()
     except BrokenPipeError:
         raise

@@ -5,8 +5,8 @@ Python does one thing at a time, so each step waits until the one before it is o
 1. `__main__` switches garbage collection off: nothing that is imported or read at the start is garbage.
 2. Textual paints the first frame. The calls of the app wait in a `DeferredMarketplace`.
 3. A peer that already runs on the data directory is attached to: its listings are shown, and only step 6 follows. Otherwise
-   a peer is opened; it hands over the first listings and reads the others once those are on the screen.
-4. All listings are shown, and the control socket is opened.
+   a peer is opened. The interface asks it for the listings that the screen has room for, and for no others.
+4. The control socket is opened.
 5. The network comes up: importing libp2p keeps the interpreter busy for a second. Where it cannot be opened, as because
    the port is taken, the peer stays offline, and the interface says so.
 6. Garbage collection goes on, and exempts the objects that the start has left."""
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 GARBAGE_TIMEOUT = 10.0
 """Seconds until garbage is collected although the listings are not on the screen."""
-FIRST_ROWS = 200
-"""Maximum listings that are shown before all are read: more than a terminal has lines."""
 LOG_INTERVAL = 3600.0
 """Seconds between two looks at the size of the log file."""
 
@@ -48,21 +46,19 @@ async def run_interface(config: Config, log_file: Path) -> None:
         complaints=complaints,
         keep=lambda changes: save_settings(config.settings_file, {"interface": changes}),
         framed=framed.set,
-        listed=deferred.listed,
         painted=painted.set,
-        indexed=gc.freeze,
     )
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_open_marketplace, config, deferred, settings.sort, framed, painted)
+        nursery.start_soon(_open_marketplace, config, deferred, framed, painted)
         nursery.start_soon(_resume_garbage_collection, painted)
         await run_app(deferred, options=options)
         nursery.cancel_scope.cancel()
 
 
 async def _open_marketplace(
-    config: Config, deferred: "DeferredMarketplace", sort: str, framed: trio.Event, painted: trio.Event
+    config: Config, deferred: "DeferredMarketplace", framed: trio.Event, painted: trio.Event
 ) -> None:
-    # 3. The running peer, or the first listings of the store.
+    # 3. The running peer, or one on the store.
     await framed.wait()
     from betar_tui.control.client import ControlClient
     from betar_tui.control.server import serve_control
@@ -77,10 +73,9 @@ async def _open_marketplace(
         open_peer(config, network=True, start=painted, must_open=False) as peer,
         trio.open_nursery() as nursery,
     ):
-        await deferred.first_page_ready(await peer.listings("", sort, FIRST_ROWS))
-        # 4. All listings.
-        await nursery.start(serve_control, peer, config.control_socket)
         deferred.opened(peer)
+        # 4. The control socket.
+        await nursery.start(serve_control, peer, config.control_socket)
         nursery.start_soon(_keep_log_short, config)
         # 5. The network, which `painted` starts.
         await peer.session.ready.wait()
@@ -89,7 +84,7 @@ async def _open_marketplace(
 
 
 async def _resume_garbage_collection(painted: trio.Event) -> None:
-    # 6. Garbage collection. `indexed` exempts later loads too.
+    # 6. Garbage collection.
     with trio.move_on_after(GARBAGE_TIMEOUT):
         await painted.wait()
     gc.freeze()

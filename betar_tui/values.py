@@ -17,7 +17,9 @@ class PeerInfo:
     dialled us. `behind` is by how many heights the newest head that it was seen to hold is below our newest: 0 means
     level, that it was seen to hold all our heads; None that nothing was seen yet. `waiting_since` is since when, in Unix
     seconds, it lacks a head and has given no sign that it takes what was announced to it; None when nothing is open, and
-    for the first seconds."""
+    for the first seconds. `listings` is the number of its own listings, at most 10,000 of which are counted. `refused`
+    counts its gossip that was dropped because it or an author behind it exceeded a budget, `misbehaved` the rules that it
+    broke, both since the start."""
 
     peer_id: str
     addrs: tuple[str, ...]
@@ -32,6 +34,9 @@ class PeerInfo:
     found: str = ""
     behind: int | None = None
     waiting_since: float | None = None
+    listings: int = 0
+    refused: int = 0
+    misbehaved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,35 @@ class Connected:
 
     peer: PeerInfo
     already: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """One limit: what is `allowed`, 0 for no limit; how much of it is `used`, None where that was not counted; and how much
+    was `refused` because of it."""
+
+    allowed: int
+    used: int | None = None
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """The limits of a peer and how far they are used: listings of the seller that has most, unsigned ones of the peer that
+    brought most, and bytes of the replica. Refused are listings that are counted and not shown, and blocks since the start
+    that were not taken."""
+
+    listings_per_seller: Quota = Quota(0)
+    unsigned_per_peer: Quota = Quota(0)
+    disk: Quota = Quota(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry of a person's list: the id of a blocked peer or a muted seller, and since when, in Unix seconds."""
+
+    peer_id: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ async def ready(ui: Ui) -> None:
     model = ui.app.model
     for draft in OWN:
         model.stored((await ui.app.bridge.publish([draft]))[0])
-    await ui.until(lambda: len(model.index) >= LISTINGS, "enough listings", 60)
+    await ui.until(lambda: model.table.total >= LISTINGS, "enough listings", 60)
     await ui.until(lambda: any(mark.arrow for mark in model.marks.values()), "a changed price", 30)
     await home(ui)
     await ui.press("4")
@@ -128,7 +128,7 @@ async def main_path(ui: Ui, frame: Callable[[], None]) -> None:
     """Listings come in; filter, open, publish, receipt, delist. `frame` takes a picture."""
     model = ui.app.model
     for count in (0, 4, 8, 12, LISTINGS):
-        await ui.until(lambda count=count: len(model.index) >= count, f"{count} listings", 60)  # type: ignore[misc]
+        await ui.until(lambda count=count: model.table.total >= count, f"{count} listings", 60)  # type: ignore[misc]
         await ui.press("f5")
         frame()
     await ui.press("slash")
@@ -168,7 +168,7 @@ async def _delist(ui: Ui, frame: Callable[[], None]) -> None:
     await ui.press("d")
     frame()
     await ui.press("y")
-    await ui.until(lambda: not any(listing.mine for listing in ui.app.model.index), "the listing gone", 10)
+    await ui.until(lambda: not ui.app.model.own, "the listing gone", 10)
     frame()
     await home(ui)
     frame()

@@ -1,29 +1,58 @@
 """Works off what merges leave: the rows of keys that changed in bulk, and then the search index. In slices, each a
 transaction of its own, so that a crash loses none and a merge waits for one at most."""
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from betar_tui.catalogue import queue
+from betar_tui.catalogue.elements import Unseen, portions
 from betar_tui.catalogue.files import stored_file
+from betar_tui.catalogue.origins import origins
 from betar_tui.catalogue.progress import Progress
-from betar_tui.catalogue.projecting import Projected, project
+from betar_tui.catalogue.projecting import (
+    Projected,
+    brought_by,
+    differing,
+    name_as_written,
+    project,
+    project_spoken,
+    reader_of,
+)
 from betar_tui.catalogue.projection import Removal
+from betar_tui.catalogue.queue import LookedAt
 from betar_tui.catalogue.rows import Outcome, write_rows
-from betar_tui.catalogue.versions import SHOWN, Version, read_versions
+from betar_tui.catalogue.versions import (
+    Basis,
+    Version,
+    judged,
+    read_bases,
+    read_last,
+    version_at_hand,
+    versions_of,
+    write_signed,
+    write_withdrawals,
+)
 from betar_tui.ipld import cid as cids
+from betar_tui.limits import Limits
 from betar_tui.market.kinds import ChangeKind
 from betar_tui.market.marketplace import Change, Provenance
+from betar_tui.market.withdrawal import newest_withdrawal
+from betar_tui.market.words import Spoken
 from betar_tui.replica import keys
 from betar_tui.store.database import Store
+from betar_tui.store.merging import key_numbers
 from betar_tui.store.readers import Reader
 from betar_tui.store.sql import in_list
 
 ROWS = 400
 """Maximum rows of one slice."""
+VERSIONS = 2_000
+"""Maximum versions that are looked at for one slice: a key may have tens of thousands."""
 ROW_BYTES = 1 << 20
-"""Number of bytes of values at which a slice takes no further row."""
+"""Number of bytes of versions at which a slice takes no further one."""
+ROUND = 8
+"""One in this many slices goes on with a round through the whole queue, however many higher keys come."""
 TEXTS = 200
 """Maximum rows that one slice puts into the search index."""
 TEXT_BYTES = 64 << 10
@@ -31,16 +60,23 @@ TEXT_BYTES = 64 << 10
 
 
 class Prepared(NamedTuple):
-    """A row of a slice, not yet written: its key, the block of its version or None without one, the row itself, by whom and
-    in how many bytes the version came, and the metadata file that was not here."""
+    """A key of a slice, not yet written: what was looked at of it, and what was found, a new signed version or the timestamp
+    of a withdrawal.
+
+    Unless there are `more` versions to look at, also the row that is shown, when, by whom and in how many bytes its version
+    came, the metadata file that was not here, and of a key that shows none the value that came last."""
 
     key: str
-    n: int | None
-    projected: Projected | str | None
-    at: int
-    via: str
-    size: int
+    looked_at: LookedAt
+    signed: Basis | None = None
+    withdrawn: int | None = None
+    more: bool = False
+    projected: Projected | str | None = None
+    at: int = 0
+    via: str = ""
+    size: int = 0
     absent: bytes | None = None
+    last: bytes | None = None
 
 
 class Backlog:
@@ -53,19 +89,22 @@ class Backlog:
         is_own_value: Callable[[bytes], bool],
         removal_of: Callable[[str], Removal | None],
         opened: float,
+        limits: Limits,
     ) -> None:
         self._store = store
+        self._limits = limits
         self._own_peer_id = own_peer_id
         self._is_own_value = is_own_value
         self._removal_of = removal_of
         self._opened = int(opened * 1000)
+        self._turn, self._passed = 0, 0
         with store.readers.reading() as (db, _):
             self._checked_before = db.execute("SELECT 1 FROM verdicts LIMIT 1").fetchone() is not None
             left = db.execute("SELECT (SELECT count(*) FROM unprojected), (SELECT count(*) FROM unindexed)").fetchone()
         self.progress = Progress(*left)
 
     def prepare(self) -> dict[int, Prepared]:
-        """Read and decode the next slice of keys, the highest first, and check their signatures. Locks nothing."""
+        """Read and decode the next slice of keys, mostly the highest first, and check their signatures. Locks nothing."""
         mark = self.progress.mark
         with self._store.readers.reading() as reader:
             numbers = self._next(reader.db)
@@ -79,17 +118,40 @@ class Backlog:
 
         A key that has changed since it was read stays in the queue, and one whose metadata file has come since."""
         at = int(now * 1000)
-        sql = "SELECT k, n FROM unprojected JOIN keys USING (k) WHERE k IN"
         with self._store.transaction() as db:
-            queued = dict(in_list(db, sql, list(prepared)))
+            queued = queue.read(db, prepared)
+            there = {k: each for k, each in prepared.items() if k in queued}
+            write_signed(db, [each.signed for each in there.values() if each.signed is not None])
+            queue.looked_at(db, [each.looked_at for each in there.values()])
+            withdrawn = {k: each.withdrawn for k, each in there.items() if each.withdrawn is not None}
+            affected = self._withdraw(db, withdrawn)
+            if affected:  # perhaps of listings in this slice, whose rows were made without knowing
+                queued = queue.read(db, there)
             still = {
-                k: each.projected for k, each in prepared.items() if k in queued and not _is_stale(db, each, queued[k])
+                k: each.projected
+                for k, each in there.items()
+                if not each.more and each.looked_at.turn == queued[k].turn and not _has_come(db, each.absent)
             }
-            outcomes, texts = write_rows(db, still, at)
+            outcomes, texts, again = write_rows(db, still, at, self._limits)
+        self.progress.add(affected + again, 0)
         self.progress.made_rows(len(outcomes), texts)
-        return [
-            self._change(prepared[k], each, each.kind, now) for k, each in outcomes.items() if each.kind is not None
-        ]
+        kinds = ((k, each, self._kind(prepared[k], each)) for k, each in outcomes.items())
+        return [self._change(prepared[k], each, kind, now) for k, each, kind in kinds if kind is not None]
+
+    def _withdraw(self, db: sqlite3.Connection, withdrawn: Mapping[int, int]) -> int:
+        """Keep withdrawals and queue the listings that they are of; returns how many."""
+        if not withdrawn:
+            return 0
+        write_withdrawals(db, withdrawn)
+        names = [key for (key,) in in_list(db, "SELECT key FROM keys WHERE k IN", list(withdrawn))]
+        listings = [keys.of_agent(each) for each in map(keys.withdrawn_id, names) if each is not None]
+        return queue.add_again(db, [k for k, _ in key_numbers(db, listings).values()])
+
+    def work_off(self, now: float) -> None:
+        """Make all rows that wait, telling nobody. Not while a merge runs."""
+        while self.progress.rows and (prepared := self.prepare()):
+            self.write(prepared, now)
+        self.forget_verdicts()
 
     def index(self) -> int:
         """Put a slice of texts into the search index, and take old ones out; returns how many rows are done."""
@@ -117,13 +179,18 @@ class Backlog:
                 db.execute("DELETE FROM verdicts")
             self._checked_before = False
 
-    @staticmethod
-    def _next(db: sqlite3.Connection) -> list[int]:
+    def _next(self, db: sqlite3.Connection) -> list[int]:
         """The numbers of the next keys."""
-        next_keys = "SELECT k FROM unprojected ORDER BY height DESC LIMIT ?"
-        sql = f"SELECT k, coalesce(length, 0) FROM ({next_keys}) JOIN keys USING (k)"
-        rows = db.execute(sql, (ROWS,)).fetchall()
-        return _within(rows, ROW_BYTES)
+        self._turn = (self._turn + 1) % ROUND
+        if self._turn:
+            return self._first(db, "ORDER BY height DESC")
+        numbers = self._first(db, f"WHERE k > {self._passed} ORDER BY k") or self._first(db, "ORDER BY k")
+        self._passed = max(numbers, default=0)
+        return numbers
+
+    @staticmethod
+    def _first(db: sqlite3.Connection, order: str) -> list[int]:
+        return [k for (k,) in db.execute(f"SELECT k FROM unprojected {order} LIMIT ?", (ROWS,))]
 
     @staticmethod
     def _next_texts(db: sqlite3.Connection) -> Sequence[tuple[int, str | None, str | None, str | None, str | None]]:
@@ -140,55 +207,86 @@ class Backlog:
 
     def _decoded(self, reader: Reader, numbers: Sequence[int]) -> dict[int, Prepared]:
         db = reader.db
-        versions = {each.k: each for each in read_versions(db, reader.history, numbers)}
-        sql = "SELECT n, peer, length(data) FROM blocks JOIN sources ON sources.id = blocks.via WHERE n IN"
-        sources = {n: (peer, size) for n, peer, size in in_list(db, sql, list({each.n for each in versions.values()}))}
-        prepared: dict[int, Prepared] = {}
-        for k, key, n, *_ in in_list(db, f"SELECT k, key, {SHOWN} FROM keys WHERE k IN", numbers):
-            version = versions.get(k)
-            if version is None or keys.agent_id(key) is None:
-                prepared[k] = Prepared(key, n, None, 0, "", 0)
+        queued, bases = queue.read(db, numbers), read_bases(db, numbers)
+        unseen = [Unseen(k, bases[k].key, queued[k].since) for k in numbers]
+        found: dict[int, Prepared] = {}
+        complete: list[Basis] = []
+        at_hand: dict[int, tuple[Spoken, Version]] = {}
+        for k, portion in portions(db, reader.history, unseen, VERSIONS, ROW_BYTES).items():
+            key = bases[k].key
+            seen = LookedAt(k, queued[k].turn, queued[k].since, portion.since, len(portion.versions))
+            if keys.agent_id(key) is None:
+                withdrawn = newest_withdrawal(key, [each.value for each in portion.versions.values()])
+                found[k] = Prepared(key, seen, withdrawn=withdrawn, more=not portion.complete)
                 continue
-            via, size = sources.get(version.n, ("", 0))
+            read = reader_of(key, self._own_peer_id, portion.applied.__getitem__, self._is_own_value)
+            basis, spoken = judged(db, reader.history, bases[k], portion.versions, read)
+            found[k] = Prepared(key, seen, basis if spoken else None, more=not portion.complete)
+            if not portion.complete:
+                continue
+            complete.append(basis)
+            if spoken is not None and basis.signed == basis.in_map == basis.shown:
+                at_hand[k] = spoken, version_at_hand(basis, spoken, portion.applied)
+        versions = [version for _, version in at_hand.values()]
+        versions += versions_of(db, reader.history, [basis for basis in complete if basis.k not in at_hand])
+        found_in = origins(db, reader.history, {each.n for each in versions})
+        for version in versions:
+            via, size = found_in[version.n]
             absent: list[bytes] = []
-            projected = self._project(db, version, absent.append)
-            prepared[k] = Prepared(key, n, projected, version.at, via, size, absent[0] if absent else None)
-        return prepared
+            known = at_hand[version.k][0] if version.k in at_hand else None
+            projected = brought_by(self._project(db, version, known, absent.append), via)
+            found[version.k] = found[version.k]._replace(
+                projected=projected, at=version.at, via=via, size=size, absent=absent[0] if absent else None
+            )
+        hidden = [basis.k for basis in complete if found[basis.k].projected is None]
+        for k, last in read_last(db, reader.history, hidden).items():
+            found[k] = found[k]._replace(last=last)
+        return found
 
-    def _project(self, db: sqlite3.Connection, version: Version, lack: Callable[[bytes], None]) -> Projected | str:
+    def _project(
+        self, db: sqlite3.Connection, version: Version, spoken: Spoken | None, lack: Callable[[bytes], None]
+    ) -> Projected | str:
+        """The row of a version, which is decoded already where it is `spoken`."""
+
         def file(cid: bytes) -> bytes | None:
             found = stored_file(db, cid)
             if found is None:
                 lack(cid)
             return found
 
-        known = self._known(db, version) if self._checked_before else None
-        if known is None and self._is_own_value(version.winner.value):
-            known = Provenance.VERIFIED
-        return project(version.key, version.winner, version.at / 1000, self._own_peer_id, file, known)
+        if spoken is not None:
+            return project_spoken(version.key, spoken, file)
+        known = Provenance.VERIFIED if version.signed else None
+        row = project(version.key, version.winner, version.at / 1000, self._own_peer_id, file, known)
+        return differing(row, version.difference)
 
-    @staticmethod
-    def _known(db: sqlite3.Connection, version: Version) -> Provenance | None:
-        """What an older version of this program found out about the signature of this value."""
-        token = hashlib.sha256(f"{cids.to_str(version.winner.cid)}{version.key}".encode()).digest()
-        row = db.execute("SELECT verdict FROM verdicts WHERE token = ?", (token,)).fetchone()
-        return Provenance(row[0]) if row is not None else None
+    def _kind(self, prepared: Prepared, outcome: Outcome) -> ChangeKind | None:
+        """What people are told. A version that was applied before this peer was opened is not new to them."""
+        known = prepared.at < self._opened
+        if outcome.listing is not None:
+            is_news = outcome.kind is ChangeKind.PUT or outcome.again
+            return ChangeKind.REFRESH if is_news and known else outcome.kind
+        hidden = prepared.projected is not None
+        return None if outcome.again and hidden and known else outcome.kind
 
     def _change(self, prepared: Prepared, outcome: Outcome, kind: ChangeKind, now: float) -> Change:
-        """The event of a row. A listing that was applied before this peer was opened counts as refreshed, not as new."""
         if outcome.listing is not None:
-            listing = outcome.listing
-            kind = ChangeKind.REFRESH if kind is ChangeKind.PUT and prepared.at < self._opened else kind
-            via, at = prepared.via or "local", prepared.at / 1000
-            return Change(kind, outcome.id, listing.cid, listing.height, via, at, listing, prepared.size)
+            listing, via, at = outcome.listing, prepared.via or "local", prepared.at / 1000
+            about = outcome.name, outcome.seller, outcome.old_price
+            return Change(kind, outcome.id, listing.cid, listing.height, via, at, listing, prepared.size, 0.0, *about)
+        listing_id = outcome.id or keys.agent_id(prepared.key) or ""
+        about = name_as_written(outcome.name, prepared.last), outcome.seller, outcome.old_price
         removal = self._removal_of(prepared.key)
-        cid, height, via = (cids.to_str(removal.cid), removal.height, removal.via) if removal else ("", 0, prepared.via)
-        return Change(kind, outcome.id, cid, height, via or "local", now)
+        if removal is not None:
+            cid, height, via = cids.to_str(removal.cid), removal.height, removal.via or "local"
+        else:  # removed before this peer was opened, or with too many others
+            cid, height, via = "", 0, "" if prepared.projected is None else prepared.via or "local"
+        return Change(kind, listing_id, cid, height, via, now, None, 0, 0.0, *about)
 
 
-def _is_stale(db: sqlite3.Connection, prepared: Prepared, n: int | None) -> bool:
-    """Whether the store has changed since the row was made: `n` is the block of the key's current value."""
-    return n != prepared.n or (prepared.absent is not None and stored_file(db, prepared.absent) is not None)
+def _has_come(db: sqlite3.Connection, absent: bytes | None) -> bool:
+    """Whether a metadata file has come that was not here when the row was made."""
+    return absent is not None and stored_file(db, absent) is not None
 
 
 def _within(rows: Sequence[tuple[int, int]], most: int) -> list[int]:

@@ -1,15 +1,20 @@
 """Compares the catalogue with a projection made afresh. Reads everything, in slices, and keeps none of it."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from betar_tui.catalogue import schema
+from betar_tui.catalogue.backlog import ROW_BYTES, VERSIONS
+from betar_tui.catalogue.elements import Portion, Unseen, portions
 from betar_tui.catalogue.files import stored_file
-from betar_tui.catalogue.projecting import INVALID, Projected, project
-from betar_tui.catalogue.versions import read_versions
+from betar_tui.catalogue.origins import origins
+from betar_tui.catalogue.projecting import INVALID, Projected, brought_by, project, reader_of
+from betar_tui.catalogue.quotas import count_misplaced, read_withheld, share_of
+from betar_tui.catalogue.versions import Basis, judged, read_bases, versions_of
 from betar_tui.errors import StoreError
 from betar_tui.market.sorting import folded
+from betar_tui.market.withdrawal import newest_withdrawal
 from betar_tui.replica import keys
 from betar_tui.store.database import Store
 from betar_tui.store.readers import Reader
@@ -48,13 +53,16 @@ def compare(store: Store, own_peer_id: str) -> Comparison | None:
             return None
         wrong = sum(_wrong(reader, numbers, own_peer_id) for numbers in _slices(db))
         (stray,) = db.execute(
-            "SELECT count(*) FROM listings WHERE NOT EXISTS (SELECT 1 FROM keys WHERE keys.k = listings.k AND n IS NOT NULL)"
-            " AND NOT EXISTS (SELECT 1 FROM unprojected WHERE unprojected.k = listings.k)"
+            "SELECT count(*) FROM (SELECT k FROM listings UNION SELECT k FROM withheld UNION SELECT k FROM signed"
+            " UNION SELECT k FROM withdrawals) AS row"
+            " WHERE NOT EXISTS (SELECT 1 FROM elements WHERE elements.k = row.k)"
+            " AND NOT EXISTS (SELECT 1 FROM unprojected WHERE unprojected.k = row.k)"
         ).fetchone()
         (listings,) = db.execute("SELECT count(*) FROM listings").fetchone()
         (waiting,) = db.execute("SELECT count(*) FROM unprojected").fetchone()
         trouble = _counts(db) or _index(db)
-    return Comparison(listings, waiting, wrong + stray, trouble or _integrity(store))
+        wrong += stray + count_misplaced(db)
+    return Comparison(listings, waiting, wrong, trouble or _integrity(store))
 
 
 def make_afresh(store: Store, own_peer_id: str) -> None:
@@ -64,21 +72,61 @@ def make_afresh(store: Store, own_peer_id: str) -> None:
 
 
 def _slices(db: sqlite3.Connection) -> Iterator[list[int]]:
-    """The numbers of all keys that have a value and whose row is made."""
+    """The numbers of all keys that ever had a value and whose row is made."""
     sql = (
-        "SELECT k FROM keys WHERE n IS NOT NULL AND k > ? AND key >= ? AND key < ?"
+        "SELECT k FROM keys WHERE k > ? AND key >= ? AND key < ?"
         " AND NOT EXISTS (SELECT 1 FROM unprojected WHERE unprojected.k = keys.k) ORDER BY k LIMIT ?"
     )
-    last = 0
-    while numbers := [k for (k,) in db.execute(sql, (last, *keys.span(keys.AGENTS), _SLICE))]:
-        yield numbers
-        last = numbers[-1]
+    for prefix in (keys.AGENTS, keys.WITHDRAWN):
+        last = 0
+        while numbers := [k for (k,) in db.execute(sql, (last, *keys.span(prefix), _SLICE))]:
+            yield numbers
+            last = numbers[-1]
 
 
 def _wrong(reader: Reader, numbers: list[int], own_peer_id: str) -> int:
-    """The number of keys whose row is not what their value makes it."""
-    db = reader.db
-    columns = "name, price, seller, seen, state, timestamp, content, metadata, text, facts, id"
+    """The number of keys of which something is not what their versions make it."""
+    kept, made, withdrawals = read_bases(reader.db, numbers), dict[int, Basis](), dict[int, int | None]()
+    for basis in kept.values():
+        if keys.withdrawn_id(basis.key) is not None:
+            withdrawals[basis.k] = _withdrawn_at(reader, basis)
+        elif keys.agent_id(basis.key) is not None:
+            made[basis.k] = _judged_afresh(reader, basis, own_peer_id)
+    stored = dict(in_list(reader.db, "SELECT k, timestamp FROM withdrawals WHERE k IN", numbers))
+    wrong = sum(1 for k, basis in kept.items() if stored.get(k) != withdrawals.get(k) or basis != made.get(k, basis))
+    return wrong + _wrong_rows(reader, kept, own_peer_id)
+
+
+def _portions(reader: Reader, basis: Basis) -> Iterator[Portion]:
+    """All versions of a key."""
+    since, complete = 0, False
+    while not complete:
+        unseen = [Unseen(basis.k, basis.key, since)]
+        portion = portions(reader.db, reader.history, unseen, VERSIONS, ROW_BYTES)[basis.k]
+        yield portion
+        since, complete = portion.since, portion.complete
+
+
+def _withdrawn_at(reader: Reader, basis: Basis) -> int | None:
+    found = [
+        newest_withdrawal(basis.key, [each.value for each in portion.versions.values()])
+        for portion in _portions(reader, basis)
+    ]
+    return max((at for at in found if at is not None), default=None)
+
+
+def _judged_afresh(reader: Reader, kept: Basis, own_peer_id: str) -> Basis:
+    basis = kept._replace(signed=None, word=None)
+    for portion in _portions(reader, basis):
+        read = reader_of(basis.key, own_peer_id, portion.applied.__getitem__, lambda value: False)
+        basis, _ = judged(reader.db, reader.history, basis, portion.versions, read)
+    return basis
+
+
+def _wrong_rows(reader: Reader, kept: Mapping[int, Basis], own_peer_id: str) -> int:
+    """The number of keys whose row is not that of the version that is to be shown."""
+    db, numbers = reader.db, list(kept)
+    columns = "name, price, seller, seen, state, timestamp, content, metadata, text, facts, id, share"
     rows = {
         k: tuple(row)
         for k, *row in in_list(
@@ -86,17 +134,25 @@ def _wrong(reader: Reader, numbers: list[int], own_peer_id: str) -> int:
         )
     }
     reasons = dict(in_list(db, "SELECT k, reason FROM unlisted WHERE k IN", numbers))
+    withheld = read_withheld(db, numbers)
+    listed = [basis for basis in kept.values() if keys.agent_id(basis.key) is not None]
+    versions = {each.k: each for each in versions_of(db, reader.history, listed)}
+    found = origins(db, reader.history, {each.n for each in versions.values() if not each.signed})
     wrong = 0
-    for version in read_versions(db, reader.history, numbers):
-        if keys.agent_id(version.key) is None:
-            wrong += version.k in rows or version.k in reasons
+    for k in numbers:
+        version = versions.get(k)
+        if version is None:
+            wrong += k in rows or k in reasons or k in withheld
             continue
         made = project(version.key, version.winner, version.at / 1000, own_peer_id, lambda cid: stored_file(db, cid))
-        if isinstance(made, Projected):
-            wrong += rows.get(version.k) != _row(made, version.at) or version.k in reasons
+        made = brought_by(made, found[version.n].via if version.n in found else "")
+        if isinstance(made, Projected) and k in withheld:
+            wrong += withheld[k].share != share_of(made) or k in rows or k in reasons
+        elif isinstance(made, Projected):
+            wrong += rows.get(k) != _row(made, version.at) or k in reasons
         else:
-            wrong += version.k in rows or (reasons.get(version.k, made) == INVALID) != (made == INVALID)
-            wrong += version.k not in reasons
+            wrong += k in rows or k in withheld or (reasons.get(k, made) == INVALID) != (made == INVALID)
+            wrong += k not in reasons
     return wrong
 
 
@@ -114,6 +170,7 @@ def _row(made: Projected, seen: int) -> tuple[object, ...]:
         made.text,
         made.facts,
         listing.id,
+        share_of(made),
     )
 
 
@@ -123,6 +180,8 @@ def _counts(db: sqlite3.Connection) -> str:
         "listings": "SELECT count(*) FROM listings",
         "invalid": "SELECT count(*) FROM unlisted WHERE reason = ''",
         "unreadable": "SELECT count(*) FROM unlisted WHERE reason <> ''",
+        "withheld": "SELECT count(*) FROM withheld WHERE share & 1 = 0",
+        "withheld_unsigned": "SELECT count(*) FROM withheld WHERE share & 1 = 1",
     }
     for name, sql in counted.items():
         (n,) = db.execute(sql).fetchone()

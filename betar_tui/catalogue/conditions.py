@@ -5,17 +5,20 @@ reached is passed to it. A source is a narrower set of rows: phrases of the sear
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from betar_tui.market.facts import BLANKED
 from betar_tui.market.filter import Filter
 from betar_tui.market.terms import IN_TEXT, NEW_FOR, STALE_AFTER, Term, has_fact, is_described, is_seller
 
 MIN_PHRASE = 3
 """Characters that a text must have to be looked for in the search index, which has pieces of three."""
+SELECTIVE = 12
+"""Number of letters of an id that are looked for in the search index: more make the search longer and the rows no fewer."""
 _SLACK = 2
-"""Milliseconds that a range of times is wider than what is asked for: conditions are exact, sources need not be."""
+"""How much wider a range of times is than what is asked for, in its unit: conditions are exact, ranges need not be."""
 _STATES = {"mine": "= 0", "verified": "< 2", "unsigned": "= 2"}
 
 
@@ -58,7 +61,7 @@ def add_functions(db: sqlite3.Connection) -> None:
     )
     for name, arguments, function in functions:
         db.create_function(name, arguments, function, deterministic=True)
-    db.execute("CREATE VIRTUAL TABLE temp.search_pieces USING fts5vocab(main, listing_search, row)")
+    db.execute("CREATE VIRTUAL TABLE temp.search_pieces USING fts5vocab(main, listing_search, col)")
 
 
 def all_of(conditions: Iterable[Sql]) -> Sql:
@@ -94,6 +97,19 @@ def of_term(term: Term, texts: Texts, now: float) -> Sql:
     return negation(plain) if term.negated else plain
 
 
+def one_of(sellers: Collection[str]) -> Sql:
+    """The right side of IN for these sellers."""
+    return Sql("(SELECT value FROM json_each(?))", (json.dumps(sorted(sellers)),))
+
+
+def left_out(wanted: Filter) -> Sql | None:
+    """The sellers that a filter leaves out where it does nothing else, as the right side of IN. An index of another column
+    does not say who the seller is: it is quicker to look up their rows than the seller of each row."""
+    terms = wanted.alternatives[0]
+    only = len(wanted.alternatives) == 1 == len(terms) and terms[0].kind == "sellers" and terms[0].negated
+    return one_of(terms[0].sellers) if only else None
+
+
 def needs_texts(term: Term) -> bool:
     """Whether the condition looks at the texts of a row."""
     return term.kind in ("word", "name", "description", "proto", "token", "tag", "meta")
@@ -118,7 +134,8 @@ def _of_plain_term(term: Term, texts: Texts, now: float) -> Sql:
     if term.kind == "state":
         return _of_state(value, now)
     if term.kind == "sellers":
-        return Sql("l.seller IN (SELECT value FROM json_each(?))", (json.dumps(sorted(term.sellers)),))
+        sellers = one_of(term.sellers)
+        return Sql(f"l.seller IN {sellers.text}", sellers.values)
     if term.kind == "seller":
         return Sql("is_seller(?, l.seller)", (value,))
     if term.kind == "id":
@@ -165,9 +182,12 @@ def phrases(term: Term) -> tuple[str, ...]:
         return _phrase("text", term.value)
     if term.kind == "seller":
         parts = term.value.split("…", 1)
-        return tuple(phrase for part in parts for phrase in _phrase("text", part))
+        return tuple(phrase for part in parts for phrase in _phrase("text", part[-SELECTIVE:]))
     if term.kind in ("tag", "meta"):
         return _phrase("facts", term.fact)
+    if term.kind == "id":
+        # Each part of an id is in one of the two, see `market.facts`.
+        return tuple(phrase for part in term.value.split("/") for phrase in _id_phrase(part))
     return _phrase("facts", term.value) if term.kind in ("proto", "token") else ()
 
 
@@ -199,16 +219,18 @@ def range_of(term: Term, now: float) -> Sql | None:
         young = term.op in ("<", "<=")
         return Sql("l.seen >= ?", (at - _SLACK,)) if young else Sql("l.seen <= ?", (at + _SLACK,))
     if term.kind == "state" and term.value == "new":
-        return Sql("l.seen >= ?", ((now - NEW_FOR) * 1000 - _SLACK,))
+        return Sql("l.first_seen >= ?", ((now - NEW_FOR) * 1000 - _SLACK,))
+    if term.kind == "state" and term.value == "stale":
+        return Sql("l.timestamp <= ?", (now - STALE_AFTER + _SLACK,))
     if term.kind == "state" and term.value in _STATES:
         return Sql(f"l.state {_STATES[term.value]}")
     return _of_plain_term(term, JOINED, now) if term.kind == "sellers" else None
 
 
 def column_of(term: Term) -> str:
-    """The column that `range_of` a term is on, as in `market.sorting`."""
+    """The column that `range_of` a term is on; those of `market.sorting` have the same name there."""
     if term.kind == "state":
-        return "seen" if term.value == "new" else "state"
+        return {"new": "first_seen", "stale": "timestamp"}.get(term.value, "state")
     return "seller" if term.kind == "sellers" else term.kind
 
 
@@ -217,6 +239,11 @@ def _phrase(column: str, value: str) -> tuple[str, ...]:
     if len(value) < MIN_PHRASE or "\0" in value:
         return ()
     return (f"{{{column}}} : {_quoted(value)}",)
+
+
+def _id_phrase(part: str) -> tuple[str, ...]:
+    """The same for a part of an id, whose end says most. Facts have blanks for some of its characters."""
+    return () if any(each in part for each in BLANKED) else _phrase("text facts", part[-SELECTIVE:])
 
 
 def _quoted(value: str) -> str:

@@ -4,6 +4,7 @@ those. All in the database: a market may point at as many as it has listings."""
 import sqlite3
 from collections.abc import Callable, Collection, Mapping
 
+from betar_tui.catalogue.schema import ALL_LOOKED_AT
 from betar_tui.ipld import cid as cids
 from betar_tui.ipld import unixfs
 from betar_tui.store.database import Store
@@ -97,8 +98,11 @@ def _queue(db: sqlite3.Connection, here: Collection[bytes]) -> int:
     queued = 0
     for text in map(cids.to_str, here):
         db.execute("DELETE FROM undescribed WHERE metadata = ?", (text,))
-        sql = "INSERT OR IGNORE INTO unprojected SELECT k, 0 FROM listings WHERE metadata = ?"
-        queued += db.execute(sql, (text,)).rowcount
+        sql = (
+            "INSERT OR IGNORE INTO unprojected (k, height, since, turn)"
+            " SELECT k, 0, ?, random() FROM listings WHERE metadata = ?"
+        )
+        queued += db.execute(sql, (ALL_LOOKED_AT, text)).rowcount
     return queued
 
 

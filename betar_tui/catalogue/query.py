@@ -11,19 +11,22 @@ So a scan begins, and most pages are full soon. Where one is not, the indexes ar
 few is gathered; else the scan goes on, and asks again later for a count with a higher bound (`STAGES`).
 
 Reads only, from a connection that `conditions.add_functions` has seen. Each function runs a few statements: call it in a
-transaction where others write, so that they see one state. Nothing is cached."""
+transaction where others write, so that they see one state. `Interruptible` (`catalogue.interrupting`) ends a running one.
+Nothing is cached."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 
 from betar_tui.catalogue.conditions import (
     ALWAYS,
     JOINED,
+    LOOKED_UP,
     Sql,
     all_of,
     column_of,
+    left_out,
     needs_texts,
     of_filter,
     range_of,
@@ -36,29 +39,26 @@ from betar_tui.market.marketplace import Place
 STAGES = ((500, 2_000), (8_000, 20_000), (40_000, 100_000))
 """Pairs: once this many rows were scanned and the page is not full, gather where an index has at most that many rows."""
 SLICES = (500, 2_500, 5_000)
-"""Rows that are scanned between two questions whether to go on; the last figure holds from then on: 30 ms."""
+"""Rows that are scanned between two looks at the stages; the last figure holds from then on: 30 ms."""
+GATHERED = 20_000
+"""Maximum rows that are gathered to leave some of them out: a scan has to look at all that are left out too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows in order: their places, which have their numbers.
 
-    `stopped` is the place up to which a scan came that was told not to go on before the page was full: the rows beyond it
-    were not looked at. `complete` is False where rows may be missing that are not in the search index yet."""
+    `complete` is False where rows may be missing that are not in the search index yet. `gathered` is where they were taken
+    out of, None where they were scanned."""
 
     places: tuple[Place, ...]
-    stopped: Place | None = None
     complete: bool = True
+    gathered: Gathered | None = None
 
     @property
     def numbers(self) -> tuple[int, ...]:
         """The numbers of the rows, in order."""
         return tuple(place.number for place in self.places)
-
-
-def always() -> bool:
-    """Lets a scan go on to the end."""
-    return True
 
 
 def read_page(
@@ -69,37 +69,35 @@ def read_page(
     after: Place | None,
     before: Place | None,
     now: float,
-    go_on: Callable[[], bool] = always,
 ) -> Rows:
     """At most `limit` rows that meet a filter, all for 0: those nearest after a place, or nearest before one, or the first
-    of all. With both places, those after the first one that are also before the other.
-
-    `go_on` is asked every few rows of a scan, some 30 ms apart: when it returns False, the page is what was found until
-    then, and `Rows.stopped` says from where to ask again. `Connection.interrupt` ends a running statement too, with
-    sqlite3.OperationalError. Raises FilterError for a column that there is not."""
+    of all. With both places, those after the first one that are also before the other. Raises FilterError for a column
+    that there is not."""
     order = parse_order(sort)
     if after is None and before is not None:
-        rows = _Page(db, wanted, order.reversed(), limit, before, None, now).read(go_on)
-        return Rows(rows.places[::-1], rows.stopped, rows.complete)
-    return _Page(db, wanted, order, limit, after, before, now).read(go_on)
+        return _backwards(_Page(db, wanted, order.reversed(), limit, before, None, now).read())
+    return _Page(db, wanted, order, limit, after, before, now).read()
 
 
-def count(db: sqlite3.Connection, wanted: Filter, now: float, most: int | None = None) -> tuple[int, bool]:
-    """Number of rows that meet a filter, and whether that is exact: it is at least that many where it is not.
+def skip_rows(
+    db: sqlite3.Connection, wanted: Filter, sort: str, limit: int, skip: int, number: int, now: float
+) -> Rows:
+    """At most `limit` rows that meet a filter, all for 0, after the first `skip`. `number` rows meet it, -1 if that is not
+    known: where it is, the rows that are left out are those at the nearer end. Raises FilterError."""
+    order = parse_order(sort)
+    most = min(limit or number, number - skip) if number >= 0 else limit
+    if number >= 0 and most <= 0:
+        return Rows(())
+    if number >= 0 and skip > number // 2:
+        return _backwards(_Page(db, wanted, order.reversed(), most, None, None, now).read_after(number - skip - most))
+    return _Page(db, wanted, order, most, None, None, now).read_after(skip)
 
-    Counting ends at `most`. Without it, a text that much has takes seconds in a market of a million: use
-    `Connection.interrupt` from another thread, or a progress handler, to end it with sqlite3.OperationalError."""
-    if wanted.everything:
-        return _total(db), True
-    bound = -1 if most is None else most
-    gathered = gather(db, wanted, now, None)
-    if gathered is None:
-        found = _counted(db, _scanning(wanted, "listings l"), of_filter(wanted, JOINED, now), bound)
-    elif gathered.condition == ALWAYS:
-        found = _counted(db, Sql(f"({gathered.numbers.text})", gathered.numbers.values), ALWAYS, bound)
-    else:
-        found = _counted(db, _gathering(gathered), gathered.condition, bound)
-    return found, found != bound and (gathered is None or gathered.complete)
+
+def read_place(db: sqlite3.Connection, wanted: Filter, sort: str, number: int, now: float) -> Place | None:
+    """The place of the row of a number, None where there is none that meets the filter. Raises FilterError."""
+    where = all_of([Sql("l.k = ?", (number,)), of_filter(wanted, LOOKED_UP, now)])
+    found = _Page(db, wanted, parse_order(sort), 1, None, None, now).places(Sql("listings l"), where, 1)
+    return found[0] if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,8 @@ class _Page:
     end: Place | None
     now: float
 
-    def read(self, go_on: Callable[[], bool]) -> Rows:
+    def read(self) -> Rows:
+        """The rows from the start on."""
         stages = [(0, STAGES[-1][1]), *STAGES] if not self.limit else list(STAGES)
         if self.wanted.everything:
             stages = []
@@ -139,29 +138,41 @@ class _Page:
                 continue
             scanned, size = scanned + size, next(sizes)
             ranges = self.order.beyond(last)
-            if not go_on():
-                return Rows(tuple(found), last)
         return Rows(tuple(found))
+
+    def read_after(self, skip: int) -> Rows:
+        """The rows of all after the first `skip`."""
+        gathered = None if self.wanted.everything else gather(self.db, self.wanted, self.now, GATHERED)
+        if gathered is not None:
+            return self._gathered(gathered, skip)
+        source, condition = scanning(self.wanted, self._listings), of_filter(self.wanted, JOINED, self.now)
+        if (sellers := left_out(self.wanted)) is not None:
+            condition = Sql(f"l.k NOT IN (SELECT m.k FROM listings m WHERE m.seller IN {sellers.text})", sellers.values)
+        return Rows(tuple(self.places(source, condition, self.limit or -1, skip)))
+
+    @property
+    def _listings(self) -> str:
+        return f"listings l INDEXED BY {self.order.index}"
 
     def _place_at(self, part: Sql, number: int) -> Place | None:
         """The place of the row of this number in a part of the index, None where it has fewer."""
-        found = self._places(Sql(f"listings l INDEXED BY {self.order.index}"), part, 1, number - 1)
+        found = self.places(Sql(self._listings), part, 1, number - 1)
         return found[0] if found else None
 
     def _scanned(self, part: Sql, last: Place | None, limit: int) -> list[Place]:
         """The rows that meet the filter in a part of the index, up to the place `last`."""
-        source = _scanning(self.wanted, f"listings l INDEXED BY {self.order.index}")
+        source = scanning(self.wanted, self._listings)
         condition = of_filter(self.wanted, JOINED, self.now)
         found = list[Place]()
         for piece in self.order.up_to(last) if last else [ALWAYS]:
             if limit < 0 or len(found) < limit:
-                found += self._places(source, all_of([part, piece, condition]), limit - len(found) if limit > 0 else -1)
+                found += self.places(source, all_of([part, piece, condition]), limit - len(found) if limit > 0 else -1)
         return found
 
-    def _gathered(self, gathered: Gathered) -> Rows:
+    def _gathered(self, gathered: Gathered, skip: int = 0) -> Rows:
         where = all_of([gathered.condition, self.order.within(self.start, self.end)])
-        found = self._places(_gathering(gathered), where, self.limit or -1)
-        return Rows(tuple(found), None, gathered.complete)
+        found = self.places(gathered.rows, where, self.limit or -1, skip)
+        return Rows(tuple(found), gathered.complete, gathered)
 
     def _bounds(self) -> list[Sql]:
         """What the filter says of the sorted column itself: the scan need not look beyond that."""
@@ -178,7 +189,7 @@ class _Page:
         sql = f"SELECT {bound.text} FROM (SELECT ? AS {self.order.column}) l"
         return bool(self.db.execute(sql, (*bound.values, place.value)).fetchone()[0])
 
-    def _places(self, source: Sql, where: Sql, limit: int, offset: int = 0) -> list[Place]:
+    def places(self, source: Sql, where: Sql, limit: int, offset: int = 0) -> list[Place]:
         rows = self.db.execute(
             f"SELECT {self.order.columns} FROM {source.text} WHERE {where.text} ORDER BY {self.order.by} LIMIT ? OFFSET ?",
             (*source.values, *where.values, limit, offset),
@@ -186,24 +197,11 @@ class _Page:
         return [Place(value, name, number) for number, value, name in rows]
 
 
-def _scanning(wanted: Filter, listings: str) -> Sql:
+def _backwards(rows: Rows) -> Rows:
+    return replace(rows, places=rows.places[::-1])
+
+
+def scanning(wanted: Filter, listings: str) -> Sql:
     """Rows with the texts that the conditions of a filter need."""
     texts = " CROSS JOIN listing_texts t ON t.k = l.k" if any(map(needs_texts, wanted.terms)) else ""
     return Sql(listings + texts)
-
-
-def _gathering(gathered: Gathered) -> Sql:
-    return Sql(f"({gathered.numbers.text}) c CROSS JOIN listings l ON l.k = c.k", gathered.numbers.values)
-
-
-def _counted(db: sqlite3.Connection, source: Sql, where: Sql, bound: int) -> int:
-    row = db.execute(
-        f"SELECT count(*) FROM (SELECT 1 FROM {source.text} WHERE {where.text} LIMIT ?)",
-        (*source.values, *where.values, bound),
-    ).fetchone()
-    return int(row[0])
-
-
-def _total(db: sqlite3.Connection) -> int:
-    row = db.execute("SELECT n FROM catalogue_counts WHERE name = 'listings'").fetchone()
-    return int(row[0]) if row else 0

@@ -2,9 +2,11 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from betar_tui.catalogue.files import stored_file
 from betar_tui.catalogue.projecting import MINE, UNSIGNED, VERIFIED, described_by, metadata_cid, read_document
+from betar_tui.catalogue.quotas import read_withheld
 from betar_tui.catalogue.versions import Version, read_versions
 from betar_tui.errors import ListingError
 from betar_tui.market.listing import decode
@@ -45,8 +47,32 @@ def read_listings(
 
 def find(reader: Reader, listing_id: str, own_peer_id: str) -> Listing | None:
     """A listing, also one with a wrong signature, None where there is none."""
-    numbers = [k for k, _ in key_numbers(reader.db, [keys.of_agent(listing_id)]).values()]
-    return next(iter(read_listings(reader, numbers, own_peer_id, hidden=True).values()), None)
+    numbers = numbers_of(reader, [listing_id]).values()
+    return next(iter(read_listings(reader, list(numbers), own_peer_id, hidden=True).values()), None)
+
+
+def find_all(reader: Reader, ids: Sequence[str], own_peer_id: str) -> tuple[Listing, ...]:
+    """The listings of these ids, in their order, without those that are not there, withheld, or have a wrong signature."""
+    numbers = numbers_of(reader, ids)
+    withheld = read_withheld(reader.db, numbers.values())
+    numbers = {listing_id: k for listing_id, k in numbers.items() if k not in withheld}
+    found = read_listings(reader, list(numbers.values()), own_peer_id)
+    return tuple(found[numbers[each]] for each in ids if each in numbers and numbers[each] in found)
+
+
+def numbers_of(reader: Reader, ids: Sequence[str]) -> dict[str, int]:
+    """The numbers of the keys of those ids that the replica knows."""
+    wanted = {keys.of_agent(each): each for each in ids if _is_text(each)}
+    return {wanted[key]: k for key, (k, _) in key_numbers(reader.db, wanted).items()}
+
+
+def _is_text(listing_id: str) -> bool:
+    """Whether something can have this id: it is text, and no character is cut in half (a lone surrogate)."""
+    try:
+        listing_id.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _states(db: sqlite3.Connection, numbers: Collection[int]) -> dict[int, int]:
@@ -60,7 +86,10 @@ def _states(db: sqlite3.Connection, numbers: Collection[int]) -> dict[int, int]:
 
 def _decode(version: Version, own_peer_id: str, state: int | None) -> Listing | None:
     provenance = _PROVENANCE[state] if state is not None else None
+    if version.signed:
+        provenance = Provenance.VERIFIED
     try:
-        return decode(version.key, version.winner, version.at / 1000, own_peer_id, provenance)
+        listing = decode(version.key, version.winner, version.at / 1000, own_peer_id, provenance)
+        return replace(listing, difference=version.difference) if version.difference else listing
     except ListingError:
         return None

@@ -2,9 +2,10 @@
 
 Rows whose texts are not in the search index as they are now (table `unindexed`) are looked at beside those it gives."""
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from betar_tui.catalogue.conditions import (
     LOOKED_UP,
@@ -28,10 +29,15 @@ MAX_TERMS = 16
 """Maximum terms that the search index is asked for at once: what meets them is checked for the others."""
 MAX_PIECES = 2_000
 """Maximum pieces of three letters that are looked for in place of one or two letters."""
+MAX_PIECE_ROWS = 100_000
+"""Maximum rows that these may be in, where any number is welcome: a look at all rows is quicker than more, and it can be
+ended, unlike the search index while it counts."""
 MAX_UNINDEXED = 5_000
 """Maximum rows outside the search index that are looked at: the newest."""
 ENOUGH = 1_000
 """A source of at most so many rows is taken without a look at the others."""
+MAX_KEPT = 20_001
+"""Maximum rows that the search index finds and that are kept until the page is made."""
 FEW = 5_000
 """Counting goes so far to compare sources where any number of rows is welcome."""
 
@@ -40,21 +46,28 @@ FEW = 5_000
 class Gathered:
     """A SELECT of the numbers `k` of rows, among which are all that meet a filter; and the condition to check on each.
 
-    `complete` is False where rows may be missing that are not in the search index yet."""
+    `complete` is False where rows may be missing that are not in the search index yet. At least `counted` rows are given."""
 
     numbers: Sql
     condition: Sql
     complete: bool
+    counted: int = 0
+
+    @property
+    def rows(self) -> Sql:
+        """The rows themselves, as `l`."""
+        return Sql(f"({self.numbers.text}) c CROSS JOIN listings l ON l.k = c.k", self.numbers.values)
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Rows among which are all that meet the terms of an alternative. `exact` are the terms that all of them meet, as the
-    search index has them."""
+    """Rows among which are all that meet the terms of an alternative. `exact` are the terms that all of them meet, where it
+    is the search index that says so as far as that has them. At least `counted` rows are among them."""
 
     numbers: Sql
     indexed: bool = False
     exact: tuple[Term, ...] = ()
+    counted: int = 0
 
 
 def gather(db: sqlite3.Connection, wanted: Filter, now: float, most: int | None) -> Gathered | None:
@@ -73,19 +86,34 @@ def gather(db: sqlite3.Connection, wanted: Filter, now: float, most: int | None)
         condition = all_of([rest, _where_not_indexed(of_terms(exact, LOOKED_UP, now))]) if unindexed else rest
     if unindexed:
         numbers.append(Sql("SELECT k FROM (SELECT k FROM unindexed ORDER BY k DESC LIMIT ?)", (MAX_UNINDEXED,)))
-    return Gathered(_union(numbers), condition, unindexed <= MAX_UNINDEXED)
+    counted = found[0].counted if len(found) == 1 else 0
+    return Gathered(_union(numbers), condition, unindexed <= MAX_UNINDEXED, counted)
 
 
 def _smallest(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: int | None) -> _Source | None:
     """The source with the fewest rows; None where each has more than `most`."""
     smallest, bound = None, FEW if most is None else most
-    for source in _sources(db, terms, now, most):
-        rows = _count(db, source.numbers, bound + 1)
-        if rows <= bound or (most is None and smallest is None):
+    for each in _sources(db, terms, now, most):
+        source = _tried(db, each, bound + 1)
+        rows = source.counted
+        # Among the many, those are best that need no further check.
+        better = smallest is None or len(source.exact) > len(smallest.exact)
+        if rows <= bound or (most is None and better and (smallest is None or smallest.counted > bound)):
             smallest, bound = source, min(rows, bound)
         if rows <= ENOUGH:
             break
     return smallest
+
+
+def _tried(db: sqlite3.Connection, source: _Source, bound: int) -> _Source:
+    """A source whose rows are counted, up to a bound. What takes the search index a while to find is looked for
+    once: the numbers themselves stand for it."""
+    if not source.indexed or bound > MAX_KEPT:
+        return replace(source, counted=_count(db, source.numbers, bound))
+    numbers = [k for (k,) in db.execute(f"{source.numbers.text} LIMIT ?", (*source.numbers.values, bound))]
+    if len(numbers) < bound:
+        source = replace(source, numbers=Sql("SELECT value AS k FROM json_each(?)", (json.dumps(numbers),)))
+    return replace(source, counted=len(numbers))
 
 
 def _sources(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: int | None) -> Iterator[_Source]:
@@ -93,15 +121,26 @@ def _sources(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: in
     # One by one first: a rare text is found sooner without the common ones beside it.
     for term, expression in expressions.items():
         yield _indexed({term: expression})
-    ranges: dict[str, list[Sql]] = {}
-    for term in terms:
-        if (condition := range_of(term, now)) is not None:
-            ranges.setdefault(column_of(term), []).append(condition)
-    for parts in ranges.values():
-        condition = all_of(parts)
-        yield _Source(Sql(f"SELECT l.k AS k FROM listings l WHERE {condition.text}", condition.values))
+    for ranged in _by_column(terms, now).values():
+        yield _ranged(ranged, now)
     if len(expressions) > 1:
         yield _indexed(expressions)
+
+
+def _by_column(terms: Sequence[Term], now: float) -> dict[str, list[Term]]:
+    """The terms that are ranges of an index, by its column."""
+    ranged: dict[str, list[Term]] = {}
+    for term in terms:
+        if range_of(term, now) is not None:
+            ranged.setdefault(column_of(term), []).append(term)
+    return ranged
+
+
+def _ranged(terms: Sequence[Term], now: float) -> _Source:
+    """The rows that meet these terms, all on one column: its index says so exactly."""
+    ranges = [bound for term in terms if (bound := range_of(term, now)) is not None]
+    condition = all_of([*ranges, *(of_terms([term], LOOKED_UP, now) for term in terms if term.timed)])
+    return _Source(Sql(f"SELECT l.k AS k FROM listings l WHERE {condition.text}", condition.values), exact=tuple(terms))
 
 
 def _indexed(expressions: Mapping[Term, str]) -> _Source:
@@ -126,12 +165,14 @@ def _expressions(db: sqlite3.Connection, terms: Sequence[Term], most: int | None
 def _pieces(db: sqlite3.Connection, text: str, most: int | None) -> list[str] | None:
     """The pieces of three letters that begin with one or two, as the search index has them; None where more rows have them
     than `most`, or they are too many. Without any, the text itself: nothing has it."""
-    found, rows = [], 0
+    found, rows, bound = [], 0, MAX_PIECE_ROWS if most is None else most
     beginning = (text, text + "\U0010ffff" * MIN_PHRASE)
-    for piece, count in db.execute("SELECT term, doc FROM search_pieces WHERE term >= ? AND term < ?", beginning):
+    for piece, count in db.execute(
+        "SELECT term, doc FROM search_pieces WHERE term >= ? AND term < ? AND col = 'text'", beginning
+    ):
         found.append(piece)
         rows += count
-        if len(found) > MAX_PIECES or (most is not None and rows > most):
+        if len(found) > MAX_PIECES or rows > bound:
             return None
     return found or [text + "\U0010ffff" * MIN_PHRASE]
 

@@ -11,6 +11,7 @@ import trio
 from betar_tui.control.answer import Answer, no_peer, request
 from betar_tui.control.wire import EVENTS, line, lines, typed
 from betar_tui.errors import ControlError, NoRunningPeerError
+from betar_tui.files.sockets import is_trusted_socket
 from betar_tui.market.calls import Call, ForwardedCalls
 from betar_tui.market.marketplace import Event, Notice
 
@@ -67,6 +68,8 @@ class ControlClient(ForwardedCalls):
         return answer.result()
 
     async def _connect(self) -> trio.SocketStream:
+        if not is_trusted_socket(self._path):
+            raise no_peer(self._path)
         try:
             return await trio.open_unix_socket(str(self._path))
         except OSError as error:

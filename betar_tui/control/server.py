@@ -2,9 +2,8 @@
 
 import contextlib
 import logging
-import os
+import select
 import socket
-import stat
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -13,14 +12,18 @@ from typing import Any
 import trio
 
 from betar_tui.control.parts import cut
-from betar_tui.control.wire import error_to_plain, line, lines, plain, typed
+from betar_tui.control.wire import argument, error_to_plain, line, lines, plain
 from betar_tui.errors import BetarError, ControlError
+from betar_tui.files.rules import explain
+from betar_tui.files.sockets import bind_socket, remove_socket
 from betar_tui.market.calls import CALLS
 from betar_tui.market.marketplace import Event, Marketplace, Missed
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 64  # connections that wait to be accepted
+LEAVING = 0.1
+"""Seconds between two looks whether a client that sends no more has left."""
 
 
 async def serve_control(marketplace: Marketplace, path: Path, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
@@ -33,46 +36,82 @@ async def serve_control(marketplace: Marketplace, path: Path, *, task_status: An
             await nursery.start(trio.serve_listeners, lambda stream: _serve(stream, marketplace), [listener])
             task_status.started()
     finally:
-        with contextlib.suppress(FileNotFoundError), trio.CancelScope(shield=True):
-            await trio.Path(path).unlink()
+        with contextlib.suppress(OSError), trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(remove_socket, path)
 
 
 def _listen(path: Path) -> socket.socket:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = path.parent.stat()
-        if owner.st_uid != os.getuid() or stat.S_IMODE(owner.st_mode) & 0o022:
-            raise ControlError(f"{path.parent} can be written by others; make it private: chmod go-w {path.parent}")
-        path.unlink(missing_ok=True)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        old = os.umask(0o177)
         try:
-            sock.bind(os.fspath(path))
-        finally:
-            os.umask(old)
-        sock.listen(BACKLOG)
+            bind_socket(sock, path)
+            sock.listen(BACKLOG)
+        except BaseException:
+            sock.close()
+            raise
     except OSError as error:
-        raise ControlError(f"cannot listen on {path}: {error.strerror}; commands would not reach this peer") from error
+        otherwise = "commands would not reach this peer"
+        raise ControlError(explain(error, f"cannot listen on {path}", otherwise)) from error
     return sock
 
 
 async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
-    """Answer the calls of one connection, one after the other. A failure ends this connection only."""
+    """Answer the calls of one connection, one after the other; a call whose client has left is cancelled. A failure ends
+    this connection only."""
     try:
         try:
-            async for request in lines(stream):
-                if request.get("method") == "events":
-                    await _stream_events(stream, marketplace)
-                    return
-                async with aclosing(_answer(request, marketplace)) as messages:
-                    async for message in messages:
-                        await stream.send_all(message)
+            async with trio.open_nursery() as nursery:
+                send, requests = trio.open_memory_channel[dict[str, Any] | ControlError](0)
+                nursery.start_soon(_read_requests, stream, send, nursery.cancel_scope)
+                await _answer_all(stream, requests, marketplace)
+                nursery.cancel_scope.cancel()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             log.debug("control: a client left")
         except* ControlError as group:
             log.warning("control: %s", group.exceptions[0])
     except Exception:
         log.exception("control: a connection failed")
+
+
+async def _read_requests(
+    stream: trio.SocketStream, send: trio.MemorySendChannel[dict[str, Any] | ControlError], answering: trio.CancelScope
+) -> None:
+    """Hand over the requests of a connection, and the error if a line is not one; end the answering when nobody waits."""
+    try:
+        async with send:
+            try:
+                async for request in lines(stream):
+                    await send.send(request)
+            except ControlError as error:
+                await send.send(error)
+        while not _has_left(stream):  # noqa: ASYNC110 - a client that sends no more may still read; the kernel tells no more
+            await trio.sleep(LEAVING)
+    except trio.BrokenResourceError:
+        pass
+    answering.cancel()
+
+
+def _has_left(stream: trio.SocketStream) -> bool:
+    """Whether the other side has closed the connection altogether."""
+    poll = select.poll()
+    poll.register(stream.socket.fileno(), 0)
+    return bool(poll.poll(0))
+
+
+async def _answer_all(
+    stream: trio.SocketStream,
+    requests: trio.MemoryReceiveChannel[dict[str, Any] | ControlError],
+    marketplace: Marketplace,
+) -> None:
+    async for request in requests:
+        if isinstance(request, ControlError):
+            raise request
+        if request.get("method") == "events":
+            await _stream_events(stream, requests, marketplace)
+            return
+        async with aclosing(_answer(request, marketplace)) as messages:
+            async for message in messages:
+                await stream.send_all(message)
 
 
 async def _answer(request: dict[str, Any], marketplace: Marketplace) -> AsyncGenerator[bytes, None]:
@@ -84,9 +123,10 @@ async def _answer(request: dict[str, Any], marketplace: Marketplace) -> AsyncGen
         name = str(request.get("method"))
         call = CALLS.get(name)
         given = request.get("params") or {}
-        if call is None or not isinstance(given, dict) or given.keys() - call.parameters.keys():
+        fits = isinstance(given, dict) and call is not None and call.required <= given.keys() <= call.parameters.keys()
+        if call is None or not fits:
             raise ControlError(f"the running peer knows no call {name} of this form; is it another version?")
-        arguments = {key: typed(call.parameters[key], value) for key, value in given.items()}
+        arguments = {key: argument(call.parameters[key], value) for key, value in given.items()}
         parts, rest = cut(await getattr(marketplace, name)(**arguments))
         for part in parts:
             yield await trio.to_thread.run_sync(_message, head, "part", part)
@@ -103,13 +143,17 @@ def _message(head: dict[str, object], name: str, value: object) -> bytes:
     return line({**head, name: plain(value)})
 
 
-async def _stream_events(stream: trio.SocketStream, marketplace: Marketplace) -> None:
-    """Send events until the client closes its end of the stream."""
+async def _stream_events(
+    stream: trio.SocketStream,
+    requests: trio.MemoryReceiveChannel[dict[str, Any] | ControlError],
+    marketplace: Marketplace,
+) -> None:
+    """Send events until the client closes its end of the stream, or sends more."""
     async with trio.open_nursery() as nursery, marketplace.events() as events:
         await stream.send_all(line({"jsonrpc": "2.0", "result": "subscribed"}))
 
         async def watch_for_leaving() -> None:
-            await stream.receive_some(1)
+            await anext(requests, None)
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(watch_for_leaving)

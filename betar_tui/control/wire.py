@@ -82,10 +82,18 @@ def typed(hint: Any, value: Any) -> Any:
             raise ControlError(f"{error}; do both sides run the same version?") from error
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    expected = Mapping if origin in (Mapping, dict) else origin or hint
+    # A text is a sequence too, but not one of these.
+    expected = Mapping if origin in (Mapping, dict) else list if origin in (tuple, Sequence) else origin or hint
     if not isinstance(value, expected):
         raise ControlError(f"{value!r} is not a {getattr(hint, '__name__', hint)}; do both sides run the same version?")
     return value
+
+
+def argument(hint: Any, value: Any) -> Any:
+    """The same for an argument of a call, which is None only where its hint says so."""
+    if value is None and hint not in (Any, object) and types.NoneType not in get_args(hint):
+        raise ControlError(f"an argument is null, not a {getattr(hint, '__name__', hint)}")
+    return typed(hint, value)
 
 
 def error_to_plain(error: BetarError) -> dict[str, object]:

@@ -3,7 +3,8 @@
 The rules are those of Go's protowire, since everything that a Go peer accepts must be accepted here: a varint may be
 longer than it needs to be but not exceed 64 bits, a field number lies in 1 .. 2^29-1, groups can be skipped."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 from betar_tui.errors import DecodeError
 
@@ -48,11 +49,17 @@ def write_bytes(field: int, value: bytes) -> bytes:
     return write_varint(field << 3 | BYTES) + write_varint(len(value)) + value
 
 
-def fields(buf: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def _count_nothing() -> None:
+    return
+
+
+def fields(
+    buf: bytes, pos: int, end: int, grouped: Callable[[], None] = _count_nothing
+) -> Iterator[tuple[int, int, int, int]]:
     """Each field of a message in `buf[pos:end]`, in order, as (number, wire type, a, b).
 
-    For a varint `a` is the number and `b` is 0; for every other type `buf[a:b]` is the content.
-    Raises DecodeError where the bytes are not a message."""
+    For a varint `a` is the number and `b` is 0; for every other type `buf[a:b]` is the content. `grouped` is called for each
+    field in a group that is skipped. Raises DecodeError where the bytes are not a message, and what `grouped` raises."""
     while pos < end:
         tag = buf[pos]
         if tag < 0x80:
@@ -79,13 +86,13 @@ def fields(buf: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]
             value, pos = read_varint(buf, pos, end)
             yield number, kind, value, 0
         else:
-            start, pos = pos, _skip(buf, pos, end, number, kind)
+            start, pos = pos, _skip(buf, pos, end, number, kind, grouped)
             yield number, kind, start, pos
 
 
 class Budget:
-    """Limits the fields that are read of a message and of all messages nested in it, so that millions of empty ones are
-    refused. `what` names the message in the error."""
+    """Limits the fields that are read of a message and of all messages and groups nested in it, so that millions of empty
+    ones are refused. `what` names the message in the error."""
 
     def __init__(self, limit: int, what: str) -> None:
         self._limit = limit
@@ -94,14 +101,22 @@ class Budget:
 
     def fields(self, buf: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         """See `fields`. Also raises DecodeError beyond the limit."""
-        for each in fields(buf, pos, end):
+        for each in fields(buf, pos, end, self._take):
             self._taken += 1
             if self._taken > self._limit:
-                raise DecodeError(f"{self._what} has more than {self._limit} fields")
+                self._refuse()
             yield each
 
+    def _take(self) -> None:
+        self._taken += 1
+        if self._taken > self._limit:
+            self._refuse()
 
-def _skip(buf: bytes, pos: int, end: int, number: int, kind: int) -> int:
+    def _refuse(self) -> NoReturn:
+        raise DecodeError(f"{self._what} has more than {self._limit} fields")
+
+
+def _skip(buf: bytes, pos: int, end: int, number: int, kind: int, grouped: Callable[[], None]) -> int:
     """The position behind a fixed-size field or a group that starts at `pos`."""
     groups: list[int] = []
     while True:
@@ -122,6 +137,7 @@ def _skip(buf: bytes, pos: int, end: int, number: int, kind: int) -> int:
             raise DecodeError(f"the bytes end inside field {number}")
         if not groups:
             return pos
+        grouped()
         tag, pos = read_varint(buf, pos, end)
         number, kind = tag >> 3, tag & 7
         if not 0 < number <= MAX_GROUP_FIELD:

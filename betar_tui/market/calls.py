@@ -30,6 +30,11 @@ class Call:
         """The type of each parameter, by name and in order."""
         return {name: parameter.annotation for name, parameter in self.signature.parameters.items()}
 
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """The parameters without a default."""
+        return frozenset(name for name, each in self.signature.parameters.items() if each.default is each.empty)
+
     @property
     def result(self) -> Any:
         """The type of the result."""

@@ -4,6 +4,7 @@
     tag nlp                       each element of the metadata's list `tags`
     meta.tier gold                each scalar of the metadata, by its path
     token 42                      the token's id
+    id 42                         each part of its id, between slashes, that is not in its name or its seller's id
 
 All in lower case. A line is "\\n", the fact's name, `SEPARATOR` and its value; a last "\\n" ends them, so that a whole fact
 is found as a part of the text."""
@@ -21,13 +22,17 @@ MAX_FACT = 128
 """Maximum characters of a fact's value; of its name as many count."""
 
 
-_BLANKS = str.maketrans(dict.fromkeys(f"\n\0{SEPARATOR}", " "))
+BLANKED = f"\n\0{SEPARATOR}"
+"""The characters that are blanks in a fact."""
+
+_BLANKS = str.maketrans(dict.fromkeys(BLANKED, " "))
 
 
 def facts_text(listing: Listing, document: Mapping[str, object] | None = None) -> str:
     """The facts of a listing, "" for none. `document` is its metadata file, where it has one and that is here."""
     metadata = listing.metadata if isinstance(listing.metadata, Mapping) else document
-    lines = [f"\n{fact_of(name, value)}" for name, value in islice(_facts(listing, metadata), MAX_FACTS)]
+    lines = [f"\nid{SEPARATOR}{part.translate(_BLANKS)}" for part in _parts_of_id(listing)]
+    lines += [f"\n{fact_of(name, value)}" for name, value in islice(_facts(listing, metadata), MAX_FACTS)]
     return f"{''.join(lines)}\n" if lines else ""
 
 
@@ -48,6 +53,12 @@ def scalar_text(value: object) -> str | None:
 def _line(text: str) -> str:
     # A NUL would end the text in some functions of SQLite.
     return text[:MAX_FACT].lower().translate(_BLANKS)
+
+
+def _parts_of_id(listing: Listing) -> list[str]:
+    """The parts of an id that its search text does not have. Most ids are the seller's with the name after it."""
+    texts = listing.seller_id.lower(), listing.name.lower()
+    return [part for part in listing.id.lower().split("/") if not any(part in text for text in texts)]
 
 
 def _facts(listing: Listing, metadata: Mapping[str, object] | None) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ A filter is words and terms separated by spaces; a listing must meet all of them
     price<0.5  price>=1       also <=, >, =, !=
     seen<2h                   came or changed here less than two hours ago; also <=, >, >=, with s, m, h, d or w;
                               age<2h is the same
-    seller:12D3               the seller's id contains it, or begins and ends with what stands around an ellipsis "…";
+    seller:12D3               the seller's id contains it; a short form as 12D3…Evrft8nw is understood;
                               seller:you are your own
     id:swift                  the listing's id contains it
     proto:x402                one of the protocols contains it
@@ -24,8 +24,7 @@ A filter is words and terms separated by spaces; a listing must meet all of them
 unless it says `state:muted`: then only they do. The muted sellers are not part of a filter; they are passed to
 `Filter.muting`.
 
-Pure: it depends on the listings and the time it is given alone. With `Filter.narrows` the index finds out whether the
-last result is enough."""
+Pure: it depends on the listings and the time it is given alone."""
 
 import math
 import re
@@ -38,7 +37,6 @@ from betar_tui.market.terms import NEW_FOR as NEW_FOR
 from betar_tui.market.terms import STALE_AFTER as STALE_AFTER
 from betar_tui.market.terms import STATES as STATES
 from betar_tui.market.terms import Term as Term
-from betar_tui.market.terms import evaluate as evaluate
 from betar_tui.market.terms import search_text as search_text
 
 _EXAMPLES = {
@@ -104,12 +102,6 @@ class Filter:
         seen = listing.seen_at if first_seen is None else first_seen
         return any(all(term.holds(listing, text, now, seen) for term in terms) for terms in self.alternatives)
 
-    def narrows(self, other: "Filter") -> bool:
-        """Whether all that this filter shows is in `other`'s result, so that it is enough to search there."""
-        return not other.timed and all(
-            any(_all_imply(mine, theirs) for theirs in other.alternatives) for mine in self.alternatives
-        )
-
 
 def parse(text: str) -> Filter:
     """Parse a filter. Raises FilterError with the position of the mistake."""
@@ -158,10 +150,6 @@ def _muting(terms: tuple[Term, ...], muted: frozenset[str]) -> tuple[Term, ...]:
     if any(_is_for_muted(term) for term in terms):
         return tuple(Term("sellers", "", t.negated, sellers=muted) if _is_for_muted(t) else t for t in terms)
     return (*terms, Term("sellers", "", negated=True, sellers=muted)) if muted else terms
-
-
-def _all_imply(mine: tuple[Term, ...], theirs: tuple[Term, ...]) -> bool:
-    return all(any(term.implies(each) for term in mine) for each in theirs)
 
 
 def _is_for_muted(term: Term) -> bool:

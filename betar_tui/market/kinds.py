@@ -11,6 +11,15 @@ class Provenance(StrEnum):
     INVALID = "invalid"
 
 
+class Difference(StrEnum):
+    """How what is shown of a listing, its seller's newest signed word, differs from what the map has."""
+
+    NONE = ""
+    REMOVED = "removed by another peer; its seller has not withdrawn it"
+    REPLACED = "replaced by another peer; this is what its seller signed last"
+    WITHDRAWN = "withdrawn by its seller"
+
+
 class ChangeKind(StrEnum):
     """How an applied delta changed one listing. A refresh changed only the timestamp."""
 
@@ -21,7 +30,7 @@ class ChangeKind(StrEnum):
 
 
 class RepublishReason(StrEnum):
-    """Why a peer puts one of its own listings again; for ADOPTED, why it does not."""
+    """Why a peer puts one of its own listings again; for ADOPTED and WITHDRAWN, why it does not."""
 
     MISSING = "removed by another peer"
     REPLACED = "replaced by another peer"
@@ -29,6 +38,7 @@ class RepublishReason(StrEnum):
     STALE = "refreshed"
     DIALECT = "rewritten in the other dialect"
     ADOPTED = "changed on another device of yours"
+    WITHDRAWN = "delisted on another device of yours"
 
     @property
     def healing(self) -> bool:

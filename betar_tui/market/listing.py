@@ -20,6 +20,8 @@ from betar_tui.replica.facts import Winner
 
 MAX_BRACKETS = 4096
 """Maximum lists and objects in a value."""
+SIGNED = b'"signature"'
+"""Stands in every value that counts as signed: others need not be parsed to know that nobody has signed them."""
 MAX_DEPTH = 32
 """Maximum depth of lists and objects in a value."""
 
@@ -64,7 +66,7 @@ def decode_fields(
     if keys.of_agent(values["id"]) != key:
         raise ListingError(f"the listing calls itself {values['id']!r}, its key is another's", "id")
     if provenance is None:
-        provenance = verify(fields, values["seller_id"])
+        provenance = judge(fields, winner.value, values["id"], values["seller_id"])
     return Listing(
         **values,
         provenance=provenance,
@@ -76,6 +78,16 @@ def decode_fields(
         seen_at=at,
         extra={name: value for name, value in fields.items() if name not in _KNOWN[dialect]},
     )
+
+
+def judge(fields: Mapping[str, object], value: bytes, listing_id: str, seller_id: str) -> Provenance:
+    """What the signature in a value proves of all that the value says. `fields` is the value parsed.
+
+    Of a name that an object has twice the last is read and signed: the others would pass for what the seller said."""
+    provenance = verify(fields, listing_id, seller_id)
+    if provenance is Provenance.VERIFIED and (SIGNED not in value or _repeats_names(fields, value)):
+        return Provenance.INVALID
+    return provenance
 
 
 def encode(fields: Mapping[str, object]) -> bytes:
@@ -111,6 +123,22 @@ def content_hash(fields: Mapping[str, object]) -> int:
     return int.from_bytes(hashlib.blake2b(_SORTED.encode(lasting).encode(), digest_size=8).digest(), "big", signed=True)
 
 
+def _repeats_names(fields: Mapping[str, object], value: bytes) -> bool:
+    """Whether an object in the JSON of a value has a name twice."""
+    if _WRITTEN.encode(fields).encode() == value:  # as most are written
+        return False
+    repeated = False
+
+    def look(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal repeated
+        made = dict(pairs)
+        repeated |= len(made) < len(pairs)
+        return made
+
+    json.loads(value, object_pairs_hook=look)
+    return repeated
+
+
 def _depth(value: object) -> int:
     """The depth of nested lists and objects, counted up to one above MAX_DEPTH."""
     depth = 0
@@ -133,6 +161,7 @@ def _reject(constant: str) -> object:
 
 _JSON = json.JSONDecoder(parse_constant=_reject)
 _SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_WRITTEN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 

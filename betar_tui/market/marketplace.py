@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from betar_tui.market.kinds import ChangeKind as ChangeKind
 from betar_tui.market.kinds import Connectivity as Connectivity
+from betar_tui.market.kinds import Difference as Difference
 from betar_tui.market.kinds import Provenance as Provenance
 from betar_tui.market.kinds import RepublishReason as RepublishReason
+from betar_tui.market.names import is_peer_id
 from betar_tui.values import Connected as Connected
 from betar_tui.values import Indexing as Indexing
+from betar_tui.values import Listed as Listed
 from betar_tui.values import PeerInfo as PeerInfo
+from betar_tui.values import Quota as Quota
+from betar_tui.values import Quotas as Quotas
 from betar_tui.values import Reachability as Reachability
 from betar_tui.values import Search as Search
 from betar_tui.values import SyncProgress as SyncProgress
@@ -34,8 +39,9 @@ class Listing:
 
     `metadata` is an object in the documents' dialect and a CID string in Go betar's; `description` is taken from the
     metadata where it is known. `timestamp` is the seller's, `seen_at` is when this peer applied the listing, both in Unix
-    seconds. `extra` holds the fields that this version does not know. `cid` is the block that carries the value, `height`
-    its priority. Text fields are as received: neutralise them (`market.text.neutralise`) before they are shown."""
+    seconds. `extra` holds the fields that this version does not know. `difference` says how the map of the CRDT differs
+    from what is shown, which is the newest version that the seller has signed. `cid` is the block that carries the value,
+    `height` its priority. Text fields are as received: neutralise them (`market.text.neutralise`) before they are shown."""
 
     id: str
     name: str
@@ -53,6 +59,12 @@ class Listing:
     description: str = ""
     seen_at: float = 0.0
     extra: Mapping[str, object] = field(default_factory=dict)
+    difference: Difference = Difference.NONE
+
+    @property
+    def seller_is_peer(self) -> bool:
+        """Whether `seller_id` is a peer id, letter by letter. Anything else only looks like one, and names nobody."""
+        return is_peer_id(self.seller_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +116,26 @@ class DelistReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One past state of a listing: the raw JSON text, or None where a delta removed it."""
+    """One past state of a listing: the raw JSON text, or None where a delta removed it. `voice` says in words who put it, ""
+    where that was not looked at."""
 
     cid: str
     height: int
     value: str | None
+    voice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ListingDetail:
-    """One listing with its stored value, its versions (newest first) and, where metadata is a CID, the metadata file."""
+    """One listing with its stored value, its versions (newest first) and, where metadata is a CID, the metadata file.
+
+    `story` tells in sentences who put what, and how what is shown differs from what the map has."""
 
     listing: Listing
     raw: str
     history: tuple[Version, ...]
     document: Mapping[str, object] | None = None
+    story: tuple[str, ...] = ()
 
 
 IN_PARTS = "in_parts"
@@ -140,8 +157,11 @@ class ListingPage:
     """The result of a query.
 
     `total` counts all listings before the filter. Not among them are `invalid`, which have a wrong signature, and
-    `unreadable`, values that are not listings. `matching` listings meet the filter, or more where it is not `exact`.
-    `first` and `last` are the places of the first and the last listing of the page."""
+    `unreadable`, values that are not listings, and `withheld`, those that are beyond a quota of their seller or of the peer
+    that brought them (docs/protocol.md#quotas). `matching` listings meet the filter, or more where it is not `exact`; the
+    `muted` listings of muted sellers are not among them. `first` and `last` are the places of the first and the last listing
+    of the page. `start` listings that match come before the first, None where counting them would take longer than the
+    page."""
 
     listings: tuple[Listing, ...] = field(metadata={IN_PARTS: True})
     total: int
@@ -151,6 +171,9 @@ class ListingPage:
     exact: bool = True
     first: Place | None = None
     last: Place | None = None
+    muted: int = 0
+    start: int | None = None
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +223,9 @@ class Status:
     `offline` says why the network is not open although it should be, "" while it is open or not wanted; `port_taken` is the
     address that could not be listened on, if that is the reason. `listen_notice` says that another port was taken than the
     default one. `searches` is what is done to find peers, `reachability` how others can dial this one. `indexing` is the
-    progress of taking listings that came in bulk into the catalogue, None where there are few or none."""
+    progress of taking listings that came in bulk into the catalogue, None where there are few or none. `muted` are the ids
+    of sellers and `blocked` those of peers that the person has muted and blocked (None: of a peer that has no such list);
+    `limits` is how much this peer takes of others."""
 
     version: str
     running: bool
@@ -232,14 +257,19 @@ class Status:
     listen_notice: str = ""
     searches: tuple[Search, ...] = ()
     indexing: Indexing | None = None
+    muted: tuple[str, ...] | None = None
+    blocked: tuple[str, ...] = ()
+    limits: Quotas = field(default_factory=Quotas)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One listing changed.
 
-    `at` is in Unix seconds. `listing` is the new state, None if delisted. `bytes` is the size of the delta, `took` the
-    seconds that its merge took."""
+    `via` is the peer that it came through, "local" for this one, "" where that is not known. `at` is in Unix seconds.
+    `listing` is the new state, None if delisted. `bytes` is the size of the delta, `took` the
+    seconds that its merge took. `name` and `seller_id` are those of the listing, or of the last one where it was delisted;
+    `old_price` is the price before, None for a new listing and where it is unknown."""
 
     kind: ChangeKind
     id: str
@@ -250,6 +280,9 @@ class Change:
     listing: Listing | None = None
     bytes: int = 0
     took: float = 0.0
+    name: str = ""
+    seller_id: str = ""
+    old_price: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,11 +396,25 @@ class Marketplace(Protocol):
         limit: int = 0,
         after: Place | None = None,
         before: Place | None = None,
+        around: str = "",
+        skip: int = 0,
+        muted: Sequence[str] = (),
     ) -> ListingPage:
-        """The listings that match `query`, see `market.filter`.
+        """The listings that match `query` (see `market.filter`), without those of `muted` sellers unless it asks for them.
 
         They are ordered by the field `sort`, descending with "-" before its name; `limit` 0 returns all. With `after` or
-        `before` only those after or before a place in that order are returned, the nearest to it. Raises FilterError."""
+        `before` only those after or before a place in that order are returned, the nearest to it; with `around` those
+        about the listing of that id, half of them before it, or the first ones where it does not match; with `skip`, which
+        goes with none of these, those after so many, or about so many where muted sellers have very many listings and
+        counting them would take longer than the page. Raises FilterError."""
+
+    async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
+        """The exact number of listings that match, as `listings` would return them. This may take seconds in a large
+        market, and can be cancelled. Raises FilterError."""
+
+    async def find(self, ids: Sequence[str]) -> tuple[Listing, ...]:
+        """The listings of these ids, in their order, without those that are not listed. Only the first 200 ids are looked
+        for."""
 
     async def show(self, listing_id: str) -> ListingDetail:
         """One listing with its history. Raises UnknownListingError."""
@@ -392,6 +439,28 @@ class Marketplace(Protocol):
 
     async def disconnect(self, peer_id: str) -> None:
         """Close every connection to a peer and do not dial it again in this run. Raises NetworkError."""
+
+    async def block(self, peer_id: str) -> str:
+        """Have nothing to do with a peer: it is not dialled, not let in, and what it announces is dropped.
+
+        The id may be abbreviated (`market.personal.full_id`); returns the whole one. Kept across restarts. Raises
+        UnknownPeerError."""
+
+    async def unblock(self, peer_id: str) -> str:
+        """Take a peer off that list; returns its whole id. Raises UnknownPeerError if it is not blocked."""
+
+    async def blocks(self) -> tuple[Listed, ...]:
+        """The blocked peers, the latest last."""
+
+    async def mute(self, seller_id: str) -> str:
+        """Leave the listings of a seller out where they are not asked for. The id as in `block`; kept across restarts.
+        Raises UnknownPeerError."""
+
+    async def unmute(self, seller_id: str) -> str:
+        """Take a seller off that list; returns its whole id. Raises UnknownPeerError if it is not muted."""
+
+    async def mutes(self) -> tuple[Listed, ...]:
+        """The muted sellers, the latest last."""
 
     async def go_online(self, free_port: bool = False) -> None:
         """Try at once to open a network that is offline; with `free_port`, on a free port where the chosen one is taken.

@@ -1,7 +1,7 @@
 """The listings that a seller means to have published, remembered across restarts.
 
 The record of a listing is its document and when it was last written, or no document for a removal that is not finished.
-"""
+That of a withdrawal stands under the withdrawal's key and has its timestamp alone."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -12,6 +12,7 @@ import trio
 from betar_tui.market.fields import STAMPS, STORED
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.republish import OwnListing
+from betar_tui.replica import keys as names
 
 
 class OwnStore(Protocol):
@@ -31,15 +32,19 @@ class OwnStore(Protocol):
 
 
 class OwnListings:
-    """The records of one seller: `listings` are kept published, by key; `removals` are the keys still to be removed."""
+    """The records of one seller: `listings` are kept published, by key; `removals` are the keys still to be removed;
+    `withdrawals` are those in the map, by their keys, with their timestamps in Unix seconds."""
 
     def __init__(self, store: OwnStore) -> None:
         self._store = store
         self.listings: dict[str, OwnListing] = {}
         self.removals: set[str] = set()
+        self.withdrawals: dict[str, int] = {}
         for key, text in store.own().items():
             record = json.loads(text)
-            if record["document"] is None:
+            if names.withdrawn_id(key) is not None:
+                self.withdrawals[key] = record["at"]
+            elif record["document"] is None:
                 self.removals.add(key)
             else:
                 self.listings[key] = OwnListing(record["document"], record["at"])
@@ -59,16 +64,19 @@ class OwnListings:
         self.listings.update(listings)
         self.removals.difference_update(listings)
 
-    def removing(self, key: str) -> None:
-        """Follow a removal that was written in the transaction of its delta."""
+    def removing(self, key: str, withdrawal: str, at: int) -> None:
+        """Follow a removal that was written in the transaction of its delta, with the key of its withdrawal and the
+        timestamp of that."""
         self.listings.pop(key, None)
         self.removals.add(key)
+        self.withdrawals[withdrawal] = at
 
     async def forget(self, keys: Collection[str]) -> None:
         """Drop the records of these keys."""
         await trio.to_thread.run_sync(self._store.drop_own, list(keys))
         for key in keys:
             self.listings.pop(key, None)
+            self.withdrawals.pop(key, None)
         self.removals.difference_update(keys)
 
 
@@ -92,3 +100,8 @@ def records(listings: Mapping[str, OwnListing | None]) -> dict[str, str]:
         key: json.dumps({"document": each.document if each else None, "at": each.at if each else 0})
         for key, each in listings.items()
     }
+
+
+def withdrawal_record(key: str, at: int) -> dict[str, str]:
+    """The record of a withdrawal by its key. `at` is its timestamp."""
+    return {key: json.dumps({"document": None, "at": at})}

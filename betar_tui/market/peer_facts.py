@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from betar_tui.market.kinds import Connectivity
-from betar_tui.market.marketplace import PeerInfo, Status
+from betar_tui.market.marketplace import PeerInfo, Quota, Quotas, Status
 from betar_tui.values import Search
 
 NOT_FETCHING_AFTER = 10.0
@@ -38,6 +38,48 @@ def search_text(searches: Sequence[Search], now: float) -> str:
         return NOTHING_TO_TRY
     text = "; ".join(_search_text(each, now) for each in searches)
     return text[:1].upper() + text[1:]
+
+
+def limits_text(limits: Quotas) -> str:
+    """The limits in words, each with what it has refused: "10,000 listings of a seller (3 beyond it); …"."""
+    parts = []
+    for quota, what in ((limits.listings_per_seller, "of a seller"), (limits.unsigned_per_peer, "unsigned of a peer")):
+        most = f", {quota.used:,} the most" if quota.used is not None else ""
+        beyond = f", {quota.refused:,} beyond it not shown" if quota.refused else ""
+        allowed = f"{quota.allowed:,} listings" if quota.allowed else "any number of listings"
+        parts.append(f"{allowed} {what}{most}{beyond}")
+    return "; ".join([*parts, disk_text(limits.disk)])
+
+
+def limit_lines(limits: Quotas) -> list[str]:
+    """The limits in two short lines, none where nothing is limited."""
+    seller, source = limits.listings_per_seller, limits.unsigned_per_peer
+    if not seller.allowed and not source.allowed and not limits.disk.allowed:
+        return []
+    beyond = seller.refused + source.refused
+    allowed = [f"{each.allowed:,}" if each.allowed else "any number" for each in (seller, source)]
+    more = f"; {beyond:,} more are counted" if beyond else ""
+    return [disk_text(limits.disk), f"shown are {allowed[0]} of a seller, {allowed[1]} unsigned of a peer{more}"]
+
+
+def disk_text(disk: Quota) -> str:
+    """How much of the disk is used: "3.1 MiB of 10 GiB on disk"."""
+    used = size_text(disk.used or 0)
+    if not disk.allowed:
+        return f"{used} on disk, without a limit"
+    full = ", full: nothing of others is fetched" if (disk.used or 0) >= disk.allowed else ""
+    refused = f", {disk.refused:,} blocks not taken" if disk.refused else ""
+    return f"{used} of {size_text(disk.allowed)} on disk{full}{refused}"
+
+
+def size_text(size: int) -> str:
+    """A number of bytes in the largest unit that it has one of: "3.1 MiB"."""
+    value, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
 
 
 def next_try(searches: Sequence[Search], now: float) -> str:

@@ -2,7 +2,10 @@
 
 Signed is `PREFIX` and the canonical DAG-CBOR of the listing without its `signature`. A peer id of an Ed25519 key
 contains the public key, so a signature proves that the peer in `seller_id` wrote the listing, whichever peer replicated
-it. libsodium checks it, and also refuses the few public keys that fit many signatures."""
+it. The id of a listing belongs to the peer whose name space it is in: there nobody else's signature counts.
+
+libsodium checks signatures, and also refuses the few public keys that fit many. All that a signature does not cover has
+one form only, so that nobody can make another value of a signed listing by changing its signature."""
 
 import base64
 import binascii
@@ -16,12 +19,12 @@ from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
 from betar_tui.market.marketplace import Provenance
+from betar_tui.market.names import ED25519_PREFIX, name_space
 
 PREFIX = b"betar-listing:v1:"
 ALGORITHM = "ed25519"
 
-# An identity multihash of the protobuf PublicKey {Type: Ed25519, Data: 32 bytes}.
-_PEER_ID_PREFIX = b"\x00\x24\x08\x01\x12\x20"
+_PARTS = {"alg", "key", "sig"}
 _INTEGERS = range(-(1 << 64), 1 << 64)
 
 MAX_OWN_VALUES = 4096
@@ -61,36 +64,66 @@ class Signer:
         return True
 
 
+@lru_cache(1024)
 def peer_id_of(public_key: bytes) -> str:
     """The base58 peer id of a 32-byte Ed25519 public key."""
-    return base58.b58encode(_PEER_ID_PREFIX + public_key).decode()
+    return base58.b58encode(ED25519_PREFIX + public_key).decode()
 
 
-def verify(listing: Mapping[str, object], seller_id: str) -> Provenance:
-    """Whether the listing is signed by its seller, unsigned, or signed wrongly."""
+def verify(listing: Mapping[str, object], listing_id: str, seller_id: str) -> Provenance:
+    """What the signature of a listing proves.
+
+    It is verified if the seller signed it and the id is in the seller's name space; invalid if the signature is wrong, or
+    is not that of the peer whose name space the id is in. A right one of an id that is in nobody's name space proves
+    nothing about the id: the listing counts as unsigned."""
     signature = listing.get("signature")
     if signature is None:
         return Provenance.UNSIGNED
-    if not isinstance(signature, Mapping) or signature.get("alg") != ALGORITHM:
+    owner = name_space(listing_id)
+    if owner and owner != seller_id:
         return Provenance.INVALID
+    raw = signature_bytes(signature, seller_id)
+    if raw is None:
+        return Provenance.INVALID
+    public, sig = raw
     try:
-        public = base64.b64decode(str(signature.get("key")), validate=True)
-        raw = base64.b64decode(str(signature.get("sig")), validate=True)
-        if len(public) != 32:
-            return Provenance.INVALID
-        peer_id, key = _key_of(public)
-        if peer_id != seller_id:
-            return Provenance.INVALID
-        key.verify(signed_bytes(listing), raw)
-    except (binascii.Error, ValueError, RecursionError, CryptoError):
+        _key_of(public).verify(signed_bytes(listing), sig)
+    except (ValueError, RecursionError, CryptoError):
         return Provenance.INVALID
-    return Provenance.VERIFIED
+    return Provenance.VERIFIED if owner else Provenance.UNSIGNED
+
+
+def signature_bytes(signature: object, seller_id: str) -> tuple[bytes, bytes] | None:
+    """The seller's key and the 64 bytes that are said to be its signature; None where that cannot be so."""
+    if not isinstance(signature, Mapping) or signature.keys() != _PARTS or signature["alg"] != ALGORITHM:
+        return None
+    public, sig = _from_base64(signature["key"], 32), _from_base64(signature["sig"], 64)
+    if public is None or sig is None or peer_id_of(public) != seller_id:
+        return None
+    return public, sig
+
+
+def mark_of(signature: object) -> int | None:
+    """The first eight bytes of what is said to be a signature, as a signed integer; None where there are none."""
+    raw = _from_base64(signature.get("sig"), 64) if isinstance(signature, Mapping) else None
+    return int.from_bytes(raw[:8], "big", signed=True) if raw is not None else None
+
+
+def _from_base64(text: object, size: int) -> bytes | None:
+    """So many bytes from base64, None if it is anything else. Base64 has several texts for some bytes; one counts."""
+    if not isinstance(text, str):
+        return None
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return raw if len(raw) == size and base64.b64encode(raw).decode() == text else None
 
 
 @lru_cache(1024)
-def _key_of(public_key: bytes) -> tuple[str, VerifyKey]:
-    """The peer id and the key of 32 bytes; cached, because a seller has many listings and renews them."""
-    return peer_id_of(public_key), VerifyKey(public_key)
+def _key_of(public_key: bytes) -> VerifyKey:
+    """The key of 32 bytes; cached, because a seller has many listings and renews them."""
+    return VerifyKey(public_key)
 
 
 def signed_bytes(listing: Mapping[str, object]) -> bytes:

@@ -3,56 +3,25 @@
 The intention of a person is recorded in the transaction that carries it out, so that a crash ends in both or in
 neither. Reads the replica's values and writes through the writer; knows no network."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import trio
 
 from betar_tui.concurrency import FastLock
-from betar_tui.errors import ListingError, NotOwnerError, UnknownListingError
+from betar_tui.errors import ListingError, NotOwnerError, StoreError, UnknownListingError
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Repaired, RepublishReason
-from betar_tui.market.own import OwnListings, OwnStore, adopted_listing, records
+from betar_tui.market.own import OwnListings, adopted_listing, records, withdrawal_record
 from betar_tui.market.provenance import Signer
-from betar_tui.market.republish import OwnListing, RepublishPolicy
+from betar_tui.market.republish import NOTHING_SAID, OwnListing, RepublishPolicy, Said
+from betar_tui.market.seller_ports import DeltaWriter, Listings, SellerStore
+from betar_tui.market.withdrawal import KEPT, MAX_TIMESTAMP, withdrawal
 from betar_tui.replica import Written, keys
-from betar_tui.replica.facts import Winner
 
 _DIALECT = "dialect"
-
-
-class SellerStore(OwnStore, Protocol):
-    """The storage of a seller: its records, its dialect, and the values of the replica."""
-
-    def setting(self, name: str) -> str | None:
-        """The value of a setting, None without one."""
-
-    def put_setting(self, name: str, value: str) -> None:
-        """Store a setting, durably."""
-
-    def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
-        """The replica's values of these keys."""
-
-
-class Listings(Protocol):
-    """The listings of the market. Raises StoreError."""
-
-    def get(self, listing_id: str) -> Listing | None:
-        """A listing, hidden or not."""
-
-    def document(self, listing: Listing) -> Mapping[str, object] | None:
-        """Its metadata file, where its metadata is a CID and the file is here."""
-
-
-class DeltaWriter(Protocol):
-    """Writes own deltas, one at a time."""
-
-    async def write(
-        self, puts: Mapping[str, bytes], deletes: Iterable[str] = (), own: Mapping[str, str] | None = None
-    ) -> tuple[Written, ...]:
-        """Put and delete keys durably, and store the records of `own` in the same transaction. Raises StoreError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +46,7 @@ class _Job:
     """One call of `publish` under way."""
 
     drafts: tuple[ListingDraft, ...]
+    documents: dict[str, Document] = field(default_factory=dict)
     values: dict[str, _RenderedDocument] = field(default_factory=dict)
     published: tuple[Published, ...] | None = None
     error: Exception | None = None
@@ -110,7 +80,7 @@ class Seller:
         self._default_addrs = default_addrs
         self._jobs: list[_Job] = []
         self._own = OwnListings(store)
-        self._policy = RepublishPolicy(refresh_interval, signer.peer_id, self._render_at)
+        self._policy = RepublishPolicy(refresh_interval, self._render_at)
         self.dialect = self._dialect_of(dialect)
         # Every change reads a document and puts its value: one at a time.
         self._lock = FastLock()
@@ -151,20 +121,25 @@ class Seller:
             if own_listing is None:
                 listing = self._require_own(listing_id)
                 own_listing = adopted_listing(listing, self._catalogue.document(listing))
-            return (await self._put({key: self._rendered(patched(own_listing.document, patch))}))[key]
+            document = patched(own_listing.document, patch)
+            said = await self._said([key])
+            return (await self._put({key: self._rendered(document, self._timestamp(key, said))}))[key]
 
     async def delist(self, listing_id: str) -> Written:
-        """Remove an own listing. Raises UnknownListingError, NotOwnerError."""
+        """Remove an own listing, and say that it is withdrawn. Raises UnknownListingError, NotOwnerError."""
         async with self._lock:
             key = keys.of_agent(listing_id)
             if key not in self._own.listings:
                 self._require_own(listing_id)
-            written = await self._writer.write({}, [key], records({key: None}))
-            self._own.removing(key)
+            withdrawn, at = keys.of_withdrawal(listing_id), self._timestamp(key, await self._said([key]))
+            written = await self._writer.write(
+                {withdrawn: withdrawal(listing_id, self._signer, at)},
+                [key],
+                {**records({key: None}), **withdrawal_record(withdrawn, at)},
+            )
+            self._own.removing(key, withdrawn, at)
             self._policy.forget(key)
             await self._own.forget([key])
-            if not written:
-                raise UnknownListingError(f"{listing_id} was removed already; it will not be put back")
             return written[-1]
 
     async def speak_betar_go(self) -> bool:
@@ -188,39 +163,104 @@ class Seller:
         return BETAR_GO if self._store.setting(_DIALECT) == BETAR_GO else DOCUMENTS
 
     async def maintain(self) -> tuple[Repaired, ...]:
-        """Finish removals; put own listings again that are missing, replaced, stale or in the other dialect."""
+        """Finish removals, and drop withdrawals that are old; put own listings again that are missing, replaced, stale or in
+        the other dialect, all in as few deltas as carry them.
+
+        A listing of which something waits to be looked at is left to a later round: its map may have been changed by a word
+        of this seller from another device, which is not known yet."""
         async with self._lock:
-            if self._own.removals:
-                removals = list(self._own.removals)
-                await self._writer.write({}, removals)
-                await self._own.forget(removals)
+            await self._finish_removals()
+            await self._drop_withdrawals()
             own = dict(self._own.listings)
             if not own:
                 return ()
             winners = await trio.to_thread.run_sync(self._store.winners, list(own))
+            # After the map was read: what has changed it by then either waits or is known.
+            for key in await trio.to_thread.run_sync(self._catalogue.waiting, list(own)):
+                del own[key]
+            said = await self._said(own)
             values = {key: winner.value for key, winner in winners.items()}
-            due = self._policy.due(own, values, self.dialect, self._default_addrs(), self._clock())
-            return tuple([await self._repair(key, own[key], why) for key, why in due.items()])
+            due = self._policy.due(own, values, said, self.dialect, self._default_addrs(), self._clock())
+            return await self._repair(due, own, said)
 
-    async def _repair(self, key: str, own_listing: OwnListing, reason: RepublishReason) -> Repaired:
-        listing_id, name = str(own_listing.document["id"]), str(own_listing.document["name"])
-        try:
-            if reason is RepublishReason.ADOPTED:
-                listing = self._require_own(listing_id)
-                await self._own.keep({key: adopted_listing(listing, self._catalogue.document(listing))})
-            else:
-                await self._put({key: self._rendered(own_listing.document)})
-        except (ListingError, UnknownListingError, NotOwnerError) as error:
-            return Repaired(listing_id, name, reason, self._clock(), str(error))
-        return Repaired(listing_id, name, reason, self._clock())
+    async def _finish_removals(self) -> None:
+        """Do what a crash left undone of removals."""
+        removals = list(self._own.removals)
+        if not removals:
+            return
+        said = await self._said(removals)
+        puts: dict[str, bytes] = {}
+        own: dict[str, str] = {}
+        for key in removals:
+            listing_id = keys.agent_id(key)
+            if listing_id is not None:
+                withdrawn = keys.of_withdrawal(listing_id)
+                at = self._own.withdrawals.get(withdrawn, self._timestamp(key, said))
+                puts[withdrawn] = withdrawal(listing_id, self._signer, at)
+                own.update(withdrawal_record(withdrawn, at))
+                self._own.removing(key, withdrawn, at)
+        there = await trio.to_thread.run_sync(self._store.winners, list(puts))
+        puts = {key: value for key, value in puts.items() if key not in there or there[key].value != value}
+        await self._writer.write(puts, removals, own)
+        await self._own.forget(removals)
+
+    async def _drop_withdrawals(self) -> None:
+        """Remove withdrawals from the map that every peer must know by now."""
+        old = [key for key, at in self._own.withdrawals.items() if self._clock() - at > KEPT]
+        if old:
+            await self._writer.write({}, old)
+            await self._own.forget(old)
+
+    async def _repair(
+        self, due: Mapping[str, RepublishReason], own: Mapping[str, OwnListing], said: Mapping[str, Said]
+    ) -> tuple[Repaired, ...]:
+        values: dict[str, _RenderedDocument] = {}
+        troubles: dict[str, str] = {}
+        addrs = self._default_addrs()
+        for key, reason in due.items():
+            try:
+                if reason is RepublishReason.ADOPTED:
+                    listing = self._require_own(str(own[key].document["id"]))
+                    await self._own.keep({key: adopted_listing(listing, self._catalogue.document(listing))})
+                elif reason is RepublishReason.WITHDRAWN:
+                    self._policy.forget(key)
+                    await self._own.forget([key])
+                else:
+                    at = self._timestamp(key, said)
+                    values[key] = self._rendered(own[key].document, at, addrs)
+            except (ListingError, UnknownListingError, NotOwnerError) as error:
+                troubles[key] = str(error)
+        await self._put(values)
+        now = self._clock()
+        return tuple(
+            Repaired(
+                str(own[key].document["id"]),
+                str(own[key].document["name"]),
+                reason,
+                now,
+                troubles.get(key, ""),
+            )
+            for key, reason in due.items()
+        )
 
     async def _publish_jobs(self, jobs: Sequence[_Job]) -> None:
         values: dict[str, _RenderedDocument] = {}
+        addrs = self._default_addrs()
         for job in jobs:
             try:
-                job.values = self._new_values(job.drafts, values)
-                values.update(job.values)
+                job.documents = self._new_documents(job.drafts, addrs)
             except Exception as error:  # the others are written all the same
+                job.error = error
+        new: Collection[str] = ()
+        with suppress(StoreError):  # to look the listings up will raise it as well
+            # Nearly every key is new, which the merge has to find out in any case.
+            new = self._store.new_keys({key for job in jobs for key in job.documents})
+        for job in jobs:
+            try:
+                said = await self._said_of_new(job.documents)
+                job.values = self._new_values(job.documents, values, new, said, addrs)
+                values.update(job.values)
+            except Exception as error:
                 job.error = error
         try:
             written = await self._put(values)
@@ -234,19 +274,31 @@ class Seller:
                     Published(str(each.document["id"]), written[key]) for key, each in job.values.items()
                 )
 
-    def _new_values(self, drafts: Sequence[ListingDraft], taken: Collection[str]) -> dict[str, _RenderedDocument]:
-        """The values of new listings by key. Raises ListingError."""
-        values: dict[str, _RenderedDocument] = {}
-        addrs = self._default_addrs()
+    def _new_documents(self, drafts: Sequence[ListingDraft], addrs: tuple[str, ...]) -> dict[str, Document]:
+        """The documents of new listings by key. Raises ListingError."""
+        documents: dict[str, Document] = {}
         for draft in drafts:
             document = new_document(draft, self._signer.peer_id, addrs)
-            listing_id = str(document["id"])
-            key = keys.of_agent(listing_id)
-            shown = self._catalogue.get(listing_id)
-            if key in values or key in taken or key in self._own.listings or (shown is not None and shown.mine):
-                raise ListingError(f"you already list {draft.name!r}; update it instead", "name")
-            values[key] = self._rendered(document, addrs)
-        return values
+            key = keys.of_agent(str(document["id"]))
+            if key in documents:
+                raise _listed(document)
+            documents[key] = document
+        return documents
+
+    def _new_values(
+        self,
+        documents: Mapping[str, Document],
+        taken: Collection[str],
+        new: Collection[str],
+        said: Mapping[str, Said],
+        addrs: tuple[str, ...],
+    ) -> dict[str, _RenderedDocument]:
+        """The values of new listings by key; those in `new` have none so far. Raises ListingError."""
+        for key, document in documents.items():
+            shown = None if key in new else self._catalogue.get(str(document["id"]))
+            if key in taken or key in self._own.listings or (shown is not None and shown.mine):
+                raise _listed(document)
+        return {key: self._rendered(document, self._timestamp(key, said), addrs) for key, document in documents.items()}
 
     async def _put(self, values: Mapping[str, _RenderedDocument]) -> dict[str, Written]:
         """Write values and record their documents. Returns the delta that carries each key."""
@@ -271,11 +323,29 @@ class Seller:
         self._own.kept(listings)
         return {span.key: each for each in written for span in each.node.delta.elements}
 
-    def _rendered(self, document: Document, addrs: tuple[str, ...] | None = None) -> _RenderedDocument:
-        """The document rendered now. Raises ListingError."""
-        now = int(self._clock())
+    def _rendered(self, document: Document, at: int, addrs: tuple[str, ...] | None = None) -> _RenderedDocument:
+        """The document rendered with this timestamp, in Unix seconds. Raises ListingError."""
         own = self._default_addrs() if addrs is None else addrs
-        return _RenderedDocument(document, render(document, self.dialect, self._signer, now, own), now)
+        return _RenderedDocument(document, render(document, self.dialect, self._signer, at, own), at)
+
+    async def _said(self, names: Collection[str]) -> Mapping[str, Said]:
+        """What the seller of these keys, on any device, has said last."""
+        return await trio.to_thread.run_sync(self._catalogue.said, list(names))
+
+    async def _said_of_new(self, names: Collection[str]) -> Mapping[str, Said]:
+        """The same of keys of new listings: mostly nothing, which is found sooner than a thread starts."""
+        return await self._said(names) if self._catalogue.waiting(names) else self._catalogue.said(names)
+
+    def _timestamp(self, key: str, said: Mapping[str, Said]) -> int:
+        """The timestamp of the next word about an own listing, in Unix seconds. It never falls, whatever the clock says,
+        since readers take the word with the greatest one for the last."""
+        last = said.get(key, NOTHING_SAID).last
+        if key in self._own.listings:
+            last = max(last, self._own.listings[key].at)
+        listing_id = keys.agent_id(key)
+        if listing_id is not None:
+            last = max(last, self._own.withdrawals.get(keys.of_withdrawal(listing_id), last))
+        return min(max(int(self._clock()), last + 1), MAX_TIMESTAMP)
 
     def _render_at(self, document: Document, dialect: str, at: int, addrs: tuple[str, ...]) -> bytes:
         return render(document, dialect, self._signer, at, addrs).value
@@ -289,3 +359,7 @@ class Seller:
                 f"{listing.name} belongs to {listing.seller_id or 'another peer'}, only they can change it"
             )
         return listing
+
+
+def _listed(document: Document) -> ListingError:
+    return ListingError(f"you already list {document['name']!r}; update it instead", "name")

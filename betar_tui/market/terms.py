@@ -5,7 +5,6 @@
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from betar_tui.market.facts import MAX_FACTS, SEPARATOR, fact_of, facts_text
 from betar_tui.market.marketplace import Listing, Provenance
@@ -27,8 +26,6 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
 }
 IN_TEXT = ("word", "name", "description")
 """The kinds that need nothing of a listing but its search text."""
-_SUBSTRINGS = (*IN_TEXT, "proto", "token", "id")
-"""The kinds whose value is looked for as a part of something."""
 
 
 def search_text(listing: Listing) -> str:
@@ -96,66 +93,13 @@ class Term:
         facts = facts_text(listing)
         return has_fact(facts, self.kind, self.value) if self.kind == "token" else self.fact in facts
 
-    def implies(self, other: "Term") -> bool:
-        """Whether every listing that meets this term surely meets `other`."""
-        if self == other:
-            return True
-        if self.negated or other.negated or self.kind != other.kind:
-            # A listing that meets "!cat" meets "!catalogue", never the other way round.
-            return self.negated and other.negated and self.kind == other.kind == "word" and self.value in other.value
-        return self.kind in _SUBSTRINGS and other.value in self.value
-
-
-class _Memo(dict[Any, bool]):
-    """The verdict of a check on each value, asked for once: few sellers have many listings."""
-
-    def __init__(self, check: Callable[[Any], bool]) -> None:
-        super().__init__()
-        self._check = check
-
-    def __missing__(self, value: Any) -> bool:
-        verdict = self[value] = self._check(value)
-        return verdict
-
-
-def evaluate(term: Term, listings: Sequence[Listing | None], seen: Sequence[float], now: float) -> list[bool]:
-    """Whether each of many listings meets a term that is not IN_TEXT, its negation left aside. One loop for each kind:
-    it is the cost of a filter in a large market. Slots without a listing may be either."""
-    if term.kind == "price":
-        compare, number = COMPARE[term.op], term.number
-        return [each is not None and compare(each.price, number) for each in listings]
-    if term.kind == "seller":
-        verdicts = _Memo(lambda seller: is_seller(term.value, seller))
-        return [each is not None and verdicts[each.seller_id] for each in listings]
-    if term.kind == "proto":
-        verdicts = _Memo(lambda protocols: _speaks(term.value, protocols))
-        return [each is not None and verdicts[_protocols(each)] for each in listings]
-    if term.kind == "sellers":
-        return [each is not None and each.seller_id in term.sellers for each in listings]
-    if term.kind == "state":
-        return _evaluate_state(term.value, listings, seen, now)
-    plain = Term(term.kind, term.value, op=term.op, number=term.number, path=term.path)
-    return [each is not None and plain.holds(each, "", now, 0.0) for each in listings]
-
-
-def _evaluate_state(state: str, listings: Sequence[Listing | None], seen: Sequence[float], now: float) -> list[bool]:
-    if state == "mine":
-        return [each is not None and each.mine for each in listings]
-    if state == "muted":
-        return [False] * len(listings)
-    if state == "new":
-        return [now - first < NEW_FOR for first in seen]
-    if state == "stale":
-        return [each is not None and now - each.timestamp > STALE_AFTER for each in listings]
-    wanted = Provenance(state)
-    return [each is not None and each.provenance is wanted for each in listings]
-
 
 def is_seller(wanted: str, seller_id: str) -> bool:
-    """Whether a seller's id contains this, or begins and ends with what stands around an ellipsis in it."""
+    """Whether a seller's id contains this; with an ellipsis, as in a short form, whether it begins with what stands before
+    that and contains what stands behind."""
     seller = seller_id.lower()
-    start, ellipsis, end = wanted.partition("…")
-    return seller.startswith(start) and seller.endswith(end) if ellipsis else wanted in seller
+    start, ellipsis, rest = wanted.partition("…")
+    return seller.startswith(start) and rest in seller[len(start) :] if ellipsis else wanted in seller
 
 
 def is_described(text: str, wanted: str) -> bool:

@@ -14,10 +14,12 @@ MAX_COMBINING = 3
 """Maximum marks on one letter; no language needs more, and a tall pile draws over other lines."""
 _ASCII_PLAIN = re.compile(r"[ -~]*\Z")
 
-# Jamo that make up syllables; written as syllables their width is beyond dispute.
-_HANGUL = re.compile("[\u1100-\u11ff\uac00-\ud7a3]*[\u1161-\u11ff][\u1100-\u11ff\uac00-\ud7a3]*")
+# Jamo that make up syllables; written as syllables their width is beyond dispute. A run is taken whole, with or without
+# the vowels that change it: to look for one inside costs the square of its length.
+_HANGUL = re.compile("[\u1100-\u11ff\uac00-\ud7a3]+")
 # Two of these letters are a flag, one alone takes one column here and two there.
 _FLAGS = re.compile("([\U0001f1e6-\U0001f1ff]{2})|[\U0001f1e6-\U0001f1ff]")
+_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 
 # Vowels and finals that belong to no syllable: they draw over their neighbours.
 _LOOSE_JAMO = ((0x1161, 0x11FF), (0xD7B0, 0xD7FB))
@@ -59,7 +61,11 @@ def _limited(make_safe: Callable[[str], str], text: str, limit: int) -> str:
     taken = limit + 1
     while len(safe := make_safe(text[:taken])) <= limit and taken < len(text):
         taken *= 2
-    return safe if len(safe) <= limit else safe[: limit - 1] + "…"
+    if len(safe) <= limit:
+        return safe
+    kept = safe[: limit - 1]
+    half_a_flag = (len(kept) - len(kept.rstrip(_FLAG_LETTERS))) % 2
+    return kept[: len(kept) - half_a_flag] + "…"
 
 
 def _line(text: str) -> str:

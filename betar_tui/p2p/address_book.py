@@ -160,6 +160,13 @@ class AddressBook:
         entry = self._entries.get(peer)
         return entry is not None and entry.reached
 
+    def is_known(self, peer: str) -> bool:
+        """Whether the user gave an address of the peer, or it was on the topic and was reached by a dial, now or earlier."""
+        entry = self._entries.get(peer)
+        return entry is not None and bool(
+            entry.given or entry.found == "remembered" or (entry.reached and entry.member)
+        )
+
     def take_failures(self) -> dict[str, int]:
         """Number of failures by peer since the last call, for peers that have any."""
         failures = {peer: entry.unsaved for peer, entry in self._entries.items() if entry.unsaved}

@@ -15,6 +15,8 @@ from betar_tui.multiaddrs import Ip, ip_of
 
 MAX_ADDRS_PER_PEER = 16
 """Maximum addresses kept of one peer."""
+MAX_ADDRESS = 1024
+"""Maximum characters of an address that is parsed; one that can be dialled is shorter, and parsing costs by their number."""
 MAX_CLAIMED = 8
 """Maximum addresses kept of those that a peer claims to listen on."""
 _HOSTS = ("ip4", "ip6", "dns", "dns4", "dns6", "dnsaddr")
@@ -23,6 +25,8 @@ _HOSTS = ("ip4", "ip6", "dns", "dns4", "dns6", "dnsaddr")
 def split_peer(address: str) -> tuple[str, str]:
     """(peer id in base58, the address with its /p2p part) of a dialable multiaddr. Raises NetworkError."""
     text = address.strip()
+    if len(text) > MAX_ADDRESS:
+        raise NetworkError(f"An address of {len(text)} characters cannot be dialled; at most {MAX_ADDRESS} are read.")
     try:
         parsed = Multiaddr(text)
         peer = parsed.value_for_protocol("p2p")
@@ -60,6 +64,8 @@ def is_peer_id(base58: str) -> bool:
 
 def is_dialable(address: str) -> bool:
     """Whether this peer has a transport for the address: plain TCP to a host, a real port, and no relay."""
+    if not address.startswith("/") or len(address) > MAX_ADDRESS:  # the library takes one without the slash as well
+        return False
     try:
         protocols = [protocol.name for protocol in Multiaddr(address).protocols()]
     except Exception:

@@ -48,7 +48,8 @@ class PeerRecord:
 class ConnectionTable(INotifee):
     """The connected peers. Calls `opened` for each new connection, and `ended` after the last one of a peer.
 
-    `found(peer)` is how a peer was found, "" where nobody looked for it."""
+    `found(peer)` is how a peer was found, "" where nobody looked for it; `counts(peer)` how many messages were refused of
+    it, and its misbehaviours."""
 
     def __init__(
         self,
@@ -56,11 +57,13 @@ class ConnectionTable(INotifee):
         opened: Callable[[PeerRecord, INetConn], Awaitable[None]],
         ended: Callable[[PeerRecord], None],
         found: Callable[[str], str] = lambda peer: "",
+        counts: Callable[[str], tuple[int, int]] = lambda peer: (0, 0),
     ) -> None:
         self._swarm = swarm
         self._opened = opened
         self._ended = ended
         self._found = found
+        self._counts = counts
         self._records: dict[str, PeerRecord] = {}
         swarm.register_notifee(self)
 
@@ -91,6 +94,7 @@ class ConnectionTable(INotifee):
         latencies = [latency for each in connections if (latency := latency_ms(each)) is not None]
         bytes_passed = [traffic(each) for each in connections]
         identify_info = record.identify_info or IdentifyInfo()
+        refused, misbehaved = self._counts(record.peer)
         return PeerInfo(
             peer_id=record.peer,
             addrs=record.addrs() or record.remote,
@@ -103,6 +107,8 @@ class ConnectionTable(INotifee):
             bytes_in=sum(received for received, _ in bytes_passed),
             bytes_out=sum(sent for _, sent in bytes_passed),
             found=self._found(record.peer) or ("incoming" if record.direction == "in" else ""),
+            refused=refused,
+            misbehaved=misbehaved,
         )
 
     # INotifee

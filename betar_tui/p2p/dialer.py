@@ -147,7 +147,7 @@ class Dialer:
     async def _redial(self, peer: str) -> None:
         try:
             if self._banned(peer):
-                raise NetworkError("it is banned for now")
+                raise NetworkError("it is banned for now, or blocked")
             await self._race(peer, self.address_book.addrs(peer))
         except Exception as error:
             if not isinstance(error, NetworkError):

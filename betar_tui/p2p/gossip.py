@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import trio
 from libp2p.abc import IHost
+from libp2p.peer.id import ID
 
 from betar_tui.concurrency import until_tick
 from betar_tui.p2p.adaptations.pubsub import Accept, Deliver, Membership, TopicPubsub
@@ -65,6 +66,10 @@ class Gossip:
     def members(self) -> tuple[str, ...]:
         """Peer ids of the neighbours on the topic."""
         return tuple(sorted(str(peer) for peer in self.pubsub.members()))
+
+    def refused(self, peer: str) -> int:
+        """Number of messages and control messages of a neighbour that were refused for its budgets since the start."""
+        return sum(self.pubsub.ledger.refused(ID.from_base58(peer).to_bytes()).values())
 
     async def stop(self) -> None:
         """Stop the services."""

@@ -62,6 +62,11 @@ def _is_only(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bo
     return isinstance(error, kinds)
 
 
+def only(group: ExceptionGroup[Exception]) -> Exception:
+    """The one error of a group, or the group if there are several. What `except*` catches is always a group."""
+    return group.exceptions[0] if len(group.exceptions) == 1 else group
+
+
 def log_failure(task: str, error: BaseException) -> None:
     """A `Report` that only logs."""
     log.warning("%s failed", task, exc_info=error)
@@ -84,7 +89,8 @@ def guarded(handler: StreamHandler, penalize: Penalize, report: Report = log_fai
     async def run(stream: INetStream) -> None:
         try:
             await handler(stream)
-        except Exception as error:
+        except* Exception as group:  # beside it there may be the cancellation of a handler with several tasks
+            error = only(group)
             if has_ended(error):
                 log.debug("stream ended: %r", error)
             elif (protocol := stream.get_protocol()) is None or is_nonsense(error):

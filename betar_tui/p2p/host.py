@@ -60,6 +60,7 @@ def build_host(config: NetworkConfig) -> PeerHost:
             min_connections=0,
             low_watermark=0,
             high_watermark=config.max_connections,
+            inbound_upgrade_timeout=config.timing.handshake_timeout,
             outbound_upgrade_timeout=config.timing.dial_timeout,
         ),
     )
@@ -67,6 +68,7 @@ def build_host(config: NetworkConfig) -> PeerHost:
     host.transport = transport
     host.upgrader = upgrader
     host.noise = noise
+    noise.turn = swarm.door.turn
     host.multiselect = Negotiator(host.multiselect.handlers)
     return host
 

@@ -24,6 +24,7 @@ from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.authorship import MAX_PAYLOAD
 from betar_tui.p2p.bitswap.engine import Bitswap
 from betar_tui.p2p.bitswap.messages import PROTOCOLS as BITSWAP
+from betar_tui.p2p.blocklist import Blocklist
 from betar_tui.p2p.changes import ChangeWatch
 from betar_tui.p2p.connection_table import ConnectionTable, PeerRecord
 from betar_tui.p2p.dialer import Dialer
@@ -38,6 +39,7 @@ from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
 from betar_tui.p2p.peer_finder import PeerFinder
 from betar_tui.p2p.penalties import Penalties
+from betar_tui.p2p.places import Seat, prefix_of
 from betar_tui.p2p.reachability.messages import PROTOCOL as AUTONAT
 from betar_tui.p2p.reachability.reach import Reach
 from betar_tui.p2p.recovery import Recovery
@@ -120,7 +122,8 @@ class Network:
         self._tasks = tasks
         self._supervisor = Supervisor(tasks)
         self._event_queue = EventQueue()
-        self._penalties = Penalties(config, self._event_queue.put, self._ban)
+        self._penalties = Penalties(config, self._event_queue.put, self._ban, self._public_ip)
+        self.bans, self.bans_changed = self._penalties.ledger.bans, self._penalties.changed
         self._misbehaviour = self._penalties.ledger
         self._host = build_host(config)
         self._swarm = cast(PeerSwarm, self._host.get_network())
@@ -128,9 +131,11 @@ class Network:
         self.events: EventReader = self._event_queue
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](MAX_BLOCKS_QUEUED)
         self.address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
-        self._table = ConnectionTable(self._swarm, self._opened, self._ended, self._how_found)
-        banned = self._misbehaviour.banned
+        self._table = ConnectionTable(self._swarm, self._opened, self._ended, self._how_found, self._counts)
+        self._blocked = Blocklist(config.blocked)
+        banned = self._shut_out
         self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.penalize, banned, accept)
+        self._gossip.pubsub.blocked = self._blocked.has_author
         self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.penalize, self._failed)
         self._bitswap.banned = banned
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
@@ -145,6 +150,9 @@ class Network:
         self._duplicates = DuplicateDetector(config.seed, self, self._dialer.shake_hands, self._event_queue.put)
         self._host.noise.duplicate = lambda ip: self._duplicates.met(f"at {ip}")
         self._gossip.pubsub.duplicate = lambda: self._duplicates.met("on the topic")
+        self._useful: set[str] = set()  # the peers that were the first to bring a broadcast
+        door = self._swarm.door
+        door.places, door.known, door.barred = self._places, self.address_book.is_known, self._misbehaviour.barred
         self.listen_notice = ""
 
     # Facts
@@ -205,6 +213,13 @@ class Network:
     def _how_found(self, peer: str) -> str:
         return self._finder.found(peer)
 
+    def _places(self) -> list[Seat]:
+        members = set(self._gossip.members())
+        return self._swarm.places(members.__contains__, self._useful.__contains__, self.address_book.is_known)
+
+    def _counts(self, peer: str) -> tuple[int, int]:
+        return self._gossip.refused(peer), self._misbehaviour.total(peer)
+
     def searches(self) -> tuple[Search, ...]:
         """What is done to find peers: each way to search that is on, and the peers that are dialled."""
         return self._finder.searches()
@@ -246,7 +261,9 @@ class Network:
         addresses.peer_id(peer)
         if peer == self.peer_id:
             raise NetworkError(await self._duplicates.explain(address))
-        self._misbehaviour.unban(peer)
+        if peer in self._blocked:
+            raise NetworkError(f"{peer} is blocked; betar-tui unblock lets it in again")
+        self._penalties.unban(peer)
         already = await self._dialer.connect(peer, address)
         self._finder.reached(peer, address)
         record = self._table.get(peer)
@@ -262,6 +279,19 @@ class Network:
         """Close every connection to a peer and do not dial it again."""
         self.address_book.dismiss(peer)
         await self._close_peer(peer)
+
+    async def block(self, peer: str) -> None:
+        """Neither dial a peer nor let it in from now on, drop what it announces, and close its connections."""
+        self._blocked.add(peer)
+        await self._close_peer(peer)
+
+    def unblock(self, peer: str) -> None:
+        """Let a peer in again; it is dialled again where it is known."""
+        self._blocked.discard(peer)
+        self._dialer.wake()
+
+    def _shut_out(self, peer: str) -> bool:
+        return peer in self._blocked or self._misbehaviour.banned(peer)
 
     def remember(self, peer: str, addrs: Iterable[str], found: str = "") -> bool:
         """Keep dialling a peer found elsewhere, see `PeerInfo.found`. Returns whether it can be dialled.
@@ -281,6 +311,10 @@ class Network:
 
         Beyond the budget of its window a peer is banned for a while and its connections are closed."""
         self._penalties.penalize(peer, reason)
+
+    def _public_ip(self, peer: str) -> str:
+        ip = self._swarm.ip_of(addresses.peer_id(peer)) if addresses.is_peer_id(peer) else ""
+        return ip if prefix_of(ip) else ""
 
     def _ban(self, peer: str) -> None:
         self._tasks.start_soon(self._close_peer, peer)
@@ -369,8 +403,12 @@ class Network:
         log_failure(task, error)
         self._supervisor.report(task, f"failed ({type(error).__name__}: {error})")
 
-    def _delivered(self, peer: str, author: str, payload: object, size: int) -> None:
-        self._event_queue.put(ReceivedBroadcast(peer, author, payload), size)
+    def _delivered(self, peer: str, author: str, payload: object, size: int, standing: bool) -> None:
+        if (
+            peer not in self._useful and self._table.get(peer) is not None
+        ):  # a message may be dealt with after it has left
+            self._useful.add(peer)
+        self._event_queue.put(ReceivedBroadcast(peer, author, payload), size, standing)
 
     def _joined(self, peer: str, on_topic: bool) -> None:
         self._finder.topic_changed(peer, on_topic)
@@ -379,7 +417,7 @@ class Network:
         self._event_queue.put(PeerJoined(peer) if on_topic else PeerLeft(peer))
 
     async def _opened(self, record: PeerRecord, connection: INetConn) -> None:
-        if self._misbehaviour.banned(record.peer):
+        if self._shut_out(record.peer):
             self._tasks.start_soon(self._close, [connection])
             return
         older = [each for each in self._table.connections(record.peer) if each is not connection]
@@ -409,6 +447,7 @@ class Network:
         self.hearing.learned(peer, identify_info.protocols)
 
     def _ended(self, record: PeerRecord) -> None:
+        self._useful.discard(record.peer)
         self._bitswap.peer_down(record.peer)
         self.hearing.ended(record.peer)
         if record.reported.is_set():

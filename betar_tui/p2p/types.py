@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from betar_tui import __version__
+from betar_tui.p2p.misbehaviour import Ban
 
 MARKET_TOPIC = "betar/marketplace/crdt"
 
@@ -17,9 +18,9 @@ class Timing:
 
     A connection over which nothing has come back for `silence`, whatever was sent, is probed; `probe_timeout` bounds that,
     as it does the check of an older connection when a new one to the same peer appears. If a probe fails, the connection
-    is closed, on a slow line after twice `ping_timeout` at most. After `stall` without an answer to a wanted block other
-    peers are asked. `nudges` are the pauses before the Bitswap messages to a peer that joined the topic or got a further
-    connection (see `hearing`)."""
+    is closed, on a slow line after twice `ping_timeout` at most. Who connects has `handshake_timeout` to say who it is.
+    After `stall` without an answer to a wanted block other peers are asked. `nudges` are the pauses before the Bitswap
+    messages to a peer that joined the topic or got a further connection (see `hearing`)."""
 
     ping_interval: float = 5.0
     silence: float = 4.0
@@ -29,6 +30,7 @@ class Timing:
     heartbeat: float = 1.0
     dial_timeout: float = 5.0
     dial_stagger: float = 0.25
+    handshake_timeout: float = 10.0
     redial_min: float = 1.0
     redial_max: float = 60.0
     identify_timeout: float = 5.0
@@ -50,7 +52,8 @@ class NetworkConfig:
     when lost. `mdns`, `dht` and `upnp` look for peers and for a way through the router; `dht_server` says whether this
     peer answers in the DHT, None that it does while others can reach it. `dht_seeds` are DHT servers that are asked
     while no other is known, and are not kept connected. More than `misbehaviour_budget` misbehaviours within
-    `misbehaviour_window` seconds ban a peer for `timing.ban_time` seconds."""
+    `misbehaviour_window` seconds ban a peer for `timing.ban_time` seconds, longer if it recurs; `bans` are those of earlier
+    runs. With the peers in `blocked` this one has nothing to do."""
 
     seed: bytes
     listen: tuple[str, ...] = ("/ip4/0.0.0.0/tcp/4001",)
@@ -67,6 +70,8 @@ class NetworkConfig:
     timing: Timing = field(default_factory=Timing)
     misbehaviour_budget: int = 20
     misbehaviour_window: float = 60.0
+    bans: tuple[Ban, ...] = ()
+    blocked: tuple[str, ...] = ()
     max_connections: int = 256
     max_streams_per_peer: int = 128
 

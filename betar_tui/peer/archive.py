@@ -1,7 +1,6 @@
 """The replica's DAG as a CARv1 file, with the metadata files that its listings point at. Runs in slices in worker threads:
 it can be cancelled between them."""
 
-import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,6 +8,8 @@ from pathlib import Path
 import trio
 
 from betar_tui.errors import ArchiveError, DecodeError, ListingError
+from betar_tui.files.replacing import Replacement
+from betar_tui.files.rules import explain
 from betar_tui.ipld import cid as cids
 from betar_tui.ipld import unixfs
 from betar_tui.ipld.car import encode_header, encode_section
@@ -33,25 +34,22 @@ async def export_car(store: Store, tops: Sequence[bytes], path: Path) -> Exporte
     The first of them are its roots. Raises ArchiveError."""
     blocks = _Blocks(store, tops)
     roots = tops[:MAX_ROOTS]
-    part = path.with_name(path.name + ".part")
     count = size = 0
     try:
-        file = await trio.open_file(part, "wb")
+        new = await trio.to_thread.run_sync(Replacement, path, 0o666)
         try:
-            async with file:
-                await file.write(encode_header(roots))
-                while batch := await trio.to_thread.run_sync(blocks.next):
-                    await file.write(b"".join(encode_section(cid, block) for cid, block in batch))
-                    count += len(batch)
-                    size += sum(len(block) for _, block in batch)
-                await file.flush()
-                await trio.to_thread.run_sync(os.fsync, file.fileno())
-            await trio.to_thread.run_sync(os.replace, part, path)
+            file = trio.wrap_file(new.file)
+            await file.write(encode_header(roots))
+            while batch := await trio.to_thread.run_sync(blocks.next):
+                await file.write(b"".join(encode_section(cid, block) for cid, block in batch))
+                count += len(batch)
+                size += sum(len(block) for _, block in batch)
+            await trio.to_thread.run_sync(new.commit)
         except BaseException:
-            part.unlink(missing_ok=True)
+            new.discard()
             raise
     except OSError as error:
-        raise ArchiveError(f"cannot write {path}: {error.strerror}; choose another place") from error
+        raise ArchiveError(explain(error, f"cannot write {path}", "choose another place")) from error
     return Exported(str(path), tuple(cids.to_str(cid) for cid in roots), count, size, blocks.files)
 
 

@@ -6,16 +6,18 @@ The file is read again where its order demands it: for metadata files, since onl
 some, and for what a delta turned out to link to."""
 
 import shlex
-import stat
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import trio
 
 from betar_tui.catalogue.catalogue import Catalogue
 from betar_tui.errors import ArchiveError, DecodeError
+from betar_tui.files.plain import open_plain
+from betar_tui.files.rules import explain
 from betar_tui.ipld import cid as cids
 from betar_tui.ipld.car import Section
 from betar_tui.ipld.carfile import CarFileReader, Skipped, UnfinishedError, compression
@@ -77,7 +79,7 @@ async def import_car(writer: ReplicaWriter, catalogue: Catalogue, indexing: Inde
         indexing.wake()
         await indexing.settled()
     except OSError as error:
-        raise ArchiveError(f"cannot read {path}: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     counts.skipped[NO_DELTA] += counts.others + counts.not_nodes
     by_reason = tuple(SkippedBlocks(reason, n) for reason, n in counts.skipped.most_common() if n > 0)
     return Imported(
@@ -92,18 +94,22 @@ async def import_car(writer: ReplicaWriter, catalogue: Catalogue, indexing: Inde
     )
 
 
+async def _open(path: Path) -> Any:
+    """The file, whose methods wait in worker threads. Raises OSError."""
+    return trio.wrap_file(await trio.to_thread.run_sync(open_plain, path))
+
+
+def _unreadable(path: Path, error: OSError) -> ArchiveError:
+    return ArchiveError(explain(error, f"cannot read {path}", "name another file"))
+
+
 async def _check(path: Path) -> None:
     """Raises ArchiveError for what cannot be a CAR file: it must be possible to read it twice."""
     try:
-        mode = (await trio.Path(path).stat()).st_mode
-        if stat.S_ISDIR(mode):
-            raise ArchiveError(f"{path} is a directory; name a CAR file")
-        if not stat.S_ISREG(mode):
-            raise ArchiveError(f"{path} is not a regular file; save its content to one and import that")
-        async with await trio.open_file(path, "rb") as file:
+        async with await _open(path) as file:
             head = await file.read(16)
     except OSError as error:
-        raise ArchiveError(f"cannot read {path}: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     if not head:
         raise ArchiveError(f"{path} is empty, so it is not a CAR file")
     if packed := compression(head):
@@ -192,7 +198,7 @@ async def _read_again(path: Path, take: Callable[[_Piece], Awaitable[None]]) -> 
 
 async def _read(path: Path, reader: CarFileReader, take: Callable[[_Piece], Awaitable[None]]) -> None:
     """Hand the file on in pieces. Raises DecodeError, OSError."""
-    async with await trio.open_file(path, "rb") as file:
+    async with await _open(path) as file:
         while data := await file.read(READ_SIZE):
             piece, error = await trio.to_thread.run_sync(_decode, reader, data)
             await take(piece)

@@ -8,6 +8,7 @@ import trio
 
 from betar_tui.catalogue.catalogue import Catalogue
 from betar_tui.concurrency import Wakeup
+from betar_tui.errors import BetarError, StoreError
 from betar_tui.market.marketplace import Event, StatusChanged
 from betar_tui.sync.writer import ReplicaWriter
 
@@ -22,6 +23,8 @@ SYNCING = 0.3
 """Seconds after a large merge during which history is thought to be coming in."""
 SHARE = 8.0
 """Seconds that a sync has for each second of making rows."""
+FEW = 4_000
+"""Maximum listings whose rows are made at once even so: the bursts of a crowd, or what another peer publishes as one."""
 RETRY, LONGEST_RETRY = 0.5, 30.0
 """Seconds until a slice that failed is tried again; doubled up to the longest."""
 
@@ -46,7 +49,7 @@ class Indexing:
         self._work = Wakeup()
         self._done = trio.Event()
         self._merged = self._bulk_merged = -60.0
-        self._failure: Exception | None = None
+        self._failure = ""
 
     def merged(self, bulk: bool) -> None:
         """A merge is stored, and has perhaps left something to do."""
@@ -61,13 +64,13 @@ class Indexing:
 
     def troubles(self) -> tuple[str, ...]:
         """Why listings are not taken in, a sentence, or nothing."""
-        return (f"taking listings into the catalogue failed: {self._failure}",) if self._failure is not None else ()
+        return (self._failure,) if self._failure else ()
 
     async def settled(self) -> None:
-        """Return when every listing that has come so far has its row. Raises what keeps it from getting there."""
+        """Return when every listing that has come so far has its row. Raises StoreError where that fails."""
         while self._backlog.progress.rows:
-            if self._failure is not None:
-                raise self._failure
+            if self._failure:
+                raise StoreError(self._failure)
             await self._done.wait()
 
     async def run(self, index: bool = True) -> None:
@@ -79,12 +82,13 @@ class Indexing:
             except Exception as error:
                 # The replica goes on without it, and what it has to do stays in the database.
                 log.exception("taking listings into the catalogue failed; it is tried again")
-                self._failure = error
+                reason = str(error) if isinstance(error, BetarError) else f"{type(error).__name__}: {error}"
+                self._failure = f"taking listings into the catalogue failed: {reason}"
                 self._tell()
                 await trio.sleep(delay)
                 delay = min(delay * 2, LONGEST_RETRY)
             else:
-                self._failure, delay = None, RETRY
+                self._failure, delay = "", RETRY
                 await self._work.wait()
 
     async def _work_off(self, index: bool) -> None:
@@ -109,7 +113,7 @@ class Indexing:
         if not self._backlog.progress.rows:
             await trio.to_thread.run_sync(self._backlog.forget_verdicts)
             self._tell()
-        if trio.current_time() - self._bulk_merged < SYNCING:
+        if self._backlog.progress.rows > FEW and trio.current_time() - self._bulk_merged < SYNCING:
             await trio.sleep((time.perf_counter() - began) * SHARE)
 
     async def _index(self) -> None:

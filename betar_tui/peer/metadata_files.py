@@ -47,6 +47,7 @@ class MetadataFiles:
         self._described = described
         self._clock = clock
         self._asked: dict[bytes, float] = {}
+        self.full = False
         self._changed = Wakeup()
 
     def listings_changed(self) -> None:
@@ -96,7 +97,7 @@ class MetadataFiles:
     async def _ask(self, network: "Network") -> bool:
         """Ask for the next files that are due, as far as there is room; False where there are none or is none."""
         room = MAX_ASKED - len(self._asked)
-        if room <= 0:
+        if room <= 0 or self.full:
             return False
         now = self._clock()
         due = await trio.to_thread.run_sync(self._missing.due, now, now + RETRY_AFTER, MAX_ASKED)

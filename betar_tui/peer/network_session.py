@@ -23,12 +23,14 @@ from betar_tui.market.marketplace import (
     Event,
     Notice,
     PeerInfo,
+    Quota,
     Reachability,
     Search,
     Seen,
     StatusChanged,
     SyncProgress,
 )
+from betar_tui.market.peer_facts import disk_text
 from betar_tui.market.seller import Seller
 from betar_tui.multiaddrs import without_loopback
 from betar_tui.p2p.discovery.bootstrap import dht_seeds
@@ -42,6 +44,8 @@ from betar_tui.p2p.types import (
     PeerJoined,
     PeerLeft,
 )
+from betar_tui.peer.ban_memory import BanMemory
+from betar_tui.peer.disk import LOOK_EVERY, DiskQuota
 from betar_tui.peer.metadata_files import MetadataFiles
 from betar_tui.peer.peer_memory import PeerMemory
 from betar_tui.peer.reopening import Reopening
@@ -73,6 +77,8 @@ class NetworkSession:
         *,
         emit: Callable[[Iterable[Event]], None],
         clock: Callable[[], float],
+        blocked: Callable[[], Iterable[str]],
+        disk: DiskQuota,
     ) -> None:
         self._config = config
         self._seed = seed
@@ -81,12 +87,16 @@ class NetworkSession:
         self._seller = seller
         self._emit = emit
         self._clock = clock
+        self._blocked = blocked
+        self._disk = disk
+        self._refused = 0
         self.network: Network | None = None
         self._replication: Replication | None = None
         self._supervisor: Supervisor | None = None
         self._reopening = Reopening(self._run_network, self._set_state)
         self.metadata_files = metadata_files
         self._memory = PeerMemory(store, clock)
+        self._bans = BanMemory(store)
         self._round_due = Wakeup()
         self._maintaining = False
         self.sync_held = False
@@ -197,6 +207,16 @@ class NetworkSession:
             raise NetworkError(f"{peer} is not connected; betar-tui peers shows who is")
         await self.network.disconnect(peer)
 
+    async def block(self, peer: str) -> None:
+        """Close the connections to a peer and have nothing to do with it; where no network is up, from its start on."""
+        if self.network is not None:
+            await self.network.block(peer)
+
+    def unblock(self, peer: str) -> None:
+        """Let a peer in again."""
+        if self.network is not None:
+            self.network.unblock(peer)
+
     def _not_up(self) -> NetworkError | NoRunningPeerError:
         if self.offline:
             return NetworkError(f"this peer is offline: {self.offline}")
@@ -206,8 +226,30 @@ class NetworkSession:
         """Stop fetching history, or resume it."""
         self.sync_held = held
         if self._replication:
-            self._replication.pause(held)
+            self._replication.pause(held or self._disk.full)
         self._emit([StatusChanged()])
+
+    @property
+    def disk(self) -> Quota:
+        """How large the replica may get."""
+        return self._disk.quota(self._refused + (self._replication.refused if self._replication else 0))
+
+    async def _watch_disk(self, replication: "Replication") -> None:
+        """A service: takes nothing more of others once the replica is as large as it may be."""
+        while True:
+            if await self._disk.look():
+                full = self._disk.full
+                text = f"{disk_text(self.disk)}; own listings are stored as ever" if full else "there is room again"
+                log.warning("%s", text)
+                self._emit(
+                    [Notice("warning" if full else "info", f"The replica: {text}", self._clock()), StatusChanged()]
+                )
+                self._hold_to_disk(replication)
+            await trio.sleep(LOOK_EVERY)
+
+    def _hold_to_disk(self, replication: "Replication") -> None:
+        replication.full = self.metadata_files.full = self._disk.full
+        replication.pause(self.sync_held or self._disk.full)
 
     def peers_unable_to_read(self) -> int:
         """Number of Go betars on the topic that cannot read the dialect of own listings."""
@@ -246,19 +288,22 @@ class NetworkSession:
         # Importing libp2p takes a second, in which the interface shows the stored listings.
         await trio.to_thread.run_sync(_import_network)
         from betar_tui.p2p.network import open_network
+        from betar_tui.sync.accepting import accept_broadcast
         from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
         from betar_tui.sync.dagsync.server import DagSyncServer
         from betar_tui.sync.pending_heads import PendingHeads
         from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
-        from betar_tui.sync.replication import Replication, accept_broadcast
+        from betar_tui.sync.replication import Replication
 
-        known = await self._memory.load()
+        known, bans = await self._memory.load(), await self._bans.load()
         config = NetworkConfig(
             seed=self._seed,
             listen=self._config.listen,
             listen_explicit=self._config.listen_explicit and not self._reopening.free_port,
             bootstrap=self._config.bootstrap,
             known_peers=known,
+            bans=bans,
+            blocked=tuple(self._blocked()),
             mdns=self._config.mdns,
             dht=self._config.dht,
             dht_server=self._config.dht_server,
@@ -278,7 +323,7 @@ class NetworkSession:
             )
             # After `Replication`, which listens too: it then has a new delta's block when that is announced.
             stop_announcing = self._writer.listen(_written, self._announce_written)
-            self._replication.pause(self.sync_held)
+            self._hold_to_disk(self._replication)
             server = DagSyncServer(self._store.blocks, self._replication.observation.sent)
             network.set_protocol_handler(DAGSYNC, server.handle)
             log.info("listening on %s", ", ".join(self.addrs))
@@ -289,6 +334,7 @@ class NetworkSession:
             finally:
                 await self._replication.close()
                 stop_announcing()
+                self._refused += self._replication.refused
                 self.network = self._replication = self._supervisor = None
 
     async def _run_services(self, network: "Network", replication: "Replication") -> None:
@@ -297,6 +343,7 @@ class NetworkSession:
             supervisor.start("events", lambda: self._events(network, replication))
             supervisor.start("blocks", lambda: self._blocks(network, replication))
             supervisor.start("merging", replication.run_merges)
+            supervisor.start("merging large deltas", replication.run_large_merges)
             supervisor.start("fetching", replication.fetcher.run)
             supervisor.start("requesting missing blocks again", replication.fetcher.run_rotation)
             supervisor.start("announced heads", replication.run_pending_heads)
@@ -308,6 +355,8 @@ class NetworkSession:
             supervisor.start("metadata files", lambda: self.metadata_files.run(network))
             supervisor.start("own listings", self._own_rounds)
             supervisor.start("remembered peers", lambda: self._memory.run(network))
+            supervisor.start("size of the replica", lambda: self._watch_disk(replication))
+            supervisor.start("remembered bans", lambda: self._bans.run(network))
             self._reopening.opened()
             self._set_state(Connectivity.ALONE)
             self.ready.set()

@@ -5,12 +5,13 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import trio
 
-from betar_tui import __version__
+from betar_tui import __version__, stored
 from betar_tui.catalogue.catalogue import Catalogue
 from betar_tui.config import DIALECTS, Config, load_identity, prepare_data_dir, save_settings
 from betar_tui.errors import (
@@ -20,7 +21,7 @@ from betar_tui.errors import (
     NoRunningPeerError,
     StoreError,
     StoreLockedError,
-    UnknownListingError,
+    UnknownPeerError,
 )
 from betar_tui.ipld import cid as cids
 from betar_tui.market.hub import EventHub
@@ -35,6 +36,8 @@ from betar_tui.market.marketplace import (
     Exported,
     HeadInfo,
     Imported,
+    Listed,
+    Listing,
     ListingDetail,
     ListingDraft,
     ListingPage,
@@ -44,17 +47,18 @@ from betar_tui.market.marketplace import (
     Receipt,
     Status,
     StatusChanged,
-    Version,
 )
+from betar_tui.market.personal import BLOCKED, MUTED, full_id
 from betar_tui.market.provenance import Signer
 from betar_tui.market.seller import Seller
 from betar_tui.peer import archive, importing
+from betar_tui.peer.disk import DiskQuota
 from betar_tui.peer.indexing import Indexing
 from betar_tui.peer.metadata_files import MetadataFiles
 from betar_tui.peer.network_session import NetworkSession
-from betar_tui.replica import Applied, Replica, Written, decode_node, keys
-from betar_tui.replica.delta import Delta
-from betar_tui.replica.facts import Element, LogRow
+from betar_tui.peer.personal_lists import PersonalList, take_over_old_mutes
+from betar_tui.peer.reading import read
+from betar_tui.replica import Applied, Replica, Written, decode_node
 from betar_tui.store.database import Store, open_store
 from betar_tui.store.lock import DirectoryLock
 from betar_tui.sync.dagsync.walk import Walk
@@ -62,14 +66,15 @@ from betar_tui.sync.writer import ReplicaWriter
 
 log = logging.getLogger(__name__)
 
-LOCK_TIMEOUT = 2.0
-"""Seconds that a command waits for another command to release the data directory."""
 PACKED_AT_ONCE = 256
 """Maximum blocks that are packed in one transaction."""
 PACK_PAUSE, PACK_INTERVAL = 0.05, 30.0
 """Seconds between two such transactions, and between two looks for blocks to pack."""
 BULK, QUIET = 32, 2.0
 """A merge of `BULK` deltas postpones packing for `QUIET` seconds."""
+MAX_LISTINGS = 10_000
+"""Maximum listings of a connected peer that are counted."""
+CONNECTED_OR_SELLER = "connected peer or a seller in the market"
 MAX_POSTPONED = 10
 """Maximum times in a row that packing is postponed; then all that is due is packed."""
 
@@ -115,14 +120,14 @@ async def open_peer(
 
 async def _acquire(lock: DirectoryLock, patient: bool) -> None:
     """Take the lock; a command waits a moment for another command to finish."""
-    deadline = trio.current_time() + (LOCK_TIMEOUT if patient else 0.0)
+    deadline = trio.current_time() + (stored.LOCK_TIMEOUT if patient else 0.0)
     while True:
         try:
             return lock.acquire()
         except StoreLockedError:
             if trio.current_time() >= deadline:
                 raise
-            await trio.sleep(0.05)
+            await trio.sleep(stored.LOCK_RETRY)
 
 
 class Peer:
@@ -140,7 +145,8 @@ class Peer:
         signer = Signer(seed)
         self.peer_id = signer.peer_id
         self._writer = ReplicaWriter(Replica(store), clock, store.reserve)
-        self._catalogue = Catalogue(store, self.peer_id, signer.is_own_value, opened=self._started)
+        own = self.peer_id, signer.is_own_value
+        self._catalogue = Catalogue(store, *own, opened=self._started, limits=config.limits)
         self.indexing = Indexing(self._catalogue, self._writer, self._hub.emit, self._look_for_files, clock)
         self._bulk_merged, self._postponed = -math.inf, 0
         self._writer.listen(self._changes, self._report)
@@ -154,6 +160,9 @@ class Peer:
             clock=clock,
             default_addrs=self._default_addrs,
         )
+        take_over_old_mutes(store, config.interface, self._started)
+        self._blocked = PersonalList(store, BLOCKED, "blocked peer", clock)
+        self._muted = PersonalList(store, MUTED, "muted seller", clock)
         self.session = NetworkSession(
             config,
             seed,
@@ -163,6 +172,8 @@ class Peer:
             MetadataFiles(store, self._catalogue.files, self.indexing.wake, clock),
             emit=self._hub.emit,
             clock=clock,
+            blocked=lambda: self._blocked.ids,
+            disk=DiskQuota(store, config.data_dir, config.limits.disk),
         )
 
     def close(self) -> None:
@@ -218,18 +229,24 @@ class Peer:
         limit: int = 0,
         after: Place | None = None,
         before: Place | None = None,
+        around: str = "",
+        skip: int = 0,
+        muted: Sequence[str] = (),
     ) -> ListingPage:
         await self._settled()
-        return await trio.to_thread.run_sync(self._catalogue.page, query, sort, limit, self._clock(), after, before)
+        asked = query, sort, limit, self._clock(), after, before, around, skip, muted
+        return await read(lambda go_on: self._catalogue.page(*asked, go_on=go_on))
+
+    async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
+        await self._settled()
+        return await read(lambda go_on: self._catalogue.count(query, self._clock(), muted, go_on=go_on))
+
+    async def find(self, ids: Sequence[str]) -> tuple[Listing, ...]:
+        return await trio.to_thread.run_sync(self._catalogue.find, ids)
 
     async def show(self, listing_id: str) -> ListingDetail:
-        listing = await trio.to_thread.run_sync(self._catalogue.get, listing_id)
-        if listing is None:
-            raise UnknownListingError(f"no listing has the id {listing_id!r}; betar-tui list shows them")
-        elements = await trio.to_thread.run_sync(self._store.elements, keys.of_agent(listing_id))
-        shown = next((e.value for e in elements if not e.dead and cids.to_str(e.cid) == listing.cid), b"")
-        document = await trio.to_thread.run_sync(self._catalogue.document, listing)
-        return ListingDetail(listing, shown.decode(errors="replace"), _history(elements), document)
+        await self._settled()
+        return await trio.to_thread.run_sync(stored.detail, self._store, self._catalogue, listing_id)
 
     async def _settled(self) -> None:
         if not self._network:
@@ -242,11 +259,13 @@ class Peer:
         return tuple(self._receipt(each.listing_id, each.written) for each in published)
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:
+        await self._settled()
         written = await self._seller.update(listing_id, patch)
         log.info("updated %s", listing_id)
         return self._receipt(listing_id, written)
 
     async def delist(self, listing_id: str) -> DelistReceipt:
+        await self._settled()
         written = await self._seller.delist(listing_id)
         log.info("delisted %s", listing_id)
         receipt = self._receipt(listing_id, written)
@@ -287,18 +306,63 @@ class Peer:
             listen_notice=session.listen_notice,
             searches=session.searches(),
             indexing=self._catalogue.backlog.progress.now(),
+            muted=self._muted.ids,
+            blocked=self._blocked.ids,
+            limits=self._catalogue.quotas(counts, session.disk),
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
         if self.session.state is Connectivity.STOPPED:
             raise NoRunningPeerError("no peer runs on this data directory; start one with betar-tui --serve")
-        return self.session.connections()
+        peers = self.session.connections()
+        ids = [each.peer_id for each in peers]
+        counts = await trio.to_thread.run_sync(self._catalogue.counts_of_sellers, ids, MAX_LISTINGS)
+        return tuple(replace(each, listings=counts[each.peer_id]) for each in peers)
 
     async def connect(self, address: str) -> Connected:
         return await self.session.connect(address)
 
     async def disconnect(self, peer_id: str) -> None:
         await self.session.disconnect(peer_id)
+
+    async def block(self, peer_id: str) -> str:
+        connected = {each.peer_id for each in self.session.connections()}
+        known = connected | set(await trio.to_thread.run_sync(self._catalogue.sellers, peer_id))
+        blocked = full_id(peer_id, {*known, *self._blocked.ids}, CONNECTED_OR_SELLER)
+        if blocked == self.peer_id:
+            raise UnknownPeerError("that is this peer itself: it cannot be blocked")
+        await self._blocked.add(blocked)
+        log.info("blocked %s", blocked)
+        await self.session.block(blocked)
+        self._hub.emit([StatusChanged()])
+        return blocked
+
+    async def unblock(self, peer_id: str) -> str:
+        peer = await self._blocked.remove(peer_id)
+        log.info("unblocked %s", peer)
+        self.session.unblock(peer)
+        self._hub.emit([StatusChanged()])
+        return peer
+
+    async def blocks(self) -> tuple[Listed, ...]:
+        return self._blocked.entries()
+
+    async def mute(self, seller_id: str) -> str:
+        sellers = await trio.to_thread.run_sync(self._catalogue.sellers, seller_id)
+        seller = full_id(seller_id, {*sellers, *self._muted.ids}, "seller in the market")
+        if seller == self.peer_id:
+            raise UnknownPeerError("that is this peer itself: your own listings cannot be muted")
+        await self._muted.add(seller)
+        self._hub.emit([StatusChanged()])
+        return seller
+
+    async def unmute(self, seller_id: str) -> str:
+        seller = await self._muted.remove(seller_id)
+        self._hub.emit([StatusChanged()])
+        return seller
+
+    async def mutes(self) -> tuple[Listed, ...]:
+        return self._muted.entries()
 
     async def go_online(self, free_port: bool = False) -> None:
         await self.session.go_online(free_port)
@@ -314,8 +378,7 @@ class Peer:
         self.session.hold_sync(held)
 
     async def heads(self) -> tuple[HeadInfo, ...]:
-        heads = sorted(self._writer.replica.heads.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(HeadInfo(cids.to_str(cid), height) for cid, height in heads)
+        return stored.heads(self._writer.replica.heads)
 
     async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
         blocks = Walk(self._writer.replica.heads, (), self._store.blocks).blocks()
@@ -323,8 +386,7 @@ class Peer:
         return await trio.to_thread.run_sync(lambda: tuple(_dag_node(cid, block) for cid, block in newest))
 
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
-        count = max(0, min(limit, 10_000))
-        return await trio.to_thread.run_sync(lambda: tuple(map(_delta_info, self._store.log(count))))
+        return await trio.to_thread.run_sync(stored.deltas, self._store, limit)
 
     async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
         chosen = [await self._stored_cid(text) for text in heads]
@@ -359,37 +421,11 @@ class Peer:
         return Receipt(listing_id, cids.to_str(node.cid), node.delta.priority, self.session.audience)
 
 
-def _history(elements: Sequence[Element]) -> tuple[Version, ...]:
-    """The versions of a key, newest first; a removed one is shown without its value."""
-    return tuple(
-        Version(cids.to_str(e.cid), e.height, None if e.dead else e.value.decode(errors="replace")) for e in elements
-    )
-
-
 def _dag_node(cid: bytes, block: bytes) -> DagNodeInfo:
     node = decode_node(cid, block)
     delta = node.delta
+    ids = stored.touched(delta)
     links = tuple(cids.to_str(link) for link in node.links)
     return DagNodeInfo(
-        cids.to_str(cid), delta.priority, links, len(block), len(delta.elements), len(delta.tombstones), _ids(delta)
-    )
-
-
-def _ids(delta: Delta) -> tuple[str, ...]:
-    """The listings that a delta touches."""
-    touched = dict.fromkeys([span.key for span in delta.elements] + [key for key, _ in delta.tombstones])
-    return tuple(listing_id for listing_id in map(keys.agent_id, touched) if listing_id is not None)
-
-
-def _delta_info(row: LogRow) -> DeltaInfo:
-    delta = decode_node(row.cid, row.data).delta
-    return DeltaInfo(
-        cids.to_str(row.cid),
-        row.height,
-        row.size,
-        row.at,
-        row.via or "local",
-        len(delta.elements),
-        len(delta.tombstones),
-        _ids(delta),
+        cids.to_str(cid), delta.priority, links, len(block), len(delta.elements), len(delta.tombstones), ids
     )

@@ -15,8 +15,8 @@ MAX_INLINE = 16 << 10
 """Maximum size of a block inside a broadcast, in bytes."""
 MAX_HEADS = 4096
 """Maximum number of heads read from a broadcast; the rest is skipped. A market has a handful: it bounds the work."""
-MAX_FIELDS = 64 << 10
-"""Maximum number of fields, those of the heads included: more than Go writes in a megabyte."""
+MAX_FIELDS = 40_000
+"""Maximum number of fields, those of heads and groups included: more than Go writes in the largest payload."""
 
 _HEADS, _CID, _BLOCK = 1, 1, 15
 

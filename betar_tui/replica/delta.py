@@ -46,6 +46,8 @@ def decode(buf: bytes, start: int, end: int) -> Delta:
     priority, typed = 0, False
     for number, kind, a, b in fields(buf, start, end):
         if number == 1 and kind == BYTES:
+            if a == b and "/" in elements:  # it says no more than that again; a block has room for a million
+                continue
             key, _, value = _element(buf, a, b)
             span = Span(key, *value)
             known = elements.setdefault(key, span)

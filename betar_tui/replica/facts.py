@@ -5,7 +5,7 @@ Values that a sync makes for every block are named tuples, which are made in a t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -18,13 +18,15 @@ class Span(NamedTuple):
 
 
 class BlockRow(NamedTuple):
-    """A delta's block to store. `complete` says that its whole ancestry is stored."""
+    """A delta's block to store. `complete` says that its whole ancestry is stored, `known` that the block itself is, so
+    that only `elements` of it are new."""
 
     cid: bytes
     data: bytes
     height: int
     complete: bool
     elements: tuple[Span, ...]
+    known: bool = False
 
 
 class Winner(NamedTuple):
@@ -50,11 +52,15 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of a replica: heads with their heights, incomplete blocks with height and data, and wanted blocks."""
+    """The state of a replica: heads with their heights, incomplete blocks with height and data, and wanted blocks.
+
+    Blocks that were laid aside are not among the incomplete ones. `begun` are those of them that were merged in slices,
+    each with the number of keys that are merged and the peer that it came from."""
 
     heads: Mapping[bytes, int]
     incomplete: Mapping[bytes, tuple[int, bytes]]
     wants: frozenset[bytes]
+    begun: Mapping[bytes, tuple[int, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,8 @@ class DagChange:
 
     `complete` are new blocks, `completed` ones stored before that become complete; `all_complete` says that no block is
     left incomplete. Heads come with their heights. `passable` are blocks that are not deltas and stay incomplete, though
-    nothing below them is missing: only a complete delta above completes them."""
+    nothing below them is missing: only a complete delta above completes them. `held` are new blocks of which only a slice
+    is merged, `released` those of which the last slice is."""
 
     complete: frozenset[bytes]
     completed: tuple[bytes, ...]
@@ -73,14 +80,18 @@ class DagChange:
     wants_removed: frozenset[bytes]
     all_complete: bool
     passable: frozenset[bytes] = frozenset()
+    held: frozenset[bytes] = frozenset()
+    released: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """One merge, all or nothing.
+    """One merge, or a slice of one, all or nothing.
 
     `winners` gives, for each key whose value changes, the new value, or None. `via` is the peer that the blocks came from
-    ("" for our own), `at` Unix seconds. `own` are documents of our own listings to store along with them, by key."""
+    ("" for our own), `at` Unix seconds. `own` are documents of our own listings to store along with them, by key.
+    `unfinished` are blocks that are left with so many of their keys merged, or laid aside (None), and `finished` those that
+    are neither any more."""
 
     blocks: tuple[BlockRow, ...]
     tombstones: tuple[tuple[str, bytes], ...]
@@ -89,6 +100,8 @@ class Changes:
     via: str
     at: float
     own: Mapping[str, str]
+    unfinished: Mapping[bytes, int | None] = field(default_factory=dict)
+    finished: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import base64
 import binascii
 
 AGENTS = "/agents"
+WITHDRAWN = "/withdrawn"
 _STANDARD = str.maketrans("-_", "+/")
 
 
@@ -21,21 +22,41 @@ def clean(key: str) -> str:
 
 
 def of_agent(agent_id: str) -> str:
-    """The key of a listing: "/agents/" and the id in unpadded base64url."""
-    return f"{AGENTS}/{base64.urlsafe_b64encode(agent_id.encode()).decode().rstrip('=')}"
+    """The key of a listing: "/agents/" and the id in unpadded base64url.
+
+    An id that no listing has, since half a character is in it, gives a key that no listing has."""
+    return f"{AGENTS}/{_encoded(agent_id)}"
 
 
 def agent_id(key: str) -> str | None:
     """The id of the listing with this key, or None when it is not the key of a listing."""
+    return _id_below(AGENTS, key)
+
+
+def of_withdrawal(agent_id: str) -> str:
+    """The key of the withdrawal of a listing: "/withdrawn/" and the id as in the key of the listing."""
+    return f"{WITHDRAWN}/{_encoded(agent_id)}"
+
+
+def withdrawn_id(key: str) -> str | None:
+    """The id of the listing that is withdrawn under this key, or None when it is not the key of a withdrawal."""
+    return _id_below(WITHDRAWN, key)
+
+
+def _encoded(agent_id: str) -> str:
+    return base64.urlsafe_b64encode(agent_id.encode(errors="surrogatepass")).decode().rstrip("=")
+
+
+def _id_below(wanted: str, key: str) -> str | None:
     prefix, _, encoded = key.rpartition("/")
-    if prefix != AGENTS or not encoded:
+    if prefix != wanted or not encoded:
         return None
     try:
         # This is lenient; the comparison below rejects every encoding but the canonical one.
         agent = binascii.a2b_base64(encoded.translate(_STANDARD) + "=" * (-len(encoded) % 4)).decode()
     except ValueError:
         return None
-    return agent if of_agent(agent) == key else None
+    return agent if f"{wanted}/{_encoded(agent)}" == key else None
 
 
 def span(prefix: str) -> tuple[str, str]:

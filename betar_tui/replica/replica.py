@@ -3,15 +3,17 @@
 It decides, the storage stores, and its own state changes only after the storage has. A merge that fails leaves both as
 they were; after a crash the storage's transaction decides. Not thread-safe: one caller at a time."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from heapq import nlargest
 
 from betar_tui.errors import BetarError, DecodeError, StoreError
 from betar_tui.replica import delta, keys
-from betar_tui.replica.facts import BlockRow, Changes, Winner
-from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS, DagNode, compose, is_delta, links_of
-from betar_tui.replica.rules import Ancestry, Facts, values_after
+from betar_tui.replica.ancestry import Ancestry
+from betar_tui.replica.facts import BlockRow, Changes, DagChange, Snapshot, Winner
+from betar_tui.replica.node import MAX_EMITTED, MAX_LINKS, DagNode, compose, decode_verified, is_delta, links_of
+from betar_tui.replica.rules import Facts, values_after
+from betar_tui.replica.slicing import SlicedDelta, groups, is_large
 from betar_tui.replica.storage import ReplicaStorage
 
 _CEILING = 1 << 62
@@ -31,14 +33,17 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The outcome of a merge: the nodes that were new, the keys whose value changed, and the newly wanted blocks.
+    """The outcome of a merge: the nodes that were new, those merged in slices with the part that was merged, the keys whose
+    value changed, and the newly wanted blocks.
 
-    `not_deltas` are the nodes that were left out, since they are not deltas and no merged one links to them."""
+    `not_deltas` are the nodes that were left out, since they are not deltas and no merged one links to them; `via` is the
+    peer that the others came from."""
 
     nodes: tuple[DagNode, ...]
     effects: tuple[Effect, ...]
     wants: frozenset[bytes]
     not_deltas: tuple[DagNode, ...] = ()
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,10 @@ class Replica:
         try:
             incomplete = {cid: (height, links_of(data)) for cid, (height, data) in snapshot.incomplete.items()}
             not_deltas = [cid for cid, (_, data) in snapshot.incomplete.items() if not is_delta(data)]
+            self._begun = _begun(snapshot)
         except DecodeError as error:
             raise StoreError(f"a block in the database is damaged: {error}; run betar-tui doctor") from error
-        self._ancestry = Ancestry(snapshot.heads, incomplete, snapshot.wants, not_deltas)
+        self._ancestry = Ancestry(snapshot.heads, incomplete, snapshot.wants, not_deltas, self._begun)
 
     @property
     def heads(self) -> Mapping[bytes, int]:
@@ -112,23 +118,59 @@ class Replica:
         return not self._ancestry.certainly_has(cid)
 
     def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
-        """Those of the blocks that are not stored, in the order given."""
+        """Those of the blocks that are not stored, or laid aside, in the order given."""
         asked = tuple(dict.fromkeys(cids))
         stored = self._storage.stored(asked)
         return tuple(cid for cid in asked if cid not in stored)
 
     def merge(self, nodes: Sequence[DagNode], via: str, at: float) -> Merged:
-        """Apply verified nodes in one transaction; those already stored change nothing. Raises StoreError.
+        """All of `merging` at once. Raises StoreError; what was merged before the error stays merged."""
+        steps = list(self.merging(nodes, via, at))
+        if len(steps) == 1:
+            return steps[0]
+        effects: dict[str, Effect] = {}
+        for step in steps:
+            for effect in step.effects:
+                before = effects[effect.key].before if effect.key in effects else effect.before
+                effects[effect.key] = Effect(effect.key, before, effect.after)
+        whole = {node.cid: node for node in nodes}
+        return Merged(
+            tuple(whole[cid] for cid in dict.fromkeys(node.cid for step in steps for node in step.nodes)),
+            tuple(effect for effect in effects.values() if effect.before != effect.after),
+            frozenset(cid for step in steps for cid in step.wants if self.is_wanted(cid)),
+            tuple(node for step in steps for node in step.not_deltas),
+        )
+
+    def merging(self, nodes: Sequence[DagNode], via: str, at: float) -> Iterator[Merged]:
+        """Apply verified nodes, those already stored change nothing; in one transaction, or in several short ones, one at
+        each step of the iteration. Between two of them the replica may be used, and the rest need not be merged now:
+        what was begun goes on with `resuming`. Raises StoreError.
 
         Of those that are not deltas only those that merged deltas link to are applied: a Go peer takes such a node for
         a delta, and what it builds on it has its history below it (docs/protocol.md#dag-nodes)."""
         unique = {node.cid: node for node in nodes}
-        stored = self._storage.stored(unique.keys() | {link for node in unique.values() for link in node.links})
+        self._lay_aside(at)
+        stored = self._stored(unique.values())
         fresh = tuple(node for cid, node in unique.items() if cid not in stored)
         others = self._unlinked(fresh)
-        fresh = tuple(node for node in fresh if node.cid not in others)
-        merged = self._merge(fresh, stored, via, at) if fresh else Merged((), (), frozenset())
-        return replace(merged, not_deltas=tuple(others.values())) if others else merged
+        left = tuple(others.values())
+        looked_up = True
+        for group in groups(node for node in fresh if node.cid not in others):
+            if not looked_up:  # others may have used the replica meanwhile
+                self._lay_aside(at)
+                stored = self._stored(group)
+                group = [node for node in group if node.cid not in stored]
+            for step in self._steps(group, stored, via, at):
+                yield replace(step, not_deltas=left) if left else step
+                left = ()
+                looked_up = False
+        if looked_up:
+            yield Merged((), (), frozenset(), left)
+
+    def resuming(self, at: float) -> Iterator[Merged]:
+        """Go on with the large deltas of which some slices are merged, as `merging` does."""
+        for cid in tuple(self._begun):
+            yield from self._slices(cid, at)
 
     def writing(
         self, puts: Mapping[str, bytes], deletes: Iterable[str], at: float, own: Mapping[str, str] | None = None
@@ -154,6 +196,52 @@ class Replica:
         for some_puts, some_tombstones in _batches(puts, tombstones, room):
             yield self._write_one(some_puts, some_tombstones, max(height, self._next_height), at, own or {})
             own = None
+
+    def _stored(self, nodes: Iterable[DagNode]) -> Mapping[bytes, bool]:
+        """What is stored of these nodes and the blocks that they link to."""
+        return self._storage.stored({cid for node in nodes for cid in (node.cid, *node.links)})
+
+    def _steps(self, group: Sequence[DagNode], stored: Mapping[bytes, bool], via: str, at: float) -> Iterator[Merged]:
+        """Merge nodes that are not stored and fit into a transaction, or one that does not."""
+        if not group:
+            return
+        aside = frozenset(self._storage.laid_aside([node.cid for node in group]))
+        if len(group) == 1 and is_large(group[0]) and not aside:
+            (node,) = group
+            self._begun[node.cid] = SlicedDelta(node, via)
+            yield from self._slices(node.cid, at, stored)
+        else:
+            yield self._merge(tuple(group), stored, via, at, aside=aside)
+
+    def _slices(self, cid: bytes, at: float, stored: Mapping[bytes, bool] | None = None) -> Iterator[Merged]:
+        """Merge the remaining slices of a large delta; `stored` is that of `Ancestry.plan` before the first one."""
+        while cid in self._begun:
+            delta = self._begun[cid]
+            part, done, last = delta.next()
+            known = stored is None
+            new = () if known else (part,)
+            held = frozenset() if known or last else frozenset({cid})
+            released = frozenset({cid}) if known and last else frozenset()
+            try:
+                change = self._ancestry.plan(new, stored or {}, held=held, released=released)
+                merged = self._apply(
+                    (part,), change, delta.via, at, new=new, known={cid} if known else (), done=None if last else done
+                )
+            except BaseException:
+                if not known:
+                    del self._begun[cid]
+                raise
+            delta.done, stored = done, None
+            if last:
+                del self._begun[cid]
+            yield replace(merged, via=delta.via)
+
+    def _lay_aside(self, at: float) -> None:
+        """Keep what waits for blocks that nobody sends, and heads, within their limits (see `Ancestry.excess`)."""
+        if (excess := self._ancestry.excess()) is not None:
+            aside, change = excess
+            self._storage.apply(Changes((), (), {}, change, "", at, {}, dict.fromkeys(aside)), False)
+            self._ancestry.lay_aside(aside, change)
 
     def put_removes(self, key: str) -> bool:
         """Whether a put of this key has to remove other versions, perhaps thousands (see `_above`)."""
@@ -218,28 +306,54 @@ class Replica:
         via: str,
         at: float,
         *,
+        aside: Set[bytes] = frozenset(),
         durable: bool = False,
         own: Mapping[str, str] | None = None,
     ) -> Merged:
-        """Merge nodes that are not stored. `stored` is that of `Ancestry.plan`."""
+        """Merge nodes that are not stored, or laid `aside`. `stored` is that of `Ancestry.plan`."""
         change = self._ancestry.plan(fresh, stored)
-        before, after = self._values(fresh)
+        # What a block says was merged before it was laid aside.
+        said = tuple(node._replace(delta=_silent(node.delta)) if node.cid in aside else node for node in fresh)
+        merged = self._apply(said, change, via, at, new=fresh, known=aside, durable=durable, own=own)
+        return replace(merged, nodes=fresh)
+
+    def _apply(
+        self,
+        nodes: tuple[DagNode, ...],
+        change: DagChange,
+        via: str,
+        at: float,
+        *,
+        new: tuple[DagNode, ...],
+        known: Collection[bytes] = (),
+        done: int | None = None,
+        durable: bool = False,
+        own: Mapping[str, str] | None = None,
+    ) -> Merged:
+        """Store and make a planned change, which is that of the `new` nodes. The blocks of `known` nodes are stored; of a
+        node that is merged in slices and not to the end `done` keys are merged."""
+        before, after = self._values(nodes)
         effects = tuple(
             Effect(key, before.get(key), winner) for key, winner in after.items() if before.get(key) != winner
         )
         complete = change.complete
         changes = Changes(
-            tuple(BlockRow(n.cid, n.data, n.delta.priority, n.cid in complete, n.delta.elements) for n in fresh),
-            tuple(pair for node in fresh for pair in node.delta.tombstones),
+            tuple(
+                BlockRow(n.cid, n.data, n.delta.priority, n.cid in complete, n.delta.elements, n.cid in known)
+                for n in nodes
+            ),
+            tuple(pair for node in nodes for pair in node.delta.tombstones),
             {effect.key: effect.after for effect in effects},
             change,
             via,
             at,
             own or {},
+            {nodes[0].cid: done} if done is not None else {},
+            frozenset(known) if done is None else frozenset(),
         )
         self._storage.apply(changes, durable)
-        self._ancestry.commit(fresh, change)
-        return Merged(fresh, effects, change.wants_added)
+        self._ancestry.commit(new, change, via)
+        return Merged(nodes, effects, change.wants_added)
 
     def _values(self, nodes: Sequence[DagNode]) -> tuple[Mapping[str, Winner], Mapping[str, Winner | None]]:
         keys = {span.key for node in nodes for span in node.delta.elements}
@@ -248,6 +362,19 @@ class Replica:
         before = self._storage.winners(keys)
         facts = Facts(before, self._storage.tombstoned(pairs), self._storage.greatest)
         return before, values_after(nodes, facts)
+
+
+def _silent(said: delta.Delta) -> delta.Delta:
+    """A delta without what it says, but for its height."""
+    return said._replace(elements=(), tombstones=())
+
+
+def _begun(snapshot: Snapshot) -> dict[bytes, SlicedDelta]:
+    """The deltas that an earlier run has merged in part. Raises DecodeError."""
+    return {
+        cid: SlicedDelta(decode_verified(cid, snapshot.incomplete[cid][1]), via, done)
+        for cid, (done, via) in snapshot.begun.items()
+    }
 
 
 def _batches(

@@ -15,7 +15,10 @@ class ReplicaStorage(Protocol):
         """The state of the replica after the last `apply`."""
 
     def stored(self, cids: Collection[bytes]) -> Mapping[bytes, bool]:
-        """Those of the blocks that are stored, each with whether it is complete."""
+        """Those of the blocks that are stored and not laid aside, each with whether it is complete."""
+
+    def laid_aside(self, cids: Collection[bytes]) -> Collection[bytes]:
+        """Those of the blocks that are stored and laid aside."""
 
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         """The values of those of the keys that have one."""

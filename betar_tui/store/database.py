@@ -8,7 +8,7 @@ history, a slice at a time, when the caller is idle."""
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,23 +17,29 @@ from betar_tui.errors import StoreError
 from betar_tui.replica.facts import Changes, Element, LogRow, PeerRow, Snapshot, Totals, Winner
 from betar_tui.store import merging, packing, schema
 from betar_tui.store.groups import Member
-from betar_tui.store.history import VERSION, History, Row
+from betar_tui.store.history import History, Row
+from betar_tui.store.integrity import integrity
 from betar_tui.store.key_cache import KEYS, CachedKey, KeyCache
+from betar_tui.store.merging import WrittenMerge
+from betar_tui.store.opening import prepare, unusable
 from betar_tui.store.readers import Readers
 from betar_tui.store.sql import FILE_PREFIXES, PREFIX, digests, from_sql, in_list, short_key
 
 _BUSY_TIMEOUT = 5000
 """Milliseconds that a statement waits for another connection, as Python sets it."""
+_ASIDE = "SELECT n FROM unfinished WHERE merged IS NULL"
+"""The blocks that were laid aside."""
 _LOG_LIMIT = 256 << 10
 """Maximum size of the write-ahead log on disk while the store is idle, in bytes."""
 
 
 def open_store(path: Path, cached_keys: int = KEYS) -> "Store":
     """Open or create the database at `path`; at most `cached_keys` keys are cached. Raises StoreError."""
+    prepare(path)
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     except sqlite3.Error as error:
-        raise StoreError(f"cannot open {path}: {error}; check the directory's permissions and space") from error
+        raise unusable(path, error) from error
     try:
         schema.lay_out(db)
         db.execute("PRAGMA journal_mode = WAL")
@@ -43,18 +49,18 @@ def open_store(path: Path, cached_keys: int = KEYS) -> "Store":
         return Store(db, path, KeyCache(cached_keys))
     except sqlite3.Error as error:
         db.close()
-        raise StoreError(f"{path} cannot be used: {error}; move it away to start afresh from the network") from error
+        raise unusable(path, error) from error
     except BaseException:
         db.close()
         raise
 
 
 class Projection(Protocol):
-    """Something in the same database that follows the values of keys."""
+    """Something in the same database that follows the versions of keys."""
 
-    def follow(self, db: sqlite3.Connection, changes: Changes, numbers: Mapping[str, int], first_new: int) -> Any:
-        """Follow a merge in its own transaction. `numbers` are those of the keys whose value changed; a key whose number is
-        `first_new` or greater had no value before."""
+    def follow(self, db: sqlite3.Connection, changes: Changes, written: WrittenMerge) -> Any:
+        """Follow a merge in its own transaction. A key whose number is `written.first_new` or greater was not there
+        before."""
 
     def committed(self, changes: Changes, result: Any) -> None:
         """The merge is stored; `result` is what `follow` returned."""
@@ -94,14 +100,34 @@ class Store:
         with self._reading() as db:
             heads = {PREFIX + d: from_sql(h) for d, h in db.execute("SELECT digest, height FROM heads")}
             wants = frozenset(PREFIX + d for (d,) in db.execute("SELECT digest FROM wants"))
-            rows = db.execute("SELECT digest, height, data FROM incomplete JOIN blocks USING (n)")
-            return Snapshot(heads, {PREFIX + d: (from_sql(h), data) for d, h, data in rows}, wants)
+            rows = db.execute(
+                f"SELECT digest, height, data FROM incomplete JOIN blocks USING (n) WHERE n NOT IN ({_ASIDE})"
+            )
+            incomplete = {PREFIX + d: (from_sql(h), data) for d, h, data in rows}
+            begun = db.execute(
+                "SELECT digest, merged, peer FROM unfinished JOIN blocks USING (n) JOIN sources ON sources.id = blocks.via"
+                " WHERE merged IS NOT NULL"
+            )
+            return Snapshot(heads, incomplete, wants, {PREFIX + d: (merged, peer) for d, merged, peer in begun})
 
     def stored(self, cids: Collection[bytes]) -> Mapping[bytes, bool]:
-        """Those of the deltas that are stored, each with whether it is complete."""
+        """Those of the deltas that are stored and not laid aside, each with whether it is complete."""
         with self._reading() as db:
             found = self._history.find(db, digests(cids))
-            return {PREFIX + digest: complete for digest, (_, complete) in found.items()}
+            aside = self._aside(db, [n for n, complete in found.values() if not complete])
+            return {PREFIX + digest: complete for digest, (n, complete) in found.items() if n not in aside}
+
+    def laid_aside(self, cids: Collection[bytes]) -> Collection[bytes]:
+        """Those of the deltas that are stored and laid aside."""
+        with self._reading() as db:
+            if db.execute(f"{_ASIDE} LIMIT 1").fetchone() is None:
+                return ()
+            found = self._history.find(db, digests(cids))
+            aside = self._aside(db, [n for n, _ in found.values()])
+            return {PREFIX + digest for digest, (n, _) in found.items() if n in aside}
+
+    def _aside(self, db: sqlite3.Connection, numbers: Sequence[int]) -> set[int]:
+        return {n for (n,) in in_list(db, f"{_ASIDE} AND n IN", numbers)}
 
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         """The values of those of the keys that have one."""
@@ -113,13 +139,21 @@ class Store:
                     known.update(self._look_up(db, others))
         return {key: cached.winner for key, cached in known.items() if cached.winner is not None}
 
+    def new_keys(self, keys: Collection[str]) -> Collection[str]:
+        """Those of the keys that certainly have no value. Never waits: none while another thread uses the store."""
+        release = self.reserve()
+        if release is None:
+            return ()
+        try:
+            return set(keys) - self.winners(keys).keys()
+        finally:
+            release()
+
     def _look_up(self, db: sqlite3.Connection, keys: Collection[str]) -> dict[str, CachedKey]:
         """Read keys that are not cached, and cache them."""
-        sql = f"SELECT {_WINNER}, k FROM key_names JOIN keys USING (k) LEFT JOIN blocks USING (n) WHERE short IN"
+        sql = "SELECT key, n, start, length, k FROM key_names JOIN keys USING (k) WHERE short IN"
         rows = in_list(db, sql, [short_key(key) for key in keys])
-        found = {
-            row.key: _winner(row) for row in self._history.versions(db, [r[:-1] for r in rows if r[1] is not None])
-        }
+        found = {row.key: _winner(row) for row in self._history.values(db, [r[:-1] for r in rows if r[1] is not None])}
         wanted = set(keys)
         cached = {key: CachedKey(k, n, found.get(key)) for key, n, *_, k in rows if key in wanted}
         for key, each in cached.items():
@@ -167,9 +201,8 @@ class Store:
             with self._transaction(durable) as db:
                 written = merging.write(db, self._history, self._cache, changes, self._tombstones)
                 if self.projection is not None:
-                    numbers = {key: each.k for key, each in written.keys.items()}
-                    result = self.projection.follow(db, changes, numbers, written.first_new)
-            self._blocks += len(changes.blocks)
+                    result = self.projection.follow(db, changes, written)
+            self._blocks += sum(not row.known for row in changes.blocks)
             self._tombstones += written.tombstones
             self._cache.counters, self._cache.absent = written.counters, frozenset()
             self._cache.put_source(changes.via, written.source)
@@ -215,13 +248,6 @@ class Store:
 
     # Reading for people and peers
 
-    def values(self, prefix: tuple[str, str]) -> list[tuple[str, Winner, float]]:
-        """Each key in the half-open range with its value and the time of its merge, Unix seconds."""
-        sql = "SELECT key, n, start, length FROM keys WHERE n IS NOT NULL AND key >= ? AND key < ?"
-        with self._reading() as db:
-            rows = sorted(self._history.values(db, db.execute(sql, prefix).fetchall()))
-        return [(row.key, _winner(row), row.at / 1000) for row in rows]
-
     def elements(self, key: str) -> list[Element]:
         """Every version of a key, removed ones too, highest first."""
         with self._reading() as db:
@@ -256,6 +282,14 @@ class Store:
         with self._reading() as db:
             packed = db.execute("SELECT blocks, groups, before, after FROM packing").fetchone()
         return Totals(self._blocks, self._tombstones, size, *packed)
+
+    def used(self) -> int:
+        """Number of bytes of the database that hold something: what packing has freed is used again before it grows."""
+        with self._reading() as db:
+            pages, free, size = (
+                db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+            )
+        return int((pages - free) * size)
 
     # Small things that no merge depends on
 
@@ -331,9 +365,9 @@ class Store:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     def check(self) -> str:
-        """Run SQLite's integrity check and read all packed blocks: "ok", or the first error."""
+        """Run SQLite's integrity check and read all packed blocks: "ok", or the first error. No search index is checked."""
         with self._reading() as db:
-            said = str(db.execute("PRAGMA integrity_check").fetchone()[0])
+            said = integrity(db)
             return self._history.damage(db) or said if said == "ok" else said
 
     @contextmanager
@@ -368,9 +402,6 @@ class Store:
                 if isinstance(error, sqlite3.Error):
                     raise StoreError(f"writing {self._path} failed: {error}; nothing was changed") from error
                 raise
-
-
-_WINNER = f"key, n, start, length, 0, {VERSION}"
 
 
 def _winner(row: Row) -> Winner:

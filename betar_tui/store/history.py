@@ -20,7 +20,7 @@ VERSION = "blocks.digest, blocks.height, substr(blocks.data, start + 1, length),
 
 
 class Row(NamedTuple):
-    """A version of a key; `at` in milliseconds."""
+    """A version of a key; `at` in milliseconds, `n` the number of its block."""
 
     key: str
     digest: bytes
@@ -28,6 +28,7 @@ class Row(NamedTuple):
     value: bytes
     at: int
     dead: bool
+    n: int
 
 
 class ElementLocation(NamedTuple):
@@ -87,11 +88,11 @@ class History:
             if digest is None:
                 packed.setdefault(n, []).append((key, start, start + length, bool(dead)))
             else:
-                yield Row(key, digest, from_sql(height), value, at, bool(dead))
+                yield Row(key, digest, from_sql(height), value, at, bool(dead), n)
         for n, member in self.members(db, packed):
             digest = hashlib.sha256(member.data).digest()
             for key, start, end, dead in packed[n]:
-                yield Row(key, digest, member.height, member.data[start:end], member.at, dead)
+                yield Row(key, digest, member.height, member.data[start:end], member.at, dead, n)
 
     def live(self, db: sqlite3.Connection, k: int) -> list[ElementLocation]:
         """The elements of a key that no tombstone removes, without their values."""
@@ -116,20 +117,27 @@ class History:
     def values(self, db: sqlite3.Connection, rows: Iterable[tuple[str, int, int, int]]) -> Iterator[Row]:
         """The versions in rows of (key, n, start, length), block by block.
 
-        To find the end of a long block takes SQLite as long as to read all of it, and it may contain thousands of
-        values."""
+        To find a value in a long block takes SQLite as long as to read all before it, and the block may contain thousands
+        of values: then it is read once."""
         by_block: dict[int, list[tuple[str, int, int]]] = {}
         for key, n, start, length in rows:
-            by_block.setdefault(n, []).append((key, start, start + length))
+            by_block.setdefault(n, []).append((key, start, length))
         packed: list[tuple[Any, ...]] = []
         for n in sorted(by_block):
-            block = db.execute("SELECT digest, height, at, data FROM blocks WHERE n = ?", (n,)).fetchone()
-            digest, height, at, data = block or (None, 0, 0, b"")
-            for key, start, end in by_block[n]:
-                if digest is None:
-                    packed.append((key, n, start, end - start, 0, None, 0, b"", 0))
-                else:
-                    yield Row(key, digest, from_sql(height), data[start:end], at, False)
+            first = 0
+            if len(by_block[n]) == 1:
+                ((_, first, length),) = by_block[n]
+                sql = "SELECT digest, height, at, substr(data, ? + 1, ?) FROM blocks WHERE n = ?"
+                block = db.execute(sql, (first, length, n)).fetchone()
+            else:
+                block = db.execute("SELECT digest, height, at, data FROM blocks WHERE n = ?", (n,)).fetchone()
+            if block is None:
+                packed += ((key, n, start, length, 0, None, 0, b"", 0) for key, start, length in by_block[n])
+                continue
+            digest, height, at, data = block
+            height = from_sql(height)
+            for key, start, length in by_block[n]:
+                yield Row(key, digest, height, data[start - first : start - first + length], at, False, n)
         yield from self.versions(db, packed)
 
     def newest(self, db: sqlite3.Connection, limit: int) -> list[tuple[bytes, Member]]:

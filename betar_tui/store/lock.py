@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from betar_tui.errors import StoreError, StoreLockedError
+from betar_tui.files.plain import open_lock
+from betar_tui.files.rules import explain
 
 
 class DirectoryLock:
@@ -18,10 +20,10 @@ class DirectoryLock:
     def acquire(self) -> None:
         """Take the lock without waiting. Raises StoreLockedError with the holder's pid, or StoreError."""
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = open_lock(self._path)
         except OSError as error:
             raise StoreError(
-                f"cannot open {self._path}: {error.strerror}; check the directory's permissions"
+                explain(error, f"cannot open {self._path}", "check the directory's permissions")
             ) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 from betar_tui.errors import StoreError
-from betar_tui.replica.facts import Changes
+from betar_tui.replica.facts import BlockRow, Changes
 from betar_tui.store.history import History
 from betar_tui.store.key_cache import CachedKey, Counters, KeyCache
 from betar_tui.store.sql import digests, in_list, short, short_key, to_sql
@@ -20,11 +21,16 @@ _COMPLETE = "NOT EXISTS (SELECT 1 FROM incomplete WHERE incomplete.n = blocks.n)
 
 class WrittenMerge(NamedTuple):
     """The results of a merge that may be cached once its transaction has ended: the number of new tombstones, the keys
-    whose value changed, the number of the first key that is new, the number of the blocks' source, and the counters."""
+    whose value changed, the numbers of all keys that it touches, that of the first new one, the blocks by their numbers,
+    in order, the number of the blocks' source, and the counters.
+
+    A block of which a slice was merged before has an old number, lower than those of others that came meanwhile."""
 
     tombstones: int
     keys: Mapping[str, CachedKey]
+    numbers: Mapping[str, int]
     first_new: int
+    blocks: Mapping[int, BlockRow]
     source: int
     counters: Counters
 
@@ -34,14 +40,15 @@ def write(db: sqlite3.Connection, history: History, cache: KeyCache, changes: Ch
     before = cache.counters or counters(db)
     via = cache.source(changes.via) or _source(db, changes.via)
     first, examined = before.block, before.examined
-    _write_blocks(db, changes, first, via)
-    elements = [
-        (key, n, start, length) for n, row in enumerate(changes.blocks, first) for key, start, length in row.elements
-    ]
-    numbers, values, new_keys = _write_set(db, history, cache, changes, elements, before)
+    blocks = _numbered(db, history, changes, first)
+    new_blocks = _write_blocks(db, changes, blocks, via)
+    elements = [(key, n, start, length) for n, row in blocks.items() for key, start, length in row.elements]
+    numbers, values, new_keys = _write_set(db, history, cache, changes, blocks, elements, before)
     new_tombstones = _write_tombstones(db, history, changes.tombstones, numbers)
     if elements and tombstones + new_tombstones:
-        _mark_dead(db, numbers, [(key, n, changes.blocks[n - first].cid) for key, n, _, _ in elements])
+        _mark_dead(db, numbers, [(key, n, blocks[n].cid) for key, n, _, _ in elements])
+    _write_unfinished(db, history, changes)
+    _complete(db, [row.cid for row in changes.blocks if row.known and row.complete], examined)
     if changes.dag.all_complete and changes.dag.completed:
         _complete_all(db, examined)
     else:
@@ -53,9 +60,11 @@ def write(db: sqlite3.Connection, history: History, cache: KeyCache, changes: Ch
     return WrittenMerge(
         new_tombstones,
         {key: CachedKey(numbers[key], values[key][0], winner) for key, winner in changes.winners.items()},
+        numbers,
         before.key,
+        blocks,
         via,
-        Counters(first + len(changes.blocks), before.key + new_keys, examined),
+        Counters(first + new_blocks, before.key + new_keys, examined),
     )
 
 
@@ -68,10 +77,23 @@ def counters(db: sqlite3.Connection) -> Counters:
     return Counters(*row)
 
 
-def _write_blocks(db: sqlite3.Connection, changes: Changes, first: int, via: int) -> None:
+def _numbered(db: sqlite3.Connection, history: History, changes: Changes, first: int) -> dict[int, BlockRow]:
+    """The blocks of a merge by their numbers, in order; new ones are numbered from `first`."""
+    known = [row.cid[4:] for row in changes.blocks if row.known]
+    found = history.find(db, known) if known else {}
+    if len(found) < len(known):
+        raise StoreError("a block that was merged in part is missing; run betar-tui doctor")
+    new = count(first)
+    return {found[row.cid[4:]][0] if row.known else next(new): row for row in changes.blocks}
+
+
+def _write_blocks(db: sqlite3.Connection, changes: Changes, numbered: Mapping[int, BlockRow], via: int) -> int:
+    """Write the new blocks; returns their number."""
     at = int(changes.at * 1000)
     blocks, names, incomplete = [], [], []
-    for n, row in enumerate(changes.blocks, first):
+    for n, row in numbered.items():
+        if row.known:
+            continue
         digest = row.cid[4:]
         blocks.append((n, digest, to_sql(row.height), via, at, row.data))
         names.append((short(digest), n))
@@ -81,6 +103,17 @@ def _write_blocks(db: sqlite3.Connection, changes: Changes, first: int, via: int
     db.executemany("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", blocks)
     db.executemany("INSERT INTO names VALUES (?, ?)", names)
     _each(db, "INSERT INTO incomplete VALUES (?)", incomplete)
+    return len(blocks)
+
+
+def _write_unfinished(db: sqlite3.Connection, history: History, changes: Changes) -> None:
+    """Note which blocks are merged in part or laid aside, and which are not any more."""
+    if not changes.unfinished and not changes.finished:
+        return
+    named = history.find(db, digests((*changes.unfinished, *changes.finished)))
+    _each(db, "DELETE FROM unfinished WHERE n = ?", [(named[cid[4:]][0],) for cid in changes.finished])
+    rows = [(named[cid[4:]][0], done) for cid, done in changes.unfinished.items()]
+    _each(db, "INSERT OR REPLACE INTO unfinished VALUES (?, ?)", rows)
 
 
 def _write_heads(db: sqlite3.Connection, changes: Changes) -> None:
@@ -113,6 +146,7 @@ def _write_set(
     history: History,
     cache: KeyCache,
     changes: Changes,
+    blocks: Mapping[int, BlockRow],
     elements: Sequence[tuple[str, int, int, int]],
     counters: Counters,
 ) -> tuple[Numbers, Mapping[str, Value], int]:
@@ -125,7 +159,7 @@ def _write_set(
     touched.update(changes.winners)
     known = _known(db, cache, touched)
     numbers = {key: k for key, (k, _) in known.items()}
-    values, older = _values(changes, elements, counters.block)
+    values, older = _values(changes, blocks, elements)
     new_keys = [key for key in touched if key not in known] if len(known) < len(touched) else []
     if new_keys:
         numbers.update((key, k) for k, key in enumerate(new_keys, counters.key))
@@ -165,13 +199,13 @@ def _known(db: sqlite3.Connection, cache: KeyCache, keys: Collection[str]) -> di
 
 
 def _values(
-    changes: Changes, elements: Iterable[tuple[str, int, int, int]], first: int
+    changes: Changes, blocks: Mapping[int, BlockRow], elements: Iterable[tuple[str, int, int, int]]
 ) -> tuple[dict[str, Value], dict[str, bytes]]:
     """The positions of values in this merge's blocks, or `_NONE` for removed ones, and the blocks of older values."""
     values: dict[str, Value] = {key: _NONE for key, winner in changes.winners.items() if winner is None}
     older = {key: winner.cid for key, winner in changes.winners.items() if winner is not None}
     for key, n, start, length in elements if older else ():
-        if older.get(key) == changes.blocks[n - first].cid:
+        if older.get(key) == blocks[n].cid:
             values[key] = (n, start, length)
             del older[key]
     return values, older
@@ -227,14 +261,16 @@ def _complete(db: sqlite3.Connection, completed: Iterable[bytes], examined: int)
 
 
 def _complete_all(db: sqlite3.Connection, examined: int) -> None:
-    """Every block is complete now, at the end of a sync: one by one they would take longer than the sync."""
+    """Every block that is waited for is complete now, at the end of a sync: one by one they would take longer than the
+    sync."""
+    waiting = "n NOT IN (SELECT n FROM unfinished)"
     if examined:
         db.execute(
-            "INSERT OR IGNORE INTO due SELECT n FROM incomplete WHERE n <= ?"
+            f"INSERT OR IGNORE INTO due SELECT n FROM incomplete WHERE n <= ? AND {waiting}"
             " AND NOT EXISTS (SELECT 1 FROM keys WHERE keys.n = incomplete.n)",
             (examined,),
         )
-    db.execute("DELETE FROM incomplete")
+    db.execute(f"DELETE FROM incomplete WHERE {waiting}")
 
 
 def _source(db: sqlite3.Connection, peer: str) -> int:

@@ -71,6 +71,10 @@ _COUNTS = """
 CREATE TABLE counts (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO counts SELECT 'tombstones', count(*) FROM tombstones;"""
 
+_UNFINISHED = """
+CREATE TABLE unfinished (n INTEGER PRIMARY KEY, merged INTEGER);"""
+# Incomplete blocks: merged in slices, with the number of keys that are merged, or laid aside (NULL).
+
 
 def _run(db: sqlite3.Connection, script: str) -> None:
     for sql in script.split(";"):
@@ -115,11 +119,17 @@ def _keep_counts(db: sqlite3.Connection) -> None:
     _run(db, _COUNTS)
 
 
+def _note_unfinished(db: sqlite3.Connection) -> None:
+    """Version 6: blocks that are merged in slices, and those that were laid aside."""
+    _run(db, _UNFINISHED)
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _pack_history,
     _remember_announced,
     _remember_failures,
     _keep_counts,
+    _note_unfinished,
 )
 
 VERSION = len(MIGRATIONS) + 1
@@ -142,7 +152,8 @@ def prepare(db: sqlite3.Connection, migrations: tuple[Callable[[sqlite3.Connecti
             f"the database has schema version {version}, this program knows {newest}; use a newer betar-tui"
         )
     if version == 0:
-        _step(db, newest, lambda each: _run(each, _BLOCKS_AND_KEYS + _PACKED + _OTHERS + _PEERS + _ANNOUNCED + _COUNTS))
+        tables = _BLOCKS_AND_KEYS + _PACKED + _OTHERS + _PEERS + _ANNOUNCED + _COUNTS + _UNFINISHED
+        _step(db, newest, lambda each: _run(each, tables))
         return
     for number in range(version, newest):
         _step(db, number + 1, migrations[number - 1])

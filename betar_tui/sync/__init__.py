@@ -8,5 +8,5 @@ peers and over Bitswap from all others; `writer` merges them in a thread of its 
 The package imports `betar_tui.replica`, `ipld` and `values`, and from `p2p` the `types` of events and streams and
 `frames`; the network itself is handed in. It does not know what a listing is, nor how the replica is stored.
 
-Public names: `replication.Replication` and `accept_broadcast`, `writer.ReplicaWriter`, `dagsync.server.DagSyncServer`,
-`PendingHeads` and `PendingHeadsJournal`."""
+Public names: `replication.Replication`, `accepting.accept_broadcast`, `writer.ReplicaWriter`,
+`dagsync.server.DagSyncServer`, `PendingHeads` and `PendingHeadsJournal`."""

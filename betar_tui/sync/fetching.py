@@ -21,9 +21,10 @@ from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.sync.dagsync.client import DagSyncClient
 from betar_tui.sync.dagsync.messages import MAX_WANTS, PROTOCOL
 from betar_tui.sync.dagsync.walk import Lookup, locator
+from betar_tui.sync.merge_queue import LARGE
 from betar_tui.sync.not_deltas import NotDeltas
 from betar_tui.sync.pending_heads import Sent
-from betar_tui.sync.writer import ReplicaWriter
+from betar_tui.sync.writer import MergeOutcome, RawBlock, ReplicaWriter
 
 if TYPE_CHECKING:
     from betar_tui.p2p.network import Network
@@ -42,6 +43,8 @@ MAX_OVERDUE = 512
 """Maximum number of blocks requested over Bitswap at a time although a running dagsync may still bring them."""
 MAX_REFUSED = 4096
 """Maximum number of remembered blocks that cannot be decoded."""
+MAX_LATE_BYTES = 16 << 20
+"""Number of bytes of large blocks of an answer at which they are merged before the rest of it is read."""
 MIN_BLOCKS, MIN_BYTES = 1000, 1 << 20
 """A truncated answer with fewer blocks and bytes than these is a failure: repeating the request costs more than it."""
 SLOW_AFTER, MIN_RATE = 15.0, 50_000
@@ -265,19 +268,18 @@ class Fetcher:
         haves = await trio.to_thread.run_sync(locator, [cid for cid, _ in by_height], self._lookup, MAX_OWN_HAVES)
         began = trio.current_time()
         blocks = size = 0
+        late: list[RawBlock] = []
         async with aclosing(self._client.fetch(peer, wants, haves)) as pieces:
             async for piece in pieces:
                 blocks += len(piece.nodes) + len(piece.others)
                 size += sum(len(node.data) for node in piece.nodes) + sum(len(other.data) for other in piece.others)
-                if piece.nodes:
-                    outcome = await self._writer.merge_nodes(piece.nodes, peer)
-                    arrived = [node.cid for node in piece.nodes]
-                    self.brought(peer, frozenset(wants).intersection(arrived))
-                    self.arrived(arrived)
-                    if outcome.not_deltas:
-                        self.pass_over(outcome.not_deltas)
-                        if self.passed_over is not None:
-                            await self.passed_over([(cid, peer, "") for cid in outcome.not_deltas])
+                small = [node for node in piece.nodes if len(node.data) < LARGE]
+                late += [RawBlock(node.cid, node.data, peer) for node in piece.nodes if len(node.data) >= LARGE]
+                self.brought(peer, frozenset(wants).intersection(node.cid for node in piece.nodes))
+                if small:
+                    await self._merged(await self._writer.merge_nodes(small, peer), [node.cid for node in small], peer)
+                if piece.trailer is not None or sum(len(block.data) for block in late) >= MAX_LATE_BYTES:
+                    await self._merge_late(late, peer)
                 self.refuse([other.cid for other in piece.others if self._is_wanted(other.cid)])
                 waited = trio.current_time() - began
                 if piece.trailer is None:
@@ -293,3 +295,17 @@ class Fetcher:
                 else:
                     self._truncated.pop(peer, None)
                     self._truncated[peer] = None
+
+    async def _merge_late(self, late: list[RawBlock], peer: str) -> None:
+        """Merge the large blocks of an answer, after the small ones, which may be all that somebody waits for."""
+        while late:
+            block = late.pop(0)
+            await self._merged(await self._writer.merge([block]), [block.cid], peer)
+
+    async def _merged(self, outcome: MergeOutcome, cids: list[bytes], peer: str) -> None:
+        """Blocks of an answer are merged."""
+        self.arrived(cids)
+        if outcome.not_deltas:
+            self.pass_over(outcome.not_deltas)
+            if self.passed_over is not None:
+                await self.passed_over([(cid, peer, "") for cid in outcome.not_deltas])

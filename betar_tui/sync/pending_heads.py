@@ -5,7 +5,7 @@ soon, and have forgotten by then that it wrote it, as a Go betar does. But anybo
 are limits for each author and in all, and a head that is not announced again expires. A head with several authors is
 dropped with the last of them, so that no peer can remove another's head by announcing it too."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -36,6 +36,7 @@ class PendingHeads:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._heads: OrderedDict[bytes, _PendingHead] = OrderedDict()
+        self._counts = Counter[str]()  # heads by author
 
     def __contains__(self, cid: bytes) -> bool:
         return cid in self._heads
@@ -57,9 +58,12 @@ class PendingHeads:
         for cid, authors in reversed(list(stored.items())):
             if cid in self._heads:
                 known = self._heads[cid].authors
-                known.update(list(set(authors) - known)[: MAX_AUTHORS - len(known)])
+                new = list(set(authors) - known)[: MAX_AUTHORS - len(known)]
+                known.update(new)
+                self._counts.update(new)
             elif len(self._heads) < MAX_PENDING:
                 self._heads[cid] = _PendingHead(set(authors), now, now)
+                self._counts.update(set(authors))
                 self._heads.move_to_end(cid, last=False)
 
     def by_announcer(self, came: Iterable[Sent]) -> dict[tuple[str, str], list[bytes]]:
@@ -82,24 +86,36 @@ class PendingHeads:
             head = self._heads.pop(cid, None) or _PendingHead(set(), now, now, below)
             head.last = now
             head.below &= below
-            if len(head.authors) < MAX_AUTHORS:
+            if len(head.authors) < MAX_AUTHORS and author not in head.authors:
                 head.authors.add(author)
+                self._counts[author] += 1
             self._heads[cid] = head
+        dropped = self._drop_excess(author) if self._counts[author] > MAX_PER_AUTHOR else []
+        while len(self._heads) > MAX_PENDING:
+            oldest = next(iter(self._heads))
+            self.arrived([oldest])
+            dropped.append(oldest)
+        return dropped
+
+    def _drop_excess(self, author: str) -> list[bytes]:
         of_author = [(cid, head.authors) for cid, head in self._heads.items() if author in head.authors]
         dropped = []
-        for cid, authors in of_author[: max(0, len(of_author) - MAX_PER_AUTHOR)]:
+        for cid, authors in of_author[: len(of_author) - MAX_PER_AUTHOR]:
             authors.discard(author)
+            self._counts[author] -= 1
             if not authors:
                 dropped.append(cid)
         self.arrived(dropped)
-        while len(self._heads) > MAX_PENDING:
-            dropped.append(self._heads.popitem(last=False)[0])
         return dropped
 
     def arrived(self, cids: Iterable[bytes]) -> None:
         """Remove heads whose blocks are here or not wanted any more."""
         for cid in cids:
-            self._heads.pop(cid, None)
+            head = self._heads.pop(cid, None)
+            for author in head.authors if head is not None else ():
+                self._counts[author] -= 1
+                if not self._counts[author]:
+                    del self._counts[author]
 
     def renew(self) -> None:
         """Start the time of all heads anew: no peer could be asked for them."""
@@ -111,5 +127,7 @@ class PendingHeads:
         limit = self._clock() - EXPIRY
         dropped = []
         while self._heads and next(iter(self._heads.values())).last < limit:
-            dropped.append(self._heads.popitem(last=False)[0])
+            oldest = next(iter(self._heads))
+            self.arrived([oldest])
+            dropped.append(oldest)
         return dropped

@@ -21,7 +21,7 @@ from betar_tui.concurrency import Wakeup
 from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.ipld import cid as cids
 from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, ReceivedBlock, ReceivedBroadcast
-from betar_tui.replica import Applied, Head, decode_broadcast, encode_broadcast
+from betar_tui.replica import Applied, Head, encode_broadcast
 from betar_tui.replica.broadcast import MAX_INLINE
 from betar_tui.replica.node import links_of, looks_like_file
 from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
@@ -33,6 +33,7 @@ from betar_tui.sync.observation import Observation
 from betar_tui.sync.pending_heads import Sent
 from betar_tui.sync.pending_heads_journal import PendingHeadsJournal
 from betar_tui.sync.progress import ProgressMeter
+from betar_tui.sync.roots import RootAllowance, is_root
 from betar_tui.sync.writer import RawBlock, ReplicaWriter
 from betar_tui.values import SyncProgress
 
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HEAD_SIZE = 200
-"""Bytes of memory that a decoded head takes without its block."""
 MAX_ANNOUNCED = 512
 """Maximum number of heads in a broadcast: at 40 bytes each, 20 KiB. With its blocks it stays far below a gossip RPC."""
 MAX_INLINE_TOTAL = 64 << 10
@@ -68,26 +67,10 @@ NOT_A_DELTA = "it is a file or folder, or says nothing, so it is not a delta"
 _NO_BLOCKS: Mapping[bytes, bytes] = MappingProxyType({})
 
 
-def accept_broadcast(payload: bytes) -> tuple[tuple[Head, ...], int] | None:
-    """The heads of a broadcast, their blocks verified, and the bytes of memory that they take.
-
-    None for a payload that must not be forwarded. A broadcast is decoded, and its blocks are hashed, here only."""
-    try:
-        heads = decode_broadcast(payload)
-    except DecodeError:
-        return None
-    size = len(heads) * HEAD_SIZE
-    for head in heads:
-        if head.block is not None:
-            if cids.of(head.block) != head.cid:
-                return None
-            size += len(head.block)
-    return heads, size
-
-
 class Replication:
     """Drives a replica from a network. `announce_interval` is in seconds and jittered by 30 %; `journal` stores pending
-    heads for the next run; `on_delivered` is that of `DeliveryTracker`."""
+    heads for the next run; `on_delivered` is that of `DeliveryTracker`. While it is `full` nothing of others is merged;
+    `refused` counts the blocks that were not."""
 
     def __init__(
         self,
@@ -105,9 +88,11 @@ class Replication:
         self._journal = journal
         self._pending_heads = journal.pending_heads
         self.fetcher = Fetcher(network, writer, lookup)
+        self.full, self.refused = False, 0
         self._announced: set[bytes] = set()
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._joined, self._written = Wakeup(), Wakeup()
+        self._roots = RootAllowance()
         self._last_write = -math.inf
         self._due: dict[bytes, bytes] = {}
         self._due_added, self._due_full = Wakeup(), Wakeup()
@@ -147,11 +132,18 @@ class Replication:
         The blocks that it links to are requested before it is merged: in a long chain every block waits for the one
         above."""
         self.observation.brought(block.peer, (block.cid,))
+        if self.full:
+            self.refused += 1
+            self.fetcher.arrived([block.cid])
+            return
         links: tuple[bytes, ...] = ()
         with suppress(DecodeError):
             # What a file links to is wanted only if a delta turns out to link to the file.
             links = () if looks_like_file(block.data) else links_of(block.data)
-        unsure = [cid for cid in links if self._writer.replica.may_be_missing(cid) and not self.fetcher.asked(cid)]
+        may_be_missing = self._writer.replica.may_be_missing
+        unsure = [
+            cid for cid in links if may_be_missing(cid) and not self.fetcher.asked(cid) and cid not in self._merge_queue
+        ]
         if unsure:
             self.fetcher.want(await self._writer.missing_now(unsure), block.peer)
         # Without an author: its sender is not to blame if it is not a delta, since the block was requested.
@@ -159,9 +151,15 @@ class Replication:
 
     async def run_merges(self) -> None:
         """Merge the queued blocks, as many at a time as there are."""
+        await self._writer.finish()
         self._want_pending(self._pending_heads)  # a failed merge has lost its heads
         while True:
             await self._merge(await self._merge_queue.take())
+
+    async def run_large_merges(self) -> None:
+        """Merge the queued blocks that are large, one at a time."""
+        while True:
+            await self._merge(await self._merge_queue.take_large())
 
     def queue_announcement(self, heads: Iterable[bytes]) -> None:
         """Broadcast these heads as soon as possible, with others that are due.
@@ -302,14 +300,20 @@ class Replication:
     async def _on_heads(self, event: ReceivedBroadcast) -> None:
         heads: tuple[Head, ...] = event.payload  # as `accept_broadcast` returned them
         self.observation.announced(event.author, [head.cid for head in heads])
-        known = self._writer.heads
+        known, now = self._writer.heads, trio.current_time()
         self._announced.update(head.cid for head in heads if head.cid in known)
+        if self.full:
+            self.refused += sum(head.cid not in known for head in heads)
+            return
         refused = {head.cid: None for head in heads if self.fetcher.is_refused(head.cid)}
         bare, blocks = [], []
         for head in heads:
-            if head.cid in known or head.cid in refused:
+            if head.cid in known or head.cid in refused or head.cid in self._merge_queue:
                 continue
             if head.block is not None:
+                wanted = self._writer.replica.is_wanted(head.cid) or head.cid in self._pending_heads
+                if not wanted and is_root(head.block) and not self._roots.take(event.author, event.peer, now):
+                    continue
                 # To merge a block that is stored changes nothing, so it need not be looked up first.
                 blocks.append(RawBlock(head.cid, head.block, event.peer, event.author))
             else:
@@ -363,6 +367,7 @@ class Replication:
         finally:
             # After a failed merge these are still wanted by the replica, and requested again in their turn.
             self.fetcher.arrived(arrived)
+            self._merge_queue.done(batch)
         others = [(block, NOT_A_DELTA) for block in batch if block.cid in outcome.not_deltas]
         self.fetcher.pass_over(outcome.not_deltas)
         await self._passed_over([(block.cid, block.peer, block.author) for block, _ in others])

@@ -7,7 +7,7 @@ listeners."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -16,12 +16,17 @@ import trio
 
 from betar_tui.concurrency import FastLock
 from betar_tui.errors import DecodeError, StoreError
-from betar_tui.replica import Applied, DagNode, Replica, Written, decode_verified
+from betar_tui.replica import Applied, DagNode, Merged, Replica, Written, decode_verified
 from betar_tui.sync.worker import Reserve, Worker
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+MAX_BRIEF_BYTES = 256 << 10
+"""Maximum bytes of blocks that are decoded in the replica's own thread, where an own write waits for it."""
+MAX_STEP = 500
+"""Number of merged nodes and changed keys after which other jobs have their turn; one transaction may have more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,10 @@ class RawBlock:
     data: bytes
     peer: str
     author: str = ""
+
+
+_Decoded = tuple[Mapping[str, Sequence[DagNode]], Sequence[tuple[RawBlock, str]]]
+"""Nodes by the peer that sent them, and the blocks that cannot be decoded, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class ReplicaWriter:
         self._clock = clock
         self._reserve = reserve
         self._lock = FastLock()
+        self._turn = FastLock()  # of merges: one of them waits for the lock at a time, so that a write waits for few
         self._worker = Worker("replica")
         self._listeners: list[tuple[Callable[[Applied], Any], Callable[[Any], None]]] = []
         self._heads = replica.heads
@@ -91,11 +101,18 @@ class ReplicaWriter:
 
     async def merge(self, blocks: Sequence[RawBlock]) -> MergeOutcome:
         """Decode and merge verified blocks. Raises StoreError."""
-        return await self._exclusively(lambda: self._merge(blocks))
+        if sum(len(block.data) for block in blocks) <= MAX_BRIEF_BYTES:
+            return await self._merge(lambda: _decoded(blocks))
+        decoded = await trio.to_thread.run_sync(_decoded, blocks)  # an own write need not wait for it
+        return await self._merge(lambda: decoded)
 
     async def merge_nodes(self, nodes: Sequence[DagNode], peer: str) -> MergeOutcome:
         """Merge nodes of verified blocks. Raises StoreError."""
-        return await self._exclusively(lambda: self._merge_decoded({peer: nodes}))
+        return await self._merge(lambda: ({peer: nodes}, ()))
+
+    async def finish(self) -> None:
+        """Merge what is left of large deltas whose merge was cut short. Raises StoreError."""
+        await self._merge(lambda: ({}, ()), resume=True)
 
     async def write(
         self, puts: Mapping[str, bytes], deletes: Iterable[str] = (), own: Mapping[str, str] | None = None
@@ -184,36 +201,76 @@ class ReplicaWriter:
             finally:
                 del done
 
-    def _merge(self, blocks: Sequence[RawBlock]) -> _JobResult[MergeOutcome]:
-        bad: list[tuple[RawBlock, str]] = []
-        by_peer: dict[str, list[DagNode]] = {}
-        for block in blocks:
-            try:
-                by_peer.setdefault(block.peer, []).append(decode_verified(block.cid, block.data))
-            except DecodeError as error:
-                bad.append((block, str(error)))
-        return self._merge_decoded(by_peer, bad)
+    async def _merge(self, decode: Callable[[], _Decoded], *, resume: bool = False) -> MergeOutcome:
+        """Merge in slices, each a job of its own, so that other jobs find their place between them."""
+        merging = _Merging(self.replica, decode, self._clock, resume)
+        done = False
+        while not done:
+            async with self._turn:
+                done = await self._exclusively(merging.step)
+        return merging.outcome()
 
-    def _merge_decoded(
-        self, by_peer: Mapping[str, Sequence[DagNode]], bad: Iterable[tuple[RawBlock, str]] = ()
-    ) -> _JobResult[MergeOutcome]:
-        at = self._clock()
-        applied: list[Applied] = []
-        wants: dict[str, tuple[bytes, ...]] = {}
-        not_deltas: dict[bytes, tuple[bytes, ...]] = {}
+
+def _decoded(blocks: Iterable[RawBlock]) -> _Decoded:
+    bad: list[tuple[RawBlock, str]] = []
+    by_peer: dict[str, list[DagNode]] = {}
+    for block in blocks:
         try:
-            for peer, nodes in by_peer.items():
-                began = time.perf_counter()
-                merged = self.replica.merge(nodes, peer, at)
-                took = time.perf_counter() - began
-                not_deltas.update((node.cid, node.links) for node in merged.not_deltas)
+            by_peer.setdefault(block.peer, []).append(decode_verified(block.cid, block.data))
+        except DecodeError as error:
+            bad.append((block, str(error)))
+    return by_peer, bad
+
+
+class _Merging:
+    """A batch that is merged slice by slice; with `resume` what others have left comes first."""
+
+    def __init__(
+        self, replica: Replica, decode: Callable[[], _Decoded], clock: Callable[[], float], resume: bool
+    ) -> None:
+        self._replica = replica
+        self._decode = decode
+        self._clock = clock
+        self._resume = resume
+        self._bad: Sequence[tuple[RawBlock, str]] = ()
+        self._wants: dict[str, dict[bytes, None]] = {}
+        self._merged: set[bytes] = set()
+        self._not_deltas: dict[bytes, tuple[bytes, ...]] = {}
+        self._steps = self._begin()
+
+    def step(self) -> _JobResult[bool]:
+        """Merge one slice of each peer's nodes; the result is whether that was the last. Runs in the replica's thread."""
+        began = time.perf_counter()
+        done: list[Applied] = []
+        try:
+            for peer, merged in self._steps:
+                self._not_deltas.update((node.cid, node.links) for node in merged.not_deltas)
                 if merged.nodes:
-                    applied.append(Applied(merged.nodes, merged.effects, peer, at, took))
-                    wants[peer] = tuple(merged.wants)
+                    self._merged.update(node.cid for node in merged.nodes)
+                    self._wants.setdefault(peer, {}).update(dict.fromkeys(merged.wants))
+                    took, began = time.perf_counter() - began, time.perf_counter()
+                    done.append(Applied(merged.nodes, merged.effects, peer, self._clock(), took))
+                    if sum(map(_size, done)) >= MAX_STEP:
+                        return _JobResult(done, False)
         except Exception as error:
-            return _JobResult(applied, MergeOutcome((), {}, 0), error)
-        if len(by_peer) > 1:  # one peer may have sent blocks that are wanted from another
-            still = self.replica.is_wanted
-            wants = {peer: tuple(cid for cid in cids if still(cid)) for peer, cids in wants.items()}
-        outcome = MergeOutcome(tuple(bad), wants, sum(len(each.nodes) for each in applied), not_deltas)
-        return _JobResult(applied, outcome)
+            return _JobResult(done, True, error)
+        return _JobResult(done, True)
+
+    def outcome(self) -> MergeOutcome:
+        """What became of the batch. What one block wants another may have brought."""
+        still = self._replica.is_wanted
+        wants = {peer: tuple(cid for cid in cids if still(cid)) for peer, cids in self._wants.items()}
+        return MergeOutcome(tuple(self._bad), wants, len(self._merged), self._not_deltas)
+
+    def _begin(self) -> Iterator[tuple[str, Merged]]:
+        if self._resume:
+            for merged in self._replica.resuming(self._clock()):
+                yield merged.via, merged
+        by_peer, self._bad = self._decode()
+        for peer, nodes in by_peer.items():
+            for merged in self._replica.merging(nodes, peer, self._clock()):
+                yield peer, merged
+
+
+def _size(applied: Applied) -> int:
+    return len(applied.nodes) + len(applied.effects)

@@ -3,7 +3,7 @@
 Workers never touch widgets: they post the messages below, which the app handles in its own task."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from textual.filter import NoColor
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.timer import Timer
 from textual.widgets import Input
 
 from betar_tui.errors import BetarError
@@ -25,10 +26,12 @@ from betar_tui.tui.keybindings import ACTIONS, SLASHES, Action, bindings
 from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
+from betar_tui.tui.pages import Counted, PageArrived
+from betar_tui.tui.paging import Paging
 from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import PANES, MainScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
-from betar_tui.tui.settings import InterfaceSettings, Settings
+from betar_tui.tui.settings import MAX_FILTER_NAME, InterfaceSettings, Settings
 from betar_tui.tui.settings_saver import SettingsSaver
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.widgets.panetabs import PaneTabs
@@ -36,8 +39,11 @@ from betar_tui.tui.workers import runs, start
 
 STATUS_EVERY = 5.0
 """Seconds between two requests for status and peers when no event asks for one."""
-PREPARE_AFTER = 0.05
-"""Seconds from the load until the index is prepared: a frame comes first."""
+HOLD = 2.0
+"""Maximum seconds that keys are held back until the rows have come that they are meant for; then they are dropped, for the
+person cannot know any more what they would be done to."""
+NEVER_HELD = ("filter", "leave", "next_pane", "previous_pane", "help", "quit", "quit_everywhere")
+"""The actions whose keys are not held back: they do nothing to rows, or end the waiting."""
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before each attempt to follow the peer again; the last one repeats."""
 
@@ -48,14 +54,6 @@ class EventsArrived(Message):
     def __init__(self, events: Sequence[Event]) -> None:
         super().__init__()
         self.events = events
-
-
-class ListingsLoaded(Message):
-    """All listings are in the index, or the first of them; or they could not be loaded, for the reason `error`."""
-
-    def __init__(self, error: str = "", all: bool = True) -> None:
-        super().__init__()
-        self.error, self.all = error, all
 
 
 class StatusLoaded(Message):
@@ -91,9 +89,12 @@ class BetarApp(App[None]):
         self.settings = Settings(self.options.settings)
         self.model = MarketModel(self.options.clock, self.settings)
         self.actions = ListingActions(self, self.model, bridge, self.open_screen, self._sync_screens)
-        self.context = ScreenContext(self.model, bridge, self.actions, self.options, self.open_screen)
+        self.paging = Paging(self, self.model, bridge, lambda: self._main, self._take, self.actions.notify)
+        self.context = ScreenContext(self.model, bridge, self.actions, self.options, self.open_screen, self.paging.ask)
         self._status_due = False
         self._typed_ahead: list[events.Event] | None = []
+        self._held: list[events.Event] = []
+        self._held_timer: Timer | None = None
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.settings.now.theme
@@ -139,6 +140,8 @@ class BetarApp(App[None]):
     def _settings_changed(self, old: InterfaceSettings, new: InterfaceSettings) -> None:
         self.theme = new.theme
         self._saver.save(new.difference(old))
+        if new.muted != old.muted and (main := self._main) is not None:
+            main.deliver(main.mute)
         self._sync_screens(News(listings=True, status=True, activity=True))
 
     def _theme_changed(self, theme: Theme) -> None:
@@ -156,16 +159,53 @@ class BetarApp(App[None]):
             if not isinstance(event, events.MouseMove):
                 self._mount_panes()
             return
+        if self._held and self._ends_waiting(event):
+            self._held.clear()
+        acts = isinstance(event, events.Key | events.MouseDown | events.MouseUp | events.Paste)
+        if acts and (self._held or self._is_for_other_rows(event)):
+            if not self._held:
+                self._held_timer = self.set_timer(HOLD, self._held.clear)
+            self._held.append(event)
+            return
+        await self._deal_with(event)
+
+    def _ends_waiting(self, event: events.Event) -> bool:
+        keys = self.settings.now.keys
+        return isinstance(event, events.Key) and any(event.key in keys.keys(action) for action in NEVER_HELD)
+
+    async def _deal_with(self, event: events.Event) -> None:
         if isinstance(event, events.Paste):
             event.text = neutralise_lines(event.text)
         await super().on_event(event)
 
+    def _is_for_other_rows(self, event: events.Event) -> bool:
+        """Whether the person does something to rows that have not come yet: what is typed goes on."""
+        if not self.paging.for_person or self._ends_waiting(event):
+            return False
+        return isinstance(self.screen, MainScreen) and not isinstance(self.focused, Input)
+
+    async def _release(self) -> None:
+        """Go on with the keys that were held back, until one of them asks for other rows again."""
+        if self._held and self._held_timer is not None:
+            self._held_timer.stop()
+        while self._held and not self._is_for_other_rows(self._held[0]):
+            await self._deal_with(self._held[0])
+            self._held.pop(0)
+        if self._held:
+            self._held_timer = self.set_timer(HOLD, self._held.clear)
+
+    @property
+    def _main(self) -> MainScreen | None:
+        """The main screen, which lies below all others; None before it is mounted and while the app closes."""
+        stack = self.screen_stack
+        return stack[0] if stack and isinstance(stack[0], MainScreen) and stack[0].is_mounted else None
+
     def _listed(self) -> None:
-        self.options.listed()
+        self.options.painted()
         self._mount_panes()
 
     def _mount_panes(self) -> None:
-        if self._typed_ahead is not None and isinstance(main := self.screen_stack[0], MainScreen):
+        if self._typed_ahead is not None and (main := self._main) is not None:
             main.call_later(main.mount_panes)
 
     async def on_main_screen_panes_mounted(self) -> None:
@@ -180,8 +220,9 @@ class BetarApp(App[None]):
         start(self, self._follow, group="follow")
 
     def load(self) -> None:
-        """Load all listings again."""
-        start(self, self._load, group="load")
+        """Load the rows in sight again."""
+        self.model.table.reload = True
+        self.paging.consider()
 
     def ask_status(self) -> None:
         """Ask for status and peers, or once more after a request that is under way."""
@@ -210,23 +251,6 @@ class BetarApp(App[None]):
             self.post_message(StreamState(error or "the connection to the peer is lost"))
             await asyncio.sleep(RETRY_DELAYS[min(attempt, len(RETRY_DELAYS) - 1)])
             attempt += 1
-
-    async def _load(self) -> None:
-        self.model.begin_load()
-        try:
-            page = await self.bridge.listings()
-        except BetarError as error:
-            self.post_message(ListingsLoaded(str(error)))
-            return
-        await _in_slices(self.model.loading(page))
-        all_here = len(page.listings) >= page.total
-        self.post_message(ListingsLoaded(all=all_here))
-        if not all_here:
-            return
-        # The rows are painted before the index is prepared for fast searching and sorting.
-        await asyncio.sleep(PREPARE_AFTER)
-        await _in_slices(self.model.index.prepare())
-        self.options.indexed()
 
     async def _ask_status(self) -> None:
         self._status_due = True
@@ -267,21 +291,21 @@ class BetarApp(App[None]):
         if news.ask_status:
             self.ask_status()
         self._sync_screens(news)
+        if news.listings:
+            self.paging.consider()
 
-    def on_listings_loaded(self, message: ListingsLoaded) -> None:
-        if not message.error:
-            self._take(self.model.loaded(message.all))
-            # Twice: the rows are laid out after the first frame and drawn in the second.
-            self.call_after_refresh(self.call_after_refresh, self._listed)
-            if message.all:
-                self.call_after_refresh(self.call_after_refresh, self.options.painted)
-            return
-        self.call_after_refresh(self._mount_panes)
-        self.call_after_refresh(self.options.painted)
-        news = self.model.load_failed(message.error)
-        if len(self.model.index):
-            self.actions.notify(f"The listings could not be loaded again: {neutralise(message.error, 200)}", "error")
-        self._take(news)
+    async def on_page_arrived(self, message: PageArrived) -> None:
+        """Show rows, and go on with the keys that were held back for them."""
+        first = not self.model.listings_ready
+        if self.paging.take(message):
+            if first:
+                # Twice: the rows are laid out after the first frame and drawn in the second.
+                self.call_after_refresh(self.call_after_refresh, self._listed)
+            await self._release()
+
+    def on_counted(self, message: Counted) -> None:
+        """Show how many listings match."""
+        self.paging.take_count(message)
 
     def on_status_loaded(self, message: StatusLoaded) -> None:
         if message.status is not None:
@@ -298,7 +322,7 @@ class BetarApp(App[None]):
                 screen.deliver(partial(screen.sync, news))
 
     def _tick(self) -> None:
-        self.model.index.reconsider()
+        self.paging.count()
         if isinstance(self.screen, ModelScreen):
             self.screen.deliver(self.screen.tick)
 
@@ -329,7 +353,7 @@ class BetarApp(App[None]):
         return action != "go_to" or not isinstance(self.focused, Input)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The command palette: the own actions by name, then Textual's own commands (themes)."""
+        """The command palette: the own actions by name, the saved filters, then Textual's own commands (themes)."""
 
         def offered(action: Action) -> bool:
             return action.palette and (
@@ -344,6 +368,10 @@ class BetarApp(App[None]):
                 # Found by typing it; the list that the palette begins with has the names of the actions only.
                 runner = self._runner(actions[action_id].name)
                 yield SystemCommand(slash, "As in the betar program", runner, discover=False)
+        if isinstance(screen, MainScreen):
+            for name, text in self.settings.now.filters.items():
+                shown = neutralise(name, MAX_FILTER_NAME)
+                yield SystemCommand(f"Filter: {shown}", neutralise(text, 200), partial(screen.filter_by, text))
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
                 yield command
@@ -353,9 +381,3 @@ class BetarApp(App[None]):
             await self.screen.run_action(action)
 
         return run
-
-
-async def _in_slices(work: Iterator[None]) -> None:
-    """Do long work in slices, with keys and frames in between."""
-    for _ in work:
-        await asyncio.sleep(0)

@@ -17,18 +17,18 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
     if model.listings_load is Load.LOADING and not model.link_error:
         return PaneState("loading", "Reading the stored listings…")
     error = model.link_error or model.listings_error
-    if error and not len(model.index):
+    if error and not model.table.total:
         return _error(model, "The listings cannot be read", error)
-    if len(model.index) and len(model.index) == model.index.muted_count and not model.index.filter.terms:
+    if model.table.total and model.table.total == model.table.muted_count and not model.table.window.view.query:
         key = keys.name("filter")
         reason = f"state:muted in the filter ({key}) shows them; {keys.name('mute')} hears a seller again."
         return PaneState(
-            "empty", f"All {len(model.index):,} listings are from muted sellers", reason, "filter", f"Filter ({key})"
+            "empty", f"All {model.table.total:,} listings are from muted sellers", reason, "filter", f"Filter ({key})"
         )
-    if len(model.index):
+    if model.table.total:
         return PaneState(
             "empty",
-            f"No match among {fmt.plural(len(model.index), 'listing')}",
+            f"No match among {fmt.plural(model.table.total, 'listing')}",
             f"The filter leaves nothing. {keys.name('filter')} changes it, {keys.name('leave')} takes it away.",
             "unfilter",
             f"Take it away ({keys.name('leave')})",
@@ -93,12 +93,12 @@ def detail(model: MarketModel, listing_id: str) -> PaneState | None:
         return None
     if model.listings_load is Load.LOADING and not model.link_error:
         return PaneState("loading", "Reading the stored listings…")
-    if error := (model.link_error or model.listings_error) if not len(model.index) else "":
+    if error := (model.link_error or model.listings_error) if not model.table.total else "":
         return _error(model, "There is no listing to show", error)
-    if not len(model.index):
+    if not model.table.total:
         reason = f"The one under the cursor is shown here. {model.keys.name('publish')} publishes one of yours."
         return PaneState("empty", "There is no listing to show", reason)
-    if not model.index.count:
+    if not model.table.window.count:
         return PaneState("empty", "No match", f"{model.keys.name('leave')} takes the filter away.")
     up, down = model.keys.name("up"), model.keys.name("down")
     return PaneState("empty", "No listing is chosen", f"{up} and {down} choose one.")
@@ -122,9 +122,9 @@ def replica(model: MarketModel, asked: bool, error: str) -> PaneState:
 def mine(model: MarketModel) -> PaneState:
     """The state of the person's own listings when there are none."""
     key = model.keys.name("publish")
-    if model.listings_load is Load.LOADING and not model.link_error:
+    if model.own_load is Load.LOADING and not model.link_error:
         return PaneState("loading", "Reading the stored listings…")
-    if error := (model.link_error or model.listings_error) if not len(model.index) else "":
+    if error := (model.link_error or model.own_error) if not model.own else "":
         return _error(model, "Your listings cannot be read", error)
     if _without_network(model):
         reason = f"No network runs here. What you publish is stored, and goes out as soon as one does: press {key}."

@@ -1,28 +1,44 @@
-"""Applies the filter that is typed; on an error the last valid filter stays in force. Pure."""
+"""Understands the filter that is typed; after an error the last valid one stays in force. Pure."""
 
 from betar_tui.errors import FilterError
-from betar_tui.market.filter import unfinished
-from betar_tui.market.index import ListingIndex
+from betar_tui.market.filter import parse, unfinished
 
 
 class Filtering:
-    """Applies filters to an index. `error` is the error of the last text, `hint` a possible completion of it."""
+    """`text` was typed last and `query` is the filter to ask for; `error` is the error of the text, `hint` a possible
+    completion of it. `failed` says that the filter is right and could not be asked for."""
 
-    def __init__(self, index: ListingIndex) -> None:
-        self._index = index
-        self.error = self.hint = ""
+    def __init__(self) -> None:
+        self.text = self.query = self.error = self.hint = ""
+        self._rest = self._completion = ""
+        self.failed = False
 
     def apply(self, text: str, *, typing: bool = False) -> bool:
-        """Filter by a text; False if it has an error. During `typing` a field may be unfinished."""
+        """Take a text; False if it has an error. During `typing` a field may be unfinished."""
+        self.text, self.failed = text, False
         self.error = self.hint = ""
+        self._rest = self._completion = ""
         try:
-            self._index.set_filter(text)
-            rest, hint = unfinished(text)
-            if typing and hint and not self._index.count:
-                # An unfinished field matches nothing as a word; the table must not vanish for that.
-                self._index.set_filter(rest)
-                self.hint = hint
+            parse(text)
         except FilterError as error:
             # The last valid result stays: half a term must not empty the table.
             self.error = str(error)
-        return not self.error
+            return False
+        self.query = text.strip()
+        if typing:
+            self._rest, self._completion = unfinished(text)
+        return True
+
+    def found_nothing(self) -> bool:
+        """Nothing matches. Returns whether to ask again for `query`, now without a field that is unfinished.
+
+        Such a field matches nothing as a word; the table must not vanish for that."""
+        if not self._completion:
+            return False
+        try:
+            parse(self._rest)
+        except FilterError:
+            return False
+        self.query, self.hint = self._rest.strip(), self._completion
+        self._rest = self._completion = ""
+        return True

@@ -2,17 +2,22 @@
 
 import time
 
+from betar_tui.market.names import short_form
 from betar_tui.market.text import neutralise
 
 SPARKS = "▁▂▃▄▅▆▇█"
+SHORT_ID = 13
+"""Number of letters of a shortened peer id."""
 
 
 def short_id(peer_id: str, own: str = "") -> str:
-    """A peer id in nine characters, or "you"."""
+    """A peer id in thirteen characters, or "you". Anything else, which may look like any id, has "✗ " before it."""
     if own and peer_id == own:
         return "you"
-    safe = neutralise(peer_id, 120)
-    return safe if len(safe) <= 10 else f"{safe[:4]}…{safe[-4:]}"
+    if short := short_form(peer_id):
+        return short
+    safe, room = neutralise(peer_id, 120), SHORT_ID - len("✗ ")
+    return f"✗ {safe if len(safe) <= room else safe[: room - 1] + '…'}" if safe else "✗ none"
 
 
 def short_cid(cid: str) -> str:

@@ -2,32 +2,43 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from betar_tui.market.fields import STAMPS
 from betar_tui.market.marketplace import Version
 from betar_tui.market.text import neutralise
 
+REMOVED = "removed"
+
 
 @dataclass(frozen=True, slots=True)
 class VersionChange:
-    """One version and its differences from the one before: "+ field: value", "- field: value", "~ field: a → b"."""
+    """One version and its differences from the one before: "+ field: value", "- field: value", "~ field: a → b".
+
+    `voice` says who put it, as in `Version`."""
 
     cid: str
     height: int
     summary: str
     lines: tuple[str, ...] = ()
+    voice: str = ""
+
+    @property
+    def removed(self) -> bool:
+        """Whether a delta removed this version."""
+        return self.summary == REMOVED
 
 
 def version_changes(history: Sequence[Version]) -> tuple[VersionChange, ...]:
     """The change of each version, newest first, from the older one that follows in `history`."""
-    return tuple(_change(version, older) for version, older in zip_longest(history, history[1:]))
+    pairs = zip_longest(history, history[1:])
+    return tuple(replace(_change(version, older), voice=version.voice) for version, older in pairs)
 
 
 def _change(version: Version, older: Version | None) -> VersionChange:
     if version.value is None:
-        return VersionChange(version.cid, version.height, "removed")
+        return VersionChange(version.cid, version.height, REMOVED)
     new = _fields(version.value)
     if new is None:
         return VersionChange(version.cid, version.height, "unreadable")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
-from betar_tui.errors import BetarError
+from betar_tui.errors import BetarError, UnknownListingError
 from betar_tui.market.marketplace import Listing, ListingPatch, Receipt
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
@@ -21,6 +21,7 @@ from betar_tui.tui.copying import Copying
 from betar_tui.tui.form import FormValues
 from betar_tui.tui.model import ONLY_SELLER, MarketModel, News
 from betar_tui.tui.peer_actions import PeerActions
+from betar_tui.tui.saved_filters import SavedFilters
 from betar_tui.tui.screens.dialogues import ConfirmScreen
 from betar_tui.tui.workers import start
 
@@ -48,6 +49,7 @@ class ListingActions:
         self._open_screen, self._sync = open_screen, sync
         self._copying = Copying(app, bridge, self.notify)
         self.peers = PeerActions(app, model, bridge, self._copying, sync, self.notify)
+        self.filters = SavedFilters(app, model.settings, self.notify)
         self._drafts: dict[str, FormValues] = {}
 
     def disabled_reason(self, action: str, listing_id: str) -> str:
@@ -106,20 +108,23 @@ class ListingActions:
         listing = self._model.listing(listing_id)
         self.peers.mute(listing.seller_id if listing else "")
 
+    def block(self, listing_id: str) -> None:
+        """Have nothing to do with the seller of a listing, or let it in again."""
+        listing = self._model.listing(listing_id)
+        self.peers.block(listing.seller_id if listing else "")
+
     def choose_dialect(self) -> None:
         """Ask once, then write own listings in the other dialect."""
-        status = self._model.status
-        if status is None:
+        if self._model.status is None:
             return
-        other = other_dialect(status)
+        other = other_dialect(self._model.status)
         others = "every Go peer, and this program, reads them" if other == "betar-go" else "Go peers hide them"
-        count = sum(listing.mine for listing in self._model.index)
+        consequence = (
+            f"{{}} of yours: stored once more, and written so from now on; {others}. "
+            "It is kept in config.toml and can be changed back."
+        )
         question = ConfirmScreen(
-            f"Write your listings in {other}?",
-            f"{fmt.plural(count, 'listing')} of yours: stored once more, and written so from now on; {others}. "
-            "It is kept in config.toml and can be changed back.",
-            "Write them so",
-            "Leave it",
+            f"Write your listings in {other}?", consequence.format("All listings"), "Write them so", "Leave it"
         )
 
         def answered(yes: bool | None) -> None:
@@ -127,6 +132,15 @@ class ListingActions:
                 start(self._app, partial(self._choose_dialect, other), group="dialect")
 
         self._app.push_screen(question, answered)
+        start(self._app, partial(self._count_own, question, consequence), group="count-own")
+
+    async def _count_own(self, question: ConfirmScreen, consequence: str) -> None:
+        try:
+            count = await self._bridge.count("state:mine")
+        except BetarError as error:
+            self.notify(f"Your listings cannot be counted: {neutralise(str(error), 200)}", "warning")
+        else:
+            question.explain(consequence.format(fmt.plural(count, "listing")))
 
     def hold_sync(self) -> None:
         """Hold the fetching of history, or go on."""
@@ -136,6 +150,11 @@ class ListingActions:
     def fetch(self, view: DetailView, listing_id: str) -> None:
         """Ask the peer for a listing's history and hand it to the view."""
         start(self._app, partial(self._fetch, view, listing_id), group=f"show-{id(view)}")
+
+    def look_up(self, listing_id: str) -> None:
+        """Have a listing at hand that is chosen outside of the table."""
+        if listing_id and self._model.listing(listing_id) is None and self._model.table.is_listed(listing_id):
+            start(self._app, partial(self._look_up, listing_id), group="look-up")
 
     def notify(self, text: str, severity: Any = "information") -> None:
         """A notification; `text` is plain."""
@@ -186,9 +205,26 @@ class ListingActions:
         if not receipt.sent_to:
             self.notify(f"{name} is delisted here. {PENDING}", "warning")
 
+    async def _look_up(self, listing_id: str) -> None:
+        try:
+            found = await self._bridge.find((listing_id,))
+        except BetarError as error:
+            self.notify(f"The listing cannot be had: {neutralise(str(error), 200)}", "error")
+            return
+        for listing in found:
+            self._model.table.remember(listing)
+        if not found:
+            self._model.table.lost(listing_id)
+
     async def _fetch(self, view: DetailView, listing_id: str) -> None:
         try:
-            view.post_message(view.Loaded(listing_id, await self._bridge.show(listing_id)))
+            detail = await self._bridge.show(listing_id)
+            if listing_id not in self._model.table.window:
+                self._model.table.remember(detail.listing)
+            view.post_message(view.Loaded(listing_id, detail))
+        except UnknownListingError as error:
+            self._model.table.lost(listing_id)
+            view.post_message(view.Loaded(listing_id, None, neutralise(str(error), 200)))
         except BetarError as error:
             view.post_message(view.Loaded(listing_id, None, neutralise(str(error), 200)))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from rich.cells import cell_len
 
+from betar_tui.market.names import short_form
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.labelled_text import folded
@@ -43,10 +44,15 @@ def format_message(at: str, sign: str, style: str, text: str, width: int) -> Ite
     room = max(_MIN_WIDTH, width - _HEAD_WIDTH)
     text = neutralise(text, MAX_MESSAGE)
     if cell_len(text) > room:
-        text = _CID.sub(lambda found: fmt.short_cid(found[0]), _PEER_ID.sub(lambda found: fmt.short_id(found[0]), text))
+        text = _CID.sub(lambda found: fmt.short_cid(found[0]), _PEER_ID.sub(_short_peer, text))
     for piece in list(folded(text, room)) or [""]:
         yield [*first, (piece, style)]
         first = (" " * 10, "dim"), ("  ", style)
+
+
+def _short_peer(found: re.Match[str]) -> str:
+    """A peer id, shortened; what only looks like one is left as it is."""
+    return short_form(found[0]) or found[0]
 
 
 def _parse(line: str) -> tuple[str, str, str, list[str]]:

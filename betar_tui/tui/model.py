@@ -3,12 +3,11 @@
 The app passes loaded data and events to it, widgets read it. Each update returns `News`: the parts to redraw."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from betar_tui.market.fields import FIELDS, STAMPS
-from betar_tui.market.index import ListingIndex
 from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
@@ -16,7 +15,6 @@ from betar_tui.market.marketplace import (
     DelistReceipt,
     Event,
     Listing,
-    ListingPage,
     Missed,
     Notice,
     PeerInfo,
@@ -28,13 +26,18 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.tui.activity import ActivityLog
 from betar_tui.tui.keymap import KeyMap
+from betar_tui.tui.provenance import DIFFERENCES
 from betar_tui.tui.receipts import DeliveryStatus, Receipts
-from betar_tui.tui.settings import Settings
+from betar_tui.tui.settings import InterfaceSettings, Settings
+from betar_tui.tui.table import MarketTable
+from betar_tui.tui.window import View
 
 MARK_SECONDS = 30.0
 """Seconds that a new or changed row keeps its sign."""
 FLASH_SECONDS = 3.0
 """Seconds that changed cells are highlighted."""
+MAX_MARKS = 2000
+"""Maximum marks kept; most are of rows that are out of sight."""
 ONLY_SELLER = "only its seller can"
 
 
@@ -58,10 +61,13 @@ class Mark:
 
 @dataclass(slots=True)
 class News:
-    """The parts of the model that an update changed, and the loads that it asks for."""
+    """The parts of the model that an update changed, and the loads that it asks for.
+
+    After a load anything may be other than before (`replaced`); `own` says that an own listing has changed."""
 
     listings: bool = False
     replaced: bool = False
+    own: bool = False
     status: bool = False
     activity: bool = False
     stale: bool = False
@@ -103,20 +109,17 @@ class MarketModel:
     def __init__(self, clock: Callable[[], float], settings: Settings | None = None) -> None:
         self.clock = clock
         self.settings = settings or Settings()
-        self.index = ListingIndex(clock)
-        self.index.set_sort(*self.settings.now.order)
-        self.index.set_muted(frozenset(self.settings.now.muted))
-        self.settings.subscribe(lambda old, new: self.index.set_muted(frozenset(new.muted)))
+        self.table = MarketTable(clock, _view(self.settings.now))
         self.activity = ActivityLog()
         self.rate = RateMeter(clock)
         self.marks: dict[str, Mark] = {}
-        self.gone: dict[str, Listing] = {}
-        self._gone_from: dict[int, str] = {}
-        self._queued_events: list[Event] | None = None
         self.status: Status | None = None
         self.own_id = ""
+        self.muting = 0  # calls under way, before whose end a status may have the list of before
         self.peers: tuple[PeerInfo, ...] = ()
         self.listings_load, self.listings_error = Load.LOADING, ""
+        self.own: dict[str, Listing] = {}
+        self.own_load, self.own_error = Load.LOADING, ""
         self.peers_load, self.peers_error = Load.LOADING, ""
         self.link_error = ""
         self.receipts = Receipts()
@@ -136,27 +139,30 @@ class MarketModel:
         """Whether the network is open and no peer of the market is connected."""
         return self.connectivity is Connectivity.ALONE
 
-    def listing(self, listing_id: str) -> Listing | None:
-        """A listing by id, including one that was removed while it was on the screen."""
-        return self.index.get(listing_id) or self.gone.get(listing_id)
+    @property
+    def listings_ready(self) -> bool:
+        """Whether listings were loaded."""
+        return self.listings_load is Load.READY
 
-    def listing_at(self, slot: int) -> Listing | None:
-        """A listing by its slot in the index, including one that was removed."""
-        return self.index.at(slot) or self.gone.get(self._gone_from.get(slot, ""))
+    def listing(self, listing_id: str) -> Listing | None:
+        """A listing that is shown somewhere, by its id; also one that was delisted meanwhile."""
+        return self.table.get(listing_id) or self.own.get(listing_id)
 
     def mark(self, listing_id: str) -> Mark | None:
         """The mark of a row, or None after it has expired."""
         mark = self.marks.get(listing_id)
-        if mark and mark.sign != "×" and self.clock() - mark.at >= MARK_SECONDS:
-            del self.marks[listing_id]
+        if mark is None:
             return None
-        return mark
+        expired = self.clock() - mark.at >= MARK_SECONDS if mark.sign != "×" else self.table.is_listed(listing_id)
+        if expired:
+            del self.marks[listing_id]
+        return None if expired else mark
 
     def own_disabled_reason(self, listing: Listing | None) -> str:
         """The reason why a listing cannot be edited or removed here; empty if it can."""
         if listing is None:
             return "no listing is chosen"
-        if listing.id not in self.index:
+        if not self.table.is_listed(listing.id):
             return "it is no longer listed"
         return "" if listing.mine else ONLY_SELLER
 
@@ -172,7 +178,12 @@ class MarketModel:
     @property
     def muted(self) -> frozenset[str]:
         """The sellers whose listings are hidden."""
-        return self.index.muted
+        return frozenset(self.settings.now.muted)
+
+    @property
+    def blocked(self) -> frozenset[str]:
+        """The peers with which this one has nothing to do."""
+        return frozenset(self.status.blocked if self.status else ())
 
     # Settings
 
@@ -188,32 +199,23 @@ class MarketModel:
         self.healed.pop(receipt.id, None)
         return self._update_deliveries(self.receipts.stored(receipt), News(status=True))
 
-    def begin_load(self) -> None:
-        """A load has begun. Its page may be older than the events from now on, which wait until it is complete."""
-        self._queued_events = self._queued_events or []
-
-    def loading(self, page: ListingPage) -> Iterator[None]:
-        """Replace all listings, in slices; after `begin_load`."""
-        yield from self.index.replacing(page.listings)
-
-    def loaded(self, all: bool = True) -> News:
-        """The load is complete; or, if not `all`, the first listings can be shown."""
-        self.listings_load, self.listings_error = Load.READY if all else Load.LOADING, ""
-        self.gone.clear()
-        self._gone_from.clear()
-        self.marks = {key: mark for key, mark in self.marks.items() if key in self.index}
-        waiting, self._queued_events = self._queued_events or [], None
-        news = self.apply(waiting)
-        news.listings = news.replaced = True
-        return news
+    def loaded(self, replaced: bool = False) -> News:
+        """Rows have come; with `replaced` because of a load."""
+        self.listings_load, self.listings_error = Load.READY, ""
+        return News(listings=True, replaced=replaced, status=True)
 
     def load_failed(self, message: str) -> News:
         """The listings could not be loaded; the shown ones stay."""
         self.listings_load, self.listings_error = Load.FAILED, message
-        waiting, self._queued_events = self._queued_events or [], None
-        news = self.apply(waiting)
-        news.listings = news.status = True
-        return news
+        return News(listings=True, status=True)
+
+    def own_loaded(self, own: Sequence[Listing]) -> None:
+        """The own listings have come."""
+        self.own, self.own_load, self.own_error = {each.id: each for each in own}, Load.READY, ""
+
+    def own_failed(self, message: str) -> None:
+        """The own listings could not be loaded; those known stay."""
+        self.own_load, self.own_error = Load.FAILED, message
 
     def status_loaded(self, status: Status, peers: tuple[PeerInfo, ...] | None, peers_error: str = "") -> News:
         """Set the status and the connected peers; ignored while the peer is lost."""
@@ -225,6 +227,8 @@ class MarketModel:
         if alone:
             self.activity.notice("warning", "The last peer is gone", self.clock())
         self.status, self.own_id = status, status.peer_id
+        if status.muted is not None and not self.muting and set(status.muted) != self.muted:
+            self.settings.change(muted=status.muted)
         if peers is None:
             self.peers, self.peers_load, self.peers_error = (), Load.FAILED, peers_error
         else:
@@ -256,11 +260,8 @@ class MarketModel:
         return News(status=True, activity=True)
 
     def apply(self, events: Sequence[Event]) -> News:
-        """Apply a batch of events; during a load they wait."""
+        """Apply a batch of events."""
         news = News()
-        if self._queued_events is not None:
-            self._queued_events += events
-            return news
         for event in events:
             if isinstance(event, Change):
                 self._change(event, news)
@@ -284,11 +285,8 @@ class MarketModel:
         return news
 
     def forget_gone(self, keep: str = "") -> None:
-        """Drop the removed listings, which no row shows any more, except `keep`."""
-        self._gone_from.clear()
-        self.index.reclaim()
-        for listing_id in [listing_id for listing_id in self.gone if listing_id != keep]:
-            del self.gone[listing_id]
+        """Drop the delisted listings that no row shows any more, except `keep`."""
+        for listing_id in self.table.forget_gone(keep):
             self.marks.pop(listing_id, None)
 
     def _update_deliveries(self, statuses: Mapping[str, DeliveryStatus], news: News) -> News:
@@ -298,39 +296,62 @@ class MarketModel:
         return news
 
     def _change(self, change: Change, news: News) -> None:
-        old = self.index.get(change.id)
-        if change.kind is ChangeKind.DELIST or change.listing is None:
+        old, added = self.table.change(change)
+        new = None if change.kind is ChangeKind.DELIST else change.listing
+        if new is None:
             if old is not None:
-                self.gone[change.id] = old
-                self._gone_from[self.index.slot(change.id) or 0] = change.id
-                self.marks[change.id] = Mark("×", self.clock())
+                self._set_mark(change.id, Mark("×", self.clock()))
         else:
-            self.gone.pop(change.id, None)
-            self._mark(old, change.listing)
-            if old is None:
+            self._mark(change, old, new)
+            if added:
                 news.added.add(change.id)
-        self.index.apply(change)
+        old = old or self.own.get(change.id)
+        if new is None:
+            self.own.pop(change.id, None)
+        elif new.mine:
+            self.own[change.id] = new
         news.ids.add(change.id)
-        shown = change.listing or old
-        name = shown.name if shown else change.id
-        self.activity.change(change, name, shown.seller_id if shown else "", _note(old, change.listing))
+        shown = new or old
+        news.own = news.own or bool(shown and shown.mine) or (change.seller_id == self.own_id != "")
+        name = change.name or (shown.name if shown else change.id)
+        seller = change.seller_id or (shown.seller_id if shown else "")
+        self.activity.change(change, name, seller, _note(change, old, new))
 
-    def _mark(self, old: Listing | None, new: Listing) -> None:
+    def _mark(self, change: Change, old: Listing | None, new: Listing) -> None:
         now = self.clock()
-        if old is None:
-            self.marks[new.id] = Mark("+", now)
+        if old is None and change.kind is ChangeKind.PUT:
+            self._set_mark(new.id, Mark("+", now))
             return
-        changed = [field for field in FIELDS if getattr(old, field.name) != getattr(new, field.name)]
-        columns = {field.column or field.name for field in changed if field.name not in STAMPS}
-        if old.provenance is not new.provenance:
-            columns.add("state")
+        before = change.old_price if old is None else old.price
+        columns = _changed_columns(old, new) if old else {"price"} if before not in (None, new.price) else set()
         if not columns:
             return
-        arrow = "" if old.price == new.price else "↑" if new.price > old.price else "↓"
-        self.marks[new.id] = Mark("~", now, frozenset(columns), arrow)
+        arrow = "" if before in (None, new.price) else "↑" if new.price > (before or 0.0) else "↓"
+        self._set_mark(new.id, Mark("~", now, frozenset(columns), arrow))
+
+    def _set_mark(self, listing_id: str, mark: Mark) -> None:
+        self.marks.pop(listing_id, None)
+        self.marks[listing_id] = mark
+        if len(self.marks) > MAX_MARKS:
+            del self.marks[next(iter(self.marks))]
 
 
-def _note(old: Listing | None, new: Listing | None) -> str:
-    if old is None or new is None or old.price == new.price:
+def _view(settings: InterfaceSettings) -> View:
+    return View("", settings.sort, settings.muted)
+
+
+def _changed_columns(old: Listing, new: Listing) -> set[str]:
+    changed = [field for field in FIELDS if getattr(old, field.name) != getattr(new, field.name)]
+    columns = {field.column or field.name for field in changed if field.name not in STAMPS}
+    same = (old.provenance, old.difference) == (new.provenance, new.difference)
+    return columns if same else columns | {"state"}
+
+
+def _note(change: Change, old: Listing | None, new: Listing | None) -> str:
+    if new is None:
         return ""
-    return f"price {old.price:g} → {new.price:g}"
+    before = change.old_price if old is None else old.price
+    notes = [] if before in (None, new.price) else [f"price {before:g} → {new.price:g}"]
+    if new.difference and (old is None or old.difference is not new.difference):
+        notes.append(DIFFERENCES[new.difference])
+    return ", ".join(notes)

@@ -11,13 +11,12 @@ from betar_tui.tui.settings import InterfaceSettings
 class TuiOptions:
     """Options of the app.
 
-    `clock` returns Unix seconds; tests fix it. The table orders its rows anew `settle` seconds after the cursor last
+    `clock` returns Unix seconds; tests fix it. The table takes in what is new `settle` seconds after the cursor last
     moved. `interval` is the number of seconds between two batches of events. `title` is at the left of the status line.
-    `framed` is called once the first frame is on the screen, `listed` once the first stored listings are, `painted` once
-    all are. The other panes are mounted when the table is filled, or after `mount_panes_after` seconds. `log_tail` reads
-    the last lines of the log, oldest first; it is called in a thread. `settings` are in force at the start, `complaints`
-    are the errors found in them. `keep` saves changed ones, by name; it is called in a thread and may raise BetarError.
-    `indexed` is called after each load, once all listings can be searched."""
+    `framed` is called once the first frame is on the screen, `painted` once the first listings are. The other panes are
+    mounted when the table is filled, or after `mount_panes_after` seconds. `log_tail` reads the last lines of the log,
+    oldest first; it is called in a thread. `settings` are in force at the start, `complaints` are the errors found in
+    them. `keep` saves changed ones, by name; it is called in a thread and may raise BetarError."""
 
     clock: Callable[[], float] = time.time
     settle: float = 2.0
@@ -25,10 +24,8 @@ class TuiOptions:
     title: str = "betar"
     animate: bool = True
     framed: Callable[[], None] = lambda: None
-    listed: Callable[[], None] = lambda: None
     mount_panes_after: float = 1.0
     painted: Callable[[], None] = lambda: None
-    indexed: Callable[[], None] = lambda: None
     log_tail: Callable[[], Sequence[str]] = tuple
     settings: InterfaceSettings = field(default_factory=InterfaceSettings)
     complaints: tuple[str, ...] = ()

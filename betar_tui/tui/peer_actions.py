@@ -1,4 +1,4 @@
-"""The actions on peers, for all screens: add one, disconnect, mute, copy its addresses."""
+"""The actions on peers, for all screens: add one, disconnect, mute, block, copy its addresses."""
 
 from collections.abc import Callable
 from functools import partial
@@ -70,11 +70,34 @@ class PeerActions:
             self._notify("Your own listings cannot be muted", "warning")
         else:
             muted = seller_id not in self._model.muted
-            news = self._model.mute(seller_id, muted)
-            count = fmt.plural(self._model.index.listings_of(seller_id), "listing")
-            done = f"muted: {count} hidden, state:muted shows them" if muted else f"heard again: {count}"
-            self._model.activity.notice("info", f"{fmt.short_id(seller_id)} is {done}", self._model.clock())
-            self._sync(news)
+            self._sync(self._model.mute(seller_id, muted))
+            start(self._app, partial(self._mute, seller_id, muted), group="mute", exclusive=False)
+
+    def block(self, peer_id: str) -> None:
+        """Ask once, then have nothing to do with a peer; or let a blocked one in again."""
+        if not peer_id:
+            self._notify("No peer is chosen", "warning")
+        elif peer_id == self._model.own_id:
+            self._notify("This peer itself cannot be blocked", "warning")
+        elif peer_id in self._model.blocked:
+            start(self._app, partial(self._block, peer_id, False), group="block", exclusive=False)
+        else:
+            self._ask_to_block(peer_id)
+
+    def _ask_to_block(self, peer_id: str) -> None:
+        key = self._model.keys.name("block")
+        question = ConfirmScreen(
+            f"Block {fmt.short_id(peer_id)}?",
+            f"{neutralise(peer_id, 120)}\nIt is disconnected, not dialled and not let in, and what it announces is dropped. "
+            f"Its listings stay. {key} once more, or the settings, let it in again.",
+            "Block it",
+        )
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                start(self._app, partial(self._block, peer_id, True), group="block", exclusive=False)
+
+        self._app.push_screen(question, answered)
 
     def copy(self, peer_id: str) -> None:
         """Ask which part of a peer to copy."""
@@ -84,6 +107,38 @@ class PeerActions:
             self._notify("Nothing to copy: no peer is chosen, and no address of ours is known yet", "warning")
             return
         self._copying.peer(peer, own)
+
+    async def _block(self, peer_id: str, blocked: bool) -> None:
+        act = self._bridge.block if blocked else self._bridge.unblock
+        try:
+            await act(peer_id)
+        except BetarError as error:
+            state = "not blocked" if blocked else "still blocked"
+            self._notify(f"{fmt.short_id(peer_id)} is {state}: {neutralise(str(error), 200)}", "error")
+            return
+        self._note(f"{fmt.short_id(peer_id)} is {'blocked' if blocked else 'let in again'}")
+
+    async def _mute(self, seller_id: str, muted: bool) -> None:
+        act = self._bridge.mute if muted else self._bridge.unmute
+        self._model.muting += 1
+        try:
+            await act(seller_id)
+        except BetarError as error:
+            self._sync(self._model.mute(seller_id, not muted))
+            state = "not muted" if muted else "still muted"
+            self._notify(f"{fmt.short_id(seller_id)} is {state}: {neutralise(str(error), 200)}", "error")
+            return
+        finally:
+            self._model.muting -= 1
+        await self._say_muted(seller_id, muted)
+
+    async def _say_muted(self, seller_id: str, muted: bool) -> None:
+        try:
+            count = fmt.plural(await self._bridge.count(f"seller:{seller_id}"), "listing")
+        except BetarError:
+            count = "its listings"  # they are hidden, or heard, all the same
+        done = f"muted: {count} hidden, state:muted shows them" if muted else f"heard again: {count}"
+        self._note(f"{fmt.short_id(seller_id)} is {done}")
 
     async def _go_online(self, free_port: bool) -> None:
         try:

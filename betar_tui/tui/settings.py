@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from betar_tui.errors import FilterError
+from betar_tui.market.filter import parse as parse_filter
 from betar_tui.market.sorting import SORT_COLUMNS
 from betar_tui.market.text import neutralise
 from betar_tui.tui.keymap import KeyMap, read_keys
@@ -14,17 +16,23 @@ from betar_tui.tui.themes import THEME_NAMES
 from betar_tui.tui.widgets.columns import COLUMNS, DEFAULT_COLUMNS, GAPS
 
 DENSITIES = tuple(GAPS)
+MAX_FILTERS = 50
+"""Maximum saved filters."""
+MAX_FILTER_NAME = 40
+"""Maximum characters of the name of a saved filter."""
 
 
 @dataclass(frozen=True, slots=True)
 class InterfaceSettings:
-    """All settings. `sort` is a column, with "-" before it for the descending order; `muted` are ids of sellers."""
+    """All settings. `sort` is a column, with "-" before it for the descending order; `muted` are ids of sellers, a copy
+    of the peer's list for the first page; `filters` are saved filters by their names."""
 
     theme: str = "betar-dark"
     columns: tuple[str, ...] = DEFAULT_COLUMNS
     sort: str = "name"
     density: str = DENSITIES[0]
     muted: tuple[str, ...] = ()
+    filters: Mapping[str, str] = field(default_factory=dict)
     keys: KeyMap = field(default_factory=KeyMap)
 
     @classmethod
@@ -46,9 +54,19 @@ class InterfaceSettings:
         return self.sort.removeprefix("-"), self.sort.startswith("-")
 
     def difference(self, old: "InterfaceSettings") -> dict[str, object]:
-        """The settings that differ from `old`, by name. The interface never changes `keys`."""
-        names = [setting.name for setting in fields(self) if setting.name != "keys"]
-        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(old, name)}
+        """The settings that differ from `old`, by name; of the filters those that differ, None for one that is gone.
+
+        The interface never changes `keys`."""
+        names = [setting.name for setting in fields(self) if setting.name not in ("keys", "filters")]
+        changed: dict[str, object] = {
+            name: getattr(self, name) for name in names if getattr(self, name) != getattr(old, name)
+        }
+        if self.filters != old.filters:
+            named = {**old.filters, **self.filters}
+            changed["filters"] = {
+                name: self.filters.get(name) for name in named if self.filters.get(name) != old.filters.get(name)
+            }
+        return changed
 
 
 class Settings:
@@ -85,6 +103,23 @@ class Settings:
         others = tuple(muted_id for muted_id in self.now.muted if muted_id != seller_id)
         self.change(muted=(*others, seller_id) if muted else others)
 
+    def save_filter(self, name: str, text: str) -> str | None:
+        """Save a filter, in place of another of that name; returns the name that it has now, None if too many are saved."""
+        name = _filter_name(name)
+        if name not in self.now.filters and len(self.now.filters) >= MAX_FILTERS:
+            return None
+        self.change(filters={**self.now.filters, name: text})
+        return name
+
+    def forget_filter(self, name: str) -> None:
+        """Forget a saved filter."""
+        self.change(filters={each: text for each, text in self.now.filters.items() if each != name})
+
+
+def _filter_name(name: str) -> str:
+    # config.toml takes a dash for an underscore, as the options do.
+    return " ".join(name.split()).replace("_", "-")[:MAX_FILTER_NAME].strip()
+
 
 _Parsed = tuple[Any, list[str]]
 
@@ -115,6 +150,26 @@ def _muted(value: object) -> _Parsed:
     return (), [f"muted: {value!r} is not a list of peer ids; nobody is muted"]
 
 
+def _filters(value: object) -> _Parsed:
+    if not isinstance(value, Mapping):
+        return {}, [f"filters: {value!r} is not a table; write [interface.filters] above them"]
+    found: dict[str, str] = {}
+    problems = []
+    for name, text in value.items():
+        try:
+            if not isinstance(text, str):
+                raise FilterError(f"{text!r} is not a text", 0)
+            parse_filter(text)
+        except FilterError as error:
+            problems.append(f"filters, {name}: it is left out: {error}")
+        else:
+            if kept := _filter_name(name):
+                found[kept] = text
+    if len(found) > MAX_FILTERS:
+        problems.append(f"filters: only the first {MAX_FILTERS} are kept")
+    return dict(list(found.items())[:MAX_FILTERS]), problems
+
+
 def _keys(value: object) -> _Parsed:
     if isinstance(value, Mapping):
         return read_keys(value)
@@ -127,5 +182,6 @@ _PARSERS: dict[str, Callable[[object], _Parsed]] = {
     "sort": _one_of("sort", (*SORT_COLUMNS, *(f"-{column}" for column in SORT_COLUMNS)), "name"),
     "density": _one_of("density", DENSITIES, DENSITIES[0]),
     "muted": _muted,
+    "filters": _filters,
     "keys": _keys,
 }

@@ -25,7 +25,10 @@ class SettingsSaver:
 
     def save(self, changes: Mapping[str, object]) -> None:
         """Save these soon."""
-        self._unsaved.update(changes)
+        for name, value in changes.items():
+            before = self._unsaved.get(name)
+            both = isinstance(value, Mapping) and isinstance(before, Mapping)
+            self._unsaved[name] = {**before, **value} if both else value  # type: ignore[dict-item]
         if not self._busy:
             self._busy = True
             start(self._app, self._save_all, group="settings", exclusive=False)

@@ -23,6 +23,7 @@ BENCHMARKS = (
     "scale",
     "query",
     "capacity",
+    "beside",
 )
 
 

@@ -12,7 +12,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from betar_tui.catalogue.query import count, read_page
+from betar_tui.catalogue.counting import count
+from betar_tui.catalogue.interrupting import Interruptible
+from betar_tui.catalogue.windows import Asked, read_window
 from betar_tui.market.facts import facts_text
 from betar_tui.market.filter import parse, search_text
 from betar_tui.market.marketplace import Listing, Place, Provenance
@@ -93,7 +95,7 @@ def fill(path: Path) -> tuple[str, str]:
         seen = int(one.seen_at * 1000)
         facts, text, k, first_seen = facts_text(one), search_text(one), n + 1, seen - rng.randrange(10**6)
         row = (k, one.id, one.name, one.price, seller, seen, first_seen, state_of(one), one.timestamp, n, None)
-        db.execute("INSERT INTO listings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        db.execute("INSERT INTO listings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", row)
         db.execute("INSERT INTO listing_texts VALUES (?, ?, ?)", (k, text, facts))
         db.execute("INSERT INTO listing_search (rowid, text, facts) VALUES (?, ?, ?)", (k, text, facts))
     db.execute("UPDATE catalogue_counts SET n = ? WHERE name = 'listings'", (LISTINGS,))
@@ -119,7 +121,8 @@ def measure(
         rounds = 0
         while rounds < 5:
             start = time.perf_counter()
-            rows = read_page(db, wanted, sort, PAGE, after, None, NOW)
+            with Interruptible(db) as reading:
+                rows = read_window(reading, Asked(wanted, sort, PAGE, after), NOW)
             took.append((time.perf_counter() - start) * 1000)
             rounds += 1 if took[-1] < 500 else 5
         samples += took

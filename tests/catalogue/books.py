@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from betar_tui.catalogue import checking
-from betar_tui.catalogue.catalogue import Catalogue
+from betar_tui.catalogue.catalogue import DEFAULT_LIMITS, Catalogue
+from betar_tui.limits import Limits
 from betar_tui.market.marketplace import Change, Listing
 from betar_tui.replica import Applied, DagNode, Replica
 from betar_tui.replica.facts import Winner
@@ -22,9 +24,17 @@ FRESH = "SELECT term, doc, col, offset FROM temp.terms ORDER BY 1, 2, 3, 4"
 class Book:
     """A replica with its catalogue. Times are Unix seconds."""
 
-    def __init__(self, path: Path, own_value: bytes = b"", store: Store | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        own_value: bytes = b"",
+        store: Store | None = None,
+        opened: float = 0.0,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self.store = store or open_store(path)
-        self.catalogue = Catalogue(self.store, SIGNER.peer_id, lambda each: each == own_value)
+        own = SIGNER.peer_id, lambda each: each == own_value
+        self.catalogue = Catalogue(self.store, *own, opened=opened, limits=limits)
         self.replica = Replica(self.store)
         self.nodes: dict[str, DagNode] = {}
         self.height = self.replica.height
@@ -42,8 +52,17 @@ class Book:
         return self.merge([node((), (), [(name, self.nodes[name]) for name in names], self.height)], via, at)
 
     def merge(self, nodes: list[DagNode], via: str = "peer", at: float = 5.0) -> list[Change]:
-        merged = self.replica.merge(nodes, via, at)
-        return self.catalogue.changes_of(Applied(merged.nodes, merged.effects, via, at))
+        return [change for step in self.merging(nodes, via, at) for change in step]
+
+    def merging(self, nodes: list[DagNode], via: str = "peer", at: float = 5.0) -> Iterator[list[Change]]:
+        """The same, one transaction at each step, with what people are told of it."""
+        for merged in self.replica.merging(nodes, via, at):
+            yield self.catalogue.changes_of(Applied(merged.nodes, merged.effects, via, at))
+
+    def resuming(self, at: float = 5.0) -> Iterator[list[Change]]:
+        """Merge what is left of deltas of which some slices are merged."""
+        for merged in self.replica.resuming(at):
+            yield self.catalogue.changes_of(Applied(merged.nodes, merged.effects, merged.via, at))
 
     def work_off(self, now: float = 9.0, index: bool = True) -> list[Change]:
         """Do all that merges have left."""
@@ -78,7 +97,7 @@ def forged(name: str = "swift-ocr", price: float = 0) -> bytes:
     return json.dumps({**json.loads(value(name)), "price": price}).encode()
 
 
-def unsigned(name: str, **fields: object) -> bytes:
+def unsigned(name: str = "swift-ocr", /, **fields: object) -> bytes:
     """A value without a signature."""
     plain = {**json.loads(value(name)), **fields}
     del plain["signature"]
@@ -95,29 +114,59 @@ def contents(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
     numbers nor when a listing first appeared follows from the replica's values."""
     terms = "CREATE VIRTUAL TABLE temp.terms USING fts5vocab('main', 'listing_search', 'instance')"
     db.execute(terms)
-    columns = "id, name, price, seller, seen, state, timestamp, content, metadata, text, facts"
+    columns = "id, name, price, seller, seen, state, timestamp, content, metadata, share, text, facts"
     found = {
         "rows": db.execute(f"SELECT k, {columns} FROM listings JOIN listing_texts USING (k) ORDER BY k").fetchall(),
         "texts": db.execute("SELECT k FROM listing_texts ORDER BY k").fetchall(),
         "unlisted": db.execute("SELECT k, reason FROM unlisted ORDER BY k").fetchall(),
+        "withheld": db.execute("SELECT k, share FROM withheld ORDER BY k").fetchall(),
         "counts": db.execute("SELECT * FROM catalogue_counts ORDER BY name").fetchall(),
         "missing": db.execute("SELECT metadata FROM undescribed ORDER BY metadata").fetchall(),
         "waiting": db.execute("SELECT k FROM unprojected UNION SELECT k FROM unindexed").fetchall(),
+        "signed": db.execute("SELECT * FROM signed ORDER BY k").fetchall(),
+        "withdrawals": db.execute("SELECT * FROM withdrawals ORDER BY k").fetchall(),
         "index": db.execute(FRESH).fetchall(),
     }
     db.execute("DROP TABLE temp.terms")
     return found
 
 
-def afresh(path: Path) -> dict[str, list[tuple[object, ...]]]:
+def afresh(path: Path, limits: Limits = DEFAULT_LIMITS) -> dict[str, list[tuple[object, ...]]]:
     """The same of a projection made afresh of the database at `path`, which is changed by that."""
     store = open_store(path)
     checking.make_afresh(store, SIGNER.peer_id)
-    book = Book(path, store=store)
+    book = Book(path, store=store, limits=limits)
+    for _ in book.resuming():
+        pass
     book.work_off()
     found = contents(store._db)
     store.close()
     return found
+
+
+def judge(path: Path, judged: Path, made: Path, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Open copies of what a crash left at `path`: worked off, it is what a projection made afresh is."""
+    for suffix in ("", "-wal"):
+        for target in (judged, made):
+            Path(f"{target}{suffix}").unlink(missing_ok=True)
+            if Path(f"{path}{suffix}").exists():
+                shutil.copyfile(f"{path}{suffix}", f"{target}{suffix}")
+    book = Book(judged, limits=limits)
+    for _ in book.resuming():
+        pass
+    book.work_off()
+    # A file that nothing points at any more is forgotten when it would be asked for.
+    book.catalogue.files.forget_unused(book.catalogue.files.due(1e12, 1e12, 1_000))
+    found = contents(book.store._db)
+    assert not found["waiting"]
+    assert book.is_right()
+    book.close()
+    expected = afresh(made, limits)
+    different = [name for name in expected if found[name] != expected[name]]
+    assert not different, {name: set(found[name]) ^ set(expected[name]) for name in different}
+    store = open_store(judged)
+    assert store.check() == "ok"
+    store.close()
 
 
 def winner_of(content: bytes) -> Winner:

@@ -51,8 +51,9 @@ def add(db: sqlite3.Connection, rows: Iterable[Row], stale: dict[int, tuple[str,
             listing.timestamp,
             0,
             listing.metadata if isinstance(listing.metadata, str) else None,
+            0,
         )
-        db.execute(f"INSERT INTO listings VALUES ({','.join('?' * 11)})", columns)
+        db.execute(f"INSERT INTO listings VALUES ({','.join('?' * 12)})", columns)
         db.execute("INSERT INTO listing_texts VALUES (?, ?, ?)", (k, *texts))
         indexed = stale[k] if stale and k in stale else texts
         if indexed:

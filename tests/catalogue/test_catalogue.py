@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from betar_tui.catalogue import backlog, projection, schema
+from betar_tui.catalogue import backlog, interrupting, projection, queue, schema
+from betar_tui.catalogue.catalogue import MAX_FOUND
 from betar_tui.catalogue.projecting import MAX_REASON
 from betar_tui.errors import FilterError, StoreError
 from betar_tui.ipld import cid, unixfs
-from betar_tui.market.marketplace import Change, ChangeKind, ListingPage, Provenance
+from betar_tui.market.marketplace import Change, ChangeKind, Difference, ListingPage, Provenance
+from betar_tui.market.sorting import MAX_COMPARED
 from betar_tui.store.database import open_store
 from tests.catalogue.books import Book, afresh, contents, forged, many, unsigned
 from tests.market.values import NOW, SIGNER, key, value
@@ -28,7 +30,7 @@ def book(tmp_path: Path):
 
 def test_put_update_refresh_and_delist_are_told_apart(book):
     kinds = []
-    for content in (value(), value(price=9), value(price=9, timestamp=NOW + 9)):
+    for content in (unsigned(), unsigned(price=9), unsigned(price=9, timestamp=NOW + 9)):
         kinds += [each.kind for each in book.put({key(): content})]
     kinds += [each.kind for each in book.delist(key())]
     # The version before shows again, which differs in time alone.
@@ -36,7 +38,7 @@ def test_put_update_refresh_and_delist_are_told_apart(book):
 
 
 def test_a_listing_whose_versions_are_all_removed_is_delisted(book):
-    book.put({key(): value()})
+    book.put({key(): unsigned()})
     (change,) = book.delist(key())
     assert (change.kind, change.id, change.listing) == (ChangeKind.DELIST, f"{SIGNER.peer_id}/swift-ocr", None)
     assert change.height == 2
@@ -45,7 +47,7 @@ def test_a_listing_whose_versions_are_all_removed_is_delisted(book):
 
 
 def test_a_hidden_listing_is_counted_and_reported_only_when_it_was_shown(book):
-    changes = book.put({key(): value()})
+    changes = book.put({key(): unsigned()})
     changes += book.put({key(): b"junk"})
     assert book.counts() == (0, 0, 1)
     changes += book.put({key(): forged()})
@@ -61,15 +63,14 @@ def test_an_own_value_is_not_checked_and_all_others_are(tmp_path):
     book = Book(tmp_path / "db", own_value=forged(price=1))
     book.put({key(): forged(price=1)})
     assert book.counts() == (1, 0, 0)
-    book.put({key(): forged(price=2)})
-    assert book.counts() == (0, 1, 0)
+    book.put({key("other"): forged("other", price=2)})
+    assert book.counts() == (1, 1, 0)
     book.close()
 
 
 @pytest.mark.parametrize(
     ("query", "sort", "message"),
     [
-        ("state:muted", "", "who is muted is a setting of the interface: state:muted works only there"),
         ("", "-x", "listings cannot be sorted by 'x', only by name, price, seller, seen, state"),
     ],
 )
@@ -92,17 +93,96 @@ def test_each_number_of_a_page(book):
     assert (found.total, found.invalid, found.unreadable, found.matching) == (2, 1, 3, 2)
     assert book.catalogue.page("", "name", 1, 1.0).listings == (a,)
     nothing = page("zebra", "")
-    assert nothing == ListingPage((), 2, 1, 3)
+    assert nothing == ListingPage((), 2, 1, 3, start=0)
 
 
 def test_each_field_of_a_reported_change(book):
-    (put,) = book.put({key(): value()}, via="somebody", at=9.0)
+    (put,) = book.put({key(): unsigned()}, via="somebody", at=9.0)
     listing = book.get()
     size = len(book.nodes[key()].data)
-    assert put == Change(ChangeKind.PUT, listing.id, listing.cid, 1, "somebody", 9.0, listing, size)
+    about = "swift-ocr", SIGNER.peer_id
+    assert put == Change(ChangeKind.PUT, listing.id, listing.cid, 1, "somebody", 9.0, listing, size, 0.0, *about)
     removed = book.delist(key(), via="", at=10.0)
     (row,) = book.store.log(1)
-    assert removed == [Change(ChangeKind.DELIST, listing.id, cid.to_str(row.cid), 2, "local", 10.0, None, row.size)]
+    gone = Change(
+        ChangeKind.DELIST, listing.id, cid.to_str(row.cid), 2, "local", 10.0, None, row.size, 0.0, *about, 0.05
+    )
+    assert removed == [gone]
+
+
+@pytest.mark.parametrize("number", [1, projection.SMALL + 1])
+def test_a_change_says_what_was_there_before(book, number):
+    """Of listings in a small merge, and in a large one; a name as it was written."""
+
+    def told(changes):
+        return {(each.kind, each.name, each.seller_id, each.old_price) for each in changes}
+
+    def titled(name, **fields):
+        return json.dumps({**json.loads(unsigned(name, **fields)), "name": name.title()}).encode()
+
+    names = [f"agent-{n:03}" for n in range(number)]
+
+    def values(**fields):
+        return {key(name): titled(name, **fields) for name in names}
+
+    titles = {name.title() for name in names}
+    for changes, kind, old in (
+        (book.put(values(price=2)) + book.work_off(), ChangeKind.PUT, None),
+        (book.put(values(price=3)) + book.work_off(), ChangeKind.UPDATE, 2.0),
+        (book.put(values(price=3, timestamp=99)) + book.work_off(), ChangeKind.REFRESH, 3.0),
+        (book.put(dict.fromkeys(values(), b"junk")) + book.work_off(), ChangeKind.DELIST, 3.0),
+    ):
+        shown = titles if kind is not ChangeKind.DELIST or number == 1 else set(names)
+        assert told(changes) == {(kind, name, SIGNER.peer_id, old) for name in shown}
+    book.put(
+        {key("Other-1"): unsigned("Other-1"), **{key(f"Other-{n}"): unsigned(f"Other-{n}") for n in range(1, number)}}
+    )
+    book.work_off()
+    gone = book.delist(*(key(f"Other-{n}") for n in range(1, max(number, 2)))) + book.work_off()
+    others = {f"Other-{n}" for n in range(1, max(number, 2))}
+    assert told(gone) == {(ChangeKind.DELIST, name, SIGNER.peer_id, 0.05) for name in others}
+    assert {each.listing for each in gone} == {None}
+
+
+def test_listings_are_found_by_their_ids(book):
+    book.put({key(name): value(name) for name in "abc"})
+    book.put({key("forged"): forged("forged"), key("junk"): b"["})
+    ids = [f"{SIGNER.peer_id}/{name}" for name in ("c", "a", "forged", "junk", "nobody")]
+    assert [each.name for each in book.catalogue.find([*ids, ids[0], "\ud800"])] == ["c", "a"]
+    assert book.catalogue.find(["x"] * MAX_FOUND + [ids[0]]) == ()
+    assert book.catalogue.find([]) == ()
+
+
+def test_a_page_about_a_listing_and_without_sellers(book):
+    book.put({key(name): value(name) for name in "abcde"})
+
+    def names(**asked):
+        page = book.catalogue.page("", "name", 2, 9.0, **asked)
+        return [each.name for each in page.listings], page.start
+
+    assert names(around=f"{SIGNER.peer_id}/d") == (["c", "d"], 2)
+    for nobody in (f"{SIGNER.peer_id}/x", "x", "\ud800"):
+        assert names(around=nobody) == (["a", "b"], 0)
+    assert names(skip=3) == (["d", "e"], 3)
+    muted = {SIGNER.peer_id}
+    page = book.catalogue.page("", "", 2, 9.0, muted=muted)
+    assert (page.listings, page.total, page.matching, page.muted) == ((), 5, 0, 5)
+    page = book.catalogue.page("state:muted !name:a", "", 2, 9.0, muted=muted)
+    assert ([each.name for each in page.listings], page.matching) == (["b", "c"], 4)
+    assert book.catalogue.page("state:muted", "", 2, 9.0).listings == ()
+    assert book.catalogue.count("", 9.0, muted) == 0
+    assert book.catalogue.count("!name:a", 9.0) == 4
+    assert book.catalogue.counts_of_sellers(["x", SIGNER.peer_id], 3) == {"x": 0, SIGNER.peer_id: 3}
+
+
+def test_reading_ends_when_nobody_waits_for_it(book, monkeypatch):
+    book.put({key(name): value(name) for name in "abcde"})
+    monkeypatch.setattr(interrupting, "EVERY", 1)
+    with pytest.raises(StoreError):
+        book.catalogue.count("scans", 9.0, go_on=lambda: False)
+    with pytest.raises(StoreError):
+        book.catalogue.page("scans", "", 9, 9.0, go_on=lambda: False)
+    assert book.catalogue.count("scans", 9.0) == 5
 
 
 def test_what_changes_while_its_slice_is_read_is_not_taken_for_done(book):
@@ -152,7 +232,7 @@ def test_a_large_merge_is_queued_and_reported_slice_by_slice(book, monkeypatch):
 
 
 def test_a_listing_that_goes_in_a_large_merge_names_the_delta_that_removed_it(book):
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 1)]
     book.put(many(names))
     book.work_off()
     assert book.delist(*map(key, names)) == []
@@ -166,15 +246,15 @@ def test_a_listing_that_goes_in_a_large_merge_names_the_delta_that_removed_it(bo
 
 
 def test_own_rows_are_written_at_once_unless_they_are_very_many(book):
-    names = [f"agent-{n:03}" for n in range(projection.OWN_SMALL + 1)]
-    assert len(book.put(many(names[1:]), via="")) == projection.OWN_SMALL
-    assert book.counts() == (projection.OWN_SMALL, 0, 0)
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 1)]
+    assert len(book.put(many(names[1:]), via="")) == projection.SMALL
+    assert book.counts() == (projection.SMALL, 0, 0)
     assert book.put(many(names, price=2), via="") == []
     assert {each.via for each in book.work_off()} == {"local"}
 
 
 def test_a_small_merge_takes_its_keys_out_of_the_queue(book):
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 1)]
     book.put(many(names))
     (change,) = book.put({key(names[0]): unsigned(names[0], price=7)})
     assert change.kind is ChangeKind.PUT
@@ -185,7 +265,7 @@ def test_a_small_merge_takes_its_keys_out_of_the_queue(book):
 
 
 def test_a_value_that_changes_while_its_slice_is_read_stays_in_the_queue(book):
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 20)]
     book.put(many(names))
     prepared = book.catalogue.backlog.prepare()
     book.put(many(names, price=8))
@@ -194,24 +274,46 @@ def test_a_value_that_changes_while_its_slice_is_read_stays_in_the_queue(book):
     assert book.is_right()
 
 
+@pytest.mark.parametrize("how", ["small", "large", "large while the slice is read"])
+def test_a_key_that_is_queued_though_all_of_it_was_looked_at_misses_no_newer_word(book, how):
+    """A withdrawal or a metadata file queues a key of which there is nothing to look at; then a merge brings a version."""
+    book.put({key(): value()})
+    book.work_off()
+    with book.store.transaction() as db:
+        (k,) = db.execute("SELECT k FROM keys WHERE key = ?", (key(),)).fetchone()
+        assert queue.add_again(db, [k]) == 1
+    book.catalogue.backlog.progress.add(1, 0)
+    prepared = book.catalogue.backlog.prepare() if how == "large while the slice is read" else {}
+    assert all(each.looked_at.since == schema.ALL_LOOKED_AT for each in prepared.values())
+    others = {} if how == "small" else many(f"agent-{n:03}" for n in range(projection.SMALL))
+    book.put({**others, key(): value(price=2.0, timestamp=NOW + 1)})
+    book.catalogue.backlog.write(prepared, 9.0)
+    book.work_off()
+    assert (book.get().price, book.get().difference) == (2.0, Difference.NONE)
+    assert book.is_right()
+
+
 def test_a_row_that_is_out_of_date_says_nothing_of_a_signature(book):
     """Between a large merge and its rows, the row of an older version must not vouch for the newer one."""
-    names = [f"agent-{n:03}" for n in range(50)]
+    names = [f"agent-{n:03}" for n in range(projection.SMALL + 20)]
     book.put({key(name): value(name) for name in names})
     book.work_off()
-    assert len(book.names("state:verified")) == 50
-    book.put({key(name): forged(name) for name in names})
-    assert book.names("state:verified") == []
-    book.work_off()
-    assert book.counts() == (0, 50, 0)
+    assert len(book.names("state:verified")) == len(names)
+    book.put({key(name): forged(name, price=9) for name in names})
+    for _ in range(2):
+        page = book.catalogue.page("state:verified", "", 0, 10.0).listings
+        assert len(page) == len(names)
+        assert {each.price for each in page} == {0.05}, "what its seller signed, and not the forgery"
+        book.work_off()
+    assert book.counts() == (len(names), 0, 0)
 
 
 def test_a_price_touches_neither_text_nor_index(book):
-    book.put({key(): value()})
+    book.put({key(): unsigned()})
     book.work_off()
-    book.put({key(): value(price=3)})
+    book.put({key(): unsigned(price=3)})
     assert book.store._db.execute("SELECT count(*) FROM unindexed").fetchone() == (0,)
-    book.put({key(): unsigned("swift-ocr", metadata={"description": "something else"})})
+    book.put({key(): unsigned(metadata={"description": "something else"})})
     book.work_off()
     assert book.is_right()
     hits = "SELECT rowid FROM listing_search WHERE listing_search MATCH ?"
@@ -277,9 +379,9 @@ def test_a_metadata_file_is_read_as_strictly_as_a_listing(book, content):
 def test_a_packed_value_that_shows_again_is_read(tmp_path):
     """It was superseded and packed; then the newer version was removed."""
     book = Book(tmp_path / "db")
-    book.put({key(): value()})
+    book.put({key(): unsigned()})
     old = book.nodes[key()]
-    book.put({key(): value(price=9)})
+    book.put({key(): unsigned(price=9)})
     for n in range(600):
         book.put({f"/filler/{n % 3}": b"%d" % n})
     while book.store.pack(1000, keep=2):
@@ -303,34 +405,28 @@ def test_another_version_and_another_peer_make_it_afresh(tmp_path):
     for setting in (f"0 {SIGNER.peer_id}", f"{schema.VERSION} another"):
         store = open_store(tmp_path / "db")
         store.put_setting(schema.SETTING, setting)
-        book = Book(tmp_path / "db", store=store)
+        book = Book(tmp_path / "db", store=store, opened=10.0)
         assert book.counts() == (0, 0, 0)
-        assert [each.kind for each in book.work_off()] == [ChangeKind.PUT] * 2
+        assert [each.kind for each in book.work_off()] == [ChangeKind.REFRESH] * 2
         assert contents(store._db) == before
         book.close()
     assert afresh(tmp_path / "db") == before
 
 
-def test_a_store_without_a_catalogue_gets_one_and_checks_no_signature_again(tmp_path, monkeypatch):
-    """As those of schema 4 and older: with the verdicts on signatures that they kept."""
-    from betar_tui.market import listing
-
+def test_a_store_without_a_catalogue_gets_one_by_the_rules_of_today(tmp_path):
+    """As those of schema 4 and older, whose verdicts on signatures did not ask whose the id is."""
     path = tmp_path / "db"
     book = Book(path)
     book.put({key("good"): value("good"), key("forged"): forged("forged"), key("junk"): b"[", "/other": b"x"})
     expected = contents_of_rows(book.store._db)
-    verdicts = [(token(book, "good"), "verified"), (token(book, "forged"), "invalid")]
+    verdicts = [(token(book, "good"), "invalid"), (token(book, "forged"), "verified")]
     for table in schema.TABLES:
         book.store._db.execute(f"DROP TABLE {table}")
     book.store._db.execute("DELETE FROM settings")
     book.store._db.executemany("INSERT INTO verdicts VALUES (?, ?)", verdicts)
     book.close()
 
-    def verify(*_):
-        raise AssertionError("it was checked before")
-
-    monkeypatch.setattr(listing, "verify", verify)
-    book = Book(path)
+    book = Book(path, opened=10.0)
     assert book.catalogue.backlog.progress.rows == 3
     assert len(book.work_off()) == 1
     assert contents_of_rows(book.store._db) == expected
@@ -340,10 +436,201 @@ def test_a_store_without_a_catalogue_gets_one_and_checks_no_signature_again(tmp_
     book.close()
 
 
+NAMES = ["refreshed", "changed", "delisted", "forged", "bulk", "still"]
+
+
+def opened_again(book: Book, path: Path, opened: float) -> Book:
+    """The same store with a catalogue that is being made afresh."""
+    book.close()
+    store = open_store(path)
+    store.put_setting(schema.SETTING, "of another version")
+    return Book(path, store=store, opened=opened)
+
+
+def first_seen(book: Book) -> dict[str, int]:
+    with book.store.readers.reading() as (db, _):
+        rows = db.execute("SELECT id, first_seen FROM listings").fetchall()
+    return {listing_id.rpartition("/")[2]: at for listing_id, at in rows}
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "again before it was done"])
+@pytest.mark.parametrize("kept", [True, False], ids=["tables", "no tables"])
+def test_what_changes_while_the_catalogue_is_made_afresh_is_told_as_ever(tmp_path, times, kept, monkeypatch):
+    monkeypatch.setattr(projection, "SMALL", 32)
+    path = tmp_path / "db"
+    book = Book(path)
+    for name in NAMES:
+        book.put({key(name): unsigned(name)}, at=5.0)
+    book.put({key("hidden"): forged("hidden")}, at=5.0)
+    nodes = book.nodes
+    if not kept:
+        for table in schema.TABLES:
+            book.store._db.execute(f"DROP TABLE {table}")
+    for _ in range(times):
+        book = opened_again(book, path, 3_000.0)
+    book.nodes = nodes
+    told = {
+        name: [each.kind for each in book.put({key(name): content}, at=4_000.0)]
+        for name, content in (
+            ("refreshed", unsigned("refreshed", timestamp=NOW + 9)),
+            ("changed", unsigned("changed", price=9)),
+            ("forged", forged("forged", price=9)),
+            ("hidden", forged("hidden", price=9)),
+            ("hidden", unsigned("hidden")),
+            ("brand-new", unsigned("brand-new")),
+        )
+    }
+    (gone,) = book.delist(key("delisted"), at=4_000.0)
+    assert (gone.kind, gone.id, gone.listing) == (ChangeKind.DELIST, f"{SIGNER.peer_id}/delisted", None)
+    assert told == {
+        "refreshed": [ChangeKind.REFRESH],
+        "changed": [ChangeKind.UPDATE],
+        "forged": [ChangeKind.DELIST],
+        "hidden": [ChangeKind.PUT],
+        "brand-new": [ChangeKind.PUT],
+    }
+    book.put({**many([f"agent-{n}" for n in range(50)]), key("bulk"): unsigned("bulk", price=9)}, at=4_000.0)
+    kinds = {each.id.rpartition("/")[2]: each.kind for each in book.work_off(now=4_001.0)}
+    assert (kinds.pop("still"), kinds.pop("bulk")) == (ChangeKind.REFRESH, ChangeKind.UPDATE)
+    assert kinds == {f"agent-{n}": ChangeKind.PUT for n in range(50)}
+    known = {"refreshed", "changed", "bulk", "still"}
+    assert {name: at for name, at in first_seen(book).items() if name in known} == dict.fromkeys(known, 5_000)
+    new = {each.name for each in book.catalogue.page("state:new", "", 0, 4_002.0).listings}
+    assert new == {"hidden", "brand-new", *(f"agent-{n}" for n in range(50))}
+    assert book.is_right()
+    book.close()
+
+
+def test_a_version_that_shows_again_appeared_when_its_listing_did(tmp_path):
+    path = tmp_path / "db"
+    book = Book(path)
+    book.put({key(): value()}, at=5.0)
+    book.put({key(): value(price=2)}, at=4_000.0)
+    book = opened_again(book, path, 5_000.0)
+    book.work_off()
+    assert first_seen(book) == {"swift-ocr": 5_000}
+    book.close()
+
+
+def test_a_queued_version_in_a_packed_block_is_told_with_the_peer_that_sent_it(book, monkeypatch):
+    monkeypatch.setattr(projection, "SMALL", 0)
+    book.put({key("theirs"): unsigned("theirs")}, via="neighbour")
+    book.put({key("ours"): unsigned("ours")}, via="")
+    old = {name: book.nodes[key(name)] for name in ("theirs", "ours")}
+    for name in old:
+        book.put({key(name): unsigned(name, price=9)})
+    for n in range(600):
+        book.put({f"/filler/{n % 3}": b"%d" % n})
+    while book.store.pack(1000, keep=2):
+        pass
+    book.delist(*map(key, old))
+    assert book.store._db.execute(
+        "SELECT count(*) FROM blocks WHERE digest = ?", (old["ours"].cid[4:],)
+    ).fetchone() == (0,)
+    told = {each.listing.name: (each.via, each.bytes) for each in book.work_off()}
+    assert told == {"theirs": ("neighbour", len(old["theirs"].data)), "ours": ("local", len(old["ours"].data))}
+
+
+@pytest.mark.parametrize(("via", "told"), [("neighbour", "neighbour"), ("", "local")])
+def test_a_removal_in_bulk_is_told_with_the_peer_that_sent_it(book, monkeypatch, via, told):
+    monkeypatch.setattr(projection, "SMALL", 10)
+    names = [f"agent-{n:03}" for n in range(50)]
+    book.put(many(names), via="another")
+    book.work_off()
+    book.delist(*map(key, names), via=via)
+    gone = book.work_off()
+    assert [(each.kind, each.via) for each in gone] == [(ChangeKind.DELIST, told)] * 50
+    book.put(many(names), via="another")
+    book.work_off()
+    book.delist(*map(key, names), via=via)
+    while book.catalogue.backlog._removal_of(key(names[0])) is not None:
+        pass
+    (forgotten,) = [each for each in book.work_off() if each.id.endswith(names[0])]
+    assert (forgotten.kind, forgotten.via, forgotten.height) == (ChangeKind.DELIST, "", 0), "better nothing than wrong"
+
+
+def test_every_key_has_its_turn_however_many_higher_ones_come(book, monkeypatch):
+    monkeypatch.setattr(backlog, "ROWS", 40)
+    monkeypatch.setattr(projection, "SMALL", 32)
+    names = [f"low-{n:03}" for n in range(100)]
+    book.put(many(names))
+    slices, left = 0, set(names)
+    while left:
+        slices += 1
+        assert slices <= 4 * backlog.ROUND
+        book.put(many([f"high-{slices}-{n}" for n in range(80)]))
+        for change in book.catalogue.backlog.write(book.catalogue.backlog.prepare(), 9.0):
+            left.discard(change.listing.name)
+    assert slices > backlog.ROUND, "the highest come first all the same"
+    book.work_off()
+    assert book.is_right()
+
+
+@pytest.mark.parametrize("via", ["peer", ""])
+def test_a_merge_with_long_values_is_queued(book, via):
+    """The store is locked while the values of a small one are decoded."""
+    most = projection.SMALL_BYTES
+    long = 60 << 10
+    names = [f"agent-{n:03}" for n in range(most // long + 1)]
+    fields = {"metadata": {"text": "x" * (most // len(names) - 400)}}
+    fitting = many(names, **fields)
+    assert most * 0.95 < sum(map(len, fitting.values())) <= most
+    assert len(book.put(fitting, via=via)) == len(names)
+    assert book.put(many(names, metadata={"text": "y" * long}), via=via) == []
+    assert len(book.work_off()) == len(names)
+    assert book.is_right()
+
+
+def test_a_file_that_comes_while_its_slice_is_read_is_not_missed(book, monkeypatch):
+    monkeypatch.setattr(projection, "SMALL", 0)
+    book.put({key("a"): unsigned("a", metadata=POINTING)})
+    prepared = book.catalogue.backlog.prepare()
+    (each,) = prepared.values()
+    assert each.absent == FILE
+    book.store.put_files({FILE: BLOCK})  # as dagsync stores it, which queues nothing
+    assert book.catalogue.backlog.write(prepared, 9.0) == []
+    (change,) = book.work_off()
+    assert change.listing.description == "reads scans"
+    assert not book.catalogue.files.lacks(FILE)
+    assert book.is_right()
+
+
+def test_files_that_nothing_points_at_are_forgotten_and_no_others(book):
+    files = [unixfs.encode_file(b'{"description":"%d"}' % n)[0] for n in range(3)]
+    for n, each in enumerate(files):
+        book.put({key(f"a{n}"): unsigned(f"a{n}", metadata=cid.to_str(each))})
+    book.put({key("b0"): unsigned("b0", metadata=cid.to_str(files[0]))})
+    book.delist(key("a0"), key("a1"))
+    assert book.catalogue.files.forget_unused([*files, cid.of(b"other")]) == {files[1], cid.of(b"other")}
+    assert set(book.catalogue.files.due(100.0, 200.0, 10)) == {files[0], files[2]}
+    book.put({key("c1"): unsigned("c1", metadata=cid.to_str(files[1]))}, at=7.0)
+    assert set(book.catalogue.files.due(100.0, 200.0, 10)) == set(files), "it is asked for again"
+
+
+def test_names_are_compared_by_their_first_128_letters(book):
+    same = "ß" * MAX_COMPARED
+    names = [f"{same}{rest}" for rest in ("b", "a", "")]
+    for n, name in enumerate(names):
+        book.put({key(f"k{n}"): unsigned(f"k{n}", name=name)})
+    book.put({key("k3"): unsigned("k3", name=f"{'ß' * (MAX_COMPARED - 1)}a{'b' * 90}")})
+    with book.store.readers.reading() as (db, _):
+        stored = {name for (name,) in db.execute("SELECT name FROM listings")}
+    assert stored == {"ss" * MAX_COMPARED, "ss" * (MAX_COMPARED - 1) + "a"}
+    assert book.names("", "name")[1:] == names, "those are equal, and in the order in which they came"
+    assert book.names("", "-name")[:3] == names[::-1]
+    assert book.names(f"name:{same}a") == [names[1]], "all of it is searched"
+
+
+@pytest.mark.parametrize("limit", [-1, -(1 << 40), -(1 << 70), (1 << 63) - 1, 1 << 63, 1 << 70])
+def test_a_limit_below_zero_or_beyond_everything_is_none(book, limit):
+    book.put({key(name): value(name) for name in "ab"})
+    page = book.catalogue.page("", "", limit, 1.0)
+    assert [each.name for each in page.listings] == ["a", "b"]
+
+
 def test_what_was_here_before_is_no_news(tmp_path):
-    book = Book(tmp_path / "db")
-    book.put(many([f"agent-{n}" for n in range(50)]), at=5.0)
-    book.catalogue.backlog._opened = 6_000
+    book = Book(tmp_path / "db", opened=6.0)
+    book.put(many([f"agent-{n}" for n in range(projection.SMALL + 20)]), at=5.0)
     assert {each.kind for each in book.work_off()} == {ChangeKind.REFRESH}
     book.close()
 

@@ -12,11 +12,15 @@ from pathlib import Path
 import pytest
 
 from betar_tui.catalogue import backlog, checking, projection
+from betar_tui.catalogue.catalogue import DEFAULT_LIMITS
 from betar_tui.ipld import cid, unixfs
-from betar_tui.store.database import open_store
-from tests.catalogue.books import Book, afresh, contents, forged, many
-from tests.market.values import SIGNER, key, value
+from betar_tui.limits import Limits
+from betar_tui.market.withdrawal import withdrawal
+from betar_tui.replica import keys, slicing
+from tests.catalogue.books import Book, contents, forged, judge, many
+from tests.market.values import NOW, SIGNER, key, value
 from tests.simulation.crashing import open_crashing, wreck
+from tests.simulation.lab import node
 from tests.simulation.memory import Crash
 
 FILE, BLOCK = unixfs.encode_file(b'{"description":"reads scans"}')
@@ -33,10 +37,25 @@ def large(book: Book) -> None:
     book.put(MORE)
 
 
+def losing(book: Book) -> None:
+    """A newer word that loses in the map, and a withdrawal."""
+    withdrawn = keys.of_withdrawal(f"{SIGNER.peer_id}/agent-0")
+    puts = {key("agent-1"): value("agent-1", timestamp=NOW + 5), withdrawn: withdrawal_of("agent-0", NOW)}
+    book.merge([node((), puts.items(), (), 1)])
+
+
+def withdrawing(book: Book) -> None:
+    """Many withdrawals at once, one of them of what is put again since."""
+    puts = {keys.of_withdrawal(f"{SIGNER.peer_id}/{name}"): withdrawal_of(name, NOW + 7) for name in NAMES}
+    book.put({**puts, key("agent-0"): value("agent-0", timestamp=NOW + 8), key("agent-1"): value("agent-1")})
+
+
+def withdrawal_of(name: str, at: int) -> bytes:
+    return withdrawal(f"{SIGNER.peer_id}/{name}", SIGNER, at)
+
+
 def removal(book: Book) -> None:
     book.height += 1
-    from tests.simulation.lab import node
-
     blocks = {key(name): each.cid for name in NAMES for each in book.store.elements(key(name))}
     book.merge([node((), (), list(blocks.items()), book.height)])
 
@@ -66,30 +85,41 @@ ACTS: list[Callable[[Book], None]] = [
     small,
     texts,
     file,
+    losing,
     rows,
     texts,
     again,
     rows,
     removal,
+    withdrawing,
+    rows,
     texts,
 ]
 
 
+@pytest.mark.parametrize("slices", [False, True], ids=["whole", "in slices"])
 @pytest.mark.parametrize("after", [False, True], ids=["before or amid", "after"])
-def test_a_crash_at_every_statement(tmp_path: Path, after: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limits", [DEFAULT_LIMITS, Limits(2, 3)], ids=["no quota in the way", "few of a seller"])
+def test_a_crash_at_every_statement(
+    tmp_path: Path, after: bool, limits: Limits, slices: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each act again and again, dying one statement later each time, until it survives. What each death leaves is opened,
     worked off, and compared with a projection made afresh."""
-    monkeypatch.setattr(projection, "SMALL", 5)
+    monkeypatch.setattr(projection, "SMALL", 2 if slices else 5)
+    if slices:
+        monkeypatch.setattr(slicing, "MAX_ITEMS", 4)
+        monkeypatch.setattr(slicing, "SLICE", 3)
     monkeypatch.setattr(backlog, "ROWS", 2)
+    monkeypatch.setattr(backlog, "VERSIONS", 3)
     monkeypatch.setattr(backlog, "TEXTS", 2)
     path = tmp_path / "0.db"
-    Book(path).close()
+    Book(path, limits=limits).close()
     deaths = 0
     for act in ACTS:
         statement = 0
         while True:
             store, db = open_crashing(path)
-            book = Book(path, store=store)
+            book = Book(path, store=store, limits=limits)
             db.left, db.after = db.done + statement, after
             try:
                 act(book)
@@ -98,14 +128,14 @@ def test_a_crash_at_every_statement(tmp_path: Path, after: bool, monkeypatch: py
                 statement += 1
                 store.readers.close()
                 path = wreck(path, db)
-                judge(path, tmp_path / "judged.db", tmp_path / "afresh.db")
-                assert statement < 200
+                judge(path, tmp_path / "judged.db", tmp_path / "afresh.db", limits)
+                assert statement < 400
                 continue
             db.left = None
             store.close()
             break
     assert deaths > 100
-    judge(path, tmp_path / "judged.db", tmp_path / "afresh.db")
+    judge(path, tmp_path / "judged.db", tmp_path / "afresh.db", limits)
 
 
 def test_a_crash_at_every_statement_of_making_the_tables(tmp_path: Path) -> None:
@@ -133,24 +163,6 @@ def test_a_crash_at_every_statement_of_making_the_tables(tmp_path: Path) -> None
         else:
             break
     assert 15 < statement < 59
-
-
-def judge(path: Path, judged: Path, made: Path) -> None:
-    for suffix in ("", "-wal"):
-        for target in (judged, made):
-            Path(f"{target}{suffix}").unlink(missing_ok=True)
-            if Path(f"{path}{suffix}").exists():
-                shutil.copyfile(f"{path}{suffix}", f"{target}{suffix}")
-    book = Book(judged)
-    book.work_off()
-    found = contents(book.store._db)
-    assert not found["waiting"]
-    assert book.is_right()
-    book.close()
-    assert found == afresh(made)
-    store = open_store(judged)
-    assert store.check() == "ok"
-    store.close()
 
 
 WORKER = """

@@ -19,7 +19,7 @@ from betar_tui import config as config_module
 from betar_tui.arguments import COMMANDS as GRAMMAR
 from betar_tui.cli import build_parser, main, read_config
 from betar_tui.commands import COMMANDS
-from betar_tui.config import load_config, load_identity, parse_duration, save_settings
+from betar_tui.config import load_config, load_identity, parse_duration, parse_size, save_settings
 from betar_tui.control.server import serve_control
 from betar_tui.doctor import examine
 from betar_tui.errors import ConfigError, UsageError
@@ -88,7 +88,7 @@ def test_a_listing_lives_and_goes(run):
     assert (listing["mine"], listing["provenance"], listing["token_id"]) == (True, "verified", "7")
     assert json.loads(run("update", receipt["id"], "--price", "2", "--json")[1])["height"] == 2
     shown = json.loads(run("show", receipt["id"], "--json")[1])
-    assert shown.keys() == LISTING_KEYS | {"raw", "history", "document"}
+    assert shown.keys() == LISTING_KEYS | {"raw", "history", "document", "story"}
     assert [version["height"] for version in shown["history"]] == [2, 1]
     assert json.loads(shown["raw"])["price"] == 2
     removal = json.loads(run("delist", receipt["id"], "--json")[1])
@@ -140,6 +140,10 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
         (["export", "."], 2, "not a file's name"),
         (["list", "price<"], 1, "price"),
         (["list", "--sort", "colour"], 1, "colour"),
+        (["block", "12D3KooW"], 1, "neither a whole peer id"),
+        (["unblock", "12D3KooW"], 1, "there is no blocked peer"),
+        (["mute", ""], 1, "neither a whole peer id"),
+        (["unmute", "x"], 1, "there is no muted seller"),
         (["nonsense"], 2, "invalid choice"),
         (["--announce-interval", "1s", "status"], 2, "--announce-interval"),
         (["--announce-interval", "soon", "status"], 2, "30s"),
@@ -316,10 +320,11 @@ def test_output_that_cannot_be_written_is_said(run, redirection, says, command):
     assert says in complaints[0]
 
 
-def test_an_interrupt_while_modules_are_imported_is_no_traceback(tmp_path):
-    (tmp_path / "trio.py").write_text("raise KeyboardInterrupt\n")
+@pytest.mark.parametrize(("command", "module"), [("status", "trio"), ("list", "zstandard")])
+def test_an_interrupt_while_modules_are_imported_is_no_traceback(tmp_path, command, module):
+    (tmp_path / f"{module}.py").write_text("raise KeyboardInterrupt\n")
     path = os.pathsep.join([str(tmp_path), *sys.path])
-    command = [sys.executable, "-m", "betar_tui", "list"]
+    command = [sys.executable, "-m", "betar_tui", command, "--data-dir", str(tmp_path / "data")]
     result = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "PYTHONPATH": path})
     assert (result.returncode, result.stderr) == (130, b"")
 
@@ -530,7 +535,6 @@ def test_settings_are_saved_beside_what_a_person_wrote(tmp_path):
     loaded = load_config(tmp_path, {})
     assert loaded.log_level == "info"
     assert loaded.interface == {"theme": "new", "columns": ["name"]}
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_settings_are_saved_where_there_were_none(tmp_path):
@@ -579,3 +583,148 @@ def test_the_interface_says_that_it_needs_a_terminal(run, tmp_path, arguments):
     assert (code, out) == (2, "")
     assert "needs a terminal" in err
     assert not list(tmp_path.rglob("replica.db"))
+
+
+HALF = "\udcff"  # as the byte ff of an argument comes from the system
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["show", HALF], "id"),
+        (["delist", f"peer/{HALF}"], "id"),
+        (["update", HALF, "--price", "1"], "id"),
+        (["list", f"name:{HALF}"], "filter"),
+        (["list", "--sort", HALF], "sort"),
+        (["publish", "--name", HALF, "--price", "1"], "name"),
+        (["publish", "--name", "a", "--price", "1", "--meta", f"a={HALF}"], "metadata"),
+        (["export", "market.car", "--heads", HALF], "heads"),
+        (["connect", HALF], "multiaddr"),
+        (["list", "--bootstrap", HALF], "bootstrap"),
+    ],
+    ids=lambda each: " ".join(each).replace(HALF, "ff") if isinstance(each, list) else each,
+)
+def test_a_text_that_is_not_utf8_is_refused(run, arguments, name):
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"betar-tui: {name}: ")
+    assert err.endswith("\\xff is not valid UTF-8; type it in a terminal that is\n")
+
+
+def test_a_path_may_be_any_bytes(run, tmp_path):
+    publish(run)
+    assert run("export", str(tmp_path / f"{HALF}.car"))[0] == 0
+    code, out, _ = run("import", str(tmp_path / f"{HALF}.car"), "--json")
+    assert (code, json.loads(out)["known"]) == (0, 1)
+    assert run("list", "--data-dir", str(tmp_path / HALF))[0] == 0
+
+
+def test_a_number_beyond_all_is_as_good_as_none(run):
+    publish(run)
+    for command in ("list", "log"):
+        code, out, err = run(command, "--limit", "9" * 30, "--json")
+        assert (code, len(json.loads(out)), err) == (0, 1, "")
+
+
+STRANGER = "12D3KooWGRUKZ8sRKx5n3xzwtTxhsHCqDM1NXGDRYrbkkmqBKqyk"
+
+
+@pytest.mark.parametrize(
+    ("does", "undoes", "lists", "key"),
+    [("block", "unblock", "blocked", "peer_id"), ("mute", "unmute", "muted", "seller_id")],
+)
+def test_blocking_and_muting_are_listed_and_undone(run, does, undoes, lists, key):
+    assert json.loads(run(lists, "--json")[1]) == []
+    assert json.loads(run(does, STRANGER, "--json")[1]) == {key: STRANGER}
+    (entry,) = json.loads(run(lists, "--json")[1])
+    assert entry.keys() == {key, "at"}
+    assert entry[key] == STRANGER
+    assert STRANGER in run(lists)[1]
+    assert STRANGER in run("status")[1]
+    assert json.loads(run(undoes, STRANGER[:14], "--json")[1]) == {key: STRANGER}
+    assert json.loads(run(lists, "--json")[1]) == []
+
+
+def test_list_leaves_muted_sellers_out_unless_it_is_asked_for_them(run, tmp_path, monkeypatch):
+    publish(run, "mine")
+    run("export", str(tmp_path / "one.car"))
+    seller = json.loads(run("list", "--json")[1])[0]["seller_id"]
+    monkeypatch.setenv("BETAR_TUI_DATA_DIR", str(tmp_path / "other"))
+    publish(run, "own")
+    run("import", str(tmp_path / "one.car"))
+
+    def names(*arguments):
+        return sorted(each["name"] for each in json.loads(run("list", "--json", *arguments)[1]))
+
+    assert names() == ["mine", "own"]
+    code, out, _ = run("mute", seller[:20])
+    assert (code, out) == (0, f"muted {seller}, 1 listing left out; betar-tui unmute shows them again\n")
+    assert names() == ["own"]
+    assert "1 of muted sellers left out (--all shows them)" in run("list")[1]
+    assert names("--all") == ["mine", "own"]
+    assert names("state:muted") == names("--all", "state:muted") == ["mine"]
+    assert json.loads(run("unmute", seller, "--json")[1]) == {"seller_id": seller}
+    assert names() == ["mine", "own"]
+
+
+def test_limits_are_read_from_all_places_and_shown(run, tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    publish(run)
+    (data / "config.toml").write_text('[limits]\nlistings-per-seller = 5\nunsigned_per_peer = 6\nmax-disk = "1GiB"\n')
+    monkeypatch.setenv("BETAR_TUI_UNSIGNED_PER_PEER", "7")
+    limits = json.loads(run("status", "--json", "--max-disk", "64MB")[1])["limits"]
+    assert {name: each["allowed"] for name, each in limits.items()} == {
+        "listings_per_seller": 5,
+        "unsigned_per_peer": 7,
+        "disk": 64 << 20,
+    }
+    assert 0 < limits["disk"]["used"] < 1 << 20
+    assert [each["refused"] for each in limits.values()] == [0, 0, 0]
+    assert "5 listings of a seller, 0 the most; 7 listings unsigned of a peer" in run("status")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("limits = 3", "write [limits]"),
+        ("[limits]\nx = 3", "unknown setting 'x' in [limits]"),
+        ("[limits]\nlistings-per-seller = -1", "--listings-per-seller: -1 is not a number of listings"),
+        ("[limits]\nlistings-per-seller = true", "is not a number of listings"),
+        ("[limits]\nunsigned-per-peer = 1.5", "is not a number of listings"),
+        ('[limits]\nmax-disk = "much"', "--max-disk: 'much' is not a size"),
+        ("[limits]\nmax-disk = 5", "less than the least limit"),
+    ],
+)
+def test_wrong_limits_are_said_in_one_line(run, tmp_path, text, says):
+    publish(run)
+    (tmp_path / "data" / "config.toml").write_text(text)
+    code, _, err = run("list")
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("500MB", 500 << 20), ("10 GiB", 10 << 30), ("1.5g", 3 << 29), ("17000000", 17_000_000)],
+)
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+def test_list_counts_what_is_beyond_a_limit(run, tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        publish(run, name)
+    run("export", str(tmp_path / "three.car"))
+    monkeypatch.setenv("BETAR_TUI_DATA_DIR", str(tmp_path / "other"))
+    run("import", str(tmp_path / "three.car"))
+    assert len(json.loads(run("list", "--json")[1])) == 3
+    shown = json.loads(run("list", "--json", "--listings-per-seller", "2")[1])
+    assert len(shown) == 2
+    assert "2 of 2 listings, 1 beyond a limit of their sellers not shown" in run("list", "--listings-per-seller=2")[1]
+    assert json.loads(run("status", "--json", "--listings-per-seller=2")[1])["limits"]["listings_per_seller"] == {
+        "allowed": 2,
+        "used": 2,
+        "refused": 1,
+    }
+    assert len(json.loads(run("list", "--json")[1])) == 3

@@ -63,6 +63,7 @@ def market(monkeypatch):
         yield fake
 
     monkeypatch.setattr(commands, "open_marketplace", there)
+    monkeypatch.setattr(commands, "read_marketplace", there)
     return fake
 
 

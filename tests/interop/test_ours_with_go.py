@@ -82,7 +82,7 @@ async def test_concurrent_writes_on_both_sides_end_in_equal_maps(tmp_path, gopee
             nursery.start_soon(write_ours)
             nursery.start_soon(write_go)
         await eventually(lambda: same_map(tmp_path, go), what="equal maps")
-        assert len(values(tmp_path / "ours")) == 60
+        assert len(values(tmp_path / "ours")) == 60 + 20, "and the withdrawals of what ours delisted"
         # Both go on from there: what either writes now reaches the other.
         await go.put("/agents/after", b"go")
         await ours.publish([ListingDraft("after", 1)])
@@ -179,7 +179,7 @@ async def test_ours_starting_empty_gets_everything_from_go_alone(tmp_path, gopee
             await go.put(f"/agents/g{n}", b"%d" % n)
         async with peer(tmp_path / "ours", bootstrap=(go.address,)) as ours:
             await eventually(lambda: same_map(tmp_path, go), what="ours has all")
-            assert len(values(tmp_path / "ours")) == 60
+            assert len(values(tmp_path / "ours")) == 60 + 20, "and the withdrawals of what ours delisted"
             await eventually(lambda: no_pending(ours), what="nothing is wanted any more")
             assert [head.height for head in await ours.heads()] == [60]
 

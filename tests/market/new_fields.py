@@ -53,6 +53,7 @@ for kind in (Listing, ListingDraft, ListingPatch):
 # Only now: these modules read the table.
 from betar_tui import arguments, commands  # noqa: E402
 from betar_tui.catalogue.projecting import Projected, project  # noqa: E402
+from betar_tui.drafts import drafts_in  # noqa: E402
 from betar_tui.errors import ListingError  # noqa: E402
 from betar_tui.market import compose  # noqa: E402
 from betar_tui.market.own import adopted_listing  # noqa: E402
@@ -137,7 +138,7 @@ def command_line(path: Path) -> None:
         assert attributes(*commands._drafts_of(argparse.Namespace(file=path, name=None, price=None))) == values
     path.write_text(json.dumps({**entry, "seats": 1.5}))
     try:
-        commands._drafts_in(path)
+        drafts_in(path)
     except ListingError as error:
         assert error.field == "seats"
     else:

@@ -71,7 +71,8 @@ def test_a_bad_field_is_named(draft, field):
 
 
 def verify_value(value, seller):
-    return verify(json.loads(value), seller.peer_id)
+    fields = json.loads(value)
+    return verify(fields, fields["id"], seller.peer_id)
 
 
 def test_a_patch_changes_what_it_names_and_keeps_the_rest():

@@ -1,5 +1,7 @@
 """What else of a listing is searched: each fact is a line that no other can be taken for."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,3 +77,14 @@ def test_scalars():
         None,
         None,
     ]
+
+
+def test_the_parts_of_an_id_that_no_other_text_has() -> None:
+    plain = replace(
+        listing(), id="12D3Seller/Swift-OCR", name="Swift-OCR", seller_id="12D3Seller", protocols=(), metadata=None
+    )
+    assert facts_text(plain) == ""
+    other = replace(
+        listing(), id="did:key:Z6\nk/Swift-OCR/§", name="swift-ocr", seller_id="12D3Seller", protocols=(), metadata=None
+    )
+    assert facts_text(other) == f"\nid{SEPARATOR}did:key:z6 k\nid{SEPARATOR}§\n"

@@ -58,6 +58,7 @@ def listing(**fields):
         "seller:12D3KooW",
         "seller:xyz9",
         "seller:12D3…XYZ9",
+        "seller:12D3…oow",
         "proto:x402",
         "!proto:mcp",
         "state:verified",
@@ -178,32 +179,6 @@ def test_any_text_is_a_filter_or_a_filter_error(text):
         matches(parsed, listing(), NOW)
 
 
-TERMS = ["a", "ab", "abc", "!a", "!ab", "!abc", "price<1", "proto:x", "proto:x4", "state:mine"]
-WORDS = st.lists(st.sampled_from(TERMS), max_size=4)
-LISTINGS = st.builds(
-    lambda name, price, mine, proto: listing(name=name, description="", price=price, mine=mine, protocols=(proto,)),
-    st.sampled_from(["a", "ab", "abc", "b", "zz"]),
-    st.sampled_from([0.5, 2.0]),
-    st.booleans(),
-    st.sampled_from(["x", "x4", "y"]),
-)
-
-
-@given(WORDS, WORDS, st.lists(LISTINGS, max_size=20))
-def test_narrowing_never_loses_a_listing(old, new, items):
-    before, after = parse(" ".join(old)), parse(" ".join(new))
-    if after.narrows(before):
-        assert all(matches(before, item, NOW) for item in items if matches(after, item, NOW))
-
-
-def test_typing_on_narrows():
-    assert parse("ocr price<0.5").narrows(parse("oc price<0.5"))
-    assert not parse("oc").narrows(parse("ocr"))
-    assert not parse("price<0.7").narrows(parse("price<0.5"))
-    assert not parse("!ab").narrows(parse("!abc x"))
-    assert not parse("a state:new").narrows(parse("state:new"))
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -233,13 +208,6 @@ def test_a_lone_or_is_a_word():
     """Else "oracle" could not be typed."""
     assert [(term.kind, term.value) for term in parse("or").terms] == [("word", "or")]
     assert [len(terms) for terms in parse("or or a b").alternatives] == [1, 2]
-
-
-@given(st.lists(WORDS, max_size=3), st.lists(WORDS, max_size=3), st.lists(LISTINGS, max_size=20))
-def test_alternatives_narrow_too(old, new, items):
-    before, after = (parse(" or ".join(" ".join(each) for each in words if each)) for words in (old, new))
-    if after.narrows(before):
-        assert all(matches(before, item, NOW) for item in items if matches(after, item, NOW))
 
 
 def test_each_alternative_is_muted():

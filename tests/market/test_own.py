@@ -5,7 +5,7 @@ import json
 import pytest
 
 from betar_tui.market.listing import decode
-from betar_tui.market.own import OwnListings, adopted_listing, records
+from betar_tui.market.own import OwnListings, adopted_listing, records, withdrawal_record
 from betar_tui.market.republish import OwnListing
 from tests.market.values import NOW, SIGNER, document, key, value, winner
 
@@ -40,14 +40,24 @@ async def test_records_come_back_and_follow_each_step():
     await own.keep({"b": B})
     assert (own.listings, own.removals) == ({"a": A, "b": B}, {"c"})
     assert store.records == records({"a": A, "b": B, "c": None})
-    own.removing("a")
-    own.removing("d")
+    own.removing("a", "/withdrawn/YQ", 7)
+    own.removing("d", "/withdrawn/ZA", 8)
     assert (own.listings, own.removals) == ({"b": B}, {"a", "c", "d"})
     await own.forget(["b", "c"])
     assert (own.listings, own.removals) == ({}, {"a", "d"})
     assert store.records == records({"a": A})
+    assert own.withdrawals == {"/withdrawn/YQ": 7, "/withdrawn/ZA": 8}
     await own.keep_files({b"cid": b"block"})
     assert store.files == {b"cid": b"block"}
+
+
+async def test_withdrawals_are_remembered_apart() -> None:
+    store = Store({**records({"/agents/YQ": None, "/agents/Yg": B}), **withdrawal_record("/withdrawn/YQ", 9)})
+    own = OwnListings(store)
+    assert (own.listings, own.removals, own.withdrawals) == ({"/agents/Yg": B}, {"/agents/YQ"}, {"/withdrawn/YQ": 9})
+    await own.forget(["/withdrawn/YQ"])
+    assert own.withdrawals == {}
+    assert store.records == records({"/agents/YQ": None, "/agents/Yg": B})
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import base64
 import json
 
 import cbor2
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.market.marketplace import Provenance
-from betar_tui.market.provenance import PREFIX, Signer, signed_bytes, verify
+from betar_tui.market.provenance import PREFIX, Signer, mark_of, signed_bytes, verify
 from tests.market.values import SIGNER, document
 
 OTHER = Signer(b"\x07" * 32)
@@ -15,6 +16,10 @@ OTHER = Signer(b"\x07" * 32)
 def signed(signer: Signer = SIGNER, **fields: object) -> dict[str, object]:
     listing = document(**fields)
     return {**listing, "signature": signer.sign(listing)}
+
+
+def verdict(listing: dict[str, object], seller_id: str = SIGNER.peer_id) -> Provenance:
+    return verify(listing, str(listing["id"]), seller_id)
 
 
 def test_peer_id_is_that_of_the_key():
@@ -27,25 +32,75 @@ def test_peer_id_is_that_of_the_key():
 
 def test_a_listing_survives_json_and_stays_verified():
     again = json.loads(json.dumps(signed(price=0.1, note="ü", nested={"b": [1, 2.5], "aa": None})))
-    assert verify(again, SIGNER.peer_id) is Provenance.VERIFIED
+    assert verdict(again, SIGNER.peer_id) is Provenance.VERIFIED
 
 
 @pytest.mark.parametrize("field", ["name", "price", "addrs", "metadata"])
 def test_a_changed_field_is_invalid(field):
-    assert verify({**signed(), field: "changed"}, SIGNER.peer_id) is Provenance.INVALID
+    assert verdict({**signed(), field: "changed"}, SIGNER.peer_id) is Provenance.INVALID
 
 
 def test_an_added_field_is_invalid():
-    assert verify({**signed(), "extra": 1}, SIGNER.peer_id) is Provenance.INVALID
+    assert verdict({**signed(), "extra": 1}, SIGNER.peer_id) is Provenance.INVALID
 
 
 def test_somebody_elses_signature_is_invalid():
-    assert verify(signed(OTHER), SIGNER.peer_id) is Provenance.INVALID
-    assert verify(signed(), OTHER.peer_id) is Provenance.INVALID
+    assert verdict(signed(OTHER), SIGNER.peer_id) is Provenance.INVALID
+    assert verdict(signed(), OTHER.peer_id) is Provenance.INVALID
+
+
+def test_an_id_belongs_to_the_peer_in_it() -> None:
+    stolen = signed(OTHER, seller_id=OTHER.peer_id)
+    assert stolen["id"] == f"{SIGNER.peer_id}/swift-ocr"
+    assert verdict(stolen, OTHER.peer_id) is Provenance.INVALID
+    for nobodys in (
+        "did:key:z6MkTest",
+        SIGNER.peer_id,
+        f"/{SIGNER.peer_id}/a",
+        f"{SIGNER.peer_id.lower()}/a",
+        "a/b",
+        "",
+    ):
+        listing = signed(id=nobodys)
+        assert verdict(listing) is Provenance.UNSIGNED, "the signature is right, and says nothing about the id"
+        assert verdict({**listing, "price": 2}) is Provenance.INVALID
+    for own in (f"{SIGNER.peer_id}/", f"{SIGNER.peer_id}/a/b", f"{SIGNER.peer_id}//"):
+        assert verdict(signed(id=own)) is Provenance.VERIFIED
+
+
+def test_a_signature_has_one_form() -> None:
+    listing = signed()
+    signature = dict(listing["signature"])
+    key, sig = signature["key"], signature["sig"]
+    loose = key[:-2] + chr(ord(key[-2]) + 1) + key[-1]  # bits that base64 leaves out
+    for other in (
+        {"key": loose},
+        {"key": key + "\n"},
+        {"key": key.rstrip("=")},
+        {"key": f" {key}"},
+        {"key": key.replace("+", "-").replace("/", "_") + "="},
+        {"sig": sig.rstrip("=")},
+        {"sig": sig + "===="},
+        {"sig": [sig]},
+        {"more": 1},
+        {"alg": "Ed25519"},
+        {"alg": None},
+    ):
+        assert verdict({**listing, "signature": {**signature, **other}}) is Provenance.INVALID, other
+    for name in signature:
+        parts = {each: text for each, text in signature.items() if each != name}
+        assert verdict({**listing, "signature": parts}) is Provenance.INVALID
+
+
+def test_the_mark_is_the_beginning_of_the_signature() -> None:
+    signature = SIGNER.sign(document())
+    assert mark_of(signature) == int.from_bytes(base64.b64decode(signature["sig"])[:8], "big", signed=True)
+    for none in (None, 1, [], {}, {"sig": "AAAA"}, {"sig": 7}):
+        assert mark_of(none) is None
 
 
 def test_without_signature_it_is_unsigned():
-    assert verify(document(), SIGNER.peer_id) is Provenance.UNSIGNED
+    assert verdict(document(), SIGNER.peer_id) is Provenance.UNSIGNED
 
 
 @pytest.mark.parametrize(
@@ -54,7 +109,7 @@ def test_without_signature_it_is_unsigned():
      {"alg": "ed25519", "key": "AAAA", "sig": "AAAA"}],
 )  # fmt: skip
 def test_a_malformed_signature_is_invalid(signature):
-    assert verify({**document(), "signature": signature}, SIGNER.peer_id) is Provenance.INVALID
+    assert verdict({**document(), "signature": signature}, SIGNER.peer_id) is Provenance.INVALID
 
 
 def test_what_is_signed_is_canonical_dag_cbor():
@@ -90,7 +145,7 @@ def test_order_of_fields_does_not_matter(fields):
 def test_an_integer_beyond_64_bits_has_no_signed_form():
     with pytest.raises(ValueError, match="64-bit"):
         signed_bytes({"n": 1 << 70})
-    assert verify({**signed(), "n": 1 << 70}, SIGNER.peer_id) is Provenance.INVALID
+    assert verdict({**signed(), "n": 1 << 70}, SIGNER.peer_id) is Provenance.INVALID
 
 
 def test_a_signer_knows_the_values_it_made_once_each_and_nothing_else() -> None:

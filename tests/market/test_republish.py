@@ -3,7 +3,7 @@ import json
 from betar_tui.market.compose import render
 from betar_tui.market.listing import BETAR_GO, DOCUMENTS
 from betar_tui.market.provenance import Signer
-from betar_tui.market.republish import LONGEST_RETRY, OwnListing, RepublishPolicy, RepublishReason
+from betar_tui.market.republish import LONGEST_RETRY, OwnListing, RepublishPolicy, RepublishReason, Said
 from tests.market.values import ADDRS, NOW, SIGNER, document, key, value
 
 OWN = {key(): OwnListing(document(), NOW)}
@@ -14,11 +14,11 @@ def announcer(refresh: float = HOUR) -> RepublishPolicy:
     def made(listing, dialect, at, addrs):
         return render(listing, dialect, SIGNER, at, addrs).value
 
-    return RepublishPolicy(refresh, SIGNER.peer_id, made)
+    return RepublishPolicy(refresh, made)
 
 
-def due(values, now=NOW + 10.0, dialect=DOCUMENTS, addrs=ADDRS, own=OWN, by=None):
-    return (by or announcer()).due(own, values, dialect, addrs, now)
+def due(values, now=NOW + 10.0, dialect=DOCUMENTS, addrs=ADDRS, own=OWN, by=None, said=None):
+    return (by or announcer()).due(own, values, said or {}, dialect, addrs, now)
 
 
 def test_a_listing_that_stands_and_is_young_is_left_alone():
@@ -42,20 +42,39 @@ def test_a_replaced_listing_is_put_back():
 
 
 def test_an_older_word_of_the_seller_is_a_replay_and_a_newer_one_is_taken_over():
-    assert due({key(): value(price=9, timestamp=NOW - 100)}) == {key(): RepublishReason.REPLACED}
-    assert due({key(): value(price=9, timestamp=NOW + 5)}) == {key(): RepublishReason.ADOPTED}
-    assert due({key(): value(price=9, timestamp=NOW + 5000)}) == {key(): RepublishReason.REPLACED}, "from the future"
+    old, new = value(price=9, timestamp=NOW - 100), value(price=9, timestamp=NOW + 5)
+    assert due({key(): old}, said={key(): Said(NOW)}) == {key(): RepublishReason.REPLACED}
+    assert due({key(): new}, said={key(): Said(NOW + 5)}) == {key(): RepublishReason.ADOPTED}
+    later = value(price=9, timestamp=NOW + 5000)
+    assert due({key(): later}, said={key(): Said(NOW + 5000)}) == {key(): RepublishReason.ADOPTED}, (
+        "a clock that is ahead"
+    )
+
+
+def test_the_newest_word_counts_wherever_it_stands():
+    new = value(price=9, timestamp=NOW + 5)
+    for in_map in ({}, {key(): b"junk"}, {key(): value(price=9, timestamp=NOW - 5)}, {key(): value()}):
+        assert due(in_map, said={key(): Said(NOW + 5, value=new)}) == {key(): RepublishReason.ADOPTED}
+    assert due({key(): b"junk"}, said={key(): Said(NOW + 5)}) == {key(): RepublishReason.REPLACED}, "just replaced"
+
+
+def test_a_withdrawal_by_another_device_is_taken_over():
+    for said in (Said(None, NOW + 1), Said(NOW, NOW + 1), Said(NOW + 1, NOW + 1)):
+        assert due({key(): value()}, said={key(): said}) == {key(): RepublishReason.WITHDRAWN}
+        assert due({}, said={key(): said}) == {key(): RepublishReason.WITHDRAWN}
+    assert due({key(): value()}, said={key(): Said(NOW, NOW)}) == {}, "published again since"
 
 
 def test_the_same_word_from_another_device_stands_whenever_it_was_said():
-    assert due({key(): value(timestamp=NOW + 5)}) == {}
-    assert due({key(): value(timestamp=NOW - 5)}) == {}
+    assert due({key(): value(timestamp=NOW + 5)}, said={key(): Said(NOW + 5)}) == {}
+    assert due({key(): value(timestamp=NOW + 5)}, said={key(): Said(NOW + 5, value=value(timestamp=NOW + 5))}) == {}
+    assert due({key(): value(timestamp=NOW - 5)}, said={key(): Said(NOW)}) == {}
 
 
 def test_somebody_elses_signature_is_no_newer_word():
     other = Signer(b"\x07" * 32)
     forged = render(document(price=9), DOCUMENTS, other, NOW + 5, ADDRS).value
-    assert due({key(): forged}) == {key(): RepublishReason.REPLACED}
+    assert due({key(): forged}, said={key(): Said(NOW)}) == {key(): RepublishReason.REPLACED}
 
 
 def test_changed_addresses_of_the_peer_are_published():

@@ -81,3 +81,11 @@ def test_a_limit_counts_what_is_shown():
 
 def test_lines_stay_lines():
     assert neutralise_lines("a\r\nb\n\x1bc") == "a\nb\n␛c"
+
+
+@pytest.mark.parametrize("limit", range(8, 14))
+def test_a_limit_cuts_no_flag_in_two(limit):
+    """Half of one is written out, which makes it longer than the limit."""
+    safe = neutralise("x" + "\U0001f1e9\U0001f1ea" * 100, limit)
+    assert neutralise(safe) == safe
+    assert len(safe) in (limit - 1, limit)

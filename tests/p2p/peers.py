@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -32,6 +33,10 @@ QUICK = Timing(
     retry_min=0.3,
     retry_max=1.0,
 )
+
+PATIENT = replace(QUICK, ping_interval=30.0, ping_timeout=30.0, probe_timeout=30.0)
+"""For what keeps the loop busy: on a machine under load a ping may take longer than those of `QUICK`, whose connections
+would then be closed."""
 
 T = TypeVar("T")
 
@@ -128,12 +133,45 @@ async def meet(one: Peer, other: Peer) -> None:
     await until(lambda: other.id in one.network.topic_peers() and one.id in other.network.topic_peers())
 
 
+def resident() -> int:
+    """Bytes of memory that this process uses; for tests that allow megabytes of difference."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
 async def raw_stream(one: Peer, other: str, protocol: str) -> INetStream:
     """A stream of libp2p's own, whose errors are the library's. Raises NetworkError when it cannot be had."""
     try:
         return await open_stream(one.network._host, peer_id(other), [protocol])
     except Exception as error:
         raise NetworkError(f"no stream of {protocol} to {other}") from error
+
+
+class Lived:
+    """Seconds as this process lived them: on a machine under load fewer than a clock counts, and never more."""
+
+    STEP = 0.005
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def count(self) -> None:
+        """Count until cancelled."""
+        while True:
+            await trio.sleep(self.STEP)
+            self.seconds += self.STEP
+
+
+@asynccontextmanager
+async def lived() -> AsyncIterator[Lived]:
+    """Count the seconds of a block."""
+    found = Lived()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(found.count)
+        try:
+            yield found
+        finally:
+            nursery.cancel_scope.cancel()
 
 
 async def until(condition: Callable[[], object], seconds: float = SECONDS) -> None:

@@ -17,12 +17,15 @@ import trio
 
 from betar_tui.p2p.network import open_network
 from betar_tui.p2p.types import ReceivedBroadcast
-from tests.p2p.peers import Shelf, config
+from tests.p2p.peers import PATIENT, Shelf, config
 
 
 async def run(name: str, port: str, address: str) -> None:
     listen = (f"/ip4/127.0.0.1/tcp/{port}",)
-    async with open_network(config(name, listen=listen), Shelf()) as network, trio.open_nursery() as nursery:
+    async with (
+        open_network(config(name, listen=listen, timing=PATIENT), Shelf()) as network,
+        trio.open_nursery() as nursery,
+    ):
         say({"event": "ready", "addrs": network.addrs, "peer": network.peer_id})
         if address:
             await network.connect(address)

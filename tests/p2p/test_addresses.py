@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from multiaddr import Multiaddr
 
-from betar_tui.p2p.addresses import MAX_CLAIMED, dial_order, is_dialable, reachable, with_peer, worth_dialling
+from betar_tui.errors import NetworkError
+from betar_tui.p2p.addresses import (
+    MAX_CLAIMED,
+    dial_order,
+    is_dialable,
+    reachable,
+    split_peer,
+    with_peer,
+    worth_dialling,
+)
 
 ALICE = "12D3KooWRkZhiRhsqmrQ28rt73K7V3aCBpqKrLGSXmZ99PTcTZby"
 BOB = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
@@ -20,6 +29,16 @@ CLAIMED = (LOOP, LAN, LINK, PUBLIC, SIX, NAME, "/ip6/fe80::1/tcp/4001", "/ip4/22
 
 def test_the_order_to_dial_in() -> None:
     assert dial_order([LOOP, SIX, LAN, NAME, PUBLIC, LOOP]) == (PUBLIC, NAME, SIX, LAN, LOOP)
+
+
+@pytest.mark.parametrize(
+    "address", ["dns4/example.org/tcp/443", "ip4/0.0.0.0/tcp/1", "/ip4/192.0.2.1" + "/tcp/1" * 10_000]
+)
+def test_what_the_library_takes_for_an_address_and_nobody_can_dial(address: str) -> None:
+    """Without its first slash, as a TXT record in the DNS may have it, and one that takes long to parse."""
+    assert not is_dialable(address)
+    with pytest.raises(NetworkError):
+        split_peer(f"{address}/p2p/12D3KooWQCkBm1BYtkHpocxCwMgR8yjitEeHGx8spzcDLGt2gkBm")
 
 
 def test_which_addresses_can_be_dialled() -> None:

@@ -31,44 +31,46 @@ from betar_tui.p2p.bitswap.messages import (
 )
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.types import Misbehaviour, ReceivedBlock, Timing
-from tests.p2p.peers import QUICK, cid_for, meet, pair, peer, raw_stream, until
+from tests.p2p.peers import PATIENT, QUICK, cid_for, lived, meet, pair, peer, raw_stream, until
 
 UNTOLD = replace(QUICK, nudges=())
 """Without the messages to a peer that joined."""
 
 
 async def test_sixty_blocks_from_the_announcer() -> None:
-    async with pair() as (alice, bob):
+    async with pair(timing=PATIENT) as (alice, bob):
         cids = [alice.shelf.put(os.urandom(600)) for _ in range(60)]
         assert await bob.fetch(cids, alice.id) == alice.shelf.stored
         assert len(bob.network._bitswap._wants) == 0
-        start = time.perf_counter()
+        times = []
         for _ in range(20):
             cid = alice.shelf.put(os.urandom(600))
+            start = time.perf_counter()
             await bob.fetch([cid], alice.id)
-        # The library's client costs 15 ms of debounce, and answers on a second's tick.
-        assert (time.perf_counter() - start) / 20 < 0.015
+            times.append(time.perf_counter() - start)
+        # The library's client costs each block 15 ms of debounce, and answers on a second's tick; a machine under load
+        # delays some, but not all.
+        assert min(times) < 0.015
 
 
 async def test_thousands_of_wants_go_out_in_few_messages() -> None:
-    async with pair() as (alice, bob):
+    async with pair(timing=PATIENT) as (alice, bob):
         cids = [alice.shelf.put(b"%d" % number) for number in range(3000)]
         assert len(await bob.fetch(cids, alice.id)) == 3000
 
 
 async def test_large_blocks() -> None:
-    async with pair() as (alice, bob):
+    async with pair(timing=PATIENT) as (alice, bob):
         cids = [alice.shelf.put(os.urandom(1 << 20)) for _ in range(6)]
         assert await bob.fetch(cids, alice.id) == alice.shelf.stored
 
 
 async def test_a_third_peer_helps_when_the_announcer_has_not_got_it() -> None:
-    async with pair() as (alice, bob), peer("carol") as carol:
+    never = replace(PATIENT, retry_min=600.0, retry_max=600.0)  # found by asking, not by retrying
+    async with pair(timing=never) as (alice, bob), peer("carol", timing=never) as carol:
         await meet(carol, bob)
         cid = carol.shelf.put(b"only carol has it" * 100)
-        start = time.perf_counter()
         assert await bob.fetch([cid], alice.id)
-        assert time.perf_counter() - start < bob.network._timing.retry_min  # found by asking, not by retrying
         assert bob.of(Misbehaviour) == []
 
 
@@ -96,7 +98,8 @@ async def test_a_block_that_arrives_at_the_announcer_later_is_sent() -> None:
 
 
 async def test_a_stalling_announcer_is_passed_over() -> None:
-    async with pair(timing=UNTOLD) as (alice, bob), peer("carol") as carol:
+    never = replace(UNTOLD, retry_min=600.0, retry_max=600.0)
+    async with pair(timing=never) as (alice, bob), peer("carol") as carol:
         await meet(carol, bob)
 
         async def swallow(stream: INetStream) -> None:
@@ -106,8 +109,10 @@ async def test_a_stalling_announcer_is_passed_over() -> None:
             alice.network._host.set_stream_handler(protocol, swallow)  # type: ignore[arg-type]
         cid = carol.shelf.put(b"from carol")
         start = time.perf_counter()
-        assert await bob.fetch([cid], alice.id)
-        assert bob.network._timing.stall * 0.9 < time.perf_counter() - start < 3
+        async with lived() as so_far:
+            assert await bob.fetch([cid], alice.id)
+        assert bob.network._timing.stall * 0.9 < time.perf_counter() - start
+        assert so_far.seconds < 3
 
 
 async def test_a_cancelled_want_is_neither_delivered_nor_a_misbehaviour() -> None:
@@ -203,7 +208,7 @@ async def test_a_want_list_without_end_is_cut() -> None:
 
 
 async def test_a_peer_that_asks_and_never_reads_holds_little() -> None:
-    async with pair() as (alice, bob):
+    async with pair(timing=PATIENT) as (alice, bob):
 
         async def deaf(stream: INetStream) -> None:
             await trio.sleep_forever()

@@ -68,7 +68,7 @@ async def test_a_flood_of_broadcasts_displaces_its_own(size: int, monkeypatch: p
     assert [event for event in got if event.author != "mallory"] == honest
     assert len(got) == 64
     assert queue.dropped == 5016 - 64
-    assert not queue._broadcasts._backlogs
+    assert not queue._broadcasts._queued
     assert not queue._broadcasts._greedy
 
 
@@ -110,3 +110,25 @@ async def test_the_reader_ends_with_the_queue_and_leaves_turns_to_others() -> No
     assert turns >= 8
     with pytest.raises(trio.EndOfChannel):
         await queue.receive()
+
+
+async def test_broadcasts_of_authors_in_good_standing_come_first_and_are_not_displaced() -> None:
+    queue = EventQueue(broadcasts=16)
+    for number in range(4):
+        queue.put(ReceivedBroadcast("relay", "seller", number), 10, standing=True)
+        for other in range(100):
+            queue.put(ReceivedBroadcast("relay", f"throw-away {number} {other}", other), 10)
+    first = [await queue.receive() for _ in range(4)]
+    assert [event.payload for event in first if isinstance(event, ReceivedBroadcast)] == [0, 1, 2, 3]
+    assert queue.dropped == 400 - 16
+
+
+async def test_known_authors_that_never_pause_do_not_silence_new_ones() -> None:
+    queue, heard = EventQueue(broadcasts=64), 0
+    for number in range(10):
+        queue.put(ReceivedBroadcast("relay", f"new {number}", b""))
+    for _ in range(80):
+        queue.put(ReceivedBroadcast("relay", "known", b""), standing=True)
+        event = await queue.receive()
+        heard += isinstance(event, ReceivedBroadcast) and event.author != "known"
+    assert heard == 80 // (event_queue.STANDING_IN_A_ROW + 1)

@@ -12,9 +12,9 @@ from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui.errors import NetworkError
-from betar_tui.p2p.adaptations.pubsub import SeenMessages
 from betar_tui.p2p.adaptations.send_queue import SendQueue
 from betar_tui.p2p.frames import frame
+from betar_tui.p2p.seen_messages import SeenMessages
 from betar_tui.p2p.types import (
     MARKET_TOPIC,
     Misbehaviour,
@@ -117,7 +117,7 @@ async def test_a_burst_arrives_whole_and_in_order() -> None:
 async def test_a_reader_that_stands_still_holds_up_nothing() -> None:
     async with peer("alice") as alice, peer("bob", follow=False) as bob:
         await meet(alice, bob)
-        bob.network._event_queue._broadcasts._limit = 10
+        bob.network._event_queue._standing._limit = 10
         for number in range(50):
             await alice.network.broadcast(b"%d" % number)
         await until(lambda: bob.network._event_queue.dropped >= 39)
@@ -238,9 +238,9 @@ async def test_no_peer_record_travels_with_messages(monkeypatch: pytest.MonkeyPa
     pushed: list[bytes] = []
     push = SendQueue.push_frame
 
-    def spy(queue: SendQueue, data: bytes, priority: bool = False) -> bool:
+    def spy(queue: SendQueue, data: bytes, priority: bool = False, own: bool = False) -> bool:
         pushed.append(data)
-        return push(queue, data, priority)
+        return push(queue, data, priority, own)
 
     monkeypatch.setattr(SendQueue, "push_frame", spy)
     async with pair() as (alice, bob):

@@ -7,7 +7,7 @@ import logging
 import threading
 import weakref
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -20,6 +20,7 @@ from libp2p.pubsub.pb import rpc_pb2
 from betar_tui import supervise
 from betar_tui.errors import DecodeError, StoreError
 from betar_tui.p2p.adaptations.router import PROTOCOLS
+from betar_tui.p2p.duplicates import detector
 from betar_tui.p2p.guard import MAX_TEXT, guarded, has_ended, is_nonsense
 from betar_tui.p2p.types import Misbehaviour, ReceivedBroadcast
 from betar_tui.supervise import Supervisor
@@ -245,3 +246,33 @@ async def test_a_network_leaves_nothing_behind() -> None:
         await trio.sleep(0.05)
         gc.collect()
     assert [each() for each in gone if each() is not None] == []
+
+
+async def cancelled_while_its_stream_ends(*_: object) -> None:
+    """Two tasks, of which one is cancelled and the other finds at the same moment that its stream is over."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.sleep_forever)
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise StreamReset
+
+
+async def test_a_handler_that_is_cancelled_while_its_stream_ends_ends_quietly() -> None:
+    reports = list[str]()
+    handler = guarded(
+        cancelled_while_its_stream_ends,
+        lambda peer, reason: reports.append(reason),
+        lambda task, error: reports.append(task),
+    )
+    with trio.move_on_after(0.01) as scope:
+        await handler(cast(INetStream, None))
+    assert scope.cancelled_caught
+    assert not reports
+
+
+async def test_a_peer_stops_quietly_while_the_stream_of_a_relay_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detector, "watch_relay", cancelled_while_its_stream_ends)
+    async with pair() as (alice, _):
+        await trio.testing.wait_all_tasks_blocked()
+        assert alice.network.connections()

@@ -212,7 +212,7 @@ async def test_streams_beyond_the_limit_are_reset() -> None:
     async with pair(max_streams_per_peer=16) as (alice, bob):
         for _ in range(20):
             try:
-                await say(alice, bob, MESHSUB, b"")
+                await say(alice, bob, "/ipfs/bitswap/1.2.0", b"")
             except NetworkError:
                 continue
         await until(lambda: bob.of(Misbehaviour))

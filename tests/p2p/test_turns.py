@@ -13,8 +13,11 @@ from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.peer.id import ID
 from libp2p.pubsub.pb import rpc_pb2
 
+from betar_tui.concurrency import FastLock
 from betar_tui.p2p import identify
 from betar_tui.p2p.adaptations import pubsub as adapted
+from betar_tui.p2p.adaptations import turns as reading
+from betar_tui.p2p.budgets import LOOP_TIME, Rate, Shares
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.types import MARKET_TOPIC, Misbehaviour, ReceivedBroadcast
@@ -71,10 +74,13 @@ async def test_the_messages_of_rpcs_leave_turns_to_others(each: int) -> None:
 
         pubsub.push_msg = push  # type: ignore[method-assign]
         rpc = rpc_pb2.RPC(publish=[rpc_pb2.Message(topicIDs=[MARKET_TOPIC]) for _ in range(each)])
+        reader = reading.Turns(b"neighbour", pubsub.ledger.time, FastLock())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(turns.run)
+            reader.begin(0)
             for _ in range(800 // each):
-                await pubsub._handle_rpc(ID.from_base58(PEER), rpc)
+                reader.caught_up()
+                await pubsub._handle_rpc(ID.from_base58(PEER), rpc, reader)
             nursery.cancel_scope.cancel()
         assert len(seen) >= 798
         assert turns.count > 90
@@ -163,3 +169,77 @@ async def test_of_many_pushes_the_first_and_the_newest_are_looked_at(
             service._learn_from_push, "later", Identify(agent_version="2").SerializeToString(), connection
         )
     assert [agent for _, agent, _ in looks] == ["first"]
+
+
+async def test_of_twenty_busy_streams_one_goes_on_in_each_turn() -> None:
+    shares, gate, read, most = Shares[bytes](LOOP_TIME), FastLock(), 0, list[int]()
+
+    async def reader(number: int) -> None:
+        nonlocal read
+        turns = reading.Turns(b"%d" % number, shares, gate)
+        turns.begin(0)
+        for _ in range(400):
+            await turns.between()
+            read += 1
+
+    async def ticker() -> None:
+        while read < 20 * 400:
+            before = read
+            await trio.lowlevel.checkpoint()
+            most.append(read - before)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(reader, number)
+        nursery.start_soon(ticker)
+    # After the first messages of each, which it did not wait for.
+    assert max(most[3:]) <= 2 * reading.MESSAGES_PER_TURN
+
+
+async def test_a_stream_that_takes_more_of_the_loop_than_there_is_waits_and_others_go_on(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "perf_counter", lambda: took)
+    shares, gate, took, finished = Shares[bytes](Rate(0.5, 0.5)), FastLock(), 0.0, dict[bytes, float]()
+
+    async def reader(neighbour: bytes, number: int, pause: float) -> None:
+        nonlocal took
+        turns, start = reading.Turns(neighbour, shares, gate), trio.current_time()
+        for _ in range(number):
+            turns.begin(0)
+            took += 0.05  # as if an RPC took so long
+            await turns.end()
+            await trio.sleep(pause)
+        finished[neighbour] = trio.current_time() - start
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reader, b"greedy", 200, 0.0)
+        nursery.start_soon(reader, b"modest", 20, 0.5)
+    # Ten seconds of the loop, of which there is half a second in each.
+    assert 14 < finished[b"greedy"] < 25
+    assert finished[b"modest"] < 11.5
+
+
+async def test_a_stream_that_always_has_more_to_read_is_crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(reading, "perf_counter", lambda: now)
+    turns = reading.Turns(b"busy", Shares[bytes](LOOP_TIME), FastLock())
+    turns.begin(0)
+    assert turns.crowded  # a stream begins so, or one would have a moment of grace with each that it opens
+    turns.caught_up()
+    assert not turns.crowded
+    now += reading.BEHIND * 1.1
+    turns.begin(0)
+    assert turns.crowded
+    turns.caught_up()
+    assert not turns.crowded
+
+
+async def test_a_new_stream_of_a_neighbour_that_used_too_much_is_crowded() -> None:
+    shares = Shares[bytes](LOOP_TIME)
+    shares.spend(b"busy", 10.0, trio.current_time())
+    for neighbour in (b"busy", b"other"):
+        turns = reading.Turns(neighbour, shares, FastLock())
+        turns.begin(0)
+        turns.caught_up()
+        assert turns.crowded == (neighbour == b"busy")

@@ -100,17 +100,17 @@ async def test_walking_a_chain_of_go(gopeer: Path) -> None:
         head = ""
         for number in range(300):
             head = (await go.put(f"/k/{number}", b"v" * 500)).cids[0]
-        start = time.perf_counter()
         cid: bytes | None = raw(head)
-        walked = 0
+        times = []
         while cid is not None:
+            start = time.perf_counter()
             node = (await python.fetch([cid], go.peer_id))[cid]
-            walked += 1
+            times.append((time.perf_counter() - start) * 1e3)
             cid = node[4:40] if node[0] == 0x12 else None
-        rate = walked / (time.perf_counter() - start)
-        print(f"a chain of go: {rate:.0f} blocks/s")
-        assert walked == 300
-        assert rate > 60  # far below the usual rate, far above the one with a debounce of 15 ms
+        report("a chain of go, each block", times)
+        assert len(times) == 300
+        # Far above the usual time; a debounce would cost each block 15 ms, a machine under load delays some alone.
+        assert sorted(times)[len(times) // 10] < 15
 
 
 async def test_blocks_to_go(gopeer: Path) -> None:

@@ -1,11 +1,13 @@
 """Listings that come in bulk are taken in while the peer works, and told of as any other."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 import trio
 
 from betar_tui.catalogue.backlog import Backlog
+from betar_tui.catalogue.projection import SMALL
 from betar_tui.errors import StoreError
 from betar_tui.market.marketplace import Change, ChangeKind, ListingDraft, Missed
 from betar_tui.peer import indexing, open_peer
@@ -62,9 +64,31 @@ async def test_the_index_follows_when_no_merge_comes(tmp_path: Path) -> None:
         await eventually(indexed, what="it is in the search index")
 
 
-async def test_a_fault_is_tried_again_and_told_to_who_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_burst_is_not_taken_for_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync goes before making rows; what comes in a burst is to be shown."""
+    monkeypatch.setattr(indexing, "SYNCING", 1e6)
+    monkeypatch.setattr(indexing, "SHARE", 1e9)
+    async with open_peer(config(tmp_path), network=False) as peer:
+        await peer._writer.merge_nodes(list(chain(COUNT, COUNT)), "honest")
+        with trio.fail_after(30):
+            assert (await peer.listings()).total == COUNT
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (StoreError("the disk is full"), "the disk is full"),
+        (RuntimeError("it came"), "RuntimeError: it came"),
+        (sqlite3.OperationalError("locked"), "OperationalError: locked"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+async def test_a_fault_is_tried_again_and_told_to_who_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, reason: str
+) -> None:
     monkeypatch.setattr(indexing, "RETRY", 0.2)
-    prepare, faults = Backlog.prepare, [StoreError("the disk is full")] * 2
+    prepare, faults = Backlog.prepare, [fault] * 2
+    said = f"taking listings into the catalogue failed: {reason}"
 
     def failing(self: Backlog) -> object:
         if faults:
@@ -73,10 +97,11 @@ async def test_a_fault_is_tried_again_and_told_to_who_waits(tmp_path: Path, monk
 
     async with open_peer(config(tmp_path), network=False) as peer:
         monkeypatch.setattr(Backlog, "prepare", failing)
-        many = {key(f"agent-{n}"): value(f"agent-{n}") for n in range(50)}
+        many = {key(f"agent-{n}"): value(f"agent-{n}") for n in range(SMALL + 20)}
         await peer._writer.merge_nodes([node((), many.items())], "peer")
-        with pytest.raises(StoreError, match="full"):
+        with pytest.raises(StoreError) as caught:
             await peer.listings()
-        assert (await peer.status()).troubles == ("taking listings into the catalogue failed: the disk is full",)
+        assert str(caught.value) == said
+        assert (await peer.status()).troubles == (said,)
         await eventually(lambda: not peer._catalogue.backlog.progress.rows)
-        assert (await peer.listings()).total == 50
+        assert (await peer.listings()).total == len(many)

@@ -157,6 +157,6 @@ async def test_a_document_of_another_seller_is_not_own_though_this_peer_writes_i
     """One that was remembered when the data directory had another key."""
     async with open_peer(config(tmp_path), network=False) as peer:
         other = new_document(ListingDraft("theirs", 1), Signer(b"\x06" * 32).peer_id, ())
-        await peer._seller._put({keys.of_agent(str(other["id"])): peer._seller._rendered(other)})
+        await peer._seller._put({keys.of_agent(str(other["id"])): peer._seller._rendered(other, 1)})
         page = await peer.listings()
         assert (page.listings, page.invalid) == ((), 1)

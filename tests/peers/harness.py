@@ -16,6 +16,7 @@ from betar_tui.control.client import ControlClient
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.peer import Peer, open_peer
 from betar_tui.store.database import open_store
+from tests.store.reading import values as read_values
 
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ def values(directory: Path) -> dict[str, bytes]:
     """The whole map that a data directory holds, by key."""
     store = open_store(directory / "replica.db")
     try:
-        return {key: winner.value for key, winner, _ in store.values(("/", "0"))}
+        return {key: winner.value for key, winner, _ in read_values(store, ("/", "0"))}
     finally:
         store.close()
 

@@ -5,7 +5,7 @@ import json
 import trio
 
 from betar_tui.ipld import cid
-from betar_tui.market.marketplace import ListingDraft
+from betar_tui.market.marketplace import Difference, ListingDraft, Provenance
 from betar_tui.replica import Head, decode_node, delta, encode_broadcast, keys
 from betar_tui.replica.node import MAX_LINKS, encode_node
 from betar_tui.sync.writer import RawBlock
@@ -39,8 +39,13 @@ async def test_a_tampered_listing_is_hidden_and_counted(tmp_path):
         fields = json.loads((await b.show(receipt.id)).raw)
         tampered = json.dumps({**fields, "price": 0.0001}).encode()
         await b._writer.write({keys.of_agent(receipt.id): tampered})
+        (listing,) = (await b.listings()).listings
+        told = listing.price, listing.provenance, listing.difference
+        assert told == (1, Provenance.VERIFIED, Difference.REPLACED), "the seller's word stands"
+        fields["id"] = f"{a.peer_id}/other"
+        await b._writer.write({keys.of_agent(fields["id"]): json.dumps(fields).encode()})
         page = await b.listings()
-        assert (page.listings, page.invalid) == ((), 1)
+        assert (len(page.listings), page.invalid) == (1, 1)
 
 
 async def test_a_head_whose_inline_block_is_another_is_charged_and_not_taken(tmp_path):

@@ -32,6 +32,8 @@ async def test_what_one_publishes_the_other_shows_and_what_it_removes_is_gone(tm
             (shown,) = (await b.listings("ocr")).listings
             assert shown.provenance is Provenance.VERIFIED
             assert not shown.mine
+            assert [(each.peer_id, each.listings) for each in await b.peers()] == [(a.peer_id, 1)]
+            assert [each.listings for each in await a.peers()] == [0]
             await a.update(receipt.id, ListingPatch(price=0.07))
             assert (await _next_change(events)).kind is ChangeKind.UPDATE
             assert (await b.show(receipt.id)).listing.price == 0.07
@@ -50,7 +52,7 @@ async def test_both_publish_at_once_and_converge(tmp_path):
             for node in (a, b):
                 nursery.start_soon(_publish_and_delist, node, 30, 10)
         await eventually(lambda: values(tmp_path / "a") == values(tmp_path / "b"), what="equal maps")
-        assert len(values(tmp_path / "a")) == 40
+        assert len(values(tmp_path / "a")) == 40 + 20, "listings, and withdrawals of the others"
         await eventually(lambda: _same_heads(a, b), what="equal heads")
 
 

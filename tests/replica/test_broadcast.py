@@ -49,6 +49,13 @@ def test_a_broadcast_with_too_many_fields_is_refused(inside: bool) -> None:
     assert len(decode_broadcast(heads)) == broadcast.MAX_HEADS
 
 
+def test_the_fields_of_groups_count_as_well() -> None:
+    """Half a megabyte of nested groups cost every peer half a second."""
+    with pytest.raises(DecodeError, match="more than"):
+        decode_broadcast(head(write_bytes(1, NAME), (b"\x0b" * 10_000 + b"\x0c" * 10_000) * 26))
+    assert decode_broadcast(head(write_bytes(1, NAME), b"\x0b" * 9_000 + b"\x0c" * 9_000)) == (Head(NAME),)
+
+
 def head(*parts: bytes) -> bytes:
     return write_bytes(1, b"".join(parts))
 

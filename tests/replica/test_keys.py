@@ -77,6 +77,12 @@ def test_every_id_comes_back(agent: str) -> None:
     assert keys.clean(key) == key
 
 
+@given(st.text(st.characters(categories=["Cs", "L"]), min_size=1))
+def test_an_id_with_half_a_character_has_a_key_that_no_listing_has(agent: str) -> None:
+    whole = not any("\ud800" <= each <= "\udfff" for each in agent)
+    assert keys.agent_id(keys.of_agent(agent)) == (agent if whole else None)
+
+
 @pytest.mark.parametrize(
     ("prefix", "bounds"),
     [("/a", ("/a/", "/a0")), ("a/", ("/a/", "/a0")), ("/", ("/", "0")), ("/a/b", ("/a/b/", "/a/b0"))],

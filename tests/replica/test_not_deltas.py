@@ -12,8 +12,8 @@ import pytest
 from betar_tui.ipld import cid, unixfs
 from betar_tui.ipld.protobuf import write_bytes, write_varint
 from betar_tui.replica import DagNode, decode_node, delta, node
+from betar_tui.replica.ancestry import Ancestry
 from betar_tui.replica.node import is_delta, looks_like_file
-from betar_tui.replica.rules import Ancestry
 from tests.simulation.lab import Bench
 from tests.simulation.lab import node as make
 

@@ -11,10 +11,11 @@ from betar_tui.errors import BetarError, StoreError
 from betar_tui.ipld import cid
 from betar_tui.replica import Applied, DagNode, Effect, Merged, Replica, Written
 from betar_tui.replica import replica as module
+from betar_tui.replica.ancestry import Ancestry
 from betar_tui.replica.delta import MAX_PRIORITY
 from betar_tui.replica.facts import BlockRow, Changes, DagChange, Snapshot, Span, Winner
 from betar_tui.replica.node import MAX_EMITTED
-from betar_tui.replica.rules import Ancestry, Facts, values_after
+from betar_tui.replica.rules import Facts, values_after
 from tests.simulation.lab import Bench, node
 from tests.simulation.memory import MemoryStorage
 

@@ -9,8 +9,7 @@ from betar_tui.replica import ReplicaStorage
 from betar_tui.replica.facts import Changes, Snapshot, Span, Winner
 from betar_tui.store.database import Store
 from tests.simulation.oracle import Truth, judge
-
-EVERYTHING = ("", "\U0010ffff")
+from tests.store.reading import values
 
 
 class Crash(BaseException):
@@ -29,15 +28,21 @@ class MemoryStorage:
     chosen: dict[str, bytes] = field(default_factory=dict)
     heads: dict[bytes, int] = field(default_factory=dict)
     wants: set[bytes] = field(default_factory=set)
+    begun: dict[bytes, tuple[int, str]] = field(default_factory=dict)
+    aside: set[bytes] = field(default_factory=set)
     crash: str = ""
     durable: int = 0
 
     def load(self) -> Snapshot:
-        rows = {cid: (self.heights[cid], data) for cid, data in self.data.items() if cid not in self.complete}
-        return Snapshot(dict(self.heads), rows, frozenset(self.wants))
+        hidden = self.complete | self.aside
+        rows = {cid: (self.heights[cid], data) for cid, data in self.data.items() if cid not in hidden}
+        return Snapshot(dict(self.heads), rows, frozenset(self.wants), dict(self.begun))
 
     def stored(self, cids: Collection[bytes]) -> Mapping[bytes, bool]:
-        return {cid: cid in self.complete for cid in cids if cid in self.data}
+        return {cid: cid in self.complete for cid in cids if cid in self.data and cid not in self.aside}
+
+    def laid_aside(self, cids: Collection[bytes]) -> Collection[bytes]:
+        return self.aside.intersection(cids)
 
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         return {key: self._winner(key, self.chosen[key]) for key in keys if key in self.chosen}
@@ -61,11 +66,16 @@ class MemoryStorage:
             raise Crash
 
     def _accept(self, changes: Changes) -> None:
-        new = {row.cid for row in changes.blocks}
-        assert len(new) == len(changes.blocks)
+        new = {row.cid for row in changes.blocks if not row.known}
+        known = {row.cid for row in changes.blocks if row.known}
+        assert len(new) + len(known) == len(changes.blocks)
         assert not new & self.data.keys()
-        assert changes.dag.wants_removed == new & self.wants
-        assert not changes.dag.wants_added & (self.wants | self.data.keys() | new)
+        assert known <= self.aside | self.begun.keys()
+        asides = {cid for cid, done in changes.unfinished.items() if done is None}
+        if not asides:
+            assert changes.dag.wants_removed == (new | known & self.aside) & self.wants
+        self.aside = self.aside - changes.finished | asides
+        assert not changes.dag.wants_added & (self.wants | self.data.keys() - self.aside | new)
         assert self.data.keys() - self.complete >= set(changes.dag.completed)
         assert changes.dag.heads_removed <= self.heads.keys()
         assert not changes.dag.heads_added.keys() & self.heads.keys()
@@ -87,6 +97,9 @@ class MemoryStorage:
             del self.heads[cid]
         self.heads.update(changes.dag.heads_added)
         self.wants = self.wants - changes.dag.wants_removed | changes.dag.wants_added
+        for cid in changes.finished:
+            self.begun.pop(cid, None)
+        self.begun.update((cid, (done, changes.via)) for cid, done in changes.unfinished.items() if done is not None)
 
     def _winner(self, key: str, cid: bytes) -> Winner:
         span = self.spans[key][cid]
@@ -107,7 +120,7 @@ def values_of(storage: ReplicaStorage) -> dict[str, tuple[int, bytes]]:
         winners = storage.winners(storage.chosen.keys())
     else:
         assert isinstance(storage, Store)
-        winners = {key: winner for key, winner, _ in storage.values(EVERYTHING)}
+        winners = {key: winner for key, winner, _ in values(storage)}
     return {key: (winner.height, winner.value) for key, winner in winners.items()}
 
 

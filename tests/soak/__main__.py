@@ -3,6 +3,7 @@
     simulation     seeds of ten simulated replicas in trouble (20,000)
     differential   live schedules over Go peers and ours that must agree (300)
     kills          kill -9 of a serving peer under load (200)
+    bulk           kill -9 of a bulk import, and the catalogue that it leaves (200)
     interruptions  of one first sync of 20,000 deltas (20)
     mesh           ten processes, ours and Go, that restart and freeze while they publish (20)
     heard          ways in which a Go peer comes to be deaf to ours, 25 runs (1)
@@ -15,7 +16,7 @@ import importlib
 import sys
 import time
 
-SOAKS = ("simulation", "differential", "kills", "interruptions", "mesh", "heard")
+SOAKS = ("simulation", "differential", "kills", "bulk", "interruptions", "mesh", "heard")
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from betar_tui.store.database import Store, open_store
 from betar_tui.store.groups import Member
 from tests.simulation.lab import node
 from tests.simulation.memory import assert_sound
+from tests.store.reading import values
 
 
 @pytest.fixture
@@ -68,16 +69,16 @@ def test_values_below_a_prefix(store: Store) -> None:
     names = ["/a", "/a/b", "/a/b/c", "/ab", "/a0", "/a.", "/a/é", "/b"]
     for i, key in enumerate(names):
         tuple(replica.writing({key: b"%d" % i}, (), 1000.25 + i))
-    rows = store.values(keys.span("/a"))
+    rows = values(store, keys.span("/a"))
     assert [key for key, _, _ in rows] == ["/a/b", "/a/b/c", "/a/é"]
     assert [(winner.height, winner.value, at) for _, winner, at in rows] == [
         (2, b"1", 1001.25),
         (3, b"2", 1002.25),
         (7, b"6", 1006.25),
     ]
-    assert len(store.values(keys.span("/"))) == len(names)
+    assert len(values(store)) == len(names)
     tuple(replica.writing({}, ["/a/b"], 0))
-    assert [key for key, _, _ in store.values(keys.span("/a"))] == ["/a/b/c", "/a/é"]
+    assert [key for key, _, _ in values(store, keys.span("/a"))] == ["/a/b/c", "/a/é"]
 
 
 def test_hostile_keys(store: Store) -> None:
@@ -181,9 +182,8 @@ def test_many_threads_may_read_while_one_writes(store: Store) -> None:
     def read() -> None:
         try:
             while not done.is_set():
-                values = store.values(keys.span("/"))
                 # One transaction per write: both or none.
-                assert len(values) % 2 == 0
+                assert len(values(store)) % 2 == 0
                 assert store.totals().blocks >= 0
         except BaseException as error:
             errors.append(error)
@@ -234,6 +234,21 @@ def test_a_store_that_another_thread_uses_is_not_reserved(store: Store) -> None:
     give_back = store.reserve()
     assert give_back is not None
     give_back()
+
+
+def test_new_keys_are_told_unless_another_thread_uses_the_store(store: Store) -> None:
+    Replica(store).merge([node((), [("/old", b"v")])], "peer", 0)
+    assert store.new_keys({"/old", "/new", "/newer"}) == {"/new", "/newer"}
+    told: list[object] = []
+    busy = threading.Thread(target=lambda: told.append(store.new_keys({"/new"})))
+    give_back = store.reserve()
+    assert give_back is not None
+    try:
+        busy.start()
+        busy.join()
+    finally:
+        give_back()
+    assert told == [()]
 
 
 def test_packing_while_others_read_and_write(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,7 @@ from betar_tui.store.groups import Group
 from tests.simulation.crashing import open_crashing, wreck
 from tests.simulation.lab import node, random_dag
 from tests.simulation.memory import Crash, assert_sound, truth_of
-
-EVERYTHING = ("", "\U0010ffff")
+from tests.store.reading import values
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def said(store: Store) -> list[object]:
     keys = sorted({key for (key,) in store._db.execute("SELECT key FROM keys")})
     return [
         store.log(100_000),
-        store.values(EVERYTHING),
+        values(store),
         store.winners(keys),
         {key: store.elements(key) for key in keys},
         {key: sorted(store.live(key)) for key in keys},
@@ -189,7 +188,7 @@ def test_a_packed_value_counts_again(store: Store, small: None) -> None:
     assert effect.after is not None
     assert (effect.after.height, effect.after.value, effect.after.cid) == (6, b"5", nodes[5].cid)
     assert store.winners(["/k"]) == {"/k": effect.after}
-    assert next(row for row in store.values(EVERYTHING) if row[0] == "/k") == ("/k", effect.after, 5.5)
+    assert next(row for row in values(store) if row[0] == "/k") == ("/k", effect.after, 5.5)
     assert [(each.value, each.dead) for each in store.elements("/k")][:2] == [(b"6", True), (b"5", False)]
     assert_sound(store, everything(store).values())
     # It stays packed; a new value supersedes it as any other.
@@ -267,6 +266,28 @@ def test_the_file_shrinks(store: Store, tmp_path: Path) -> None:
     assert store._db.execute("PRAGMA page_count").fetchone()[0] < pages * 0.85
     assert (tmp_path / "db-wal").stat().st_size <= 256 << 10
     assert (tmp_path / "db").stat().st_size == store._db.execute("PRAGMA page_count").fetchone()[0] * 4096
+
+
+def test_the_log_is_not_shortened_while_somebody_reads(store: Store, tmp_path: Path) -> None:
+    """With the store's lock held, nobody may be waited for, not even the five seconds of other statements."""
+    log = tmp_path / "db-wal"
+    statements: list[str] = []
+    with store.readers.reading() as (db, _):
+        db.execute("SELECT count(*) FROM keys").fetchone()
+        Replica(store).merge(chain(600, 20), "peer", 0)
+        Replica(store).merge(chain(700, 20), "peer", 0)
+        store._db.set_trace_callback(statements.append)
+        assert store.pack(1000) == 0
+        store._db.set_trace_callback(None)
+        assert log.stat().st_size > 256 << 10
+    assert statements[-3:] == [
+        "PRAGMA busy_timeout = 0",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "PRAGMA busy_timeout = 5000",
+    ]
+    assert store._db.execute("PRAGMA busy_timeout").fetchone() == (5000,)
+    assert store.pack(1000) == 0
+    assert log.stat().st_size == 0
 
 
 @pytest.mark.parametrize("damage", ["data = x'ff'", "data = substr(data, 1, 60)", "data = x''", "g = 99"])

@@ -97,6 +97,9 @@ class Writer:
         self.batches.append([each.cid for each in blocks])
         return MergeOutcome((), {}, 0)
 
+    async def finish(self) -> None:
+        """Nothing is merged in part here."""
+
     async def missing_now(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         await trio.lowlevel.checkpoint()
         return self.replica.missing(cids)

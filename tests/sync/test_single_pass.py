@@ -10,7 +10,7 @@ import pytest
 from betar_tui.ipld import cid as cids
 from betar_tui.peer import Peer
 from betar_tui.replica import Head
-from betar_tui.sync import replication
+from betar_tui.sync import accepting, replication
 from tests.peers.harness import eventually, meet, peer
 
 KEY = "/agents/YQ"
@@ -21,7 +21,7 @@ class Calls:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.decoded, self.hashed = Counter[bytes](), Counter[bytes]()
-        decode = replication.decode_broadcast
+        decode = accepting.decode_broadcast
 
         def decode_broadcast(payload: bytes) -> tuple[Head, ...]:
             self.decoded[payload] += 1
@@ -31,7 +31,7 @@ class Calls:
             self.hashed[data] += 1
             return hashlib.sha256(data)
 
-        monkeypatch.setattr(replication, "decode_broadcast", decode_broadcast)
+        monkeypatch.setattr(accepting, "decode_broadcast", decode_broadcast)
         monkeypatch.setattr(cids, "hashlib", SimpleNamespace(sha256=sha256))
 
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import get_origin
 
+import base58
 import trio
 
 from betar_tui.errors import (
@@ -20,6 +21,7 @@ from betar_tui.errors import (
     UnknownListingError,
 )
 from betar_tui.market.calls import Call, ForwardedCalls
+from betar_tui.market.filter import parse, search_text
 from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
@@ -46,10 +48,12 @@ from betar_tui.market.marketplace import (
     StatusChanged,
     Version,
 )
+from betar_tui.market.names import ED25519_PREFIX, short_form
+from betar_tui.market.sorting import KEYS, folded
+from betar_tui.market.story import Voice, story
 
 NOW = 1_795_390_401.0
 LAN = "searching the local network"
-OWN = "12D3KooWOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnOwnMine"
 
 
 class Clock:
@@ -66,10 +70,21 @@ class Clock:
 
 
 def peer_id(number: int) -> str:
-    """A plausible peer id."""
-    letters = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-    tail = "".join(letters[(number * 7 + i * 13) % len(letters)] for i in range(40))
-    return f"12D3KooW{tail}{number:04d}"
+    """A peer id: that of an Ed25519 key which nobody has."""
+    return base58.b58encode(ED25519_PREFIX + hashlib.sha256(b"peer %d" % number).digest()).decode()
+
+
+def short(number: int) -> str:
+    """The short form of the same."""
+    return short_form(peer_id(number))
+
+
+OWN = peer_id(0)
+VOICES = {
+    Provenance.VERIFIED: Voice.SELLER,
+    Provenance.UNSIGNED: Voice.NOBODY,
+    Provenance.INVALID: Voice.ANOTHER,
+}
 
 
 def listing(
@@ -117,6 +132,7 @@ class FakeMarketplace(ForwardedCalls):
         self.clock = clock or Clock()
         self.store = {item.id: item for item in listings}
         self.history: dict[str, list[Version]] = {item.id: [self._version(item)] for item in listings}
+        self.withdrawn: dict[str, int] = {}
         self.connected = tuple(self._peer(number) for number in range(1, peers + 1))
         self.connectivity = Connectivity.ONLINE if peers else Connectivity.ALONE
         self.fail: dict[str, BetarError] = {}
@@ -126,7 +142,12 @@ class FakeMarketplace(ForwardedCalls):
         self.deltas: tuple[DagNodeInfo, ...] = ()
         self.applied: tuple[DeltaInfo, ...] = ()
         self.more_status: dict[str, object] = {}
+        self.muted: tuple[str, ...] = ()
+        self.blocked: tuple[str, ...] = ()
         self.searches = (Search(LAN, self.clock() + 20), Search("dialling 2 remembered peers", self.clock() + 45))
+        self.exact = True
+        self._ids: list[str] = []
+        self._numbers: dict[str, int] = {}
         self._streams: set[trio.MemorySendChannel[Event]] = set()
 
     # The calls of `Marketplace`
@@ -138,14 +159,56 @@ class FakeMarketplace(ForwardedCalls):
         limit: int = 0,
         after: Place | None = None,
         before: Place | None = None,
+        around: str = "",
+        skip: int = 0,
+        muted: Sequence[str] = (),
     ) -> ListingPage:
         await self._enter("listings", query)
-        return ListingPage(tuple(self.store.values()), len(self.store))
+        backwards, column = sort.startswith("-"), sort.removeprefix("-") or "name"
+        rows = sorted(self._matching(query, muted), key=lambda each: self._key(column, each), reverse=backwards)
+        keys = [self._key(column, each) for each in rows]
+        start, end = skip, skip + limit
+
+        def beyond(place: Place, itself: bool = False) -> int:
+            key = (place.value, place.name, self._ids[place.number])
+            return sum((each > key if backwards else each < key) or (itself and each == key) for each in keys)
+
+        if after is not None:
+            start = beyond(after, True)
+            end = start + limit
+        elif before is not None:
+            end = beyond(before)
+            start = max(0, end - limit) if limit else 0
+        elif around:
+            at = next((at for at, each in enumerate(rows) if each.id == around), 0)
+            start = max(0, at - limit // 2)
+            end = start + limit
+        found = rows[start : end if limit or before else None]
+        return ListingPage(
+            tuple(found),
+            len(self.store),
+            matching=len(rows),
+            exact=self.exact,
+            first=self._place(column, found[0]) if found else None,
+            last=self._place(column, found[-1]) if found else None,
+            muted=sum(each.seller_id in muted for each in self.store.values()),
+            start=start if self.exact or not start else None,
+        )
+
+    async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
+        await self._enter("count", query)
+        return len(self._matching(query, muted))
+
+    async def find(self, ids: Sequence[str]) -> tuple[Listing, ...]:
+        await self._enter("find", tuple(ids))
+        return tuple(self.store[each] for each in ids[:200] if each in self.store)
 
     async def show(self, listing_id: str) -> ListingDetail:
         await self._enter("show", listing_id)
         item = self._get(listing_id)
-        return ListingDetail(item, self._raw(item), tuple(reversed(self.history[listing_id])))
+        history = tuple(reversed(self.history[listing_id]))
+        told = story(item, [Voice(each.voice) for each in history], self.withdrawn.get(listing_id))
+        return ListingDetail(item, self._raw(item), history, story=told)
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
         await self._enter("publish", tuple(drafts))
@@ -186,6 +249,8 @@ class FakeMarketplace(ForwardedCalls):
             pending=0,
             tombstones=0,
             searches=self.searches,
+            muted=self.muted,
+            blocked=self.blocked,
             **{"heads": 2, "uptime": 12.0, "connectivity": self.connectivity, **self.more_status},  # type: ignore[arg-type]
         )
 
@@ -193,7 +258,8 @@ class FakeMarketplace(ForwardedCalls):
         await self._enter("peers", None)
         if self.connectivity is Connectivity.STOPPED:
             raise NoRunningPeerError("no peer runs on this data directory: start one with betar-tui --serve")
-        return self.connected
+        sellers = [item.seller_id for item in self.store.values()]
+        return tuple(replace(each, listings=sellers.count(each.peer_id)) for each in self.connected)
 
     async def connect(self, address: str) -> Connected:
         await self._enter("connect", address)
@@ -211,6 +277,30 @@ class FakeMarketplace(ForwardedCalls):
         self.connected = tuple(each for each in self.connected if each.peer_id != peer_id)
         self.connectivity = Connectivity.ONLINE if self.connected else Connectivity.ALONE
         self.emit(StatusChanged())
+
+    async def block(self, peer_id: str) -> str:
+        await self._enter("block", peer_id)
+        self.blocked = (*self.blocked, peer_id)
+        await self.disconnect(peer_id)
+        return peer_id
+
+    async def unblock(self, peer_id: str) -> str:
+        await self._enter("unblock", peer_id)
+        self.blocked = tuple(each for each in self.blocked if each != peer_id)
+        self.emit(StatusChanged())
+        return peer_id
+
+    async def mute(self, seller_id: str) -> str:
+        await self._enter("mute", seller_id)
+        self.muted = (*self.muted, seller_id)
+        self.emit(StatusChanged())
+        return seller_id
+
+    async def unmute(self, seller_id: str) -> str:
+        await self._enter("unmute", seller_id)
+        self.muted = tuple(each for each in self.muted if each != seller_id)
+        self.emit(StatusChanged())
+        return seller_id
 
     async def go_online(self, free_port: bool = False) -> None:
         await self._enter("go_online", free_port)
@@ -268,23 +358,40 @@ class FakeMarketplace(ForwardedCalls):
     def put(self, item: Listing, *, via: str = "", kind: ChangeKind | None = None, silent: bool = False) -> Listing:
         """A listing arrives, or changes."""
         self.height += 1
-        known = item.id in self.store
+        known = self.store.get(item.id)
         now = self.clock()
         item = replace(item, height=self.height, cid=_cid(item.id, self.height), seen_at=now, timestamp=int(now))
         self.store[item.id] = item
         self.history.setdefault(item.id, []).append(self._version(item))
         if not silent:
             kind = kind or (ChangeKind.UPDATE if known else ChangeKind.PUT)
-            self.emit(Change(kind, item.id, item.cid, item.height, via or peer_id(2), now, item, 612, 0.0004))
+            via, price = via or peer_id(2), known.price if known else None
+            self.emit(
+                Change(
+                    kind, item.id, item.cid, item.height, via, now, item, 612, 0.0004, item.name, item.seller_id, price
+                )
+            )
         return item
 
     def remove(self, listing_id: str, *, via: str = "") -> tuple[str, int]:
         """A listing goes."""
         self.height += 1
         cid = _cid("removed", listing_id, self.height)
-        del self.store[listing_id]
-        self.history[listing_id].append(Version(cid, self.height, None))
-        self.emit(Change(ChangeKind.DELIST, listing_id, cid, self.height, via or peer_id(2), self.clock()))
+        item = self.store.pop(listing_id)
+        self.history[listing_id].append(Version(cid, self.height, None, VOICES[item.provenance]))
+        self.emit(
+            Change(
+                ChangeKind.DELIST,
+                listing_id,
+                cid,
+                self.height,
+                via or peer_id(2),
+                self.clock(),
+                name=item.name,
+                seller_id=item.seller_id,
+                old_price=item.price,
+            )
+        )
         return cid, self.height
 
     def notice(self, text: str, level: str = "info") -> None:
@@ -312,6 +419,19 @@ class FakeMarketplace(ForwardedCalls):
             await self.gates[name].wait()
         if error := self.fail.get(name):
             raise error
+
+    def _matching(self, query: str, muted: Sequence[str]) -> list[Listing]:
+        wanted, now = parse(query).muting(frozenset(muted)), self.clock()
+        return [each for each in self.store.values() if wanted.matches_text(each, search_text(each), now)]
+
+    def _key(self, column: str, item: Listing) -> tuple[object, str, str]:
+        return KEYS[column](item), folded(item.name), item.id
+
+    def _place(self, column: str, item: Listing) -> Place:
+        number = self._numbers.setdefault(item.id, len(self._ids))
+        if number == len(self._ids):
+            self._ids.append(item.id)
+        return Place(KEYS[column](item), folded(item.name), number)
 
     def _publish(self, draft: ListingDraft) -> Receipt:
         if draft.name == "taken":
@@ -356,7 +476,7 @@ class FakeMarketplace(ForwardedCalls):
         )
 
     def _version(self, item: Listing) -> Version:
-        return Version(item.cid, item.height, self._raw(item))
+        return Version(item.cid, item.height, self._raw(item), VOICES[item.provenance])
 
     def _peer(self, number: int) -> PeerInfo:
         return PeerInfo(

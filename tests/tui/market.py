@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from betar_tui.market.marketplace import Listing, Provenance
-from tests.tui.fake import NOW, listing
+from betar_tui.market.marketplace import Difference, Listing, Provenance
+from tests.tui.fake import NOW, listing, peer_id
 
 ADJECTIVES = ("amber", "brisk", "calm", "deft", "eager", "fleet", "lucid", "mellow", "nimble", "swift", "vivid")
 TRADES = (
@@ -36,3 +36,21 @@ def market(count: int = 40) -> list[Listing]:
             )
         )
     return result
+
+
+LOOKALIKE = peer_id(1)[:20] + "l" + peer_id(1)[21:]
+"""A text that looks like a peer id; no id has the letter l."""
+
+
+def disputed() -> list[Listing]:
+    """A listing of each state of provenance, and some whose seller is no peer id."""
+    return [
+        listing("amber-undisputed", 0.02, 1, description="Nobody else has a say."),
+        listing("brisk-removed", 0.5, 2, difference=Difference.REMOVED, description="Taken away by a stranger."),
+        listing("calm-replaced", 1.5, 3, difference=Difference.REPLACED, description="Another put another."),
+        listing("deft-unsigned", 0.3, 4, provenance=Provenance.UNSIGNED),
+        listing("eager-lookalike", 0.02, provenance=Provenance.UNSIGNED, seller_id=LOOKALIKE, id=f"{LOOKALIKE}/eager"),
+        listing("fleet-you", 0.9, provenance=Provenance.UNSIGNED, seller_id="you", id="you/fleet-you"),
+        listing("lucid-mine", 2.5, mine=True, difference=Difference.REMOVED),
+        listing("mellow-nobody", 0.1, provenance=Provenance.UNSIGNED, seller_id="", id="urn:mellow"),
+    ]

@@ -107,7 +107,7 @@ def _is_complete(ui: Ui, view: DetailView) -> bool:
     """Whether the history of the listing under the cursor has come, or an error; or the fake holds it back."""
     if not view.display or not view.size.area:
         return True
-    screen, listing = ui.app.screen, ui.app.model.index.get(view.listing_id)
+    screen, listing = ui.app.screen, ui.app.model.listing(view.listing_id)
     if isinstance(screen, MainScreen) and view.listing_id != screen.current:
         return False
     if listing is not None and not any(each.children for each in view.query(Markdown)):

@@ -10,11 +10,11 @@ from typing import Any
 import trio
 
 from betar_tui.errors import ControlError, StoreLockedError
-from betar_tui.market.marketplace import ChangeKind, Connectivity, DagNodeInfo
+from betar_tui.market.marketplace import ChangeKind, Connectivity, DagNodeInfo, Provenance
 from betar_tui.tui.screens.log import LogScreen
 from betar_tui.tui.widgets.detail import DetailView
-from tests.tui.fake import FakeMarketplace, listing
-from tests.tui.market import market
+from tests.tui.fake import NOW, FakeMarketplace, listing, peer_id
+from tests.tui.market import disputed, market
 from tests.tui.ui import Ui
 
 Steps = Callable[[Ui], Awaitable[None]]
@@ -111,6 +111,32 @@ def branches(fake: FakeMarketplace) -> None:
     )
 
 
+REPLACED = f"{peer_id(3)}/calm-replaced"
+
+
+def contested(fake: FakeMarketplace) -> None:
+    """A listing that was withdrawn, offered again, removed and replaced by another."""
+    item = fake.store[REPLACED]
+    signed = fake._version(item)
+    copy = replace(fake._version(replace(item, price=99.0, provenance=Provenance.UNSIGNED)), cid=_cid(7), height=4)
+    removed = replace(signed, cid=_cid(8), height=2, value=None)
+    fake.history[REPLACED] = [signed, removed, replace(signed, cid=_cid(9), height=3), copy]
+    fake.withdrawn[REPLACED] = int(NOW) - 86_400
+
+
+async def story(ui: Ui) -> None:
+    """Open that listing and go to the end of its page."""
+    await ui.press("down", "down", "enter")
+    await ui.until(lambda: "Story" in ui.one(DetailView).query_one(".detail-story").content.plain, "the story")
+    await ui.press("end")
+
+
+def faults(fake: FakeMarketplace) -> None:
+    """Two peers of which something was refused."""
+    one, two, three = fake.connected
+    fake.connected = (replace(one, refused=1_204), replace(two, refused=7, misbehaved=2), three)
+
+
 def _cid(number: int) -> str:
     return f"bafyreib{'qazxswedcvfrtgb' * 3}{number:04d}"
 
@@ -200,6 +226,10 @@ SCENES = (
     scene("detail", "error", detail_error, "the peer is busy", prepare=failing("show", BUSY)),
     scene("detail", "gone", detail_gone, "no longer listed"),
     scene("detail", "offline", keys("enter"), "□ offline", prepare=offline),
+    scene("market", "disputed", keys(), "replaced by another", listings=disputed, prepare=contested),
+    scene("detail", "story", story, "Replaced by another peer", listings=disputed, prepare=contested),
+    scene("peers", "faults", keys("2"), "BROKEN", prepare=faults),
+    scene("peer", "faults", keys("2", "down", "enter"), "2 rules of the protocols", prepare=faults),
     scene("peers", "ready", keys("2"), "LISTED"),
     scene("peers", "loading", keys("2"), "Asking for peers", prepare=held("status"), ready=False),
     scene("peers", "empty", keys("2"), "No peer is connected", **ALONE),
@@ -266,4 +296,4 @@ async def settled(ui: Ui) -> None:
 
 
 def _is_complete(ui: Ui, view: DetailView) -> bool:
-    return view._detail is not None and view._detail.listing == ui.app.model.index.get(view.listing_id)
+    return view._detail is not None and view._detail.listing == ui.app.model.listing(view.listing_id)

@@ -8,7 +8,7 @@ from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines
 from betar_tui.tui.widgets.activitypanel import ActivityInput
 from betar_tui.tui.widgets.listings import ListingRows
-from tests.tui.fake import NOW, OWN, listing, peer_id
+from tests.tui.fake import NOW, OWN, listing, peer_id, short
 from tests.tui.ui import ui
 
 
@@ -108,7 +108,7 @@ async def test_escape_in_the_filter_takes_it_away_and_enter_jumps(ui):
 async def test_a_wide_line_shows_source_block_size_and_cost_and_the_frame_the_rate(ui):
     await stir(ui)
     cid = ui.market.store[f"{peer_id(4)}/delta-new"].cid
-    await ui.sees("put       delta-new  by 12D3…0004  via 12D3…0002", f"{cid[-7:]}  height 3  612 B in 0.4 ms")
+    await ui.sees(f"put       delta-new  by {short(4)}  via {short(2)}", f"{cid[-7:]}  height 3  612 B in 0.4 ms")
     await ui.sees("Activity  Δ 1/s ▁▁▁▁▁▁▁█")
 
 

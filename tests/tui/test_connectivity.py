@@ -10,7 +10,7 @@ from betar_tui.errors import NetworkError
 from betar_tui.market.marketplace import Connectivity, StatusChanged
 from betar_tui.tui.announcements import NOTICE_SECONDS
 from betar_tui.tui.screens.peer import PeerScreen
-from tests.tui.fake import NOW, FakeMarketplace, listing
+from tests.tui.fake import NOW, FakeMarketplace, listing, short
 from tests.tui.scenes import port_taken
 from tests.tui.test_announcements import lines_of, status
 from tests.tui.ui import ui
@@ -135,7 +135,7 @@ def silent(fake: FakeMarketplace) -> None:
 
 @ui(listings=items, prepare=silent)
 async def test_a_peer_that_does_not_fetch_is_named(ui):
-    await ui.sees("! 1 peer on the topic does not fetch what you publish: 12D3…0001")
+    await ui.sees(f"! 1 peer on the topic does not fetch what you publish: {short(1)}")
     await ui.click_text("1 peer on the topic")
     await ui.sees("40s silent", "4 behind", "off topic", "HEAD")
     await ui.press("end", "enter")

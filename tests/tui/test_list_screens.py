@@ -4,6 +4,7 @@ from dataclasses import replace
 from importlib import import_module
 
 import pytest
+import trio
 from textual.screen import Screen
 
 from betar_tui.errors import ControlError, StoreError
@@ -15,8 +16,9 @@ from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.screens.replica import ReplicaScreen
+from betar_tui.values import Quota, Quotas
 from tests.test_architecture import ROOT, circle, import_graph, module_name
-from tests.tui.fake import NOW, OWN, FakeMarketplace, listing, peer_id
+from tests.tui.fake import NOW, OWN, FakeMarketplace, listing, peer_id, short
 from tests.tui.scenes import LOG
 from tests.tui.ui import ui
 
@@ -114,7 +116,7 @@ def with_old_links(fake: FakeMarketplace) -> None:
 @ui(listings=items, prepare=with_old_links)
 async def test_a_delta_shows_its_source_and_links_out_of_sight_cannot_be_followed(ui):
     await ui.press("4")
-    await ui.sees("via 12D3…0003")
+    await ui.sees(f"via {short(3)}")
     await ui.press("enter")
     await ui.sees(f"via {peer_id(3)}", "older than what is shown")
     await ui.press("enter")
@@ -156,7 +158,7 @@ def syncing(fake: FakeMarketplace) -> None:
 async def test_replica_shows_the_sync_the_packed_blocks_and_that_it_is_held(ui):
     await ui.press("4")
     await ui.sees(
-        "6 blocks (40 packed)", "900/s, 4s left, from 12D3…0001", "0 blocks wanted, sent by 12D3…0001 at 900/s"
+        "6 blocks (40 packed)", f"900/s, 4s left, from {short(1)}", f"0 blocks wanted, sent by {short(1)} at 900/s"
     )
     await ui.press("h")
     await ui.sees("0 blocks wanted; the fetching of history is held", "Press h to go on")
@@ -255,17 +257,15 @@ async def test_palette_knows_the_upstream_commands(ui):
 @ui(listings=items)
 async def test_what_changes_during_a_load_is_not_lost(ui):
     model = ui.app.model
-    page = await ui.app.bridge.listings()
-    model.begin_load()
-    slices = model.loading(page)
-    next(slices)
-    ui.market.put(replace(listing("delta-new", 0.1, 4), seen_at=NOW))
-    await ui.until(lambda: model._queued_events)
-    assert len(model.index) == 3
-    for _ in slices:
-        pass
-    assert model.loaded().added == {f"{peer_id(4)}/delta-new"}
-    assert len(model.index) == 4
+    ui.market.gates["listings"] = trio.Event()
+    ui.app.load()
+    await ui.until(lambda: ui.app.paging.current is not None, "it is asked for")
+    new = ui.market.put(replace(listing("delta-new", 0.1, 4), seen_at=NOW))
+    await ui.until(lambda: new.id in model.table.new, "the change")
+    assert model.table.total == 4
+    ui.market.gates.pop("listings").set()
+    await ui.until(lambda: new.id in model.table.window, "the row")
+    assert model.table.total == 4 and model.mark(new.id).sign == "+"
 
 
 @ui(listings=[listing("calm: geo", 1.5, mine=True)])
@@ -382,3 +382,14 @@ def test_the_palette_is_always_in_the_footer(width):
             await ui.until(lambda: "4 Replica  5 Mine  6 Log" in ui.lines[-1])
 
     look()
+
+
+def full_disk(market):
+    market.more_status["limits"] = Quotas(Quota(10_000, 10_000, 312), Quota(10_000, 5), Quota(1 << 30, 1 << 30, 7))
+
+
+@ui(prepare=full_disk)
+async def test_replica_shows_the_limits_and_what_they_refused(ui):
+    await ui.press("4")
+    await ui.sees("1 GiB of 1 GiB on disk, full: nothing of others is fetched, 7 blocks not taken")
+    await ui.sees("shown are 10,000 of a seller, 10,000 unsigned of a peer; 312 more are counted")

@@ -40,7 +40,7 @@ def test_ids_are_shortened_where_the_message_would_not_fit():
     )
     line = f"2026-11-23 12:04:09,013 INFO betar_tui.peer.peer: {peer}/night-owl in {cid}"
     assert text([line], 200) == [f" 12:04:09   {peer}/night-owl in {cid}"]
-    assert text([line], 80) == [" 12:04:09   12D3…zm2T/night-owl in bafy…c2rkz7y"]
+    assert text([line], 80) == [" 12:04:09   12D3…MCRaFiLa/night-owl in bafy…c2rkz7y"]
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

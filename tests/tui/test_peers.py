@@ -1,19 +1,20 @@
-"""Peers: looked at closer, disconnected, muted, copied."""
+"""Peers: looked at closer, disconnected, muted, blocked, copied, found at fault."""
 
 from dataclasses import replace
 
 import pytest
 
-from betar_tui.errors import NetworkError
-from betar_tui.market.marketplace import ChangeKind, Connectivity
+from betar_tui.errors import NetworkError, StoreError, UnknownPeerError
+from betar_tui.market.marketplace import ChangeKind, Connectivity, StatusChanged
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.peer import PeerScreen
 from betar_tui.tui.settings import InterfaceSettings
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.filterbar import FilterInput
 from betar_tui.tui.widgets.listings import ListingRows
-from betar_tui.tui.widgets.peers import COLUMNS, OPTIONAL, PeerTable, fitting_columns
-from tests.tui.fake import OWN, listing, peer_id
+from betar_tui.tui.widgets.peers import COLUMNS, FAULTS, OPTIONAL, PeerTable, faults_of, fitting_columns
+from tests.tui.fake import OWN, FakeMarketplace, listing, peer_id, short
+from tests.tui.scenes import faults
 from tests.tui.test_app import filter_by
 from tests.tui.ui import shown_ids, ui
 
@@ -38,7 +39,7 @@ async def test_enter_shows_everything_of_a_peer(ui):
     await ui.press("2", "end", "enter")
     assert isinstance(ui.app.screen, PeerScreen)
     await ui.sees(
-        "Peer 12D3…0001", ONE, "→ out, dialled from here", "12.4 ms", "48.2 KB in, 31.0 KB out", "go-betar/0.3"
+        f"Peer {short(1)}", ONE, "→ out, dialled from here", "12.4 ms", "48.2 KB in, 31.0 KB out", "go-betar/0.3"
     )
     await ui.sees(
         "✓ follows the market", "/ip4/203.0.113.1/tcp/4001", "/meshsub/1.1.0", "2 listings from it", "amber-pdf"
@@ -65,7 +66,7 @@ async def test_the_peer_under_the_cursor_is_the_one_that_is_drawn(ui):
 @ui(listings=items)
 async def test_a_peer_that_goes_while_it_is_looked_at(ui):
     await ui.press("2", "enter")
-    await ui.sees("Peer 12D3…0003", "not measured yet", "does not follow the market", "0 listings from it")
+    await ui.sees(f"Peer {short(3)}", "not measured yet", "does not follow the market", "0 listings from it")
     ui.market.go(Connectivity.ALONE)
     await ui.sees("× no longer connected", "○ no peers")
     await ui.press("x")
@@ -77,21 +78,21 @@ async def test_a_peer_that_goes_while_it_is_looked_at(ui):
 @ui(listings=items)
 async def test_disconnect_asks_once(ui):
     await ui.press("2", "x")
-    await ui.sees("Disconnect 12D3…0003?", "not dialled again in this run")
+    await ui.sees(f"Disconnect {short(3)}?", "not dialled again in this run")
     await ui.press("enter")
     assert ("disconnect", THREE) not in ui.market.calls
     await ui.press("x", "y")
     await ui.sees("peers 2")
     assert ("disconnect", THREE) in ui.market.calls
     await ui.press("3")
-    await ui.sees("Disconnected 12D3…0003")
+    await ui.sees(f"Disconnected {short(3)}")
 
 
 @ui(listings=items)
 async def test_a_peer_that_stays_connected_is_said(ui):
     ui.market.fail["disconnect"] = NetworkError("it is not connected")
     await ui.press("2", "x", "y")
-    await ui.until(lambda: ui.toasts == ["12D3…0003 is still connected: it is not connected"])
+    await ui.until(lambda: ui.toasts == [f"{short(3)} is still connected: it is not connected"])
 
 
 @ui(size=(150, 40), listings=items)
@@ -107,7 +108,7 @@ async def test_traffic_has_columns_where_there_is_room(ui):
 @ui(listings=items)
 async def test_copying_of_a_peer_and_of_ourselves(ui):
     await ui.press("2", "end", "y")
-    await ui.sees("Copy of peer 12D3…0001", "Our own")
+    await ui.sees(f"Copy of peer {short(1)}", "Our own")
     await ui.press("i")
     assert ui.app.clipboard == ONE
     await ui.press("y", "a")
@@ -145,17 +146,17 @@ async def test_sellers_that_the_settings_mute_stay_muted(ui):
 @ui(listings=items)
 async def test_what_a_muted_seller_does_is_no_news(ui):
     await ui.press("2", "end", "m")
-    await ui.until(lambda: any("12D3…0001" in line and "‖2" in line for line in ui.lines))
+    await ui.until(lambda: any(f"{short(1)}" in line and "‖2" in line for line in ui.lines))
     ui.market.put(listing("amber-new", 0.1, 1))
     ui.market.put(listing("brisk-new", 0.1, 2))
     ui.market.put(listing("amber-newer", 0.1, 1))
     await ui.press("1")
     await ui.sees("put       brisk-new", "3, 4 muted")
     await ui.press("3")
-    await ui.sees("brisk-new", "12D3…0001 is muted: 2 listings hidden, state:muted shows them")
+    await ui.sees("brisk-new", f"{short(1)} is muted: 2 listings hidden, state:muted shows them")
     assert "amber-new" not in ui.text
     await ui.press("2", "m", "3")
-    await ui.sees("amber-new", "amber-newer", "12D3…0001 is heard again: 4 listings")
+    await ui.sees("amber-new", "amber-newer", f"{short(1)} is heard again: 4 listings")
 
 
 @ui(listings=lambda: items()[:2])
@@ -190,12 +191,13 @@ async def test_a_muted_listing_says_so_in_full(ui):
 def test_the_columns_fit_and_leave_a_cell_for_the_scrollbar(width):
     placed = fitting_columns(width)
     assert sum(placed.values()) + 2 * len(placed) <= width - 1
-    assert [title for title in placed if title not in OPTIONAL] == ["PEER", "MS", "HEAD", "LISTED", "SINCE"]
-    assert ("AGENT" in placed and "FOUND" in placed) == (width >= 73)
+    assert [title for title in placed if title not in OPTIONAL] == ["PEER", "MS", "HEAD"]
+    assert "LISTED" in placed
+    assert ("AGENT" in placed and "FOUND" in placed) == (width >= 77)
 
 
 def test_all_columns_are_there_where_there_is_room():
-    assert list(fitting_columns(120)) == list(COLUMNS)
+    assert list(fitting_columns(140, FAULTS)) == list(COLUMNS)
 
 
 @ui(listings=items, peers=0)
@@ -228,3 +230,116 @@ async def test_a_peer_that_was_started_anew_has_lost_nobody(ui):
     ui.market.go(Connectivity.ALONE)
     await ui.sees("○ no peers")
     assert "is gone" not in ui.text
+
+
+# Faults
+
+
+@ui(prepare=faults)
+async def test_refused_messages_and_broken_rules_of_peers_are_shown(ui):
+    await ui.press("2")
+    await ui.sees("BROKEN  REFUSED")
+    line = {number: next(each for each in ui.lines if short(number) in each).split() for number in (1, 2, 3)}
+    assert line[1][line[1].index("–") :][:3] == ["–", "!", "1204"]
+    assert "! 2     ! 7" in " ".join(ui.lines)
+    await ui.press("down", "enter")
+    await ui.sees("Refused    ! 7 messages over a budget", "Broken     ! 2 rules of the protocols")
+
+
+@ui()
+async def test_nothing_is_said_of_peers_without_faults(ui):
+    await ui.press("2")
+    await ui.sees("LISTED")
+    assert "REFUSED" not in ui.text and "BROKEN" not in ui.text
+    ui.market.connected = tuple(replace(each, refused=int(each.peer_id == peer_id(1))) for each in ui.market.connected)
+    await ui.press("r")
+    await ui.sees("REFUSED", "! 1")
+    assert "BROKEN" not in ui.text
+    await ui.press("enter")
+    await ui.sees("Direction")
+    assert "Refused" not in ui.text
+
+
+@pytest.mark.parametrize("width", range(44, 241))
+def test_faults_come_before_all_that_has_no_need_of_being_seen(width):
+    placed = fitting_columns(width, FAULTS)
+    assert sum(placed.values()) + 2 * len(placed) <= width - 1
+    assert "BROKEN" in placed and ("REFUSED" in placed) == (width >= 50)
+    assert not set(FAULTS) & set(fitting_columns(width))
+
+
+def test_the_columns_of_faults():
+    one, two, three = FakeMarketplace().connected
+    assert faults_of((one, two, three)) == frozenset()
+    assert faults_of((one, replace(two, refused=1))) == {"REFUSED"}
+    assert faults_of((replace(one, misbehaved=1), replace(two, refused=1))) == set(FAULTS)
+
+
+@ui(listings=items)
+async def test_a_mute_that_cannot_be_kept_is_taken_back(ui):
+    ui.market.fail["mute"] = StoreError("the disk is full")
+    await ui.press("m")
+    await ui.until(lambda: ui.toasts == [f"{short(1)} is not muted: the disk is full"])
+    await ui.until(lambda: len(names(ui)) == 4)
+    assert not ui.app.model.muted
+
+
+@ui(listings=items)
+async def test_what_a_command_mutes_is_hidden_here_too(ui):
+    ui.market.muted = (ONE,)
+    ui.market.emit(StatusChanged())
+    await ui.sees("2, 2 muted")
+    ui.market.muted = ()
+    ui.market.emit(StatusChanged())
+    await ui.until(lambda: len(names(ui)) == 4)
+
+
+# Blocking
+
+
+@ui(listings=items)
+async def test_a_peer_is_blocked_after_a_question_that_names_it_and_let_in_again_by_the_same_key(ui):
+    await ui.press("2", "end", "enter")
+    await ui.sees(f"Peer {short(1)}")
+    await ui.press("X")
+    await ui.sees(f"Block {short(1)}?", ONE)
+    await ui.press("escape")
+    assert ui.market.blocked == ()
+    await ui.press("X", "y")
+    await ui.until(lambda: ui.market.blocked == (ONE,))
+    await ui.sees("no longer connected", "⊘ blocked")
+    await ui.press("X")
+    await ui.until(lambda: ui.market.blocked == ())
+    await ui.misses("⊘ blocked")
+    await ui.press("escape", "3")
+    await ui.sees(f"{short(1)} is blocked", f"{short(1)} is let in again")
+
+
+@ui(listings=items)
+async def test_the_seller_of_a_listing_is_blocked_and_let_in_from_the_settings(ui):
+    await ui.press("X", "y")
+    await ui.until(lambda: ui.market.blocked == (ONE,))
+    await ui.until(lambda: ui.app.model.blocked == {ONE})
+    await ui.press("m", "comma")
+    lines = [line.group for line in ui.app.screen._setting_lines]
+    await ui.press("home", *["down"] * lines.index("Blocked"))
+    await ui.sees("Muted", "Blocked", "Enter lets it in again")
+    await ui.press("enter")
+    await ui.until(lambda: ui.market.blocked == ())
+    await ui.misses("Blocked")
+    await ui.press("home", *["down"] * lines.index("Muted"), "enter")
+    await ui.until(lambda: ui.market.muted == ())
+
+
+@ui(listings=items)
+async def test_a_peer_that_cannot_be_blocked_is_said(ui):
+    ui.market.fail["block"] = UnknownPeerError("'x' is no peer id")
+    await ui.press("2", "end", "X", "y")
+    await ui.until(lambda: ui.toasts == [f"{short(1)} is not blocked: 'x' is no peer id"])
+
+
+@ui(listings=items)
+async def test_this_peer_itself_is_not_blocked(ui):
+    await filter_by(ui, "state:mine")
+    await ui.press("X")
+    assert ui.toasts == ["This peer itself cannot be blocked"]

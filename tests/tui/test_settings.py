@@ -14,7 +14,7 @@ from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.screens.settings import SettingsScreen
-from betar_tui.tui.settings import InterfaceSettings, Settings
+from betar_tui.tui.settings import MAX_FILTERS, InterfaceSettings, Settings
 from betar_tui.tui.widgets.filterbar import FilterInput
 from betar_tui.tui.widgets.listings import ListingRows
 from tests.tui.fake import listing
@@ -60,6 +60,9 @@ def test_good_settings_are_taken_as_they_are():
         ({"density": "roomy"}, "density", "compact is used"),
         ({"muted": [1]}, "muted", "nobody is muted"),
         ({"keys": "n"}, "keys", "not a table"),
+        ({"filters": "n"}, "filters", "not a table"),
+        ({"filters": {"cheap": "price<"}}, "filters, cheap", "it is left out"),
+        ({"filters": {"cheap": 1}}, "filters, cheap", "it is left out"),
     ],
 )
 def test_a_bad_setting_is_reported_and_has_its_default(table, name, message):
@@ -90,7 +93,9 @@ ids = st.sampled_from([action.id for action in (*ACTIONS, *MOVES)])
 
 
 @given(
-    st.dictionaries(st.sampled_from(["theme", "columns", "sort", "density", "muted", "keys", "x"]), values, max_size=7),
+    st.dictionaries(
+        st.sampled_from(["theme", "columns", "sort", "density", "muted", "filters", "keys", "x"]), values, max_size=7
+    ),
     st.dictionaries(ids, st.sampled_from(["n", "e", "f2", "escape", "d", "q", "ctrl+x", "up,w"]), max_size=6),
 )
 def test_any_table_is_read_without_a_crash_and_no_two_actions_share_a_key(table, keys):
@@ -308,7 +313,7 @@ slow = Kept()
 async def test_the_order_is_saved_and_the_latest_value_of_each_setting(ui):
     slow.gate.clear()
     await ui.press("s", "s", "S")
-    assert ui.app.model.index.sort == ("seller", True)
+    assert ui.app.model.table.window.view.sort == "-seller"
     slow.gate.set()
     await ui.until(lambda: slow.table == {"sort": "-seller"})
 
@@ -381,3 +386,12 @@ async def test_changed_optional_columns_flash(ui):
 
 def test_options_have_the_defaults():
     assert TuiOptions().settings == InterfaceSettings()
+
+
+def test_a_saved_filter_can_be_replaced_when_no_more_can_be_saved():
+    settings = Settings()
+    for number in range(MAX_FILTERS):
+        assert settings.save_filter(f"filter {number}", "ocr") == f"filter {number}"
+    assert settings.save_filter("one more", "ocr") is None
+    assert settings.save_filter("filter 3", "tts") == "filter 3"
+    assert (len(settings.now.filters), settings.now.filters["filter 3"]) == (MAX_FILTERS, "tts")

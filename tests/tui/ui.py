@@ -35,6 +35,13 @@ class Ui:
         """Press keys and let the app come to rest."""
         await self.pilot.press(*keys)
         await self.pilot.pause()
+        await self.rows()
+
+    async def rows(self) -> None:
+        """Wait for the rows that a person has asked for, unless they are held back."""
+        if "listings" not in getattr(self.market, "gates", ()):
+            await self.until(lambda: not self.app.paging.for_person and not self.app._held, "the rows")
+            await self.pilot.pause()
 
     async def type(self, text: str) -> None:
         """Type a text."""
@@ -56,6 +63,7 @@ class Ui:
         """Click on a widget or selector of the screen on top."""
         await self.pilot.click(target, offset=offset)
         await self.pilot.pause()
+        await self.rows()
 
     async def click_text(self, text: str) -> None:
         """Click where a text is on the screen."""
@@ -63,6 +71,7 @@ class Ui:
             if (x := line.find(text)) >= 0:
                 await self.pilot.click(offset=(x, y))
                 await self.pilot.pause()
+                await self.rows()
                 return
         raise AssertionError(f"{text!r} is not on the screen:\n{self.text}")
 
@@ -159,6 +168,7 @@ def ui(
             if prepare:
                 prepare(fake)
             chosen = TuiOptions(clock=clock, settle=settle, interval=0.005, animate=False, **options)
+            fake.muted = fake.muted or chosen.settings.muted
             if theme:
                 chosen = replace(chosen, settings=replace(chosen.settings, theme=theme))
             bridge = Bridge(fake, interval=chosen.interval)  # type: ignore[abstract]

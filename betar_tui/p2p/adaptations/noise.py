@@ -1,6 +1,6 @@
 """The Noise handshake, which checks the form of the peer's key before the key is parsed, and refuses this peer's own."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import cast
 
@@ -63,15 +63,21 @@ class Packets(NoiseTransportReadWriter):
 class CheckedNoise(Transport):
     """Noise with that handshake.
 
+    `turn(address)` waits until this peer has time for the handshake of a connection that was accepted.
+
     The other end of a connection may have this peer's own key: this process has dialled itself, or another process has
     the key. Neither becomes a connection. `duplicate` is called with the remote IP address for another process."""
 
     duplicate: Callable[[str], None] = staticmethod(lambda address: None)
+    turn: Callable[[str], Awaitable[None]] | None = None
 
     def get_pattern(self) -> IPattern:
         return CheckedXX(self.local_peer, self.libp2p_privkey, self.noise_privkey)
 
     async def secure_inbound(self, conn: IRawConnection) -> ISecureConn:
+        remote = conn.get_remote_address()
+        if self.turn is not None and remote:
+            await self.turn(remote[0])
         return self._of_another(await super().secure_inbound(conn), conn)
 
     async def secure_outbound(self, conn: IRawConnection, peer_id: ID) -> ISecureConn:

@@ -9,14 +9,13 @@ here are described in docs/py-libp2p.md#gossip and docs/py-libp2p.md#failures-th
 import logging
 import time
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, cast
 
 import trio
-from libp2p.abc import IHost, INetStream
+from libp2p.abc import IHost, IMuxedConn, INetStream
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.stream.exceptions import StreamClosed, StreamReset
 from libp2p.peer.id import ID
@@ -26,11 +25,16 @@ from libp2p.pubsub.rpc_queue import RpcQueue
 
 from betar_tui.concurrency import Crowd, FastLock, Rounds
 from betar_tui.errors import DecodeError
+from betar_tui.ipld.protobuf import Budget
+from betar_tui.p2p.adaptations.postponed import Postponed
 from betar_tui.p2p.adaptations.router import TopicRouter
 from betar_tui.p2p.adaptations.send_queue import SendQueue
+from betar_tui.p2p.adaptations.turns import PacedReads, Turns
 from betar_tui.p2p.authorship import error_of
 from betar_tui.p2p.frames import FrameReader, frame
+from betar_tui.p2p.gossip_ledger import CONTROL, GossipLedger
 from betar_tui.p2p.guard import Penalize, has_ended, quiet_reset
+from betar_tui.p2p.seen_messages import MAX_SEEN, SEEN_SECONDS, SeenMessages
 
 log = logging.getLogger(__name__)
 
@@ -38,66 +42,19 @@ MAX_RPC = 1 << 20
 """Maximum bytes of an RPC: go-libp2p-pubsub's default."""
 MAX_MESSAGES_PER_RPC, MAX_SUBSCRIPTIONS = 5000, 64
 """Maximum messages and subscriptions of one RPC: the peers of a market share one topic."""
+MAX_UNCOUNTED = 64 << 10
+"""Maximum bytes of an RPC whose parts are not counted before it is decoded: half a million empty ones hold the loop."""
+MAX_STREAMS = 4
+"""Maximum gossip streams of a connection; a further one takes the place of the oldest, as in Go, where there is one."""
 MAX_EMPTY = 1000
 """Maximum empty RPCs in a row; Go sends none."""
-MESSAGES_PER_TURN = 8
-"""Maximum messages, each with a signature to check, between two turns of the event loop."""
-SEEN_SECONDS = 120.0
-"""Seconds for which the id of a message is remembered."""
-MAX_SEEN = 50_000
-"""Maximum ids remembered."""
-
-Deliver = Callable[[str, str, object, int], None]
+Deliver = Callable[[str, str, object, int, bool], None]
+"""Takes the neighbour, the author, the decoded payload, its memory in bytes, and whether the author is in good standing."""
 Accept = Callable[[bytes], tuple[object, int] | None]
 """Decodes the payload of a broadcast: the value to deliver, with the memory that it takes in bytes, or None to refuse it."""
 Membership = Callable[[str, bool], None]
 
 _stream: ContextVar[INetStream | None] = ContextVar("gossip_stream", default=None)
-
-
-class SeenMessages:
-    """Message ids seen lately, forgotten after `ttl` seconds or beyond `limit`.
-
-    py-libp2p 0.8.1: its cache starts a thread for each Pubsub that nothing ever stops, and has no limit."""
-
-    def __init__(self, ttl: float, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._ttl = ttl
-        self._limit = limit
-        self._clock = clock
-        self._seen: OrderedDict[bytes, float] = OrderedDict()
-
-    def add(self, key: bytes) -> bool:
-        """Remember `key`. Returns whether it is new."""
-        new = not self.has(key)
-        self._seen[key] = self._clock() + self._ttl
-        self._seen.move_to_end(key)
-        while len(self._seen) > self._limit:
-            self._seen.popitem(last=False)
-        return new
-
-    def has(self, key: bytes) -> bool:
-        """Whether `key` was seen within the last `ttl` seconds."""
-        now = self._clock()
-        while self._seen and next(iter(self._seen.values())) < now:
-            self._seen.popitem(last=False)
-        return key in self._seen
-
-    def __len__(self) -> int:
-        return len(self._seen)
-
-
-class _PacedReads:
-    """A stream of which the messages of a crowd are read several at a time."""
-
-    def __init__(self, stream: INetStream, crowd: Crowd) -> None:
-        self._stream = stream
-        self._rounds = Rounds(crowd)
-
-    async def read(self, n: int) -> bytes:
-        await self._rounds.gather()
-        data = await self._stream.read(n)
-        self._rounds.begin()
-        return data
 
 
 @lru_cache(maxsize=4096)
@@ -117,11 +74,18 @@ class TopicPubsub(Pubsub):
         self._joined = joined
         self._members: set[ID] = set()
         self._announced: dict[ID, dict[INetStream, set[str]]] = {}
+        self._readers: weakref.WeakKeyDictionary[IMuxedConn, dict[INetStream, trio.CancelScope]] = (
+            weakref.WeakKeyDictionary()
+        )
         self.write_locks: weakref.WeakKeyDictionary[INetStream, FastLock] = weakref.WeakKeyDictionary()
         self._wrote = trio.Event()
         self._crowd = Crowd()
+        self.ledger = GossipLedger()
+        self._gate = FastLock()
+        self._postponed = Postponed(self.ledger, self.push_msg, self._start)
         self.penalize: Penalize = lambda peer, reason: None
         self.banned: Callable[[str], bool] = lambda peer: False
+        self.blocked: Callable[[bytes], bool] = lambda author: False
         self.duplicate: Callable[[], None] = lambda: None
         self.accept: Accept = lambda payload: (payload, len(payload))
         super().__init__(
@@ -133,11 +97,12 @@ class TopicPubsub(Pubsub):
             allowed_topics={topic},
         )
         router.me, router.everybody = self._me, self.members
+        router.bound(topic, self.ledger)
         self.seen_messages.stop()
         self.seen_messages = cast(Any, SeenMessages(SEEN_SECONDS, MAX_SEEN))
         # py-libp2p 0.8.1: sequence numbers start at whole seconds, so that a peer restarted with the same key repeats
         # numbers that its neighbours have seen, and is ignored for a while.
-        self.counter, self._checked = time.time_ns(), 0
+        self.counter = time.time_ns()
 
     # Reading
 
@@ -148,41 +113,67 @@ class TopicPubsub(Pubsub):
         a task of its own, so that messages overtake each other and a burst has no back pressure."""
         peer = stream.muxed_conn.peer_id
         _stream.set(stream)
-        self._announced.setdefault(peer, {})[stream] = set()
-        frames = FrameReader(_PacedReads(stream, self._crowd), MAX_RPC)
-        empty = 0
+        streams = self._announced.setdefault(peer, {})
+        streams[stream] = set()
+        scopes = self._readers.setdefault(stream.muxed_conn, {})
         try:
-            while (raw := await frames.next()) is not None and not self.banned(str(peer)):
-                empty = 0 if raw else empty + 1
-                if empty > MAX_EMPTY:
-                    raise DecodeError(f"more than {MAX_EMPTY} empty RPCs in a row")
-                if raw:  # Go passes over empty ones as well
-                    await self._handle_rpc(peer, _parse(raw))
+            with trio.CancelScope() as scope:
+                scopes[stream] = scope
+                # Each may hold a megabyte of an unfinished RPC.
+                for oldest in list(scopes)[:-MAX_STREAMS]:
+                    scopes.pop(oldest).cancel()
+                await self._read(peer, stream)
+            if scope.cancelled_caught:
+                await quiet_reset(stream)
         except DecodeError as error:
             self.penalize(str(peer), f"gossip: {error}")
             await quiet_reset(stream)
             self._handle_dead_peer(peer)
         finally:
+            scopes.pop(stream, None)
             streams = self._announced.get(peer, {})
             streams.pop(stream, None)
             if not streams:
                 self._announced.pop(peer, None)
 
-    async def _handle_rpc(self, peer: ID, rpc: rpc_pb2.RPC) -> None:
+    async def _read(self, peer: ID, stream: INetStream) -> None:
+        turns = Turns(peer.to_bytes(), self.ledger.time, self._gate)
+        frames = FrameReader(PacedReads(stream, self._crowd, turns.caught_up), MAX_RPC)
+        empty = 0
+        while (raw := await frames.next()) is not None and not self.banned(str(peer)):
+            empty = 0 if raw else empty + 1
+            if empty > MAX_EMPTY:
+                raise DecodeError(f"more than {MAX_EMPTY} empty RPCs in a row")
+            if raw:  # Go passes over empty ones as well
+                turns.begin(len(raw))
+                await self._handle_rpc(peer, _parse(raw), turns)
+                await turns.end()
+
+    async def _handle_rpc(self, peer: ID, rpc: rpc_pb2.RPC, turns: Turns) -> None:
         if len(rpc.publish) > MAX_MESSAGES_PER_RPC or len(rpc.subscriptions) > MAX_SUBSCRIPTIONS:
             raise DecodeError("an RPC with too many parts")
         for subscription in rpc.subscriptions:
             self.handle_subscription(peer, subscription)
+        name = str(peer)
         for message in rpc.publish:
-            self._checked += 1
-            if not self._checked % MESSAGES_PER_TURN:
-                await trio.lowlevel.checkpoint()
-            if self.banned(str(peer)):  # its connections are being closed
+            if self.banned(name):  # its connections are being closed
                 return
-            await self.push_msg(peer, message)
+            if (self._postponed.any or turns.crowded) and self._can_wait(peer, message.from_id, turns):
+                if not self.seen_messages.has(message.from_id + message.seqno):
+                    self._postponed.leave(peer, message)
+                await turns.after_brief()
+            else:
+                await turns.between()
+                await self.push_msg(peer, message)
         if rpc.HasField("control"):
             rpc.ClearField("senderRecord")
             await self.router.handle_rpc(rpc, peer)
+
+    def _can_wait(self, peer: ID, author: bytes, turns: Turns) -> bool:
+        """Whether a message is to be left for later."""
+        if self._postponed.has(peer, author):
+            return True
+        return turns.crowded and not self.ledger.is_light(peer.to_bytes(), author, trio.current_time())
 
     async def push_msg(self, msg_forwarder: ID, msg: rpc_pb2.Message) -> None:
         """Check, deliver and forward one message, from a neighbour or from this peer.
@@ -195,32 +186,58 @@ class TopicPubsub(Pubsub):
         between."""
         if list(msg.topicIDs) != [self._topic]:
             return
-        own = msg_forwarder == self._me
-        message_id = msg.from_id + msg.seqno
+        author = msg.from_id
+        message_id = author + msg.seqno
         if self.seen_messages.has(message_id):
             return
-        if not own and msg.from_id == self._my_bytes:
+        if msg_forwarder == self._me:
+            self.seen_messages.add(message_id)
+        elif author == self._my_bytes:
             self._check_own(msg_forwarder, msg)
             return
-        if not own and (error := error_of(msg)) is not None:
-            if error.relay_to_blame or msg.from_id == msg_forwarder.to_bytes():
-                self.penalize(str(msg_forwarder), f"gossip: {error.reason}")
+        elif self.blocked(author):
             return
-        self.seen_messages.add(message_id)
-        if not own:
-            author, name = _author(msg.from_id)
-            try:
-                accepted = self.accept(msg.data)
-            except Exception:  # a defect here, for which no peer is penalized
-                log.exception("a broadcast could not be checked")
+        else:
+            data, now = msg.data, trio.current_time()
+            if not self._has_signed(msg_forwarder, msg, author, len(data), now):
                 return
-            if accepted is None:
-                if author == msg_forwarder:
-                    self.penalize(name, "gossip: a payload that is not a broadcast")
+            self.seen_messages.add(message_id)
+            if not self._was_accepted(msg_forwarder, author, data, now):
                 return
-            self._crowd.came(name)
-            self._deliver(str(msg_forwarder), name, *accepted)
         await self.router.publish(msg_forwarder, msg)
+
+    def _was_accepted(self, forwarder: ID, author: bytes, data: bytes, now: float) -> bool:
+        """Deliver the payload of a message that its author has signed. Returns whether it was accepted."""
+        author_id, name = _author(author)
+        try:
+            accepted = self.accept(data)
+        except Exception:  # a defect here, for which no peer is penalized
+            log.exception("a broadcast could not be checked")
+            return False
+        if accepted is None:
+            self.ledger.nonsense(forwarder.to_bytes(), author, now)
+            if author_id == forwarder:
+                self.penalize(name, "gossip: a payload that is not a broadcast")
+            return False
+        self._crowd.came(name, now)
+        self._deliver(str(forwarder), name, *accepted, self.ledger.is_standing(forwarder.to_bytes(), author, now))
+        return True
+
+    def _has_signed(self, forwarder: ID, msg: rpc_pb2.Message, author: bytes, size: int, now: float) -> bool:
+        """Whether a message's author has signed it, and is within its rate at this neighbour: both are charged for it."""
+        neighbour = forwarder.to_bytes()
+        if refusal := self.ledger.refusal(neighbour, author, size, now):
+            self._postponed.refuse(forwarder, msg, refusal)
+            return False
+        if (error := error_of(msg)) is not None:
+            if error.relay_to_blame or author == neighbour:
+                self.penalize(str(forwarder), f"gossip: {error.reason}")
+            return False
+        self.ledger.signed(neighbour, author, size, now)
+        return True
+
+    def _start(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        self.manager.run_task(function, *arguments)
 
     def _check_own(self, forwarder: ID, msg: rpc_pb2.Message) -> None:
         """A message of this peer's own came from outside, which happens where a neighbour gossips its id.
@@ -312,8 +329,17 @@ class TopicPubsub(Pubsub):
     # Membership
 
     def handle_subscription(self, origin_id: ID, sub_message: rpc_pb2.RPC.SubOpts) -> None:
+        """A neighbour joins the topic, or leaves it. Nothing is remembered of other topics.
+
+        py-libp2p 0.8.1: each new subscription starts three tasks, one of which writes all messages of the last heartbeats
+        to the neighbour."""
+        changes = sub_message.subscribe != (origin_id in self.peer_topics.get(self._topic, ()))
+        allowance = self.ledger.subscriptions.of(origin_id.to_bytes(), now := trio.current_time()) if changes else None
+        if sub_message.topicid != self._topic or (allowance is not None and not allowance.take(1, now)):
+            self.ledger.refuse(origin_id.to_bytes(), CONTROL)
+            return
         topics = self._announced.get(origin_id, {}).get(cast(INetStream, _stream.get()))
-        if topics is not None and sub_message.topicid == self._topic:
+        if topics is not None:
             (topics.add if sub_message.subscribe else topics.discard)(sub_message.topicid)
         super().handle_subscription(origin_id, sub_message)
         self._membership()
@@ -355,6 +381,9 @@ def _framed(rpc: rpc_pb2.RPC) -> bytes:
 
 def _parse(raw: bytes) -> rpc_pb2.RPC:
     rpc = rpc_pb2.RPC()
+    if len(raw) > MAX_UNCOUNTED:
+        for _ in Budget(MAX_MESSAGES_PER_RPC + MAX_SUBSCRIPTIONS, "an RPC").fields(raw, 0, len(raw)):
+            pass
     try:
         rpc.ParseFromString(raw)
     except Exception:

@@ -5,19 +5,21 @@ from typing import cast
 
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
-from libp2p.pubsub.gossipsub import GossipSub
 from libp2p.pubsub.pb import rpc_pb2
 
 from betar_tui.concurrency import until_tick
+from betar_tui.p2p.adaptations.control import BoundedControl
 from betar_tui.p2p.adaptations.send_queue import push_frame
 from betar_tui.p2p.frames import frame
 
 # 1.1.0 first: it costs half the CPU of 1.2.0 here. 1.0.0 for old peers.
 _WITH_IDONTWANT = "/meshsub/1.2.0"
 PROTOCOLS = ("/meshsub/1.1.0", _WITH_IDONTWANT, "/meshsub/1.0.0")
+_PUBLISH = b"\x12"
+"""What comes before a message, with its length, in an RPC."""
 
 
-class TopicRouter(GossipSub):
+class TopicRouter(BoundedControl):
     """GossipSub with its surprises switched off."""
 
     me: ID
@@ -63,22 +65,22 @@ class TopicRouter(GossipSub):
         py-libp2p 0.8.1: it encodes and copies the message several times for each neighbour, signs or encodes the
         peer's record for each message, keeps each message and the time of each for checks that are off here, and keeps
         the last hundred for each connected peer that is not on the topic."""
-        self.mcache.put(pubsub_msg)
-        message_id = pubsub_msg.from_id + pubsub_msg.seqno
-        origin = ID(pubsub_msg.from_id)
+        author = pubsub_msg.from_id
+        message_id, origin = author + pubsub_msg.seqno, ID(author)
+        encoded = self.mcache.keep(message_id, pubsub_msg)
         neighbours = self._get_peers_to_send(pubsub_msg.topicIDs, msg_forwarder, origin, message_id)
         if self.pubsub is None:
             return
         if _WITH_IDONTWANT in self.peer_protocol.values():
             await self._emit_idontwant_for_message(message_id, pubsub_msg.topicIDs)
-        message = rpc_pb2.RPC(publish=[pubsub_msg])
-        data = frame(message.SerializeToString())
+        data = frame(_PUBLISH + frame(encoded))
+        own = msg_forwarder == self.me
         for peer in neighbours:
             queue = self.pubsub.peer_queues.get(peer)
             if queue is None or peer not in self.pubsub.peers:
                 continue
-            if peer in self._pending_control or not push_frame(queue, data):
-                self.send_rpc(peer, message)
+            if peer in self._pending_control or not push_frame(queue, data, own):
+                self.send_rpc(peer, rpc_pb2.RPC(publish=[pubsub_msg]))
 
     def send_rpc(self, peer_id: ID, rpc: rpc_pb2.RPC, priority: bool = False) -> None:
         # py-libp2p 0.8.1: every RPC carries the sender's signed record, which its receivers verify each time, twice.

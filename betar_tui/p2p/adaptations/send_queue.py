@@ -1,7 +1,9 @@
 """The RPCs that wait to be written to one gossip neighbour, limited in number and in bytes.
 
 A neighbour that grants its window byte by byte answers every ping, so its queue must not grow without bound. Beyond
-either limit the newest RPC is dropped: its heads are announced again with the next round of announcements.
+either limit the newest RPC is dropped: its heads are announced again with the next round of announcements. This peer's
+own messages go before those that it forwards, and take their places while the queue is full, or whoever floods it with
+messages would keep it from publishing.
 
 RPCs are queued as they are written: a forwarded message is encoded once for all neighbours, and what waits for one of
 them goes out in one piece."""
@@ -29,6 +31,7 @@ class SendQueue(PriorityQueue):
     def __init__(self, before: PriorityQueue) -> None:
         super().__init__(MAX_RPCS)
         self._control: deque[bytes] = deque()
+        self._own: deque[bytes] = deque()
         self._frames: deque[bytes] = deque()
         self.bytes = 0
         for priority, rpcs in ((True, before._priority), (False, before._non_priority)):
@@ -36,25 +39,30 @@ class SendQueue(PriorityQueue):
                 self.push(rpc, priority)
 
     def __len__(self) -> int:
-        return len(self._control) + len(self._frames)
+        return len(self._control) + len(self._own) + len(self._frames)
 
     def push(self, rpc: rpc_pb2.RPC, priority: bool = False) -> bool:
         """Add an RPC. Returns whether there was room."""
         return self.push_frame(frame(rpc.SerializeToString()), priority)
 
-    def push_frame(self, data: bytes, priority: bool = False) -> bool:
+    def push_frame(self, data: bytes, priority: bool = False, own: bool = False) -> bool:
         """Add an RPC that is encoded, with its length before it. Returns whether there was room."""
-        if len(self) >= self.max_size or self.bytes + len(data) > MAX_BYTES:
-            return False
-        (self._control if priority else self._frames).append(data)
+        while self._is_full(len(data)):
+            if not own or not self._frames:
+                return False
+            self.bytes -= len(self._frames.pop())
+        (self._control if priority else self._own if own else self._frames).append(data)
         self.bytes += len(data)
         return True
 
+    def _is_full(self, size: int) -> bool:
+        return len(self) >= self.max_size or self.bytes + size > MAX_BYTES
+
     def pop(self) -> bytes | None:  # type: ignore[override]
-        """The next RPCs in one piece, those with priority first, or None."""
+        """The next RPCs in one piece, those with priority first and then own ones, or None."""
         piece: list[bytes] = []
         size = 0
-        for frames in (self._control, self._frames):
+        for frames in (self._control, self._own, self._frames):
             while frames and (not piece or size + len(frames[0]) <= MAX_PIECE):
                 piece.append(frames.popleft())
                 size += len(piece[-1])
@@ -64,10 +72,10 @@ class SendQueue(PriorityQueue):
         return b"".join(piece) if piece else None
 
 
-def push_frame(queue: RpcQueue, data: bytes) -> bool:
+def push_frame(queue: RpcQueue, data: bytes, own: bool = False) -> bool:
     """Add an encoded RPC to a neighbour's queue and wake its writer, as `RpcQueue.push`. Returns whether there was room."""
     waiting = queue._queue
-    if queue.closed or not isinstance(waiting, SendQueue) or not waiting.push_frame(data):
+    if queue.closed or not isinstance(waiting, SendQueue) or not waiting.push_frame(data, own=own):
         return False
     queue._notify.set()
     queue._notify = trio.Event()

@@ -1,11 +1,16 @@
-"""The swarm: it does not dial by itself, frees inbound slots, and lists a connection before it serves its streams."""
+"""The swarm: it does not dial, lets others in through a door, and lists a connection before it serves its streams."""
 
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import trio
-from libp2p.abc import INetConn, INetStream, IRawConnection
+from libp2p.abc import IMuxedConn, INetConn, INetStream
+from libp2p.io.abc import ReadWriteCloser
 from libp2p.network.auto_connector import AutoConnector
+from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.exceptions import SwarmException
 from libp2p.network.stream.net_stream import NetStream
@@ -15,6 +20,10 @@ from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr
 
 from betar_tui.concurrency import FastLock
+from betar_tui.p2p.door import Door, Ticket
+from betar_tui.p2p.places import Refusal, Seat
+
+_ticket: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
 
 
 class NoConnector(AutoConnector):
@@ -29,8 +38,10 @@ class PeerSwarm(Swarm):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.door = Door(self.connection_config.max_connections)
         self.auto_connector = NoConnector(self)
         self._unlisted: WeakKeyDictionary[INetConn, trio.Event] = WeakKeyDictionary()
+        self._ips: WeakKeyDictionary[IMuxedConn, str] = WeakKeyDictionary()
 
     async def dial_peer(self, peer_id: ID) -> list[INetConn]:
         """Never dials: only returns live connections. Raises SwarmException when there is none.
@@ -74,13 +85,60 @@ class PeerSwarm(Swarm):
         if method != "closed_stream":  # see `notify_opened_stream`
             await super()._notify(method, *args)
 
-    async def upgrade_inbound_raw_conn(self, raw_conn: IRawConnection, maddr: Multiaddr) -> Any:
-        """Upgrade, then stay until the connection ends.
+    async def _handle_inbound_connection(self, read_write_closer: ReadWriteCloser, maddr: Multiaddr) -> None:
+        """A connection was accepted: shake hands, and stay until it ends.
 
-        py-libp2p 0.8.1: the slot of an accepted connection is given back only when the whole host stops; after
-        `max_connections` connections in its life a peer accepts no more. Raising when it ends gives the slot back."""
-        muxed = await super().upgrade_inbound_raw_conn(raw_conn, maddr)
-        if isinstance(muxed, Yamux):
-            await muxed.event_closed.wait()
-            raise SwarmException("the connection has ended")
-        return muxed
+        py-libp2p 0.8.1: one that only opens a socket takes a place of a connection, for as long as the whole host runs, and
+        nothing ever gives way: a few hundred sockets keep every other peer out."""
+        raw = RawConnection(read_write_closer, False)
+        remote = raw.get_remote_address()
+        ended: trio.Event | None = None
+        try:
+            ticket = self.door.enter(remote[0] if remote else "")
+        except Refusal:
+            await raw.close()
+            return
+        _ticket.set(ticket)
+        try:
+            with ticket.scope:
+                muxed = await self.upgrade_inbound_raw_conn(raw, maddr)
+                ended = muxed.event_closed if isinstance(muxed, Yamux) else None
+        finally:
+            self.door.leave(ticket)
+            if ended is None:
+                with trio.CancelScope(shield=True), trio.move_on_after(1):
+                    await raw.close()
+        if ended is not None:
+            await ended.wait()
+
+    async def add_conn(self, muxed_conn: IMuxedConn, direction: str = "unknown") -> SwarmConn:
+        """List a connection. One that was accepted needs a place. Raises SwarmException."""
+        ticket = _ticket.get()
+        if ticket is None or direction != "inbound":
+            return await super().add_conn(muxed_conn, direction)
+        self.door.leave(ticket)
+        try:
+            async with self.door.place(ticket, str(muxed_conn.peer_id)):
+                self._ips[muxed_conn] = ticket.ip
+                return await super().add_conn(muxed_conn, direction)
+        except Refusal:
+            await muxed_conn.close()
+            raise SwarmException("no place is free") from None
+
+    def ip_of(self, peer: ID) -> str:
+        """The address that a connected peer came from; "" for one that was dialled."""
+        ips = (self._ips.get(each.muxed_conn, "") for each in self.get_connections(peer))
+        return next(filter(None, ips), "")
+
+    def places(
+        self, on_topic: Callable[[str], bool], useful: Callable[[str], bool], known: Callable[[str], bool]
+    ) -> list[Seat]:
+        """The connections as places. Those that this peer opened are kept."""
+        offset = trio.current_time() - time.time()
+        found = []
+        for each in self.get_connections():
+            ip, peer = self._ips.get(each.muxed_conn, ""), str(each.muxed_conn.peer_id)
+            since = offset + getattr(each, "_created_at", 0.0)
+            if not each.is_closed:
+                found.append(Seat(each, ip, since, on_topic(peer), useful(peer), not ip or known(peer)))
+        return found

@@ -36,7 +36,7 @@ from betar_tui.p2p.bitswap.messages import (
 )
 from betar_tui.p2p.bitswap.wants import Wants
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.guard import Penalize, Report, guarded, quiet_reset
+from betar_tui.p2p.guard import Penalize, Report, guarded, only, quiet_reset
 from betar_tui.p2p.host import open_stream
 from betar_tui.p2p.types import BlockSource, ReceivedBlock, Timing
 
@@ -249,8 +249,8 @@ class Bitswap:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._look_up, link)
                     await self._write(link, nursery)
-        except Exception as error:
-            self._report("bitswap", error)
+        except* Exception as group:  # beside it there may be the cancellation of the other task, when this peer stops
+            self._report("bitswap", only(group))
         finally:
             if self._links.get(link.peer) is link:
                 self.peer_down(link.peer)

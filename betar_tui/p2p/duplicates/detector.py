@@ -14,7 +14,7 @@ from betar_tui.errors import NetworkError
 from betar_tui.multiaddrs import split_peer
 from betar_tui.p2p.duplicates.client import Instance, watch_relay
 from betar_tui.p2p.duplicates.relay import InstanceRelay
-from betar_tui.p2p.guard import has_ended, is_nonsense, shortened
+from betar_tui.p2p.guard import has_ended, is_nonsense, only, shortened
 from betar_tui.p2p.types import KeyInUse, Stream
 from betar_tui.supervise import Supervisor
 
@@ -160,7 +160,10 @@ class DuplicateDetector:
                 await watch_relay(
                     self._instance, self._network.open_stream, peer, lambda: self.met(f"connected to {peer} too")
                 )
-            except Exception as error:
+            except* (
+                Exception
+            ) as group:  # beside it there may be a cancellation, when the stream ends as this peer stops
+                error = only(group)
                 if not has_ended(error) and is_nonsense(error):
                     self._network.penalize(peer, shortened(f"instances: {error!r}"))
                 elif not has_ended(error) and not isinstance(error, NetworkError):

@@ -11,12 +11,14 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from betar_tui.market.marketplace import DagNodeInfo
+from betar_tui.errors import BetarError
+from betar_tui.market.marketplace import DagNodeInfo, Listing
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.context import ScreenContext
-from betar_tui.tui.screens.list_screen import ListLines
 from betar_tui.tui.widgets.lines import LineList, Span
+from betar_tui.tui.widgets.listlines import ListLines
+from betar_tui.tui.workers import start
 
 SHOWN_LISTINGS = 20
 """Maximum listings named."""
@@ -55,6 +57,9 @@ class DeltaScreen(ModalScreen[None]):
         self._delta, self._model, self._window, self._via = node, context.model, nodes, via
         self._path: list[DagNodeInfo] = []
         self._neighbours = neighbours(node, nodes)
+        self._bridge = context.bridge
+        # The listings of the delta that are still listed; None until they have come.
+        self._found: Mapping[str, Listing] | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
@@ -67,6 +72,7 @@ class DeltaScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         self._draw()
         self.query_one(ListLines).focus()
+        start(self, self._find, group="find")
 
     def on_button_pressed(self) -> None:
         self.dismiss(None)
@@ -88,9 +94,20 @@ class DeltaScreen(ModalScreen[None]):
         self._show(chosen.node)
 
     def _show(self, node: DagNodeInfo) -> None:
-        self._delta, self._neighbours = node, neighbours(node, self._window)
+        self._delta, self._neighbours, self._found = node, neighbours(node, self._window), None
+        start(self, self._find, group="find")
         self.query_one(ListLines).cursor = 0
         self._draw()
+
+    async def _find(self) -> None:
+        try:
+            found = await self._bridge.find(self._delta.ids[:SHOWN_LISTINGS])
+        except BetarError as error:
+            self.app.notify(neutralise(str(error), 200), severity="error", markup=False)
+            return
+        self._found = {listing.id: listing for listing in found}
+        if self.is_attached:
+            self._draw()
 
     def _draw(self) -> None:
         self.query_one("#delta-facts", Static).update(self._facts())
@@ -127,7 +144,9 @@ class DeltaScreen(ModalScreen[None]):
         return Content.assemble(*parts)
 
     def _listing(self, listing_id: str) -> list[tuple[str, str]]:
-        listing = self._model.index.get(listing_id)
+        if self._found is None:
+            return [("  …", "dim"), (f"  {neutralise(listing_id, 40)}\n", "dim")]
+        listing = self._found.get(listing_id)
         if listing is None:
             return [("  no longer listed", ""), (f"  {neutralise(listing_id, 40)}\n", "dim")]
         now = "" if listing.cid == self._delta.cid else ", changed since"

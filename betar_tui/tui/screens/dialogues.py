@@ -35,10 +35,19 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
-            yield Static(Content.assemble((self._question, "bold"), "\n\n", (self._consequence, "dim")))
+            yield Static(self._text(), id="question")
             with Horizontal(classes="dialogue-buttons"):
                 yield Button(Content(f"{self._yes} (y)"), variant="error", id="yes", compact=True)
                 yield Button(Content(f"{self._no} (n)"), id="no", compact=True)
+
+    def _text(self) -> Content:
+        return Content.assemble((self._question, "bold"), "\n\n", (self._consequence, "dim"))
+
+    def explain(self, consequence: str) -> None:
+        """Say more of what follows, as soon as it is known."""
+        self._consequence = consequence
+        for static in self.query("#question").results(Static):
+            static.update(self._text())
 
     def on_mount(self) -> None:
         """Enter by mistake must not remove anything."""

@@ -14,36 +14,9 @@ from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.lines import LineList, Span
+from betar_tui.tui.widgets.listlines import ListLines
 from betar_tui.tui.widgets.pane import Pane, PaneState
 from betar_tui.tui.widgets.status import StatusBar
-
-
-class ListLines(LineList):
-    """The lines that it was given last."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("list_lines", first=True)]
-
-    def __init__(self) -> None:
-        super().__init__(id="list-lines")
-        self._lines: Sequence[Sequence[Span]] = ()
-
-    @property
-    def count(self) -> int:
-        """Number of lines."""
-        return len(self._lines)
-
-    def spans(self, row: int, width: int) -> Sequence[Span]:
-        """One line."""
-        return self._lines[row]
-
-    def set_lines(self, lines: Sequence[Sequence[Span]], *, at_end: bool = False) -> None:
-        """Show these lines; `at_end` follows the last one while the cursor is there."""
-        follow = at_end and self.cursor >= self.count - 1
-        self._lines = lines
-        self.recount()
-        self.cursor = self.count - 1 if follow else self.cursor
-        if follow:
-            self.show_cursor()
 
 
 class ListScreen(ModelScreen[None]):

@@ -11,7 +11,8 @@ from betar_tui.tui import format as fmt
 from betar_tui.tui.activity import SIGNS, ActivityEntry
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.loglines import Spans
-from betar_tui.tui.screens.list_screen import ListLines, ListScreen
+from betar_tui.tui.screens.list_screen import ListScreen
+from betar_tui.tui.widgets.listlines import ListLines
 from betar_tui.tui.workers import runs, start
 
 _STYLES = {"error": "bad", "warning": "warn"}

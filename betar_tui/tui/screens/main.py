@@ -14,18 +14,16 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
-from betar_tui.market.sorting import SORT_COLUMNS
-from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.filtering import Filtering
 from betar_tui.tui.keybindings import bindings
-from betar_tui.tui.model import Load, News
-from betar_tui.tui.screens.model_screen import ModelScreen
+from betar_tui.tui.model import News
 from betar_tui.tui.screens.selection_actions import SelectionActions
+from betar_tui.tui.screens.table_actions import TableActions
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
 from betar_tui.tui.widgets.banner import Banner
-from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
+from betar_tui.tui.widgets.filterbar import FilterBar
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.lines import LineList
 from betar_tui.tui.widgets.listings import ListingRows, ListingTable, TableHeader
@@ -48,7 +46,7 @@ NOT_WHILE_TYPING = {binding.action.split("(")[0] for binding in bindings("main")
 """The actions of this screen that are off while a person types a filter: all but Tab."""
 
 
-class MainScreen(SelectionActions, ModelScreen[None]):
+class MainScreen(SelectionActions, TableActions):
     """Everything of the market at a glance, or a key away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("main", first=True)]
@@ -65,7 +63,7 @@ class MainScreen(SelectionActions, ModelScreen[None]):
     def __init__(self, context: ScreenContext, width: int) -> None:
         # A class that is added later would style all widgets once more before the first frame.
         super().__init__(context, classes=f"-pane-listings {'-wide' if width >= WIDE else '-narrow'}")
-        self._filtering = Filtering(context.model.index)
+        self._filtering = Filtering()
         self._own_shown: bool | None = None
         self._mounting = self._mounted = False
 
@@ -77,7 +75,7 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         yield FilterBar(id="filter-bar")
         with Horizontal(id="body"):
             # Marked from the first frame on: its table may lose the focus, to a state that replaces it, before it had any.
-            yield Pane("listings", "Market", [ListingTable(model)], current=True)
+            yield Pane("listings", "Market", [ListingTable(model, self.context.ask)], current=True)
             with Vertical(id="side"):
                 yield Pane("detail", "Listing")
                 yield Pane("peers", "Peers")
@@ -114,10 +112,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
     # Parts
 
     @property
-    def _rows(self) -> ListingRows:
-        return self.query_one(ListingRows)
-
-    @property
     def _wide(self) -> bool:
         return self.app.size.width >= WIDE
 
@@ -139,7 +133,7 @@ class MainScreen(SelectionActions, ModelScreen[None]):
 
     def sync(self, news: News) -> None:
         if news.listings:
-            self._rows.apply_news(news, self._options.settle)
+            self._rows.recount()
             self.query_one(TableHeader).redraw()
             self._show_filter()
             if news.replaced or self.current in news.ids:
@@ -157,28 +151,17 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             self._show_title()
 
     def tick(self) -> None:
-        """Redraw ages, marks and the rate; order the rows unless the person has just moved the cursor."""
-        rows = self._rows
-        if rows.idle_for() >= self._options.settle:
-            rows.apply_order()
-            self._show_filter()
-        else:
-            rows.redraw()
+        """Redraw ages, marks and the rate; have the rows asked for again where they may be others by now."""
+        table = self._model.table
+        self._rows.redraw()
+        table.dirty = table.dirty or table.stale or table.timed
+        self.context.ask(None)
         if self._mounted and is_shown(self._peers):
             self._peers.update_peers()
         if self._model.alone:
             self._show_states()  # with the seconds until peers are looked for again
         self.query_one(StatusBar).refresh()
         self._show_title()
-
-    def _show_filter(self) -> None:
-        index, filtering = self._model.index, self._filtering
-        bar = self.query_one(FilterBar)
-        new = self._rows.new_count
-        waiting = f"↑ {new} new ({self._model.keys.name('show_new')})  " if new else ""
-        if len(index) and self._model.listings_load is Load.LOADING:
-            waiting = "◌ reading all of them…  "
-        bar.update_verdict(index.count, len(index), filtering.error, filtering.hint, waiting, index.muted_count)
 
     def _show_title(self) -> None:
         if self._wide and self._mounted:
@@ -236,34 +219,27 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             if event.by_person:
                 event.lines.touch()
             self._show_detail()
+        elif isinstance(event.lines, ActivityLines) and (entry := event.lines.current):
+            self._actions.look_up(entry.listing_id)
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
         """Open a listing, or go to the listing of a line of the activity."""
         if isinstance(event.lines, ListingRows):
-            self._open(event.lines.at(event.row))
+            self._open(event.lines.listing_of(event.row))
         elif isinstance(event.lines, ActivityLines):
             entry = event.lines.at(event.row)
             if entry is None or not entry.listing_id:
                 return
-            if self._model.index.get(entry.listing_id) is None:
+            if not self._model.table.is_listed(entry.listing_id):
                 self._actions.notify("It is no longer listed", "warning")
                 return
-            if not self._model.index.shows(entry.listing_id):
-                self.filter_by("")
             self.focus_pane("listings")
-            self._rows.go_to(entry.listing_id)
+            if not self._rows.go_to(entry.listing_id):
+                self._rows.show_view(self._model.table.wanted, target=entry.listing_id)
 
     def on_data_table_row_selected(self, event: PeerTable.RowSelected) -> None:
         if peer := self._model.peer(self._peers.current):
             self.context.open_screen("peer", peer, then=self.filter_by)
-
-    def on_table_header_sort(self, event: TableHeader.Sort) -> None:
-        column, descending = self._model.index.sort
-        self._sort(event.column, not descending if column == event.column else False)
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        if isinstance(event.input, FilterInput):
-            self._apply_filter(event.value, typing=True)
 
     def on_pane_current(self, event: Pane.Current) -> None:
         """Mark the pane that has the focus, unless the focus has moved on since."""
@@ -337,19 +313,6 @@ class MainScreen(SelectionActions, ModelScreen[None]):
         if peer := self._peers.current:
             self.filter_by(f"seller:{peer}")
 
-    def action_show_new(self) -> None:
-        self._rows.apply_order()
-        self._show_filter()
-        self._show_states()
-
-    def action_sort(self) -> None:
-        column, _ = self._model.index.sort
-        self._sort(SORT_COLUMNS[(SORT_COLUMNS.index(column) + 1) % len(SORT_COLUMNS)], False)
-
-    def action_reverse(self) -> None:
-        column, descending = self._model.index.sort
-        self._sort(column, not descending)
-
     def action_pause(self) -> None:
         paused = self._model.activity.toggle_pause()
         key = self._model.keys.name("pause")
@@ -374,27 +337,3 @@ class MainScreen(SelectionActions, ModelScreen[None]):
             self.set_class(pane == name, f"-pane-{pane}")
             self._find(pane).set_class(pane == name, "-current")
         self.query_one(PaneTabs).set_current(name)
-
-    def _sort(self, column: str, descending: bool) -> None:
-        if column not in SORT_COLUMNS:
-            self._actions.notify(f"The table can be sorted by {', '.join(SORT_COLUMNS)}", "warning")
-            return
-        self._model.index.set_sort(column, descending)
-        self._model.settings.change(sort=f"-{column}" if descending else column)
-        self._rows.apply_order(top=True)
-        self.query_one(TableHeader).redraw()
-
-    def filter_by(self, text: str | None) -> None:
-        """Set the filter of the table; None leaves it as it is."""
-        if text is not None:
-            text = neutralise(text)
-            self.query_one(FilterBar).input.value = text
-            self._apply_filter(text)
-            self.focus_pane("listings")
-
-    def _apply_filter(self, text: str, *, typing: bool = False) -> None:
-        if self._filtering.apply(text, typing=typing):
-            self._rows.apply_order(refiltered=True)
-        self._show_filter()
-        self._show_states()
-        self._show_detail()

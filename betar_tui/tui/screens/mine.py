@@ -1,21 +1,28 @@
 """The own listings, each with its state: announced, pending, healed."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.content import Content
 
+from betar_tui.errors import BetarError
 from betar_tui.market.filter import STALE_AFTER
-from betar_tui.market.marketplace import Listing
+from betar_tui.market.marketplace import Listing, ListingPage
 from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states
 from betar_tui.tui import format as fmt
 from betar_tui.tui.keybindings import bindings
-from betar_tui.tui.model import MarketModel
+from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.screens.list_screen import ListScreen
 from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import Span
+from betar_tui.tui.window import MAX_PAGE
+from betar_tui.tui.workers import runs, start
+
+MAX_OWN = 5_000
+"""Maximum own listings that are shown."""
 
 
 class MineScreen(ListScreen):
@@ -24,6 +31,8 @@ class MineScreen(ListScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("mine", first=True)]
     TITLE = "Mine"
     SCOPE = "mine"
+
+    _due = False
 
     @property
     def current(self) -> str:
@@ -43,6 +52,39 @@ class MineScreen(ListScreen):
         super().tick()
         self.show()
 
+    def ask(self) -> None:
+        """Ask for the own listings, or once more after a request that is under way."""
+        self._due = True
+        if not runs(self, "own"):
+            start(self, self._load, group="own")
+
+    def sync(self, news: News) -> None:
+        if news.own or news.replaced:
+            self.ask()
+        super().sync(news)
+
+    async def _load(self) -> None:
+        while self._due:
+            self._due = False
+            try:
+                self._model.own_loaded(await self._all())
+            except BetarError as error:
+                self._model.own_failed(str(error))
+            self.deliver(self.show)
+            # One request follows a burst of events, not one per event.
+            await asyncio.sleep(self._options.interval * 3)
+
+    async def _all(self) -> list[Listing]:
+        own: list[Listing] = []
+        page: ListingPage | None = None
+        while len(own) < MAX_OWN and (page is None or page.last is not None):
+            after = page.last if page else None
+            page = await self.context.bridge.listings("state:mine", "name", MAX_PAGE, after=after)
+            own += page.listings
+            if len(page.listings) < MAX_PAGE:
+                break
+        return own
+
     def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
         return "you list nothing yet" if action in ("edit", "delist", "renew") and not self.current else ""
@@ -52,6 +94,7 @@ class MineScreen(ListScreen):
         self.action_edit()
 
     def action_retry(self) -> None:
+        self.ask()
         self.post_message(self.Retry())
 
     def action_publish(self) -> None:
@@ -71,8 +114,7 @@ class MineScreen(ListScreen):
             self._actions.renew(self.current)
 
     def _own(self) -> Sequence[Listing]:
-        own = (listing for listing in self._model.index if listing.mine)
-        return sorted(own, key=lambda listing: (listing.name.casefold(), listing.id))
+        return sorted(self._model.own.values(), key=lambda listing: (listing.name.casefold(), listing.id))
 
 
 def _spans(model: MarketModel, listing: Listing) -> list[Span]:

@@ -1,5 +1,6 @@
 """One peer in full: its identity, its connection, its listings."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -8,7 +9,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from betar_tui.market.marketplace import PeerInfo
+from betar_tui.errors import BetarError
+from betar_tui.market.marketplace import Listing, PeerInfo
 from betar_tui.market.peer_facts import head_text, is_waiting
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
@@ -20,6 +22,7 @@ from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
+from betar_tui.tui.workers import start
 
 SHOWN_NAMES = 40
 
@@ -46,6 +49,8 @@ class PeerScreen(ModelScreen[str | None]):
     def __init__(self, context: ScreenContext, peer: PeerInfo) -> None:
         super().__init__(context)
         self._peer = peer
+        self._own: tuple[Listing, ...] = ()
+        self._own_asked = -1
 
     def compose(self) -> ComposeResult:
         yield StatusBar(self._model, self._options.title)
@@ -87,22 +92,40 @@ class PeerScreen(ModelScreen[str | None]):
     def action_mute(self) -> None:
         self._actions.peers.mute(self._peer.peer_id)
 
+    def action_block(self) -> None:
+        self._actions.peers.block(self._peer.peer_id)
+
     def action_copy_menu(self) -> None:
         self._actions.peers.copy(self._peer.peer_id)
 
     def _draw(self) -> None:
         connected = self._model.peer(self._peer.peer_id)
         self._peer = connected or self._peer
+        if self._own_asked != self._peer.listings:
+            self._own_asked = self._peer.listings
+            start(self, self._ask_own, group="own")
         width = self.query_one(VerticalScroll).scrollable_content_region.width or 76
-        self.query_one("#peer-facts", Static).update(facts(self._peer, self._model, connected is not None, width))
+        self.query_one("#peer-facts", Static).update(
+            facts(self._peer, self._model, connected is not None, width, self._own)
+        )
+
+    async def _ask_own(self) -> None:
+        try:
+            page = await self.context.bridge.listings(f"seller:{self._peer.peer_id}", "name", SHOWN_NAMES)
+        except BetarError:
+            self._own_asked = -1  # again with the next tick: the number of them is shown all the same
+            return
+        self._own = page.listings
+        self.deliver(self._draw)
 
 
-def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int) -> Content:
-    """Everything that is known of a peer."""
+def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int, own: Sequence[Listing] = ()) -> Content:
+    """Everything that is known of a peer; `own` are the first of its listings."""
     muted = peer.peer_id in model.muted
     title = [(f"Peer {fmt.short_id(peer.peer_id)}", "bold")]
     title += [] if connected else [("  × no longer connected", "bold $text-error")]
     title += [("  ‖ muted", "bold $text-warning")] if muted else []
+    title += [("  ⊘ blocked", "bold $text-error")] if peer.peer_id in model.blocked else []
     rows = LabelledText(width)
     rows.add("Id", neutralise(peer.peer_id, 120))
     rows.add("Direction", _DIRECTIONS.get(peer.direction) or neutralise(peer.direction, 20))
@@ -114,19 +137,20 @@ def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int) -> Co
     rows.add("Topic", "✓ follows the market" if peer.on_topic else "· does not follow the market")
     head = head_text(peer, model.clock())
     rows.add("Our newest", _HEAD.get(head, head), "$text-warning" if is_waiting(peer, model.clock()) else "")
+    if peer.refused:
+        rows.add("Refused", f"! {fmt.plural(peer.refused, 'message')} over a budget", "$text-warning")
+    if peer.misbehaved:
+        rows.add("Broken", f"! {fmt.plural(peer.misbehaved, 'rule')} of the protocols", "$text-warning")
     rows.add_list("Addresses", peer.addrs, 24)
     rows.add_list("Protocols", peer.protocols, 40)
-    return Content.assemble(*title, "\n\n", *rows.parts, *_listings(peer, model, muted))
+    return Content.assemble(*title, "\n\n", *rows.parts, *_listings(peer, own, muted))
 
 
-def _listings(peer: PeerInfo, model: MarketModel, muted: bool) -> list[tuple[str, str]]:
-    count = model.index.listings_of(peer.peer_id)
+def _listings(peer: PeerInfo, own: Sequence[Listing], muted: bool) -> list[tuple[str, str]]:
+    count = peer.listings
     parts = [(f"\n{fmt.plural(count, 'listing')} from it", "bold $accent"), (", muted\n" if muted else "\n", "")]
     if not count:
         return parts
-    own = sorted(
-        (listing for listing in model.index if listing.seller_id == peer.peer_id), key=lambda one: one.name.casefold()
-    )
     for listing in own[:SHOWN_NAMES]:
         parts += [(f"  {neutralise(listing.name, 60)}", ""), (f"  {fmt.price(listing.price)}\n", "dim")]
-    return [*parts, (f"  … and {count - SHOWN_NAMES:,} more\n", "dim")] if count > SHOWN_NAMES else parts
+    return [*parts, (f"  … and {count - len(own):,} more\n", "dim")] if own and count > len(own) else parts

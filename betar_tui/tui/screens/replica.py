@@ -6,6 +6,7 @@ from textual.content import Content
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Status
+from betar_tui.market.peer_facts import limit_lines
 from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states
 from betar_tui.tui import format as fmt
@@ -90,6 +91,7 @@ def _numbers(model: MarketModel, error: str) -> Content:
     ]
     if status.invalid or status.unreadable:
         parts.append((f"  hidden {status.invalid + status.unreadable:,}", "$text-warning"))
+    parts += [(f"\n {line}", "dim") for line in limit_lines(status.limits)]
     parts += [(f"\n {line}", "$text-warning") for line in _trouble(status, error, model.keys.name("retry"))]
     return Content.assemble(*parts)
 

@@ -73,3 +73,9 @@ class SelectionActions:
             self._actions.peers.mute(self._peers.current)
         else:
             self._actions.mute(self.focused_listing_id)
+
+    def action_block(self) -> None:
+        if self._pane == "peers":
+            self._actions.peers.block(self._peers.current)
+        else:
+            self._actions.block(self.focused_listing_id)

@@ -1,6 +1,6 @@
 """The settings: theme, columns, density, keys. Every choice is in force at once and saved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
@@ -9,13 +9,16 @@ from textual import events
 from textual.binding import BindingType
 from textual.content import Content
 
+from betar_tui.market.text import neutralise
+from betar_tui.tui import format as fmt
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.keybindings import ACTIONS, MOVES, bindings
 from betar_tui.tui.keymap import KeyMap
-from betar_tui.tui.screens.list_screen import ListLines, ListScreen
+from betar_tui.tui.screens.list_screen import ListScreen
 from betar_tui.tui.settings import DENSITIES, Settings
 from betar_tui.tui.widgets.columns import COLUMNS, fit
 from betar_tui.tui.widgets.lines import Span
+from betar_tui.tui.widgets.listlines import ListLines
 
 THEMES = {
     "betar-dark": "dark",
@@ -46,8 +49,10 @@ class SettingLine:
         ]
 
 
-def setting_lines(settings: Settings, explain: Callable[[str], None]) -> list[SettingLine]:
-    """All lines; `explain` is called with the id of a chosen action."""
+def setting_lines(
+    settings: Settings, explain: Callable[[str], None], others: Sequence[SettingLine] = ()
+) -> list[SettingLine]:
+    """All lines, those of `others` before the keys; `explain` is called with the id of a chosen action."""
     now = settings.now
     # A theme chosen in the command palette is among them as long as it is in force.
     themes = THEMES if now.theme in THEMES else {**THEMES, now.theme: "of Textual's own"}
@@ -69,7 +74,15 @@ def setting_lines(settings: Settings, explain: Callable[[str], None]) -> list[Se
         SettingLine("Density", _one(name == now.density), name, DENSITY[name], partial(settings.change, density=name))
         for name in DENSITIES
     ]
-    return lines + _keys(now.keys, explain)
+    return [*lines, *others, *_keys(now.keys, explain)]
+
+
+def list_lines(group: str, ids: Sequence[str], meaning: str, undo: Callable[[str], None]) -> list[SettingLine]:
+    """The lines of a list of peers; choosing one takes it off."""
+    return [
+        SettingLine(group, "[x]", fmt.short_id(each), f"{meaning}: {neutralise(each, 120)}", partial(undo, each))
+        for each in ids
+    ]
 
 
 def _keys(keys: KeyMap, explain: Callable[[str], None]) -> list[SettingLine]:
@@ -116,7 +129,7 @@ class SettingsScreen(ListScreen):
 
     def show(self) -> None:
         """The settings in force."""
-        self._setting_lines = setting_lines(self._model.settings, self._explain)
+        self._setting_lines = setting_lines(self._model.settings, self._explain, self._lists())
         lines, before = [], ""
         for line in self._setting_lines:
             lines.append(line.spans(line.group != before))
@@ -127,6 +140,12 @@ class SettingsScreen(ListScreen):
         """Choose."""
         self._setting_lines[row].choose()
         self.show()
+
+    def _lists(self) -> list[SettingLine]:
+        """The muted sellers and blocked peers."""
+        peers, status = self._actions.peers, self._model.status
+        muted = list_lines("Muted", self._model.settings.now.muted, "Enter hears it again", peers.mute)
+        return muted + list_lines("Blocked", status.blocked if status else (), "Enter lets it in again", peers.block)
 
     def _explain(self, action_id: str) -> None:
         keys = ",".join(self._model.keys.keys(action_id))

@@ -7,11 +7,13 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
 
+from betar_tui.market.names import is_peer_id
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.activity import ActivityEntry, ActivityFilter
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel
+from betar_tui.tui.provenance import NO_PEER_ID
 from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import LineList, Span
 
@@ -40,18 +42,27 @@ def entry_spans(entry: ActivityEntry, own: str, width: int = 0) -> list[Span]:
     body: list[Span] = [
         (fit(entry.verb, max(9, len(entry.verb))) + " ", "dim" if dim else STYLES.get(entry.kind, "")),
         (neutralise(entry.text, 60), "dim" if dim else "strong"),
-        (f"  by {fmt.short_id(entry.seller, own)}", "dim"),
+        *_seller(entry.seller, own),
     ]
     if entry.note:
         body.append((f"  {entry.note}", ""))
     if entry.delivery:
         body.append((f"  {entry.delivery}", "warn" if entry.delivery.startswith("pending") else "good"))
     if width:
-        via = "" if entry.via == "local" else f"  via {fmt.short_id(entry.via)}"
+        via = "" if entry.via in ("", "local") else f"  via {fmt.short_id(entry.via)}"
         body.append((f"{via}  {fmt.short_cid(entry.cid)}  height {entry.height:,}", "dim"))
     if width >= COSTS_FROM and entry.bytes:
         body.append((f"  {fmt.size(entry.bytes)} in {fmt.took(entry.took)}", "dim"))
     return head + body
+
+
+def _seller(seller_id: str, own: str) -> list[Span]:
+    """Who a listing is by, if that is known."""
+    if not seller_id:
+        return []
+    if is_peer_id(seller_id):
+        return [(f"  by {fmt.short_id(seller_id, own)}", "dim")]
+    return [("  by ", "dim"), (f"{fmt.short_id(seller_id)}, {NO_PEER_ID}", "bad")]
 
 
 class ActivityLines(LineList):

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from betar_tui.market.filter import STALE_AFTER
-from betar_tui.market.marketplace import Listing, Provenance
+from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
+from betar_tui.tui import provenance
 from betar_tui.tui.model import FLASH_SECONDS, Mark
 from betar_tui.tui.widgets.columns import Layout, fit, visible_columns
 
@@ -39,7 +40,7 @@ def _cell(key: str, listing: Listing, mark: Mark | None, now: float, own: str) -
     if key == "price":
         return fmt.price(listing.price) + (mark.arrow if mark else ""), ""
     if key == "seller":
-        return fmt.short_id(listing.seller_id, own), "dim"
+        return fmt.short_id(listing.seller_id, own), "dim" if listing.seller_is_peer else "bad"
     if key == "seen":
         return fmt.age(max(0.0, now - listing.seen_at)), "dim"
     if key == "state":
@@ -61,16 +62,10 @@ _TEXTS: dict[str, Callable[[Listing], str]] = {
 def _state(listing: Listing, mark: Mark | None, now: float) -> tuple[str, str]:
     if mark and mark.sign == "×":
         return "× delisted", "gone"
-    words = []
-    if listing.provenance is Provenance.VERIFIED:
-        sign, style = "✓", "good"
-        words.append("mine" if listing.mine else "verified")
-    elif listing.provenance is Provenance.UNSIGNED:
-        sign, style = "·", "dim"
-        words.append("mine" if listing.mine else "unsigned")
-    else:
-        sign, style = "✗", "bad"
-        words.append("bad signature")
+    sign, word, style = provenance.state(listing)
+    if listing.difference:  # needs all of the cell; the sign before the row says whether it is new or changed
+        return f"{sign} {word}", style
+    words = [word]
     if mark and mark.sign == "+":
         words.append("new")
     elif mark and mark.sign == "~":

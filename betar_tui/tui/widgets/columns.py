@@ -34,9 +34,9 @@ COLUMNS: dict[str, Column] = {
     for column in (
         Column("name", "NAME", MIN_NAME, "always there", grows=True),
         Column("price", "PRICE", 9, "what a use costs", right=True),
-        Column("seller", "SELLER", 10, "the seller's peer id"),
+        Column("seller", "SELLER", 13, "the seller's peer id"),
         Column("seen", "SEEN", 5, "since when it was last heard of here", right=True),
-        Column("state", "STATE", 19, "signature, and what is new"),
+        Column("state", "STATE", 21, "signature, who else changed it, what is new"),
         Column("protocols", "PROTOCOLS", 26, "what the agent speaks"),
         Column("description", "DESCRIPTION", 32, "its first words", grows=True),
         Column("addrs", "ADDRESS", 30, "the first multiaddr"),

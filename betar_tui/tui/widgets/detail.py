@@ -1,4 +1,4 @@
-"""One listing in full: facts, buttons for its actions, description, metadata, history."""
+"""One listing in full: facts, buttons for its actions, description, metadata, story, history."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -14,10 +15,11 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from betar_tui.market.fields import STORED
-from betar_tui.market.marketplace import Listing, ListingDetail, Provenance
+from betar_tui.market.marketplace import Listing, ListingDetail
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
-from betar_tui.tui.history import version_changes
+from betar_tui.tui import provenance
+from betar_tui.tui.history import VersionChange, version_changes
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.labelled_text import LabelledText
 from betar_tui.tui.model import MarketModel
@@ -33,12 +35,8 @@ SHOWN_VERSIONS = 30
 """Maximum versions in the history."""
 SHOWN_RAW = 20_000
 """Maximum characters of a stored value that are laid out."""
-
-PROVENANCE = {
-    Provenance.VERIFIED: ("✓ signed by its seller", "$text-success"),
-    Provenance.UNSIGNED: ("· unsigned: anybody may have written it", "dim"),
-    Provenance.INVALID: ("✗ the signature is not the seller's", "$text-error"),
-}
+NEXT_LINE = "\n" + " " * 8
+"""What begins a further line of a version, below the first one's words."""
 
 
 class DetailView(VerticalScroll, can_focus=True):
@@ -84,6 +82,7 @@ class DetailView(VerticalScroll, can_focus=True):
         yield Vertical(classes="detail-description")
         yield Static("", classes="detail-more")
         yield Static("", classes="detail-metadata")
+        yield Static("", classes="detail-story")
         yield Static("", classes="detail-history")
         yield Static("", classes="detail-raw")
 
@@ -94,8 +93,8 @@ class DetailView(VerticalScroll, can_focus=True):
             self.scroll_home(animate=False)
         self.listing_id = listing_id
         self.draw()
-        listing = self._model.index.get(listing_id)
-        if listing is None:
+        listing = self._model.listing(listing_id)
+        if listing is None or not self._model.table.is_listed(listing_id):
             return
         if self._detail is None or self._detail.listing != listing:
             self.post_message(self.Wanted(self, listing_id))
@@ -121,7 +120,7 @@ class DetailView(VerticalScroll, can_focus=True):
             return
         if self._raw:
             self._static("raw").update(_raw(self._detail, self._error, self._model.keys.name("copy_menu")))
-        gone = listing.id not in self._model.index
+        gone = not self._model.table.is_listed(listing.id)
         width = self.scrollable_content_region.width or 60
         title = neutralise(listing.name, 200) or "(no name)"
         self._static("title").update(
@@ -132,7 +131,10 @@ class DetailView(VerticalScroll, can_focus=True):
         self._draw_description(listing)
         self._static("more").update(_more(listing, width))
         self._static("metadata").update(_metadata(listing, self._detail, width))
-        self._static("history").update(_history(self._detail, self._error, gone, self._model.keys.name("retry")))
+        self._static("story").update(_story(self._detail))
+        self._static("story").display = bool(self._detail and self._detail.story) and not self._raw
+        retry = self._model.keys.name("retry")
+        self._static("history").update(_history(self._detail, self._error, gone, retry, width))
 
     def _static(self, part: str) -> Static:
         return self.query_one(f".detail-{part}", Static)
@@ -187,12 +189,12 @@ class DetailView(VerticalScroll, can_focus=True):
 
 def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
     now = model.clock()
-    words, colour = PROVENANCE[listing.provenance]
-    seller = "you, " if listing.mine else ""
     rows = LabelledText(width)
     rows.add("Price", fmt.price(listing.price), "bold")
-    rows.add("Seller", seller + neutralise(listing.seller_id, 100))
-    rows.add("Provenance", words, colour)
+    rows.add("Seller", *provenance.seller(listing))
+    rows.add("Provenance", *provenance.PROVENANCE[listing.provenance])
+    if listing.difference:
+        rows.add("", f"! {listing.difference}", "$text-warning")
     renewed, seen = now - listing.timestamp, now - listing.seen_at
     if listing.mine and (delivery := model.receipts.get(listing.id)):
         rows.add("Network", f"{delivery.sign} {delivery.text}")
@@ -234,7 +236,12 @@ def _metadata(listing: Listing, detail: ListingDetail | None, width: int) -> Con
     return Content.assemble(("Metadata\n", "bold $accent"), *rows.parts) if rows.parts else Content("")
 
 
-def _history(detail: ListingDetail | None, error: str, gone: bool, retry: str) -> Content:
+def _story(detail: ListingDetail | None) -> Content:
+    sentences = provenance.story(detail.story) if detail else []
+    return Content.assemble(("Story\n", "bold $accent"), *(f"{each}\n" for each in sentences))
+
+
+def _history(detail: ListingDetail | None, error: str, gone: bool, retry: str, width: int) -> Content:
     head = ("History\n", "bold $accent")
     if error:
         return Content.assemble(head, (f"✗ {error}", "$text-error"), (f"  ({retry} tries again)", "dim"))
@@ -242,13 +249,20 @@ def _history(detail: ListingDetail | None, error: str, gone: bool, retry: str) -
         return Content("") if gone else Content.assemble(head, ("◌ asking the peer…", "dim"))
     rows: list[tuple[str, str]] = []
     for change in version_changes(detail.history[: SHOWN_VERSIONS + 1])[:SHOWN_VERSIONS]:
-        rows += [(f"{change.height:>6,}  ", "dim"), (change.summary, "bold")]
-        rows += [(f"  {fmt.short_cid(change.cid)}\n", "dim")]
-        for line in change.lines:
-            rows.append((f"        {line}\n", ""))
+        rows += _version(change, width)
     if len(detail.history) > SHOWN_VERSIONS:
         rows.append((f"… and {len(detail.history) - SHOWN_VERSIONS:,} older versions\n", "dim"))
     return Content.assemble(head, *rows)
+
+
+def _version(change: VersionChange, width: int) -> list[tuple[str, str]]:
+    """The lines of a version; who put it stands on the first one if there is room."""
+    head = [(f"{change.height:>6,}  ", "dim"), (change.summary, "bold"), (f"  {fmt.short_cid(change.cid)}", "dim")]
+    words, style = provenance.voice(change.voice, change.removed)
+    if words:
+        fits = sum(cell_len(text) for text, _ in head) + 2 + cell_len(words) <= width
+        head.append((f"{'  ' if fits else NEXT_LINE}{words}", style))
+    return [*head, *((f"{NEXT_LINE}{line}", "") for line in change.lines), ("\n", "")]
 
 
 def _raw(detail: ListingDetail | None, error: str, copy: str) -> Content:

@@ -39,15 +39,16 @@ class FilterBar(Horizontal):
 
     _shown: tuple[str, str] | None = None
 
-    def update_verdict(self, shown: int, total: int, error: str, hint: str, waiting: str, muted: int = 0) -> None:
-        """Show the number of rows, or the error; `waiting` announces rows that are not in the table yet."""
+    def update_verdict(self, shown: str, total: int, error: str, hint: str, waiting: str, muted: int = 0) -> None:
+        """Show the number of rows, or the error; `shown` is empty without a filter. `waiting` announces rows that are not in
+        the table yet."""
         self.set_class(bool(error), "-wrong")
         if error:
             self._show("", f"! {error} ")
         elif hint:
             self._show("dim", f"… {hint} ")
         else:
-            count = f"{shown:,} of {total:,}" if self.input.value.strip() else f"{total - muted:,}"
+            count = f"{shown} of {total:,}" if shown else f"{total - muted:,}"
             self._show("", f"{count}, {muted:,} muted " if muted else f"{count} ", waiting)
 
     def _show(self, style: str, text: str, waiting: str = "") -> None:

@@ -1,5 +1,6 @@
 """The connected peers, in a stock `DataTable`: there are only tens of them."""
 
+from collections.abc import Collection, Iterable
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,11 +16,13 @@ from betar_tui.tui.model import MarketModel
 from betar_tui.tui.widgets.columns import fit
 
 COLUMNS = {
-    "PEER": 9,
+    "PEER": 13,
     "DIR": 3,
     "FOUND": 10,
     "MS": 3,
     "HEAD": 10,
+    "BROKEN": 6,
+    "REFUSED": 7,
     "LISTED": 6,
     "SINCE": 5,
     "IN": 7,
@@ -28,8 +31,10 @@ COLUMNS = {
     "ADDRESS": 15,
 }
 """The columns with their widths in cells; the address takes the rest of the line. HEAD says whether the peer holds this
-peer's newest head."""
-OPTIONAL = ("FOUND", "AGENT", "DIR", "ADDRESS", "IN", "OUT")
+peer's newest head, BROKEN how many rules it broke, REFUSED how many of its messages were refused."""
+FAULTS = ("BROKEN", "REFUSED")
+"""Columns shown only if a peer has something in them."""
+OPTIONAL = (*FAULTS, "LISTED", "SINCE", "FOUND", "AGENT", "DIR", "ADDRESS", "IN", "OUT")
 """Columns shown if there is room, in this order of importance; the screen of one peer shows all."""
 PADDING = 1
 
@@ -59,20 +64,21 @@ class PeerTable(DataTable[Text]):
         self._widths: dict[str, int] = {}
 
     def on_mount(self) -> None:
-        self._set_columns()
+        self.update_peers()
 
     def on_resize(self) -> None:
-        self._set_columns()
+        self.update_peers()
 
-    def _set_columns(self) -> None:
-        widths = fitting_columns(self.size.width)
-        if widths != self._widths:
-            at = self.current
-            self._widths, self._shown = widths, []
-            self.clear(columns=True)
-            for title, width in widths.items():
-                self.add_column(title, key=title, width=width)
-            self.update_peers(at)
+    def _replace_columns(self) -> bool:
+        """Make the columns that are due now, without any row; False if they are there."""
+        widths = fitting_columns(self.size.width, faults_of(self._model.peers))
+        if widths == self._widths:
+            return False
+        self._widths = widths
+        self.clear(columns=True)
+        for title, width in widths.items():
+            self.add_column(title, key=title, width=width)
+        return True
 
     @property
     def current(self) -> str:
@@ -96,12 +102,12 @@ class PeerTable(DataTable[Text]):
         if replaced or {peer.peer_id for peer in self._model.peers} != {row[0] for row in self._shown}:
             self.update_peers()
 
-    def update_peers(self, at: str = "") -> None:
-        """Show the current peers, with the cursor on the peer `at`, or on its present one."""
-        rows = [self._texts(peer, self._model.index.listings_of(peer.peer_id)) for peer in self._sorted()]
-        if rows == self._shown:
+    def update_peers(self) -> None:
+        """Show the current peers in the columns that are due, with the cursor on its present one."""
+        rows = [self._texts(peer) for peer in self._sorted()]
+        at, offset = self.current, self.scroll_offset
+        if not self._replace_columns() and rows == self._shown:
             return
-        at, offset = at or self.current, self.scroll_offset
         self._shown = rows
         self.clear()
         for row in rows:
@@ -115,7 +121,7 @@ class PeerTable(DataTable[Text]):
     def _sorted(self) -> list[PeerInfo]:
         return sorted(self._model.peers, key=lambda peer: (peer.connected_since, peer.peer_id))
 
-    def _texts(self, peer: PeerInfo, listings: int) -> tuple[str, ...]:
+    def _texts(self, peer: PeerInfo) -> tuple[str, ...]:
         return (
             peer.peer_id,
             fmt.short_id(peer.peer_id),
@@ -123,7 +129,9 @@ class PeerTable(DataTable[Text]):
             neutralise(peer.found, 10) or "–",
             _latency(peer.latency_ms),
             _head(peer, self._model.clock()),
-            f"‖{listings}" if peer.peer_id in self._model.muted else str(listings),
+            _fault(peer.misbehaved, COLUMNS["BROKEN"]),
+            _fault(peer.refused, COLUMNS["REFUSED"]),
+            f"‖{peer.listings}" if peer.peer_id in self._model.muted else str(peer.listings),
             fmt.age(max(0.0, self._model.clock() - peer.connected_since)),
             fmt.size(peer.bytes_in),
             fmt.size(peer.bytes_out),
@@ -132,11 +140,19 @@ class PeerTable(DataTable[Text]):
         )
 
 
-def fitting_columns(width: int) -> dict[str, int]:
+def faults_of(peers: Iterable[PeerInfo]) -> frozenset[str]:
+    """The columns of `FAULTS` in which some peer has something."""
+    found = {"BROKEN": any(peer.misbehaved for peer in peers), "REFUSED": any(peer.refused for peer in peers)}
+    return frozenset(title for title, here in found.items() if here)
+
+
+def fitting_columns(width: int, faults: Collection[str] = ()) -> dict[str, int]:
     """The columns that fit in `width` cells, in their order, with their widths; one cell is left to the scrollbar."""
     chosen = {title: cells for title, cells in COLUMNS.items() if title not in OPTIONAL}
     left = width - 1 - sum(cells + 2 * PADDING for cells in chosen.values())
     for title in OPTIONAL:
+        if title in FAULTS and title not in faults:
+            continue
         if left < COLUMNS[title] + 2 * PADDING:
             break
         chosen[title] = COLUMNS[title]
@@ -155,6 +171,11 @@ def _head(peer: PeerInfo, now: float) -> str:
     if not peer.behind:
         return head_text(peer, now)
     return f"{peer.behind} behind" if peer.behind < 1000 else "far behind"
+
+
+def _fault(count: int, width: int) -> str:
+    """A number of faults in `width` cells, with a sign; nothing for none."""
+    return f"! {min(count, 10 ** (width - 2) - 1)}" if count else "–"
 
 
 def _latency(milliseconds: float | None) -> str:

@@ -54,7 +54,7 @@ class StatusBar(Widget):
 
     def _numbers(self) -> list[tuple[str, str]]:
         model, status = self._model, self._model.status
-        parts = [(f"listings {len(model.index):,}", "")]
+        parts = [(f"listings {model.table.total:,}", "")]
         history = model.rate.history()
         rate = f"Δ {model.rate.rate():.0f}/s {fmt.spark(history[-6:])}"
         if status is None:

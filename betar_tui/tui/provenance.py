@@ -1,0 +1,63 @@
+"""Who speaks for a listing, in signs and words: its seller, its signature, the one that removed or replaced it. Pure.
+
+A colour is never the only sign. Every text of a peer is neutralised here."""
+
+from collections.abc import Sequence
+
+from betar_tui.market.marketplace import Difference, Listing, Provenance
+from betar_tui.market.text import neutralise
+
+NO_PEER_ID = "no peer id"
+MAX_SENTENCES = 12
+"""Maximum sentences of a story that are shown."""
+
+PROVENANCE = {
+    Provenance.VERIFIED: ("✓ signed by its seller", "$text-success"),
+    Provenance.UNSIGNED: ("· unsigned: anybody may have written it", "dim"),
+    Provenance.INVALID: ("✗ the signature is not the seller's", "$text-error"),
+}
+"""Words and style, by what the signature proves."""
+DIFFERENCES = {
+    Difference.NONE: "",
+    Difference.REMOVED: "removed by another",
+    Difference.REPLACED: "replaced by another",
+    Difference.WITHDRAWN: "withdrawn",
+}
+"""The words of the command line for how the map differs from what is shown."""
+_STATES = {
+    Provenance.VERIFIED: ("✓", "verified", "good"),
+    Provenance.UNSIGNED: ("·", "unsigned", "dim"),
+    Provenance.INVALID: ("✗", "bad signature", "bad"),
+}
+_VOICES = {"signed by its seller": ("✓", "$text-success"), "unsigned": ("·", "dim")}
+"""Sign and style of the voices of versions; all others speak without a right to."""
+
+
+def state(listing: Listing) -> tuple[str, str, str]:
+    """The state of a listing in a cell: sign, word, and the name of the style."""
+    sign, word, style = _STATES[listing.provenance]
+    if difference := DIFFERENCES[listing.difference]:
+        return sign, difference, "warn"
+    return sign, "mine" if listing.mine and listing.provenance is not Provenance.INVALID else word, style
+
+
+def seller(listing: Listing) -> tuple[str, str]:
+    """The seller of a listing in full, with its style."""
+    name = neutralise(listing.seller_id, 100)
+    if not listing.seller_is_peer:
+        return f"✗ {NO_PEER_ID}: {name}" if name else f"✗ {NO_PEER_ID}", "$text-error"
+    return f"you, {name}" if listing.mine else name, ""
+
+
+def story(sentences: Sequence[str]) -> list[str]:
+    """The sentences of a story, each with a capital letter and a full stop."""
+    safe = [neutralise(each, 300) for each in sentences[:MAX_SENTENCES]]
+    return [f"{each[:1].upper()}{each[1:]}." for each in safe if each]
+
+
+def voice(words: str, removed: bool) -> tuple[str, str]:
+    """Who put a version, with its sign and style; of a `removed` version, who had put it. Nothing if that is not known."""
+    if not words:
+        return "", ""
+    sign, style = _VOICES.get(words, ("✗", "$text-error"))
+    return f"{sign} {'was ' if removed else ''}{neutralise(words, 60)}", style
