@@ -275,7 +275,7 @@ def _options() -> argparse.ArgumentParser:
     limits = parser.add_argument_group("limits on what others bring; 0 is none")
     limits.add_argument("--listings-per-seller", metavar="N", help="how many are shown of one seller (default 10000)")
     limits.add_argument(
-        "--unsigned-per-peer", metavar="N", help="the same, unsigned, that one peer brought (default 10000)"
+        "--unsigned-per-peer", metavar="N", help="the same, unsigned, that one peer brought (default: all)"
     )
     limits.add_argument(
         "--max-disk",
