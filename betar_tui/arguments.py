@@ -60,7 +60,7 @@ def _number_of(field: Field) -> Callable[[str], float]:
 
 
 _MOST = (1 << 63) - 1
-"""Greatest count that a database knows; nothing has so many."""
+"""Greatest integer that SQLite stores."""
 
 
 def _count(text: str) -> int:

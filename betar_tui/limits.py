@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much of others a peer takes: listings shown of one seller, unsigned ones shown that one peer brought, and the
-    bytes of the replica at which nothing more is fetched. 0 is no limit; None leaves the bytes to the free space.
+    bytes of the replica at which nothing more is fetched. 0 stands for no limit; None leaves the bytes to the free space.
 
     Unsigned listings have no limit unless the person sets one: a whole market of Go peers comes through one neighbour."""
 

@@ -1,6 +1,6 @@
 """Counts rows of the catalogue: those that meet a filter, and those of them that come before a place.
 
-An exact count may look at every row. What a page says beside its rows is counted in bounds (`MAX_COUNTED`, `STEPS`)."""
+An exact count may look at every row. The numbers on a page are counted within bounds (`MAX_COUNTED`, `STEPS`)."""
 
 import json
 import sqlite3

@@ -34,7 +34,7 @@ class Interruptible:
         self.db.set_progress_handler(None, 0)
 
     def within(self, steps: int, work: Callable[[], T]) -> T | None:
-        """The result of `work`, None where its statements take more than about so many steps."""
+        """The result of `work`, None where its statements take more than about `steps` steps."""
         asked = count(1)
         # SQLite counts what a statement did when it ran before, so that the first question comes at any time.
         self.db.set_progress_handler(lambda: next(asked) > _PARTS, max(1, steps // _PARTS))

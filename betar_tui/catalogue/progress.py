@@ -11,8 +11,8 @@ MIN_SHOWN = 100
 class Progress:
     """Counts listings that wait for their rows, and rows that wait for the search index.
 
-    Counts too many rather than too few, since a listing may be queued twice: it is `found_empty` that says when nothing is
-    left. Who looks takes `mark` first, so that what comes meanwhile is not taken for done."""
+    Counts too many rather than too few, since a listing may be queued twice: the methods `…_found_empty` say when nothing
+    is left. Take `mark` before the look, so that a listing that comes meanwhile is not counted as done."""
 
     def __init__(self, rows: int, texts: int) -> None:
         self._mutex = threading.Lock()
@@ -46,7 +46,7 @@ class Progress:
             self.mark += 1
 
     def made_texts(self, done: int) -> None:
-        """So many texts are in the index."""
+        """`done` texts more are in the index."""
         with self._mutex:
             self._texts = max(self._texts - done, 1 if self._texts else 0)
 

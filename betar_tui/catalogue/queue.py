@@ -1,7 +1,7 @@
 """The queue of keys whose rows are still to be made, table `unprojected`.
 
-Each time that a key is queued its `turn` is drawn anew, so that whoever has made a row can tell whether anything has
-come since."""
+Each time that a key is queued its `turn` is drawn anew, so that the maker of a row can tell whether anything has come
+since."""
 
 import sqlite3
 from collections.abc import Iterable

@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
     folded.
 
     `again` says that the catalogue is being made afresh and the row was still to be made: people may know the listing, and
-    only whoever has the version before can say what has changed. Its id is "" if it is gone."""
+    only a reader of the version before can say what has changed. Its id is "" if it is gone."""
 
     kind: ChangeKind | None
     id: str

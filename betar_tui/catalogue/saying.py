@@ -1,4 +1,4 @@
-"""What the sellers of listings have said last, for whoever has something to say after them."""
+"""The newest signed words of the sellers of listings. A seller's next word must be newer than its last."""
 
 from collections.abc import Callable, Collection, Iterator
 

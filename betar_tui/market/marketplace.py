@@ -405,8 +405,8 @@ class Marketplace(Protocol):
         They are ordered by the field `sort`, descending with "-" before its name; `limit` 0 returns all. With `after` or
         `before` only those after or before a place in that order are returned, the nearest to it; with `around` those
         about the listing of that id, half of them before it, or the first ones where it does not match; with `skip`, which
-        goes with none of these, those after so many, or about so many where muted sellers have very many listings and
-        counting them would take longer than the page. Raises FilterError."""
+        goes with none of these, those after this number of rows, or about it where muted sellers have very many listings
+        and counting them would take longer than the page. Raises FilterError."""
 
     async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
         """The exact number of listings that match, as `listings` would return them. This may take seconds in a large

@@ -54,7 +54,7 @@ def _decode(text: str) -> bytes | None:
 
 def short_form(peer_id: str) -> str:
     """A peer id in thirteen letters, with eight from where ids begin to differ: finding a key with the same eight takes some
-    10^14 tries. "" for what is no peer id, which may look like any."""
+    10^14 tries. "" for a text that is not a peer id, which may look like any."""
     decoded = _decoded(peer_id)
     if decoded is None:
         return ""

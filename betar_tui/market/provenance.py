@@ -110,7 +110,7 @@ def mark_of(signature: object) -> int | None:
 
 
 def _from_base64(text: object, size: int) -> bytes | None:
-    """So many bytes from base64, None if it is anything else. Base64 has several texts for some bytes; one counts."""
+    """`size` bytes from base64, None for anything else. Base64 has several texts for some bytes; one is accepted."""
     if not isinstance(text, str):
         return None
     try:

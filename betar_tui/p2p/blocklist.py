@@ -7,7 +7,7 @@ from betar_tui.p2p import addresses
 
 
 class Blocklist:
-    """A set of peers. What is no peer id can be no peer's, and is passed over."""
+    """A set of peers. Texts that are not peer ids are ignored."""
 
     def __init__(self, peers: Iterable[str]) -> None:
         self._raw: dict[str, bytes] = {}

@@ -1,6 +1,6 @@
 """Who may connect: places for connections and for handshakes, and who gives way when there are not enough.
 
-A place costs an attacker nothing but a socket, so places are not simply taken by whoever comes first. While there are
+A place costs an attacker nothing but a socket, so places are not simply taken in the order of arrival. While there are
 enough nobody is turned away. When there are not, those give way that this peer has least of: not on the topic, never the
 first to bring a broadcast, from an address or a network that has many places. Peers that were dialled or are known from
 before keep theirs.
@@ -67,7 +67,7 @@ def limits_of(ip: str, places: int) -> int:
 
 
 class Refusal(Exception):
-    """There is no place."""
+    """Every place is taken."""
 
 
 def giving_way(places: Sequence[Seat], ip: str, known: bool, maximum: int, now: float) -> Seat | None:
@@ -113,7 +113,7 @@ class HalfOpen:
         return len(self._ips)
 
     def enter(self, key: Hashable, ip: str, now: float) -> Hashable | None:
-        """A connection has come. Returns one that gives way, if any. Raises Refusal if there is no place."""
+        """A connection has come. Returns one that gives way, if any. Raises Refusal if every place is taken."""
         gives_way = None
         if len(self._since.get(ip, ())) >= self._per_ip:
             gives_way = self._oldest(ip, now)

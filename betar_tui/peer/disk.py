@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 DEFAULT_MOST = 10 << 30
 """Maximum bytes of the replica where the person has not chosen another limit."""
 DEFAULT_SHARE = 2
-"""The part of the free space, one in so many, that is the limit where the disk has less."""
+"""Divisor of the free space: the limit where the disk has less."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at the size."""
 ROOM = 0.98

@@ -90,8 +90,8 @@ class Changes:
 
     `winners` gives, for each key whose value changes, the new value, or None. `via` is the peer that the blocks came from
     ("" for our own), `at` Unix seconds. `own` are documents of our own listings to store along with them, by key.
-    `unfinished` are blocks that are left with so many of their keys merged, or laid aside (None), and `finished` those that
-    are neither any more."""
+    `unfinished` are blocks that are left in part, with the number of their keys that are merged, or laid aside (None), and
+    `finished` those that are neither any more."""
 
     blocks: tuple[BlockRow, ...]
     tombstones: tuple[tuple[str, bytes], ...]

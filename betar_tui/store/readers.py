@@ -1,6 +1,6 @@
 """Connections that only read: what they read neither waits for a merge nor holds one up (SQLite's WAL).
 
-Each is used by one caller at a time; whoever finds none free opens another, and a few are kept open."""
+Each is used by one caller at a time; a caller that finds none free opens another, and a few are kept open."""
 
 import sqlite3
 import threading

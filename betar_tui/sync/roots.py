@@ -13,7 +13,7 @@ from betar_tui.replica.node import links_of
 AUTHOR_BURST, AUTHOR_RATE = 128, 2.0
 """Roots of one author at once, and from then on a second."""
 NEIGHBOUR_BURST, NEIGHBOUR_RATE = 1024, 20.0
-"""The same of what one neighbour brings, whoever wrote it."""
+"""The same of what one neighbour brings, of all authors together."""
 MAX_REMEMBERED = 4096
 """Maximum number of remembered authors and neighbours."""
 

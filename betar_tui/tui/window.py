@@ -230,7 +230,7 @@ class Window:
         return shift
 
     def counted(self, matches: int) -> int:
-        """So many listings match, exactly; returns the shift."""
+        """Take the exact number of matches; returns the shift."""
         old = self.start
         self.matches, self.exact = matches, True
         if not self.start_exact and not self.at_end:

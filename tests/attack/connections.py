@@ -6,6 +6,7 @@ import itertools
 import os
 
 import trio
+from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.pubsub.pb import rpc_pb2  # noqa: F401  # before multiaddr: libp2p's import order
 from multiaddr import Multiaddr
 
@@ -69,9 +70,9 @@ async def _complete(attacker: Attacker, nursery: trio.Nursery, dialling: trio.Ca
         with trio.fail_after(8):
             connection = await swarm.dial_addr(Multiaddr(attacker.target), addresses.peer_id(attacker.victim))
     attacker.count(0)
+    assert isinstance(connection, SwarmConn)
     try:
-        while not connection.is_closed:  # noqa: ASYNC110  # the library signals no end of a connection
-            await trio.sleep(0.3)
+        await connection.event_closed.wait()
     finally:
         with trio.CancelScope(shield=True), trio.move_on_after(1):
             await swarm.close()

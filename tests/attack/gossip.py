@@ -36,7 +36,6 @@ async def iwant_bomb(attacker: Attacker) -> None:
     stream = await attacker.gossip(attacker.networks[0])
     membership = rpc_pb2.RPC.SubOpts(subscribe=True, topicid=MARKET_TOPIC)
     await stream.write(rpc(subscriptions=[membership], publish=[told]))
-    await trio.sleep(0.5)
     want = rpc_pb2.ControlIWant(messageIDs=[told.from_id + told.seqno] * 9000)
     bomb = rpc(control=rpc_pb2.ControlMessage(iwant=[want]))
     while attacker.left > 0:

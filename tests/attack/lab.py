@@ -29,6 +29,8 @@ from tests.peers.harness import Served, eventually, served
 LISTINGS = 10
 CALM, REST = 3.0, 10.0
 """Seconds of honest traffic before the attack, and after it."""
+HEAD_START = 4.0
+"""Seconds of an attack on the places of connections before newcomers come."""
 START = 40.0
 """Seconds for an attacker to connect."""
 
@@ -100,7 +102,7 @@ async def _measure(plan: Plan, folder: Path, attacked: Served, other: Served) ->
             before, disk = [resident(pid) for pid in pids], stored(attacked.directory)
             began, used = time.monotonic(), processor_seconds(pids[0])
             if plan.newcomers:
-                await trio.sleep(4)  # until all places are taken
+                await trio.sleep(HEAD_START)
                 arrivals = [await arrive(folder / "c", attacked, known[0].id, "127.0.0.2", 20)]
                 arrivals.append(await arrive(folder / "d", attacked, known[0].id, "", 30))
             said = await _said(attacker, plan.seconds + 60)

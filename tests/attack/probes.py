@@ -19,6 +19,8 @@ PUBLISH_EVERY, CALL_EVERY, LOOK_EVERY = 0.5, 0.05, 0.25
 """Seconds between two publishes, two calls on the control socket, and two looks at memory and listings."""
 PATIENCE = 20.0
 """Seconds for one call."""
+RETRY = 0.2
+"""Seconds until a stream of events that has ended is opened again."""
 _ENDED = (BetarError, trio.TooSlowError, OSError)
 
 
@@ -117,7 +119,7 @@ class Probes:
                             self.latencies[event.id] = time.monotonic() - began
             except _ENDED as error:
                 self.failures.append(f"events: {error!r}")
-            await trio.sleep(0.2)
+            await trio.sleep(RETRY)
 
     async def _notice(self) -> None:
         while True:
@@ -128,7 +130,7 @@ class Probes:
                             self.notices.append(event.text)
             except _ENDED as error:
                 self.failures.append(f"events: {error!r}")
-            await trio.sleep(0.2)
+            await trio.sleep(RETRY)
 
     async def _publish(self) -> None:
         self._published += 1

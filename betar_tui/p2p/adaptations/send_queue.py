@@ -2,8 +2,8 @@
 
 A neighbour that grants its window byte by byte answers every ping, so its queue must not grow without bound. Beyond
 either limit the newest RPC is dropped: its heads are announced again with the next round of announcements. This peer's
-own messages go before those that it forwards, and take their places while the queue is full, or whoever floods it with
-messages would keep it from publishing.
+own messages go before those that it forwards, and take their places while the queue is full, or a flood of messages
+would keep it from publishing.
 
 RPCs are queued as they are written: a forwarded message is encoded once for all neighbours, and what waits for one of
 them goes out in one piece."""
