@@ -5,7 +5,7 @@ need none."""
 
 import argparse
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,6 @@ from betar_tui.market.fields import ENTERED, Kind
 from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
-    Listed,
     ListingDraft,
     ListingPatch,
     Marketplace,
@@ -35,6 +34,8 @@ from betar_tui.output import (
     duration,
     import_report,
     listing_json,
+    print_entries,
+    print_entry,
     print_fields,
     print_json,
     print_table,
@@ -253,20 +254,20 @@ async def block(config: Config, arguments: Arguments) -> None:
     """Have nothing to do with a peer from now on."""
     async with open_marketplace(config) as market:
         peer = await market.block(arguments.peer)
-    _print_listed(arguments, "peer_id", peer, f"blocked {peer}; betar-tui unblock lets it in again")
+    print_entry(arguments.json, "peer_id", peer, f"blocked {peer}; betar-tui unblock lets it in again")
 
 
 async def unblock(config: Config, arguments: Arguments) -> None:
     """Let a blocked peer in again."""
     async with open_marketplace(config) as market:
         peer = await market.unblock(arguments.peer)
-    _print_listed(arguments, "peer_id", peer, f"unblocked {peer}")
+    print_entry(arguments.json, "peer_id", peer, f"unblocked {peer}")
 
 
 async def blocked(config: Config, arguments: Arguments) -> None:
     """Print the blocked peers."""
     async with read_marketplace(config) as market:
-        _print_list(arguments, "peer_id", await market.blocks())
+        print_entries(arguments.json, "peer_id", await market.blocks())
 
 
 async def mute(config: Config, arguments: Arguments) -> None:
@@ -275,36 +276,20 @@ async def mute(config: Config, arguments: Arguments) -> None:
         seller = await market.mute(arguments.seller)
         count = await market.count("state:muted", [seller])
     hidden = f"{count} listing{'' if count == 1 else 's'} left out"
-    _print_listed(arguments, "seller_id", seller, f"muted {seller}, {hidden}; betar-tui unmute shows them again")
+    print_entry(arguments.json, "seller_id", seller, f"muted {seller}, {hidden}; betar-tui unmute shows them again")
 
 
 async def unmute(config: Config, arguments: Arguments) -> None:
     """Show a muted seller's listings again."""
     async with open_marketplace(config) as market:
         seller = await market.unmute(arguments.seller)
-    _print_listed(arguments, "seller_id", seller, f"unmuted {seller}")
+    print_entry(arguments.json, "seller_id", seller, f"unmuted {seller}")
 
 
 async def muted(config: Config, arguments: Arguments) -> None:
     """Print the muted sellers."""
     async with read_marketplace(config) as market:
-        _print_list(arguments, "seller_id", await market.mutes())
-
-
-def _print_listed(arguments: Arguments, key: str, peer: str, text: str) -> None:
-    if arguments.json:
-        print_json({key: peer})
-    else:
-        say(text)
-
-
-def _print_list(arguments: Arguments, key: str, entries: Sequence[Listed]) -> None:
-    if arguments.json:
-        print_json([{key: each.peer_id, "at": each.at} for each in entries])
-        return
-    from betar_tui.market.story import day  # deferred: it brings the decoders of listings
-
-    print_table(("SINCE", "ID"), ((day(int(each.at)) if each.at else "-", each.peer_id) for each in entries))
+        print_entries(arguments.json, "seller_id", await market.mutes())
 
 
 async def heads(config: Config, arguments: Arguments) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from betar_tui.control.wire import plain
 from betar_tui.errors import OutputError
 from betar_tui.market.fields import STORED
-from betar_tui.market.marketplace import Difference, Imported, Listing
+from betar_tui.market.marketplace import Difference, Imported, Listed, Listing
 from betar_tui.market.text import neutralise
 
 LISTING_FIELDS = (*(field.name for field in STORED), "provenance", "mine", "cid", "height")
@@ -82,6 +82,24 @@ def listing_json(listing: Listing) -> dict[str, object]:
     if listing.difference:
         values["difference"] = str(listing.difference)
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def print_entry(as_json: bool, key: str, peer: str, text: str) -> None:
+    """Print what was done with a peer on a list: in JSON its id under a key, else a text."""
+    if as_json:
+        print_json({key: peer})
+    else:
+        say(text)
+
+
+def print_entries(as_json: bool, key: str, entries: Sequence[Listed]) -> None:
+    """Print a list of peers with the times of their entries; in JSON their ids are under a key."""
+    if as_json:
+        print_json([{key: each.peer_id, "at": each.at} for each in entries])
+        return
+    from betar_tui.market.story import day  # deferred: it brings the decoders of listings
+
+    print_table(("SINCE", "ID"), ((day(int(each.at)) if each.at else "-", each.peer_id) for each in entries))
 
 
 def state_of(listing: Listing) -> str:

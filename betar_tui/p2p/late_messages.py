@@ -1,7 +1,7 @@
 """The latest message of each author, at each neighbour, that came before its author might send again.
 
-It may be the last of many, which announces the others. Beyond the bounds one of the neighbour with most gives way, and
-the newest of these, so that those which have waited for long are not displaced again and again. Messages are kept
+It may be the last of many, which announces the others. Beyond a bound one of the neighbour with most gives way, most
+messages or most bytes as the bound is, and the newest of these, so that those which have waited for long are not displaced again and again. Messages are kept
 encoded: a decoded one holds on to the whole RPC that it came in. Pure: the caller passes the time, in seconds."""
 
 from collections import Counter
@@ -25,6 +25,7 @@ class LateMessages:
     def __init__(self) -> None:
         self._messages: dict[tuple[bytes, bytes], _Late] = {}  # by neighbour and author, the one waiting longest first
         self._of = Counter[bytes]()
+        self._bytes_of = Counter[bytes]()
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -39,13 +40,14 @@ class LateMessages:
         if before is None:
             self._messages[key] = _Late(message, due)
             self._of[neighbour] += 1
-            self.bytes += len(message) + len(author)
+            self._weigh(neighbour, len(message) + len(author))
         else:
             dropped[neighbour] += 1
-            self.bytes += len(message) - len(before.message)
+            self._weigh(neighbour, len(message) - len(before.message))
             before.message = message
-        while len(self._messages) > MAX_LATE or self.bytes > MAX_LATE_BYTES:
-            greatest = max(self._of, key=self._of.__getitem__)
+        while (many := len(self._messages) > MAX_LATE) or self.bytes > MAX_LATE_BYTES:
+            weights = self._of if many else self._bytes_of
+            greatest = max(weights, key=weights.__getitem__)
             self.take(*next(each for each in reversed(self._messages) if each[0] == greatest))
             dropped[greatest] += 1
         return dropped
@@ -59,8 +61,12 @@ class LateMessages:
         late = self._messages.pop((neighbour, author), None)
         if late is None:
             return None
-        self.bytes -= len(late.message) + len(author)
+        self._weigh(neighbour, -len(late.message) - len(author))
         self._of[neighbour] -= 1
         if not self._of[neighbour]:
-            del self._of[neighbour]
+            del self._of[neighbour], self._bytes_of[neighbour]
         return late.message
+
+    def _weigh(self, neighbour: bytes, change: int) -> None:
+        self._bytes_of[neighbour] += change
+        self.bytes += change

@@ -39,7 +39,7 @@ from betar_tui.p2p.identify import IdentifyInfo, IdentifyService
 from betar_tui.p2p.liveness import close_connection, close_dead
 from betar_tui.p2p.peer_finder import PeerFinder
 from betar_tui.p2p.penalties import Penalties
-from betar_tui.p2p.places import Seat, prefix_of
+from betar_tui.p2p.places import Seat
 from betar_tui.p2p.reachability.messages import PROTOCOL as AUTONAT
 from betar_tui.p2p.reachability.reach import Reach
 from betar_tui.p2p.recovery import Recovery
@@ -122,29 +122,33 @@ class Network:
         self._tasks = tasks
         self._supervisor = Supervisor(tasks)
         self._event_queue = EventQueue()
-        self._penalties = Penalties(config, self._event_queue.put, self._ban, self._public_ip)
-        self.bans, self.bans_changed = self._penalties.ledger.bans, self._penalties.changed
-        self._misbehaviour = self._penalties.ledger
         self._host = build_host(config)
         self._swarm = cast(PeerSwarm, self._host.get_network())
+        self._penalties = Penalties(
+            config,
+            self._event_queue.put,
+            lambda peer: tasks.start_soon(self._close_peer, peer),
+            self._swarm.public_ip_of,
+        )
+        self.bans, self.bans_changed = self._penalties.ledger.bans, self._penalties.changed
+        self._misbehaviour = self._penalties.ledger
         self.peer_id = str(self._host.get_id())
         self.events: EventReader = self._event_queue
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](MAX_BLOCKS_QUEUED)
         self.address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
         self._table = ConnectionTable(self._swarm, self._opened, self._ended, self._how_found, self._counts)
         self._blocked = Blocklist(config.blocked)
-        banned = self._shut_out
-        self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.penalize, banned, accept)
+        self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.penalize, self._shut_out, accept)
         self._gossip.pubsub.blocked = self._blocked.has_author
         self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.penalize, self._failed)
-        self._bitswap.banned = banned
+        self._bitswap.banned = self._shut_out
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
-        self._dialer = Dialer(self._swarm, self.peer_id, self.address_book, self._timing, tasks, banned)
+        self._dialer = Dialer(self._swarm, self.peer_id, self.address_book, self._timing, tasks, self._shut_out)
         self._reach = Reach(self._host, self._table, config.upnp, self)
         told = self._supervisor, self._moved
         self._recovery = Recovery(self._host, self._identify, self._dialer, self._timing, *told)
         parts = self._host, self._table, self._dialer, self._supervisor
-        self._finder = PeerFinder(self, config, *parts, tasks, banned, self._close_peer, self._learned)
+        self._finder = PeerFinder(self, config, *parts, tasks, self._shut_out, self._close_peer, self._learned)
         members, nudges = self._gossip.members, self._timing.nudges
         self.hearing = Hearing(self._bitswap, self._dialer.dial_again, self._table.get, members, tasks, nudges)
         self._duplicates = DuplicateDetector(config.seed, self, self._dialer.shake_hands, self._event_queue.put)
@@ -311,13 +315,6 @@ class Network:
 
         Beyond the budget of its window a peer is banned for a while and its connections are closed."""
         self._penalties.penalize(peer, reason)
-
-    def _public_ip(self, peer: str) -> str:
-        ip = self._swarm.ip_of(addresses.peer_id(peer)) if addresses.is_peer_id(peer) else ""
-        return ip if prefix_of(ip) else ""
-
-    def _ban(self, peer: str) -> None:
-        self._tasks.start_soon(self._close_peer, peer)
 
     # Other protocols
 

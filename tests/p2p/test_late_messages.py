@@ -20,12 +20,11 @@ def test_of_what_came_too_early_the_latest_waits(messages: list[tuple[bytes, byt
         count = len(waiting) + 1
         waiting[neighbour, author] = bytes(size)
         while sum(len(each) + len(key[1]) for key, each in waiting.items()) > MAX_LATE_BYTES:
-            numbers = {
-                each: sum(key[0] == each for key in waiting) for each in dict.fromkeys(key[0] for key in waiting)
-            }
-            most = [each for each, number in numbers.items() if number == max(numbers.values())]
-            gone = [key for key in waiting if key[0] in most and key not in late._messages]
-            del waiting[gone[-1]]
+            weights = dict.fromkeys((key[0] for key in waiting), 0)
+            for key, each in waiting.items():
+                weights[key[0]] += len(each) + len(key[1])
+            greatest = max(weights, key=weights.__getitem__)
+            del waiting[next(key for key in reversed(waiting) if key[0] == greatest)]
         assert sum(dropped.values()) == count - len(waiting)
         assert list(late._messages) == list(waiting)
         assert late.bytes == sum(len(each) + len(key[1]) for key, each in waiting.items())
@@ -33,6 +32,16 @@ def test_of_what_came_too_early_the_latest_waits(messages: list[tuple[bytes, byt
         assert late.take(*key) == message
         assert late.take(*key) is None
     assert not late._of
+    assert not late._bytes_of
+
+
+def test_beyond_the_bytes_the_neighbour_with_most_bytes_gives_way() -> None:
+    late = LateMessages()
+    late.put(RELAY, b"a", bytes(MAX_LATE_BYTES // 2), 0.0)
+    for number in range(10):
+        assert not late.put(OTHER, b"%d" % number, b"x", 0.0)
+    assert late.put(RELAY, b"b", bytes(MAX_LATE_BYTES // 2), 0.0) == {RELAY: 1}
+    assert len(late) == 11
 
 
 def test_few_messages_wait_and_the_neighbour_with_most_displaces_its_own() -> None:

@@ -20,8 +20,9 @@ from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr
 
 from betar_tui.concurrency import FastLock
+from betar_tui.p2p import addresses
 from betar_tui.p2p.door import Door, Ticket
-from betar_tui.p2p.places import Refusal, Seat
+from betar_tui.p2p.places import Refusal, Seat, prefix_of
 
 _ticket: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
 
@@ -129,6 +130,11 @@ class PeerSwarm(Swarm):
         """The address that a connected peer came from; "" for one that was dialled."""
         ips = (self._ips.get(each.muxed_conn, "") for each in self.get_connections(peer))
         return next(filter(None, ips), "")
+
+    def public_ip_of(self, peer: str) -> str:
+        """The same of any text that names a peer; "" also for an address of no public network."""
+        ip = self.ip_of(addresses.peer_id(peer)) if addresses.is_peer_id(peer) else ""
+        return ip if prefix_of(ip) else ""
 
     def places(
         self, on_topic: Callable[[str], bool], useful: Callable[[str], bool], known: Callable[[str], bool]
