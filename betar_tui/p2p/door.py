@@ -92,7 +92,7 @@ class Door:
         except Refusal:
             self.refused += 1
             raise
-        self._arriving[ticket] = Seat(ticket, ticket.ip, now, kept=True)
+        self._arriving[ticket] = Seat(ticket, ticket.ip, now, kept=True, arriving=True)
         try:
             if place is not None:
                 await self._close(place, ticket.ip)

@@ -31,7 +31,7 @@ GRACE = 3.0
 @dataclass(frozen=True, slots=True)
 class Seat:
     """A connection in its place. `useful` is whether its peer was the first to bring a broadcast; `kept` ones never give
-    way."""
+    way. An `arriving` one has been given the place, and waits for another to leave it."""
 
     key: Hashable
     ip: str
@@ -39,6 +39,7 @@ class Seat:
     on_topic: bool = False
     useful: bool = False
     kept: bool = False
+    arriving: bool = False
 
 
 @lru_cache(maxsize=4096)
@@ -85,11 +86,16 @@ def giving_way(places: Sequence[Seat], ip: str, known: bool, maximum: int, now: 
 
 
 def _least(candidates: Iterable[Seat], places: Sequence[Seat], now: float) -> Seat:
-    """The one that is least worth keeping. Raises Refusal."""
+    """The one that is least worth keeping. Raises Refusal.
+
+    A useful one does not give way while there are new ones: a rush of connections, all of them too new to give way, would
+    displace every peer of the market. Soon one of them can."""
+    candidates = tuple(candidates)
     of_ip = Counter(place.ip for place in places)
     of_prefix = Counter(prefix_of(place.ip) for place in places)
     of_prefix[""] = 0
     evictable = [place for place in candidates if not place.kept and now - place.since >= GRACE]
+    new = any(place.arriving or (not place.kept and now - place.since < GRACE) for place in candidates)
     if not evictable:
         raise Refusal
 
@@ -98,7 +104,10 @@ def _least(candidates: Iterable[Seat], places: Sequence[Seat], now: float) -> Se
         many = -of_ip[place.ip], -of_prefix[prefix_of(place.ip)]
         return place.useful, place.on_topic, *many, -place.since if place.useful else place.since
 
-    return min(evictable, key=worth)
+    least = min(evictable, key=worth)
+    if least.useful and new:
+        raise Refusal
+    return least
 
 
 class HalfOpen:

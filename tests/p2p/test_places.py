@@ -81,6 +81,7 @@ places_of = st.builds(
     FLAGS,
     FLAGS,
     FLAGS,
+    FLAGS,
 )
 
 
@@ -88,18 +89,29 @@ places_of = st.builds(
 def test_what_gives_way_is_neither_kept_nor_new_nor_better_than_another(
     places: list[Seat], known: bool, maximum: int
 ) -> None:
+    evictable = [place for place in places if not place.kept and NOW - place.since >= GRACE]
+    new = [place for place in places if place.arriving or (not place.kept and NOW - place.since < GRACE)]
     try:
         chosen = giving_way(places, "9.9.9.1", known, maximum, NOW)
     except Refusal:
-        assert all(place.kept or NOW - place.since < GRACE for place in places)
+        assert not evictable or (new and all(place.useful for place in evictable))
         return
     if chosen is None:
         assert len(places) < maximum
         return
     assert not chosen.kept
     assert NOW - chosen.since >= GRACE
-    evictable = [place for place in places if not place.kept and NOW - place.since >= GRACE]
+    assert not (chosen.useful and new)
     assert (chosen.useful, chosen.on_topic) == min((place.useful, place.on_topic) for place in evictable)
+
+
+def test_a_rush_of_new_connections_does_not_displace_a_useful_one() -> None:
+    useful = crowd(10, on_topic=True, useful=True)
+    new = [Seat(("new", index), "127.0.0.1", NOW - GRACE / 2) for index in range(6)]
+    with pytest.raises(Refusal):
+        giving_way([*useful, *new], "127.0.0.2", False, 16, NOW)
+    assert giving_way([*useful, *new], "127.0.0.2", False, 16, NOW + GRACE) in new
+    assert giving_way(crowd(16, on_topic=True, useful=True), "127.0.0.2", False, 16, NOW) is not None
 
 
 def test_half_open_connections_of_one_address_leave_room_for_others() -> None:
