@@ -46,7 +46,7 @@ def limits_text(limits: Quotas) -> str:
     for quota, what in ((limits.listings_per_seller, "of a seller"), (limits.unsigned_per_peer, "unsigned of a peer")):
         most = f", {quota.used:,} the most" if quota.used is not None else ""
         beyond = f", {quota.refused:,} beyond it not shown" if quota.refused else ""
-        allowed = f"{quota.allowed:,} listings" if quota.allowed else "any number of listings"
+        allowed = f"{quota.allowed:,} listings" if quota.allowed else "all listings"
         parts.append(f"{allowed} {what}{most}{beyond}")
     return "; ".join([*parts, disk_text(limits.disk)])
 
@@ -57,7 +57,7 @@ def limit_lines(limits: Quotas) -> list[str]:
     if not seller.allowed and not source.allowed and not limits.disk.allowed:
         return []
     beyond = seller.refused + source.refused
-    allowed = [f"{each.allowed:,}" if each.allowed else "any number" for each in (seller, source)]
+    allowed = [f"{each.allowed:,}" if each.allowed else "all" for each in (seller, source)]
     more = f"; {beyond:,} more are counted" if beyond else ""
     return [disk_text(limits.disk), f"shown are {allowed[0]} of a seller, {allowed[1]} unsigned of a peer{more}"]
 
