@@ -2,7 +2,8 @@
 
 It may be the last of many, which announces the others. Beyond a bound, in messages or in bytes, the newest one of the
 neighbour with most of that is dropped, so that those which have waited for long are not displaced again and again.
-Messages are kept encoded: a decoded one holds on to the whole RPC that it came in. Pure: the caller passes the time, in seconds."""
+Messages are kept encoded: a decoded one holds on to the whole RPC that it came in. Pure: the caller passes the time, in
+seconds."""
 
 from collections import Counter
 from dataclasses import dataclass
