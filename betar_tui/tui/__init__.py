@@ -4,5 +4,11 @@ It imports `errors`, `multiaddrs` and the pure parts of `market` (`marketplace`,
 `filter`, `sorting`, `text`), and nothing of the network, the replica or the store: the first frame is painted before any of
 them is loaded. Only `bridge` and `run` know that Textual's asyncio loop runs inside the trio run."""
 
+import os
+
+# Textual draws a frame at most so often, and waits for up to two of these periods: at its 60 a second a key waits for 25 ms
+# with nothing to do. It reads this when it is imported.
+os.environ.setdefault("TEXTUAL_FPS", "120")
+
 # Before textual, which imports `current_task` from asyncio: since Python 3.12 it has to be the one replaced by this.
 import trio_asyncio  # noqa: F401

@@ -36,6 +36,9 @@ class TableScreen(Protocol):
     def deliver(self, update: Callable[[], None]) -> None:
         """Call `update`, unless the screen is closing."""
 
+    def call_after_refresh(self, callback: Callable[[], None]) -> bool:
+        """Call `callback` once the next frame is drawn; false if the screen is closing."""
+
 
 class Paging:
     """`screen` returns the table's screen, None while there is none. `took` shows news of the model on all screens."""
@@ -52,6 +55,7 @@ class Paging:
         self._app, self._model, self._screen, self._took, self._notify = app, model, screen, took, notify
         self._pages, self._counts = PageLoader(app, bridge.listings), CountLoader(app, bridge.count)
         self._timer: Any = None
+        self._drawing = False
 
     @property
     def for_person(self) -> bool:
@@ -77,13 +81,18 @@ class Paging:
     def consider(self) -> None:
         """Ask for the page that the table needs, unless one is on its way or events cause too many."""
         screen = self._screen()
-        if self._pages.current is not None or screen is None or (request := screen.next_request()) is None:
+        busy = self._drawing or self._pages.current is not None
+        if busy or screen is None or (request := screen.next_request()) is None:
             return
         wait = self._pages.wait() if request.cause in (Cause.EVENTS, Cause.LOAD) else 0.0
         if not wait:
             self.ask(request)
         elif self._timer is None:
             self._timer = self._app.set_timer(wait, self._waited)
+
+    def _drawn(self) -> None:
+        self._drawing = False
+        self.consider()
 
     def _waited(self) -> None:
         self._timer = None
@@ -97,6 +106,9 @@ class Paging:
         if page is None:
             self._failed(request, message.error)
         elif screen is not None:
+            if request.cause is Cause.PERSON:
+                # They are drawn before more is asked for: to read the next page meanwhile would keep both waiting.
+                self._drawing = screen.call_after_refresh(self._drawn)
             if request.cause is Cause.EVENTS and not screen.resting:
                 self._model.table.failed(request)
             else:

@@ -26,6 +26,9 @@ from betar_tui.tui.widgets.columns import Layout
 from betar_tui.tui.widgets.lines import LineList, Span
 from betar_tui.tui.window import Cause, Kind, Request, View, page_size
 
+SPARE = 4
+"""Number of rows below those in sight that a person waits for too, so that a move at once finds them there."""
+
 
 class TableHeader(Widget):
     """The titles of the columns; a click sorts by one, or scrolls at an arrow."""
@@ -217,7 +220,8 @@ class ListingRows(LineList):
         self._model.table.wanted = view
         around = target or ("" if top else self._cursor_id)
         kind = Kind.AROUND if around else Kind.FIRST
-        limit = page_size(self._height)
+        # A person waits for what is in sight; the rest of a page follows.
+        limit = page_size(self._height) if around else self._height + SPARE
         request = Request(view, kind, limit, Cause.PERSON, around=around, target=target, top=top)
         self._ask(request)
 
