@@ -6,8 +6,9 @@ peers over Bitswap. One dagsync runs at a time: two would fetch the same history
 history without end must not keep other blocks away. So peers that truncated an answer come after the other announcers,
 and blocks that wait too long behind an answer are requested over Bitswap meanwhile.
 
-Anybody can announce blocks that nobody has. So the number of blocks requested over Bitswap at a time is limited, and
-the oldest are dropped first: a block that a merged block links to gets another turn, an invented head does not."""
+Anybody can announce blocks that nobody has. So the number of blocks requested over Bitswap at a time is limited, for the
+links of each peer too (`link_shares`), and the oldest are dropped first: a block that a merged block links to gets another
+turn, an invented head does not."""
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -21,6 +22,7 @@ from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.sync.dagsync.client import DagSyncClient
 from betar_tui.sync.dagsync.messages import MAX_WANTS, PROTOCOL
 from betar_tui.sync.dagsync.walk import Lookup, locator
+from betar_tui.sync.link_shares import LinkShares
 from betar_tui.sync.merge_queue import LARGE
 from betar_tui.sync.not_deltas import NotDeltas
 from betar_tui.sync.pending_heads import Sent
@@ -64,6 +66,7 @@ class Fetcher:
         self._client = DagSyncClient(network.open_stream)
         # Dictionaries keep the order in which blocks were requested.
         self._bitswap: dict[bytes, None] = {}
+        self._shares = LinkShares()
         self._dagsync_wants: dict[bytes, str] = {}  # each with the peer to ask first
         self._refused: dict[bytes, None] = {}
         self._not_deltas = NotDeltas()
@@ -129,11 +132,18 @@ class Fetcher:
             self._known_missing[peer] = self._known_missing.get(peer, frozenset()) - set(fresh)
             self._dagsync_wants.update((cid, peer) for cid in fresh)
             self._work.set()
-        else:
+        elif announced:
             self._want_over_bitswap(fresh, peer)
+        else:
+            self._want_over_bitswap(self._shares.take(fresh, peer), peer)
 
     def arrived(self, cids: Collection[bytes]) -> None:
         """These blocks are here, or not wanted any more; a CID may be repeated."""
+        for peer, waited in self._forget(cids).items():
+            self.want(filter(self._writer.replica.is_wanted, waited), peer)
+
+    def _forget(self, cids: Collection[bytes]) -> Mapping[str, list[bytes]]:
+        """Request these no more. Returns the links that have room now, by peer."""
         found = self._bitswap.keys() & cids
         for cid in found:
             del self._bitswap[cid]
@@ -141,6 +151,7 @@ class Fetcher:
             self._dagsync_wants.pop(cid, None)
         if found:
             self._network.cancel(found)
+        return self._shares.ended(found)
 
     def refuse(self, cids: Collection[bytes]) -> None:
         """These blocks match their CIDs and cannot be decoded: never request them again, whatever links to them."""
@@ -162,6 +173,7 @@ class Fetcher:
         self._known_missing.pop(peer, None)
         self._backed_off.pop(peer, None)
         self._truncated.pop(peer, None)
+        self._shares.forget(peer)
 
     async def run(self) -> None:
         """Fetch the wants for dagsync; those that no peer has that way are requested from all over Bitswap."""
@@ -173,9 +185,7 @@ class Fetcher:
                 await self._sync(peer)
             else:
                 left, self._dagsync_wants = self._dagsync_wants, {}
-                # Their number is limited: announced blocks come first.
-                by_announced = sorted(left, key=lambda cid: not left[cid])
-                self._want_over_bitswap([cid for cid in by_announced if cid not in self._bitswap], "")
+                self._want_of_all({cid: peer for cid, peer in left.items() if cid not in self._bitswap})
 
     async def run_rotation(self) -> None:
         """Request missing blocks of the history that are not requested, and overdue ones over Bitswap: at once, and
@@ -183,10 +193,21 @@ class Fetcher:
 
         Bitswap may have lost a want, if a metadata file shared it or its block came just when its connection ended."""
         while True:
+            self.arrived(self._shares.over(self._writer.replica.is_wanted, self._writer.replica.wanted))
             self.want(self._writer.replica.wants, "")
             self._want_overdue()
             self._network.want(list(self._bitswap))
             await trio.sleep(ROTATION)
+
+    def _want_of_all(self, peers: Mapping[bytes, str]) -> None:
+        """Request blocks from all peers. `peers` has who announced or linked to each; the announced ones are most urgent."""
+        announced = [cid for cid in peers if not self._writer.replica.is_wanted(cid)]
+        self._want_over_bitswap(announced, "")
+        links: dict[str, list[bytes]] = {}
+        for cid in peers.keys() - set(announced):
+            links.setdefault(peers[cid], []).append(cid)
+        for peer, cids in links.items():
+            self._want_over_bitswap(self._shares.take(cids, peer), "")
 
     def _want_overdue(self) -> None:
         """Request blocks that have waited behind a dagsync since the last call, first those that others announced."""
@@ -201,9 +222,11 @@ class Fetcher:
 
     def _want_over_bitswap(self, cids: Iterable[bytes], peer: str) -> None:
         asked = list(cids)[:MAX_BITSWAP]
+        if not asked:
+            return
         over = len(self._bitswap) + len(asked) - MAX_BITSWAP
         if over > 0:
-            self.arrived(list(self._bitswap)[:over])
+            self._forget(list(self._bitswap)[:over])
         self._bitswap.update(dict.fromkeys(asked))
         self._network.want(asked, ask=peer or None)
 

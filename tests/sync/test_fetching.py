@@ -13,6 +13,7 @@ from betar_tui.sync import fetching as module
 from betar_tui.sync.dagsync.client import Piece
 from betar_tui.sync.dagsync.messages import MAX_WANTS, Trailer
 from betar_tui.sync.fetching import MAX_BITSWAP, MAX_OVERDUE, MAX_REFUSED, Fetcher
+from betar_tui.sync.link_shares import MAX_LINKS
 from betar_tui.sync.not_deltas import MAX_NODES
 from betar_tui.sync.writer import MergeOutcome
 
@@ -90,8 +91,8 @@ async def test_while_a_sync_is_paused_only_announced_heads_are_requested() -> No
 async def test_when_too_much_is_wanted_the_oldest_give_way() -> None:
     fetching, network = fetcher()
     names = [b"%036d" % n for n in range(MAX_BITSWAP)]
-    fetching.want(names, "alice")
-    fetching.want([A, B], "alice")
+    fetching.want(names, "alice", announced=True)
+    fetching.want([A, B], "alice", announced=True)
     assert network.cancelled == [set(names[:2])]
     assert fetching.pending == MAX_BITSWAP
 
@@ -349,7 +350,7 @@ async def test_a_want_that_bitswap_has_lost_is_asked_for_again(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
     """A metadata file that shares it may have been given up."""
-    fetching, network = fetcher()
+    fetching, network = fetcher(A)
     fetching.want([A], "alice")
     nursery.start_soon(fetching.run_rotation)
     await trio.sleep(module.ROTATION * 2.5)
@@ -379,3 +380,13 @@ async def test_a_block_announced_again_during_an_answer_is_requested_again() -> 
         fetching.want([B], "honest")
         await done.wait()
     assert answers.asked[-1] == ("honest", [A])
+
+
+async def test_of_what_one_peer_links_to_few_blocks_are_requested_at_a_time() -> None:
+    links = [b"%036d" % n for n in range(MAX_LINKS + 5)]
+    fetching, network = fetcher(*links[:-1])
+    fetching.want(links, "mallory")
+    fetching.want([A], "alice")
+    assert network.wanted == [(links[:MAX_LINKS], "mallory"), ([A], "alice")]
+    fetching.arrived(links[:MAX_LINKS])
+    assert network.wanted[2:] == [(links[MAX_LINKS:-1], "mallory")], "without one that nothing waits for any more"

@@ -187,10 +187,8 @@ class Wants:
     def next_deadline(self) -> float:
         """When `tick` must be called next; infinity when never."""
         while self._timers:
-            when, _, cid = self._timers[0]
-            want = self._wants.get(cid)
-            if want is not None and want.deadline == when:
-                return when
+            if self._is_due(*self._timers[0]):
+                return self._timers[0][0]
             heapq.heappop(self._timers)
         return float("inf")
 
@@ -321,6 +319,14 @@ class Wants:
                 self._dirty[peer] = None
         return True
 
+    def _is_due(self, when: float, serial: int, cid: bytes) -> bool:
+        want = self._wants.get(cid)
+        return want is not None and want.deadline == when
+
     def _set_deadline(self, want: _Want, when: float) -> None:
         want.deadline = when
+        if len(self._timers) > 2 * len(self._wants) + MAX_PER_PEER:
+            # Those of blocks that are not wanted any more would stay until their time has come.
+            self._timers = [timer for timer in self._timers if self._is_due(*timer)]
+            heapq.heapify(self._timers)
         heapq.heappush(self._timers, (when, next(self._serial), want.cid))
