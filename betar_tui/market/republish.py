@@ -86,7 +86,7 @@ class RepublishPolicy:
         due: dict[str, RepublishReason] = {}
         for key, listing in own.items():
             value = values.get(key)
-            reason = self._newer(listing, said.get(key, NOTHING_SAID), value)
+            reason = self.newer(listing, said.get(key, NOTHING_SAID), value)
             if reason is None:
                 reason = self._reason(listing, value, dialect, default_addrs, now)
             if reason is None or (reason.healing and not self._may_repair(key, now)):
@@ -94,8 +94,8 @@ class RepublishPolicy:
             due[key] = reason
         return due
 
-    def _newer(self, listing: OwnListing, said: Said, value: bytes | None) -> RepublishReason | None:
-        """Whether another device has said something else since."""
+    def newer(self, listing: OwnListing, said: Said, value: bytes | None) -> RepublishReason | None:
+        """Whether another device has said something else since: ADOPTED or WITHDRAWN. `value` is the map's."""
         if said.last <= listing.at:
             return None
         if said.withdrawn == said.last:

@@ -117,13 +117,28 @@ class Seller:
         """Change an own listing. Raises UnknownListingError, NotOwnerError, ListingError."""
         async with self._lock:
             key = keys.of_agent(listing_id)
-            own_listing = self._own.listings.get(key)
+            said = await self._said([key])
+            own_listing = await self._newest(key, said)
             if own_listing is None:
                 listing = self._require_own(listing_id)
                 own_listing = adopted_listing(listing, self._catalogue.document(listing))
             document = patched(own_listing.document, patch)
-            said = await self._said([key])
             return (await self._put({key: self._rendered(document, self._timestamp(key, said))}))[key]
+
+    async def _newest(self, key: str, said: Mapping[str, Said]) -> OwnListing | None:
+        """The record of an own listing; None where another device has changed it since, or there is none. Raises
+        UnknownListingError where another device has delisted it."""
+        own_listing = self._own.listings.get(key)
+        if own_listing is None:
+            return None
+        winners = await trio.to_thread.run_sync(self._store.winners, [key])
+        value = winners[key].value if key in winners else None
+        reason = self._policy.newer(own_listing, said.get(key, NOTHING_SAID), value)
+        if reason is RepublishReason.WITHDRAWN:
+            raise UnknownListingError(
+                f"{own_listing.document['name']} was delisted on another device with this key; publish it again"
+            )
+        return own_listing if reason is None else None
 
     async def delist(self, listing_id: str) -> Written:
         """Remove an own listing, and say that it is withdrawn. Raises UnknownListingError, NotOwnerError."""

@@ -201,6 +201,31 @@ async def test_the_newest_word_of_another_device_is_taken_over_wherever_the_map_
         assert json.loads(value)["price"] == 7.0
 
 
+async def test_a_change_keeps_what_another_device_has_changed_since(tmp_path: Path) -> None:
+    clock = Clock()
+    async with open_peer(config(tmp_path / "one"), network=False, clock=clock) as one:
+        (receipt,) = await one.publish([ListingDraft("ocr", 1, description="Reads.")])
+    clock.now += 100
+    newer = await the_newer_word(tmp_path / "two", receipt.id, clock, 7.0)
+    clock.now += 100
+    async with open_peer(config(tmp_path / "one"), network=False, clock=clock) as one:
+        await foreign(one, {keys.of_agent(receipt.id): newer})
+        await one.update(receipt.id, ListingPatch(description="Reads scans."))
+        (listing,) = (await one.listings()).listings
+        assert (listing.price, listing.description) == (7.0, "Reads scans.")
+
+
+async def test_what_another_device_has_delisted_is_not_changed(tmp_path: Path) -> None:
+    clock = Clock()
+    async with open_peer(config(tmp_path), network=False, clock=clock) as peer:
+        (receipt,) = await peer.publish([ListingDraft("ocr", 1)])
+        said = withdrawal(receipt.id, peer._seller._signer, int(clock.now) + 50)
+        await foreign(peer, {keys.of_withdrawal(receipt.id): said}, [keys.of_agent(receipt.id)])
+        with pytest.raises(UnknownListingError, match="ocr was delisted on another device"):
+            await peer.update(receipt.id, ListingPatch(price=2.0))
+        assert (await peer.listings()).listings == ()
+
+
 async def test_a_withdrawal_on_another_device_is_not_undone(tmp_path: Path) -> None:
     clock = Clock()
     async with open_peer(config(tmp_path), network=False, clock=clock) as peer:
