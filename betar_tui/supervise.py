@@ -66,6 +66,8 @@ class Supervisor:
                     raise
                 what = f"failed ({type(error).__name__}: {error}); started again"
                 self._troubles[name] = what, trio.current_time() + pause + CALM
+            except BaseExceptionGroup as group:
+                raise _cancelled(name, group) from None
             await trio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -74,6 +76,17 @@ class Supervisor:
             await job()
         except Exception:
             log.exception("%s failed", name)
+        except BaseExceptionGroup as group:
+            raise _cancelled(name, group) from None
+
+
+def _cancelled(name: str, group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What a service or job that failed while it was cancelled has to raise: the cancellation. The failure is logged; it
+    must not end those who cancel."""
+    failed, rest = group.split(Exception)
+    if failed is not None:
+        log.error("%s failed while it was stopped", name, exc_info=failed)
+    return rest or group
 
 
 def _is_store_error(error: BaseException) -> bool:
