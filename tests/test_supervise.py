@@ -1,4 +1,4 @@
-"""Services that are started again, and jobs that may fail."""
+"""Services and jobs that fail while they are stopped; the rest is in p2p/test_guard."""
 
 import logging
 
@@ -6,43 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from betar_tui.errors import StoreError
-from betar_tui.supervise import CALM, FIRST_PAUSE, STORE_FAILURES, Supervisor
-
-
-async def test_a_service_that_fails_is_started_again_and_said(autojump_clock: trio.testing.MockClock) -> None:
-    starts = []
-
-    async def service() -> None:
-        starts.append(trio.current_time())
-        if len(starts) < 3:
-            raise OSError("no route")
-        await trio.sleep_forever()
-
-    async with trio.open_nursery() as nursery:
-        supervisor = Supervisor(nursery)
-        begun = trio.current_time()
-        supervisor.start("wants", service)
-        await trio.sleep(10)
-        assert [at - begun for at in starts] == pytest.approx([0, FIRST_PAUSE, 3 * FIRST_PAUSE])
-        assert supervisor.troubles() == ("wants: failed (OSError: no route); started again",)
-        await trio.sleep(CALM)
-        assert supervisor.troubles() == ()
-        nursery.cancel_scope.cancel()
-
-
-async def test_a_store_that_stays_broken_ends_the_peer(autojump_clock: trio.testing.MockClock) -> None:
-    starts = []
-
-    async def service() -> None:
-        starts.append(1)
-        raise StoreError("disk image is malformed")
-
-    with pytest.raises(ExceptionGroup) as raised:
-        async with trio.open_nursery() as nursery:
-            Supervisor(nursery).start("merges", service)
-    assert raised.group_contains(StoreError)
-    assert len(starts) == STORE_FAILURES
+from betar_tui.supervise import Supervisor
 
 
 @pytest.mark.parametrize("once", [True, False])
