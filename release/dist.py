@@ -22,7 +22,7 @@ DIST = ROOT / "dist"
 
 
 def main() -> int:
-    """Raises CalledProcessError if a tool fails: it has then said why."""
+    """Raises SystemExit if a tool fails, after what the tool said."""
     DIST.mkdir(exist_ok=True)
     for old in DIST.glob("betar?tui-*"):
         old.unlink()
@@ -54,8 +54,13 @@ def _pins() -> Path:
 
 
 def _run(module: str, *arguments: str) -> None:
+    """Run a tool. What it prints, hundreds of lines, is shown only if it fails."""
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    subprocess.run([sys.executable, "-m", module, *arguments], check=True, env=environment)
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=environment)
+    if done.returncode:
+        sys.stdout.buffer.write(done.stdout)
+        raise SystemExit(f"{module} failed")
 
 
 if __name__ == "__main__":
