@@ -61,7 +61,9 @@ async def is_verdict(one: Served, expected: str) -> bool:
     return await verdict(one) == expected
 
 
-@pytest.mark.skipif(not can_map_ports(), reason="miniupnpc, an extra, is not installed: it has no wheel for this Python")
+@pytest.mark.skipif(
+    not can_map_ports(), reason="miniupnpc, an extra, is not installed: it has no wheel for this Python"
+)
 async def test_a_port_is_forwarded_while_the_peer_runs(lan: Lan, tmp_path: Path) -> None:
     gateway, machine = await lan.machine("192.168.1.1/24"), await lan.machine("192.168.1.5/24")
     await machine.run("ip", "route", "add", "default", "via", "192.168.1.1")
