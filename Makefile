@@ -1,10 +1,10 @@
-# Everything a fresh machine needs is Python 3.11 or newer, make and git.
+# Everything a fresh machine needs is Python 3.11 or newer and make.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test quick lint coverage mutants bench soak attack fuzz clean
+.PHONY: run test quick lint coverage mutants bench soak attack fuzz dist wheels clean
 
 run: $(STAMP)
 	$(BIN)/betar-tui $(ARGS)
@@ -26,14 +26,14 @@ quick: $(STAMP)
 	$(BIN)/python -m pytest -m 'not slow' --hypothesis-profile=quick $(ARGS)
 
 lint: $(STAMP)
-	$(BIN)/ruff check betar_tui tests screenshots
-	$(BIN)/ruff format --check betar_tui tests screenshots
+	$(BIN)/ruff check betar_tui release tests screenshots
+	$(BIN)/ruff format --check betar_tui release tests screenshots
 	$(BIN)/mypy
 	$(BIN)/mypy $(HELPERS)
 	$(BIN)/lint-imports
 
 # What tests build on is typed as strictly as the program; the tests themselves need not be.
-HELPERS := tests/conftest.py tests/namespaces.py tests/proxy.py $(foreach room,attack catalogue docs fuzz market mutants networks p2p peers simulation tui,\
+HELPERS := $(wildcard release/*.py) tests/conftest.py tests/namespaces.py tests/proxy.py $(foreach room,attack catalogue docs fuzz market mutants networks p2p peers simulation tui,\
 	$(filter-out tests/$(room)/test_%,$(wildcard tests/$(room)/*.py)))
 
 coverage: $(STAMP)
@@ -54,13 +54,26 @@ attack: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-# constraints.txt names every package, so nothing is resolved: libp2p 0.8.1 insists on fastecdsa 2.3.2, which only comes as
-# source for a C compiler and GMP; 3.0.1 comes built and serves as well.
+# What is given to people who only want to run it, and whether pip has everything for their machines: see release/.
+dist: $(STAMP)
+	$(BIN)/python release/dist.py
+
+wheels: $(STAMP)
+	$(BIN)/python release/wheels.py
+
+# constraints.txt names every package, so nothing is resolved: libp2p 0.8.1 asks for packages that nobody needs here.
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	touch $(STAMP)
+	@echo "This is done once, and takes one to three minutes; $(VENV) then holds everything, and nothing is put elsewhere."
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, and $(PYTHON) is " + sys.version.split()[0] \
+		+ "; name another one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@echo "1 of 3  making $(VENV) (a few seconds)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "2 of 3  fetching and installing $$(grep -c == constraints.txt) packages (a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints.txt
+	@echo "3 of 3  installing betar-tui from this folder (some seconds)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $(STAMP)
+	@echo "Done. The program is $(BIN)/betar-tui."
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

@@ -96,6 +96,8 @@ def _command(config: Config, arguments: argparse.Namespace) -> int:
 
 
 def _serve(config: Config) -> int:
+    from dataclasses import replace
+
     import trio
 
     from betar_tui import logs
@@ -105,6 +107,7 @@ def _serve(config: Config) -> int:
     gc.enable()
     prepare_data_dir(config.data_dir)
     logs.configure(config.log_level, config.log_format, config.log_file)
+    config = replace(config, upnp=_maps_ports(config.upnp, default=False))
     return _run(trio.run, lambda: serve(config))
 
 
@@ -130,8 +133,21 @@ def _interface(config: Config) -> int:
     log_file = config.log_file or config.data_dir / logs.FILE_NAME
     logs.configure(config.log_level, config.log_format, log_file)
     # A person in front of the interface is likely to be behind a router of their own.
-    config = replace(config, upnp=config.upnp is not False)
+    config = replace(config, upnp=_maps_ports(config.upnp, default=True))
     return _run(trio.run, lambda: startup.run_interface(config, log_file))
+
+
+def _maps_ports(asked: bool | None, default: bool) -> bool:
+    """Whether to ask the router to forward the port. Who asks for it in vain is told so; the default is no request."""
+    if not (default if asked is None else asked):
+        return False
+    from betar_tui.p2p.adaptations.libraries import WITHOUT_PORT_MAPPING, can_map_ports
+
+    if can_map_ports():
+        return True
+    if asked:
+        print(f"betar-tui: {WITHOUT_PORT_MAPPING}", file=sys.stderr)
+    return False
 
 
 def _run(run: Callable[[Work], int | None], work: Work) -> int:
@@ -245,7 +261,7 @@ _FLAGS = {
     "mdns": "find peers on the local network (default on)",
     "dht": "find peers through the IPFS network (default on)",
     "dht-server": "answer other peers of the IPFS network too (default: while they can reach this peer)",
-    "upnp": "ask the router to forward the port (default on with the interface)",
+    "upnp": "ask the router to forward the port; needs miniupnpc (default on with the interface)",
 }
 
 

@@ -16,7 +16,18 @@ settings.load_profile("shared-machine")
 os.environ.update(BETAR_TUI_MDNS="0", BETAR_TUI_DHT="0", BETAR_TUI_UPNP="0")
 
 HERE = Path(__file__).parent
-SLOW_DIRECTORIES = {"attack", "cli", "demo", "interop", "networks", "peer", "peers", "simulation", "terminal"}
+SLOW_DIRECTORIES = {
+    "attack",
+    "cli",
+    "demo",
+    "interop",
+    "networks",
+    "packaging",
+    "peer",
+    "peers",
+    "simulation",
+    "terminal",
+}
 """Directories of tests that start processes, need Go, or take long for another reason."""
 SLOW_FILES = {"test_crashes.py", "test_hostile.py", "test_imports.py", "test_leaving.py", "test_matrix.py"}
 """The same for single files elsewhere."""

@@ -11,4 +11,9 @@
   py-libp2p 0.8.1 that would kill or deafen a long-running peer are described in docs/py-libp2p.md.
 
 Payloads, CIDs and blocks are raw bytes; peer ids are base58 strings. Importing this package alone loads no library:
-libp2p takes a second, so callers import `betar_tui.p2p.network` only when they go online."""
+libp2p takes a second, so callers import `betar_tui.p2p.network` only when they go online. It does say where libp2p is to
+be found, and what stands for packages that it asks for in vain: see `adaptations.libraries`."""
+
+from betar_tui.p2p.adaptations.libraries import prepare
+
+prepare()

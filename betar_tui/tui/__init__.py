@@ -6,9 +6,12 @@ them is loaded. Only `bridge` and `run` know that Textual's asyncio loop runs in
 
 import os
 
+from betar_tui.tui import newer_asyncio
+
 # Textual draws a frame at most so often, and waits for up to two of these periods: at its 60 a second a key waits for 25 ms
 # with nothing to do. It reads this when it is imported.
 os.environ.setdefault("TEXTUAL_FPS", "120")
 
+newer_asyncio.prepare()
 # Before textual, which imports `current_task` from asyncio: since Python 3.12 it has to be the one replaced by this.
-import trio_asyncio  # noqa: F401
+import trio_asyncio  # noqa: E402, F401

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import trio
 
+from betar_tui import cli, logs, serving, startup
 from betar_tui import config as config_module
 from betar_tui.arguments import COMMANDS as GRAMMAR
 from betar_tui.cli import build_parser, main, read_config
@@ -25,6 +27,7 @@ from betar_tui.doctor import examine
 from betar_tui.errors import ConfigError, UsageError
 from betar_tui.logs import configure
 from betar_tui.output import duration, print_fields, print_json
+from betar_tui.p2p.adaptations import libraries
 from tests.peers import harness
 
 LISTING_KEYS = {
@@ -178,6 +181,23 @@ def test_options_stand_before_or_after_the_command(run, tmp_path):
     for arguments in (["--data-dir", str(tmp_path / "x"), "locate", "--json"],
                       ["locate", "--json", "--data-dir", str(tmp_path / "x")]):  # fmt: skip
         assert json.loads(run(*arguments)[1])["data_dir"] == str(tmp_path / "x")
+
+
+@pytest.mark.parametrize("start", ["_interface", "_serve"])
+@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize("asked", [None, True, False])
+def test_who_asks_in_vain_for_a_forwarded_port_is_told(start, installed, asked, tmp_path, monkeypatch, capsys):
+    started = []
+    monkeypatch.setattr(libraries, "can_map_ports", lambda: installed)
+    monkeypatch.setattr(startup, "run_interface", lambda config, log_file: started.append(config.upnp))
+    monkeypatch.setattr(serving, "serve", lambda config: started.append(config.upnp))
+    monkeypatch.setattr(cli, "_run", lambda run, work: work())
+    monkeypatch.setattr(logs, "configure", lambda *where: None)
+    getattr(cli, start)(replace(load_config(tmp_path / "data", {}), upnp=asked))
+    wanted = start == "_interface" if asked is None else asked
+    assert started == [wanted and installed]
+    said = f"betar-tui: {libraries.WITHOUT_PORT_MAPPING}\n" if asked and not installed else ""
+    assert capsys.readouterr() == ("", said)
 
 
 def test_discovery_is_on_unless_it_is_switched_off():

@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import trio
 
+from betar_tui.p2p.adaptations.libraries import can_map_ports
 from tests.interop.driver import open_gopeer
 from tests.namespaces import Lan
 from tests.peers.harness import Served, eventually, served
@@ -59,6 +61,9 @@ async def is_verdict(one: Served, expected: str) -> bool:
     return await verdict(one) == expected
 
 
+@pytest.mark.skipif(
+    not can_map_ports(), reason="miniupnpc, an extra, is not installed: it has no wheel for this Python"
+)
 async def test_a_port_is_forwarded_while_the_peer_runs(lan: Lan, tmp_path: Path) -> None:
     gateway, machine = await lan.machine("192.168.1.1/24"), await lan.machine("192.168.1.5/24")
     await machine.run("ip", "route", "add", "default", "via", "192.168.1.1")

@@ -28,6 +28,18 @@ class Adaptation:
 
 # fmt: off
 REGISTER = (
+    # docs/py-libp2p.md#what-is-not-installed
+    Adaptation("adaptations.libraries", "libp2p.crypto.secp256k1", ("coincurve",),
+               "Its curve comes from a package that needs a compiler on some machines."),
+    Adaptation("adaptations.libraries", "libp2p.crypto.ecc", ("SEC1Encoder", "curve_types", "keys", "point"),
+               "Its curve comes from a package that needs a compiler and GMP on some machines."),
+    Adaptation("adaptations.libraries", "libp2p.crypto.key_exchange", ("int_bytelen",),
+               "It measures a number with that package."),
+    Adaptation("adaptations.libraries", "libp2p.discovery.upnp.upnp", ("miniupnpc",),
+               "It is imported with the library, and needs a compiler on some machines."),
+    Adaptation("adaptations.libraries", "libp2p", ("__version__",),
+               "It reads its own version from the metadata of an installed package."),
+
     # docs/py-libp2p.md#failures-that-end-the-run
     Adaptation("adaptations.services", "libp2p.tools.anyio_service.trio_manager:TrioManager", ("run_task",
                "_find_parent_task"),

@@ -1,4 +1,4 @@
-"""Asks the router to forward a port, by UPnP, through miniupnpc, which the library uses as well.
+"""Asks the router to forward a port, by UPnP, through miniupnpc, which is installed with the extra `upnp`.
 
 py-libp2p 0.8.1: its `UpnpManager` waits for the router without a deadline, asks for a mapping that never expires, and
 logs errors where there is no such router. Here each call has a deadline, the mapping is leased and renewed, and removed
@@ -116,7 +116,7 @@ class PortMapper:
 
 
 def _find_router() -> Any:
-    """The router that answers. Raises Exception with the reason."""
+    """The router that answers. Raises Exception with the reason, MissingPackage where miniupnpc is not installed."""
     import miniupnpc  # deferred: an extension module that most peers do not need
 
     router = miniupnpc.UPnP()
