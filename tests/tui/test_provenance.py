@@ -13,7 +13,7 @@ from betar_tui.market.story import Voice
 from betar_tui.output import seller_of, state_of
 from betar_tui.tui import format as fmt
 from betar_tui.tui import provenance
-from betar_tui.tui.history import version_changes
+from betar_tui.market.history import version_changes
 from betar_tui.tui.widgets.cells import cells
 from betar_tui.tui.widgets.columns import Layout
 from betar_tui.tui.widgets.detail import DetailView
