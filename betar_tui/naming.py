@@ -1,0 +1,60 @@
+"""Which listing a person means: by its id, the beginning of one, the short form that tables show, or its name."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from betar_tui.errors import UnknownListingError
+from betar_tui.market.marketplace import Listing, Marketplace
+from betar_tui.market.names import name_space, short_form
+
+if TYPE_CHECKING:
+    from betar_tui.stored import StoredMarket
+
+MAX_LOOKED_AT = 1000
+"""Maximum listings that are looked at to find those whose id begins as the text does."""
+MAX_NAMED = 3
+"""Maximum listings that a message names."""
+
+
+async def listing_id(market: "Marketplace | StoredMarket", text: str) -> str:
+    """The id of the listing that is meant; the text itself where nothing fits, of which the market says what is wrong.
+
+    In this order: a whole id, the whole name of an own listing, and what one listing alone fits. Raises
+    UnknownListingError where several fit."""
+    if not text or name_space(text) or await market.find([text]):
+        return text
+    text = text.replace("...", "…")  # which is what a terminal without the letter shows
+    own = await _found(market, f"state:mine name:{_quoted(text)}", text)
+    if named := [each.id for each in own if each.name == text]:
+        return named[0]
+    head = text.partition("…")[0]
+    others = await _found(market, f"id:{_quoted(head)}", text) if head else []
+    fitting = list(dict.fromkeys(each.id for each in (*own, *others) if _fits(each, text)))
+    if len(fitting) > 1:
+        more = f" and {len(fitting) - MAX_NAMED:,} more" if len(fitting) > MAX_NAMED else ""
+        raise UnknownListingError(
+            f"{text[:80]!r} fits more than one listing: {', '.join(fitting[:MAX_NAMED])}{more}; give more letters"
+        )
+    return fitting[0] if fitting else text
+
+
+async def _found(market: "Marketplace | StoredMarket", query: str, text: str) -> Sequence[Listing]:
+    """The listings that match a query; a text that is nothing but quotation marks is looked for among none."""
+    if query.endswith(':""'):
+        return ()
+    return (await market.listings(query, "", MAX_LOOKED_AT)).listings
+
+
+def _quoted(text: str) -> str:
+    """A text as a value of a filter, which has no quotation marks in it: what stands before the first one."""
+    return f'"{text.partition(chr(34))[0]}"'
+
+
+def _fits(listing: Listing, text: str) -> bool:
+    """Whether the text is the beginning of the id or of the short form of it, or of the name of an own listing."""
+    if listing.id.startswith(text) or (listing.mine and listing.name.startswith(text)):
+        return True
+    owner = name_space(listing.id)
+    if not owner or "…" not in text:
+        return False
+    return (short_form(owner) + listing.id[len(owner) :]).startswith(text.removesuffix("…"))
