@@ -37,7 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if list(given) == ["--version"]:
             return _print_version()
+        from betar_tui.stdout import fill_descriptors
+
         arguments = _parsed(given)
+        fill_descriptors()
         if arguments.command in _ABOUT:
             from pathlib import Path
 
@@ -213,8 +216,9 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
     for name in _SETTINGS:
         value = getattr(arguments, name, None)
         if value is None:
-            value = environment.get(_PREFIX + name.upper())
-            given_by[name] = f"the variable {_PREFIX}{name.upper()}"
+            value = environment.get(variable := _PREFIX + name.upper())
+            if value is not None:
+                given_by[name] = f"the variable {variable}"
         if value is not None:
             given[name] = value
     data_dir = getattr(arguments, "data_dir", None) or environment.get(_PREFIX + "DATA_DIR") or _default_data_dir()

@@ -50,15 +50,19 @@ def _values(action: argparse.Action) -> str:
     """What bash completes of a value: a path, some words, or nothing."""
     if _takes_file(action):
         return 'compgen -f -- "$word"'
-    words = " ".join(_choices(action))
-    return f'compgen -W "{words}" -- "$word"' if words else ":"
+    return _words(_choices(action)) if action.choices else ":"
+
+
+def _words(words: Sequence[str]) -> str:
+    """What bash completes of some words. Of the separators of a shell, those of the words are spaces."""
+    return f"""IFS=' '; compgen -W "{" ".join(words)}" -- "$word\""""
 
 
 def _bash(parser: MainParser) -> Iterator[str]:
     commands = parser.commands.choices
     yield f"# bash completion of {PROGRAM}: source <({PROGRAM} completion bash)"
     yield "_betar_tui() {"
-    yield "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command= each i"
+    yield "    local IFS=$'\\n' word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command= each i"
     yield "    compopt -o filenames 2>/dev/null"
     yield "    COMPREPLY=()"
     yield "    for ((i = 1; i < COMP_CWORD; i++)); do"
@@ -73,14 +77,17 @@ def _bash(parser: MainParser) -> Iterator[str]:
         yield from _bash_values(name, each, own)
     yield "    esac"
     yield '    case "$command" in'
-    yield f'    "") [[ $word == -* ]] && each="{" ".join(_names(_options(parser)))}" || each="{" ".join(commands)}"'
-    yield '        mapfile -t COMPREPLY < <(compgen -W "$each" -- "$word") ;;'
+    yield '    "") if [[ $word == -* ]]; then'
+    yield f"            COMPREPLY=($({_words(_names(_options(parser)))}))"
+    yield "        else"
+    yield f"            COMPREPLY=($({_words(list(commands))}))"
+    yield "        fi ;;"
     for name, each in commands.items():
         positional = next(iter(_positionals(each)), None)
         yield f"    {name}) if [[ $word == -* ]]; then"
-        yield f'            mapfile -t COMPREPLY < <(compgen -W "{" ".join(_names(_options(each)))}" -- "$word")'
+        yield f"            COMPREPLY=($({_words(_names(_options(each)))}))"
         yield "        else"
-        yield f"            mapfile -t COMPREPLY < <({_values(positional) if positional else ':'})"
+        yield f"            COMPREPLY=($({_values(positional) if positional else ':'}))"
         yield "        fi ;;"
     yield "    esac"
     yield "}"
@@ -93,7 +100,7 @@ def _bash_values(
     for action in _options(parser) if actions is None else actions:
         if _takes_value(action):
             patterns = "|".join(f"{command}:{name}" for name in action.option_strings)
-            yield f"    {patterns}) mapfile -t COMPREPLY < <({_values(action)}); return ;;"
+            yield f"    {patterns}) COMPREPLY=($({_values(action)})); return ;;"
 
 
 def _zsh(parser: MainParser) -> Iterator[str]:
@@ -123,7 +130,12 @@ def _zsh(parser: MainParser) -> Iterator[str]:
     yield "        esac ;;"
     yield "    esac"
     yield "}"
-    yield 'if [[ $funcstack[1] == _betar-tui ]]; then _betar_tui "$@"; else compdef _betar_tui betar-tui; fi'
+    yield "if [[ $funcstack[1] == _betar-tui ]]; then"
+    yield '    _betar_tui "$@"'
+    yield "else"
+    yield "    (( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }"
+    yield f"    compdef _betar_tui {PROGRAM}"
+    yield "fi"
 
 
 def _zsh_options(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -28,18 +28,18 @@ def page(parser: MainParser) -> str:
 
 def _lines(parser: MainParser) -> Iterator[str]:
     yield f'.TH "{PROGRAM.upper()}" "1" "" "{PROGRAM} {__version__}" "User Commands"'
-    yield from _section("name", [f"{PROGRAM} \\- {_text('browse and join a decentralised market of AI agents')}"])
-    yield from _section("synopsis", [f".B {_text(PROGRAM)}", "[OPTIONS] [COMMAND ...]"])
+    yield from _section("name", [f"{PROGRAM} \\- {roff_text('browse and join a decentralised market of AI agents')}"])
+    yield from _section("synopsis", [f".B {roff_text(PROGRAM)}", "[OPTIONS] [COMMAND ...]"])
     yield from _section(
-        "description", [_text(DESCRIPTION), "Without a command it shows the interface.", ".PP", _text(PLACES)]
+        "description", [roff_text(DESCRIPTION), "Without a command it shows the interface.", ".PP", roff_text(PLACES)]
     )
     yield ".SH COMMANDS"
     for name, command in COMMANDS.items():
         each = parser.commands.choices[name]
         own = each.own_actions()
         usage = [_usage(action) for action in own if action.dest != "help"]
-        yield f'.SS "{_text(" ".join([name, *usage]))}"'
-        yield _text(f"{command.help[:1].upper()}{command.help[1:]}.")
+        yield f'.SS "{roff_text(" ".join([name, *usage]))}"'
+        yield roff_text(f"{command.help[:1].upper()}{command.help[1:]}.")
         yield from _actions([action for action in own if action.dest != "help"])
         yield from _more(command.more)
         yield from _examples(command.examples)
@@ -47,12 +47,12 @@ def _lines(parser: MainParser) -> Iterator[str]:
     yield from _actions([action for action in parser.own_actions() if action is not parser.commands])
     for group in parser._action_groups:
         if group.title in (PEER_OPTIONS, LIMITS):
-            yield f'.SS "{_text(group.title)}"'
+            yield f'.SS "{roff_text(group.title)}"'
             yield from _actions(group._group_actions)
     yield ".SH EXIT STATUS"
     yield from _pairs(CODES)
     yield ".SH FILES"
-    yield _text("In the data directory, which betar-tui locate prints:")
+    yield roff_text("In the data directory, which betar-tui locate prints:")
     yield from _pairs(FILES)
     yield ".SH EXAMPLES"
     yield from _examples(FIRST_STEPS)
@@ -76,8 +76,8 @@ def _actions(actions: Sequence[argparse.Action]) -> Iterator[str]:
         names = ", ".join(action.option_strings) or str(action.metavar)
         value = f" {action.metavar}" if action.option_strings and action.metavar and action.nargs != 0 else ""
         yield ".TP"
-        yield f".B {_text(names + value)}"
-        yield _text(action.help or "")
+        yield f".B {roff_text(names + value)}"
+        yield roff_text(action.help or "")
 
 
 def _more(text: str) -> Iterator[str]:
@@ -85,23 +85,23 @@ def _more(text: str) -> Iterator[str]:
         yield ".PP"
         if "\t" in block:
             title, *rows = block.split("\n")
-            yield _text(title)
+            yield roff_text(title)
             yield from _pairs([(term.strip(), meaning) for term, _, meaning in (row.partition("\t") for row in rows)])
         else:
-            yield _text(" ".join(block.split("\n")))
+            yield roff_text(" ".join(block.split("\n")))
 
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
     for term, meaning in pairs:
-        yield from (".TP", f".B {_text(term)}", _text(meaning))
+        yield from (".TP", f".B {roff_text(term)}", roff_text(meaning))
 
 
 def _examples(examples: Sequence[str]) -> Iterator[str]:
     if examples:
-        yield from (".PP", ".nf", ".RS", *map(_text, examples), ".RE", ".fi")
+        yield from (".PP", ".nf", ".RS", *map(roff_text, examples), ".RE", ".fi")
 
 
-def _text(text: str) -> str:
+def roff_text(text: str) -> str:
     """A text as roff shows it letter by letter."""
     for letter, written in (("\\", "\\e"), ("-", "\\-"), ("…", "..."), ("'", "\\(aq"), ('"', "\\(dq")):
         text = text.replace(letter, written)

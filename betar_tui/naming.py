@@ -30,12 +30,18 @@ async def listing_id(market: "Marketplace | StoredMarket", text: str) -> str:
     head = text.partition("…")[0]
     others = await _found(market, f"id:{_quoted(head)}", text) if head else []
     fitting = list(dict.fromkeys(each.id for each in (*own, *others) if _fits(each, text)))
-    if len(fitting) > 1:
+    whole = [each for each in fitting if short_id(each) == text]
+    if len(fitting) > 1 and len(whole) != 1:
+        names = ", ".join(short_id(each) for each in fitting[:MAX_NAMED])
         more = f" and {len(fitting) - MAX_NAMED:,} more" if len(fitting) > MAX_NAMED else ""
-        raise UnknownListingError(
-            f"{text[:80]!r} fits more than one listing: {', '.join(fitting[:MAX_NAMED])}{more}; give more letters"
-        )
-    return fitting[0] if fitting else text
+        raise UnknownListingError(f"{text[:80]!r} fits more than one listing: {names}{more}; give more letters")
+    return next(iter(whole or fitting), text)
+
+
+def short_id(listing_id: str) -> str:
+    """The id of a listing as tables show it, with its seller's in the short form."""
+    owner = name_space(listing_id)
+    return short_form(owner) + listing_id[len(owner) :] if owner else listing_id
 
 
 async def _found(market: "Marketplace | StoredMarket", query: str, text: str) -> Sequence[Listing]:
@@ -54,7 +60,4 @@ def _fits(listing: Listing, text: str) -> bool:
     """Whether the text is the beginning of the id or of the short form of it, or of the name of an own listing."""
     if listing.id.startswith(text) or (listing.mine and listing.name.startswith(text)):
         return True
-    owner = name_space(listing.id)
-    if not owner or "…" not in text:
-        return False
-    return (short_form(owner) + listing.id[len(owner) :]).startswith(text.removesuffix("…"))
+    return "…" in text and short_id(listing.id).startswith(text.removesuffix("…"))

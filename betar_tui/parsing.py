@@ -31,6 +31,8 @@ PLACES = (
 )
 PEER_OPTIONS, LIMITS = "options of the peer, for every command", "limits on what others bring; 0 is none"
 """Titles of the groups of options that every command takes."""
+_WIDE = 60
+"""Columns of a terminal in which the usage of a command has its options."""
 _WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""")
 
 
@@ -78,7 +80,12 @@ class Parser(argparse.ArgumentParser):
         return formatter.format_help()
 
     def _add_usage(self, formatter: argparse.HelpFormatter) -> None:
-        formatter.add_usage(self.usage, self.own_actions(), self._mutually_exclusive_groups)
+        own, usage = self.own_actions(), self.usage
+        if usage is None and formatter._width < _WIDE:  # where they would be a column of words
+            named = [action for action in own if not action.option_strings]
+            given = [f"[{each.metavar}]" if each.nargs == "?" else str(each.metavar) for each in named]
+            usage = " ".join([self.prog, "[...]", *given])
+        formatter.add_usage(usage, own, self._mutually_exclusive_groups)
 
     def format_help(self) -> str:
         formatter = self._get_formatter()

@@ -54,6 +54,16 @@ def unwritable(error: OSError) -> OutputError:
     return OutputError(f"the output cannot be written: {error}")
 
 
+def fill_descriptors() -> None:
+    """Open /dev/null as stdin, stdout or stderr where that is closed: else the next file that is opened would be it, and
+    what a library prints would go there."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
 def discard_stdout() -> None:
     """Send stdout, whose reader has gone, to /dev/null, so that the flush at exit does not fail."""
     with suppress(AttributeError, OSError, ValueError):  # stdout is missing or is not a file

@@ -19,13 +19,21 @@ from betar_tui.market.text import neutralise_lines
 from betar_tui.multiaddrs import ip_of, without_loopback
 from betar_tui.output import duration, seller_of, state_of
 
+
+def cut_ids(text: str, width: int, mark: str) -> str:
+    """The id of a listing, or one "and 303 more", in `width` columns: the number is kept."""
+    first, and_more, number = text.rpartition(MORE)
+    return cut_id(first, width - len(MORE + number), mark) + MORE + number if and_more else cut_id(text, width, mark)
+
+
+MORE = " and "
 LISTINGS = (
-    Column("NAME", cut, 12),
+    Column("NAME", cut, 20),
     Column("PRICE", leave),
     Column("STATE", cut, 8, rank=2),
     Column("", leave, rank=1),
     Column("SELLER", cut_id, 13, rank=3),
-    Column("ID", cut_id, 16),
+    Column("ID", cut_id, 30),
 )
 PEERS = (
     Column("PEER", cut_id, 13),
@@ -43,7 +51,7 @@ DELTAS = (
     Column("BYTES", leave, rank=4),
     Column("VIA", cut_id, 6, rank=3),
     Column("CID", cut_middle, 12, rank=2),
-    Column("LISTINGS", cut, 20),
+    Column("LISTINGS", cut_ids, 30),
 )
 """Columns of the tables."""
 _STOPPED = "no; commands use the store itself, and betar-tui --serve starts a peer"
@@ -181,7 +189,7 @@ def delta_rows(deltas: Sequence[DeltaInfo], *, whole: bool) -> Iterator[tuple[ob
     for each in deltas:
         ids = " ".join(each.ids)
         if not whole and len(each.ids) > 1:
-            ids = f"{cut_id(each.ids[0], 30)} and {len(each.ids) - 1:,} more"
+            ids = f"{each.ids[0]}{MORE}{len(each.ids) - 1:,} more"
         changes = f"+{each.elements} -{each.tombstones}"
         yield each.height, changes, each.bytes, each.via, each.cid, ids
 
@@ -211,7 +219,7 @@ def status_fields(status: Status, now: float) -> dict[str, object]:
         "listens on": s.addrs if s.running else "",
         "port": s.listen_notice,
         "reachability": s.reachability.text if s.running else "",
-        "peers": f"{s.peers:,}, {s.topic_peers:,} of them on the topic" if s.running else "",
+        "peers": _connected(s) if s.running else "",
         "searches": searches_text(s, now),
         "listings": f"{s.listings:,}{f', {unshown}' if unshown else ''}",
         "indexing": s.indexing.text if s.indexing else "",
@@ -226,6 +234,10 @@ def status_fields(status: Status, now: float) -> dict[str, object]:
         "troubles": s.troubles or "",
     }
     return {name: value for name, value in fields.items() if value != ""}
+
+
+def _connected(status: Status) -> str:
+    return f"{status.peers:,}, {status.topic_peers:,} of them on the topic" if status.peers else "none"
 
 
 def _missing(status: Status) -> str:

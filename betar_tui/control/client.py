@@ -1,6 +1,6 @@
 """The client's side of the control socket: a `Marketplace` that another process runs."""
 
-import errno
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -119,6 +119,8 @@ class ControlClient(ForwardedCalls):
 
     async def _require_life(self, pid: int) -> None:
         """Raises ControlError unless the peer answers a second connection."""
+        if patience.is_stopped(pid):
+            raise patience.silent(self._path, pid)
         with trio.move_on_after(patience.ALIVE_WITHIN), suppress(trio.BrokenResourceError):
             async with await self._connect() as stream:
                 await stream.send_all(patience.PING)
@@ -130,14 +132,19 @@ class ControlClient(ForwardedCalls):
         """Raises NoRunningPeerError, ControlError."""
         deadline = trio.current_time() + patience.ANSWER_WITHIN
         while is_trusted_socket(self._path):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.setblocking(False)
             try:
-                return await trio.open_unix_socket(str(self._path))
-            except OSError as error:
-                if error.errno != errno.EAGAIN:  # which says that too many wait to be accepted
-                    raise no_peer(self._path) from error
+                sock.connect(str(self._path))  # which never waits: trio would take EAGAIN for "under way"
+                return trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+            except BlockingIOError as error:  # too many wait to be accepted
+                sock.close()
                 if trio.current_time() > deadline:
                     raise patience.silent(self._path, patience.holder_of(self._path)) from error
                 await trio.sleep(patience.RETRY)
+            except OSError as error:
+                sock.close()
+                raise no_peer(self._path) from error
         raise no_peer(self._path)
 
 

@@ -69,6 +69,8 @@ class CommandClient(ForwardedCalls):
 
     def _require_life(self, pid: int) -> None:
         """Raises ControlError unless the peer answers a second connection."""
+        if patience.is_stopped(pid):
+            raise patience.silent(self._path, pid)
         try:
             with self._connect(patience.ALIVE_WITHIN) as sock:
                 sock.sendall(patience.PING)

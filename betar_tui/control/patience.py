@@ -14,9 +14,9 @@ from betar_tui.control.wire import line
 from betar_tui.errors import ControlError
 from betar_tui.files.plain import read
 
-ANSWER_WITHIN = 8.0
+ANSWER_WITHIN = 5.0
 """Seconds without a byte of the answer after which a client asks whether the peer is alive."""
-ALIVE_WITHIN = 4.0
+ALIVE_WITHIN = 5.0
 """Seconds within which a peer that is alive takes a connection and answers that."""
 RETRY = 0.05
 """Seconds until a connection is tried again where too many wait to be accepted."""
@@ -49,7 +49,7 @@ def holder_of(path: Path) -> int:
 def silent(path: Path, pid: int) -> ControlError:
     """The error about a peer that does not answer."""
     who = f"process {pid}" if pid else "its process"
-    if pid and _is_stopped(pid):
+    if is_stopped(pid):
         return ControlError(f"the peer on {path.parent} does not answer: {who} is stopped; kill -CONT {pid} wakes it")
     end = f"kill {pid}" if pid else "stop it"
     return ControlError(f"the peer on {path.parent}, {who}, does not answer; {end}, and start it again")
@@ -61,7 +61,8 @@ def too_slow(name: str, pid: int) -> ControlError:
     return ControlError(f"the peer{who} has not answered {name} for {PATIENCE / 60:.0f} minutes; its log may say why")
 
 
-def _is_stopped(pid: int) -> bool:
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped, as by Ctrl+Z; False where the system does not tell."""
     with suppress(OSError):
         # Behind the name, which is in brackets and may have any letters in it.
         status = read(Path(f"/proc/{pid}/stat"), 4096).rpartition(b")")[2]
