@@ -65,6 +65,13 @@ def decimal(text: str) -> float:
     return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
 
 
+def whole(text: str) -> int:
+    """The same for a whole number. Raises ValueError."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return int(text)
+
+
 def _parser_of(field: Field) -> Callable[[str], object]:
     """What reads a field: argparse says why a text is refused. The value is judged as any other of a listing."""
     from betar_tui.market.fields import InvalidValue, Kind
@@ -74,13 +81,12 @@ def _parser_of(field: Field) -> Callable[[str], object]:
 
     def parse(text: str) -> object:
         value: object = text
-        if field.kind is Kind.NUMBER:
-            try:
-                value = decimal(text)
-            except ValueError:
-                raise argparse.ArgumentTypeError(
-                    f"invalid {field.name}: {text!r} is not a number; write it like 0.05"
-                ) from None
+        try:
+            if field.kind in (Kind.NUMBER, Kind.INTEGER):
+                value = decimal(text) if field.kind is Kind.NUMBER else whole(text)
+        except ValueError:
+            what = "number; write it like 0.05" if field.kind is Kind.NUMBER else "whole number; write it like 3"
+            raise argparse.ArgumentTypeError(f"invalid {field.name} value: {text!r} is not a {what}") from None
         if any("\ud800" <= each <= "\udfff" for each in text):
             return value  # not UTF-8: `cli` says so
         try:
@@ -97,7 +103,7 @@ _MOST = (1 << 63) - 1
 
 
 def _count(text: str) -> int:
-    value = int(text) if text.isascii() and "_" not in text else -1
+    value = whole(text)
     if value < 0:
         raise ValueError(text)
     return min(value, _MOST)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from betar_tui import output, wording
+from betar_tui import local_commands, output, wording
 from betar_tui.config import Config, prepare_data_dir
 from betar_tui.control.command import CommandClient
 from betar_tui.drafts import drafts_of, entered
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Arguments = argparse.Namespace
 
+_EMPTY = "the replica is empty: nothing was published here, and no peer has sent anything"
 _RECEIPTS = 10
 """Maximum receipts that are shown in a terminal."""
 
@@ -86,7 +87,9 @@ async def list_(config: Config, arguments: Arguments) -> None:
     if page.listings:
         print_table(wording.LISTINGS, wording.listing_rows(page.listings))
     say(wording.page_text(page, matching, wanted, bool(muted)))
-    if not page.listings and (hint := wording.nothing_found(wanted)):
+    if not page.total:
+        say("nothing has come yet: betar-tui doctor says whether peers are there, betar-tui publish begins")
+    elif not page.listings and (hint := wording.nothing_found(wanted)):
         say(hint)
 
 
@@ -119,9 +122,10 @@ async def publish(config: Config, arguments: Arguments) -> None:
         shown = [asdict(each) for each in receipts]
         print_json(shown if arguments.file else shown[0])
         return
-    most = len(receipts) if width() is None else _RECEIPTS
+    whole = width() is None
+    most = len(receipts) if whole else _RECEIPTS
     for each in receipts[:most]:
-        _say_done("published", each)
+        say(wording.receipt_text("published", each, whole=whole))
     if len(receipts) > most:
         say(f"and {len(receipts) - most:,} more; betar-tui list seller:you shows them")
 
@@ -147,13 +151,7 @@ def _print_receipt(arguments: Arguments, done: str, receipt: Receipt | DelistRec
     if arguments.json:
         print_json(asdict(receipt))
     else:
-        _say_done(done, receipt)
-
-
-def _say_done(done: str, receipt: Receipt | DelistReceipt) -> None:
-    count = receipt.sent_to
-    sent = f"sent to {count} peer{'s' if count > 1 else ''}" if count else "it goes out when a peer is there"
-    say(f"{done} {receipt.id} in {receipt.cid} at height {receipt.height}, {sent}")
+        say(wording.receipt_text(done, receipt, whole=width() is None))
 
 
 async def watch(config: Config, arguments: Arguments) -> None:
@@ -168,7 +166,7 @@ async def watch(config: Config, arguments: Arguments) -> None:
             if arguments.json:
                 print_json(wording.change_json(event))
             else:
-                say(wording.change_text(event))
+                say(wording.change_text(event, whole=width() is None))
     raise ControlError("the peer has stopped; start it again with betar-tui --serve")
 
 
@@ -298,6 +296,8 @@ async def heads(config: Config, arguments: Arguments) -> None:
         found = await market.heads()
     if arguments.json:
         print_json([asdict(each) for each in found])
+    elif not found:
+        say(_EMPTY)
     else:
         print_table(wording.HEADS, ((each.height, each.cid) for each in found))
 
@@ -308,6 +308,9 @@ async def log(config: Config, arguments: Arguments) -> None:
         deltas = await market.log(arguments.limit)
     if arguments.json:
         print_json([asdict(each) for each in deltas])
+        return
+    if not deltas:
+        say(_EMPTY)
         return
     print_table(wording.DELTAS, wording.delta_rows(deltas, whole=width() is None))
 
@@ -348,68 +351,6 @@ async def import_(config: Config, arguments: Arguments) -> None:
         say(line)
 
 
-async def doctor(config: Config, arguments: Arguments) -> int:
-    """Check the data directory and its peer, and say what to do."""
-    await event_loop()
-    from betar_tui.doctor import ERROR, OK, examine
-
-    findings = await examine(config, arguments.rebuild, getattr(arguments, "settings_trouble", ""))
-    healthy = all(each.state != ERROR for each in findings)
-    if arguments.json:
-        checks = [  # with the keys that scripts rely on
-            {"check": each.check, "state": each.state, "says": each.message, "advice": each.advice} for each in findings
-        ]
-        print_json({"ok": healthy, "checks": checks})
-        return 0 if healthy else 1
-    for each in findings:
-        advice = f" -> {each.advice}" if each.advice and each.state != OK else ""
-        say(f"{each.state:5} {each.check}: {each.message}{advice}")
-    return 0 if healthy else 1
-
-
-async def locate(config: Config, arguments: Arguments) -> None:
-    """Print where things are kept."""
-    from betar_tui.logs import FILE_NAME
-
-    paths = {
-        "data_dir": config.data_dir,
-        "database": config.database,
-        "identity": config.key_file,
-        "settings": config.settings_file,
-        "control": config.control_socket,
-        "log": config.log_file or config.data_dir / FILE_NAME,
-    }
-    shown = {name: str(path) for name, path in paths.items()}
-    if arguments.json:
-        print_json(shown)
-    else:
-        print_fields(shown)
-
-
-async def help_(config: Config, arguments: Arguments) -> None:
-    """Print the help of the program, or that of a command."""
-    from betar_tui.parsing import build_parser
-
-    parser = build_parser()
-    write((parser.commands.choices[arguments.about] if arguments.about else parser).format_help())
-
-
-async def completion(config: Config, arguments: Arguments) -> None:
-    """Print what makes a shell complete commands and options."""
-    from betar_tui.completion import script
-    from betar_tui.parsing import build_parser
-
-    write(script(build_parser(), arguments.shell))
-
-
-async def man(config: Config, arguments: Arguments) -> None:
-    """Print the manual page."""
-    from betar_tui.manual import page
-    from betar_tui.parsing import build_parser
-
-    write(page(build_parser()))
-
-
 COMMANDS: Mapping[str, Callable[[Config, Arguments], Coroutine[Any, Any, int | None]]] = {
     "list": list_,
     "show": show,
@@ -431,9 +372,9 @@ COMMANDS: Mapping[str, Callable[[Config, Arguments], Coroutine[Any, Any, int | N
     "import": import_,
     "status": status,
     "address": address,
-    "doctor": doctor,
-    "locate": locate,
-    "help": help_,
-    "completion": completion,
-    "man": man,
+    "doctor": local_commands.doctor,
+    "locate": local_commands.locate,
+    "help": local_commands.help_,
+    "completion": local_commands.completion,
+    "man": local_commands.man,
 }

@@ -27,7 +27,7 @@ def drafts_of(arguments: argparse.Namespace) -> tuple[ListingDraft, ...]:
     """The listings that the arguments of `publish` name. Raises UsageError, ListingError, UnreadableError."""
     if arguments.file:
         if given := [
-            field.option.flag for field in ENTERED if field.option and getattr(arguments, field.name) is not None
+            field.option.flag for field in ENTERED if field.option and getattr(arguments, field.name, None) is not None
         ]:
             raise UsageError(f"--file brings its own names and prices; leave out {', '.join(given)}")
         return drafts_in(arguments.file)

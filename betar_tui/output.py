@@ -97,6 +97,9 @@ def print_entries(as_json: bool, key: str, entries: Sequence[Listed]) -> None:
     if as_json:
         print_json([{key: each.peer_id, "at": each.at} for each in entries])
         return
+    if not entries:
+        say("none")
+        return
     from betar_tui.market.story import day  # deferred: it brings the decoders of listings
 
     columns = Column("SINCE", leave, rank=1), Column("ID", cut_id, 13)

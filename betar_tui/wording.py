@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from betar_tui.layout import Column, aligned_at_the_point, cut, cut_id, cut_middle, leave
 from betar_tui.market.marketplace import (
     Change,
+    DelistReceipt,
     DeltaInfo,
     Listing,
     ListingDetail,
     ListingPage,
     PeerInfo,
+    Receipt,
     Status,
 )
 from betar_tui.market.peer_facts import STARTING, head_text, limits_text, looking_text, size_text
@@ -54,6 +56,8 @@ DELTAS = (
     Column("LISTINGS", cut_ids, 30),
 )
 """Columns of the tables."""
+_SHORT = 48
+"""Columns of an id in a sentence in a terminal."""
 _STOPPED = "no; commands use the store itself, and betar-tui --serve starts a peer"
 
 
@@ -121,8 +125,10 @@ def detail_lines(detail: ListingDetail, now: float) -> Iterator[str]:
     yield f"price: {price_text(it.price)}"
     yield f"seller_id: {seller_of(it)}{' (you)' if it.mine else ''}"
     yield f"state: {state_of(it)}"
+    if it.timestamp > 0:
+        yield f"renewed: {_ago(it.timestamp, now)} by its seller"
     if it.seen_at:
-        yield f"seen: {duration(max(0.0, now - it.seen_at))} ago"
+        yield f"seen: {_ago(it.seen_at, now)}"
     metadata = detail.document if detail.document is not None else it.metadata
     if isinstance(metadata, Mapping):
         yield from _block("metadata", (f"{key}: {value}" for key, value in metadata.items() if key != "description"))
@@ -141,6 +147,10 @@ def detail_lines(detail: ListingDetail, now: float) -> Iterator[str]:
         voice = f", {change.voice}" if change.voice else ""
         yield f"  {change.summary} at height {change.height}{voice}: {change.cid}"
         yield from (f"    {line}" for line in change.lines)
+
+
+def _ago(then: float, now: float) -> str:
+    return f"{duration(max(0.0, now - then))} ago"
 
 
 def _paragraphs(name: str, text: str) -> Iterator[str]:
@@ -172,16 +182,26 @@ def change_json(change: Change) -> dict[str, object]:
     }
 
 
-def change_text(change: Change) -> str:
-    """One change as it is applied, in a line."""
+def change_text(change: Change, *, whole: bool) -> str:
+    """One change as it is applied, in a line; unless all is `whole`, ids are in their short form."""
     name = change.listing.name if change.listing else change.name
-    text = f"{change.kind:7} {name or change.id}"
+    listing_id = change.id if whole else cut_id(change.id, _SHORT)
+    text = f"{change.kind:7} {name or listing_id}"
     if change.listing:
         price = price_text(change.listing.price)
         old = price_text(change.old_price) if change.old_price is not None else price
         text += f" at {price}" if old == price else f" at {price}, before {old}"
-    text += f", {change.id}" if name else ""
-    return f"{text}, via {change.via} at height {change.height}" if change.via else text
+    text += f", {listing_id}" if name else ""
+    via = change.via if whole else cut_id(change.via, _SHORT)
+    return f"{text}, via {via} at height {change.height}" if via else text
+
+
+def receipt_text(done: str, receipt: Receipt | DelistReceipt, *, whole: bool) -> str:
+    """What was done to a listing, and how many peers were told; ids as in `change_text`."""
+    count = receipt.sent_to
+    sent = f"sent to {count} peer{'s' if count > 1 else ''}" if count else "it goes out when a peer is there"
+    ids = (receipt.id, receipt.cid) if whole else (cut_id(receipt.id, _SHORT), cut_middle(receipt.cid, 16))
+    return f"{done} {ids[0]} in {ids[1]} at height {receipt.height}, {sent}"
 
 
 def delta_rows(deltas: Sequence[DeltaInfo], *, whole: bool) -> Iterator[tuple[object, ...]]:
@@ -216,7 +236,7 @@ def status_fields(status: Status, now: float) -> dict[str, object]:
         "uptime": duration(s.uptime),
         "peer id": s.peer_id,
         "own address": best_address(s) if s.running else "",
-        "listens on": s.addrs if s.running else "",
+        "listens on": s.addrs if s.running and s.addrs != (best_address(s),) else "",
         "port": s.listen_notice,
         "reachability": s.reachability.text if s.running else "",
         "peers": _connected(s) if s.running else "",

@@ -88,12 +88,15 @@ def test_the_grammar_of_filters_in_help_is_the_real_one():
         ),
         (
             ["publish", "--name", "x", "--price", "1_000"],
-            "--price: invalid price: '1_000' is not a number; write it like",
+            "--price: invalid price value: '1_000' is not a number; write it like",
         ),
-        (["publish", "--name", "x", "--price", "٣"], "--price: invalid price: '٣' is not a number; write it like 0.05"),
+        (
+            ["publish", "--name", "x", "--price", "٣"],
+            "--price: invalid price value: '٣' is not a number; write it like 0.05",
+        ),
         (
             ["publish", "--name", "x", "--price", "inf"],
-            "--price: invalid price: 'inf' is not a number; write it like 0.05",
+            "--price: invalid price value: 'inf' is not a number; write it like 0.05",
         ),
         (["publish", "--name", "", "--price", "1"], "--name: a listing needs a name"),
         (["publish", "--name", "x", "--price", "1", "--addr", "here"], "--addr: 'here' is not a multiaddr"),
