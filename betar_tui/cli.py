@@ -216,11 +216,14 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
     for name in _SETTINGS:
         value = getattr(arguments, name, None)
         if value is None:
-            value = environment.get(variable := _PREFIX + name.upper())
+            # Set to nothing is not set.
+            value = environment.get(variable := _PREFIX + name.upper()) or None
             if value is not None:
                 given_by[name] = f"the variable {variable}"
         if value is not None:
             given[name] = value
+    if getattr(arguments, "data_dir", None) == "":
+        raise UsageError("--data-dir: an empty text is not a path")
     data_dir = getattr(arguments, "data_dir", None) or environment.get(_PREFIX + "DATA_DIR") or _default_data_dir()
     place = expand_home(data_dir)
     try:

@@ -234,7 +234,7 @@ async def connect(config: Config, arguments: Arguments) -> None:
 
 
 async def _connected(market: Marketplace, given: str, peer_id: str, form: str) -> Connected:
-    """Raises UsageError for a peer id that is none, which a peer cannot dial."""
+    """Raises UsageError for what only stands where a peer id belongs: a peer cannot dial that."""
     try:
         return await market.connect(given)
     except NetworkError as error:

@@ -307,6 +307,8 @@ def _is_ip(text: str, version: int) -> bool:
 
 
 def _listen(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) and not value.strip():
+        raise ConfigError("an empty text is nothing to listen on; write it like /ip4/0.0.0.0/tcp/4001")
     for address in _texts(value):
         found = re.match(r"/ip([46])/([^/]+)/tcp/(\d{1,5})(/|$)", address)
         if not found or not _is_ip(found[2], int(found[1])) or int(found[3]) > 65_535:

@@ -91,7 +91,7 @@ def imported_from(path: Path, directory: Path) -> Iterator[BinaryIO]:
 
 
 def _copy(stream: BinaryIO, file: BinaryIO) -> None:
-    """Copy what comes through a pipe; no more than the beginning of what is no CAR file, which might never end."""
+    """Copy what comes through a pipe; of what is not a CAR file, which might never end, only the beginning."""
     from betar_tui.ipld.carfile import CarFileReader, compression  # deferred: only pipes need it
 
     first = stream.read(PIECE)

@@ -104,6 +104,9 @@ def test_the_grammar_of_filters_in_help_is_the_real_one():
         (["connect", "somewhere"], "'somewhere' is not a multiaddr that ends in /p2p/<peer id>; write it like /ip4/"),
         (["export", ""], "F.car: an empty text is not a path"),
         (["list", "--limit", "٣"], "--limit: invalid count value: '٣'"),
+        (["list", "--data-dir", ""], "--data-dir: an empty text is not a path"),
+        (["list", "--log-file", ""], "--log-file: '' is not a text"),
+        (["--serve", "--listen", ""], "--listen: '' is not a text"),
         (["--json"], "--json goes with a command"),
         (["--serve", "list"], "--serve and --demo go without a command, and list is one; leave out either"),
         (
