@@ -139,7 +139,7 @@ def _with_id(parser: argparse.ArgumentParser) -> None:
 
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="which ones; see below")
+    parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="which listings; see below")
     parser.add_argument(
         "--sort", default="", metavar="COLUMN", help="name price seller seen state; --sort=-price descends"
     )
@@ -197,7 +197,9 @@ def _seller_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _log_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("--limit", type=_count, default=50, metavar="N", help="at most N (default 50)")
+    parser.add_argument(
+        "--limit", type=_count, default=50, metavar="N", help="at most N (default 50; 0: all, up to 10,000)"
+    )
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Arguments = argparse.Namespace
 
+_ALL_DELTAS = 10_000
+"""As many deltas as a peer tells at once."""
 _EMPTY = "the replica is empty: nothing was published here, and no peer has sent anything"
 _RECEIPTS = 10
 """Maximum receipts that are shown in a terminal."""
@@ -305,7 +307,7 @@ async def heads(config: Config, arguments: Arguments) -> None:
 async def log(config: Config, arguments: Arguments) -> None:
     """Print the deltas applied last."""
     async with read_marketplace(config) as market:
-        deltas = await market.log(arguments.limit)
+        deltas = await market.log(arguments.limit or _ALL_DELTAS)
     if arguments.json:
         print_json([asdict(each) for each in deltas])
         return
@@ -327,7 +329,8 @@ async def export(config: Config, arguments: Arguments) -> None:
             exported = await market.export_car(str(path), chosen, file.fileno())
     exported = replace(exported, path=str(path.absolute()) if str(path) != "-" else "stdout")
     files = f", {exported.files} of them metadata files" if exported.files else ""
-    text = f"wrote {exported.blocks} blocks, {exported.bytes} bytes, to {exported.path}{files}"
+    blocks = f"{exported.blocks} block{'' if exported.blocks == 1 else 's'}"
+    text = f"wrote {blocks}, {exported.bytes} bytes, to {exported.path}{files}"
     if exported.path == "stdout":
         complain(text)  # stdout has the archive
     elif arguments.json:

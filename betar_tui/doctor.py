@@ -173,7 +173,7 @@ def _no_port(address: str, explicit: bool, error: OSError | OverflowError) -> Fi
     number = error.errno if isinstance(error, OSError) else 0
     if number == errno.EADDRNOTAVAIL:
         message = f"{address} is not an address of this machine"
-        return Finding("port", ERROR, message, "choose another --listen: /ip4/0.0.0.0/tcp/4001 is all that it has")
+        return Finding("port", ERROR, message, "choose another --listen; /ip4/0.0.0.0/tcp/4001 is all of its addresses")
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     if number == errno.EACCES:
         return Finding("port", ERROR, f"{address}: {reason}", "choose a port above 1023 with --listen")

@@ -28,6 +28,7 @@ def page(parser: MainParser) -> str:
 
 def _lines(parser: MainParser) -> Iterator[str]:
     yield f'.TH "{PROGRAM.upper()}" "1" "" "{PROGRAM} {__version__}" "User Commands"'
+    yield from (".nh", ".ad l")  # a name that is broken cannot be searched for
     yield from _section("name", [f"{PROGRAM} \\- {roff_text('browse and join a decentralised market of AI agents')}"])
     yield from _section("synopsis", [f".B {roff_text(PROGRAM)}", "[OPTIONS] [COMMAND ...]"])
     yield from _section(

@@ -36,6 +36,8 @@ MAX_PASSES = 8
 """Maximum number of times that a file is read for its deltas."""
 SOURCE = "import"
 """The `via` of imported deltas."""
+STDIN = Path("stdin")
+"""The name of what a command has read from a pipe."""
 NO_DELTA = "neither delta nor metadata file of a listing"
 
 
@@ -131,6 +133,10 @@ async def _check(source: Source) -> None:
     if packed := compression(head):
         name, command = packed
         path = source.path
+        if path == STDIN:
+            raise ArchiveError(
+                f"stdin is compressed with {name}; unpack it on the way: {command} FILE | betar-tui import -"
+            )
         target = path.stem if path.suffix.lower() in (".gz", ".zst", ".xz", ".bz2", ".zip") else f"unpacked-{path.name}"
         unpack = f"{command} {shlex.quote(path.name)} > {shlex.quote(target)}"
         raise ArchiveError(f"{source} is compressed with {name}; unpack it with `{unpack}` and import what that writes")

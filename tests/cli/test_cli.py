@@ -480,6 +480,19 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(run, tmp_path):
     assert findings(run)[1]["store"]["state"] == "wrong"
 
 
+def test_the_doctor_knows_why_an_address_cannot_be_listened_on(run):
+    code, found = findings(run, "--listen", "/ip4/203.0.113.9/tcp/4001")
+    assert (code, found["port"]["says"]) == (1, "/ip4/203.0.113.9/tcp/4001 is not an address of this machine")
+    assert found["port"]["advice"].startswith("choose another --listen")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"/ip4/127.0.0.1/tcp/{taken.getsockname()[1]}"
+        found = findings(run, "--listen", address)[1]
+    assert found["port"]["says"] == f"{address} is taken"
+    assert found["port"]["advice"].startswith("stop what uses it")
+
+
 def test_the_doctor_compares_the_catalogue_and_makes_it_afresh(run, tmp_path):
     publish(run)
     database = sqlite3.connect(tmp_path / "data" / "replica.db")
@@ -618,6 +631,13 @@ def test_a_path_may_be_any_bytes(run, tmp_path):
     code, out, _ = run("import", str(tmp_path / f"{HALF}.car"), "--json")
     assert (code, json.loads(out)["known"]) == (0, 1)
     assert run("list", "--data-dir", str(tmp_path / HALF))[0] == 0
+
+
+def test_the_log_is_whole_with_a_limit_of_0(run):
+    for number in range(3):
+        publish(run, f"n{number}")
+    assert len(json.loads(run("log", "--limit", "2", "--json")[1])) == 2
+    assert len(json.loads(run("log", "--limit", "0", "--json")[1])) == 3
 
 
 def test_a_number_beyond_all_is_as_good_as_none(run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +95,37 @@ def test_every_locale(market: Market, tmp_path: Path, locale: str) -> None:
         assert done.returncode or call == ["export", "-"] or done.stdout, call
         if locale == "ASCII" and call != ["export", "-"]:
             assert done.stdout.isascii() and done.stderr.isascii(), call
+
+
+@pytest.mark.parametrize(
+    ("source", "charmap", "name"), [("ru_RU", "KOI8-R", "перевод"), ("de_DE", "ISO-8859-1", "Übersetzer")]
+)
+def test_a_locale_of_the_system_itself(tmp_path: Path, source: str, charmap: str, name: str) -> None:
+    """Arguments, files and output in the letters of a locale that is not UTF-8."""
+    if not shutil.which("localedef") or not Path("/usr/share/i18n/charmaps").is_dir():
+        pytest.skip("no locales can be made here")
+    locale = f"{source}.{charmap}"
+    made = subprocess.run(
+        ["localedef", "-f", charmap, "-i", source, str(tmp_path / locale)], check=False, capture_output=True
+    )
+    if made.returncode:
+        pytest.skip(f"{locale} cannot be made here")
+    environment = {
+        **without(os.environ, "LANG", "PYTHONUTF8"), "LOCPATH": str(tmp_path), "LC_ALL": locale,
+        "BETAR_TUI_DATA_DIR": str(tmp_path / "data"),
+    }  # fmt: skip
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        command = [each.encode(charmap) for each in (*PROGRAM, *arguments)]
+        return subprocess.run(command, check=False, capture_output=True, env=environment, timeout=TIMEOUT)
+
+    assert run("publish", "--name", name, "--price", "1").returncode == 0
+    shown = run("show", name)
+    assert shown.stdout.decode(charmap).startswith(f"name: {name}\n")
+    assert json.loads(run("list", name, "--json").stdout)[0]["name"] == name
+    exported = run("export", f"{tmp_path}/{name}.car")
+    assert exported.stdout.decode(charmap).endswith(f"/{name}.car\n")
+    assert os.path.exists(os.fsencode(tmp_path) + b"/" + name.encode(charmap) + b".car")
 
 
 def test_a_text_in_utf8_is_what_it_is_in_an_ascii_locale(market: Market) -> None:
