@@ -194,7 +194,7 @@ def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> 
         found.append(Finding("delivery", INFO, not_fetching_text(waiting), advice))
     if status.offline:
         advice = "the peer's log says more; it is tried again"
-        if status.port_taken:
+        if status.port_taken and os.strerror(errno.EADDRINUSE) in status.offline:
             advice = "stop what uses the port or choose another --listen; in the interface, o takes a free port"
         return [*found, Finding("connectivity", ERROR, f"offline: {status.offline}", advice)]
     if status.connectivity is Connectivity.STARTING:

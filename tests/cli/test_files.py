@@ -426,7 +426,8 @@ def test_a_car_file_that_a_shell_hands_over(data: Path, tmp_path: Path) -> None:
     with open("/dev/zero", "rb") as zeros:
         done = call("import", "-", "--data-dir", data, stdin=zeros)
     assert (done.returncode, "stdin is not a CAR file" in done.stderr) == (1, True)
-    script = f"gzip < {shlex.quote(str(tmp_path))}/x.car | {shlex.join(PROGRAM)} import - --data-dir {shlex.quote(str(data))}"
+    program, folder = f"{shlex.join(PROGRAM)} import -", shlex.quote(str(data))
+    script = f"gzip < {shlex.quote(str(tmp_path))}/x.car | {program} --data-dir {folder}"
     done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True, timeout=TIMEOUT)
     assert (done.returncode, "stdin is compressed with gzip; unpack it on the way" in done.stderr) == (1, True)
 

@@ -280,3 +280,12 @@ def test_a_wrong_value_of_the_environment_is_wrong_usage_and_named(market: Marke
     done = market.run("list", env={**market.environment, "BETAR_TUI_ANNOUNCE_INTERVAL": "1s"})
     assert done.returncode == 2
     assert done.stderr.endswith("; it is set in the variable BETAR_TUI_ANNOUNCE_INTERVAL\n")
+
+
+def test_a_peer_on_an_address_of_another_machine_says_that(market: Market, tmp_path: Path) -> None:
+    environment = {**market.environment, "BETAR_TUI_DATA_DIR": os.fspath(tmp_path)}
+    done = market.run("--serve", "--listen", "/ip4/203.0.113.9/tcp/4001", env=environment)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(
+        "This machine does not have it: choose another, such as /ip4/0.0.0.0/tcp/4001."
+    )
