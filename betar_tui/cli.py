@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from betar_tui import __version__
-from betar_tui.errors import AlreadyListedError, BetarError, FilterError, ListingError, UsageError
+from betar_tui.errors import AlreadyListedError, BetarError, FilterError, ListingError, OutputError, UsageError
 
 TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ def _in_utf8(name: str, text: str) -> str:
 
 def _print_version() -> int:
     """The same as that of argparse, whose import would take longer than all else. Raises BrokenPipeError, OutputError."""
+    if sys.stdout is None:
+        raise OutputError("stdout is closed; send the output somewhere, or to /dev/null")
     try:
         print(f"betar-tui {__version__}", flush=True)
     except BrokenPipeError:

@@ -15,7 +15,7 @@ import trio
 from betar_tui.control.parts import cut
 from betar_tui.control.wire import argument, error_to_plain, line, lines, plain
 from betar_tui.errors import BetarError, ControlError
-from betar_tui.files.passing import SPACE, received
+from betar_tui.files.passing import FLAGS, SPACE, received
 from betar_tui.files.rules import explain
 from betar_tui.files.sockets import bind_socket, remove_socket
 from betar_tui.market.calls import CALLS
@@ -70,7 +70,7 @@ class Passed(trio.abc.ReceiveStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         try:
-            data, messages, _, _ = await self.stream.socket.recvmsg(max_bytes or 1 << 16, SPACE)
+            data, messages, _, _ = await self.stream.socket.recvmsg(max_bytes or 1 << 16, SPACE, FLAGS)
         except OSError as error:
             raise trio.BrokenResourceError from error
         self._descriptors += received(messages)

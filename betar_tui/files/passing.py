@@ -15,6 +15,8 @@ MAX_PASSED = 1
 _SIZE = array.array("i").itemsize
 SPACE = socket.CMSG_SPACE(MAX_PASSED * _SIZE)
 """Bytes that a receiver sets aside for them."""
+FLAGS: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+"""How they are received: no program that is started inherits them."""
 
 
 def ancillary(descriptor: int) -> list[tuple[int, int, bytes]]:

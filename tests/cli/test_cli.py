@@ -311,7 +311,9 @@ def test_values_are_shown_as_people_write_them(run, capsys):
 
 
 @pytest.mark.parametrize(("redirection", "says"), [("> /dev/full", "No space left"), (">&-", "stdout is closed")])
-@pytest.mark.parametrize("command", ["list", "list --json", "status", "--serve --listen /ip4/127.0.0.1/tcp/0"])
+@pytest.mark.parametrize(
+    "command", ["list", "list --json", "status", "--version", "--help", "--serve --listen /ip4/127.0.0.1/tcp/0"]
+)
 def test_output_that_cannot_be_written_is_said(run, redirection, says, command):
     publish(run)
     line = f"{sys.executable} -m betar_tui {command} {redirection}"
