@@ -43,15 +43,29 @@ def cut_middle(text: str, width: int, mark: str = "…") -> str:
     return text[: room - room // 2] + mark + text[-(room // 2) :]
 
 
+def cut_head(text: str, width: int, mark: str = "…") -> str:
+    """The same with the mark in front: the end of the text is kept."""
+    if cell_len(text) <= width:
+        return text
+    mark = mark if len(mark) < width else ""
+    room, start = width - len(mark), len(text)
+    while start and cell_len(text[start - 1 :]) <= room:
+        start -= 1
+    return mark + text[start:]
+
+
 def cut_id(text: str, width: int, mark: str = "…") -> str:
-    """A peer id or a listing's id in `width` columns: in the short form that commands and filters understand, if it fits."""
+    """A peer id or a listing's id in `width` columns, in a form that commands understand: a short one, or the end of it."""
     if cell_len(text) <= width:
         return text
     owner = name_space(text)
     short = (short_form(owner) + text[len(owner) :] if owner else short_form(text)).replace("…", mark)
     if not short:
         return cut_middle(text, width, mark)
-    return short if cell_len(short) <= width else cut(short, width, mark)
+    if cell_len(short) <= width or not owner:
+        return cut(short, width, mark)
+    name = text[len(owner) :]
+    return mark + name if cell_len(mark + name) <= width else cut_head(text, width, mark)
 
 
 def leave(text: str, width: int, mark: str = "…") -> str:

@@ -24,11 +24,10 @@ async def listing_id(market: "Marketplace | StoredMarket", text: str) -> str:
     if not text or name_space(text) or await market.find([text]):
         return text
     text = text.replace("...", "…")  # which is what a terminal without the letter shows
-    own = await _found(market, f"state:mine name:{_quoted(text)}", text)
+    own = await _found(market, f"state:mine name:{_quoted(text)}")
     if named := [each.id for each in own if each.name == text]:
         return named[0]
-    head = text.partition("…")[0]
-    others = await _found(market, f"id:{_quoted(head)}", text) if head else []
+    others = await _found(market, _query(text))
     fitting = list(dict.fromkeys(each.id for each in (*own, *others) if _fits(each, text)))
     whole = [each for each in fitting if short_id(each) == text]
     if len(fitting) > 1 and len(whole) != 1:
@@ -44,11 +43,17 @@ def short_id(listing_id: str) -> str:
     return short_form(owner) + listing_id[len(owner) :] if owner else listing_id
 
 
-async def _found(market: "Marketplace | StoredMarket", query: str, text: str) -> Sequence[Listing]:
-    """The listings that match a query; a text that is nothing but quotation marks is looked for among none."""
-    if query.endswith(':""'):
-        return ()
-    return (await market.listings(query, "", MAX_LOOKED_AT)).listings
+async def _found(market: "Marketplace | StoredMarket", query: str) -> Sequence[Listing]:
+    """The listings that match a query; what has nothing to look for is found among none."""
+    return () if query.endswith('""') else (await market.listings(query, "", MAX_LOOKED_AT)).listings
+
+
+def _query(text: str) -> str:
+    """The filter for the listings that a text may mean: few of a large market."""
+    if "…" not in text or text.startswith("…"):
+        return f"id:{_quoted(text.removeprefix('…'))}"
+    seller, slash, name = text.removesuffix("…").partition("/")
+    return f"seller:{_quoted(seller)}" + (f" name:{_quoted(name)}" if name else "")
 
 
 def _quoted(text: str) -> str:
@@ -57,7 +62,10 @@ def _quoted(text: str) -> str:
 
 
 def _fits(listing: Listing, text: str) -> bool:
-    """Whether the text is the beginning of the id or of the short form of it, or of the name of an own listing."""
+    """Whether the text is the beginning of the id or of its short form, its end behind "…", or the beginning of the name
+    of an own listing."""
+    if text.startswith("…"):
+        return len(text) > 1 and listing.id.endswith(text[1:])
     if listing.id.startswith(text) or (listing.mine and listing.name.startswith(text)):
         return True
     return "…" in text and short_id(listing.id).startswith(text.removesuffix("…"))

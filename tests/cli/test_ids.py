@@ -31,6 +31,9 @@ def market() -> FakeMarketplace:
         (f"{short_id(f'{OTHER}/tts')}".replace("…", "..."), f"{OTHER}/tts"),
         (f"{short_id(f'{OTHER}/tts')[:-1]}…", f"{OTHER}/tts"),
         (f"{short_id(f'{OWN}/ocr')}", f"{OWN}/ocr"),  # not the other that begins so
+        ("…/tts", f"{OTHER}/tts"),
+        ("...ts", f"{OTHER}/tts"),
+        (f"…{OWN[-5:]}/ocr", f"{OWN}/ocr"),
         ("did:key", "did:key:z6MkGo"),
         ('a "b" c', f'{OWN}/a "b" c'),
         ("tts", "tts"),  # the name of somebody else's: unknown

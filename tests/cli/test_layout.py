@@ -84,9 +84,11 @@ def test_ids_are_cut_to_the_form_that_commands_understand():
     peer = peer_id(1)
     assert cut_id(peer, 30) == short_form(peer)
     assert cut_id(f"{peer}/swift-ocr", 40) == f"{short_form(peer)}/swift-ocr"
-    assert cut_id(f"{peer}/swift-ocr", 18) == f"{short_form(peer)}/swi…"
+    assert cut_id(f"{peer}/swift-ocr", 18) == cut_id(f"{peer}/swift-ocr", 11) == "…/swift-ocr"
+    assert cut_id(f"{peer}/swift-ocr", 8) == "…ift-ocr"
+    assert cut_id(f"{peer}/swift-ocr", 10) == "…swift-ocr"
     assert cut_id(peer, 30, "...") == short_form(peer).replace("…", "...")
-    assert cut_ids(f"{peer}/swift-ocr and 303 more", 34, "…") == f"{short_form(peer)}/swift-… and 303 more"
+    assert cut_ids(f"{peer}/swift-ocr and 303 more", 34, "…") == "…/swift-ocr and 303 more"
     assert cut_middle("bafybeiamxoi57psjpm", 11) == "bafyb…psjpm"
 
 
