@@ -251,8 +251,8 @@ COMMANDS: Mapping[str, Command] = {
         MARKET,
         "publish a listing",
         _publish_arguments,
-        "betar-tui publish --name swift-ocr --price 0.05 --description 'Reads scans.' --meta currency=USDC",
-        'echo \'[{"name": "a", "price": 1}, {"name": "b", "price": 2}]\' | betar-tui publish --file -',
+        "betar-tui publish --name swift-ocr --price 0.05 --meta currency=USDC",
+        'echo \'[{"name": "a", "price": 1}]\' | betar-tui publish --file -',
         more=f"{PRICES}\n\n{_IN_FILES}",
     ),
     "update": Command(

@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from betar_tui import stdout
 from betar_tui.arguments import COMMANDS, path_of
 from betar_tui.choices import DIALECTS, LOG_FORMATS, LOG_LEVELS
 from betar_tui.errors import UsageError
@@ -59,9 +60,7 @@ class Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, "; ".join(filter(None, (f"invalid choice: {value!r}", hint))))
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        from betar_tui.stdout import write  # deferred: where help is printed, and for `--version`
-
-        write(message)
+        stdout.write(message)
 
     def _get_formatter(self) -> argparse.HelpFormatter:
         from shutil import get_terminal_size
@@ -166,7 +165,7 @@ class _Formatter(argparse.HelpFormatter):
             if tab:
                 yield from self._pair(term, text, column, width)
             else:
-                yield from shell_lines(line, width) if line.startswith("  ") else (line,)
+                yield from shell_lines(line, width) if line.startswith("  ") and stdout.width() else (line,)
 
     def _pair(self, term: str, text: str, column: int, width: int) -> Iterator[str]:
         first, *others = self._split_lines(text, max(width - column, 11))

@@ -40,9 +40,18 @@ def test_the_commands_own_options_and_examples_stand_before_those_of_the_peer(co
         assert f"\n  {example}\n" in own
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_example_is_one_line_in_a_pipe_and_in_most_terminals(command, monkeypatch, capsys):
+    shown = help_of(command, columns=40, monkeypatch=monkeypatch, capsys=capsys)
+    for example in COMMANDS[command].examples:
+        assert f"\n  {example}\n" in shown
+        assert len(example) <= 76
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 @pytest.mark.parametrize("columns", [40, 80])
 def test_help_fits(command, columns, monkeypatch, capsys):
+    monkeypatch.setattr("betar_tui.stdout.width", lambda: columns)
     shown = help_of(*filter(None, [command]), columns=columns, monkeypatch=monkeypatch, capsys=capsys)
     # A word is left whole, and so is a text in quotes: a command must stay one.
     wide = [line.removesuffix(" \\").strip() for line in shown.splitlines() if len(line) > columns]
