@@ -117,9 +117,10 @@ async def publish(config: Config, arguments: Arguments) -> None:
     """Publish one listing from options, or many from a file."""
     drafts = drafts_of(arguments)
     async with open_marketplace(config) as market:
-        if warning := dialling_warning([each.addrs for each in drafts], await market.status()):
-            complain(warning)
+        warning = dialling_warning([each.addrs for each in drafts], await market.status())
         receipts = await market.publish(drafts)
+    if warning:
+        complain(warning)
     if arguments.json:
         shown = [asdict(each) for each in receipts]
         print_json(shown if arguments.file else shown[0])
