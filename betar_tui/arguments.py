@@ -1,4 +1,5 @@
-"""The grammar of the commands: help and arguments. Their code is in `commands`, imported when one is given."""
+"""The commands: what help says of them, their arguments, and examples that run as they stand. `parsing` makes the parser
+of this table; the code of the commands is in `commands`, imported when one is given."""
 
 from __future__ import annotations
 
@@ -6,56 +7,94 @@ import argparse
 import math
 from collections.abc import Callable, Mapping
 
+from betar_tui.choices import SHELLS
+
 TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
     from betar_tui.market.fields import Field
 
+MARKET, PEERS, REPLICA, HERE = "the market", "other peers", "the replica", "this peer, and help"
+"""The groups of commands, in the order of `betar-tui --help`."""
+STRANGER = "12D3KooWGRUKZ8sRKx5n3xzwtTxhsHCqDM1NXGDRYrbkkmqBKqyk"
+"""A peer id for examples."""
+
+FILTERS = (
+    ("ocr", 'word in the name, the description or the seller; "two words" in quotes'),
+    ("!beta", "is in none of them; ! turns any other term around too"),
+    ("name:ocr", "in the name; also description: id: proto: token:"),
+    ("price<0.5", "also <= > >= = !="),
+    ("seen<2h", "came or changed less than that ago: s m h d w; also >"),
+    ("seller:you", "yours; or a part of a seller's id, as seller:12D3"),
+    ("tag:nlp", "is one of its tags"),
+    ("meta.tier:gold", "is the value of this key of its metadata"),
+    ("state:new", "or verified, unsigned, mine, stale, muted"),
+    ("ocr or tag:nlp", "meets what stands before or, or what stands after it"),
+)
+"""The grammar of filters (`market.filter`), in the few words of help."""
+
+ID = "the listing's id, the beginning of one, or the name of one of yours"
+PRICES = """A price is a number, in the currency that the seller means: the protocol has none. Say which it is in the
+metadata, as in --meta currency=USDC."""
+
 
 class Command:
-    """One command: what help says, its arguments, and an example. Not a dataclass, which would take longer than all of
-    `--help`."""
+    """One command: its group, what help says in a line and below the arguments, and examples. Not a dataclass, which would
+    take longer than all of `--help`."""
 
-    __slots__ = ("arguments", "example", "help")
+    __slots__ = ("arguments", "examples", "group", "help", "more")
 
-    def __init__(self, help: str, arguments: Callable[[argparse.ArgumentParser], object], example: str = "") -> None:
-        self.help, self.arguments, self.example = help, arguments, example
-
-
-class CommandParser(argparse.ArgumentParser):
-    """The parser of one command, made when it is first used: of all commands, one is given.
-
-    `fill` adds the arguments; the others are those of ArgumentParser."""
-
-    def __init__(self, *, fill: Callable[[argparse.ArgumentParser], object], **options: Any) -> None:
-        self._deferred = fill, options
-
-    def __getattr__(self, name: str) -> Any:
-        # Only an attribute that is not there yet comes here: the first one makes all of them.
-        deferred = self.__dict__.pop("_deferred", None)
-        if deferred is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-        fill, options = deferred
-        super().__init__(**options)
-        fill(self)
-        return getattr(self, name)
+    def __init__(
+        self,
+        group: str,
+        help: str,
+        arguments: Callable[[argparse.ArgumentParser], object],
+        *examples: str,
+        more: str = "",
+    ) -> None:
+        self.group, self.help, self.arguments, self.examples, self.more = group, help, arguments, examples, more
 
 
-def _number_of(field: Field) -> Callable[[str], float]:
-    """The parser of a number, which has the field's name in argparse's message."""
-    from betar_tui.market.fields import Kind
+def decimal(text: str) -> float:
+    """A number as people write it: 3, 0.05, 1e-3. Python would also take 1_000 and digits of other scripts.
 
-    def parse(text: str) -> float:
-        if field.kind is Kind.INTEGER:
-            return int(text)
-        value = float(text)
-        if not math.isfinite(value):
-            raise ValueError(text)
-        return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
+    Raises ValueError."""
+    if "_" in text or not text.strip().isascii() or not math.isfinite(value := float(text)):
+        raise ValueError(text)
+    return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
 
-    parse.__name__ = field.name
+
+def whole(text: str) -> int:
+    """The same for a whole number. Raises ValueError."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return int(text)
+
+
+def _parser_of(field: Field) -> Callable[[str], object]:
+    """What reads a field: argparse says why a text is refused. The value is judged as any other of a listing."""
+    from betar_tui.market.fields import InvalidValue, Kind
+
+    if field.kind is Kind.OBJECT:
+        return str
+
+    def parse(text: str) -> object:
+        value: object = text
+        try:
+            if field.kind in (Kind.NUMBER, Kind.INTEGER):
+                value = decimal(text) if field.kind is Kind.NUMBER else whole(text)
+        except ValueError:
+            what = "number; write it like 0.05" if field.kind is Kind.NUMBER else "whole number; write it like 3"
+            raise argparse.ArgumentTypeError(f"invalid {field.name} value: {text!r} is not a {what}") from None
+        if any("\ud800" <= each <= "\udfff" for each in text):
+            return value  # not UTF-8: `cli` says so
+        try:
+            field.validate([value] if field.kind is Kind.TEXTS else value)
+        except InvalidValue as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return value
+
     return parse
 
 
@@ -64,7 +103,7 @@ _MOST = (1 << 63) - 1
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    value = whole(text)
     if value < 0:
         raise ValueError(text)
     return min(value, _MOST)
@@ -73,24 +112,34 @@ def _count(text: str) -> int:
 _count.__name__ = "count"  # argparse names it in its message
 
 
-def _path(text: str) -> Path:
+def path_of(text: str) -> Path:
+    """A path that was given. Raises ArgumentTypeError."""
     from pathlib import Path  # deferred: only few commands take one
 
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text is not a path")
+    if "\0" in text:
+        raise argparse.ArgumentTypeError("a path has no zero bytes")
     return Path(text)
 
 
+def _nothing(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
 def _only_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    # Left out where it is not given, so that one before the command counts too.
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, for scripts")
 
 
 def _with_id(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("id", metavar="ID", help="the listing's id, as list prints it")
+    parser.add_argument("id", metavar="ID", help=ID)
 
 
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="such as: ocr price<0.5 or seller:you")
+    parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="which listings; see below")
     parser.add_argument(
         "--sort", default="", metavar="COLUMN", help="name price seller seen state; --sort=-price descends"
     )
@@ -104,15 +153,18 @@ def _listing_fields(parser: argparse.ArgumentParser) -> None:
     for field in ENTERED:
         if field.option:
             flag, metavar, text = field.option
-            parse = _number_of(field) if field.kind in (Kind.NUMBER, Kind.INTEGER) else str
             action = "append" if field.kind in (Kind.TEXTS, Kind.OBJECT) else "store"
-            parser.add_argument(flag, dest=field.name, metavar=metavar, help=text, type=parse, action=action)
+            parser.add_argument(
+                flag, dest=field.name, metavar=metavar, help=text, type=_parser_of(field), action=action
+            )
 
 
 def _publish_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
     _listing_fields(parser)
-    parser.add_argument("--file", type=_path, metavar="F.json", help="one listing, or an array of them")
+    parser.add_argument(
+        "--file", type=path_of, metavar="F.json", help="one listing, or an array of them; - reads them from stdin"
+    )
 
 
 def _update_arguments(parser: argparse.ArgumentParser) -> None:
@@ -127,39 +179,40 @@ def _watch_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _connect_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("multiaddr", metavar="MULTIADDR", help="ends in /p2p/<peer id>")
+    text = "ends in /p2p/<peer id>, as /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…; betar-tui address prints that of a peer"
+    parser.add_argument("multiaddr", metavar="MULTIADDR", help=text)
 
 
 def _peer_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument(
-        "peer",
-        metavar="PEER",
-        help="a peer id, or the beginning of that of a connected peer, a seller or a blocked peer",
-    )
+    text = "a peer id, or the beginning of that of a connected peer, a seller or a blocked peer"
+    parser.add_argument("peer", metavar="PEER", help=text)
 
 
 def _seller_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument(
-        "seller", metavar="SELLER", help="a peer id, or the beginning of that of a seller in the market"
-    )
+    text = "a peer id, or the beginning of that of a seller in the market"
+    parser.add_argument("seller", metavar="SELLER", help=text)
 
 
 def _log_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("--limit", type=_count, default=50, metavar="N", help="default 50")
+    parser.add_argument(
+        "--limit", type=_count, default=50, metavar="N", help="at most N (default 50; 0: all, up to 10,000)"
+    )
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("file", type=_path, metavar="F.car")
-    parser.add_argument("--heads", nargs="+", default=[], metavar="CID", help="what to export (default: all heads)")
+    # It may stand behind the CIDs, where argparse takes it for one of them; see `parsing.file_and_heads`.
+    parser.add_argument("file", type=path_of, nargs="?", metavar="F.car", help="where to; - writes it to stdout")
+    text = "what to export, with all below it (default: all heads)"
+    parser.add_argument("--heads", nargs="+", action="extend", default=[], metavar="CID", help=text)
 
 
 def _import_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("file", type=_path, metavar="F.car")
+    parser.add_argument("file", type=path_of, metavar="F.car", help="a CARv1 file; - reads it from stdin")
 
 
 def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
@@ -167,28 +220,115 @@ def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rebuild", action="store_true", help="make the catalogue afresh from the replica first")
 
 
+def _completion_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish")
+
+
+def _help_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("about", nargs="?", choices=("", *COMMANDS), default="", metavar="COMMAND", help="which one")
+
+
+_FILTER_LINES = "filter:\n" + "\n".join(f"  {term}\t{text}" for term, text in FILTERS) + "\n\nAll terms must be met."
+_IN_FILES = """A file has an object, or an array of objects, with the keys name, price, description, metadata, addrs,
+protocols and token_id, as betar-tui list --json prints them."""
+_INSTALLED = """To have it in every shell, put it where the shell looks: for bash
+~/.local/share/bash-completion/completions/betar-tui, for zsh a file _betar-tui in a directory of $fpath, for fish
+~/.config/fish/completions/betar-tui.fish."""
+
 COMMANDS: Mapping[str, Command] = {
-    "list": Command("the listings, filtered and sorted", _list_arguments, "betar-tui list --all state:muted"),
-    "show": Command("one listing with its history", _with_id),
-    "publish": Command("publish a listing", _publish_arguments),
-    "update": Command("change a listing of yours", _update_arguments),
-    "delist": Command("remove a listing of yours", _with_id),
-    "watch": Command("changes as they are applied", _watch_arguments),
-    "status": Command("the peer and its replica in numbers", _only_json, "betar-tui status --json | jq .limits"),
-    "peers": Command("the connected peers", _only_json),
-    "connect": Command("dial a peer and remember it", _connect_arguments),
-    "block": Command(
-        "have nothing to do with a peer: not dialled, not let in", _peer_arguments, "betar-tui block 12D3KooWGRUK"
+    "list": Command(
+        MARKET,
+        "the listings, filtered and sorted",
+        _list_arguments,
+        "betar-tui list",
+        "betar-tui list 'ocr price<0.5' --sort price",
+        "betar-tui list 'seller:you or meta.tier:gold' --json",
+        "betar-tui list --all state:muted",
+        more=f"{_FILTER_LINES}\n\n{PRICES}",
     ),
-    "unblock": Command("let a blocked peer in again", _peer_arguments, "betar-tui unblock 12D3KooWGRUK"),
-    "blocked": Command("the blocked peers", _only_json),
-    "mute": Command("leave a seller's listings out", _seller_arguments, "betar-tui mute 12D3KooWGRUK"),
-    "unmute": Command("show a muted seller's listings again", _seller_arguments, "betar-tui unmute 12D3KooWGRUK"),
-    "muted": Command("the muted sellers", _only_json),
-    "heads": Command("the heads of the Merkle-DAG", _only_json),
-    "log": Command("the deltas applied last", _log_arguments),
-    "export": Command("write the replica's DAG, with metadata files, as a CARv1 file", _export_arguments),
-    "import": Command("merge a CAR file", _import_arguments),
-    "doctor": Command("check store, catalogue, key, port, clock and connectivity", _doctor_arguments),
-    "locate": Command("where things are kept", _only_json),
+    "show": Command(MARKET, "one listing with its history", _with_id, "betar-tui show swift-ocr"),
+    "publish": Command(
+        MARKET,
+        "publish a listing",
+        _publish_arguments,
+        "betar-tui publish --name swift-ocr --price 0.05 --meta currency=USDC",
+        'echo \'[{"name": "a", "price": 1}]\' | betar-tui publish --file -',
+        more=f"{PRICES}\n\n{_IN_FILES}",
+    ),
+    "update": Command(
+        MARKET,
+        "change a listing of yours",
+        _update_arguments,
+        "betar-tui update swift-ocr --price 0.04 --meta tier=gold",
+        more=f"Fields that are not given stay as they are.\n\n{PRICES}",
+    ),
+    "delist": Command(MARKET, "remove a listing of yours", _with_id, "betar-tui delist swift-ocr"),
+    "watch": Command(
+        MARKET,
+        "changes as they are applied, until Ctrl+C",
+        _watch_arguments,
+        "betar-tui watch",
+        "betar-tui watch --json",
+    ),
+    "peers": Command(PEERS, "the connected peers", _only_json, "betar-tui peers"),
+    "connect": Command(
+        PEERS,
+        "dial a peer and remember it",
+        _connect_arguments,
+        'betar-tui connect "$(betar-tui address --data-dir ~/second-peer)"',
+    ),
+    "block": Command(
+        PEERS,
+        "have nothing to do with a peer: not dialled, not let in",
+        _peer_arguments,
+        f"betar-tui block {STRANGER}",
+    ),
+    "unblock": Command(PEERS, "let a blocked peer in again", _peer_arguments, "betar-tui unblock 12D3KooWGRUK"),
+    "blocked": Command(PEERS, "the blocked peers", _only_json, "betar-tui blocked"),
+    "mute": Command(PEERS, "leave a seller's listings out", _seller_arguments, f"betar-tui mute {STRANGER}"),
+    "unmute": Command(
+        PEERS, "show a muted seller's listings again", _seller_arguments, "betar-tui unmute 12D3KooWGRUK"
+    ),
+    "muted": Command(PEERS, "the muted sellers", _only_json, "betar-tui muted"),
+    "heads": Command(REPLICA, "the heads of the Merkle-DAG", _only_json, "betar-tui heads"),
+    "log": Command(REPLICA, "the deltas applied last", _log_arguments, "betar-tui log --limit 5"),
+    "export": Command(
+        REPLICA,
+        "write the replica's DAG, with metadata files, as a CARv1 file",
+        _export_arguments,
+        "betar-tui export market.car",
+        "betar-tui export - | gzip > market.car.gz",
+    ),
+    "import": Command(
+        REPLICA,
+        "merge a CAR file",
+        _import_arguments,
+        "betar-tui import market.car",
+        "gunzip < market.car.gz | betar-tui import -",
+    ),
+    "status": Command(
+        HERE, "the peer and its replica in numbers", _only_json, "betar-tui status", "betar-tui status --json"
+    ),
+    "address": Command(
+        HERE,
+        "where others reach this peer: what a friend gives to connect",
+        _only_json,
+        "betar-tui address",
+    ),
+    "doctor": Command(
+        HERE,
+        "check settings, store, catalogue, key, port, clock and connectivity",
+        _doctor_arguments,
+        "betar-tui doctor",
+    ),
+    "locate": Command(HERE, "where things are kept", _only_json, "betar-tui locate"),
+    "help": Command(HERE, "this text, or that of a command", _help_arguments, "betar-tui help list"),
+    "completion": Command(
+        HERE,
+        "what makes a shell complete commands and options",
+        _completion_arguments,
+        "source <(betar-tui completion bash)",
+        more=_INSTALLED,
+    ),
+    "man": Command(HERE, "the manual page", _nothing, "betar-tui man > betar-tui.1"),
 }

@@ -3,3 +3,4 @@
 DIALECTS = ("auto", "documents", "betar-go")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
+SHELLS = ("bash", "zsh", "fish")

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from betar_tui import __version__
-from betar_tui.errors import BetarError, OutputError, UsageError
+from betar_tui.errors import AlreadyListedError, BetarError, FilterError, ListingError, OutputError, UsageError
 
 TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from betar_tui.config import Config
+    from betar_tui.parsing import MainParser
 
     Work = Callable[[], Coroutine[Any, Any, int | None]]
 
@@ -36,11 +37,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if list(given) == ["--version"]:
             return _print_version()
-        arguments = build_parser().parse_args(given)
-        _require_utf8(arguments)
+        from betar_tui.stdout import fill_descriptors
+
+        arguments = _parsed(given)
+        fill_descriptors()
+        if arguments.command in _ABOUT:
+            from pathlib import Path
+
+            from betar_tui.config import Config
+
+            return _command(Config(Path()), arguments)  # which it does not look at
         config = read_config(arguments, os.environ)
         if arguments.command:
             return _command(config, arguments)
+        if arguments.json:
+            raise UsageError("--json goes with a command, as in betar-tui list --json")
         if arguments.serve:
             return _serve(config)
         if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
@@ -48,42 +59,73 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "the interface needs a terminal; betar-tui --serve runs without one, betar-tui list prints"
             )
         return _demo() if arguments.demo else _interface(config)
-    except UsageError as error:
+    except BetarError as error:
         return _explained(error)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # as in `betar-tui list | head`: the reader has what it wanted
-        from betar_tui.output import discard_stdout
+        from betar_tui.stdout import discard_stdout
 
         discard_stdout()
         return DONE
 
 
+def build_parser() -> MainParser:
+    """The parser of the whole command line."""
+    from betar_tui import parsing
+
+    return parsing.build_parser()
+
+
+def _parsed(given: Sequence[str]) -> argparse.Namespace:
+    """The arguments. Raises UsageError; SystemExit after `--help` and `--version`."""
+    arguments: argparse.Namespace = build_parser().parse_args(given)
+    if arguments.command and (arguments.serve or arguments.demo):
+        raise UsageError(f"--serve and --demo go without a command, and {arguments.command} is one; leave out either")
+    if arguments.serve and arguments.demo:
+        raise UsageError("--serve and --demo exclude each other; leave out either")
+    _require_utf8(arguments)
+    return arguments
+
+
 def _require_utf8(arguments: argparse.Namespace) -> None:
-    """Raises UsageError for a text that is not valid UTF-8: nothing that is looked for or stored can be one. A path may."""
+    """Read texts that the locale has no letters for as UTF-8, which is what terminals send; a path may be any bytes.
+
+    Raises UsageError for a text that is not valid UTF-8: nothing that is looked for or stored can be one."""
     for name, value in vars(arguments).items():
-        for text in value if isinstance(value, list) else (value,):
-            if isinstance(text, str) and name not in _PATHS and not _is_utf8(text):
-                shown = os.fsencode(text).decode(errors="backslashreplace")
-                raise UsageError(f"{name.replace('_', '-')}: {shown} is not valid UTF-8; type it in a terminal that is")
+        if name in _PATHS:
+            continue
+        if isinstance(value, str):
+            setattr(arguments, name, _in_utf8(name, value))
+        elif isinstance(value, list):
+            setattr(arguments, name, [_in_utf8(name, each) if isinstance(each, str) else each for each in value])
 
 
-def _is_utf8(text: str) -> bool:
-    # What is not comes as halves of characters, see `os.fsdecode`.
-    return not any("\ud800" <= each <= "\udfff" for each in text)
+def _in_utf8(name: str, text: str) -> str:
+    # What the locale does not have comes as halves of characters, see `os.fsdecode`.
+    if not any("\ud800" <= each <= "\udfff" for each in text):
+        return text
+    try:
+        return os.fsencode(text).decode()
+    except UnicodeDecodeError as error:
+        shown = os.fsencode(text).decode(errors="backslashreplace")
+        raise UsageError(
+            f"{name.replace('_', '-')}: {shown} is not valid UTF-8; type it in a terminal that is"
+        ) from error
 
 
 def _print_version() -> int:
-    """The same as that of argparse, whose import would take longer than all else. Raises BrokenPipeError."""
+    """The same as that of argparse, whose import would take longer than all else. Raises BrokenPipeError, OutputError."""
+    if sys.stdout is None:
+        raise OutputError("stdout is closed; send the output somewhere, or to /dev/null")
     try:
         print(f"betar-tui {__version__}", flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:
-        from betar_tui.output import discard_stdout
+        from betar_tui.stdout import unwritable
 
-        discard_stdout()  # else the flush at exit fails with the same error
-        return _explained(OutputError(f"the output cannot be written: {error}"))
+        raise unwritable(error) from error
     return DONE
 
 
@@ -168,10 +210,12 @@ def _run(run: Callable[[Work], int | None], work: Work) -> int:
 
 
 def _explained(error: BaseException) -> int:
-    from betar_tui.output import complain
+    from betar_tui.complaints import complain
 
     complain(str(error))
-    return USAGE if isinstance(error, UsageError) else FAILED
+    if isinstance(error, AlreadyListedError):
+        return FAILED
+    return USAGE if isinstance(error, UsageError | FilterError | ListingError) else FAILED
 
 
 def _first(group: BaseException) -> BaseException:
@@ -183,16 +227,31 @@ def _first(group: BaseException) -> BaseException:
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:
     """The settings: command line over environment over config.toml. Raises ConfigError."""
     from betar_tui.config import expand_home, load_config
+    from betar_tui.errors import ConfigError
 
     given: dict[str, object] = {}
+    given_by: dict[str, str] = {}
     for name in _SETTINGS:
         value = getattr(arguments, name, None)
         if value is None:
-            value = environment.get(_PREFIX + name.upper())
+            # Set to nothing is not set.
+            value = environment.get(variable := _PREFIX + name.upper()) or None
+            if value is not None:
+                given_by[name] = f"the variable {variable}"
         if value is not None:
             given[name] = value
+    if getattr(arguments, "data_dir", None) == "":
+        raise UsageError("--data-dir: an empty text is not a path")
     data_dir = getattr(arguments, "data_dir", None) or environment.get(_PREFIX + "DATA_DIR") or _default_data_dir()
-    return load_config(expand_home(data_dir), given)
+    place = expand_home(data_dir)
+    try:
+        return load_config(place, given, given_by)
+    except ConfigError as error:
+        if arguments.command != "doctor":
+            raise
+        # Which says so, and goes on with the rest.
+        arguments.settings_trouble = str(error)
+        return load_config(place, given, given_by, read=False)
 
 
 def _default_data_dir() -> str:
@@ -205,6 +264,8 @@ def _default_data_dir() -> str:
 
 
 _PATHS = ("data_dir", "log_file")
+_ABOUT = ("help", "completion", "man")
+"""The commands that are about the program alone, and need no settings."""
 _SETTINGS = (
     "listen",
     "bootstrap",
@@ -222,83 +283,6 @@ _SETTINGS = (
     "unsigned_per_peer",
     "max_disk",
 )
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line. Options may stand before or after the command."""
-    import argparse
-
-    from betar_tui.arguments import COMMANDS, CommandParser
-
-    options: list[Any] = [_options()]  # which typeshed wants to be of the same class as the parsers that have them
-    parser = argparse.ArgumentParser(
-        prog="betar-tui",
-        parents=options,
-        description="A terminal browser for a decentralised marketplace of AI agents, and a full peer of it. Without a"
-        " command: the interface.",
-    )
-    parser.add_argument("--version", action="version", version=f"betar-tui {__version__}")
-    parser.add_argument("--serve", action="store_true", help="run the peer alone, until SIGINT or SIGTERM")
-    parser.add_argument("--demo", action="store_true", help="look at a small market of real peers on this machine")
-    parser.set_defaults(command=None)
-    # With `prog` argparse need not format the usage to find out what it is.
-    subparsers = parser.add_subparsers(
-        title="commands", dest="command", metavar="COMMAND", prog=parser.prog, parser_class=CommandParser
-    )
-    for name, command in COMMANDS.items():
-        subparsers.add_parser(
-            name,
-            parents=options,
-            help=command.help,
-            description=command.help,
-            epilog=f"example: {command.example}" if command.example else None,
-            fill=command.arguments,
-        )
-    return parser
-
-
-_FLAGS = {
-    "mdns": "find peers on the local network (default on)",
-    "dht": "find peers through the IPFS network (default on)",
-    "dht-server": "answer other peers of the IPFS network too (default: while they can reach this peer)",
-    "upnp": "ask the router to forward the port; needs miniupnpc (default on with the interface)",
-}
-
-
-def _options() -> argparse.ArgumentParser:
-    """The options that every command takes. Unset ones leave no trace, so that both places can be used."""
-    import argparse
-
-    from betar_tui.choices import DIALECTS, LOG_FORMATS, LOG_LEVELS
-
-    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    group = parser.add_argument_group("options")
-    group.add_argument("--data-dir", metavar="PATH", help="where the peer lives (default: the user's data directory)")
-    group.add_argument(
-        "--listen", action="append", metavar="MULTIADDR", help="listen here (default /ip4/0.0.0.0/tcp/4001); repeat"
-    )
-    group.add_argument(
-        "--bootstrap", action="append", metavar="MULTIADDR", help="dial this peer, ends in /p2p/<peer id>; repeat"
-    )
-    for name, text in _FLAGS.items():
-        group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=text)
-    group.add_argument("--announce-interval", metavar="D", help="how often to announce (default 30s, at least 5s)")
-    group.add_argument("--refresh-interval", metavar="D", help="how old an own listing may get (default 1h)")
-    group.add_argument("--listing-dialect", choices=DIALECTS, help="how own listings are written (default auto)")
-    group.add_argument("--log-level", choices=LOG_LEVELS, help="default info")
-    group.add_argument("--log-format", choices=LOG_FORMATS, help="default text")
-    group.add_argument("--log-file", metavar="PATH", help="default stderr; with the interface, in the data directory")
-    limits = parser.add_argument_group("limits on what others bring; 0 is none")
-    limits.add_argument("--listings-per-seller", metavar="N", help="how many are shown of one seller (default 10000)")
-    limits.add_argument(
-        "--unsigned-per-peer", metavar="N", help="the same, unsigned, that one peer brought (default: all)"
-    )
-    limits.add_argument(
-        "--max-disk",
-        metavar="SIZE",
-        help="of the replica; then others' history waits (default 10GiB, or half of the disk)",
-    )
-    return parser
 
 
 if __name__ == "__main__":

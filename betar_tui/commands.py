@@ -7,47 +7,42 @@ import argparse
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from betar_tui.config import Config
+from betar_tui import local_commands, output, wording
+from betar_tui.config import Config, prepare_data_dir
 from betar_tui.control.command import CommandClient
-from betar_tui.drafts import drafts_in
-from betar_tui.errors import ArchiveError, ControlError, UsageError
+from betar_tui.drafts import drafts_of, entered
+from betar_tui.errors import ControlError, NetworkError, UsageError
 from betar_tui.eventloop import event_loop
-from betar_tui.files.plain import place_of
-from betar_tui.files.rules import explain
 from betar_tui.market.dialling import dialling_warning
-from betar_tui.market.fields import ENTERED, Kind
 from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
-    ListingDraft,
+    Connected,
+    DelistReceipt,
     ListingPatch,
     Marketplace,
     Missed,
-    Status,
+    Receipt,
 )
-from betar_tui.market.peer_facts import STARTING, head_text, limits_text, looking_text
-from betar_tui.output import (
-    complain,
-    duration,
-    import_report,
-    listing_json,
-    print_entries,
-    print_entry,
-    print_fields,
-    print_json,
-    print_table,
-    say,
-    seller_of,
-    state_of,
-)
+from betar_tui.market.names import is_peer_id
+from betar_tui.multiaddrs import is_path, split_peer
+from betar_tui.naming import listing_id
+from betar_tui.output import complain, print_entries, print_entry, print_fields, print_json, print_table, say
+from betar_tui.stdout import width, write
 
 if TYPE_CHECKING:
     from betar_tui.stored import StoredMarket  # not more: a command that asks a running peer does without the store
 
 Arguments = argparse.Namespace
+
+_ALL_DELTAS = 10_000
+"""As many deltas as a peer tells at once."""
+_EMPTY = "the replica is empty: nothing was published here, and no peer has sent anything"
+_RECEIPTS = 10
+"""Maximum receipts that are shown in a terminal."""
 
 
 @asynccontextmanager
@@ -81,20 +76,23 @@ async def read_marketplace(config: Config) -> "AsyncIterator[Marketplace | Store
 
 async def list_(config: Config, arguments: Arguments) -> None:
     """Print the listings that match."""
+    wanted, leaves_out = arguments.filter, _leaves_out_muted(arguments)
     async with read_marketplace(config) as market:
-        muted = [each.peer_id for each in await market.mutes()] if _leaves_out_muted(arguments) else []
-        page = await market.listings(arguments.filter, arguments.sort, arguments.limit, muted=muted)
+        muted = [each.peer_id for each in await market.mutes()] if leaves_out else []
+        page = await market.listings(wanted, arguments.sort, arguments.limit, muted=muted)
+        matching = max(page.matching, len(page.listings))
+        if not page.exact and not arguments.json:
+            matching = await market.count(wanted, muted)
     if arguments.json:
-        print_json([listing_json(each) for each in page.listings])
+        print_json([output.listing_json(each) for each in page.listings])
         return
-    rows = ((e.name, f"{e.price:g}", state_of(e), "mine" if e.mine else "", seller_of(e), e.id) for e in page.listings)
-    print_table(("NAME", "PRICE", "STATE", "", "SELLER", "ID"), rows)
-    hidden = f", {page.invalid} with a wrong signature hidden" if page.invalid else ""
-    if page.withheld:
-        hidden += f", {page.withheld} beyond a limit of their sellers not shown"
-    if page.muted and muted and "muted" not in arguments.filter.lower():
-        hidden += f", {page.muted} of muted sellers left out (--all shows them)"
-    say(f"{len(page.listings)} of {page.total} listings{hidden}")
+    if page.listings:
+        print_table(wording.LISTINGS, wording.listing_rows(page.listings))
+    say(wording.page_text(page, matching, wanted, bool(muted)))
+    if not page.total:
+        say("nothing has come yet: betar-tui doctor says whether peers are there, betar-tui publish begins")
+    elif not page.listings and (hint := wording.nothing_found(wanted)):
+        say(hint)
 
 
 def _leaves_out_muted(arguments: Arguments) -> bool:
@@ -107,59 +105,56 @@ def _leaves_out_muted(arguments: Arguments) -> bool:
 async def show(config: Config, arguments: Arguments) -> None:
     """Print one listing with its history."""
     async with read_marketplace(config) as market:
-        detail = await market.show(arguments.id)
-    result = {
-        **listing_json(detail.listing),
-        "raw": detail.raw,
-        "history": [asdict(each) for each in detail.history],
-        "document": detail.document,
-        "story": list(detail.story),
-    }
+        detail = await market.show(await listing_id(market, arguments.id))
     if arguments.json:
-        print_json(result)
-        return
-    history = [
-        f"{each.height} {each.cid} {'removed' if each.value is None else 'put'}{each.voice and f' ({each.voice})'}"
-        for each in detail.history
-    ]
-    shown = {"seller_id": seller_of(detail.listing), "description": detail.listing.description, "history": history}
-    print_fields({**result, **shown, "story": "; ".join(detail.story)})
+        shown = {"raw": detail.raw, "history": [asdict(each) for each in detail.history], "document": detail.document}
+        print_json({**output.listing_json(detail.listing), **shown, "story": list(detail.story)})
+    else:
+        output.print_lines(wording.detail_lines(detail, time.time()))
 
 
 async def publish(config: Config, arguments: Arguments) -> None:
     """Publish one listing from options, or many from a file."""
-    drafts = _drafts_of(arguments)
+    drafts = drafts_of(arguments)
     async with open_marketplace(config) as market:
-        if warning := dialling_warning([each.addrs for each in drafts], await market.status()):
-            complain(warning)
+        warning = dialling_warning([each.addrs for each in drafts], await market.status())
         receipts = await market.publish(drafts)
+    if warning:
+        complain(warning)
     if arguments.json:
         shown = [asdict(each) for each in receipts]
         print_json(shown if arguments.file else shown[0])
         return
-    for each in receipts:
-        say(f"published {each.id} in {each.cid} at height {each.height}, {_sent(each.sent_to)}")
+    whole = width() is None
+    most = len(receipts) if whole else _RECEIPTS
+    for each in receipts[:most]:
+        say(wording.receipt_text("published", each, whole=whole))
+    if len(receipts) > most:
+        say(f"and {len(receipts) - most:,} more; betar-tui list seller:you shows them")
 
 
 async def update(config: Config, arguments: Arguments) -> None:
     """Change an own listing."""
-    patch = ListingPatch(**_entered(arguments))
+    given = entered(arguments)
+    if not given:
+        raise UsageError("nothing to change is given; betar-tui update --help has the options")
     async with open_marketplace(config) as market:
-        receipt = await market.update(arguments.id, patch)
-    if arguments.json:
-        print_json(asdict(receipt))
-    else:
-        say(f"updated {receipt.id} in {receipt.cid} at height {receipt.height}, {_sent(receipt.sent_to)}")
+        receipt = await market.update(await listing_id(market, arguments.id), ListingPatch(**given))
+    _print_receipt(arguments, "updated", receipt)
 
 
 async def delist(config: Config, arguments: Arguments) -> None:
     """Remove an own listing."""
     async with open_marketplace(config) as market:
-        receipt = await market.delist(arguments.id)
+        receipt = await market.delist(await listing_id(market, arguments.id))
+    _print_receipt(arguments, "delisted", receipt)
+
+
+def _print_receipt(arguments: Arguments, done: str, receipt: Receipt | DelistReceipt) -> None:
     if arguments.json:
         print_json(asdict(receipt))
     else:
-        say(f"delisted {receipt.id} in {receipt.cid} at height {receipt.height}, {_sent(receipt.sent_to)}")
+        say(wording.receipt_text(done, receipt, whole=width() is None))
 
 
 async def watch(config: Config, arguments: Arguments) -> None:
@@ -171,12 +166,10 @@ async def watch(config: Config, arguments: Arguments) -> None:
                 complain(f"{event.count} events came too fast and were left out; run betar-tui list for the state")
             if not isinstance(event, Change) or (event.kind is ChangeKind.REFRESH and not arguments.all):
                 continue
-            shown = {"event": event.kind, "id": event.id, "cid": event.cid, "height": event.height}
             if arguments.json:
-                print_json({**shown, "via": event.via, "at": event.at})
+                print_json(wording.change_json(event))
             else:
-                where = f" via {event.via} at height {event.height}" if event.via else ""
-                say(f"{event.kind:7} {event.id}{where}")
+                say(wording.change_text(event, whole=width() is None))
     raise ControlError("the peer has stopped; start it again with betar-tui --serve")
 
 
@@ -184,21 +177,28 @@ async def status(config: Config, arguments: Arguments) -> None:
     """Print the peer and its replica in numbers."""
     async with open_marketplace(config) as market:
         found = await market.status()
-    fields = asdict(found)
     if arguments.json:
+        fields = asdict(found)
         fields["deaf_peers"] = fields.pop("peers_unable_to_read")  # the key that scripts rely on
         print_json(fields)
+    else:
+        print_fields(wording.status_fields(found, time.time()))
+
+
+async def address(config: Config, arguments: Arguments) -> None:
+    """Print the multiaddr that others dial to reach this peer."""
+    async with open_marketplace(config, need_peer=True) as market:
+        found = await market.status()
+    known = wording.addresses(found)
+    if arguments.json:
+        print_json({"peer_id": found.peer_id, "address": next(iter(known), None), "addresses": known})
         return
-    fields.update(uptime=duration(found.uptime), searches=_searches(found), reachability=found.reachability.text)
-    fields["limits"] = limits_text(found.limits)
-    fields["indexing"] = found.indexing.text if found.indexing else ""
-    print_fields({name: value for name, value in fields.items() if value != ""})
-
-
-def _searches(status: Status) -> str:
-    """What is done to find peers, in words; see `looking_text`."""
-    text = looking_text(status, time.time())
-    return text if status.searches or text in ("", STARTING) else f"{text}; betar-tui connect MULTIADDR adds a peer"
+    if not known:
+        why = found.offline or "its network is starting"
+        raise NetworkError(f"the peer listens on no address: {why}; betar-tui doctor says what to do")
+    write(f"{known[0]}\n")  # in one piece, however narrow the terminal is: it is copied
+    if width() is not None:
+        say(wording.reach_text(found))
 
 
 async def peers(config: Config, arguments: Arguments) -> None:
@@ -208,40 +208,26 @@ async def peers(config: Config, arguments: Arguments) -> None:
         if arguments.json:
             print_json([asdict(each) for each in connected])
             return
-        now = time.time()
-        rows = (
-            (
-                p.peer_id,
-                p.direction,
-                p.found or "-",
-                "-" if p.latency_ms is None else f"{p.latency_ms:.1f} ms",
-                p.agent,
-                "yes" if p.on_topic else "no",
-                head_text(p, now),
-            )
-            for p in connected
-        )
         if connected:
-            print_table(("PEER", "DIRECTION", "FOUND", "LATENCY", "AGENT", "ON TOPIC", "NEWEST HEAD"), rows)
+            print_table(wording.PEERS, wording.peer_rows(connected, time.time()))
         for each in connected:
             if each.refused or each.misbehaved:
                 say(f"{each.peer_id}: {each.refused} of its messages refused, {each.misbehaved} rules broken")
         if not any(p.on_topic for p in connected):
             found = await market.status()
             text = f"no peer {'of these is on the topic' if connected else 'is connected'}"
-            say("; ".join(filter(None, (text, _alone(found)))))
-
-
-def _alone(status: Status) -> str:
-    """What is done while no peer is on the topic."""
-    text = f"offline: {status.offline}" if status.offline else _searches(status)
-    return text[:1].lower() + text[1:]
+            say("; ".join(filter(None, (text, wording.alone_text(found)))))
 
 
 async def connect(config: Config, arguments: Arguments) -> None:
     """Dial a peer now and remember it."""
+    given = arguments.multiaddr.strip()
+    peer_id = split_peer(given)[1]
+    form = "write it like /ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…; betar-tui address prints that of a peer"
+    if not is_path(given) or not peer_id:
+        raise UsageError(f"{given[:200]!r} is not a multiaddr that ends in /p2p/<peer id>; {form}")
     async with open_marketplace(config, need_peer=True) as market:
-        connected = await market.connect(arguments.multiaddr)
+        connected = await _connected(market, given, peer_id, form)
     peer = connected.peer
     if arguments.json:
         print_json({**asdict(peer), "already_connected": connected.already})
@@ -250,17 +236,27 @@ async def connect(config: Config, arguments: Arguments) -> None:
         say(f"{how} to {peer.peer_id} ({peer.agent or 'agent unknown'})")
 
 
+async def _connected(market: Marketplace, given: str, peer_id: str, form: str) -> Connected:
+    """Raises UsageError for what only stands where a peer id belongs: a peer cannot dial that."""
+    try:
+        return await market.connect(given)
+    except NetworkError as error:
+        if not is_peer_id(peer_id):
+            raise UsageError(f"{peer_id[:80]!r} is not a peer id; {form}") from error
+        raise
+
+
 async def block(config: Config, arguments: Arguments) -> None:
     """Have nothing to do with a peer from now on."""
     async with open_marketplace(config) as market:
-        peer = await market.block(arguments.peer)
+        peer = await market.block(_abbreviated(arguments.peer))
     print_entry(arguments.json, "peer_id", peer, f"blocked {peer}; betar-tui unblock lets it in again")
 
 
 async def unblock(config: Config, arguments: Arguments) -> None:
     """Let a blocked peer in again."""
     async with open_marketplace(config) as market:
-        peer = await market.unblock(arguments.peer)
+        peer = await market.unblock(_abbreviated(arguments.peer))
     print_entry(arguments.json, "peer_id", peer, f"unblocked {peer}")
 
 
@@ -273,7 +269,7 @@ async def blocked(config: Config, arguments: Arguments) -> None:
 async def mute(config: Config, arguments: Arguments) -> None:
     """Leave a seller's listings out from now on."""
     async with open_marketplace(config) as market:
-        seller = await market.mute(arguments.seller)
+        seller = await market.mute(_abbreviated(arguments.seller))
         count = await market.count("state:muted", [seller])
     hidden = f"{count} listing{'' if count == 1 else 's'} left out"
     print_entry(arguments.json, "seller_id", seller, f"muted {seller}, {hidden}; betar-tui unmute shows them again")
@@ -282,7 +278,7 @@ async def mute(config: Config, arguments: Arguments) -> None:
 async def unmute(config: Config, arguments: Arguments) -> None:
     """Show a muted seller's listings again."""
     async with open_marketplace(config) as market:
-        seller = await market.unmute(arguments.seller)
+        seller = await market.unmute(_abbreviated(arguments.seller))
     print_entry(arguments.json, "seller_id", seller, f"unmuted {seller}")
 
 
@@ -292,123 +288,71 @@ async def muted(config: Config, arguments: Arguments) -> None:
         print_entries(arguments.json, "seller_id", await market.mutes())
 
 
+def _abbreviated(text: str) -> str:
+    """An id as it was given: a terminal without the letter "…" shows three points."""
+    return text.replace("...", "…")
+
+
 async def heads(config: Config, arguments: Arguments) -> None:
     """Print the heads of the Merkle-DAG."""
     async with read_marketplace(config) as market:
         found = await market.heads()
     if arguments.json:
         print_json([asdict(each) for each in found])
+    elif not found:
+        say(_EMPTY)
     else:
-        print_table(("HEIGHT", "CID"), ((each.height, each.cid) for each in found))
+        print_table(wording.HEADS, ((each.height, each.cid) for each in found))
 
 
 async def log(config: Config, arguments: Arguments) -> None:
     """Print the deltas applied last."""
     async with read_marketplace(config) as market:
-        deltas = await market.log(arguments.limit)
+        deltas = await market.log(arguments.limit or _ALL_DELTAS)
     if arguments.json:
         print_json([asdict(each) for each in deltas])
         return
-    rows = ((d.height, f"+{d.elements} -{d.tombstones}", d.bytes, d.via, d.cid, " ".join(d.ids)) for d in deltas)
-    print_table(("HEIGHT", "CHANGES", "BYTES", "VIA", "CID", "LISTINGS"), rows)
+    if not deltas:
+        say(_EMPTY)
+        return
+    print_table(wording.DELTAS, wording.delta_rows(deltas, whole=width() is None))
 
 
 async def export(config: Config, arguments: Arguments) -> None:
     """Write the replica's DAG as a CARv1 file."""
-    if arguments.file.name in ("", "..") or arguments.file.is_dir():
-        raise UsageError(f"{arguments.file} is not a file's name; write it like {arguments.file / 'market.car'}")
-    async with open_marketplace(config) as market:
-        exported = await market.export_car(str(arguments.file.absolute()), arguments.heads)
-    if arguments.json:
+    from betar_tui.parsing import file_and_heads
+    from betar_tui.transfers import exported_to
+
+    path, chosen = file_and_heads(arguments.file, arguments.heads)
+    prepare_data_dir(config.data_dir)
+    with exported_to(path, config.data_dir) as file:
+        async with open_marketplace(config) as market:
+            exported = await market.export_car(str(path), chosen, file.fileno())
+    exported = replace(exported, path=str(path.absolute()) if str(path) != "-" else "stdout")
+    files = f", {exported.files} of them metadata files" if exported.files else ""
+    blocks = f"{exported.blocks} block{'' if exported.blocks == 1 else 's'}"
+    text = f"wrote {blocks}, {exported.bytes} bytes, to {exported.path}{files}"
+    if exported.path == "stdout":
+        complain(text)  # stdout has the archive
+    elif arguments.json:
         print_json(asdict(exported))
     else:
-        files = f", {exported.files} of them metadata files" if exported.files else ""
-        say(f"wrote {exported.blocks} blocks, {exported.bytes} bytes, to {exported.path}{files}")
+        say(text)
 
 
 async def import_(config: Config, arguments: Arguments) -> None:
     """Merge a CAR file."""
-    try:
-        place = place_of(arguments.file)
-    except OSError as error:
-        raise ArchiveError(explain(error, f"cannot read {arguments.file}", "name another file")) from error
-    async with open_marketplace(config) as market:
-        imported = await market.import_car(str(place))
+    from betar_tui.transfers import imported_from, shown
+
+    prepare_data_dir(config.data_dir)
+    with imported_from(arguments.file, config.data_dir) as file:
+        async with open_marketplace(config) as market:
+            imported = await market.import_car(shown(arguments.file), file.fileno())
     if arguments.json:
         print_json(asdict(imported))
         return
-    for line in import_report(imported):
+    for line in output.import_report(imported):
         say(line)
-
-
-async def doctor(config: Config, arguments: Arguments) -> int:
-    """Check the data directory and its peer, and say what to do."""
-    await event_loop()
-    from betar_tui.doctor import ERROR, OK, examine
-
-    findings = await examine(config, arguments.rebuild)
-    healthy = all(each.state != ERROR for each in findings)
-    if arguments.json:
-        checks = [  # with the keys that scripts rely on
-            {"check": each.check, "state": each.state, "says": each.message, "advice": each.advice} for each in findings
-        ]
-        print_json({"ok": healthy, "checks": checks})
-        return 0 if healthy else 1
-    for each in findings:
-        advice = f" -> {each.advice}" if each.advice and each.state != OK else ""
-        say(f"{each.state:5} {each.check}: {each.message}{advice}")
-    return 0 if healthy else 1
-
-
-async def locate(config: Config, arguments: Arguments) -> None:
-    """Print where things are kept."""
-    paths = {
-        "data_dir": config.data_dir,
-        "database": config.database,
-        "identity": config.key_file,
-        "settings": config.settings_file,
-        "control": config.control_socket,
-    }
-    shown = {name: str(path) for name, path in paths.items()}
-    if arguments.json:
-        print_json(shown)
-    else:
-        print_fields(shown)
-
-
-def _sent(peers_count: int) -> str:
-    if not peers_count:
-        return "it goes out when a peer is there"
-    return f"sent to {peers_count} peer{'s' if peers_count > 1 else ''}"
-
-
-def _drafts_of(arguments: Arguments) -> tuple[ListingDraft, ...]:
-    if arguments.file:
-        if arguments.name is not None or arguments.price is not None:
-            raise UsageError("--file brings its own names and prices; leave out --name and --price")
-        return drafts_in(arguments.file)
-    if arguments.name is None or arguments.price is None:
-        raise UsageError("a listing needs --name and --price, or --file with both")
-    return (ListingDraft(**_entered(arguments)),)
-
-
-def _entered(arguments: Arguments) -> dict[str, Any]:
-    """The fields of a listing that were given as options."""
-    given = {field: value for field in ENTERED if (value := getattr(arguments, field.name)) is not None}
-    readers: Mapping[Kind, Callable[[list[str]], Any]] = {Kind.TEXTS: tuple, Kind.OBJECT: _metadata}
-    return {
-        field.name: readers[field.kind](value) if field.kind in readers else value for field, value in given.items()
-    }
-
-
-def _metadata(pairs: list[str]) -> dict[str, object]:
-    result: dict[str, object] = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator or not name:
-            raise UsageError(f"--meta {pair!r} is not of the form NAME=VALUE")
-        result[name] = value
-    return result
 
 
 COMMANDS: Mapping[str, Callable[[Config, Arguments], Coroutine[Any, Any, int | None]]] = {
@@ -418,7 +362,6 @@ COMMANDS: Mapping[str, Callable[[Config, Arguments], Coroutine[Any, Any, int | N
     "update": update,
     "delist": delist,
     "watch": watch,
-    "status": status,
     "peers": peers,
     "connect": connect,
     "block": block,
@@ -431,6 +374,11 @@ COMMANDS: Mapping[str, Callable[[Config, Arguments], Coroutine[Any, Any, int | N
     "log": log,
     "export": export,
     "import": import_,
-    "doctor": doctor,
-    "locate": locate,
+    "status": status,
+    "address": address,
+    "doctor": local_commands.doctor,
+    "locate": local_commands.locate,
+    "help": local_commands.help_,
+    "completion": local_commands.completion,
+    "man": local_commands.man,
 }

@@ -105,34 +105,46 @@ def parse_duration(text: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
-def load_config(data_dir: Path, given: Mapping[str, object]) -> Config:
-    """The settings of a data directory: `given`, then its config.toml, then the defaults.
+def load_config(
+    data_dir: Path, given: Mapping[str, object], given_by: Mapping[str, str] | None = None, *, read: bool = True
+) -> Config:
+    """The settings of a data directory: `given`, then its config.toml unless `read` is False, then the defaults.
 
-    Raises ConfigError, which names the option."""
-    values = {**_with_limits(_read_settings(data_dir / "config.toml")), **given}
-    unknown = values.keys() - _PARSERS.keys()
-    if unknown:
-        raise ConfigError(f"unknown setting {shown(sorted(unknown)[0])} in {data_dir / 'config.toml'}; remove it")
+    `given_by` tells where those that were given are set, but for options. Raises ConfigError, which names the option and
+    where it is set."""
+    file = data_dir / "config.toml"
+    kept = _with_limits(_read_settings(file), file) if read else {}
+    if unknown := sorted(kept.keys() - _PARSERS.keys()):
+        raise ConfigError(f"unknown setting {shown(unknown[0])} in {file}; remove it")
+    places = {**dict.fromkeys(kept, str(file)), **dict.fromkeys(given, ""), **(given_by or {})}
+    return _config(data_dir, {**kept, **given}, places)
+
+
+def _config(data_dir: Path, values: Mapping[str, object], places: Mapping[str, str]) -> Config:
+    """The settings with these values. Raises ConfigError."""
     read = {}
     for name, value in values.items():
         try:
             read[name] = _PARSERS[name](value)
         except ConfigError as error:
-            raise ConfigError(f"--{name.replace('_', '-')}: {error}") from error
+            where = f"; it is set in {places[name]}" if places.get(name) else ""
+            raise ConfigError(f"--{name.replace('_', '-')}: {error}{where}") from error
     disk = {"disk": read.pop("max_disk")} if "max_disk" in read else {}
     limits = Limits(**{name: read.pop(name) for name in LIMITS if name in read}, **disk)
     found = {"mdns": True, "dht": True, **read}
     return Config(data_dir=data_dir, listen_explicit="listen" in read, limits=limits, **found)
 
 
-def _with_limits(settings: dict[str, object]) -> dict[str, object]:
+def _with_limits(settings: dict[str, object], file: Path) -> dict[str, object]:
     """The settings of a file with those of its table [limits] among them. Raises ConfigError."""
     table = settings.pop("limits", {})
     if not isinstance(table, Mapping):
-        raise ConfigError(f"limits: {shown(table)} is not a table; write [limits] above its settings")
+        raise ConfigError(f"limits in {file}: {shown(table)} is not a table; write [limits] above its settings")
     limits = {str(name).replace("-", "_"): value for name, value in table.items()}
     if unknown := sorted(limits.keys() - set(LIMITS)):
-        raise ConfigError(f"unknown setting {shown(unknown[0])} in [limits]; there are {', '.join(LIMITS)}")
+        raise ConfigError(
+            f"unknown setting {shown(unknown[0])} in [limits]; there are {', '.join(LIMITS)}; correct it in {file}"
+        )
     return {**settings, **limits}
 
 
@@ -217,7 +229,10 @@ def _create_identity(path: Path) -> bytes:
 def _read_text(path: Path) -> str:
     """The text of a settings file. Raises ConfigError, FileNotFoundError."""
     try:
-        text = read_own(path, _MAX_SETTINGS).decode("utf-8-sig")
+        content = read_own(path, _MAX_SETTINGS)
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):  # as some editors write it, and call it Unicode
+            raise ConfigError(f"{path} is not UTF-8 text, but UTF-16; save it as UTF-8")
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise
     except NotADirectoryError as error:
@@ -225,8 +240,9 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         raise ConfigError(explain(error, f"cannot read {path}", "check who may read it")) from error
     except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(
-            f"{path} is not UTF-8 text: {error.reason} at byte {error.start}; save it as UTF-8"
+            f"{path} is not UTF-8 text: {error.reason} in line {line}, at byte {error.start}; save it as UTF-8"
         ) from error
     # The parsers take time that grows with the square of the parts of a name.
     lines = (_QUOTED.sub("", line).partition("#")[0] for line in text.splitlines())
@@ -291,6 +307,8 @@ def _is_ip(text: str, version: int) -> bool:
 
 
 def _listen(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) and not value.strip():
+        raise ConfigError("an empty text is nothing to listen on; write it like /ip4/0.0.0.0/tcp/4001")
     for address in _texts(value):
         found = re.match(r"/ip([46])/([^/]+)/tcp/(\d{1,5})(/|$)", address)
         if not found or not _is_ip(found[2], int(found[1])) or int(found[3]) > 65_535:

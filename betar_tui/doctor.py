@@ -2,6 +2,7 @@
 for."""
 
 import contextlib
+import errno
 import os
 import socket
 import time
@@ -40,10 +41,13 @@ class Finding:
     advice: str = ""
 
 
-async def examine(config: Config, rebuild: bool = False) -> list[Finding]:
-    """Run all checks. With `rebuild`, the catalogue is made afresh before it is checked."""
+async def examine(config: Config, rebuild: bool = False, trouble: str = "") -> list[Finding]:
+    """Run all checks. With `rebuild`, the catalogue is made afresh before it is checked.
+
+    `trouble` says why the settings file could not be read: the checks are those of the defaults then."""
     client = ControlClient(config.control_socket)  # type: ignore[abstract]
-    found = [*_files(config), _clock()]
+    settings = [_wrong("settings", f"{trouble}; the checks below are those without it")] if trouble else []
+    found = [*settings, *_files(config), _clock()]
     try:
         status, peers = await client.status(), await client.peers()
     except NoRunningPeerError:
@@ -51,7 +55,8 @@ async def examine(config: Config, rebuild: bool = False) -> list[Finding]:
         found += [finding for address in config.listen for finding in _port(address, config.listen_explicit)]
         return [*found, Finding("peer", INFO, "none runs on this data directory", "start one with betar-tui --serve")]
     except ControlError as error:
-        return [*found, Finding("peer", ERROR, str(error), "stop the peer and start it again; its log says more")]
+        message, _, advice = str(error).partition("; ")
+        return [*found, Finding("peer", ERROR, message, advice or "stop it and start it again; its log says more")]
     store = f"the running peer holds {status.blocks} blocks; stop it to have the file checked"
     if rebuild:
         found.append(Finding("catalogue", ERROR, "a peer that runs keeps it", "stop the peer to make it afresh"))
@@ -158,13 +163,25 @@ def _port(address: str, explicit: bool) -> Iterator[Finding]:
         try:
             sock.bind((host, int(port)))
         except (OSError, OverflowError) as error:
-            if explicit:
-                yield Finding("port", ERROR, f"{address}: {error}", "stop what uses it, or choose another --listen")
-            else:
-                advice = "the peer takes a free port instead; --listen chooses one"
-                yield Finding("port", INFO, f"{address}: {error}", advice)
+            yield _no_port(address, explicit, error)
         else:
             yield Finding("port", OK, f"{address} is free")
+
+
+def _no_port(address: str, explicit: bool, error: OSError | OverflowError) -> Finding:
+    """The finding about an address that cannot be listened on, by the reason."""
+    number = error.errno if isinstance(error, OSError) else 0
+    if number == errno.EADDRNOTAVAIL:
+        message = f"{address} is not an address of this machine"
+        return Finding("port", ERROR, message, "choose another --listen; /ip4/0.0.0.0/tcp/4001 is all of its addresses")
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    if number == errno.EACCES:
+        return Finding("port", ERROR, f"{address}: {reason}", "choose a port above 1023 with --listen")
+    if number != errno.EADDRINUSE:
+        return Finding("port", ERROR, f"{address}: {reason}", "choose another --listen")
+    if explicit:
+        return Finding("port", ERROR, f"{address} is taken", "stop what uses it, or choose another --listen")
+    return Finding("port", INFO, f"{address} is taken", "the peer takes a free port instead; --listen chooses one")
 
 
 def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> list[Finding]:
@@ -177,7 +194,7 @@ def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> 
         found.append(Finding("delivery", INFO, not_fetching_text(waiting), advice))
     if status.offline:
         advice = "the peer's log says more; it is tried again"
-        if status.port_taken:
+        if status.port_taken and os.strerror(errno.EADDRINUSE) in status.offline:
             advice = "stop what uses the port or choose another --listen; in the interface, o takes a free port"
         return [*found, Finding("connectivity", ERROR, f"offline: {status.offline}", advice)]
     if status.connectivity is Connectivity.STARTING:

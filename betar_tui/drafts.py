@@ -1,45 +1,86 @@
-"""Listings that people keep in a file, to publish them."""
+"""Listings that people enter: as options, or in a file with many of them."""
 
+import argparse
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from betar_tui.control.wire import MAX_LINE
-from betar_tui.errors import ListingError
+from betar_tui.errors import ListingError, OutputError, UsageError
 from betar_tui.files.plain import read
 from betar_tui.files.rules import explain
-from betar_tui.market.fields import ENTERED, Field, Kind
+from betar_tui.market.fields import ENTERED, Field, InvalidValue, Kind
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.output import LISTING_FIELDS, complain
 
+STDIN = Path("-")
+
+
+class UnreadableError(OutputError):
+    """A file of listings cannot be read."""
+
+
+def drafts_of(arguments: argparse.Namespace) -> tuple[ListingDraft, ...]:
+    """The listings that the arguments of `publish` name. Raises UsageError, ListingError, UnreadableError."""
+    if arguments.file:
+        if given := [
+            field.option.flag for field in ENTERED if field.option and getattr(arguments, field.name, None) is not None
+        ]:
+            raise UsageError(f"--file brings its own names and prices; leave out {', '.join(given)}")
+        return drafts_in(arguments.file)
+    if arguments.name is None or arguments.price is None:
+        raise UsageError("a listing needs --name and --price, or --file with both")
+    return (ListingDraft(**entered(arguments)),)
+
+
+def entered(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a listing that were given as options. Raises UsageError."""
+    given = {field: value for field in ENTERED if (value := getattr(arguments, field.name)) is not None}
+    readers: Mapping[Kind, Callable[[list[str]], Any]] = {Kind.TEXTS: tuple, Kind.OBJECT: _metadata}
+    return {
+        field.name: readers[field.kind](value) if field.kind in readers else value for field, value in given.items()
+    }
+
+
+def _metadata(pairs: list[str]) -> dict[str, object]:
+    result: dict[str, object] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise UsageError(f"--meta {pair!r} is not of the form NAME=VALUE")
+        result[name] = value
+    return result
+
 
 def drafts_in(path: Path) -> tuple[ListingDraft, ...]:
-    """The listings of a JSON file: an object or an array of objects with the names of the fields. Says what it leaves out.
+    """The listings of a JSON file, "-" for stdin: an object or an array of objects with the names of the fields. Says what
+    it leaves out.
 
-    Raises ListingError."""
-    try:
-        content = json.loads(read(path, MAX_LINE).decode("utf-8-sig"))
-    except OSError as error:
-        raise ListingError(explain(error, f"cannot read listings from {path}", "name another file")) from error
-    except (ValueError, RecursionError) as error:
-        raise ListingError(f"cannot read listings from {path}: {error}") from error
+    Raises UnreadableError, and ListingError, which names the first wrong listing and its field."""
+    source = "stdin" if path == STDIN else str(path)
+    content = _content(path, source)
     entries = content if isinstance(content, list) else [content]
     if not entries:
-        raise ListingError(f"there are no listings in {path}")
+        raise ListingError(f"there are no listings in {source}")
     drafts: list[ListingDraft] = []
-    names: set[str] = set()
+    places: dict[str, int] = {}
     left_out: list[str] = []
     for i, entry in enumerate(entries, 1):
+        number = f"listing {i}" if isinstance(content, list) else "the listing"
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise ListingError(f"listing {i} in {path} is not an object with a name and a price")
+            raise ListingError(f"{number} in {source} is not an object with a name and a price")
+        name = entry["name"].strip()
         if unknown := sorted(entry.keys() - {field.name for field in ENTERED} - set(LISTING_FIELDS)):
             left_out.append(f"left out of {entry['name']!r}, being no field of a listing: {', '.join(unknown)}")
-        if entry["name"].strip() in names:
-            raise ListingError(f"{path} has two listings with the name {entry['name']!r}", "name")
-        names.add(entry["name"].strip())
-        values = {field.name: _in_file(field, entry, path) for field in ENTERED}
+        if first := places.get(name):
+            raise ListingError(
+                f"{source} has two listings with the name {name!r}, number {first} and number {i}; rename one", "name"
+            )
+        places[name] = i
+        values = {field.name: _in_file(field, entry, f"{number}, {name[:60]!r} in {source}") for field in ENTERED}
         # null is as good as leaving a field out.
         drafts.append(ListingDraft(**{name: value for name, value in values.items() if value is not None}))
     for each in left_out:
@@ -47,30 +88,56 @@ def drafts_in(path: Path) -> tuple[ListingDraft, ...]:
     return tuple(drafts)
 
 
-def _in_file(field: Field, entry: Mapping[str, Any], path: Path) -> Any:
-    """A field of a listing in a file, None without one. Raises ListingError."""
-    value, listing = entry.get(field.name), f"{entry['name']!r} in {path}"
+def _content(path: Path, source: str) -> Any:
+    """What a JSON file has in it. Raises UnreadableError."""
+    if path == STDIN and sys.stdin is None:
+        raise UnreadableError("stdin is closed; name a file with --file")
+    try:
+        raw = read(Path("/dev/stdin") if path == STDIN else path, MAX_LINE)
+        return json.loads(raw.decode("utf-8-sig" if raw.startswith(b"\xef\xbb\xbf") else json.detect_encoding(raw)))
+    except OSError as error:
+        raise UnreadableError(explain(error, f"cannot read listings from {source}", "name another file")) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UnreadableError(
+            f"cannot read listings from {source}: it is not UTF-8 text, in line {line}; save it as UTF-8"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise UnreadableError(f"cannot read listings from {source}: it is not JSON: {error}; correct it") from error
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"cannot read listings from {source}: {error}") from error
+
+
+def _in_file(field: Field, entry: Mapping[str, Any], listing: str) -> Any:
+    """A field of a listing in a file, None without one. `listing` says in a message which it is. Raises ListingError."""
+    value = entry.get(field.name)
     if value is None:
         if field.required:
-            raise ListingError(f"{listing} has no {field.name}", field.name)
+            raise ListingError(f"{listing}, has no {field.name}", field.name)
         return None
-    if field.kind is Kind.NUMBER:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
-            raise ListingError(f"the {field.name} of {listing} is not a number, or too large", field.name)
-        return value
-    if field.kind is Kind.INTEGER:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ListingError(f"the {field.name} of {listing} is not a whole number", field.name)
-        return value
-    if field.kind is Kind.OBJECT:
-        if not isinstance(value, dict):
-            raise ListingError(f"the {field.name} of {listing} is not an object", field.name)
-        return value
-    if field.kind is Kind.TEXTS:
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise ListingError(f"{field.name} of {entry['name']!r} is not a list of texts", field.name)
-        return tuple(value)
-    return str(value)
+    if (wrong := _mistyped(field.kind, value)) is not None:
+        raise ListingError(f"{listing}: its {field.name} {wrong}", field.name)
+    value = tuple(value) if field.kind is Kind.TEXTS else str(value) if field.kind is Kind.TEXT else value
+    try:
+        field.validate(value)
+    except InvalidValue as error:
+        raise ListingError(f"{listing}: {error}", field.name) from error
+    return value
+
+
+def _mistyped(kind: Kind, value: object) -> str | None:
+    """Why a value does not have a type, None if it does."""
+    if kind is Kind.NUMBER and (isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value)):
+        return "is not a number, or too large"
+    if kind is Kind.INTEGER and (isinstance(value, bool) or not isinstance(value, int)):
+        return "is not a whole number"
+    if kind is Kind.OBJECT and not isinstance(value, dict):
+        return "is not an object"
+    if kind is Kind.TEXTS and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+        return "is not a list of texts"
+    if kind is Kind.TEXT and isinstance(value, dict | list | bool):
+        return "is not a text"
+    return None
 
 
 def _is_finite(number: float) -> bool:

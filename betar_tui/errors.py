@@ -48,6 +48,10 @@ class ListingError(BetarError):
         self.field = field
 
 
+class AlreadyListedError(ListingError):
+    """The seller offers a listing of that name already: its values are right, and nothing is stored."""
+
+
 class UnknownListingError(BetarError):
     """No listing has that id."""
 

@@ -1,16 +1,15 @@
 """The output of commands: JSON documents, tables, and errors. Text from the network is neutralised first."""
 
 import json
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 
+from betar_tui.complaints import complain as complain
 from betar_tui.control.wire import plain
-from betar_tui.errors import OutputError
+from betar_tui.layout import Column, cut_id, filled, leave, table_lines
 from betar_tui.market.fields import STORED
 from betar_tui.market.marketplace import Difference, Imported, Listed, Listing
 from betar_tui.market.text import neutralise
+from betar_tui.stdout import legible, width, write
 
 LISTING_FIELDS = (*(field.name for field in STORED), "provenance", "mine", "cid", "height")
 """The keys of a listing in JSON."""
@@ -20,26 +19,21 @@ def print_json(value: object) -> None:
     """Print one JSON document in ASCII, valid and safe for a terminal with any text of a peer.
 
     Like all functions that print to stdout, raises OutputError, and BrokenPipeError if the reader has gone."""
-    _write(json.dumps(plain(value), ensure_ascii=True, allow_nan=False) + "\n")
+    write(json.dumps(plain(value), ensure_ascii=True, allow_nan=False) + "\n")
 
 
-def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print columns as wide as their content; the last one is never cut, so that an id in it can be copied."""
-    from rich.cells import cell_len  # deferred: only tables need it
-
-    last = len(head) - 1
-    safe = (tuple(neutralise(str(cell), 0 if i == last else 60) for i, cell in enumerate(row)) for row in rows)
-    lines = [tuple(head), *safe]
-    widths = [max(cell_len(line[i]) for line in lines) for i in range(len(head))]
-    for line in lines:
-        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
-        _write("  ".join(cells).rstrip() + "\n")
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
+    """Print columns that share the width of the terminal; in a pipe each is as wide as its content."""
+    mark = legible("…")
+    safe = (tuple(legible(neutralise(str(cell))) for cell in row) for row in rows)
+    for line in table_lines(columns, safe, width(), mark):
+        write(f"{line}\n")
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
-    """Print a line "name: value" for each field."""
+    """Print a line "name: value" for each field, or more lines where the terminal is narrower."""
     for name, value in plain(fields).items():
-        _write(f"{name}: {neutralise(_shown(value))}\n")
+        say(f"{name}: {_shown(value)}")
 
 
 def _shown(value: object) -> str:
@@ -64,16 +58,22 @@ def duration(seconds: float) -> str:
 
 
 def say(text: str) -> None:
-    """Print one line."""
-    _write(neutralise(text) + "\n")
+    """Print one line, or more where the terminal is narrower."""
+    for line in filled(legible(neutralise(text)), width()):
+        write(f"{line}\n")
 
 
-def complain(text: str) -> None:
-    """Print one line on stderr, if there is one: the problem, its cause, and what to try."""
-    if sys.stderr is None:
-        return
-    sys.stderr.write(f"betar-tui: {neutralise(text)}\n")
-    sys.stderr.flush()
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines; those that begin with spaces keep them, also where the terminal is narrower."""
+    for line in lines:
+        safe = legible(neutralise(line))
+        margin = " " * (len(safe) - len(safe.lstrip(" ")))
+        for part in filled(safe[len(margin) :], _less(width(), len(margin))):
+            write(f"{margin}{part}\n")
+
+
+def _less(columns: int | None, by: int) -> int | None:
+    return None if columns is None else max(columns - by, 8)
 
 
 def listing_json(listing: Listing) -> dict[str, object]:
@@ -97,9 +97,13 @@ def print_entries(as_json: bool, key: str, entries: Sequence[Listed]) -> None:
     if as_json:
         print_json([{key: each.peer_id, "at": each.at} for each in entries])
         return
+    if not entries:
+        say("none")
+        return
     from betar_tui.market.story import day  # deferred: it brings the decoders of listings
 
-    print_table(("SINCE", "ID"), ((day(int(each.at)) if each.at else "-", each.peer_id) for each in entries))
+    columns = Column("SINCE", leave, rank=1), Column("ID", cut_id, 13)
+    print_table(columns, ((day(int(each.at)) if each.at else "-", each.peer_id) for each in entries))
 
 
 def state_of(listing: Listing) -> str:
@@ -139,25 +143,3 @@ def import_report(imported: Imported) -> list[str]:
             f"{imported.absent_roots} {'root is' if imported.absent_roots == 1 else 'roots are'} not in the file"
         )
     return lines
-
-
-def discard_stdout() -> None:
-    """Send stdout, whose reader has gone, to /dev/null, so that the flush at exit does not fail."""
-    with suppress(AttributeError, OSError, ValueError):  # stdout is missing or is not a file
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-
-
-def _write(text: str) -> None:
-    if sys.stdout is None:
-        raise OutputError("stdout is closed; send the output somewhere, or to /dev/null")
-    try:
-        encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))  # the terminal may lack a letter
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        discard_stdout()  # else the flush at exit fails with the same error
-        raise OutputError(f"the output cannot be written: {error}") from error

@@ -12,7 +12,7 @@ from betar_tui.config import Config, load_identity, prepare_data_dir
 from betar_tui.errors import StoreLockedError, UnknownListingError
 from betar_tui.ipld import cid as cids
 from betar_tui.market import story
-from betar_tui.market.marketplace import DeltaInfo, HeadInfo, Listed, ListingDetail, ListingPage, Version
+from betar_tui.market.marketplace import DeltaInfo, HeadInfo, Listed, Listing, ListingDetail, ListingPage, Version
 from betar_tui.market.personal import BLOCKED, MUTED, old_mutes, read_list
 from betar_tui.market.provenance import Signer
 from betar_tui.replica import decode_node, keys
@@ -44,6 +44,13 @@ class StoredMarket:
     ) -> ListingPage:
         self._catalogue.backlog.work_off(time.time())
         return self._catalogue.page(query, sort, limit, time.time(), muted=muted)
+
+    async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
+        return self._catalogue.count(query, time.time(), muted)
+
+    async def find(self, ids: Sequence[str]) -> tuple[Listing, ...]:
+        self._catalogue.backlog.work_off(time.time())
+        return self._catalogue.find(ids)
 
     async def mutes(self) -> tuple[Listed, ...]:
         text = self._store.setting(MUTED)

@@ -22,7 +22,7 @@ METHODS = {
     "symlink_to", "hardlink_to",
 }  # fmt: skip
 ALLOWED = {
-    ("output.py", "os.open"),  # /dev/null
+    ("stdout.py", "os.open"),  # /dev/null
     ("demo.py", "tempfile.TemporaryDirectory"),  # a new directory, with mode 0700
     ("store/database.py", "sqlite3.connect"),  # after `files.plain.prepare_database`
     ("store/readers.py", "sqlite3.connect"),  # the same database

@@ -1,19 +1,25 @@
 """The client's side of the control socket: a `Marketplace` that another process runs."""
 
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import trio
 
+from betar_tui.control import patience
 from betar_tui.control.answer import Answer, no_peer, request
 from betar_tui.control.wire import EVENTS, line, lines, typed
-from betar_tui.errors import ControlError, NoRunningPeerError
+from betar_tui.errors import ArchiveError, ControlError, NoRunningPeerError
+from betar_tui.files.passing import ancillary
+from betar_tui.files.plain import open_plain
+from betar_tui.files.replacing import Replacement
+from betar_tui.files.rules import explain
 from betar_tui.files.sockets import is_trusted_socket
-from betar_tui.market.calls import Call, ForwardedCalls
-from betar_tui.market.marketplace import Event, Notice
+from betar_tui.market.calls import CALLS, Call, ForwardedCalls
+from betar_tui.market.marketplace import Event, Exported, Imported, Notice
 
 _BUFFER = 1024
 _ATTACHED = "Attached to the peer that runs on this data directory; it goes on when you leave"
@@ -23,7 +29,7 @@ class ControlClient(ForwardedCalls):
     """The marketplace of the peer that listens at `path`. Each call opens a connection, so a restarted peer is found again.
 
     In addition to the errors of `Marketplace`, every call raises NoRunningPeerError if no peer listens, and ControlError if
-    the peer stops before it has answered."""
+    the peer stops before it has answered, or does not answer at all. The files of archives are opened in this process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -42,9 +48,12 @@ class ControlClient(ForwardedCalls):
         async with await self._connect() as stream:
             messages = lines(stream)
             answer = None
-            with suppress(trio.BrokenResourceError):
-                await stream.send_all(line({"jsonrpc": "2.0", "id": 1, "method": "events"}))
-                answer = await anext(messages, None)
+            with trio.move_on_after(patience.ANSWER_WITHIN + patience.ALIVE_WITHIN) as limit:
+                with suppress(trio.BrokenResourceError):
+                    await stream.send_all(line({"jsonrpc": "2.0", "id": 1, "method": "events"}))
+                    answer = await anext(messages, None)
+            if limit.cancelled_caught:
+                raise patience.silent(self._path, patience.holder_of(self._path))
             if answer is None:
                 raise ControlError("the peer left before it sent an event; see its log, then start it again")
             async with trio.open_nursery() as nursery:
@@ -55,25 +64,108 @@ class ControlClient(ForwardedCalls):
                     yield receive
                 nursery.cancel_scope.cancel()
 
-    async def _call(self, call: Call, *args: Any, **kwargs: Any) -> Any:
+    async def export_car(self, path: str, heads: Sequence[str] = (), descriptor: int | None = None) -> Exported:
+        """See `Marketplace`."""
+        exported: Exported
+        if descriptor is not None:
+            exported = await self._call(CALLS["export_car"], path, heads, passed=descriptor)
+            return exported
+        try:
+            new = await trio.to_thread.run_sync(Replacement, Path(path), 0o666)
+            try:
+                exported = await self._call(CALLS["export_car"], path, heads, passed=new.file.fileno())
+                await trio.to_thread.run_sync(new.commit)
+            except BaseException:
+                new.discard()
+                raise
+        except OSError as error:
+            raise ArchiveError(explain(error, f"cannot write {path}", "choose another place")) from error
+        return exported
+
+    async def import_car(self, path: str, descriptor: int | None = None) -> Imported:
+        """See `Marketplace`."""
+        imported: Imported
+        if descriptor is not None:
+            imported = await self._call(CALLS["import_car"], path, passed=descriptor)
+            return imported
+        try:
+            file = await trio.to_thread.run_sync(open_plain, Path(path))
+        except OSError as error:
+            raise ArchiveError(explain(error, f"cannot read {path}", "name another file")) from error
+        with file:
+            imported = await self._call(CALLS["import_car"], path, passed=file.fileno())
+        return imported
+
+    async def _call(self, call: Call, *args: Any, passed: int | None = None, **kwargs: Any) -> Any:
         asked, answer = request(call, args, kwargs), Answer(call)
         async with await self._connect() as stream:
             with suppress(trio.BrokenResourceError):
-                await stream.send_all(asked)
-                async for message in lines(stream):
+                await self._send(stream, asked, passed)
+                async for message in lines(_Patient(stream, call.name, self._require_life)):
                     if "part" not in message:
                         answer.add(message)
                         break
                     await trio.to_thread.run_sync(answer.add, message)
         return answer.result()
 
+    async def _send(self, stream: trio.SocketStream, asked: bytes, passed: int | None) -> None:
+        sent = 0
+        with trio.move_on_after(patience.PATIENCE) as limit:
+            if passed is not None:
+                sent = await stream.socket.sendmsg([asked], ancillary(passed))
+            await stream.send_all(asked[sent:])
+        if limit.cancelled_caught:
+            raise patience.silent(self._path, patience.process_of(stream.socket))
+
+    async def _require_life(self, pid: int) -> None:
+        """Raises ControlError unless the peer answers a second connection."""
+        if patience.is_stopped(pid):
+            raise patience.silent(self._path, pid)
+        with trio.move_on_after(patience.ALIVE_WITHIN), suppress(trio.BrokenResourceError):
+            async with await self._connect() as stream:
+                await stream.send_all(patience.PING)
+                if await stream.receive_some(1):
+                    return
+        raise patience.silent(self._path, pid)
+
     async def _connect(self) -> trio.SocketStream:
-        if not is_trusted_socket(self._path):
-            raise no_peer(self._path)
-        try:
-            return await trio.open_unix_socket(str(self._path))
-        except OSError as error:
-            raise no_peer(self._path) from error
+        """Raises NoRunningPeerError, ControlError."""
+        deadline = trio.current_time() + patience.ANSWER_WITHIN
+        while is_trusted_socket(self._path):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.setblocking(False)
+            try:
+                sock.connect(str(self._path))  # which never waits: trio would take EAGAIN for "under way"
+                return trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+            except BlockingIOError as error:  # too many wait to be accepted
+                sock.close()
+                if trio.current_time() > deadline:
+                    raise patience.silent(self._path, patience.holder_of(self._path)) from error
+                await trio.sleep(patience.RETRY)
+            except OSError as error:
+                sock.close()
+                raise no_peer(self._path) from error
+        raise no_peer(self._path)
+
+
+class _Patient(trio.abc.ReceiveStream):
+    """What comes on a connection, however long the peer takes while it is alive."""
+
+    def __init__(self, stream: trio.SocketStream, call: str, require_life: Callable[[int], Awaitable[None]]) -> None:
+        self._stream, self._call, self._require_life = stream, call, require_life
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        pid = patience.process_of(self._stream.socket)
+        deadline = trio.current_time() + patience.PATIENCE
+        while True:
+            with trio.move_on_after(patience.ANSWER_WITHIN):
+                return await self._stream.receive_some(max_bytes)
+            await self._require_life(pid)
+            if trio.current_time() > deadline and self._call not in patience.ENDLESS:
+                raise patience.too_slow(self._call, pid)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 async def _forward(messages: AsyncIterator[dict[str, Any]], send: trio.MemorySendChannel[Event]) -> None:

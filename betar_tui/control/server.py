@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import select
 import socket
 from collections.abc import AsyncGenerator
@@ -14,6 +15,7 @@ import trio
 from betar_tui.control.parts import cut
 from betar_tui.control.wire import argument, error_to_plain, line, lines, plain
 from betar_tui.errors import BetarError, ControlError
+from betar_tui.files.passing import FLAGS, SPACE, received
 from betar_tui.files.rules import explain
 from betar_tui.files.sockets import bind_socket, remove_socket
 from betar_tui.market.calls import CALLS
@@ -22,6 +24,10 @@ from betar_tui.market.marketplace import Event, Marketplace, Missed
 log = logging.getLogger(__name__)
 
 BACKLOG = 64  # connections that wait to be accepted
+DESCRIPTOR = "descriptor"
+"""The parameter of calls that are given an open file."""
+MAX_WAITING = 1
+"""Maximum open files of one connection that no request has taken yet."""
 LEAVING = 0.1
 """Seconds between two looks whether a client that sends no more has left."""
 
@@ -55,16 +61,52 @@ def _listen(path: Path) -> socket.socket:
     return sock
 
 
+class Passed(trio.abc.ReceiveStream):
+    """What comes on a connection, and the open files that come with it: this process opens none for others."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+        self._descriptors: list[int] = []
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        try:
+            data, messages, _, _ = await self.stream.socket.recvmsg(max_bytes or 1 << 16, SPACE, FLAGS)
+        except OSError as error:
+            raise trio.BrokenResourceError from error
+        self._descriptors += received(messages)
+        while len(self._descriptors) > MAX_WAITING:
+            os.close(self._descriptors.pop())
+        return data
+
+    def take(self) -> int:
+        """The file that came with the request, for the caller to close. Raises ControlError."""
+        if not self._descriptors:
+            raise ControlError(
+                "the running peer opens no files for others, and none was handed over; is it another version?"
+            )
+        return self._descriptors.pop(0)
+
+    def close(self) -> None:
+        """Close the files."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    async def aclose(self) -> None:
+        self.close()
+        await self.stream.aclose()
+
+
 async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
     """Answer the calls of one connection, one after the other; a call whose client has left is cancelled. A failure ends
     this connection only."""
     try:
         try:
-            async with trio.open_nursery() as nursery:
-                send, requests = trio.open_memory_channel[dict[str, Any] | ControlError](0)
-                nursery.start_soon(_read_requests, stream, send, nursery.cancel_scope)
-                await _answer_all(stream, requests, marketplace)
-                nursery.cancel_scope.cancel()
+            with contextlib.closing(Passed(stream)) as passed:
+                async with trio.open_nursery() as nursery:
+                    send, requests = trio.open_memory_channel[dict[str, Any] | ControlError](0)
+                    nursery.start_soon(_read_requests, passed, send, nursery.cancel_scope)
+                    await _answer_all(passed, requests, marketplace)
+                    nursery.cancel_scope.cancel()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             log.debug("control: a client left")
         except* ControlError as group:
@@ -74,17 +116,17 @@ async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
 
 
 async def _read_requests(
-    stream: trio.SocketStream, send: trio.MemorySendChannel[dict[str, Any] | ControlError], answering: trio.CancelScope
+    passed: Passed, send: trio.MemorySendChannel[dict[str, Any] | ControlError], answering: trio.CancelScope
 ) -> None:
     """Hand over the requests of a connection, and the error if a line is not one; end the answering when nobody waits."""
     try:
         async with send:
             try:
-                async for request in lines(stream):
+                async for request in lines(passed):
                     await send.send(request)
             except ControlError as error:
                 await send.send(error)
-        while not _has_left(stream):  # noqa: ASYNC110 - a client that sends no more may still read; the kernel tells no more
+        while not _has_left(passed.stream):  # noqa: ASYNC110 - a client that sends no more may still read; the kernel tells no more
             await trio.sleep(LEAVING)
     except trio.BrokenResourceError:
         pass
@@ -99,7 +141,7 @@ def _has_left(stream: trio.SocketStream) -> bool:
 
 
 async def _answer_all(
-    stream: trio.SocketStream,
+    passed: Passed,
     requests: trio.MemoryReceiveChannel[dict[str, Any] | ControlError],
     marketplace: Marketplace,
 ) -> None:
@@ -107,14 +149,14 @@ async def _answer_all(
         if isinstance(request, ControlError):
             raise request
         if request.get("method") == "events":
-            await _stream_events(stream, requests, marketplace)
+            await _stream_events(passed.stream, requests, marketplace)
             return
-        async with aclosing(_answer(request, marketplace)) as messages:
+        async with aclosing(_answer(request, marketplace, passed)) as messages:
             async for message in messages:
-                await stream.send_all(message)
+                await passed.stream.send_all(message)
 
 
-async def _answer(request: dict[str, Any], marketplace: Marketplace) -> AsyncGenerator[bytes, None]:
+async def _answer(request: dict[str, Any], marketplace: Marketplace, passed: Passed) -> AsyncGenerator[bytes, None]:
     """The messages that answer one call. A bug in it is logged and answered like any error.
 
     Encoding a hundred thousand listings as JSON takes seconds: it is done in parts, in a worker thread."""
@@ -127,7 +169,11 @@ async def _answer(request: dict[str, Any], marketplace: Marketplace) -> AsyncGen
         if call is None or not fits:
             raise ControlError(f"the running peer knows no call {name} of this form; is it another version?")
         arguments = {key: argument(call.parameters[key], value) for key, value in given.items()}
-        parts, rest = cut(await getattr(marketplace, name)(**arguments))
+        with contextlib.ExitStack() as taken:
+            if DESCRIPTOR in call.parameters:
+                arguments[DESCRIPTOR] = passed.take()
+                taken.callback(os.close, arguments[DESCRIPTOR])
+            parts, rest = cut(await getattr(marketplace, name)(**arguments))
         for part in parts:
             yield await trio.to_thread.run_sync(_message, head, "part", part)
         yield _message(head, "result", rest)

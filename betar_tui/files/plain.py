@@ -20,7 +20,6 @@ from betar_tui.files.rules import (
     judge_owner,
     judge_single,
     judge_written,
-    kind,
     size,
 )
 
@@ -66,18 +65,6 @@ def _read(path: Path, file: BinaryIO, limit: int, advice: str) -> bytes:
     if len(content) > limit:
         raise RefusedError(path, f"it is larger than {size(limit)}", advice)
     return content
-
-
-def place_of(path: Path) -> Path:
-    """Where a file is that another process is to read: what /dev/stdin is here, it is not there.
-
-    Raises OSError for a stream that is not a regular file."""
-    given = given_stream(path)
-    if given is None:
-        return path.absolute()
-    if not stat.S_ISREG((found := os.fstat(given)).st_mode):
-        raise RefusedError(path, f"it is {kind(found)}, not a regular file", "save its content to a file and name that")
-    return Path(os.path.realpath(path))
 
 
 def open_append(path: Path) -> BinaryIO:

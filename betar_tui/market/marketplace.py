@@ -369,13 +369,15 @@ class Marketplace(Protocol):
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         """Recently applied deltas, newest first."""
 
-    async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
+    async def export_car(self, path: str, heads: Sequence[str] = (), descriptor: int | None = None) -> Exported:
         """Write the DAG below `heads`, by default below all heads, to a CARv1 file of this machine, with the metadata
-        files that its listings point at. Raises ArchiveError."""
+        files that its listings point at.
 
-    async def import_car(self, path: str) -> Imported:
-        """Merge a CAR file of this machine as if a peer had sent it. Raises ArchiveError; the deltas before the fault stay
-        merged."""
+        With `descriptor`, an open file of the caller, `path` is only its name in messages. Raises ArchiveError."""
+
+    async def import_car(self, path: str, descriptor: int | None = None) -> Imported:
+        """Merge a CAR file of this machine as if a peer had sent it; `descriptor` as in `export_car`. Raises ArchiveError;
+        the deltas before the fault stay merged."""
 
     def events(self) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]:
         """The events from now on. The stream never blocks the peer: a slow reader gets `Missed`."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import trio
 
 from betar_tui.concurrency import FastLock
-from betar_tui.errors import ListingError, NotOwnerError, StoreError, UnknownListingError
+from betar_tui.errors import AlreadyListedError, ListingError, NotOwnerError, StoreError, UnknownListingError
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Repaired, RepublishReason
@@ -376,5 +376,5 @@ class Seller:
         return listing
 
 
-def _listed(document: Document) -> ListingError:
-    return ListingError(f"you already list {document['name']!r}; update it instead", "name")
+def _listed(document: Document) -> AlreadyListedError:
+    return AlreadyListedError(f"you already list {document['name']!r}; update it instead", "name")

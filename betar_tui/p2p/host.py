@@ -4,7 +4,9 @@ py-libp2p 0.8.1: `new_host` also offers the plaintext and secio "security" proto
 id; here it is noise over TCP, with yamux, and nothing else. It also runs a connector that dials every peer that the
 peerstore has heard of; here only `dialer.py` dials (docs/py-libp2p.md#connections)."""
 
+import errno
 import logging
+import os
 from typing import Any
 
 import trio
@@ -93,14 +95,18 @@ async def listen(host: PeerHost, addresses: tuple[str, ...], explicit: bool) -> 
                 moved = f"{address} is in use ({refusal}); a free port was taken instead"
                 log.warning("%s", moved)
                 continue
-        raise ListenError(
-            f"Cannot listen on {address}: {refusal}. Stop what uses it, or choose another address "
-            "(port 0 takes any free port).",
-            address,
-            refusal,
-        )
+        raise ListenError(f"Cannot listen on {address}: {refusal}. {_advice(refusal)}", address, refusal)
     host.forget_addrs()
     return moved
+
+
+def _advice(refusal: str) -> str:
+    """What mends the refusal of an address."""
+    if os.strerror(errno.EADDRNOTAVAIL) in refusal:
+        return "This machine does not have it: choose another, such as /ip4/0.0.0.0/tcp/4001."
+    if os.strerror(errno.EACCES) in refusal:
+        return "Choose a port above 1023."
+    return "Stop what uses it, or choose another address (port 0 takes any free port)."
 
 
 async def _try_listen(host: PeerHost, address: str) -> str:

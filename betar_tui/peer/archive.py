@@ -2,12 +2,15 @@
 it can be cancelled between them."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import trio
 
 from betar_tui.errors import ArchiveError, DecodeError, ListingError
+from betar_tui.files.passing import open_passed
 from betar_tui.files.replacing import Replacement
 from betar_tui.files.rules import explain
 from betar_tui.ipld import cid as cids
@@ -28,29 +31,40 @@ MAX_ROOTS = 4096
 """Maximum number of roots that a file names: readers limit its header, ours to 25,000 roots."""
 
 
-async def export_car(store: Store, tops: Sequence[bytes], path: Path) -> Exported:
-    """Write everything that is stored at and below these blocks to `path`, which appears once it is complete.
+async def export_car(store: Store, tops: Sequence[bytes], path: Path, descriptor: int | None = None) -> Exported:
+    """Write everything that is stored at and below these blocks to `path`, which appears once it is complete, or to a file
+    that is open; then `path` is only its name.
 
     The first of them are its roots. Raises ArchiveError."""
-    blocks = _Blocks(store, tops)
-    roots = tops[:MAX_ROOTS]
-    count = size = 0
+    blocks, roots = _Blocks(store, tops), tops[:MAX_ROOTS]
     try:
-        new = await trio.to_thread.run_sync(Replacement, path, 0o666)
-        try:
-            file = trio.wrap_file(new.file)
-            await file.write(encode_header(roots))
-            while batch := await trio.to_thread.run_sync(blocks.next):
-                await file.write(b"".join(encode_section(cid, block) for cid, block in batch))
-                count += len(batch)
-                size += sum(len(block) for _, block in batch)
-            await trio.to_thread.run_sync(new.commit)
-        except BaseException:
-            new.discard()
-            raise
+        if descriptor is not None:
+            with await trio.to_thread.run_sync(partial(open_passed, descriptor, writing=True)) as given:
+                count, size = await _write(given, roots, blocks)
+        else:
+            new = await trio.to_thread.run_sync(Replacement, path, 0o666)
+            try:
+                count, size = await _write(new.file, roots, blocks)
+                await trio.to_thread.run_sync(new.commit)
+            except BaseException:
+                new.discard()
+                raise
     except OSError as error:
         raise ArchiveError(explain(error, f"cannot write {path}", "choose another place")) from error
     return Exported(str(path), tuple(cids.to_str(cid) for cid in roots), count, size, blocks.files)
+
+
+async def _write(to: BinaryIO, roots: Sequence[bytes], blocks: "_Blocks") -> tuple[int, int]:
+    """Write the archive; returns its number of blocks and their bytes. Raises OSError."""
+    count = size = 0
+    file = trio.wrap_file(to)
+    await file.write(encode_header(roots))
+    while batch := await trio.to_thread.run_sync(blocks.next):
+        await file.write(b"".join(encode_section(cid, block) for cid, block in batch))
+        count += len(batch)
+        size += sum(len(block) for _, block in batch)
+    await file.flush()
+    return count, size
 
 
 class _Blocks:

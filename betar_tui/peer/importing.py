@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import trio
 
 from betar_tui.catalogue.catalogue import Catalogue
 from betar_tui.errors import ArchiveError, DecodeError
+from betar_tui.files.passing import open_passed
 from betar_tui.files.plain import open_plain
 from betar_tui.files.rules import explain
 from betar_tui.ipld import cid as cids
@@ -35,6 +36,8 @@ MAX_PASSES = 8
 """Maximum number of times that a file is read for its deltas."""
 SOURCE = "import"
 """The `via` of imported deltas."""
+STDIN = Path("stdin")
+"""The name of what a command has read from a pipe."""
 NO_DELTA = "neither delta nor metadata file of a listing"
 
 
@@ -61,29 +64,44 @@ class _Piece:
     skipped: list[str] = field(default_factory=list)
 
 
-async def import_car(writer: ReplicaWriter, catalogue: Catalogue, indexing: Indexing, path: Path) -> Imported:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is imported: a path, or an open file of which `path` is only the name."""
+
+    path: Path
+    descriptor: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def open(self) -> BinaryIO:
+        """The file, from its beginning. Raises OSError."""
+        return open_plain(self.path) if self.descriptor is None else open_passed(self.descriptor)
+
+
+async def import_car(writer: ReplicaWriter, catalogue: Catalogue, indexing: Indexing, source: Source) -> Imported:
     """Merge a CAR file, with the metadata files that its listings point at.
 
     Raises ArchiveError; the deltas before the fault stay merged."""
-    await _check(path)
+    await _check(source)
     counts, files = _Counts(), 0
     reader = CarFileReader()
     try:
-        await _merge(writer, path, reader, counts)
+        await _merge(writer, source, reader, counts)
         for _ in range(MAX_PASSES - 1):
-            if not (counts.others and writer.replica.wanted and await _merge_wanted(writer, path, counts)):
+            if not (counts.others and writer.replica.wanted and await _merge_wanted(writer, source, counts)):
                 break
         if counts.may_be_files:
             await indexing.settled()  # only then is known what listings point at
-            files = await _take_files(catalogue, path, counts)
+            files = await _take_files(catalogue, source, counts)
         indexing.wake()
         await indexing.settled()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(source, error) from error
     counts.skipped[NO_DELTA] += counts.others + counts.not_nodes
     by_reason = tuple(SkippedBlocks(reason, n) for reason, n in counts.skipped.most_common() if n > 0)
     return Imported(
-        path=str(path),
+        path=str(source),
         new=counts.new,
         known=counts.known,
         files=files,
@@ -94,32 +112,37 @@ async def import_car(writer: ReplicaWriter, catalogue: Catalogue, indexing: Inde
     )
 
 
-async def _open(path: Path) -> Any:
+async def _open(source: Source) -> Any:
     """The file, whose methods wait in worker threads. Raises OSError."""
-    return trio.wrap_file(await trio.to_thread.run_sync(open_plain, path))
+    return trio.wrap_file(await trio.to_thread.run_sync(source.open))
 
 
-def _unreadable(path: Path, error: OSError) -> ArchiveError:
-    return ArchiveError(explain(error, f"cannot read {path}", "name another file"))
+def _unreadable(source: Source, error: OSError) -> ArchiveError:
+    return ArchiveError(explain(error, f"cannot read {source}", "name another file"))
 
 
-async def _check(path: Path) -> None:
+async def _check(source: Source) -> None:
     """Raises ArchiveError for what cannot be a CAR file: it must be possible to read it twice."""
     try:
-        async with await _open(path) as file:
+        async with await _open(source) as file:
             head = await file.read(16)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(source, error) from error
     if not head:
-        raise ArchiveError(f"{path} is empty, so it is not a CAR file")
+        raise ArchiveError(f"{source} is empty, so it is not a CAR file")
     if packed := compression(head):
         name, command = packed
+        path = source.path
+        if path == STDIN:
+            raise ArchiveError(
+                f"stdin is compressed with {name}; unpack it on the way: {command} FILE | betar-tui import -"
+            )
         target = path.stem if path.suffix.lower() in (".gz", ".zst", ".xz", ".bz2", ".zip") else f"unpacked-{path.name}"
         unpack = f"{command} {shlex.quote(path.name)} > {shlex.quote(target)}"
-        raise ArchiveError(f"{path} is compressed with {name}; unpack it with `{unpack}` and import what that writes")
+        raise ArchiveError(f"{source} is compressed with {name}; unpack it with `{unpack}` and import what that writes")
 
 
-async def _merge(writer: ReplicaWriter, path: Path, reader: CarFileReader, counts: _Counts) -> None:
+async def _merge(writer: ReplicaWriter, source: Source, reader: CarFileReader, counts: _Counts) -> None:
     """Merge the deltas of the file. Raises ArchiveError, OSError."""
 
     async def merge(piece: _Piece) -> None:
@@ -135,17 +158,19 @@ async def _merge(writer: ReplicaWriter, path: Path, reader: CarFileReader, count
             counts.others += others
 
     try:
-        await _read(path, reader, merge)
+        await _read(source, reader, merge)
     except UnfinishedError as error:
-        raise ArchiveError(f"{path} was not finished by the program that writes it: {error}; write it anew") from error
+        raise ArchiveError(
+            f"{source} was not finished by the program that writes it: {error}; write it anew"
+        ) from error
     except DecodeError as error:
         if reader.roots is None:
-            raise ArchiveError(f"{path} is not a CAR file: {error}") from error
-        raise ArchiveError(f"{path} is damaged: {error}; {_before(counts.new)}") from error
+            raise ArchiveError(f"{source} is not a CAR file: {error}") from error
+        raise ArchiveError(f"{source} is damaged: {error}; {_before(counts.new)}") from error
     if reader.roots is None:
-        raise ArchiveError(f"{path} is not a CAR file, or is cut short in its header; nothing of it is merged")
+        raise ArchiveError(f"{source} is not a CAR file, or is cut short in its header; nothing of it is merged")
     if not reader.is_whole():
-        raise ArchiveError(f"{path} is cut short: it ends in the middle of a block; {_before(counts.new)}")
+        raise ArchiveError(f"{source} is cut short: it ends in the middle of a block; {_before(counts.new)}")
 
 
 def _before(new: int) -> str:
@@ -155,7 +180,7 @@ def _before(new: int) -> str:
     return f"{new} new {are} merged; import a whole copy for the rest"
 
 
-async def _merge_wanted(writer: ReplicaWriter, path: Path, counts: _Counts) -> bool:
+async def _merge_wanted(writer: ReplicaWriter, source: Source, counts: _Counts) -> bool:
     """Merge blocks that were left out since no delta that had been read by then links to them; False if there are none.
 
     Raises ArchiveError, OSError."""
@@ -167,11 +192,11 @@ async def _merge_wanted(writer: ReplicaWriter, path: Path, counts: _Counts) -> b
         counts.new += merged
         counts.others -= merged
 
-    await _read_again(path, merge)
+    await _read_again(source, merge)
     return counts.new > before
 
 
-async def _take_files(catalogue: Catalogue, path: Path, counts: _Counts) -> int:
+async def _take_files(catalogue: Catalogue, source: Source, counts: _Counts) -> int:
     """Store the metadata files that listings point at; returns their number. Raises ArchiveError, OSError."""
     found: set[bytes] = set()
 
@@ -185,20 +210,20 @@ async def _take_files(catalogue: Catalogue, path: Path, counts: _Counts) -> int:
             await trio.to_thread.run_sync(catalogue.files.put, {cid: new[cid] for cid in wanted})
             found.update(wanted)
 
-    await _read_again(path, take)
+    await _read_again(source, take)
     return len(found)
 
 
-async def _read_again(path: Path, take: Callable[[_Piece], Awaitable[None]]) -> None:
+async def _read_again(source: Source, take: Callable[[_Piece], Awaitable[None]]) -> None:
     try:
-        await _read(path, CarFileReader(), take)
+        await _read(source, CarFileReader(), take)
     except DecodeError as error:
-        raise ArchiveError(f"{path} changed while it was read: {error}; import it again") from error
+        raise ArchiveError(f"{source} changed while it was read: {error}; import it again") from error
 
 
-async def _read(path: Path, reader: CarFileReader, take: Callable[[_Piece], Awaitable[None]]) -> None:
+async def _read(source: Source, reader: CarFileReader, take: Callable[[_Piece], Awaitable[None]]) -> None:
     """Hand the file on in pieces. Raises DecodeError, OSError."""
-    async with await _open(path) as file:
+    async with await _open(source) as file:
         while data := await file.read(READ_SIZE):
             piece, error = await trio.to_thread.run_sync(_decode, reader, data)
             await take(piece)

@@ -388,17 +388,17 @@ class Peer:
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         return await trio.to_thread.run_sync(stored.deltas, self._store, limit)
 
-    async def export_car(self, path: str, heads: Sequence[str] = ()) -> Exported:
+    async def export_car(self, path: str, heads: Sequence[str] = (), descriptor: int | None = None) -> Exported:
         chosen = [await self._stored_cid(text) for text in heads]
         if not chosen:
             tops = await self._writer.tops()
             chosen = sorted(tops, key=lambda cid: (-tops[cid], cid))
-        return await archive.export_car(self._store, chosen, Path(path))
+        return await archive.export_car(self._store, chosen, Path(path), descriptor)
 
-    async def import_car(self, path: str) -> Imported:
-        before = self._writer.replica.heads
+    async def import_car(self, path: str, descriptor: int | None = None) -> Imported:
+        before, source = self._writer.replica.heads, importing.Source(Path(path), descriptor)
         try:
-            return await importing.import_car(self._writer, self._catalogue, self.indexing, Path(path))
+            return await importing.import_car(self._writer, self._catalogue, self.indexing, source)
         finally:  # also after a fault: what lies before it is merged
             self.session.announce([head for head in self._writer.replica.heads if head not in before])
             self.session.fetch_missing()

@@ -136,13 +136,13 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
         (["publish", "--name", "x"], 2, "--price"),
         (["publish", "--name", "x", "--price", "cheap"], 2, "price"),
         (["publish", "--name", "x", "--price", "1", "--meta", "nope"], 2, "NAME=VALUE"),
-        (["publish", "--name", "x/y", "--price", "1"], 1, "slashes"),
-        (["publish", "--name", "x", "--price", "-1"], 1, "negative"),
+        (["publish", "--name", "x/y", "--price", "1"], 2, "slashes"),
+        (["publish", "--name", "x", "--price", "-1"], 2, "negative"),
         (["publish", "--file", "/nowhere.json"], 1, "cannot read"),
         (["export", "/"], 2, "not a file's name"),
         (["export", "."], 2, "not a file's name"),
-        (["list", "price<"], 1, "price"),
-        (["list", "--sort", "colour"], 1, "colour"),
+        (["list", "price<"], 2, "price"),
+        (["list", "--sort", "colour"], 2, "colour"),
         (["block", "12D3KooW"], 1, "neither a whole peer id"),
         (["unblock", "12D3KooW"], 1, "there is no blocked peer"),
         (["mute", ""], 1, "neither a whole peer id"),
@@ -284,7 +284,8 @@ def test_a_file_with_mistakes_is_refused_in_one_line(run, tmp_path, fields, says
     file = tmp_path / "f.json"
     file.write_text('{"name": "x", ' + fields + "}")
     code, out, err = run("publish", "--file", str(file))
-    assert (code, out, err.count("\n")) == (1, "", 1)
+    # A wrong value is wrong usage, wherever it is; a file that cannot be read is not.
+    assert (code, out, err.count("\n")) == (1 if says == "cannot read" else 2, "", 1)
     assert says in err
 
 
@@ -301,7 +302,7 @@ def test_a_file_that_contradicts_itself_is_refused(run, tmp_path, content, says)
     file = tmp_path / "f.json"
     file.write_text(json.dumps(content))
     code, out, err = run("publish", "--file", str(file))
-    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert (code, out, err.count("\n")) == (2, "", 1)
     assert says in err
     assert run("list", "--json")[1] == "[]\n"
 
@@ -330,7 +331,9 @@ def test_values_are_shown_as_people_write_them(run, capsys):
 
 
 @pytest.mark.parametrize(("redirection", "says"), [("> /dev/full", "No space left"), (">&-", "stdout is closed")])
-@pytest.mark.parametrize("command", ["list", "list --json", "status", "--serve --listen /ip4/127.0.0.1/tcp/0"])
+@pytest.mark.parametrize(
+    "command", ["list", "list --json", "status", "--version", "--help", "--serve --listen /ip4/127.0.0.1/tcp/0"]
+)
 def test_output_that_cannot_be_written_is_said(run, redirection, says, command):
     publish(run)
     line = f"{sys.executable} -m betar_tui {command} {redirection}"
@@ -499,6 +502,19 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(run, tmp_path):
     assert findings(run)[1]["store"]["state"] == "wrong"
 
 
+def test_the_doctor_knows_why_an_address_cannot_be_listened_on(run):
+    code, found = findings(run, "--listen", "/ip4/203.0.113.9/tcp/4001")
+    assert (code, found["port"]["says"]) == (1, "/ip4/203.0.113.9/tcp/4001 is not an address of this machine")
+    assert found["port"]["advice"].startswith("choose another --listen")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"/ip4/127.0.0.1/tcp/{taken.getsockname()[1]}"
+        found = findings(run, "--listen", address)[1]
+    assert found["port"]["says"] == f"{address} is taken"
+    assert found["port"]["advice"].startswith("stop what uses it")
+
+
 def test_the_doctor_compares_the_catalogue_and_makes_it_afresh(run, tmp_path):
     publish(run)
     database = sqlite3.connect(tmp_path / "data" / "replica.db")
@@ -637,6 +653,13 @@ def test_a_path_may_be_any_bytes(run, tmp_path):
     code, out, _ = run("import", str(tmp_path / f"{HALF}.car"), "--json")
     assert (code, json.loads(out)["known"]) == (0, 1)
     assert run("list", "--data-dir", str(tmp_path / HALF))[0] == 0
+
+
+def test_the_log_is_whole_with_a_limit_of_0(run):
+    for number in range(3):
+        publish(run, f"n{number}")
+    assert len(json.loads(run("log", "--limit", "2", "--json")[1])) == 2
+    assert len(json.loads(run("log", "--limit", "0", "--json")[1])) == 3
 
 
 def test_a_number_beyond_all_is_as_good_as_none(run):

@@ -422,7 +422,14 @@ def test_a_car_file_that_a_shell_hands_over(data: Path, tmp_path: Path) -> None:
         f"{shlex.join(PROGRAM)} import --data-dir {shlex.quote(str(data))} <(cat {shlex.quote(str(tmp_path))}/x.car)"
     )
     done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True, timeout=TIMEOUT)
-    assert (done.returncode, done.stdout, "it is a fifo, not a regular file; save" in done.stderr) == (1, "", True)
+    assert (done.returncode, done.stderr, done.stdout[:29]) == (0, "", "merged 0 new deltas of /dev/f")
+    with open("/dev/zero", "rb") as zeros:
+        done = call("import", "-", "--data-dir", data, stdin=zeros)
+    assert (done.returncode, "stdin is not a CAR file" in done.stderr) == (1, True)
+    program, folder = f"{shlex.join(PROGRAM)} import -", shlex.quote(str(data))
+    script = f"gzip < {shlex.quote(str(tmp_path))}/x.car | {program} --data-dir {folder}"
+    done = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (done.returncode, "stdin is compressed with gzip; unpack it on the way" in done.stderr) == (1, True)
 
 
 async def test_a_running_peer_reads_what_stdin_is_to_the_command(data: Path, tmp_path: Path) -> None:
@@ -433,6 +440,50 @@ async def test_a_running_peer_reads_what_stdin_is_to_the_command(data: Path, tmp
                 lambda: call("import", "/dev/stdin", "--data-dir", tmp_path / "other", stdin=car)
             )
     assert (done.returncode, done.stdout.startswith("merged 1 new delta")) == (0, True)
+
+
+async def test_archives_go_through_pipes_from_one_peer_to_another(data: Path, tmp_path: Path) -> None:
+    program, other = shlex.join(PROGRAM), shlex.quote(str(tmp_path / "other"))
+    script = (
+        f"set -eo pipefail; cd {shlex.quote(str(tmp_path))}; {program} export - --data-dir {shlex.quote(str(data))}"
+        f" | {program} import - --json --data-dir {other}; {program} export here.car --json --data-dir {other}"
+    )
+    async with served(tmp_path / "other"), served(data):
+        done = await trio.run_process(["bash", "-c", script], capture_stdout=True, capture_stderr=True, check=False)
+    assert (done.returncode, done.stderr.count(b"\n")) == (0, 1)  # how much was exported
+    imported, exported = map(json.loads, done.stdout.splitlines())
+    assert (imported["new"], imported["path"]) == (exported["blocks"], "stdin")
+    # A path is that of who gives the command, and so are the rights and the umask; the peer opens nothing.
+    assert (exported["path"], (tmp_path / "here.car").stat().st_size > 500) == (str(tmp_path / "here.car"), True)
+
+
+async def test_a_running_peer_opens_no_file_for_a_client(data: Path, tmp_path: Path) -> None:
+    async with served(data) as peer, await trio.open_unix_socket(str(peer.control)) as stream:
+        for method in ("export_car", "import_car"):
+            asked = {"id": 1, "method": method, "params": {"path": str(tmp_path / "x.car"), "descriptor": 3}}
+            await stream.send_all(json.dumps(asked).encode() + b"\n")
+            answer = json.loads(await stream.receive_some())
+            assert "opens no files for others" in answer["error"]["message"]
+    assert not (tmp_path / "x.car").exists()
+
+
+def test_one_bad_listing_of_many_is_named(data: Path, tmp_path: Path) -> None:
+    listings: list[dict[str, Any]] = [{"name": f"n{n}", "price": n} for n in range(305)]
+    for field, value, says in (
+        ("price", -1, "the price must be a number that is not negative"),
+        ("price", "cheap", "its price is not a number"),
+        ("name", "a/b", "the name may not contain slashes"),
+        ("name", "", "a listing needs a name"),
+        ("description", "x" * 20_000, "the description must be a text of at most"),
+        ("addrs", ["nowhere"], "'nowhere' is not a multiaddr"),
+        ("description", [1], "its description is not a text"),
+    ):
+        changed = [{**each, field: value} if n == 203 else each for n, each in enumerate(listings)]
+        (tmp_path / "many.json").write_text(json.dumps(changed))
+        done = call("publish", "--file", tmp_path / "many.json", "--data-dir", data)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert done.stderr.startswith(f"betar-tui: listing 204, {changed[203]['name'][:60]!r} in ")
+        assert says in done.stderr
 
 
 def test_listings_with_a_byte_order_mark(data: Path, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ STORE = {"sqlite3", "zstandard", "nacl", "base58", "cbor2"} | {
     f"betar_tui.{room}" for room in ("peer", "store", "sync", "p2p", "replica", "ipld", "catalogue")
 }
 START = {"betar_tui", "betar_tui.__main__", "betar_tui.cli", "betar_tui.errors"}
-GRAMMAR = START | {"betar_tui.arguments", "betar_tui.choices"}
+GRAMMAR = START | {"betar_tui.arguments", "betar_tui.choices", "betar_tui.parsing", "betar_tui.stdout"}
 """All of this package that says what the arguments are."""
 
 

@@ -51,9 +51,9 @@ for kind in (Listing, ListingDraft, ListingPatch):
     setattr(marketplace, kind.__name__, kind)
 
 # Only now: these modules read the table.
-from betar_tui import arguments, commands  # noqa: E402
+from betar_tui import arguments  # noqa: E402
 from betar_tui.catalogue.projecting import Projected, project  # noqa: E402
-from betar_tui.drafts import drafts_in  # noqa: E402
+from betar_tui.drafts import drafts_in, drafts_of  # noqa: E402
 from betar_tui.errors import ListingError  # noqa: E402
 from betar_tui.market import compose  # noqa: E402
 from betar_tui.market.own import adopted_listing  # noqa: E402
@@ -123,8 +123,8 @@ def command_line(path: Path) -> None:
     arguments.COMMANDS["publish"].arguments(parser)
     line = ["--name=swift-ocr", "--price=1"]
     options = ["--licence=MIT", "--stars=4", "--discount=0.25", "--seats=0"]
-    assert attributes(*commands._drafts_of(parser.parse_args(line + options))) == GIVEN
-    assert attributes(*commands._drafts_of(parser.parse_args(line))) == ABSENT
+    assert attributes(*drafts_of(parser.parse_args(line + options))) == GIVEN
+    assert attributes(*drafts_of(parser.parse_args(line))) == ABSENT
     for wrong, message in (("--seats=1.5", "invalid seats value"), ("--discount=x", "invalid discount value")):
         try:
             parser.parse_args([*line, wrong])
@@ -135,7 +135,7 @@ def command_line(path: Path) -> None:
     entry = {"name": "swift-ocr", "price": 1}
     for values in (GIVEN, ABSENT):
         path.write_text(json.dumps({**entry, **values}))
-        assert attributes(*commands._drafts_of(argparse.Namespace(file=path, name=None, price=None))) == values
+        assert attributes(*drafts_of(argparse.Namespace(file=path, name=None, price=None))) == values
     path.write_text(json.dumps({**entry, "seats": 1.5}))
     try:
         drafts_in(path)

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from betar_tui.market.history import version_changes
 from betar_tui.market.marketplace import ChangeKind, Difference, Provenance, Version
 from betar_tui.market.names import is_peer_id
 from betar_tui.market.story import Voice
 from betar_tui.output import seller_of, state_of
 from betar_tui.tui import format as fmt
 from betar_tui.tui import provenance
-from betar_tui.tui.history import version_changes
 from betar_tui.tui.widgets.cells import cells
 from betar_tui.tui.widgets.columns import Layout
 from betar_tui.tui.widgets.detail import DetailView

@@ -7,12 +7,12 @@ from hypothesis import find, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from betar_tui.market.history import version_changes
 from betar_tui.market.marketplace import Change, ChangeKind, Notice, Version
 from betar_tui.tui import form
 from betar_tui.tui import format as fmt
 from betar_tui.tui.activity import ActivityLog
 from betar_tui.tui.form import FormValues
-from betar_tui.tui.history import version_changes
 from betar_tui.tui.model import MarketModel, RateMeter
 from betar_tui.tui.widgets import columns
 from betar_tui.tui.widgets.cells import cells

@@ -15,11 +15,11 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from betar_tui.market.fields import STORED
+from betar_tui.market.history import VersionChange, version_changes
 from betar_tui.market.marketplace import Listing, ListingDetail
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
 from betar_tui.tui import provenance
-from betar_tui.tui.history import VersionChange, version_changes
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.labelled_text import LabelledText
 from betar_tui.tui.model import MarketModel

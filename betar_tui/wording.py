@@ -1,0 +1,309 @@
+"""What people read of a market and of a peer: rows of tables, fields and sentences. `output` prints them."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from betar_tui.layout import Column, aligned_at_the_point, cut, cut_id, cut_middle, leave
+from betar_tui.market.marketplace import (
+    Change,
+    DelistReceipt,
+    DeltaInfo,
+    Listing,
+    ListingDetail,
+    ListingPage,
+    PeerInfo,
+    Receipt,
+    Status,
+)
+from betar_tui.market.peer_facts import STARTING, head_text, limits_text, looking_text, size_text
+from betar_tui.market.text import neutralise_lines
+from betar_tui.multiaddrs import ip_of, without_loopback
+from betar_tui.output import duration, seller_of, state_of
+
+
+def cut_ids(text: str, width: int, mark: str) -> str:
+    """The id of a listing, or one "and 303 more", in `width` columns: the number is kept."""
+    first, and_more, number = text.rpartition(MORE)
+    return cut_id(first, width - len(MORE + number), mark) + MORE + number if and_more else cut_id(text, width, mark)
+
+
+MORE = " and "
+LISTINGS = (
+    Column("NAME", cut, 20),
+    Column("PRICE", leave),
+    Column("STATE", cut, 8, rank=2),
+    Column("", leave, rank=1),
+    Column("SELLER", cut_id, 13, rank=3),
+    Column("ID", cut_id, 30),
+)
+PEERS = (
+    Column("PEER", cut_id, 13),
+    Column("DIRECTION", cut, 3, rank=3),
+    Column("FOUND", cut, 4, rank=4),
+    Column("LATENCY", leave, rank=2),
+    Column("AGENT", cut, 8, rank=1),
+    Column("ON TOPIC", leave, rank=5),
+    Column("NEWEST HEAD", cut, 11),
+)
+HEADS = Column("HEIGHT", leave), Column("CID", cut_middle, 12)
+DELTAS = (
+    Column("HEIGHT", leave),
+    Column("CHANGES", leave, rank=1),
+    Column("BYTES", leave, rank=4),
+    Column("VIA", cut_id, 6, rank=3),
+    Column("CID", cut_middle, 12, rank=2),
+    Column("LISTINGS", cut_ids, 30),
+)
+"""Columns of the tables."""
+_SHORT = 48
+"""Columns of an id in a sentence in a terminal."""
+_STOPPED = "no; commands use the store itself, and betar-tui --serve starts a peer"
+
+
+def price_text(price: float) -> str:
+    """A price as people write it: 0.05, 0.00001, 12000000."""
+    if not math.isfinite(price):
+        return str(price)
+    from decimal import Decimal  # deferred: few commands show a price
+
+    text = format(Decimal(repr(price)), "f")
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return text if len(text) <= 20 else repr(price)
+
+
+def listing_rows(listings: Sequence[Listing]) -> Iterator[tuple[str, ...]]:
+    """The rows of a table of listings."""
+    prices = aligned_at_the_point([price_text(each.price) for each in listings])
+    for each, price in zip(listings, prices, strict=True):
+        yield each.name, price, state_of(each), "mine" if each.mine else "", seller_of(each), each.id
+
+
+def page_text(page: ListingPage, matching: int, filter_text: str, muted: bool) -> str:
+    """How many listings are shown, of how many that match; what is left out, and why. `muted` says whether the muted sellers
+    are."""
+    shown = len(page.listings)
+    text = f"{shown:,} of {page.total:,} listings"
+    if filter_text.strip():
+        found = f"{shown:,} of {matching:,} that match" if matching else "nothing matches"
+        text = f"{found}, of {_listings(page.total)}"
+    if page.invalid:
+        text += f", {page.invalid:,} with a wrong signature hidden"
+    if page.withheld:
+        text += f", {page.withheld:,} beyond a limit of their sellers not shown"
+    if page.muted and muted and "muted" not in filter_text.lower():
+        text += f", {page.muted:,} of muted sellers left out (--all shows them)"
+    return text
+
+
+def _listings(number: int) -> str:
+    return f"{number:,} listing{'' if number == 1 else 's'}"
+
+
+def nothing_found(filter_text: str) -> str:
+    """Where words were looked for that nothing has, and how to look elsewhere; "" for a filter without words."""
+    from betar_tui.market.filter import parse  # deferred: mostly something is found
+
+    words = [term.value for term in parse(filter_text).terms if term.kind == "word" and not term.negated]
+    if not words:
+        return ""
+    key, equals, value = words[0].partition("=")
+    advice = (
+        f"meta.{key}:{value}" if equals and key.isidentifier() and value else f"tag:{words[0]} or meta.KEY:{words[0]}"
+    )
+    return f"words are looked for in name, description and seller; for metadata write {advice}"
+
+
+def detail_lines(detail: ListingDetail, now: float) -> Iterator[str]:
+    """One listing: what it does, what it costs, who offers it, how fresh it is; then the rest, and its history. Lines that
+    begin with spaces belong to the one above."""
+    from betar_tui.market.history import version_changes  # deferred: one command shows a history
+
+    it = detail.listing
+    yield f"name: {it.name}"
+    yield from _paragraphs("description", it.description)
+    yield f"price: {price_text(it.price)}"
+    yield f"seller_id: {seller_of(it)}{' (you)' if it.mine else ''}"
+    yield f"state: {state_of(it)}"
+    if it.timestamp > 0:
+        yield f"renewed: {_ago(it.timestamp, now)} by its seller"
+    if it.seen_at:
+        yield f"seen: {_ago(it.seen_at, now)}"
+    metadata = detail.document if detail.document is not None else it.metadata
+    if isinstance(metadata, Mapping):
+        yield from _block("metadata", (f"{key}: {value}" for key, value in metadata.items() if key != "description"))
+    elif metadata:
+        yield f"metadata: {metadata}; the file is not here yet"
+    yield from _block("addresses", it.addrs)
+    yield from _block("protocols", it.protocols)
+    if it.token_id:
+        yield f"token_id: {it.token_id}"
+    yield from _block("further fields", (f"{key}: {value}" for key, value in it.extra.items()))
+    yield f"id: {it.id}"
+    yield f"cid: {it.cid}"
+    yield f"story: {'; '.join(detail.story)}"
+    yield "history:"
+    for change in version_changes(detail.history):
+        voice = f", {change.voice}" if change.voice else ""
+        yield f"  {change.summary} at height {change.height}{voice}: {change.cid}"
+        yield from (f"    {line}" for line in change.lines)
+
+
+def _ago(then: float, now: float) -> str:
+    return f"{duration(max(0.0, now - then))} ago"
+
+
+def _paragraphs(name: str, text: str) -> Iterator[str]:
+    first, *others = neutralise_lines(text.strip()).split("\n")
+    yield f"{name}: {first or '-'}"
+    yield from (f"  {line}" for line in others)
+
+
+def _block(name: str, lines: Iterable[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield f"{name}:"
+        yield from (f"  {line}" for line in found)
+
+
+def change_json(change: Change) -> dict[str, object]:
+    """The same with the keys that scripts rely on; the price is None where the listing is gone."""
+    return {
+        "event": change.kind,
+        "id": change.id,
+        "cid": change.cid,
+        "height": change.height,
+        "via": change.via,
+        "at": change.at,
+        "name": change.listing.name if change.listing else change.name,
+        "price": change.listing.price if change.listing else None,
+        "old_price": change.old_price,
+        "seller_id": change.listing.seller_id if change.listing else change.seller_id,
+    }
+
+
+def change_text(change: Change, *, whole: bool) -> str:
+    """One change as it is applied, in a line; unless all is `whole`, ids are in their short form."""
+    name = change.listing.name if change.listing else change.name
+    listing_id = change.id if whole else cut_id(change.id, _SHORT)
+    text = f"{change.kind:7} {name or listing_id}"
+    if change.listing:
+        price = price_text(change.listing.price)
+        old = price_text(change.old_price) if change.old_price is not None else price
+        text += f" at {price}" if old == price else f" at {price}, before {old}"
+    text += f", {listing_id}" if name else ""
+    via = change.via if whole else cut_id(change.via, _SHORT)
+    return f"{text}, via {via} at height {change.height}" if via else text
+
+
+def receipt_text(done: str, receipt: Receipt | DelistReceipt, *, whole: bool) -> str:
+    """What was done to a listing, and how many peers were told; ids as in `change_text`."""
+    count = receipt.sent_to
+    sent = f"sent to {count} peer{'s' if count > 1 else ''}" if count else "it goes out when a peer is there"
+    ids = (receipt.id, receipt.cid) if whole else (cut_id(receipt.id, _SHORT), cut_middle(receipt.cid, 16))
+    return f"{done} {ids[0]} in {ids[1]} at height {receipt.height}, {sent}"
+
+
+def delta_rows(deltas: Sequence[DeltaInfo], *, whole: bool) -> Iterator[tuple[object, ...]]:
+    """The rows of a table of deltas; unless all is `whole`, a long list of listings is counted."""
+    for each in deltas:
+        ids = " ".join(each.ids)
+        if not whole and len(each.ids) > 1:
+            ids = f"{each.ids[0]}{MORE}{len(each.ids) - 1:,} more"
+        changes = f"+{each.elements} -{each.tombstones}"
+        yield each.height, changes, each.bytes, each.via, each.cid, ids
+
+
+def peer_rows(peers: Sequence[PeerInfo], now: float) -> Iterator[tuple[str, ...]]:
+    """The rows of a table of connected peers."""
+    for p in peers:
+        latency = "-" if p.latency_ms is None else f"{p.latency_ms:.1f} ms"
+        topic = "yes" if p.on_topic else "no"
+        yield p.peer_id, p.direction, p.found or "-", latency, p.agent, topic, head_text(p, now)
+
+
+def status_fields(status: Status, now: float) -> dict[str, object]:
+    """The peer and its replica in words."""
+    s = status
+    hidden = [(s.invalid, "with a wrong signature"), (s.unreadable, "that cannot be read")]
+    unshown = ", ".join(f"{number:,} {why} hidden" for number, why in hidden if number)
+    chosen = "chosen by itself, with --listing-dialect auto" if s.dialect_choice == "auto" else "as it was set"
+    deaf = s.peers_unable_to_read
+    fields: dict[str, object] = {
+        "version": s.version,
+        "running": f"yes; {s.connectivity}" if s.running else _STOPPED,
+        "offline": s.offline,
+        "uptime": duration(s.uptime),
+        "peer id": s.peer_id,
+        "own address": best_address(s) if s.running else "",
+        "listens on": s.addrs if s.running and s.addrs != (best_address(s),) else "",
+        "port": s.listen_notice,
+        "reachability": s.reachability.text if s.running else "",
+        "peers": _connected(s) if s.running else "",
+        "searches": searches_text(s, now),
+        "listings": f"{s.listings:,}{f', {unshown}' if unshown else ''}",
+        "indexing": s.indexing.text if s.indexing else "",
+        "replica": f"{s.blocks:,} blocks, {s.packed:,} of them packed; {size_text(s.bytes)}; {s.tombstones:,} tombstones",
+        "heads": f"{s.heads:,}, the highest at height {s.height:,}",
+        "missing": _missing(s),
+        "limits": limits_text(s.limits),
+        "listings are written": f"in the dialect {s.dialect}, {chosen}",
+        "cannot read it": f"{deaf:,} of the Go peers on the topic" if deaf else "",
+        "muted sellers": s.muted or "",
+        "blocked peers": s.blocked or "",
+        "troubles": s.troubles or "",
+    }
+    return {name: value for name, value in fields.items() if value != ""}
+
+
+def _connected(status: Status) -> str:
+    return f"{status.peers:,}, {status.topic_peers:,} of them on the topic" if status.peers else "none"
+
+
+def _missing(status: Status) -> str:
+    text = f"{status.pending:,} blocks" if status.pending else ""
+    if status.sync is not None:
+        rate = f", {status.sync.rate:.0f} deltas a second" if status.sync.rate else ""
+        text = f"{text or 'nothing known'}; {status.sync.fetched:,} fetched since the sync began{rate}"
+    return f"{text or 'nothing'}; fetching history is paused" if status.sync_held else text
+
+
+def searches_text(status: Status, now: float) -> str:
+    """What is done to find peers, in words; see `looking_text`."""
+    text = looking_text(status, now)
+    return text if status.searches or text in ("", STARTING) else f"{text}; betar-tui connect MULTIADDR adds a peer"
+
+
+def alone_text(status: Status) -> str:
+    """What is done while no peer is on the topic."""
+    text = f"offline: {status.offline}" if status.offline else searches_text(status, time.time())
+    return text[:1].lower() + text[1:]
+
+
+def addresses(status: Status) -> tuple[str, ...]:
+    """The multiaddrs of a running peer that others may dial, each with its peer id: those that most can dial come first."""
+    end = f"/p2p/{status.peer_id}"
+    known = (*status.reachability.confirmed, status.reachability.mapped, *without_loopback(status.addrs))
+    whole = dict.fromkeys(each if each.endswith(end) else each + end for each in known if each)
+    return tuple(sorted(whole, key=lambda each: not is_public(each)))
+
+
+def best_address(status: Status) -> str:
+    """The first of them, "" without one."""
+    return next(iter(addresses(status)), "")
+
+
+def reach_text(status: Status) -> str:
+    """Who can dial the first of the addresses, and what to do with it."""
+    if is_public(best_address(status)):
+        return "others give this to betar-tui connect, or paste it after the key a in the interface"
+    return (
+        "peers on this machine and on its network can dial this; for others, forward the port in your router, or start"
+        " with --upnp: betar-tui doctor says more"
+    )
+
+
+def is_public(address: str) -> bool:
+    """Whether a multiaddr begins with an address of the internet."""
+    ip = ip_of(address)
+    return ip is not None and ip.is_global

@@ -1,0 +1,92 @@
+"""Which listing is meant: an own name, a unique beginning, the short form that tables show."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from betar_tui.cli import main
+from betar_tui.errors import UnknownListingError
+from betar_tui.naming import listing_id, short_id
+from tests.tui.fake import FakeMarketplace, listing, peer_id
+
+OWN, OTHER = peer_id(1), peer_id(2)
+
+
+def market() -> FakeMarketplace:
+    own = [listing(name, id=f"{OWN}/{name}", seller_id=OWN, mine=True) for name in ("ocr", "ocr-2", 'a "b" c')]
+    others = [listing(name, id=f"{OTHER}/{name}", seller_id=OTHER) for name in ("ocr", "tts")]
+    return FakeMarketplace([*own, *others, listing("go", id="did:key:z6MkGo", seller_id=OTHER)])
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("ocr", f"{OWN}/ocr"),  # an own name, although others have it and another begins so
+        ("ocr-", f"{OWN}/ocr-2"),
+        (f"{OTHER}/tts", f"{OTHER}/tts"),
+        (f"{OTHER}/t", f"{OTHER}/t"),  # a whole id, of which the market says that it is unknown
+        (f"{short_id(f'{OTHER}/tts')}", f"{OTHER}/tts"),
+        (f"{short_id(f'{OTHER}/tts')}".replace("…", "..."), f"{OTHER}/tts"),
+        (f"{short_id(f'{OTHER}/tts')[:-1]}…", f"{OTHER}/tts"),
+        (f"{short_id(f'{OWN}/ocr')}", f"{OWN}/ocr"),  # not the other that begins so
+        ("…/tts", f"{OTHER}/tts"),
+        ("...ts", f"{OTHER}/tts"),
+        (f"…{OWN[-5:]}/ocr", f"{OWN}/ocr"),
+        ("did:key", "did:key:z6MkGo"),
+        ('a "b" c', f'{OWN}/a "b" c'),
+        ("tts", "tts"),  # the name of somebody else's: unknown
+        ("", ""),
+        ('"', '"'),
+        ("…", "…"),
+    ],
+)
+async def test_what_is_meant(text, meant):
+    assert await listing_id(market(), text) == meant
+
+
+async def test_several_are_named():
+    with pytest.raises(UnknownListingError) as caught:
+        await listing_id(market(), OWN[:30])
+    assert str(caught.value).endswith("; give more letters")
+    assert all(short_id(f"{OWN}/{name}") in str(caught.value) for name in ("ocr", "ocr-2"))
+
+
+def test_commands_take_names_and_beginnings(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BETAR_TUI_DATA_DIR", str(tmp_path))
+
+    def run(*arguments: str) -> object:
+        assert main([*arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    made = [run("publish", "--name", name, "--price", "1") for name in ("swift-ocr", "fast-tts")]
+    ids = [each["id"] for each in made]
+    assert run("show", "swift-ocr")["id"] == run("show", "swi")["id"] == ids[0]
+    assert run("update", "fast", "--price", "2")["id"] == ids[1]
+    assert main(["delist", ids[0][:20]]) == 1
+    assert "fits more than one listing" in capsys.readouterr().err
+    assert run("delist", "fast-tts")["id"] == ids[1]
+    assert run("delist", ids[0][:20])["id"] == ids[0]  # which alone is left
+
+
+def test_listings_that_match_are_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BETAR_TUI_DATA_DIR", str(tmp_path / "data"))
+    file = tmp_path / "many.json"
+    file.write_text(json.dumps([{"name": f"n{n}", "price": n, "metadata": {"tier": "gold"}} for n in range(30)]))
+    main(["publish", "--file", str(file)])
+    capsys.readouterr()
+
+    def last(*arguments: str) -> str:
+        assert main(["list", *arguments]) == 0
+        return capsys.readouterr().out.splitlines()[-1]
+
+    assert last("price<10", "--limit", "2") == "2 of 10 that match, of 30 listings"
+    assert last("price<10") == "10 of 10 that match, of 30 listings"
+    assert last("--limit", "2") == "2 of 30 listings"
+    assert last("gold").startswith(
+        "words are looked for in name, description and seller; for metadata write tag:gold or"
+    )
+    assert last("tier=gold").endswith("for metadata write meta.tier:gold")
+    assert last("meta.tier:gold", "--limit", "1") == "1 of 30 that match, of 30 listings"
+    assert last("price>99") == "nothing matches, of 30 listings"
