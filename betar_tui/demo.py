@@ -20,9 +20,10 @@ from betar_tui.config import Config
 from betar_tui.errors import BetarError, InterfaceError
 from betar_tui.files.plain import open_append
 from betar_tui.files.rules import explain
+from betar_tui.leaving import leave_on_signals
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
 from betar_tui.peer import Peer, open_peer
-from betar_tui.startup import freeze_garbage
+from betar_tui.place import freeze_garbage
 from betar_tui.tui.options import TuiOptions
 
 log = logging.getLogger(__name__)
@@ -49,8 +50,10 @@ AGENTS = (
 NAMES = ("amber", "brisk", "calm", "deft", "eager", "fleet", "lucid", "mellow", "nimble", "swift", "vivid", "witty")
 
 
-async def run_demo(options: TuiOptions | None = None) -> None:
-    """Show the demonstration until the person quits. Raises BetarError."""
+async def run_demo(options: TuiOptions | None = None) -> int:
+    """Show the demonstration until the person quits, or a signal or the loss of the terminal ends it; the exit code.
+
+    Raises BetarError."""
     from betar_tui.tui.run import run_app
 
     try:
@@ -68,9 +71,12 @@ async def run_demo(options: TuiOptions | None = None) -> None:
             title="betar demo",
             painted=painted.set,
             log_tail=lambda: logs.tail(log_file),
+            own_peer=lambda: True,
         )
-        async with demo_market(folder, start=painted) as peer:
-            await run_app(peer, options=chosen)
+        with leave_on_signals(chosen.leaving):
+            async with demo_market(folder, start=painted) as peer:
+                await run_app(peer, options=chosen)
+    return chosen.leaving.code or 0
 
 
 @asynccontextmanager

@@ -93,5 +93,9 @@ class ControlError(BetarError):
     """A request to the running peer of a data directory has failed."""
 
 
+class UnansweredError(ControlError):
+    """The running peer of a data directory does not answer, as while it is stopped."""
+
+
 class NoRunningPeerError(ControlError):
     """The command needs a running peer, and the data directory has none."""

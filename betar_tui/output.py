@@ -72,8 +72,9 @@ def complain(text: str) -> None:
     """Print one line on stderr, if there is one: the problem, its cause, and what to try."""
     if sys.stderr is None:
         return
-    sys.stderr.write(f"betar-tui: {neutralise(text)}\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # its terminal may be gone
+        sys.stderr.write(f"betar-tui: {neutralise(text)}\n")
+        sys.stderr.flush()
 
 
 def listing_json(listing: Listing) -> dict[str, object]:
