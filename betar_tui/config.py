@@ -93,6 +93,11 @@ class Config:
         return self.data_dir / "identity.key"
 
     @property
+    def drafts_file(self) -> Path:
+        """What was typed into forms of the interface and not sent."""
+        return self.data_dir / "drafts.json"
+
+    @property
     def settings_file(self) -> Path:
         """The settings file."""
         return self.data_dir / "config.toml"

@@ -16,6 +16,10 @@ class InterfaceError(BetarError):
     """The interface has failed."""
 
 
+class DraftError(BetarError):
+    """What was typed into a form cannot be kept, or read again."""
+
+
 class OutputError(BetarError):
     """The output cannot be written."""
 

@@ -20,6 +20,7 @@ from betar_tui import logs
 from betar_tui.config import Config, save_settings
 from betar_tui.leaving import Leaving, leave_on_signals
 from betar_tui.place import Place
+from betar_tui.unsent import keep_drafts, read_drafts
 
 GARBAGE_TIMEOUT = 10.0
 """Seconds until garbage is collected although the listings are not on the screen."""
@@ -46,6 +47,8 @@ async def run_interface(config: Config, log_file: Path) -> int:
         settings=settings,
         complaints=complaints,
         keep=lambda changes: save_settings(config.settings_file, {"interface": changes}),
+        drafts=lambda: read_drafts(config.drafts_file),
+        keep_drafts=lambda changes: keep_drafts(config.drafts_file, changes),
         framed=framed.set,
         painted=painted.set,
         leaving=leaving,

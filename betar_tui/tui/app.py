@@ -29,11 +29,11 @@ from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.pages import Counted, PageArrived
 from betar_tui.tui.paging import Paging
+from betar_tui.tui.saver import Saver
 from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import PANES, MainScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.settings import MAX_FILTER_NAME, InterfaceSettings, Settings
-from betar_tui.tui.settings_saver import SettingsSaver
 from betar_tui.tui.terminal_app import NOTED_STOP, TerminalApp
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.widgets.panetabs import PaneTabs
@@ -93,7 +93,7 @@ class BetarApp(TerminalApp):
         self.settings = Settings(self.options.settings)
         self.model = MarketModel(self.options.clock, self.settings)
         self.model.can_run_here = self.options.take_over is not None
-        self.actions = ListingActions(self, self.model, bridge, self.open_screen, self._sync_screens)
+        self.actions = ListingActions(self, self.model, bridge, self.open_screen, self._sync_screens, self.options)
         self.paging = Paging(self, self.model, bridge, lambda: self._main, self._take, self.actions.notify)
         self.context = ScreenContext(self.model, bridge, self.actions, self.options, self.open_screen, self.paging.ask)
         self._status_due = False
@@ -105,7 +105,7 @@ class BetarApp(TerminalApp):
         self.theme = self.settings.now.theme
         self._variables = self.get_css_variables()
         self.stylesheet.set_variables(self._variables)
-        self._saver = SettingsSaver(self, self.options.keep, self._not_saved)
+        self._saver = Saver(self, self.options.keep, self._not_saved)
         self.settings.subscribe(self._settings_changed)
         if not self.options.animate:
             self.animation_level = "none"
@@ -131,6 +131,7 @@ class BetarApp(TerminalApp):
         for complaint in self.options.complaints:
             self.model.activity.notice("warning", complaint, self.model.clock())
             self.actions.notify(complaint, "warning")
+        self.actions.offer_drafts()
         self.call_after_refresh(self.first_frame)
         self.call_after_refresh(self.start_session)
         self.set_timer(self.options.mount_panes_after, self._mount_panes)
@@ -139,6 +140,7 @@ class BetarApp(TerminalApp):
 
     def on_unmount(self) -> None:
         self._saver.finish()
+        self.actions.drafts.finish()
 
     # Settings
 
