@@ -59,7 +59,7 @@ async def run_interface(config: Config, log_file: Path) -> int:
     with leave_on_signals(leaving):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_open_marketplace, place, framed)
-            nursery.start_soon(_resume_garbage_collection, painted)
+            nursery.start_soon(resume_garbage_collection, painted)
             await run_app(deferred, options=options)
             nursery.cancel_scope.cancel()
     return leaving.code or 0
@@ -71,8 +71,8 @@ async def _open_marketplace(place: Place, framed: trio.Event) -> None:
     await place.run()
 
 
-async def _resume_garbage_collection(painted: trio.Event) -> None:
-    # 6. Garbage collection.
+async def resume_garbage_collection(painted: trio.Event) -> None:
+    """6. Collect garbage again, when the first listings are on the screen."""
     with trio.move_on_after(GARBAGE_TIMEOUT):
         await painted.wait()
     gc.freeze()
