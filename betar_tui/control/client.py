@@ -13,7 +13,7 @@ import trio
 from betar_tui.control.answer import Answer, no_peer, request
 from betar_tui.control.wire import EVENTS, line, lines, typed
 from betar_tui.errors import ControlError, NoRunningPeerError, UnansweredError
-from betar_tui.files.sockets import is_trusted_socket
+from betar_tui.files.sockets import is_trusted_socket, short_way
 from betar_tui.market.calls import CALLS, Call, ForwardedCalls
 from betar_tui.market.marketplace import Event, Notice
 
@@ -110,7 +110,8 @@ class ControlClient(ForwardedCalls):
         if not is_trusted_socket(self._path):
             raise no_peer(self._path)
         try:
-            return await trio.open_unix_socket(str(self._path))
+            with short_way(self._path) as way:
+                return await trio.open_unix_socket(way)
         except OSError as error:
             raise no_peer(self._path) from error
 

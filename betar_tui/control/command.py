@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from betar_tui.control.answer import Answer, no_peer, request
 from betar_tui.control.wire import MAX_LINE, message, too_long
 from betar_tui.errors import NoRunningPeerError
-from betar_tui.files.sockets import is_trusted_socket
+from betar_tui.files.sockets import connect_socket, is_trusted_socket
 from betar_tui.market.calls import Call, ForwardedCalls
 from betar_tui.market.marketplace import Event
 
@@ -55,7 +55,7 @@ class CommandClient(ForwardedCalls):
             raise no_peer(self._path)
         sock = socket.socket(socket.AF_UNIX)
         try:
-            sock.connect(str(self._path))
+            connect_socket(sock, self._path)
         except OSError as error:
             sock.close()
             raise no_peer(self._path) from error
