@@ -80,6 +80,11 @@ class TerminalDriver(LinuxDriver):
         signal.signal(signal.SIGTSTP, lambda *_: self._soon(self._stop_alone))
         signal.signal(signal.SIGCONT, lambda *_: self._go_on())
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        # Of a terminal that does not know its size Rich and Textual think differently: the app would be drawn for ever.
+        size = self._app.console.size
+        return size.width, size.height
+
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._shown = True
