@@ -44,7 +44,7 @@ STATUS_EVERY = 5.0
 HOLD = 2.0
 """Maximum seconds that keys are held back until the rows have come that they are meant for; then they are dropped, for the
 person cannot know any more what they would be done to."""
-NEVER_HELD = ("filter", "leave", "next_pane", "previous_pane", "help", "quit", "quit_everywhere")
+NEVER_HELD = ("filter", "leave", "next_pane", "previous_pane", "help", "quit", "quit_everywhere", "suspend")
 """The actions whose keys are not held back: they do nothing to rows, or end the waiting."""
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before each attempt to follow the peer again; the last one repeats."""
@@ -81,7 +81,7 @@ class BetarApp(TerminalApp):
 
     TITLE = "betar-tui"
     CSS_PATH = "betar.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app", first=("app.suspend",))]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app", first=("app.suspend", "app.quit"))]
 
     def __init__(self, bridge: Bridge, options: TuiOptions | None = None) -> None:
         super().__init__()

@@ -155,11 +155,12 @@ class MarketModel:
         return self.table.get(listing_id) or self.own.get(listing_id)
 
     def mark(self, listing_id: str) -> Mark | None:
-        """The mark of a row, or None after it has expired."""
+        """The mark of a row, or None after it has expired. One from a time to come is from before the clock was set back."""
         mark = self.marks.get(listing_id)
         if mark is None:
             return None
-        expired = self.clock() - mark.at >= MARK_SECONDS if mark.sign != "×" else self.table.is_listed(listing_id)
+        old = not 0 <= self.clock() - mark.at < MARK_SECONDS
+        expired = old if mark.sign != "×" else self.table.is_listed(listing_id)
         if expired:
             del self.marks[listing_id]
         return None if expired else mark
