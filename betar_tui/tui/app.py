@@ -34,7 +34,7 @@ from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import PANES, MainScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.settings import MAX_FILTER_NAME, InterfaceSettings, Settings
-from betar_tui.tui.terminal_app import NOTED_STOP, TerminalApp
+from betar_tui.tui.terminal_app import TerminalApp
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.widgets.panetabs import PaneTabs
 from betar_tui.tui.workers import runs, start
@@ -335,12 +335,11 @@ class BetarApp(TerminalApp):
             self.screen.deliver(self.screen.tick)
 
     def went_on(self, seconds: float) -> None:
-        """Note a long stop: the peer in here knows nothing of that time."""
-        if seconds >= NOTED_STOP:
-            peer = ": the peer in it stood still" if self.options.own_peer() else ""
-            text = f"The program was stopped for {fmt.age(seconds)}{peer}"
-            self.model.activity.notice("info", text, self.model.clock())
-            self._sync_screens(News(activity=True))
+        """Note it: the peer in here knows nothing of that time."""
+        peer = ": the peer in it stood still" if self.options.own_peer() else ""
+        text = f"The program was stopped for {fmt.age(seconds)}{peer}"
+        self.model.activity.notice("info", text, self.model.clock())
+        self._sync_screens(News(activity=True))
 
     # Navigation
 

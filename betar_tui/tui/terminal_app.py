@@ -64,10 +64,12 @@ class TerminalApp(App[None]):
         """The program goes on, and draws everything again."""
         self._resume_signal()
         self.refresh(layout=True)
-        self.went_on(time.monotonic() - self._stopped_at)
+        seconds = time.monotonic() - self._stopped_at
+        if seconds >= NOTED_STOP:
+            self.went_on(seconds)
 
     def went_on(self, seconds: float) -> None:
-        """The program had been stopped for so many seconds."""
+        """The program had been stopped for this time."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # There it undoes.

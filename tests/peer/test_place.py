@@ -51,31 +51,29 @@ async def test_the_first_runs_the_peer_and_the_second_attaches_and_takes_over(tm
 
 
 async def test_taking_over_attaches_where_a_peer_runs_again(tmp_path):
-    async with served(tmp_path) as peer:
-        async with placed(tmp_path) as (place, opened):
-            await eventually(lambda: opened, what="the peer")
-            peer.process.send_signal(signal.SIGKILL)
-            await peer.process.wait()
-            async with served(tmp_path):
-                await place.take_over()
-                assert [type(each) for each in opened] == [ControlClient, ControlClient]
-                assert not place.own
+    async with served(tmp_path) as peer, placed(tmp_path) as (place, opened):
+        await eventually(lambda: opened, what="the peer")
+        peer.process.send_signal(signal.SIGKILL)
+        await peer.process.wait()
+        async with served(tmp_path):
+            await place.take_over()
+            assert [type(each) for each in opened] == [ControlClient, ControlClient]
+            assert not place.own
 
 
 async def test_a_directory_that_another_process_holds_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "GIVING_WAY", 0.3)
-    async with served(tmp_path) as peer:
-        async with placed(tmp_path) as (place, opened):
-            await eventually(lambda: opened, what="the peer")
-            peer.process.kill()
-            await peer.process.wait()
-            holder = DirectoryLock(tmp_path)
-            holder.acquire()
-            with pytest.raises(StoreLockedError, match=f"process {os.getpid()}"):
-                await place.take_over()
-            holder.release()
+    async with served(tmp_path) as peer, placed(tmp_path) as (place, opened):
+        await eventually(lambda: opened, what="the peer")
+        peer.process.kill()
+        await peer.process.wait()
+        holder = DirectoryLock(tmp_path)
+        holder.acquire()
+        with pytest.raises(StoreLockedError, match=f"process {os.getpid()}"):
             await place.take_over()
-            assert isinstance(opened[-1], Peer)
+        holder.release()
+        await place.take_over()
+        assert isinstance(opened[-1], Peer)
 
 
 async def test_two_that_start_at_once_share_one_peer(tmp_path):

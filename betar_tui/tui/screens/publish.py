@@ -203,7 +203,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         except ListingError as error:
             self._problem(error.field, str(error))
         except BetarError as error:
-            self._show_verdict(f"✗ {neutralise(str(error), 200)}", "$text-error")
+            self._show_verdict(f"✗ {self._gone() or neutralise(str(error), 200)}", "$text-error")
         else:
             self._sent = True
             self._drafts.keep(self._key, {})
@@ -212,6 +212,12 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
             self.dismiss((neutralise(values["name"].strip(), 60), receipt))
         finally:
             self._sending = False
+
+    def _gone(self) -> str:
+        """What to do where the peer is gone and can run here; empty if that is not so."""
+        keys = self._model.keys
+        way = f"{keys.name('leave')} keeps this as a draft, then {keys.name('go_online')} runs the peer here"
+        return f"the peer is gone: {way}" if self._model.gone else ""
 
     def _problem(self, field: str, message: str) -> None:
         """Show an objection of the peer at its field."""
