@@ -1,6 +1,7 @@
 """`python -m betar_tui` is `betar-tui`: where the program begins."""
 
 import gc
+import os
 import sys
 
 
@@ -9,6 +10,8 @@ def main() -> int:
     # Nothing that is imported and read at the start is garbage, and looking for it takes a tenth of the time. `cli` and
     # `startup` switch collection on again.
     gc.disable()
+    # An odd umask would make files that their owner cannot use.
+    os.umask(os.umask(0o077) & 0o077)
     try:
         from betar_tui import cli
 

@@ -159,7 +159,6 @@ def _demo() -> int:
 
     from betar_tui.demo import run_demo
 
-    gc.enable()
     return _run(trio.run, run_demo)
 
 

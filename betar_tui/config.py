@@ -26,7 +26,6 @@ from betar_tui.multiaddrs import split_peer
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
 MIN_ANNOUNCE_INTERVAL, _LOCK_TIMEOUT = 5.0, 10.0
 """Minimum seconds between announcements, and maximum seconds of waiting for the lock of the settings."""
-MAX_SOCKET_PATH = 100  # bytes; Linux allows 107, macOS 103
 _MAX_SETTINGS, _MAX_KEY = 256 << 10, 4 << 10
 """Maximum bytes that are read of the settings, and of a key."""
 _MAX_DOTS = 100
@@ -77,20 +76,17 @@ class Config:
     @property
     def control_socket(self) -> Path:
         """The Unix socket on which the running peer of this data directory listens for commands."""
-        path = self.data_dir.absolute() / "control.sock"
-        if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
-            return path
-        # The kernel limits the length of the path: a deep data directory has its socket in a private temporary folder.
-        import hashlib
-        import tempfile
-
-        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:24]
-        return Path(tempfile.gettempdir()) / f"betar-tui-{os.getuid()}" / f"{name}.sock"
+        return self.data_dir.absolute() / "control.sock"
 
     @property
     def key_file(self) -> Path:
         """The identity key's file."""
         return self.data_dir / "identity.key"
+
+    @property
+    def drafts_file(self) -> Path:
+        """What was typed into forms of the interface and not sent."""
+        return self.data_dir / "drafts.json"
 
     @property
     def settings_file(self) -> Path:

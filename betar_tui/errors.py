@@ -16,6 +16,10 @@ class InterfaceError(BetarError):
     """The interface has failed."""
 
 
+class DraftError(BetarError):
+    """What was typed into a form cannot be kept, or read again."""
+
+
 class OutputError(BetarError):
     """The output cannot be written."""
 
@@ -95,6 +99,10 @@ class StreamEndedError(NetworkError):
 
 class ControlError(BetarError):
     """A request to the running peer of a data directory has failed."""
+
+
+class UnansweredError(ControlError):
+    """The running peer of a data directory does not answer, as while it is stopped."""
 
 
 class NoRunningPeerError(ControlError):

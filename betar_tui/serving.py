@@ -1,47 +1,32 @@
 """The peer alone, without an interface: `betar-tui --serve`."""
 
-import contextlib
-import os
-import signal
-import threading
-
 import trio
 
 from betar_tui.config import Config
 from betar_tui.control.server import serve_control
+from betar_tui.files.sockets import remove_socket
+from betar_tui.leaving import Leaving, leave_on_signals
 from betar_tui.output import say
 from betar_tui.peer import open_peer
-from betar_tui.startup import freeze_garbage
+from betar_tui.place import freeze_garbage
 
 _STOP_TIME = 4.0
-"""Seconds that a peer may take to stop."""
-
-
-class ShutdownWatchdog:
-    """Ends a peer that does not stop in time. Nothing that was acknowledged is lost by that."""
-
-    def __init__(self) -> None:
-        self._timer = threading.Timer(_STOP_TIME, os._exit, (0,))
-        self._timer.daemon = True
-        self.start, self.close = self._timer.start, self._timer.cancel
+"""Seconds that a peer may take to stop. Nothing that was acknowledged is lost if it takes longer."""
 
 
 async def serve(config: Config) -> None:
-    """Run the peer of a data directory until SIGINT or SIGTERM. Raises BetarError."""
-    with (
-        contextlib.closing(ShutdownWatchdog()) as late,
-        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
-    ):
+    """Run the peer of a data directory until SIGINT, SIGTERM or SIGHUP. Raises BetarError."""
+    leaving = Leaving(_STOP_TIME)
+    with leave_on_signals(leaving, lambda number: 0):
         async with trio.open_nursery() as nursery:
 
-            async def until_signal() -> None:
-                async for _ in signals:
-                    late.start()
-                    nursery.cancel_scope.cancel()
-                    return
+            async def until_asked() -> None:
+                await leaving.asked.wait()
+                nursery.cancel_scope.cancel()
 
-            nursery.start_soon(until_signal)
+            nursery.start_soon(until_asked)
             async with open_peer(config, network=True) as peer:
+                leaving.rescue(lambda: remove_socket(config.control_socket))
                 await nursery.start(serve_control, peer, config.control_socket)
                 await peer.session.ready.wait()
                 freeze_garbage()

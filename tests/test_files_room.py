@@ -23,7 +23,6 @@ METHODS = {
 }  # fmt: skip
 ALLOWED = {
     ("stdout.py", "os.open"),  # /dev/null
-    ("demo.py", "tempfile.TemporaryDirectory"),  # a new directory, with mode 0700
     ("store/database.py", "sqlite3.connect"),  # after `files.plain.prepare_database`
     ("store/readers.py", "sqlite3.connect"),  # the same database
     ("doctor.py", ".bind"),  # of a TCP socket

@@ -17,7 +17,7 @@ from betar_tui.files.passing import ancillary
 from betar_tui.files.plain import open_plain
 from betar_tui.files.replacing import Replacement
 from betar_tui.files.rules import explain
-from betar_tui.files.sockets import is_trusted_socket
+from betar_tui.files.sockets import connect_socket, is_trusted_socket
 from betar_tui.market.calls import CALLS, Call, ForwardedCalls
 from betar_tui.market.marketplace import Event, Exported, Imported, Notice
 
@@ -28,8 +28,9 @@ _ATTACHED = "Attached to the peer that runs on this data directory; it goes on w
 class ControlClient(ForwardedCalls):
     """The marketplace of the peer that listens at `path`. Each call opens a connection, so a restarted peer is found again.
 
-    In addition to the errors of `Marketplace`, every call raises NoRunningPeerError if no peer listens, and ControlError if
-    the peer stops before it has answered, or does not answer at all. The files of archives are opened in this process."""
+    In addition to the errors of `Marketplace`, every call raises NoRunningPeerError if no peer listens, ControlError if the
+    peer ends before it has answered, and UnansweredError if it does not answer at all. The files of archives
+    are opened in this process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -135,7 +136,7 @@ class ControlClient(ForwardedCalls):
             sock = socket.socket(socket.AF_UNIX)
             sock.setblocking(False)
             try:
-                sock.connect(str(self._path))  # which never waits: trio would take EAGAIN for "under way"
+                connect_socket(sock, self._path)  # which never waits: trio would take EAGAIN for "under way"
                 return trio.SocketStream(trio.socket.from_stdlib_socket(sock))
             except BlockingIOError as error:  # too many wait to be accepted
                 sock.close()

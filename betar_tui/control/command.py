@@ -15,7 +15,7 @@ from betar_tui.control.answer import Answer, no_peer, request
 from betar_tui.control.wire import MAX_LINE, message, too_long
 from betar_tui.errors import NoRunningPeerError
 from betar_tui.files.passing import ancillary
-from betar_tui.files.sockets import is_trusted_socket
+from betar_tui.files.sockets import connect_socket, is_trusted_socket
 from betar_tui.market.calls import CALLS, Call, ForwardedCalls
 from betar_tui.market.marketplace import Event, Exported, Imported
 
@@ -87,7 +87,7 @@ class CommandClient(ForwardedCalls):
             sock = socket.socket(socket.AF_UNIX)
             sock.settimeout(within)
             try:
-                sock.connect(str(self._path))
+                connect_socket(sock, self._path)
                 return sock
             except (BlockingIOError, TimeoutError) as error:  # too many wait to be accepted
                 sock.close()

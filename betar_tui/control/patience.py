@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from betar_tui.control.wire import line
-from betar_tui.errors import ControlError
+from betar_tui.errors import ControlError, UnansweredError
 from betar_tui.files.plain import read
 
 ANSWER_WITHIN = 5.0
@@ -46,13 +46,15 @@ def holder_of(path: Path) -> int:
     return 0
 
 
-def silent(path: Path, pid: int) -> ControlError:
+def silent(path: Path, pid: int) -> UnansweredError:
     """The error about a peer that does not answer."""
     who = f"process {pid}" if pid else "its process"
     if is_stopped(pid):
-        return ControlError(f"the peer on {path.parent} does not answer: {who} is stopped; kill -CONT {pid} wakes it")
+        return UnansweredError(
+            f"the peer on {path.parent} does not answer: {who} is stopped; kill -CONT {pid} wakes it"
+        )
     end = f"kill {pid}" if pid else "stop it"
-    return ControlError(f"the peer on {path.parent}, {who}, does not answer; {end}, and start it again")
+    return UnansweredError(f"the peer on {path.parent}, {who}, does not answer; {end}, and start it again")
 
 
 def too_slow(name: str, pid: int) -> ControlError:

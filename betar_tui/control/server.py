@@ -5,7 +5,7 @@ import logging
 import os
 import select
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,38 @@ LEAVING = 0.1
 """Seconds between two looks whether a client that sends no more has left."""
 
 
-async def serve_control(marketplace: Marketplace, path: Path, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """Answer calls on the socket at `path` until cancelled. Raises ControlError when the socket cannot be made.
+class Followers:
+    """How many programs follow the events of a peer: other windows, `watch`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @contextlib.contextmanager
+    def another(self) -> Iterator[None]:
+        """Count one more meanwhile."""
+        self.count += 1
+        try:
+            yield
+        finally:
+            self.count -= 1
+
+
+async def serve_control(
+    marketplace: Marketplace,
+    path: Path,
+    followers: Followers | None = None,
+    *,
+    task_status: Any = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answer calls on the socket at `path` until cancelled, and count those who follow the events. Raises ControlError
+    when the socket cannot be made.
 
     The caller holds the lock of the data directory, so an older socket there is a leftover and is replaced."""
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(_listen(path)))
     try:
         async with listener, trio.open_nursery() as nursery:
-            await nursery.start(trio.serve_listeners, lambda stream: _serve(stream, marketplace), [listener])
+            counted = followers or Followers()
+            await nursery.start(trio.serve_listeners, lambda stream: _serve(stream, marketplace, counted), [listener])
             task_status.started()
     finally:
         with contextlib.suppress(OSError), trio.CancelScope(shield=True):
@@ -96,7 +120,7 @@ class Passed(trio.abc.ReceiveStream):
         await self.stream.aclose()
 
 
-async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
+async def _serve(stream: trio.SocketStream, marketplace: Marketplace, followers: Followers) -> None:
     """Answer the calls of one connection, one after the other; a call whose client has left is cancelled. A failure ends
     this connection only."""
     try:
@@ -105,7 +129,7 @@ async def _serve(stream: trio.SocketStream, marketplace: Marketplace) -> None:
                 async with trio.open_nursery() as nursery:
                     send, requests = trio.open_memory_channel[dict[str, Any] | ControlError](0)
                     nursery.start_soon(_read_requests, passed, send, nursery.cancel_scope)
-                    await _answer_all(passed, requests, marketplace)
+                    await _answer_all(passed, requests, marketplace, followers)
                     nursery.cancel_scope.cancel()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             log.debug("control: a client left")
@@ -144,12 +168,14 @@ async def _answer_all(
     passed: Passed,
     requests: trio.MemoryReceiveChannel[dict[str, Any] | ControlError],
     marketplace: Marketplace,
+    followers: Followers,
 ) -> None:
     async for request in requests:
         if isinstance(request, ControlError):
             raise request
         if request.get("method") == "events":
-            await _stream_events(passed.stream, requests, marketplace)
+            with followers.another():
+                await _stream_events(passed.stream, requests, marketplace)
             return
         async with aclosing(_answer(request, marketplace, passed)) as messages:
             async for message in messages:

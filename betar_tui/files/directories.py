@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from betar_tui.files.ownership import is_open_to_others, is_trusted, other_writers, user_name
+from betar_tui.files.ownership import access_list, is_open_to_others, is_trusted, other_writers, user_name
 from betar_tui.files.rules import RefusedError, command, follow, kind
 
 _ROOM = 64 << 10
@@ -39,11 +39,12 @@ def judge_directory(path: Path) -> None:
         owner = user_name(found.st_uid)
         raise RefusedError(path, f"it belongs to {owner}", f"choose another, or run betar-tui as {owner}")
     own = found.st_uid == os.geteuid()
-    if is_open_to_others(found):
+    access = access_list(follow(path))
+    if is_open_to_others(found, access):
         advice = f"choose one of your own, as {path / 'betar-tui'}"
         if own:
             advice = f"make it private: {command('chmod go-w', path)}"
-        raise RefusedError(path, f"{other_writers(found)} may write to it", advice)
+        raise RefusedError(path, f"{other_writers(found, access)} may write to it", advice)
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fspath(path))
     if not os.access(path, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):

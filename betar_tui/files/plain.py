@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from betar_tui.files.ownership import is_shared
+from betar_tui.files.ownership import access_list, is_shared
 from betar_tui.files.rules import (
     MOVE_AWAY,
     OTHER_NAME,
@@ -136,5 +136,6 @@ def _judge(path: Path, found: os.stat_result, writing: bool, devices: bool, advi
     judge_kind(path, found, advice)
     if writing:
         judge_written(path, found)
-        if is_shared(os.stat(follow(path).parent)):
+        parent = follow(path).parent
+        if is_shared(os.stat(parent), access_list(parent)):
             judge_single(path, found)

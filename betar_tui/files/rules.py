@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import NoReturn
 
-from betar_tui.files.ownership import is_open_to_others, is_trusted, other_writers, user_name
+from betar_tui.files.ownership import access_list, is_open_to_others, is_trusted, other_writers, user_name
 
 PRIVATE = 0o600
 """The mode of new files."""
@@ -72,7 +72,7 @@ def follow(path: Path) -> Path:
             raise RefusedError(path, f"it is a link to {place}, where nothing is", "mend the link") from None
         if not stat.S_ISLNK(found.st_mode):
             return place
-        if not is_trusted(found.st_uid) or is_open_to_others(os.stat(place.parent)):
+        if not is_trusted(found.st_uid) or is_open_to_others(os.stat(place.parent), access_list(place.parent)):
             _refuse_link(path, found)
         place = place.parent / os.readlink(place)
     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
@@ -106,7 +106,7 @@ def judge_written(path: Path, found: os.stat_result) -> None:
     """Refuse a file that somebody else can write to."""
     judge_owner(path, found)
     closed = not os.stat(follow(path).parent).st_mode & 0o011
-    if not closed and (others := other_writers(found)):
+    if not closed and (others := other_writers(found, access_list(follow(path)))):
         raise RefusedError(path, f"{others} may write to it", f"make it private: {command('chmod go-w', path)}")
 
 

@@ -140,7 +140,7 @@ class Peer:
         self._network = network
         self._clock = clock
         self._settings_file = config.settings_file
-        self._started = clock()
+        self._started, self._up_since = clock(), time.monotonic()
         self._hub = EventHub()
         signer = Signer(seed)
         self.peer_id = signer.peer_id
@@ -289,7 +289,7 @@ class Peer:
             bytes=totals.bytes,
             pending=session.pending,
             tombstones=totals.tombstones,
-            uptime=self._clock() - self._started,
+            uptime=time.monotonic() - self._up_since,
             connectivity=session.state,
             invalid=counts.invalid,
             unreadable=counts.unreadable,

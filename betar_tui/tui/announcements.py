@@ -25,12 +25,15 @@ class Announcement:
 
 
 def announcements(
-    status: Status | None, peers: Sequence[PeerInfo], now: float, key: Callable[[str], str]
+    status: Status | None, peers: Sequence[PeerInfo], now: float, key: Callable[[str], str], silence: str = ""
 ) -> tuple[Announcement, ...]:
-    """The lines that apply now; `key` returns the name of an action's key."""
-    if status is None:
-        return ()
+    """The lines that apply now; `key` returns the name of an action's key. `silence` says why there is no newer status."""
     lines = []
+    if silence:
+        text = neutralise(silence, 300)
+        lines.append(Announcement("✗", text[:1].upper() + text[1:], "The peer does not answer", "app.go_to('log')"))
+    if status is None:
+        return tuple(lines)
     if status.offline:
         lines.append(_offline(status, key("go_online")))
     if status.listen_notice and status.uptime < NOTICE_SECONDS:
@@ -55,6 +58,12 @@ def _offline(status: Status, key: str) -> Announcement:
         return Announcement("✗", f"{reason}. Press {key} to try again", f"Offline. {key} tries again", "go_online")
     short = f"Cannot listen on {neutralise(status.port_taken, 34)}: {key} takes a free port"
     return Announcement("✗", f"{reason}. Press {key} to go online on a free port", short, "go_online")
+
+
+def gone(key: str) -> Announcement:
+    """The line where the peer was another process, which has ended."""
+    text = f"The peer that this window was attached to is gone. Press {key} to run it in this window"
+    return Announcement("✗", text, f"The peer is gone: {key} runs it in this window", "go_online")
 
 
 def _syncing(sync: SyncProgress, key: str) -> Announcement:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.filter import NoColor
 from textual.message import Message
@@ -17,9 +17,10 @@ from textual.theme import Theme
 from textual.timer import Timer
 from textual.widgets import Input
 
-from betar_tui.errors import BetarError
+from betar_tui.errors import BetarError, UnansweredError
 from betar_tui.market.marketplace import Event, PeerInfo, Status
 from betar_tui.market.text import neutralise, neutralise_lines
+from betar_tui.tui import format as fmt
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.keybindings import ACTIONS, SLASHES, Action, bindings
@@ -28,11 +29,12 @@ from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.pages import Counted, PageArrived
 from betar_tui.tui.paging import Paging
+from betar_tui.tui.saver import Saver
 from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import PANES, MainScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.settings import MAX_FILTER_NAME, InterfaceSettings, Settings
-from betar_tui.tui.settings_saver import SettingsSaver
+from betar_tui.tui.terminal_app import TerminalApp
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.widgets.panetabs import PaneTabs
 from betar_tui.tui.workers import runs, start
@@ -42,7 +44,7 @@ STATUS_EVERY = 5.0
 HOLD = 2.0
 """Maximum seconds that keys are held back until the rows have come that they are meant for; then they are dropped, for the
 person cannot know any more what they would be done to."""
-NEVER_HELD = ("filter", "leave", "next_pane", "previous_pane", "help", "quit", "quit_everywhere")
+NEVER_HELD = ("filter", "leave", "next_pane", "previous_pane", "help", "quit", "quit_everywhere", "suspend")
 """The actions whose keys are not held back: they do nothing to rows, or end the waiting."""
 RETRY_DELAYS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds before each attempt to follow the peer again; the last one repeats."""
@@ -57,27 +59,29 @@ class EventsArrived(Message):
 
 
 class StatusLoaded(Message):
-    """Status and peers; each is None where it could not be loaded, for the reason `error`."""
+    """Status and peers; each is None where it could not be loaded, for `error`. `silent`: the peer gives no sign of life."""
 
-    def __init__(self, status: Status | None, peers: tuple[PeerInfo, ...] | None, error: str = "") -> None:
+    def __init__(
+        self, status: Status | None, peers: tuple[PeerInfo, ...] | None, error: str = "", silent: bool = False
+    ) -> None:
         super().__init__()
-        self.status, self.peers, self.error = status, peers, error
+        self.status, self.peers, self.error, self.silent = status, peers, error, silent
 
 
 class StreamState(Message):
-    """The stream of events runs, or was lost for the reason `error`."""
+    """The stream of events runs, or was lost for `error`. `silent` as above."""
 
-    def __init__(self, error: str = "") -> None:
+    def __init__(self, error: str = "", silent: bool = False) -> None:
         super().__init__()
-        self.error = error
+        self.error, self.silent = error, silent
 
 
-class BetarApp(App[None]):
+class BetarApp(TerminalApp):
     """The terminal interface of one peer."""
 
     TITLE = "betar-tui"
     CSS_PATH = "betar.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app", first=("app.suspend", "app.quit"))]
 
     def __init__(self, bridge: Bridge, options: TuiOptions | None = None) -> None:
         super().__init__()
@@ -88,7 +92,8 @@ class BetarApp(App[None]):
         self.bridge = bridge
         self.settings = Settings(self.options.settings)
         self.model = MarketModel(self.options.clock, self.settings)
-        self.actions = ListingActions(self, self.model, bridge, self.open_screen, self._sync_screens)
+        self.model.can_run_here = self.options.take_over is not None
+        self.actions = ListingActions(self, self.model, bridge, self.open_screen, self._sync_screens, self.options)
         self.paging = Paging(self, self.model, bridge, lambda: self._main, self._take, self.actions.notify)
         self.context = ScreenContext(self.model, bridge, self.actions, self.options, self.open_screen, self.paging.ask)
         self._status_due = False
@@ -100,7 +105,7 @@ class BetarApp(App[None]):
         self.theme = self.settings.now.theme
         self._variables = self.get_css_variables()
         self.stylesheet.set_variables(self._variables)
-        self._saver = SettingsSaver(self, self.options.keep, self._not_saved)
+        self._saver = Saver(self, self.options.keep, self._not_saved)
         self.settings.subscribe(self._settings_changed)
         if not self.options.animate:
             self.animation_level = "none"
@@ -126,7 +131,8 @@ class BetarApp(App[None]):
         for complaint in self.options.complaints:
             self.model.activity.notice("warning", complaint, self.model.clock())
             self.actions.notify(complaint, "warning")
-        self.call_after_refresh(self.options.framed)
+        self.actions.offer_drafts()
+        self.call_after_refresh(self.first_frame)
         self.call_after_refresh(self.start_session)
         self.set_timer(self.options.mount_panes_after, self._mount_panes)
         self.set_interval(1.0, self._tick)
@@ -134,6 +140,7 @@ class BetarApp(App[None]):
 
     def on_unmount(self) -> None:
         self._saver.finish()
+        self.actions.drafts.finish()
 
     # Settings
 
@@ -243,12 +250,13 @@ class BetarApp(App[None]):
             self.post_message(EventsArrived(events))
 
         while True:
+            silent = False
             try:
                 await self.bridge.follow(arrived, opened)
                 error = "the peer has stopped"
             except BetarError as lost:
-                error = str(lost)
-            self.post_message(StreamState(error or "the connection to the peer is lost"))
+                error, silent = str(lost), isinstance(lost, UnansweredError)
+            self.post_message(StreamState(error or "the connection to the peer is lost", silent))
             await asyncio.sleep(RETRY_DELAYS[min(attempt, len(RETRY_DELAYS) - 1)])
             attempt += 1
 
@@ -264,7 +272,7 @@ class BetarApp(App[None]):
         try:
             status = await self.bridge.status()
         except BetarError as error:
-            return StatusLoaded(None, None, str(error))
+            return StatusLoaded(None, None, str(error), isinstance(error, UnansweredError))
         try:
             return StatusLoaded(status, await self.bridge.peers())
         except BetarError as error:
@@ -275,7 +283,7 @@ class BetarApp(App[None]):
     def on_stream_state(self, message: StreamState) -> None:
         """Load the changes that were missed, or show that the stream is down."""
         if message.error:
-            self._sync_screens(self.model.link_lost(message.error))
+            self._sync_screens(self.model.link_lost(message.error, message.silent))
             return
         self._sync_screens(self.model.link_restored())
         self.load()
@@ -311,9 +319,9 @@ class BetarApp(App[None]):
         if message.status is not None:
             self._sync_screens(self.model.status_loaded(message.status, message.peers, message.error))
         else:
-            self._sync_screens(self.model.status_failed(message.error))
+            self._sync_screens(self.model.status_failed(message.error, message.silent))
 
-    def on_model_screen_retry(self) -> None:
+    def on_retry(self) -> None:
         self.start_session()
 
     def _sync_screens(self, news: News) -> None:
@@ -325,6 +333,13 @@ class BetarApp(App[None]):
         self.paging.count()
         if isinstance(self.screen, ModelScreen):
             self.screen.deliver(self.screen.tick)
+
+    def went_on(self, seconds: float) -> None:
+        """Note it: the peer in here knows nothing of that time."""
+        peer = ": the peer in it stood still" if self.options.own_peer() else ""
+        text = f"The program was stopped for {fmt.age(seconds)}{peer}"
+        self.model.activity.notice("info", text, self.model.clock())
+        self._sync_screens(News(activity=True))
 
     # Navigation
 
@@ -350,7 +365,9 @@ class BetarApp(App[None]):
             self.open_screen("help", scope)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "go_to" or not isinstance(self.focused, Input)
+        if action == "go_to":
+            return not isinstance(self.focused, Input)
+        return super().check_action(action, parameters)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: the own actions by name, the saved filters, then Textual's own commands (themes)."""

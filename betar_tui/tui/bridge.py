@@ -4,7 +4,7 @@ Events are gathered for `interval` seconds and handed over as one batch, so that
 messages a second and not one a delta."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import trio
@@ -19,12 +19,20 @@ Deliver = Callable[[Sequence[Event]], None]
 class Bridge(ForwardedCalls):
     """The calls of a marketplace as asyncio coroutines; `follow` replaces `events`."""
 
-    def __init__(self, marketplace: Marketplace, *, interval: float = 0.1) -> None:
+    def __init__(
+        self, marketplace: Marketplace, *, interval: float = 0.1, take_over: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._marketplace = marketplace
         self._interval = interval
+        self._take_over = take_over
 
     async def _call(self, call: Call, *args: Any, **kwargs: Any) -> Any:
         return await trio_asyncio.trio_as_aio(getattr(self._marketplace, call.name))(*args, **kwargs)
+
+    async def take_over(self) -> None:
+        """Have the peer run in this process, see `TuiOptions`. Raises BetarError."""
+        if self._take_over is not None:
+            await trio_asyncio.trio_as_aio(self._take_over)()
 
     async def follow(self, deliver: Deliver, opened: Callable[[], None]) -> None:
         """Hand events to `deliver` in batches until the stream ends; `opened` is called once it runs.

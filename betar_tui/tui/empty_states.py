@@ -167,4 +167,9 @@ def _offline(model: MarketModel, title: str, more: str = "") -> PaneState | None
 
 
 def _error(model: MarketModel, title: str, reason: str) -> PaneState:
+    if model.gone:
+        key = model.keys.name("go_online")
+        return PaneState(
+            "error", title, f"The peer is gone.\nPress {key} to run it here.", "go_online", f"Run it ({key})"
+        )
     return PaneState("error", title, neutralise(reason, 300), "retry", f"Try again ({model.keys.name('retry')})")

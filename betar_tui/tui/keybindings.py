@@ -83,7 +83,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "main",
            footer=True, palette=True),
     Action("connect", "a", "Add peer", "Connect to a peer by its multiaddr", "main", palette=True),
-    Action("go_online", "o", "Go online", "Go online when the port was taken: take a free one", "main",
+    Action("go_online", "o", "Go online", "Go online, on a free port if that was taken; run a peer that is gone", "main",
            palette=True, also=OVER_MAIN),
     Action("next_pane", "tab", "Pane", "Next pane", "main", footer=True),
     Action("next_pane(-1)", "shift+tab", "Previous pane", "Previous pane", "main", identity="previous_pane"),
@@ -146,7 +146,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("renew", "u", "Renew", "Publish this listing once more, as it is", "mine", footer=True),
     Action("submit", "f2", "Send", "Check and send the form", "form", footer=True),
     Action("leave", "escape", "Back", "Leave; the draft is kept", "form", footer=True),
-    Action("app.quit", "q", "Quit", "Quit", "main"),
+    Action("quit", "q", "Quit", "Quit; in the pane of a listing, back to the table", "main"),
+    Action("app.suspend", "ctrl+z", "Suspend", "Stop, and leave the terminal to the shell; its fg goes on", "app",
+           palette=True),
     Action("app.quit", "ctrl+q", "Quit", "Quit, from everywhere", "app", palette=True, identity="quit_everywhere"),
 )
 
@@ -211,19 +213,19 @@ def actions_in(scope: str) -> list[Action]:
     return own + [action for action in ACTIONS if scope in action.also]
 
 
-def bindings(*scopes: str, first: bool = False) -> list[Binding]:
+def bindings(*scopes: str, first: bool | tuple[str, ...] = False) -> list[Binding]:
     """The bindings of these scopes.
 
-    `first` takes the keys before the focused widget does. Without it Textual puts each key into the queue of the
-    widget that has the focus now, also those typed ahead: the letters of a name, typed right after the key that opens
-    the form, would be taken for commands."""
+    `first`, true or the names of some actions, takes the keys before the focused widget does. Without it Textual puts
+    each key into the queue of the widget that has the focus now, also those typed ahead: the letters of a name, typed
+    right after the key that opens the form, would be taken for commands."""
     return [
         Binding(
             key,
             action.name,
             action.label,
             show=action.footer and action.scope == scope and position == 0,
-            priority=first,
+            priority=first if isinstance(first, bool) else action.name in first,
             id=action.id,
         )
         for scope in scopes

@@ -11,7 +11,7 @@ from textual.keys import KEY_NAME_REPLACEMENTS, REPLACED_KEYS, Keys, key_to_char
 
 from betar_tui.tui.keybindings import ACTIONS, CHAINS, MOVES
 
-WHILE_TYPING = frozenset({"next_pane", "previous_pane", "submit", "leave"})
+WHILE_TYPING = frozenset({"next_pane", "previous_pane", "submit", "leave", "quit_everywhere", "suspend"})
 """Actions that work while a person types: a key that writes a character would never reach the input."""
 
 _NAMES = {

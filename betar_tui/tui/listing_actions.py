@@ -18,8 +18,9 @@ from betar_tui.tui import format as fmt
 from betar_tui.tui.announcements import other_dialect
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.copying import Copying
-from betar_tui.tui.form import FormValues
+from betar_tui.tui.drafts import NEW, Drafts
 from betar_tui.tui.model import ONLY_SELLER, MarketModel, News
+from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.peer_actions import PeerActions
 from betar_tui.tui.saved_filters import SavedFilters
 from betar_tui.tui.screens.dialogues import ConfirmScreen
@@ -44,13 +45,14 @@ class ListingActions:
         bridge: Bridge,
         open_screen: Callable[..., None],
         sync: Callable[[News], None],
+        options: TuiOptions,
     ) -> None:
         self._app, self._model, self._bridge = app, model, bridge
         self._open_screen, self._sync = open_screen, sync
         self._copying = Copying(app, bridge, self.notify)
         self.peers = PeerActions(app, model, bridge, self._copying, sync, self.notify)
         self.filters = SavedFilters(app, model.settings, self.notify)
-        self._drafts: dict[str, FormValues] = {}
+        self.drafts = Drafts(app, options.drafts, options.keep_drafts, self._draft_failed)
 
     def disabled_reason(self, action: str, listing_id: str) -> str:
         """Why an action on this listing is not allowed; empty if it is."""
@@ -68,7 +70,29 @@ class ListingActions:
             self._open_form(listing)
 
     def _open_form(self, listing: Listing | None) -> None:
-        self._open_screen("form", self._drafts, listing, then=self._published)
+        self._open_screen("form", self.drafts, listing, then=self._published)
+
+    def offer_drafts(self) -> None:
+        """Say which drafts an earlier run has left."""
+        key, edits = self._model.keys.name, set(self.drafts.load())
+        if NEW in edits:
+            edits.remove(NEW)
+            self._offer(f"A draft of a new listing is kept: {key('publish')} goes on with it")
+        if edits:
+            what = (
+                f"An unsent edit of {neutralise(edits.pop().partition('/')[2], 60)}"
+                if len(edits) == 1
+                else (f"Unsent edits of {len(edits)} listings")
+            )
+            where = f"{key('place_mine')} shows your listings, and {key('edit')} goes on"
+            self._offer(f"{what} {'is' if what[0] == 'A' else 'are'} kept: {where}")
+
+    def _offer(self, text: str) -> None:
+        self.notify(text)
+        self._note(text)
+
+    def _draft_failed(self, error: str) -> None:
+        self.notify(f"What you type is not safe: {neutralise(error, 300)}", "error")
 
     def delist(self, listing_id: str) -> None:
         """Ask once, then remove an own listing; or notify why not."""

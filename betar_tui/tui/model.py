@@ -121,7 +121,8 @@ class MarketModel:
         self.own: dict[str, Listing] = {}
         self.own_load, self.own_error = Load.LOADING, ""
         self.peers_load, self.peers_error = Load.LOADING, ""
-        self.link_error = ""
+        self.link_error = self.silence = ""
+        self.can_run_here = False  # whether a peer that another process has lost can run in this one
         self.receipts = Receipts()
         self.healed: dict[str, str] = {}
 
@@ -133,6 +134,11 @@ class MarketModel:
         if self.link_error:
             return Connectivity.FAILED
         return self.status.connectivity if self.status else Connectivity.STARTING
+
+    @property
+    def gone(self) -> bool:
+        """Whether the peer was another process, is lost, and can run here."""
+        return bool(self.link_error) and self.can_run_here and not self.silence
 
     @property
     def alone(self) -> bool:
@@ -149,11 +155,12 @@ class MarketModel:
         return self.table.get(listing_id) or self.own.get(listing_id)
 
     def mark(self, listing_id: str) -> Mark | None:
-        """The mark of a row, or None after it has expired."""
+        """The mark of a row, or None after it has expired. One from a time to come is from before the clock was set back."""
         mark = self.marks.get(listing_id)
         if mark is None:
             return None
-        expired = self.clock() - mark.at >= MARK_SECONDS if mark.sign != "×" else self.table.is_listed(listing_id)
+        old = not 0 <= self.clock() - mark.at < MARK_SECONDS
+        expired = old if mark.sign != "×" else self.table.is_listed(listing_id)
         if expired:
             del self.marks[listing_id]
         return None if expired else mark
@@ -221,6 +228,7 @@ class MarketModel:
         """Set the status and the connected peers; ignored while the peer is lost."""
         if self.link_error:
             return News()
+        self.silence = ""
         before, found = self.status, status.connectivity
         # A restarted peer has not lost its connections: it has not made them yet.
         alone = bool(before and before.peers and found is Connectivity.ALONE and status.uptime >= before.uptime)
@@ -236,17 +244,18 @@ class MarketModel:
         news = News(status=True, listings=True, activity=alone)
         return self._update_deliveries(self.receipts.pending_sent(status.topic_peers), news)
 
-    def status_failed(self, message: str) -> News:
-        """The status could not be loaded; the last one stays."""
+    def status_failed(self, message: str, silent: bool = False) -> News:
+        """The status could not be loaded; the last one stays. `silent` says that the peer gives no sign of life."""
+        self.silence = message if silent else ""
         if not self.peers:
             self.peers_load, self.peers_error = Load.FAILED, message
         return News(status=True)
 
-    def link_lost(self, message: str) -> News:
-        """The peer no longer answers: its listings stay, everything else about it is unknown."""
+    def link_lost(self, message: str, silent: bool = False) -> News:
+        """The peer is gone, or gives no sign of life: its listings stay, everything else about it is unknown."""
         if not self.link_error:
             self.activity.notice("error", f"Lost the peer: {message}", self.clock())
-        self.link_error, self.status = message, None
+        self.link_error, self.silence, self.status = message, message if silent else "", None
         self.peers, self.peers_load, self.peers_error = (), Load.FAILED, message
         return News(listings=True, status=True, activity=True)
 
@@ -254,7 +263,7 @@ class MarketModel:
         """The peer answers, for the first time or again."""
         if not self.link_error:
             return News()
-        self.link_error = ""
+        self.link_error = self.silence = ""
         self.peers_load, self.peers_error = Load.LOADING, ""
         self.activity.notice("info", "The peer is back", self.clock())
         return News(status=True, activity=True)

@@ -12,6 +12,7 @@ from betar_tui.multiaddrs import split_peer
 from betar_tui.tui import format as fmt
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.copying import Copying
+from betar_tui.tui.messages import Retry
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.screens.dialogues import ConfirmScreen, ConnectScreen
 from betar_tui.tui.workers import start
@@ -55,9 +56,11 @@ class PeerActions:
         self._app.push_screen(question, answered)
 
     def go_online(self) -> None:
-        """Open a network that is offline, on a free port where the chosen one is taken."""
+        """Open a network that is offline, on a free port where the chosen one is taken; or run a peer that is gone."""
         status = self._model.status
-        if status is not None and status.offline:
+        if self._model.gone:
+            start(self._app, self._take_over, group="online")
+        elif status is not None and status.offline:
             start(self._app, partial(self._go_online, bool(status.port_taken)), group="online")
         else:
             self._notify("This peer is not offline")
@@ -139,6 +142,15 @@ class PeerActions:
             count = "its listings"  # they are hidden, or heard, all the same
         done = f"muted: {count} hidden, state:muted shows them" if muted else f"heard again: {count}"
         self._note(f"{fmt.short_id(seller_id)} is {done}")
+
+    async def _take_over(self) -> None:
+        try:
+            await self._bridge.take_over()
+        except BetarError as error:
+            self._notify(f"The peer does not run here: {neutralise(str(error), 200)}", "error")
+            return
+        self._note("The peer runs again")
+        self._app.post_message(Retry())
 
     async def _go_online(self, free_port: bool) -> None:
         try:

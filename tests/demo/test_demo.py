@@ -1,33 +1,42 @@
 """The demonstration's market: real peers in one child process, which never outlives its parent."""
 
+import fcntl
+
 import trio
 
-from betar_tui.demo import AGENTS, _agent, _config, _join, _neighbours
-from betar_tui.peer import open_peer
+from betar_tui.demo import _neighbours, demo_market
+from betar_tui.demo_market import AGENTS, _agent, demo_config
+from betar_tui.files.temporary import temporary_directory
+from betar_tui.market.marketplace import Provenance
 from tests.peers.harness import eventually
 
 
 async def test_the_market_comes_to_life_and_ends_with_us(tmp_path):
-    async with (
-        _neighbours(tmp_path) as child,
-        open_peer(_config(tmp_path / "you"), network=True) as node,
-        trio.open_nursery() as nursery,
-    ):
-        nursery.start_soon(_join, node, child)
-
-        async def several_sellers() -> bool:
-            return len({each.seller_id for each in (await node.listings()).listings}) >= 3
-
-        await eventually(several_sellers, within=60, what="listings of three sellers")
+    async with demo_market(tmp_path) as node:
+        found = (await node.listings()).listings
+        assert len({each.seller_id for each in found}) == 5, "the market of before is there at once"
+        assert {each.provenance for each in found} == {Provenance.VERIFIED}
         before = (await node.status()).height
-        await eventually(lambda: node._writer.replica.height > before, within=30, what="trade going on")
-        nursery.cancel_scope.cancel()
-    assert child.returncode is not None
+        await eventually(lambda: node._writer.replica.height > before, within=60, what="trade going on")
+        assert await node.peers()
 
 
 def test_the_demonstration_looks_for_nobody_outside(tmp_path):
-    config = _config(tmp_path)
+    config = demo_config(tmp_path)
     assert (config.mdns, config.dht, config.upnp) == (False, False, False)
+
+
+async def test_a_child_whose_parent_was_killed_removes_what_both_have_stored(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with temporary_directory("demo-") as (folder, lock):
+        async with _neighbours(folder, lock=lock) as child:
+            assert child.stdin is not None and child.stdout is not None
+            assert await child.stdout.receive_some()
+            fcntl.flock(lock, fcntl.LOCK_UN)  # as the end of this process does
+            await child.stdin.aclose()
+            with trio.fail_after(30):
+                await child.wait()
+            assert not folder.exists()
 
 
 async def test_the_child_ends_when_its_parent_is_gone(tmp_path):

@@ -3,13 +3,16 @@
 import grp
 import os
 import pwd
+import struct
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from betar_tui.files.directories import judge_directory
 from betar_tui.files.ownership import is_open_to_others, is_shared, other_writers
+from betar_tui.files.rules import RefusedError
 
 ME, FRIEND, STRANGER = 1000, 1001, 1002
 OWN_GROUP, COMMON, LISTED, VOLUME = 1000, 100, 50, 70_000
@@ -56,3 +59,40 @@ def test_they_are_named() -> None:
     assert other_writers(found(0o777, ME, OWN_GROUP)) == "everybody"
     assert other_writers(found(0o770, ME, COMMON)) == "the group group100"
     assert other_writers(found(0o2770, 0, VOLUME)) == ""
+
+
+def access(*entries: tuple[int, int, int]) -> bytes:
+    """An access list as Linux stores it: tag, permissions, number of user or group."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+NOBODY = 0xFFFF_FFFF
+OWNER, USER, OWNING, GROUP, MASK, OTHER = 1, 2, 4, 8, 16, 32
+
+
+@pytest.mark.parametrize(
+    ("entries", "who"),
+    [
+        ([(USER, 6, FRIEND)], "user 1001"),
+        ([(USER, 4, FRIEND)], ""),
+        ([(USER, 6, ME), (USER, 7, 0)], ""),
+        ([(GROUP, 7, COMMON)], "the group group100"),
+        ([(GROUP, 7, OWN_GROUP), (GROUP, 7, VOLUME)], ""),
+    ],
+)
+def test_an_access_list_says_who_of_those_that_the_mode_leaves_open(entries, who) -> None:
+    whole = access((OWNER, 7, NOBODY), (OWNING, 5, NOBODY), *entries, (MASK, 7, NOBODY), (OTHER, 0, NOBODY))
+    assert other_writers(found(0o770, ME, COMMON), whole) == who
+    assert is_open_to_others(found(0o1770, ME, COMMON), whole) is False
+    assert other_writers(found(0o750, ME, COMMON), whole) == "", "the mask forbids it"
+
+
+def test_a_directory_whose_list_lets_another_user_write_is_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.undo()  # the accounts of this machine
+    whole = access((OWNER, 7, NOBODY), (USER, 7, 4711), (OWNING, 0, NOBODY), (MASK, 7, NOBODY), (OTHER, 0, NOBODY))
+    try:
+        os.setxattr(tmp_path, "system.posix_acl_access", whole)
+    except (OSError, AttributeError):
+        pytest.skip("no access lists on this file system")
+    with pytest.raises(RefusedError, match="user 4711 may write to it"):
+        judge_directory(tmp_path)

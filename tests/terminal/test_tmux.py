@@ -1,75 +1,14 @@
-"""The real program in a real terminal of 80 by 24, used with the keyboard."""
+"""The real program in a real terminal, used with the keyboard."""
 
 import json
-import shlex
-import shutil
 import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-import trio
 
-from tests.peers.harness import clean_environment, eventually, served
+from tests.peers.harness import eventually, served
+from tests.terminal.tmux import NO_TMUX, terminal
 
-pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="no tmux on PATH: there is no terminal to use")
-
-
-class Terminal:
-    """A tmux server of our own with one window."""
-
-    def __init__(self, socket: str) -> None:
-        self._socket = socket
-
-    async def tmux(self, *arguments: str) -> str:
-        done = await trio.run_process(["tmux", "-S", self._socket, *arguments], capture_stdout=True)
-        return done.stdout.decode()
-
-    async def screen(self) -> str:
-        return await self.tmux("capture-pane", "-p", "-t", "market")
-
-    async def shows(self, *texts: str) -> str:
-        """Wait until all of these are on the screen."""
-
-        async def all_there() -> str:
-            screen = await self.screen()
-            return screen if all(text in screen for text in texts) else ""
-
-        try:
-            return await eventually(all_there, what=f"{texts} on the screen")
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{await self.screen()}") from None
-
-    async def lacks(self, text: str) -> None:
-        async def gone() -> bool:
-            return text not in await self.screen()
-
-        await eventually(gone, what=f"{text} gone from the screen")
-
-    async def keys(self, *names: str) -> None:
-        await self.tmux("send-keys", "-t", "market", *names)
-
-    async def type(self, text: str) -> None:
-        await self.tmux("send-keys", "-t", "market", "-l", text)
-
-
-@asynccontextmanager
-async def terminal(directory, *arguments: str) -> AsyncIterator[Terminal]:
-    """`betar-tui` with these arguments in a terminal."""
-    # A server of its own each time: the one before may still be on its way out.
-    number = len(list(directory.glob("tmux-*")))
-    (directory / f"tmux-{number}").mkdir()
-    window = Terminal(str(directory / f"tmux-{number}" / "sock"))
-    command = shlex.join([sys.executable, "-m", "betar_tui", *arguments])
-    start = ["new-session", "-d", "-s", "market", "-x", "80", "-y", "24", command]
-    environment = {**clean_environment(), "TERM": "xterm-256color", "LANG": "C.UTF-8"}
-    await trio.run_process(["tmux", "-S", window._socket, "-f", "/dev/null", *start], env=environment)
-    try:
-        yield window
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.run_process(["tmux", "-S", window._socket, "kill-server"], check=False, capture_stderr=True)
+pytestmark = pytest.mark.skipif(NO_TMUX, reason="no tmux on PATH: there is no terminal to use")
 
 
 async def test_a_listing_appears_and_one_is_published_and_delisted(tmp_path):

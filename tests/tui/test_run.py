@@ -15,7 +15,8 @@ async def test_an_app_that_fails_is_not_taken_for_one_that_was_left(monkeypatch,
     async def run_async() -> None:
         pass
 
-    monkeypatch.setattr(run, "BetarApp", lambda *_: SimpleNamespace(run_async=run_async, return_code=code))
+    app = SimpleNamespace(run_async=run_async, return_code=code, restore_terminal=None)
+    monkeypatch.setattr(run, "BetarApp", lambda *_: app)
     if code:
         with pytest.raises(InterfaceError, match="has failed"):
             await run.run_app(SimpleNamespace())

@@ -171,7 +171,7 @@ def ui(
             fake.muted = fake.muted or chosen.settings.muted
             if theme:
                 chosen = replace(chosen, settings=replace(chosen.settings, theme=theme))
-            bridge = Bridge(fake, interval=chosen.interval)  # type: ignore[abstract]
+            bridge = Bridge(fake, interval=chosen.interval, take_over=chosen.take_over)  # type: ignore[abstract]
             app = BetarApp(bridge, chosen)
             async with app.run_test(size=size, notifications=True) as pilot:
                 hand = Ui(app, pilot, fake, clock)

@@ -18,6 +18,7 @@ from betar_tui.tui import empty_states
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.filtering import Filtering
 from betar_tui.tui.keybindings import bindings
+from betar_tui.tui.messages import Retry
 from betar_tui.tui.model import News
 from betar_tui.tui.screens.selection_actions import SelectionActions
 from betar_tui.tui.screens.table_actions import TableActions
@@ -290,6 +291,15 @@ class MainScreen(SelectionActions, TableActions):
             self.action_unfilter()
         self.focus_pane("listings")
 
+    async def action_quit(self) -> None:
+        """Go back to the table from the pane of a listing, as from the screen of one; else quit."""
+        if self._pane != "detail":
+            await self.app.action_quit()
+            return
+        if self.has_class("-zoom"):
+            self.action_zoom()
+        self.focus_pane("listings")
+
     def action_unfilter(self) -> None:
         if self.query_one(FilterBar).input.value:
             self.filter_by("")
@@ -321,7 +331,7 @@ class MainScreen(SelectionActions, TableActions):
 
     def action_retry(self) -> None:
         self._detail.show(self.current)
-        self.post_message(self.Retry())
+        self.post_message(Retry())
 
     def _open(self, listing_id: str) -> None:
         if not listing_id:

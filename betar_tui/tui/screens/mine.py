@@ -14,6 +14,7 @@ from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states
 from betar_tui.tui import format as fmt
 from betar_tui.tui.keybindings import bindings
+from betar_tui.tui.messages import Retry
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.screens.list_screen import ListScreen
 from betar_tui.tui.widgets.columns import fit
@@ -95,7 +96,7 @@ class MineScreen(ListScreen):
 
     def action_retry(self) -> None:
         self.ask()
-        self.post_message(self.Retry())
+        self.post_message(Retry())
 
     def action_publish(self) -> None:
         self._actions.publish()

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
 
 from textual.css.query import QueryError
-from textual.message import Message
 from textual.screen import Screen
 
 from betar_tui.tui.context import ScreenContext
@@ -21,9 +20,6 @@ class ModelScreen(Screen[Result], Generic[Result]):
 
     SCOPE: ClassVar[str]
     """The scope of the table of actions that the help begins with."""
-
-    class Retry(Message):
-        """Connect and load everything again."""
 
     def __init__(self, context: ScreenContext, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)

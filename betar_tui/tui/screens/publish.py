@@ -17,6 +17,7 @@ from betar_tui.market.marketplace import Listing, Receipt
 from betar_tui.market.text import neutralise
 from betar_tui.tui import form
 from betar_tui.tui.context import ScreenContext
+from betar_tui.tui.drafts import Drafts
 from betar_tui.tui.form import FormValues
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.screens.model_screen import ModelScreen
@@ -36,8 +37,7 @@ class FieldText(TextArea):
 class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     """Fields with their problems under them; the first attempt to send shows all, later ones follow the typing.
 
-    Its result is the name that was sent, with the receipt; or None. `drafts` is kept by the caller: unsent values by
-    listing id, the empty id for a new listing."""
+    Its result is the name that was sent, with the receipt; or None. What is typed is kept in `drafts` until it is sent."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("form", first=True),
@@ -47,7 +47,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     SCOPE = "form"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
 
-    def __init__(self, context: ScreenContext, drafts: dict[str, FormValues], listing: Listing | None = None) -> None:
+    def __init__(self, context: ScreenContext, drafts: Drafts, listing: Listing | None = None) -> None:
         super().__init__(context)
         self._bridge, self._drafts = context.bridge, drafts
         self._listing = listing
@@ -55,13 +55,14 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         self._prefilled = form.of_listing(listing) if listing else form.blank(context.model.status)
         self._checked: set[str] = set()
         self._objections: dict[str, tuple[str, str]] = {}
-        self._sending = False
+        self._sending = self._sent = False
 
     def compose(self) -> ComposeResult:
-        start = self._drafts.get(self._key, self._prefilled)
+        draft = self._drafts.get(self._key)
+        start = {**self._prefilled, **draft}
         yield StatusBar(self._model, self._options.title)
         with VerticalScroll(id="form", can_focus=False):
-            yield Static(self._headline(self._key in self._drafts), id="form-title")
+            yield Static(self._headline(bool(draft)), id="form-title")
             for spec in ENTERED:
                 with Horizontal(classes="field"):
                     yield Static(spec.label, classes="field-label")
@@ -121,6 +122,13 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     @on(TextArea.Changed)
     def _edited(self) -> None:
         self._show_problems()
+        self._keep_draft()
+
+    def _keep_draft(self) -> None:
+        """Keep what was typed, field by field: the others follow the listing, and this peer's addresses."""
+        if not self._sent:
+            values = self.values()
+            self._drafts.keep(self._key, {name: each for name, each in values.items() if each != self._prefilled[name]})
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
         """From now on check the field that lost the focus, unless it is empty."""
@@ -195,14 +203,21 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         except ListingError as error:
             self._problem(error.field, str(error))
         except BetarError as error:
-            self._show_verdict(f"✗ {neutralise(str(error), 200)}", "$text-error")
+            self._show_verdict(f"✗ {self._gone() or neutralise(str(error), 200)}", "$text-error")
         else:
-            self._drafts.pop(self._key, None)
+            self._sent = True
+            self._drafts.keep(self._key, {})
             # The help may be above the form, and only the screen on top can be dismissed.
             self.pop_until_active()
             self.dismiss((neutralise(values["name"].strip(), 60), receipt))
         finally:
             self._sending = False
+
+    def _gone(self) -> str:
+        """What to do where the peer is gone and can run here; empty if that is not so."""
+        keys = self._model.keys
+        way = f"{keys.name('leave')} keeps this as a draft, then {keys.name('go_online')} runs the peer here"
+        return f"the peer is gone: {way}" if self._model.gone else ""
 
     def _problem(self, field: str, message: str) -> None:
         """Show an objection of the peer at its field."""
@@ -234,11 +249,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     def _leave(self) -> None:
         if self._sending or not self.is_active:
             return
-        values = self.values()
-        if values == self._prefilled:
-            self._drafts.pop(self._key, None)
-        else:
-            self._drafts[self._key] = values
+        self._keep_draft()
         self.dismiss(None)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -247,7 +258,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         elif event.button.id == "leave":
             self.action_leave()
         else:
-            self._drafts.pop(self._key, None)
+            self._drafts.keep(self._key, {})
             self._checked.clear()
             self._objections.clear()
             self._fill(self._prefilled)

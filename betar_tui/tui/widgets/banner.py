@@ -5,7 +5,7 @@ from textual import events
 from textual.content import Content
 from textual.widget import Widget
 
-from betar_tui.tui.announcements import Announcement, announcements
+from betar_tui.tui.announcements import Announcement, announcements, gone
 from betar_tui.tui.model import MarketModel
 
 
@@ -26,7 +26,9 @@ class Banner(Widget):
     def update(self) -> None:
         """Show the announcements that apply now."""
         model = self._model
-        lines = announcements(model.status, model.peers, model.clock(), model.keys.name)
+        lines = announcements(model.status, model.peers, model.clock(), model.keys.name, model.silence)
+        if model.gone:
+            lines = (gone(model.keys.name("go_online")),)
         if lines != self._shown:
             self._shown = lines
             self.display = bool(lines)

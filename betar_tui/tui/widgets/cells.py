@@ -20,7 +20,7 @@ def cells(
     """The spans of a row: pieces of text with the names of their styles."""
     gone = mark is not None and mark.sign == "×"
     sign = mark.sign if mark else " "
-    flash = mark is not None and now - mark.at < FLASH_SECONDS
+    flash = mark is not None and 0 <= now - mark.at < FLASH_SECONDS
     gap = (" " * layout.gap, "")
     out = [(f"{sign} ", "gone" if gone else "accent" if mark else "")]
     for column, columns in visible_columns(width + 1, layout):

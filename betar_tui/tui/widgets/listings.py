@@ -5,6 +5,7 @@ stay where they are: changes are drawn in place, new rows wait, removed ones are
 for it, the window is asked for again; the cursor stays on its listing and, as far as possible, on its line of the
 screen."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -179,8 +180,9 @@ class ListingRows(LineList):
         self._remember()
 
     def idle_for(self) -> float:
-        """Seconds since the person last moved."""
-        return self._model.clock() - self._touched_at
+        """Seconds since the person last moved; without end if the clock was set back since."""
+        idle = self._model.clock() - self._touched_at
+        return idle if idle >= 0 else math.inf
 
     # Asking for rows
 
