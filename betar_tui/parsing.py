@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from betar_tui import stdout
 from betar_tui.arguments import COMMANDS, path_of
@@ -65,7 +66,10 @@ class Parser(argparse.ArgumentParser):
     def _get_formatter(self) -> argparse.HelpFormatter:
         from shutil import get_terminal_size
 
-        return _Formatter(self.prog, width=max(get_terminal_size().columns - 1, 20), max_help_position=26)
+        width = max(get_terminal_size().columns - 1, 20)
+        self.color = False  # which Python 3.14 has, and which no other output of this program has
+        self.formatter_class = partial(_Formatter, width=width, max_help_position=26)
+        return super()._get_formatter()
 
     def own_actions(self) -> list[argparse.Action]:
         """The arguments that are not options of the peer, which all commands have."""
