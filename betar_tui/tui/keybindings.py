@@ -83,7 +83,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("delist", "d", "Delist", "Remove this listing, if it is yours; asks once", "main",
            footer=True, palette=True),
     Action("connect", "a", "Add peer", "Connect to a peer by its multiaddr", "main", palette=True),
-    Action("go_online", "o", "Go online", "Go online, on a free port if that was taken; run a peer that is gone", "main",
+    Action("go_online", "o", "Go online", "Go online, on a free port; run a peer that is gone", "main",
            palette=True, also=OVER_MAIN),
     Action("next_pane", "tab", "Pane", "Next pane", "main", footer=True),
     Action("next_pane(-1)", "shift+tab", "Previous pane", "Previous pane", "main", identity="previous_pane"),

@@ -427,7 +427,7 @@ def test_a_reader_that_leaves_early_is_no_mistake(run, tmp_path):
         assert result.stderr == b"0\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_peer_that_cannot_stop_is_ended_with_code_0(tmp_path, number):
     script = """
 import contextlib, os, sys, types, trio
