@@ -154,12 +154,12 @@ async def history(ui: Ui, text: str) -> None:
 
 async def detail_loading(ui: Ui) -> None:
     await history(ui, "asking the peer")
-    await ui.press("j")
+    await ui.press("J")
 
 
 async def detail_error(ui: Ui) -> None:
     await history(ui, "the peer is busy")
-    await ui.press("j")
+    await ui.press("J")
 
 
 async def detail_gone(ui: Ui) -> None:
@@ -226,7 +226,7 @@ SCENES = (
     scene("detail", "error", detail_error, "the peer is busy", prepare=failing("show", BUSY)),
     scene("detail", "gone", detail_gone, "no longer listed"),
     scene("detail", "offline", keys("enter"), "□ offline", prepare=offline),
-    scene("market", "disputed", keys(), "replaced by another", listings=disputed, prepare=contested),
+    scene("market", "disputed", keys(), "✓ replaced", listings=disputed, prepare=contested),
     scene("detail", "story", story, "Replaced by another peer", listings=disputed, prepare=contested),
     scene("peers", "faults", keys("2"), "BROKEN", prepare=faults),
     scene("peer", "faults", keys("2", "down", "enter"), "2 rules of the protocols", prepare=faults),
