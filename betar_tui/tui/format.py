@@ -2,6 +2,7 @@
 
 import time
 from decimal import Decimal
+from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 
@@ -51,6 +52,7 @@ def short_cid(cid: str) -> str:
     return safe if len(safe) <= 12 else f"{safe[:4]}…{safe[-7:]}"
 
 
+@lru_cache(1024)
 def price(value: float) -> str:
     """A price as it was typed, with commas between the thousands: 0.5, 12, 1,250.5, 0.00001.
 

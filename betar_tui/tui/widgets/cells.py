@@ -1,6 +1,7 @@
 """The cells of a listing in the table. Pure; every text of a peer is neutralised here."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from betar_tui.market.filter import STALE_AFTER
 from betar_tui.market.marketplace import Listing
@@ -53,9 +54,15 @@ def _cell(column: Column, width: int, listing: Listing, mark: Mark | None, now: 
     return _TEXTS[key](listing), "dim"
 
 
+@lru_cache(1024)
+def _first_words(text: str) -> str:
+    # Cached: it takes as long as all other cells of a row.
+    return neutralise(" ".join(text.split()), MAX_CELL_TEXT)
+
+
 _TEXTS: dict[str, Callable[[Listing], str]] = {
     "protocols": lambda listing: neutralise(" ".join(listing.protocols[:8])[:MAX_CELL_TEXT], MAX_CELL_TEXT),
-    "description": lambda listing: neutralise(" ".join(listing.description[:MAX_CELL_TEXT].split()), MAX_CELL_TEXT),
+    "description": lambda listing: _first_words(listing.description[:MAX_CELL_TEXT]),
     "addrs": lambda listing: neutralise(listing.addrs[0], MAX_CELL_TEXT) if listing.addrs else "",
     "token": lambda listing: neutralise(listing.token_id or "", MAX_CELL_TEXT),
     "height": lambda listing: f"{listing.height:,}",
