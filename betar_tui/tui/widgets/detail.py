@@ -138,7 +138,9 @@ class DetailView(Page):
         self._put("facts", _facts(listing, self._model, width))
         self._draw_description(listing)
         self._put("more", _more(listing, width))
-        self._put("metadata", _metadata(listing, self._detail, width))
+        metadata = _metadata(listing, self._detail, width)
+        self._put("metadata", metadata)
+        self._static("metadata").display = bool(metadata.plain) and not self.is_raw
         self._put("story", _story(self._detail))
         self._static("story").display = bool(self._detail and self._detail.story) and not self.is_raw
         open_old = keys.name("versions") if self._detail else ""
