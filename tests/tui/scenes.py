@@ -162,6 +162,17 @@ async def detail_error(ui: Ui) -> None:
     await ui.press("J")
 
 
+async def modes(ui: Ui) -> None:
+    """Paused, muted and filtered, without the notifications, which go by themselves."""
+    await keys("p", "m", "slash", "o", "c", "r", "enter")(ui)
+    ui.app.clear_notifications()
+
+
+async def versions(ui: Ui) -> None:
+    await history(ui, "opens a version")
+    await ui.press("v")
+
+
 async def detail_gone(ui: Ui) -> None:
     await ui.press("enter")
     ui.market.remove(ui.app.screen.listing_id)  # type: ignore[attr-defined]
@@ -257,6 +268,9 @@ SCENES = (
     scene("log", "loading", log_loading, "Reading the log"),
     scene("log", "empty", keys("6"), "Nothing was logged yet"),
     scene("log", "error", keys("6"), "The log cannot be read", log_tail=unreadable),
+    scene("versions", "ready", versions, "Versions of", listings=disputed, prepare=contested),
+    scene("market", "modes", modes, "‖ paused"),
+    scene("help", "words", keys("question_mark", "w"), "w Words"),
     scene("help", "ready", keys("question_mark"), "Main screen"),
     scene("settings", "ready", keys("comma"), "the terminal's own colours"),
     scene("copy-menu", "ready", keys("y"), "Copy of"),

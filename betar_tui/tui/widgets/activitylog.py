@@ -123,10 +123,10 @@ class LatestChange(Widget):
 
     def render(self) -> Content:
         entry = self._model.activity.latest(self._model.muted)
+        sign = ("‖", "bold $text-accent") if self._model.activity.paused else ("Δ", "dim" if entry is None else "")
         if entry is None:
-            return Content.assemble((" Δ nothing has changed yet", "dim"))
+            return Content.assemble(" ", sign, (" nothing has changed yet", "dim"))
         pieces = entry_spans(entry, self._model.own_id)
-        sign = ("‖", "bold $text-accent") if self._model.activity.paused else ("Δ", "")
         return Content.assemble(" ", sign, " ", *((text, _style(names)) for text, names in pieces))
 
 
