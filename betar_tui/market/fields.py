@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from betar_tui.market.text import neutralise
 from betar_tui.multiaddrs import is_path
 
+CURRENCY = "USDC"
+"""What prices are in, as with Go betar: USDC for each task."""
 MAX_NAME = 128
 """Maximum characters of a name."""
 MAX_DESCRIPTION = 16 << 10
@@ -194,9 +196,9 @@ FIELDS: tuple[Field, ...] = (
         Kind.NUMBER,
         required=True,
         validate=_price,
-        label="Price",
-        hint="a number, 0 or more, such as 0.02",
-        missing="a listing needs a price; 0 is free",
+        label=f"Price, {CURRENCY}",
+        hint=f"{CURRENCY} for each task, such as 0.02; 0 is free",
+        missing=f"a listing needs a price in {CURRENCY}; 0 is free",
         option=Option("--price", "P", "what it costs, such as 0.05"),
     ),
     Field(

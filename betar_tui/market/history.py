@@ -81,5 +81,7 @@ def _differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[s
 
 
 def _value(value: object) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)  # as it was typed: 99, not 99.0
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return neutralise(text, 60)

@@ -72,12 +72,12 @@ def _syncing(sync: SyncProgress, key: str) -> Announcement:
 
 
 def sync_text(sync: SyncProgress, *, source: bool = True) -> str:
-    """The progress of a sync: "syncing 1,200 of 5,000 (24 %), 900/s, 4s left, from 12D3…a91f"."""
-    known = sync.fetched + sync.missing
-    share = f" ({100 * sync.fetched // known} %)" if known else ""
-    left = f", {fmt.age(max(1.0, sync.missing / sync.rate))} left" if sync.rate > 0 and sync.missing else ""
+    """The progress of a sync: "syncing: 1,200 fetched, 900/s, at least 40 to come, from 12D3…a91f".
+
+    A delta names only those right below it, so nobody knows how many there are: a share, or the time that is left, would
+    be made up."""
     sender = f", from {fmt.short_id(sync.source) if sync.source else 'several peers'}" if source else ""
-    return f"syncing {sync.fetched:,} of {known:,} or more{share}, {sync.rate:,.0f}/s{left}{sender}"
+    return f"syncing: {sync.fetched:,} fetched, {sync.rate:,.0f}/s, at least {sync.missing:,} to come{sender}"
 
 
 def other_dialect(status: Status) -> str:

@@ -321,6 +321,12 @@ class BetarApp(TerminalApp):
         else:
             self._sync_screens(self.model.status_failed(message.error, message.silent))
 
+    def on_listing_actions_published(self, message: ListingActions.Published) -> None:
+        """The cursors go to what was just published."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ModelScreen):
+                screen.deliver(partial(screen.follow, message.listing_id))
+
     def on_retry(self) -> None:
         self.start_session()
 
@@ -331,8 +337,9 @@ class BetarApp(TerminalApp):
 
     def _tick(self) -> None:
         self.paging.count()
-        if isinstance(self.screen, ModelScreen):
-            self.screen.deliver(self.screen.tick)
+        # A dialogue leaves the screen behind it in sight.
+        if screen := next((each for each in reversed(self.screen_stack) if isinstance(each, ModelScreen)), None):
+            screen.deliver(screen.tick)
 
     def went_on(self, seconds: float) -> None:
         """Note it: the peer in here knows nothing of that time."""

@@ -29,7 +29,8 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
         return PaneState(
             "empty",
             f"No match among {fmt.plural(model.table.total, 'listing')}",
-            f"The filter leaves nothing. {keys.name('filter')} changes it, {keys.name('leave')} takes it away.",
+            f"{_elsewhere(model.table.window.view.query)}\n"
+            f"{keys.name('filter')} changes the filter, {keys.name('leave')} takes it away.",
             "unfilter",
             f"Take it away ({keys.name('leave')})",
         )
@@ -141,6 +142,15 @@ def log(model: MarketModel, asked: bool, error: str) -> PaneState:
     if not asked:
         return PaneState("loading", "Reading the log…")
     return PaneState("empty", "Nothing was logged yet", "What the peer does is written here as it happens.")
+
+
+def _elsewhere(query: str) -> str:
+    """Where the words of a filter that finds nothing are looked for, and how to look in the metadata."""
+    pairs = (word.strip('!"').partition("=") for word in query.split() if ":" not in word)
+    written = (f"meta.{key}:{value}" for key, equals, value in pairs if equals and key.isidentifier() and value)
+    if pair := next(written, ""):
+        return f"For a key of the metadata write {neutralise(pair, 60)}."
+    return "Words are looked for in name, description and seller; meta.KEY:word looks in the metadata, tag:word in the tags."
 
 
 def _search(model: MarketModel) -> str:

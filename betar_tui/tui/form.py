@@ -3,6 +3,7 @@
 Its fields are those that `market.fields` lets a person enter. `problems` finds mistakes, field by field; only a form
 without any makes a draft or a patch."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -149,10 +150,27 @@ def _pairs(text: str) -> dict[str, object]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
+def _number(text: str) -> float:
+    # Python would take 1_0 for 10, and digits of every script.
+    if not _NUMBER.fullmatch(text.strip()):
+        raise ValueError(text)
+    return float(text)
+
+
+def _whole(text: str) -> int:
+    if not _WHOLE.fullmatch(text.strip()):
+        raise ValueError(text)
+    return int(text)
+
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+"""A number as people write it; what is not finite is refused with words of its own."""
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+
 _PARSERS: Mapping[Kind, Callable[[str], Any]] = {
     Kind.TEXT: str.strip,
-    Kind.NUMBER: _optional(float),
-    Kind.INTEGER: _optional(int),
+    Kind.NUMBER: _optional(_number),
+    Kind.INTEGER: _optional(_whole),
     Kind.TEXTS: _lines,
     Kind.OBJECT: _pairs,
 }

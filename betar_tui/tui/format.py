@@ -1,6 +1,10 @@
 """Small words and numbers for people: ids, prices, ages, sizes. Pure; every text of a peer is neutralised here."""
 
 import time
+from decimal import Decimal
+from functools import lru_cache
+
+from rich.cells import cell_len, set_cell_size
 
 from betar_tui.market.names import short_form
 from betar_tui.market.text import neutralise
@@ -20,19 +24,59 @@ def short_id(peer_id: str, own: str = "") -> str:
     return f"✗ {safe if len(safe) <= room else safe[: room - 1] + '…'}" if safe else "✗ none"
 
 
+DECIMALS = 4
+"""Number of decimals that a column of prices has room for."""
+
+
+def fit(text: str, width: int, right: bool = False) -> str:
+    """`text` in exactly `width` cells, cut with an ellipsis."""
+    cells = cell_len(text)
+    if cells > width:
+        return set_cell_size(set_cell_size(text, width - 1) + "…", width)
+    return " " * (width - cells) + text if right else text + " " * (width - cells)
+
+
+def short_listing(listing_id: str) -> tuple[str, str]:
+    """The name and the seller in an id of the form <peer id>/<name>; of any other id, the id and nothing.
+
+    The name comes first where both are shown: cut at the right, an id would lose it."""
+    seller, slash, name = listing_id.partition("/")
+    if not slash or not short_form(seller):
+        return neutralise(listing_id, 60), ""
+    return neutralise(name, 60), short_form(seller)
+
+
 def short_cid(cid: str) -> str:
     """A CID in twelve characters, most of them from its end, where CIDs differ."""
     safe = neutralise(cid, 120)
     return safe if len(safe) <= 12 else f"{safe[:4]}…{safe[-7:]}"
 
 
+@lru_cache(1024)
 def price(value: float) -> str:
-    """A price without noise: 0.05, 12, 1,250.5."""
-    if value != 0 and (abs(value) < 0.0001 or abs(value) >= 1e9):
-        return f"{value:.3g}"
-    text = f"{value:,.4f}".rstrip("0").rstrip(".")
-    whole, point, decimals = text.partition(".")
-    return f"{whole}.{decimals.ljust(2, '0')}" if point else text
+    """A price as it was typed, with commas between the thousands: 0.5, 12, 1,250.5, 0.00001.
+
+    Very small and very great ones have an exponent."""
+    if value != 0 and not 1e-12 <= abs(value) < 1e15:
+        return f"{value:g}"
+    # 15 digits are those that a number keeps: 0.1 + 0.2 is shown as 0.3.
+    whole, _, decimals = format(Decimal(f"{abs(value):.15g}"), "f").partition(".")
+    sign, decimals = "-" if value < 0 else "", decimals.rstrip("0")
+    return f"{sign}{int(whole):,}" + (f".{decimals}" if decimals else "")
+
+
+def aligned_price(value: float, mark: str, width: int) -> str:
+    """A price in `width` cells, its point in the same place as that of other prices, and `mark` after it.
+
+    Where it does not fit that way it is moved to the left; decimals that have no room are cut with "…"."""
+    whole, point, decimals = price(value).partition(".")
+    if "e" in whole or len(whole) + len(mark) > width:
+        return fit(f"{value:.4g}{mark}", width, right=True)
+    # Room for the decimals, the point and the mark is kept at the right.
+    line = f"{whole.rjust(width - DECIMALS - 2)}{point}{decimals}"
+    most = width - len(mark)
+    line = line[max(0, min(len(line) - most, len(line) - len(line.lstrip()))) :]
+    return fit((line if len(line) <= most else f"{line[: most - 1]}…") + mark, width)
 
 
 def age(seconds: float) -> str:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App
+from textual.message import Message
 
 from betar_tui.errors import BetarError, UnknownListingError
 from betar_tui.market.marketplace import Listing, ListingPatch, Receipt
@@ -37,6 +38,13 @@ SELLER_ACTIONS = {"edit": "edited", "delist": "delisted"}
 
 class ListingActions:
     """`open_screen` is that of the app; `sync` shows news of the model on all screens."""
+
+    class Published(Message):
+        """The person has published this listing, or has changed it."""
+
+        def __init__(self, listing_id: str) -> None:
+            super().__init__()
+            self.listing_id = listing_id
 
     def __init__(
         self,
@@ -202,6 +210,7 @@ class ListingActions:
             return
         name, receipt = sent
         self._sync(self._model.stored(receipt))
+        self._app.post_message(self.Published(receipt.id))
         if not receipt.sent_to:
             self.notify(f"{name} is stored. {PENDING}", "warning")
         elif self._model.activity.paused:  # it does not show the receipt now

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from betar_tui.market.marketplace import Difference, Listing, Provenance
 from betar_tui.market.text import neutralise
+from betar_tui.tui import format as fmt
 
 NO_PEER_ID = "no peer id"
 MAX_SENTENCES = 12
@@ -25,28 +26,38 @@ DIFFERENCES = {
 }
 """The words of the command line for how the map differs from what is shown."""
 _STATES = {
-    Provenance.VERIFIED: ("✓", "verified", "good"),
+    Provenance.VERIFIED: ("✓", "", "good"),
     Provenance.UNSIGNED: ("·", "unsigned", "dim"),
-    Provenance.INVALID: ("✗", "bad signature", "bad"),
+    Provenance.INVALID: ("✗", "invalid", "bad"),
+}
+_IN_A_WORD = {
+    Difference.NONE: "",
+    Difference.REMOVED: "removed",
+    Difference.REPLACED: "replaced",
+    Difference.WITHDRAWN: "withdrawn",
 }
 _VOICES = {"signed by its seller": ("✓", "$text-success"), "unsigned": ("·", "dim")}
 """Sign and style of the voices of versions; all others speak without a right to."""
 
 
-def state(listing: Listing) -> tuple[str, str, str]:
-    """The state of a listing in a cell: sign, word, and the name of the style."""
+def state(listing: Listing, mixed: bool = True) -> tuple[str, str, str]:
+    """The state of a listing in a cell: sign, word or none, and the name of the style.
+
+    Where not all rows are `mixed`, signed and unsigned, the sign alone says so."""
     sign, word, style = _STATES[listing.provenance]
-    if difference := DIFFERENCES[listing.difference]:
+    word = word if mixed or listing.provenance is Provenance.INVALID else ""
+    if difference := _IN_A_WORD[listing.difference]:
         return sign, difference, "warn"
     return sign, "mine" if listing.mine and listing.provenance is not Provenance.INVALID else word, style
 
 
-def seller(listing: Listing) -> tuple[str, str]:
-    """The seller of a listing in full, with its style."""
+def seller(listing: Listing, width: int = 1000) -> tuple[str, str]:
+    """The seller of a listing, with its style: in full if that fits in `width` cells, else shortened."""
     name = neutralise(listing.seller_id, 100)
     if not listing.seller_is_peer:
         return f"✗ {NO_PEER_ID}: {name}" if name else f"✗ {NO_PEER_ID}", "$text-error"
-    return f"you, {name}" if listing.mine else name, ""
+    you = "you, " if listing.mine else ""
+    return you + (name if len(you + name) <= width else fmt.short_id(name)), ""
 
 
 def story(sentences: Sequence[str]) -> list[str]:

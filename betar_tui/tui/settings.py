@@ -18,19 +18,23 @@ from betar_tui.tui.widgets.columns import COLUMNS, DEFAULT_COLUMNS, GAPS
 DENSITIES = tuple(GAPS)
 MAX_FILTERS = 50
 """Maximum saved filters."""
+MAX_SIDE = 1000
+"""Maximum columns that the panes at the right may be given."""
 MAX_FILTER_NAME = 40
 """Maximum characters of the name of a saved filter."""
 
 
 @dataclass(frozen=True, slots=True)
 class InterfaceSettings:
-    """All settings. `sort` is a column, with "-" before it for the descending order; `muted` are ids of sellers, a copy
+    """All settings. `sort` is a column, with "-" before it for the descending order; `side` is the width of the panes at
+    the right in cells, 0 for one that follows from the terminal's; `muted` are ids of sellers, a copy
     of the peer's list for the first page; `filters` are saved filters by their names."""
 
     theme: str = "betar-dark"
     columns: tuple[str, ...] = DEFAULT_COLUMNS
     sort: str = "name"
     density: str = DENSITIES[0]
+    side: int = 0
     muted: tuple[str, ...] = ()
     filters: Mapping[str, str] = field(default_factory=dict)
     keys: KeyMap = field(default_factory=KeyMap)
@@ -144,6 +148,12 @@ def _columns(value: object) -> _Parsed:
     return ("name", *(name for name in known if name != "name")), problems
 
 
+def _side(value: object) -> _Parsed:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIDE:
+        return value, []
+    return 0, [f"side: {value!r} is not a number of columns from 0 to {MAX_SIDE}; it follows from the terminal's width"]
+
+
 def _muted(value: object) -> _Parsed:
     if isinstance(value, list | tuple) and all(isinstance(seller_id, str) for seller_id in value):
         return tuple(dict.fromkeys(value)), []
@@ -181,6 +191,7 @@ _PARSERS: dict[str, Callable[[object], _Parsed]] = {
     "columns": _columns,
     "sort": _one_of("sort", (*SORT_COLUMNS, *(f"-{column}" for column in SORT_COLUMNS)), "name"),
     "density": _one_of("density", DENSITIES, DENSITIES[0]),
+    "side": _side,
     "muted": _muted,
     "filters": _filters,
     "keys": _keys,

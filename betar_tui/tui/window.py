@@ -60,7 +60,8 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A page to ask for. The cursor goes to the listing `target`, if it is there, or to the first row with `top`."""
+    """A page to ask for. The cursor goes to the listing `target`, if it is there, or to the first row with `top`; with
+    `may_miss` the filter may hide the target."""
 
     view: View
     kind: Kind
@@ -71,6 +72,7 @@ class Request:
     skip: int = 0
     target: str = ""
     top: bool = False
+    may_miss: bool = False
 
     @property
     def extends(self) -> bool:

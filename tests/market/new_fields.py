@@ -113,7 +113,9 @@ def the_form() -> None:
     entered = {**values, "licence": "MIT", "stars": "4", "discount": ".25", "seats": "0"}
     assert form.problems(entered) == {} and attributes(form.draft(entered, blank)) == GIVEN
     wrong = form.problems({**blank, "name": "swift-ocr", "discount": "x", "seats": "1.5"})
-    assert list(wrong) == ["price", "discount", "seats"] and wrong["price"] == "a listing needs a price; 0 is free"
+    assert (
+        list(wrong) == ["price", "discount", "seats"] and wrong["price"] == "a listing needs a price in USDC; 0 is free"
+    )
     shown = detail._more(replace(listing, discount=0.0), 80).plain
     assert "Discount" in shown and "0.0" in shown
 

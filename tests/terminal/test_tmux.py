@@ -19,7 +19,7 @@ async def test_a_listing_appears_and_one_is_published_and_delisted(tmp_path):
             await window.shows("No listings yet", "n Publish")
             await window.shows("● online", "peers 1")
             await other.run("publish", "--name", "lucid-ocr", "--price", "0.05")
-            await window.shows("lucid-ocr", "0.05", "verified")
+            await window.shows("lucid-ocr", "0.05", "✓")
 
             await window.keys("n")
             await window.shows("Publish", "Name", "Price")

@@ -154,12 +154,23 @@ async def history(ui: Ui, text: str) -> None:
 
 async def detail_loading(ui: Ui) -> None:
     await history(ui, "asking the peer")
-    await ui.press("j")
+    await ui.press("J")
 
 
 async def detail_error(ui: Ui) -> None:
     await history(ui, "the peer is busy")
-    await ui.press("j")
+    await ui.press("J")
+
+
+async def modes(ui: Ui) -> None:
+    """Paused, muted and filtered, without the notifications, which go by themselves."""
+    await keys("p", "m", "slash", "o", "c", "r", "enter")(ui)
+    ui.app.clear_notifications()
+
+
+async def versions(ui: Ui) -> None:
+    await history(ui, "opens a version")
+    await ui.press("v")
 
 
 async def detail_gone(ui: Ui) -> None:
@@ -226,7 +237,7 @@ SCENES = (
     scene("detail", "error", detail_error, "the peer is busy", prepare=failing("show", BUSY)),
     scene("detail", "gone", detail_gone, "no longer listed"),
     scene("detail", "offline", keys("enter"), "□ offline", prepare=offline),
-    scene("market", "disputed", keys(), "replaced by another", listings=disputed, prepare=contested),
+    scene("market", "disputed", keys(), "✓ replaced", listings=disputed, prepare=contested),
     scene("detail", "story", story, "Replaced by another peer", listings=disputed, prepare=contested),
     scene("peers", "faults", keys("2"), "BROKEN", prepare=faults),
     scene("peer", "faults", keys("2", "down", "enter"), "2 rules of the protocols", prepare=faults),
@@ -257,6 +268,9 @@ SCENES = (
     scene("log", "loading", log_loading, "Reading the log"),
     scene("log", "empty", keys("6"), "Nothing was logged yet"),
     scene("log", "error", keys("6"), "The log cannot be read", log_tail=unreadable),
+    scene("versions", "ready", versions, "Versions of", listings=disputed, prepare=contested),
+    scene("market", "modes", modes, "‖ paused"),
+    scene("help", "words", keys("question_mark", "w"), "w Words"),
     scene("help", "ready", keys("question_mark"), "Main screen"),
     scene("settings", "ready", keys("comma"), "the terminal's own colours"),
     scene("copy-menu", "ready", keys("y"), "Copy of"),

@@ -127,11 +127,11 @@ def syncing(fake: FakeMarketplace) -> None:
 
 @ui(listings=items, prepare=syncing)
 async def test_sync_is_seen_on_the_market_and_held_by_key_and_mouse(ui):
-    await ui.sees("syncing 1,200 of 4,800 or more (25 %), 900/s, 4s left. h holds it")
+    await ui.sees("syncing: 1,200 fetched, 900/s, at least 3,600 to come. h holds it")
     await ui.press("h")
     await ui.sees("The fetching of history is held")
     await ui.click_text("The fetching of history")
-    await ui.sees("syncing 1,200 of 4,800")
+    await ui.sees("syncing: 1,200 fetched")
     assert [held for name, held in ui.market.calls if name == "hold_sync"] == [True, False]
 
 

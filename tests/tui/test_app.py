@@ -141,7 +141,7 @@ async def test_lost_peer_is_said_and_found_again(ui):
 @ui(listings=three)
 async def test_new_changed_and_delisted_rows_carry_signs(ui):
     ui.market.put(listing("delta-new", 0.1, 4))
-    await ui.sees("+ delta-new", "verified, new")
+    await ui.sees("+ delta-new", "✓ new")
     ui.market.put(replace(ui.market.store[f"{peer_id(1)}/amber-ocr"], price=0.01))
     await ui.sees("0.01↓")
     assert "~ amber-ocr" in ui.text
@@ -409,7 +409,10 @@ async def test_publish_without_peers_is_pending(ui):
 @ui(listings=three)
 async def test_errors_stand_at_their_fields_before_anything_is_sent(ui):
     await ui.press("n")
-    await fill(ui, price="cheap", addrs="nonsense")
+    await fill(ui, price="cheap")
+    ui.one("#field-addrs").focus()
+    await ui.press("enter")
+    await ui.type("nonsense")
     await ui.press("f2")
     await ui.sees("a listing needs a name", "'cheap' is not a number", "is not a multiaddr", "✗ 3 to correct")
     assert ui.focused.id == "field-name"
@@ -518,7 +521,7 @@ async def test_the_button_of_an_empty_table_works_from_the_pane_next_to_it(ui):
     for leave in (lambda: ui.click_text("Take it away"), lambda: ui.press("escape")):
         await ui.press("n")
         await ui.type("gone")
-        await ui.click_text("a number, 0 or more")
+        await ui.click_text("for each task")
         await ui.type("1")
         await ui.click_text("Publish (F2)")
         await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
@@ -628,9 +631,9 @@ async def test_connect_by_address_with_errors_in_the_dialogue(ui):
 async def test_help_comes_from_the_actions(ui):
     from betar_tui.tui.keybindings import ACTIONS, MOVES
     from betar_tui.tui.keymap import KeyMap
-    from betar_tui.tui.screens.help import help_text
+    from betar_tui.tui.screens.help import help_sections, help_text
 
-    text = help_text("main", KeyMap()).plain
+    text = help_text(help_sections("main", KeyMap()), width=1000).plain
     for action in (*ACTIONS, *MOVES):
         assert action.help in text
     await ui.press("question_mark")

@@ -281,7 +281,7 @@ async def test_panes_are_walked_through_while_zoomed(ui):
 
 @ui(listings=items)
 async def test_the_stored_value_can_be_seen(ui):
-    await ui.press("enter", "j")
+    await ui.press("enter", "J")
     await ui.sees("As stored", f'"id": "{peer_id(1)}/amber-ocr"', '"timestamp":')
     assert "signed by its seller" not in ui.text
     await ui.click_text("Page")

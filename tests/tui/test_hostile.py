@@ -14,7 +14,7 @@ from betar_tui.tui.loglines import format_lines
 from betar_tui.tui.screens.delta import DeltaScreen
 from betar_tui.tui.screens.dialogues import ConfirmScreen
 from betar_tui.tui.screens.publish import FormScreen
-from betar_tui.tui.widgets.columns import GUTTER, Layout, visible_columns
+from betar_tui.tui.widgets.columns import GUTTER, Layout, fit, visible_columns
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.safemarkdown import SafeMarkdown, shortened
 from tests.tui.fake import NOW, FakeMarketplace, listing, peer_id
@@ -110,11 +110,12 @@ async def test_no_row_of_the_market_is_out_of_line(ui):
     for line in lines[top : top + COUNT]:
         cells = columns(line)
         assert cells[starts["state"]] in "✓·✗", line
-        assert cells[starts["price"] + 5 : starts["price"] + 9] == list("0.10"), line
+        assert cells[starts["price"] + 4 : starts["price"] + 8] == list("0.1 "), line
         for key in ("price", "seller", "seen", "state"):
             assert cells[starts[key] - layout.gap : starts[key]] == [" "] * layout.gap, line
+    (_, name_width), *_ = visible_columns(rows.size.width - 1, layout)
     for text in KINDS["markup"]:
-        assert shows(lines, f" {neutralise(text)[:30]}"), text
+        assert shows(lines, f" {fit(neutralise(text), name_width)}"), text
 
 
 @ui(size=(100, 4 * COUNT), listings=market, prepare=peers)

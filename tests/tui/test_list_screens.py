@@ -74,10 +74,10 @@ def test_graph_of_very_many_branches_stays_narrow():
     assert len(lines) == 61
 
 
-def test_a_sync_shows_an_estimate_and_its_source():
+def test_a_sync_says_what_is_known_of_it_and_makes_no_share_up():
     text = sync_text(SyncProgress(1200, 3600, 900.0, peer_id(1)))
-    assert text.startswith("syncing 1,200 of 4,800 or more (25 %), 900/s, 4s left, from 12D3")
-    assert sync_text(SyncProgress(0, 0, 0.0, "")) == "syncing 0 of 0 or more, 0/s, from several peers"
+    assert text.startswith("syncing: 1,200 fetched, 900/s, at least 3,600 to come, from 12D3")
+    assert sync_text(SyncProgress(0, 0, 0.0, "")) == "syncing: 0 fetched, 0/s, at least 0 to come, from several peers"
 
 
 @ui(listings=items, prepare=with_dag)
@@ -101,7 +101,7 @@ async def test_links_of_a_delta_are_followed_and_lead_back(ui):
     await ui.press("enter")
     await ui.sees("Delta at height 5")
     await ui.press("down", "enter")
-    await ui.sees("Delta at height 3", "brisk-chat  0.50  by 12D3", "Linked from 1, links to 1", "⌫ comes back")
+    await ui.sees("Delta at height 3", "brisk-chat  0.5  by 12D3", "Linked from 1, links to 1", "⌫ comes back")
     await ui.press("down", "enter")
     await ui.sees("Delta at height 2")
     await ui.press("backspace", "backspace")
@@ -158,7 +158,9 @@ def syncing(fake: FakeMarketplace) -> None:
 async def test_replica_shows_the_sync_the_packed_blocks_and_that_it_is_held(ui):
     await ui.press("4")
     await ui.sees(
-        "6 blocks (40 packed)", f"900/s, 4s left, from {short(1)}", f"0 blocks wanted, sent by {short(1)} at 900/s"
+        "6 blocks (40 packed)",
+        f"at least 3,600 to come, from {short(1)}",
+        f"0 blocks wanted, sent by {short(1)} at 900/s",
     )
     await ui.press("h")
     await ui.sees("0 blocks wanted; the fetching of history is held", "Press h to go on")

@@ -1,4 +1,4 @@
-"""Every screen in its states, in three sizes, dark and light, as text files.
+"""Every screen in its states, in four sizes, dark and light, as text files.
 
 A change shows as a diff of letters or colours. Update the files with `--snapshot-update` after a look at the pictures,
 and do not delete the old files before: without one to wait for, the first picture that seems at rest is taken, perhaps
@@ -19,7 +19,7 @@ from tests.tui.picture import Frame, as_text, at_rest, save_svg
 from tests.tui.scenes import SCENES, Scene
 from tests.tui.ui import NEVER, Ui, ui
 
-SIZES = {"80x24": (80, 24), "120x36": (120, 36), "200x50": (200, 50)}
+SIZES = {"80x24": (80, 24), "120x30": (120, 30), "140x40": (140, 40), "200x50": (200, 50)}
 THEMES = ("betar-dark", "betar-light")
 STORED = Path(__file__).parent / "__snapshots__" / Path(__file__).stem
 

@@ -193,7 +193,7 @@ def test_every_chosen_column_can_be_scrolled_into_sight(width, others, gap):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.5, "0.50"), (0.02, "0.02"), (12, "12"), (1250.5, "1,250.50"), (0.00001, "1e-05"), (0.1234, "0.1234")],
+    [(0, "0"), (0.5, "0.5"), (0.02, "0.02"), (12, "12"), (1250.5, "1,250.5"), (0.00001, "0.00001"), (0.1234, "0.1234")],
 )
 def test_price(value, text):
     assert fmt.price(value) == text

@@ -227,7 +227,7 @@ kept = Kept()
 async def test_settings_by_keyboard_alone(ui):
     await ui.press("comma")
     assert isinstance(ui.app.screen, SettingsScreen)
-    await ui.sees("(•) betar-dark", "( ) ansi-dark", "[x] price", "[ ] description")
+    await ui.sees("(•) betar-dark", "( ) ansi-dark", "[x] price", "[ ] protocols")
     await ui.press("down", "enter")
     await ui.sees("(•) betar-light", "( ) betar-dark")
     assert ui.app.theme == "betar-light"
@@ -241,7 +241,7 @@ async def test_settings_by_keyboard_alone(ui):
     await ui.until(lambda: len(kept.table) == 3)
     assert kept.table == {
         "theme": "betar-light",
-        "columns": ("name", "price", "seller", "seen", "state", "height"),
+        "columns": ("name", "price", "seller", "seen", "state", "description", "height"),
         "density": "comfortable",
     }
     assert threading.get_ident() not in kept.threads
@@ -252,7 +252,7 @@ async def test_settings_by_keyboard_alone(ui):
     await ui.press("escape")
     assert isinstance(ui.app.screen, MainScreen)
     await ui.sees("NAME▲", "›")
-    await ui.press("right", "right", "right")
+    await ui.press(*["right"] * 5)
     await ui.sees("HEIGHT")
 
 

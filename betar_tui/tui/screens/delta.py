@@ -46,8 +46,9 @@ class DeltaScreen(ModalScreen[None]):
     """The facts above, the neighbours below; Enter goes on to one, Backspace comes back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "close", "Close", show=False, priority=True),
-        Binding("backspace,left", "return", "Back to the one before", show=False, priority=True),
+        Binding("backspace,left", "return", "The one before", key_display="⌫", priority=True),
+        Binding("escape", "close", "Close", key_display="Esc", priority=True),
+        Binding("q", "close", "Close", show=False, priority=True),
     ]
 
     def __init__(
@@ -69,6 +70,13 @@ class DeltaScreen(ModalScreen[None]):
             yield ListLines()
             yield Button("Close (Esc)", compact=True)
 
+    def hint(self, action_id: str, label: str) -> str:
+        """The label of a key in the footer."""
+        return "Go there" if action_id == "open" and self._neighbours else ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "return" or bool(self._path)
+
     def on_mount(self) -> None:
         self._draw()
         self.query_one(ListLines).focus()
@@ -83,6 +91,7 @@ class DeltaScreen(ModalScreen[None]):
     def action_return(self) -> None:
         if self._path:
             self._show(self._path.pop())
+            self.refresh_bindings()
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
         event.stop()
@@ -92,6 +101,7 @@ class DeltaScreen(ModalScreen[None]):
             return
         self._path.append(self._delta)
         self._show(chosen.node)
+        self.refresh_bindings()
 
     def _show(self, node: DagNodeInfo) -> None:
         self._delta, self._neighbours, self._found = node, neighbours(node, self._window), None
@@ -145,13 +155,18 @@ class DeltaScreen(ModalScreen[None]):
 
     def _listing(self, listing_id: str) -> list[tuple[str, str]]:
         if self._found is None:
-            return [("  …", "dim"), (f"  {neutralise(listing_id, 40)}\n", "dim")]
+            return [("  …  ", "dim"), (f"{_named(listing_id)}\n", "dim")]
         listing = self._found.get(listing_id)
         if listing is None:
-            return [("  no longer listed", ""), (f"  {neutralise(listing_id, 40)}\n", "dim")]
+            return [(f"  {_named(listing_id)}", ""), ("  no longer listed\n", "dim")]
         now = "" if listing.cid == self._delta.cid else ", changed since"
         seller = f"  by {fmt.short_id(listing.seller_id, self._model.own_id)}{now}\n"
         return [(f"  {neutralise(listing.name, 60)}  {fmt.price(listing.price)}", ""), (seller, "dim")]
+
+
+def _named(listing_id: str) -> str:
+    name, seller = fmt.short_listing(listing_id)
+    return f"{name}  by {seller}" if seller else name
 
 
 def _spans(neighbour: Neighbour) -> list[Span]:

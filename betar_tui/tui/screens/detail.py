@@ -41,7 +41,16 @@ class DetailScreen(SelectionActions, ModelScreen[None]):
         super().sync(news)
         if news.replaced or self.listing_id in news.ids:
             self.query_one(DetailView).show(self.listing_id)
-            self.query_one(KeyLine).refresh()
+
+    def hint(self, action_id: str, label: str) -> str:
+        """The label of a key in the footer: what it does now."""
+        if action_id == "raw" and self.query_one(DetailView).is_raw:
+            return "Page"
+        return super().hint(action_id, label)
+
+    def tick(self) -> None:
+        super().tick()
+        self.query_one(DetailView).tick()
 
     @property
     def current(self) -> str:

@@ -45,11 +45,17 @@ class ListScreen(ModelScreen[None]):
         return self.query_one(ListLines)
 
     def show_lines(
-        self, head: Content, lines: Sequence[Sequence[Span]], state: PaneState | None, *, at_end: bool = False
+        self,
+        head: Content,
+        lines: Sequence[Sequence[Span]],
+        state: PaneState | None,
+        *,
+        at_end: bool = False,
+        keys: Sequence[str] | None = None,
     ) -> None:
-        """Show these lines, or `state` if there are none, below a line of `head`."""
+        """Show these lines, or `state` if there are none, below a line of `head`; `at_end` and `keys` as in `set_lines`."""
         self.query_one("#list-head", Static).update(Content.assemble((f" {self.TITLE} ", "bold $accent"), "  ", head))
-        self.lines.set_lines(lines, at_end=at_end)
+        self.lines.set_lines(lines, at_end=at_end, keys=keys)
         self.query_one(Pane).show(None if lines else state)
 
     def show(self) -> None:

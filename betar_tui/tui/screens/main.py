@@ -5,6 +5,7 @@ first listings wait for them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -12,16 +13,19 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input
 
 from betar_tui.tui import empty_states
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.filtering import Filtering
-from betar_tui.tui.keybindings import bindings
+from betar_tui.tui.keybindings import PANES_OF, bindings
 from betar_tui.tui.messages import Retry
 from betar_tui.tui.model import News
+from betar_tui.tui.screens.pane_layout import PaneLayout
 from betar_tui.tui.screens.selection_actions import SelectionActions
 from betar_tui.tui.screens.table_actions import TableActions
+from betar_tui.tui.side import WIDE, side_width
 from betar_tui.tui.widgets.activitylog import ActivityLines, LatestChange
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.filterbar import FilterBar
@@ -35,23 +39,21 @@ from betar_tui.tui.widgets.status import StatusBar
 if TYPE_CHECKING:
     from betar_tui.tui.widgets.activitypanel import ActivityPanel
     from betar_tui.tui.widgets.detail import DetailView
-    from betar_tui.tui.widgets.peers import PeerTable
 
 PANES = ("listings", "detail", "peers", "activity")
 
-WIDE = 120
-"""Minimum columns of a terminal in which all panes have room."""
 REST = 0.08
 """Seconds the cursor rests on a listing before it is drawn in full."""
 NOT_WHILE_TYPING = {binding.action.split("(")[0] for binding in bindings("main")} - {"next_pane"}
 """The actions of this screen that are off while a person types a filter: all but Tab."""
 
 
-class MainScreen(SelectionActions, TableActions):
+class MainScreen(SelectionActions, TableActions, PaneLayout):
     """Everything of the market at a glance, or a key away."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("main", first=True)]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-middle"), (45, "-high")]
     SCOPE = "main"
     AUTO_FOCUS = ""  # `_restore_focus` decides
 
@@ -65,7 +67,6 @@ class MainScreen(SelectionActions, TableActions):
         # A class that is added later would style all widgets once more before the first frame.
         super().__init__(context, classes=f"-pane-listings {'-wide' if width >= WIDE else '-narrow'}")
         self._filtering = Filtering()
-        self._own_shown: bool | None = None
         self._mounting = self._mounted = False
 
     def compose(self) -> ComposeResult:
@@ -77,7 +78,9 @@ class MainScreen(SelectionActions, TableActions):
         with Horizontal(id="body"):
             # Marked from the first frame on: its table may lose the focus, to a state that replaces it, before it had any.
             yield Pane("listings", "Market", [ListingTable(model, self.context.ask)], current=True)
-            with Vertical(id="side"):
+            with Vertical(id="side") as side:
+                if self.has_class("-wide"):
+                    side.styles.width = side_width(self.app.size.width, model.settings.now.side)
                 yield Pane("detail", "Listing")
                 yield Pane("peers", "Peers")
         yield Pane("activity", "Activity")
@@ -96,13 +99,18 @@ class MainScreen(SelectionActions, TableActions):
         self._mounting = True
         from betar_tui.tui.widgets.activitypanel import ActivityPanel
         from betar_tui.tui.widgets.detail import DetailView
-        from betar_tui.tui.widgets.peers import PeerTable
+        from betar_tui.tui.widgets.peers import PeerHeader, PeerTable
 
         self._detail, self._peers = DetailView(self._model), PeerTable(self._model)
         self._activity = ActivityPanel(self._model)
-        for name, content in (("detail", self._detail), ("peers", self._peers), ("activity", self._activity)):
+        contents: dict[str, Sequence[Widget]] = {
+            "detail": (self._detail,),
+            "peers": (PeerHeader(self._peers), self._peers),
+            "activity": (self._activity,),
+        }
+        for name, content in contents.items():
             if (pane := self._find(name)).is_attached:
-                await pane.mount_content(content)
+                await pane.mount_content(*content)
         if not (self.is_attached and self._activity.children):
             return  # the app is closing: nothing is mounted any more
         self._mounted = True
@@ -111,10 +119,6 @@ class MainScreen(SelectionActions, TableActions):
         self.post_message(self.PanesMounted())
 
     # Parts
-
-    @property
-    def _wide(self) -> bool:
-        return self.app.size.width >= WIDE
 
     def _find(self, name: str) -> Pane:
         return self.query_one(f"#pane-{name}", Pane)
@@ -133,6 +137,7 @@ class MainScreen(SelectionActions, TableActions):
     # Following the model
 
     def sync(self, news: News) -> None:
+        self.refresh_keys()
         if news.listings:
             self._rows.recount()
             self.query_one(TableHeader).redraw()
@@ -159,6 +164,8 @@ class MainScreen(SelectionActions, TableActions):
         self.context.ask(None)
         if self._mounted and is_shown(self._peers):
             self._peers.update_peers()
+        if self._mounted and is_shown(self._detail):
+            self._detail.tick()
         if self._model.alone:
             self._show_states()  # with the seconds until peers are looked for again
         self.query_one(StatusBar).refresh()
@@ -183,10 +190,7 @@ class MainScreen(SelectionActions, TableActions):
             # Drawing a listing in full takes longer than a move of the cursor: only done where the cursor rests.
             self._resting.reset()
             self._resting.resume()
-        own = not self.disabled_reason("edit")
-        if own != self._own_shown:
-            self._own_shown = own
-            self.query_one(KeyLine).refresh()
+        self.refresh_keys()
 
     def _rested(self) -> None:
         self._resting.pause()
@@ -199,6 +203,7 @@ class MainScreen(SelectionActions, TableActions):
 
     def on_resize(self) -> None:
         """Draw the side pane and the activity's title, which may be visible only now."""
+        self._lay_out()
         self.call_after_refresh(self._show_detail)
         self.call_after_refresh(self._show_title)
 
@@ -208,6 +213,27 @@ class MainScreen(SelectionActions, TableActions):
             # A listing that is out of sight must not be changed.
             return f"go to the market first ({self._model.keys.name('pane_listings')})"
         return super().disabled_reason(action)
+
+    def hint(self, action_id: str, label: str) -> str:
+        """The label of a key in the footer: what it does now in the pane that has the focus."""
+        if self._pane not in PANES_OF.get(action_id, PANES):
+            return ""
+        if action_id == "pause" and self._model.activity.paused:
+            return "Go on"
+        if action_id == "leave":
+            return self._leaves
+        if action_id == "raw" and self._mounted and self._detail.is_raw:
+            return "Page"
+        return super().hint(action_id, label)
+
+    @property
+    def _leaves(self) -> str:
+        """What the key that leaves does now, in a word; nothing if there is nothing to leave."""
+        if self._zoomed:
+            return "Unzoom"
+        if self._pane == "activity" and self._mounted and self._activity.lines.filter_text:
+            return "Unfilter"
+        return "Back" if self._pane != "listings" else "Unfilter" if self._filtering.text else ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         typing = isinstance(self.focused, Input)
@@ -237,9 +263,7 @@ class MainScreen(SelectionActions, TableActions):
             self.focus_pane("listings")
             if not self._rows.go_to(entry.listing_id):
                 self._rows.show_view(self._model.table.wanted, target=entry.listing_id)
-
-    def on_data_table_row_selected(self, event: PeerTable.RowSelected) -> None:
-        if peer := self._model.peer(self._peers.current):
+        elif peer := self._model.peer(self._peers.current):
             self.context.open_screen("peer", peer, then=self.filter_by)
 
     def on_pane_current(self, event: Pane.Current) -> None:
@@ -281,7 +305,7 @@ class MainScreen(SelectionActions, TableActions):
 
     def action_leave(self) -> None:
         """Leave the zoom, take the filter away, or come back to the market."""
-        if self.has_class("-zoom"):
+        if self._zoomed:
             self.action_zoom()
             return
         if self._pane == "activity" and self._activity.clear_filter():
@@ -305,9 +329,6 @@ class MainScreen(SelectionActions, TableActions):
             self.filter_by("")
         self.focus_pane("listings")
 
-    def action_zoom(self) -> None:
-        self.toggle_class("-zoom")
-
     def action_next_pane(self, by: int = 1) -> None:
         """Go to the next pane, or to the one before it (-1)."""
         panes = [pane for pane in PANES if self._wide or pane != "detail"]
@@ -328,6 +349,7 @@ class MainScreen(SelectionActions, TableActions):
         key = self._model.keys.name("pause")
         self._actions.notify(f"Activity is paused: {key} goes on" if paused else "Activity goes on")
         self.sync(News(activity=True))
+        self.show_modes()
 
     def action_retry(self) -> None:
         self._detail.show(self.current)

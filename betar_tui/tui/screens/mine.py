@@ -34,6 +34,7 @@ class MineScreen(ListScreen):
     SCOPE = "mine"
 
     _due = False
+    _wanted = ""
 
     @property
     def current(self) -> str:
@@ -47,7 +48,10 @@ class MineScreen(ListScreen):
         pending = sum(listing.id in self._model.receipts.pending for listing in own)
         head = f"{fmt.plural(len(own), 'listing')}, {pending} pending" if pending else fmt.plural(len(own), "listing")
         lines = [_spans(self._model, listing) for listing in own]
-        self.show_lines(Content(head), lines, empty_states.mine(self._model))
+        ids = [listing.id for listing in own]
+        self.show_lines(Content(head), lines, empty_states.mine(self._model), keys=ids)
+        if self._wanted and self.lines.go_to(self._wanted):
+            self._wanted = ""
 
     def tick(self) -> None:
         super().tick()
@@ -90,6 +94,15 @@ class MineScreen(ListScreen):
         """Why an action is not allowed now; empty if it is."""
         return "you list nothing yet" if action in ("edit", "delist", "renew") and not self.current else ""
 
+    def hint(self, action_id: str, label: str) -> str:
+        """The label of a key in the footer: Enter edits here, so that the other key for it is left out."""
+        return {"open": "Edit", "edit": ""}.get(action_id, label)
+
+    def follow(self, listing_id: str) -> None:
+        """Put the cursor on a listing that was just stored, as soon as it is here."""
+        self._wanted = listing_id
+        self.show()
+
     def open(self, row: int) -> None:
         """Edit the listing."""
         self.action_edit()
@@ -122,8 +135,8 @@ def _spans(model: MarketModel, listing: Listing) -> list[Span]:
     sign, state, style = _state(model, listing)
     return [
         (f" {sign} ", style),
-        (fit(neutralise(listing.name, 60), 20) + "  ", "strong"),
-        (fit(fmt.price(listing.price), 9, right=True) + "  ", ""),
+        (fit(neutralise(listing.name, 60), 20) + " ", "strong"),
+        (fmt.aligned_price(listing.price, "", 11) + " ", ""),
         (fit(fmt.ago(max(0.0, model.clock() - listing.timestamp)), 8) + "  ", "dim"),
         (state, style),
     ]

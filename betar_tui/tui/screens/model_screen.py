@@ -14,6 +14,9 @@ from betar_tui.tui.widgets.status import StatusBar
 
 Result = TypeVar("Result")
 
+CHANGING = ("mute", "block", "pause", "leave", "raw")
+"""The actions whose keys have other labels at other times."""
+
 
 class ModelScreen(Screen[Result], Generic[Result]):
     """The app calls `sync` with news of the model and `tick` every second, both through `deliver`."""
@@ -25,6 +28,7 @@ class ModelScreen(Screen[Result], Generic[Result]):
         super().__init__(classes=classes)
         self.context = context
         self._model, self._actions, self._options = context.model, context.actions, context.options
+        self._labels: tuple[str, ...] = ()
 
     def deliver(self, update: Callable[[], None]) -> None:
         """Call `update`, unless the screen is not mounted yet or is already closing."""
@@ -40,10 +44,41 @@ class ModelScreen(Screen[Result], Generic[Result]):
 
     def sync(self, news: News) -> None:
         self.query_one(StatusBar).refresh()
+        self.refresh_keys()
+
+    def follow(self, listing_id: str) -> None:
+        """Put the cursor on a listing that the person has just published."""
 
     def tick(self) -> None:
         """Redraw the parts that change with time; called every second."""
         self.query_one(StatusBar).refresh()
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """What is not as usual and lasts until a key ends it, for the status line."""
+        log, muted = self._model.activity, self._model.table.muted_count
+        paused = (f"‖ paused, {log.waiting:,} wait",) if log.paused else ()
+        return (*paused, *((f"{muted:,} muted",) if muted else ()))
+
+    def show_modes(self) -> None:
+        """Draw the status line and the keys again after a mode has changed."""
+        self.query(StatusBar).refresh()
+        self.refresh_keys()
+
+    def hint(self, action_id: str, label: str) -> str:
+        """The label of a key in the footer: what it does now; nothing to leave it out."""
+        return label
+
+    def on_detail_view_turned(self) -> None:
+        self.refresh_keys()
+
+    def refresh_keys(self) -> None:
+        """Draw the footer again if a key does something else now."""
+        allowed = getattr(self, "disabled_reason", lambda action: "")("edit")
+        labels = (allowed, *(self.hint(action_id, action_id) for action_id in CHANGING))
+        if labels != self._labels:
+            self._labels = labels
+            self.query(KeyLine).refresh()
 
     def on_screen_suspend(self) -> None:
         self.query(KeyLine).refresh()

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -21,6 +20,7 @@ from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
+from betar_tui.tui.widgets.page import Page
 from betar_tui.tui.widgets.status import StatusBar
 from betar_tui.tui.workers import start
 
@@ -55,12 +55,12 @@ class PeerScreen(ModelScreen[str | None]):
     def compose(self) -> ComposeResult:
         yield StatusBar(self._model, self._options.title)
         yield Banner(self._model)
-        with VerticalScroll(classes="detail"):
+        with Page(classes="detail"):
             yield Static("", id="peer-facts")
         yield KeyLine(self._model)
 
     def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
+        self.query_one(Page).focus()
         self._draw()
 
     def on_resize(self) -> None:
@@ -78,6 +78,13 @@ class PeerScreen(ModelScreen[str | None]):
         """Why an action is not allowed now; empty if it is."""
         gone = action == "disconnect" and self._model.peer(self._peer.peer_id) is None
         return "it is no longer connected" if gone else ""
+
+    def hint(self, action_id: str, label: str) -> str:
+        """The label of a key in the footer: what it does now."""
+        here, model = self._peer.peer_id, self._model
+        undone = {"mute": (model.muted, "Unmute"), "block": (model.blocked, "Unblock")}
+        ids, instead = undone.get(action_id, ((), label))
+        return instead if here in ids else label
 
     def action_back(self) -> None:
         self.dismiss(None)
@@ -104,7 +111,7 @@ class PeerScreen(ModelScreen[str | None]):
         if self._own_asked != self._peer.listings:
             self._own_asked = self._peer.listings
             start(self, self._ask_own, group="own")
-        width = self.query_one(VerticalScroll).scrollable_content_region.width or 76
+        width = self.query_one(Page).scrollable_content_region.width or 76
         self.query_one("#peer-facts", Static).update(
             facts(self._peer, self._model, connected is not None, width, self._own)
         )

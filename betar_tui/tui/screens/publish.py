@@ -33,6 +33,11 @@ class FieldText(TextArea):
         super().__init__(id=f"field-{spec.name}", compact=True, tab_behavior="focus", placeholder=spec.hint)
         self.styles.height = spec.lines
 
+    def fill(self, text: str) -> None:
+        """Put a text into the field, and the cursor after it, as in the fields of one line."""
+        self.load_text(text)
+        self.move_cursor(self.document.end)
+
 
 class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     """Fields with their problems under them; the first attempt to send shows all, later ones follow the typing.
@@ -101,7 +106,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         if spec.lines == 1:
             return Input(text, placeholder=spec.hint, compact=True, id=f"field-{spec.name}", select_on_focus=False)
         area = FieldText(spec)
-        area.load_text(text)
+        area.fill(text)
         return area
 
     def _headline(self, restored: bool) -> Content:
@@ -112,7 +117,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         for name, text in values.items():
             widget = self.query_one(f"#field-{name}")
             if isinstance(widget, TextArea):
-                widget.load_text(text)
+                self.query_one(f"#field-{name}", FieldText).fill(text)
             else:
                 self._input(name).value = text
 

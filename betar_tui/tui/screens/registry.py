@@ -14,6 +14,7 @@ SCREENS: dict[str, tuple[str, str]] = {
     "listing": ("betar_tui.tui.screens.detail", "DetailScreen"),
     "peer": ("betar_tui.tui.screens.peer", "PeerScreen"),
     "form": ("betar_tui.tui.screens.publish", "FormScreen"),
+    "versions": ("betar_tui.tui.screens.versions", "VersionsScreen"),
     "delta": ("betar_tui.tui.screens.delta", "DeltaScreen"),
     "help": ("betar_tui.tui.screens.help", "HelpScreen"),
     "replica": ("betar_tui.tui.screens.replica", "ReplicaScreen"),

@@ -67,9 +67,9 @@ class ReplicaScreen(ListScreen):
         """Numbers above, graph below."""
         width = max((len(line.lanes) for line in self._graph), default=0)
         lines = [_spans(line, width, self._via.get(line.node.cid, "")) for line in self._graph]
-        self.show_lines(
-            _numbers(self._model, self._error), lines, empty_states.replica(self._model, self._asked, self._error)
-        )
+        state = empty_states.replica(self._model, self._asked, self._error)
+        cids = [line.node.cid for line in self._graph]
+        self.show_lines(_numbers(self._model, self._error), lines, state, keys=cids)
 
     def open(self, row: int) -> None:
         """Show a delta."""

@@ -6,8 +6,11 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from betar_tui.tui.listing_actions import ListingActions
+from betar_tui.tui.model import MarketModel
 
 if TYPE_CHECKING:
+    from betar_tui.tui.context import ScreenContext
+    from betar_tui.tui.widgets.detail import DetailView
     from betar_tui.tui.widgets.peers import PeerTable
 
 
@@ -15,6 +18,8 @@ class SelectionActions:
     """A mixin of the screens that have one; where `_pane`, the focused pane, is that of the peers, a peer is meant."""
 
     _actions: ListingActions
+    _model: MarketModel
+    context: ScreenContext
     _pane = "listings"
     _peers: PeerTable
 
@@ -31,6 +36,26 @@ class SelectionActions:
     def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
         return self._actions.disabled_reason(action, self.current)
+
+    @property
+    def selected_peer(self) -> str:
+        """The id of the peer that muting and blocking are about, or nothing."""
+        if self._pane == "peers":
+            return self._peers.current
+        listing = self._model.listing(self.focused_listing_id)
+        return listing.seller_id if listing else ""
+
+    def hint(self, action_id: str, label: str) -> str:
+        """The label of a key in the footer: what it does now."""
+        model = self._model
+        if action_id == "mute" and self.selected_peer in model.muted:
+            return "Unmute"
+        if action_id == "block" and self.selected_peer in model.blocked:
+            return "Unblock"
+        return label
+
+    def on_detail_view_versions_wanted(self, event: DetailView.VersionsWanted) -> None:
+        self.context.open_screen("versions", event.detail)
 
     def action_publish(self) -> None:
         self._actions.publish()

@@ -71,7 +71,9 @@ class TableActions(ModelScreen[None]):
 
     def _missed(self, request: Request) -> None:
         """The listing that the person wants to go to is not among the rows."""
-        if request.view.query:
+        if request.may_miss:
+            self._actions.notify("The filter hides what was just published", "warning")
+        elif request.view.query:
             self.query_one(FilterBar).input.value = ""
             self._filtering.apply("")
             self._rows.show_view(replace(request.view, query=""), target=request.target)
@@ -123,7 +125,12 @@ class TableActions(ModelScreen[None]):
             return
         sort = f"-{column}" if descending else column
         self._model.settings.change(sort=sort)
-        self._rows.show_view(replace(self._model.table.wanted, sort=sort), top=True)
+        self._rows.show_view(replace(self._model.table.wanted, sort=sort))
+
+    def follow(self, listing_id: str) -> None:
+        """Put the cursor on a listing that was just published, unless the filter hides it."""
+        if not self._rows.go_to(listing_id):
+            self._rows.show_view(self._model.table.wanted, target=listing_id, may_miss=True)
 
     def filter_by(self, text: str | None) -> None:
         """Set the filter of the table; None leaves it as it is."""

@@ -96,13 +96,17 @@ class ActivityLines(LineList):
 
     def update_entries(self) -> None:
         """Show the current entries; the cursor stays at the end if it is there."""
-        at_end = self.cursor >= self.count - 1
+        at_end, current = self.cursor >= self.count - 1, self.current
         chosen = ActivityFilter(self.filter_text, self._model.muted)
         self._shown = [entry for entry in self._model.activity.entries if chosen.shows(entry)]
         self.recount()
         if at_end:
             self.cursor = self.count - 1
             self.show_cursor()
+        elif current is not self.current and current is not None:
+            # By identity: entries are compared by their content, which many share.
+            rows = (row for row, entry in enumerate(self._shown) if entry is current)
+            self.cursor = next(rows, self.cursor)
 
 
 class LatestChange(Widget):
@@ -119,11 +123,11 @@ class LatestChange(Widget):
 
     def render(self) -> Content:
         entry = self._model.activity.latest(self._model.muted)
+        sign = ("‖", "bold $text-accent") if self._model.activity.paused else ("Δ", "dim" if entry is None else "")
         if entry is None:
-            return Content.assemble((" Δ nothing has changed yet", "dim"))
+            return Content.assemble(" ", sign, (" nothing has changed yet", "dim"))
         pieces = entry_spans(entry, self._model.own_id)
-        paused = " (paused)" if self._model.activity.paused else ""
-        return Content.assemble(" Δ ", *((text, _style(names)) for text, names in pieces), paused)
+        return Content.assemble(" ", sign, " ", *((text, _style(names)) for text, names in pieces))
 
 
 def _style(names: str) -> str:

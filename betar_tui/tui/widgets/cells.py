@@ -1,6 +1,7 @@
 """The cells of a listing in the table. Pure; every text of a peer is neutralised here."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from betar_tui.market.filter import STALE_AFTER
 from betar_tui.market.marketplace import Listing
@@ -8,23 +9,27 @@ from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui import provenance
 from betar_tui.tui.model import FLASH_SECONDS, Mark
-from betar_tui.tui.widgets.columns import Layout, fit, visible_columns
+from betar_tui.tui.widgets.columns import Column, Layout, fit, visible_columns
 
 MAX_CELL_TEXT = 300
 """Maximum characters of a text that are read for a cell."""
 
 
 def cells(
-    listing: Listing, mark: Mark | None, now: float, own: str, width: int, layout: Layout
+    listing: Listing, mark: Mark | None, now: float, own: str, width: int, layout: Layout, mixed: bool = True
 ) -> list[tuple[str, str]]:
-    """The spans of a row: pieces of text with the names of their styles."""
+    """The spans of a row: pieces of text with the names of their styles. `mixed` says that signed and unsigned listings
+    are among the rows."""
     gone = mark is not None and mark.sign == "×"
     sign = mark.sign if mark else " "
     flash = mark is not None and 0 <= now - mark.at < FLASH_SECONDS
     gap = (" " * layout.gap, "")
     out = [(f"{sign} ", "gone" if gone else "accent" if mark else "")]
     for column, columns in visible_columns(width + 1, layout):
-        text, style = _cell(column.key, listing, mark, now, own)
+        if column.key == "state":
+            text, style = _state(listing, mark, now, mixed)
+        else:
+            text, style = _cell(column, columns, listing, mark, now, own)
         if gone:
             style = "gone"
         elif flash and mark is not None and (mark.sign == "+" or column.key in mark.columns):
@@ -34,42 +39,47 @@ def cells(
     return out
 
 
-def _cell(key: str, listing: Listing, mark: Mark | None, now: float, own: str) -> tuple[str, str]:
+def _cell(column: Column, width: int, listing: Listing, mark: Mark | None, now: float, own: str) -> tuple[str, str]:
+    key = column.key
     if key == "name":
         return neutralise(listing.name, 200) or "(no name)", "strong"
     if key == "price":
-        return fmt.price(listing.price) + (mark.arrow if mark else ""), ""
+        return fmt.aligned_price(listing.price, mark.arrow if mark else "", width), ""
     if key == "seller":
         return fmt.short_id(listing.seller_id, own), "dim" if listing.seller_is_peer else "bad"
     if key == "seen":
         return fmt.age(max(0.0, now - listing.seen_at)), "dim"
-    if key == "state":
-        return _state(listing, mark, now)
     if key == "timestamp":
         return fmt.age(max(0.0, now - listing.timestamp)), "dim"
     return _TEXTS[key](listing), "dim"
 
 
+@lru_cache(1024)
+def _first_words(text: str) -> str:
+    # Cached: it takes as long as all other cells of a row.
+    return neutralise(" ".join(text.split()), MAX_CELL_TEXT)
+
+
 _TEXTS: dict[str, Callable[[Listing], str]] = {
     "protocols": lambda listing: neutralise(" ".join(listing.protocols[:8])[:MAX_CELL_TEXT], MAX_CELL_TEXT),
-    "description": lambda listing: neutralise(" ".join(listing.description[:MAX_CELL_TEXT].split()), MAX_CELL_TEXT),
+    "description": lambda listing: _first_words(listing.description[:MAX_CELL_TEXT]),
     "addrs": lambda listing: neutralise(listing.addrs[0], MAX_CELL_TEXT) if listing.addrs else "",
     "token": lambda listing: neutralise(listing.token_id or "", MAX_CELL_TEXT),
     "height": lambda listing: f"{listing.height:,}",
 }
 
 
-def _state(listing: Listing, mark: Mark | None, now: float) -> tuple[str, str]:
+_NEWS = {"+": "new", "~": "changed"}
+
+
+def _state(listing: Listing, mark: Mark | None, now: float, mixed: bool) -> tuple[str, str]:
     if mark and mark.sign == "×":
         return "× delisted", "gone"
-    sign, word, style = provenance.state(listing)
-    if listing.difference:  # needs all of the cell; the sign before the row says whether it is new or changed
-        return f"{sign} {word}", style
-    words = [word]
-    if mark and mark.sign == "+":
-        words.append("new")
-    elif mark and mark.sign == "~":
-        words.append("changed")
-    elif now - listing.timestamp > STALE_AFTER:
-        words.append("stale")
-    return f"{sign} {', '.join(words)}", style
+    # What holds for nearly every row is a sign; the words are kept for what does not.
+    sign, word, style = provenance.state(listing, mixed)
+    if word in ("", "mine", "unsigned"):
+        if mark and mark.sign in _NEWS:
+            word = _NEWS[mark.sign]
+        elif now - listing.timestamp > STALE_AFTER:
+            word = "stale"
+    return f"{sign} {word}".rstrip(), style

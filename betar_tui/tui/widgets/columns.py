@@ -9,12 +9,16 @@ from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 
+from betar_tui.tui.format import fit as fit
+
 GUTTER = 3
 """Number of cells before the first column: cursor, sign and a space."""
 
-MIN_NAME, MAX_SCROLLED_NAME = 14, 24
+MIN_NAME, USUAL_NAME, MAX_SCROLLED_NAME, MAX_NAME = 14, 20, 24, 40
 MIN_VISIBLE = 4
 """Minimum cells of a column that is cut at the right edge; with fewer it is left out."""
+MIN_TEXT = 16
+"""Minimum cells of a text that is cut there: a word of it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +37,19 @@ COLUMNS: dict[str, Column] = {
     column.key: column
     for column in (
         Column("name", "NAME", MIN_NAME, "always there", grows=True),
-        Column("price", "PRICE", 9, "what a use costs", right=True),
+        Column("price", "PRICE", 11, "what a use costs, in USDC"),
         Column("seller", "SELLER", 13, "the seller's peer id"),
         Column("seen", "SEEN", 5, "since when it was last heard of here", right=True),
-        Column("state", "STATE", 21, "signature, who else changed it, what is new"),
+        Column("state", "STATE", 11, "✓ signed, · unsigned; what else is true of it, in a word"),
         Column("protocols", "PROTOCOLS", 26, "what the agent speaks"),
-        Column("description", "DESCRIPTION", 32, "its first words", grows=True),
+        Column("description", "DESCRIPTION", 22, "what the agent does: the first words", grows=True),
         Column("addrs", "ADDRESS", 30, "the first multiaddr"),
         Column("token", "TOKEN", 10, "the token id"),
         Column("height", "HEIGHT", 7, "of its delta", right=True),
         Column("timestamp", "UPDATED", 7, "since when its seller last renewed it", right=True),
     )
 }
-DEFAULT_COLUMNS = ("name", "price", "seller", "seen", "state")
+DEFAULT_COLUMNS = ("name", "price", "seller", "seen", "state", "description")
 GAPS = {"compact": 2, "comfortable": 4}
 """Number of cells between two columns, by density."""
 
@@ -68,20 +72,36 @@ def visible_columns(width: int, layout: Layout) -> Sequence[SizedColumn]:
     chosen = [COLUMNS[key] for key in layout.chosen]
     rest = width - GUTTER - _total_width(chosen, layout.gap)
     if rest >= 0:
-        growing = sum(column.grows for column in chosen)
-        share, odd = divmod(rest, growing)
-        # The remainder of the division goes to the name.
-        more = [share + (odd if position == 0 else 0) for position in range(growing)]
+        # Most names have room in USUAL_NAME cells; of more, a third goes to the name and the rest to the other texts.
+        texts = sum(column.grows for column in chosen[1:])
+        name = min(MAX_NAME - MIN_NAME, rest, max(USUAL_NAME - MIN_NAME, rest // 3 if texts else rest))
+        share, odd = divmod(rest - name, texts) if texts else (0, 0)
+        more = [name, *(share + (position < odd) for position in range(texts))]
         return tuple((column, column.width + (more.pop(0) if column.grows else 0)) for column in chosen)
+    if not layout.skip and (cut := _without_texts(width, layout, chosen)):
+        return cut
     placed = [(chosen[0], max(MIN_VISIBLE, min(max(MIN_NAME, width // 3), MAX_SCROLLED_NAME, width - GUTTER)))]
     left = width - GUTTER - placed[0][1]
     for column in chosen[1 + layout.skip :]:
         left -= layout.gap
-        if left < MIN_VISIBLE:
+        if left < (MIN_TEXT if column.grows else MIN_VISIBLE):
             break
         placed.append((column, min(column.width, left)))
         left -= column.width
     return tuple(placed)
+
+
+def _without_texts(width: int, layout: Layout, chosen: Sequence[Column]) -> Sequence[SizedColumn]:
+    """All columns but the texts at the end, the first of which is cut or left out; nothing if these do not fit either."""
+    last = max(position for position, column in enumerate(chosen) if not position or not column.grows)
+    kept = chosen[: last + 1]
+    rest = width - GUTTER - _total_width(kept, layout.gap)
+    if last + 1 == len(chosen) or rest < 0:
+        return ()
+    name = min(rest, MAX_SCROLLED_NAME - MIN_NAME)
+    placed = [(column, column.width + (0 if position else name)) for position, column in enumerate(kept)]
+    left = rest - name - layout.gap
+    return (*placed, (chosen[last + 1], left)) if left >= MIN_TEXT else tuple(placed)
 
 
 def max_skip(width: int, layout: Layout) -> int:
@@ -115,14 +135,6 @@ def scroll_at(width: int, x: int, layout: Layout) -> int:
     if layout.skip and (start := GUTTER + visible_columns(width, layout)[0][1]) <= x < start + layout.gap:
         return -1
     return 1 if width - 2 <= x and layout.skip < max_skip(width, layout) else 0
-
-
-def fit(text: str, width: int, right: bool = False) -> str:
-    """`text` in exactly `width` cells, cut with an ellipsis."""
-    cells = cell_len(text)
-    if cells > width:
-        return set_cell_size(set_cell_size(text, width - 1) + "…", width)
-    return " " * (width - cells) + text if right else text + " " * (width - cells)
 
 
 def header(width: int, sort: str, descending: bool, layout: Layout) -> list[tuple[str, bool]]:

@@ -1,4 +1,5 @@
-"""One listing in full: facts, buttons for its actions, description, metadata, story, history."""
+"""One listing in full, in the order in which a buyer asks: what it does and costs, who offers it, how fresh it is; then all
+the rest. The buttons for its actions stay at the bottom."""
 
 from __future__ import annotations
 
@@ -9,20 +10,22 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 
-from betar_tui.market.fields import STORED
+from betar_tui.market.fields import CURRENCY, STORED
 from betar_tui.market.history import VersionChange, version_changes
 from betar_tui.market.marketplace import Listing, ListingDetail
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
 from betar_tui.tui import provenance
 from betar_tui.tui.keybindings import bindings
-from betar_tui.tui.labelled_text import LabelledText
+from betar_tui.tui.labelled_text import LABEL_WIDTH, LabelledText
 from betar_tui.tui.model import MarketModel
+from betar_tui.tui.stored_value import stored_value
+from betar_tui.tui.widgets.page import Page
 
 if TYPE_CHECKING:
     from textual.widgets import Markdown
@@ -33,16 +36,14 @@ SHOWN_DESCRIPTION = 6000
 """Maximum characters of a description: to lay out megabytes of Markdown would stop the interface."""
 SHOWN_VERSIONS = 30
 """Maximum versions in the history."""
-SHOWN_RAW = 20_000
-"""Maximum characters of a stored value that are laid out."""
 NEXT_LINE = "\n" + " " * 8
 """What begins a further line of a version, below the first one's words."""
 
 
-class DetailView(VerticalScroll, can_focus=True):
+class DetailView(Page):
     """Shows a `Listing` of the model at once, and its `ListingDetail` when the peer has answered."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings("view")]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("view", first=True)]
 
     class Wanted(Message):
         """The detail of this listing is missing or outdated; the screen loads it and answers with `Loaded`."""
@@ -59,6 +60,16 @@ class DetailView(VerticalScroll, can_focus=True):
             super().__init__()
             self.listing_id, self.detail, self.error = listing_id, detail, error
 
+    class Turned(Message):
+        """The value is shown as it is stored, or as a page again."""
+
+    class VersionsWanted(Message):
+        """The person wants to look at the versions of a listing."""
+
+        def __init__(self, detail: ListingDetail) -> None:
+            super().__init__()
+            self.detail = detail
+
     def __init__(self, model: MarketModel) -> None:
         super().__init__(classes="detail")
         self._model = model
@@ -68,23 +79,24 @@ class DetailView(VerticalScroll, can_focus=True):
         self._last: Listing | None = None
         self._described: str | None = None
         self._markdown: SafeMarkdown | None = None
-        self._raw = False
+        self.is_raw = False
+        self._parts: dict[str, Content] = {}
 
     def compose(self) -> ComposeResult:
         yield Static("", classes="detail-title")
-        with Horizontal(classes="detail-buttons"):
-            yield Button("Edit", compact=True, classes="edit")
-            yield Button("Delist", compact=True, classes="delist")
-            yield Button("Copy", compact=True, classes="copy")
-            yield Button("JSON", compact=True, classes="raw")
-        yield Static("", classes="detail-why")
-        yield Static("", classes="detail-facts")
         yield Vertical(classes="detail-description")
+        yield Static("", classes="detail-facts")
+        yield Static("", classes="detail-why")
         yield Static("", classes="detail-more")
         yield Static("", classes="detail-metadata")
         yield Static("", classes="detail-story")
         yield Static("", classes="detail-history")
         yield Static("", classes="detail-raw")
+        with Horizontal(classes="detail-buttons"):
+            yield Button("Edit", compact=True, classes="edit")
+            yield Button("Delist", compact=True, classes="delist")
+            yield Button("Copy", compact=True, classes="copy")
+            yield Button("JSON", compact=True, classes="raw")
 
     def show(self, listing_id: str) -> None:
         """Show a listing, or draw the same one again after a change."""
@@ -115,36 +127,50 @@ class DetailView(VerticalScroll, can_focus=True):
         listing = self._last = self._model.listing(self.listing_id) or self._last
         for widget in self.children:
             both = widget.has_class("detail-title") or widget.has_class("detail-buttons")
-            widget.display = listing is not None and (both or widget.has_class("detail-raw") is self._raw)
+            widget.display = listing is not None and (both or widget.has_class("detail-raw") is self.is_raw)
         if listing is None:
             return
-        if self._raw:
-            self._static("raw").update(_raw(self._detail, self._error, self._model.keys.name("copy_menu")))
-        gone = not self._model.table.is_listed(listing.id)
-        width = self.scrollable_content_region.width or 60
-        title = neutralise(listing.name, 200) or "(no name)"
-        self._static("title").update(
-            Content.assemble((title, "bold"), ("  × no longer listed", "bold $text-error") if gone else "")
-        )
+        gone, width, keys = not self._model.table.is_listed(listing.id), self._width, self._model.keys
+        if self.is_raw:
+            self._put("raw", _raw(self._detail, self._error, keys.name("copy_menu"), width))
+        self._put("title", _title(listing, gone))
         self._draw_buttons(listing)
-        self._static("facts").update(_facts(listing, self._model, width))
+        self._put("facts", _facts(listing, self._model, width))
         self._draw_description(listing)
-        self._static("more").update(_more(listing, width))
-        self._static("metadata").update(_metadata(listing, self._detail, width))
-        self._static("story").update(_story(self._detail))
-        self._static("story").display = bool(self._detail and self._detail.story) and not self._raw
-        retry = self._model.keys.name("retry")
-        self._static("history").update(_history(self._detail, self._error, gone, retry, width))
+        self._put("more", _more(listing, width))
+        metadata = _metadata(listing, self._detail, width)
+        self._put("metadata", metadata)
+        self._static("metadata").display = bool(metadata.plain) and not self.is_raw
+        self._put("story", _story(self._detail))
+        self._static("story").display = bool(self._detail and self._detail.story) and not self.is_raw
+        open_old = keys.name("versions") if self._detail else ""
+        self._put("history", _history(self._detail, self._error, gone, keys.name("retry"), open_old, width))
+
+    def tick(self) -> None:
+        """Draw the ages again."""
+        if self._last is not None and not self.is_raw:
+            self._put("facts", _facts(self._last, self._model, self._width))
+
+    @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width or 60
 
     def _static(self, part: str) -> Static:
         return self.query_one(f".detail-{part}", Static)
+
+    def _put(self, part: str, content: Content) -> None:
+        """Draw a part, unless it is as it was: to draw it lays out the page."""
+        before = self._parts.get(part)
+        if before is None or not before.is_same(content):
+            self._parts[part] = content
+            self._static(part).update(content)
 
     def _draw_buttons(self, listing: Listing) -> None:
         reason = self._model.own_disabled_reason(listing)
         for name in ("edit", "delist"):
             self.query_one(f".{name}", Button).disabled = bool(reason)
-        self._static("why").update(Content(f"(Edit and delist: {reason})"))
-        self._static("why").display = bool(reason) and not self._raw
+        self._put("why", Content(f"(Edit and delist: {reason})"))
+        self._static("why").display = bool(reason) and not self.is_raw
 
     def _draw_description(self, listing: Listing) -> None:
         # Deferred: Markdown takes 50 ms to import, and the first frame does not need it.
@@ -168,10 +194,19 @@ class DetailView(VerticalScroll, can_focus=True):
                 self._markdown.call_later(self._markdown.update, safe)
 
     def action_raw(self) -> None:
-        self._raw = not self._raw
-        self.query_one(".raw", Button).label = "Page" if self._raw else "JSON"
+        """Show the value as it is stored, or the page again."""
+        self.is_raw = not self.is_raw
+        self.query_one(".raw", Button).label = "Page" if self.is_raw else "JSON"
         self.scroll_home(animate=False)
         self.draw()
+        self.post_message(self.Turned())
+
+    def action_versions(self) -> None:
+        """Have the versions shown, if they have come."""
+        if self._detail is not None:
+            self.post_message(self.VersionsWanted(self._detail))
+        else:
+            self.app.notify("The versions have not come yet", markup=False)
 
     async def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
@@ -187,11 +222,16 @@ class DetailView(VerticalScroll, can_focus=True):
         self.app.notify(neutralise(event.href, 200), title="Link in the description", markup=False)
 
 
+def _title(listing: Listing, gone: bool) -> Content:
+    name = neutralise(listing.name, 200) or "(no name)"
+    cost = f"{fmt.price(listing.price)} {CURRENCY}" if listing.price else "free"
+    return Content.assemble((name, "bold"), f"  {cost}", ("  × no longer listed", "bold $text-error") if gone else "")
+
+
 def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
     now = model.clock()
     rows = LabelledText(width)
-    rows.add("Price", fmt.price(listing.price), "bold")
-    rows.add("Seller", *provenance.seller(listing))
+    rows.add("Seller", *provenance.seller(listing, width - LABEL_WIDTH))
     rows.add("Provenance", *provenance.PROVENANCE[listing.provenance])
     if listing.difference:
         rows.add("", f"! {listing.difference}", "$text-warning")
@@ -200,7 +240,7 @@ def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
         rows.add("Network", f"{delivery.sign} {delivery.text}")
     if listing.seller_id in model.muted:
         rows.add("", f"‖ muted: {model.keys.name('mute')} hears it again", "$text-warning")
-    rows.add("Renewed", f"{fmt.ago(renewed)} by its seller, seen here {fmt.ago(seen)}")
+    rows.add("Renewed", f"{fmt.ago(renewed)}, seen here {fmt.ago(seen)}")
     return Content.assemble(*rows.parts)
 
 
@@ -241,8 +281,10 @@ def _story(detail: ListingDetail | None) -> Content:
     return Content.assemble(("Story\n", "bold $accent"), *(f"{each}\n" for each in sentences))
 
 
-def _history(detail: ListingDetail | None, error: str, gone: bool, retry: str, width: int) -> Content:
-    head = ("History\n", "bold $accent")
+def _history(detail: ListingDetail | None, error: str, gone: bool, retry: str, versions: str, width: int) -> Content:
+    head = Content.assemble(
+        ("History", "bold $accent"), (f"  {versions} opens a version" if versions else "", "dim"), "\n"
+    )
     if error:
         return Content.assemble(head, (f"✗ {error}", "$text-error"), (f"  ({retry} tries again)", "dim"))
     if detail is None:
@@ -265,13 +307,8 @@ def _version(change: VersionChange, width: int) -> list[tuple[str, str]]:
     return [*head, *((f"{NEXT_LINE}{line}", "") for line in change.lines), ("\n", "")]
 
 
-def _raw(detail: ListingDetail | None, error: str, copy: str) -> Content:
+def _raw(detail: ListingDetail | None, error: str, copy: str, width: int) -> Content:
     if detail is None:
         return Content.assemble((f"✗ {error}" if error else "◌ asking the peer…", "$text-error" if error else "dim"))
-    try:
-        text = json.dumps(json.loads(detail.raw), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = detail.raw
-    more = f"\n… {len(text) - SHOWN_RAW:,} more letters" if len(text) > SHOWN_RAW else ""
     head = f"As stored, {fmt.size(len(detail.raw.encode(errors='surrogatepass')))}; {copy} j copies it\n\n"
-    return Content.assemble((head, "dim"), neutralise_lines(text[:SHOWN_RAW]), (more, "dim"))
+    return Content.assemble((head, "dim"), *stored_value(detail.raw, width))

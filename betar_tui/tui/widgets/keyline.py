@@ -1,6 +1,7 @@
 """The footer: the keys that work now, in the order of the table of actions; a click presses the key.
 
-The key of an action that is not allowed is dim and struck through; pressing it shows the reason. While a dialogue is
+The screen may give a key another label, which says what it does now ("Unmute"), or none where it does nothing. The key
+of an action that is not allowed is dim and struck through; pressing it shows the reason. While a dialogue is
 open the footer only displays its keys: the dialogue has buttons. If not all keys fit, the last ones before the palette
 are left out."""
 
@@ -40,11 +41,12 @@ class KeyLine(Widget):
         # Of an action with several keys only the first is shown; the settings may have replaced them.
         shown = [binding for binding in shown if binding.id is None or binding.key == keys.keys(binding.id)[0]]
         shown.sort(key=lambda binding: ORDER.get(binding.id or "", 99))
-        drawn = [(binding.key, self._draw(binding)) for binding in shown]
+        labels = [(binding, self._label(binding)) for binding in shown]
+        drawn = [(binding.key, self._draw(binding, label)) for binding, label in labels if label]
         # Textual would open the palette above a dialogue too, where it is useless.
         above = self.app.screen is not self.screen
         palette = [] if above else [item.binding for item in active.values() if item.binding.key == "ctrl+p"]
-        last = [(binding.key, self._draw(binding)) for binding in palette]
+        last = [(binding.key, self._draw(binding, "Palette")) for binding in palette]
         while drawn and sum(text.cell_length + 1 for _, text in (*drawn, *last)) > self.size.width:
             drawn.pop()
         at = 0
@@ -53,9 +55,13 @@ class KeyLine(Widget):
             at += text.cell_length + 1
         return Content.assemble(*(piece for _, text in (*drawn, *last) for piece in (text, Content(" "))))
 
-    def _draw(self, binding: Binding) -> Content:
+    def _label(self, binding: Binding) -> str:
+        """What the key does now, as the screen says; nothing for one that does nothing."""
+        hint = getattr(self.app.screen, "hint", None)
+        return str(hint(binding.id, binding.description)) if hint and binding.id else binding.description
+
+    def _draw(self, binding: Binding, label: str) -> Content:
         key = self.app.get_key_display(binding) if binding.id is None else self._model.keys.name(binding.id)
-        label = "Palette" if binding.key == "ctrl+p" else binding.description
         dim = bool(self._disabled_reason(binding.action))
         return Content.assemble(" ", (key, "dim" if dim else "bold $accent"), " ", (label, "dim strike" if dim else ""))
 

@@ -184,15 +184,10 @@ class LineList(ScrollView, can_focus=True):
         bar = ("▌" if focused else "▏") if selected else " "
         segments = [Segment(bar, base + self._style_of("bar") if selected else base)]
         left = width - 1
-        for text, names in spans:
-            if left <= 0:
-                break
+        for text, names in cut(spans, left):
             piece = Segment(text, base + self._style_of(names) if names else base)
-            cells = piece.cell_length
-            if cells > left:
-                piece, cells = Segment(set_cell_size(text, left), piece.style), left
             segments.append(piece)
-            left -= cells
+            left -= piece.cell_length
         if left > 0:
             segments.append(Segment(" " * left, base))
         if scrollbar:
@@ -264,6 +259,9 @@ class LineList(ScrollView, can_focus=True):
     def action_page(self, by: int) -> None:
         self.action_move(by * max(1, self.scrollable_content_region.height - 1))
 
+    def action_half_page(self, by: int) -> None:
+        self.action_move(by * max(1, self.scrollable_content_region.height // 2))
+
     def action_edge(self, which: int) -> None:
         self.action_move(-self.count if which < 0 else self.count)
 
@@ -305,6 +303,26 @@ class LineList(ScrollView, can_focus=True):
 
     def _post_moved(self, by_person: bool) -> None:
         self.screen.post_message(self.Moved(self, by_person))
+
+
+def cut(spans: Sequence[Span], width: int) -> Sequence[Span]:
+    """The spans that fit in `width` cells; where letters are lost, the last cell is "…"."""
+    reach = at = 0
+    for text, _ in spans:
+        if letters := text.rstrip():
+            reach = at + cell_len(letters)
+        at += cell_len(text)
+    if at <= width:
+        return spans
+    left, end = (width, "") if reach <= width else (width - 1, "…")
+    kept: list[Span] = []
+    for text, names in spans:
+        if (cells := cell_len(text)) >= left:
+            kept.append((set_cell_size(text, left) + end, names))
+            break
+        kept.append((text, names))
+        left -= cells
+    return kept
 
 
 def _scrolled(lines: dict[int, Line], by: int) -> dict[int, Line]:

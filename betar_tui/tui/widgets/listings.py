@@ -97,6 +97,8 @@ class ListingRows(LineList):
         super().__init__(id="rows")
         self._model, self._ask = model, ask
         self._skip = 0
+        # Whether signed and unsigned listings are among the rows, so that a word has to tell them apart.
+        self._mixed = False
         self._touched_at = float("-inf")
         # The listing that the cursor keeps once the person has moved, and that of its row, which the window may leave.
         self._following = False
@@ -137,7 +139,12 @@ class ListingRows(LineList):
             return [("  …", "dim")]
         # Columns always leave room for the scrollbar, so that they never jump.
         mark, at = model.mark(listing.id), model.clock()
-        return cells(listing, mark, at, model.own_id, self.size.width - 2, self.current_layout)
+        return cells(listing, mark, at, model.own_id, self.size.width - 2, self.current_layout, self._mixed)
+
+    def recount(self) -> None:
+        listings = self._model.table.window.listings.values()
+        self._mixed = len({listing.provenance for listing in listings}) > 1
+        super().recount()
 
     @property
     def current_layout(self) -> Layout:
@@ -216,16 +223,26 @@ class ListingRows(LineList):
             kind = Kind.AROUND if around else Kind.SKIP
         return Request(table.wanted, kind, limit, cause, around=around, skip=skip)
 
-    def show_view(self, view: View, *, top: bool = False, target: str = "") -> None:
-        """Ask for the rows of a view. The cursor goes to the listing `target`, or to the first row with `top`; else it stays
-        on its listing if that is among them."""
+    def show_view(self, view: View, *, target: str = "", may_miss: bool = False) -> None:
+        """Ask for the rows of a view. The cursor goes to the listing `target`, which the filter `may_miss`; else it stays
+        on its listing if that is among them, or goes to the one next to it if its seller is muted."""
         self._model.table.wanted = view
-        around = target or ("" if top else self._cursor_id)
+        around = target or self._heard(self._cursor_id, view.muted)
         kind = Kind.AROUND if around else Kind.FIRST
         # A person waits for what is in sight; the rest of a page follows.
         limit = page_size(self._height) if around else self._height + SPARE
-        request = Request(view, kind, limit, Cause.PERSON, around=around, target=target, top=top)
+        request = Request(view, kind, limit, Cause.PERSON, around=around, target=target, may_miss=may_miss)
         self._ask(request)
+
+    def _heard(self, listing_id: str, muted: Sequence[str]) -> str:
+        """The listing, or if its seller is muted the next one in the window whose seller is not; or the one before."""
+        window = self._model.table.window
+        row = window.row_of(listing_id) if listing_id else None
+        if row is None or not muted:
+            return listing_id
+        near = (*range(row, window.end), *range(row - 1, window.start - 1, -1))
+        ids = (window.id_at(each) for each in near)
+        return next((each for each in ids if window.listings[each].seller_id not in muted), listing_id)
 
     def action_edge(self, which: int) -> None:
         """Go to the first or the last row, which may not be loaded yet."""
@@ -309,7 +326,11 @@ class ListingRows(LineList):
         moved = window.row_of(before.anchor) if before.anchor else None
         by = 0 if moved is None else moved - before.anchor_row
         cursor, y = before.cursor + by, before.y + by
-        if taken.refiltered and row is None or not (self._following or before.y):
+        near = window.row_of(taken.request.around) if taken.request.around else None
+        if taken.refiltered and row is None and near is not None:
+            # Its row has gone: the one next to it takes its place.
+            cursor, y = near, near - (before.cursor - before.y)
+        elif taken.refiltered and row is None or not (self._following or before.y):
             cursor = y = 0
         elif row is not None:
             cursor = row

@@ -1,11 +1,11 @@
-"""The connected peers, in a stock `DataTable`: there are only tens of them."""
+"""The connected peers: a header and a `LineList`, one line for each."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar
 
-from rich.text import Text
-from textual.binding import Binding, BindingType
-from textual.widgets import DataTable
+from textual.binding import BindingType
+from textual.content import Content
+from textual.widget import Widget
 
 from betar_tui.market.marketplace import PeerInfo
 from betar_tui.market.peer_facts import head_text, is_waiting
@@ -14,6 +14,7 @@ from betar_tui.tui import format as fmt
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.widgets.columns import fit
+from betar_tui.tui.widgets.lines import LineList, Span
 
 COLUMNS = {
     "PEER": 13,
@@ -37,31 +38,32 @@ FAULTS = ("BROKEN", "REFUSED")
 OPTIONAL = (*FAULTS, "LISTED", "SINCE", "FOUND", "AGENT", "DIR", "ADDRESS", "IN", "OUT")
 """Columns shown if there is room, in this order of importance; the screen of one peer shows all."""
 PADDING = 1
-
-MOVES = (
-    ("up,k", "cursor_up", "Up"),
-    ("down,j", "cursor_down", "Down"),
-    ("pageup", "page_up", "Page up"),
-    ("pagedown", "page_down", "Page down"),
-    ("home,g", "scroll_top", "Top"),
-    ("end,G", "scroll_bottom", "Bottom"),
-)
+"""Number of cells on both sides of a column."""
 
 
-class PeerTable(DataTable[Text]):
-    """One row for each peer; the cursor stays on its peer when the list changes."""
+class PeerHeader(Widget):
+    """The titles of the columns that are shown."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("peers", first=True),
-        # With priority, so that keys typed ahead are handled in their order.
-        *(Binding(key, action, help, show=False, priority=True) for key, action, help in MOVES),
-    ]
+    ALLOW_SELECT = False
+
+    def __init__(self, table: "PeerTable") -> None:
+        super().__init__(id="peer-header")
+        self._table = table
+
+    def render(self) -> Content:
+        return Content("".join(_cell(title, cells) for title, cells in self._table.widths.items()))
+
+
+class PeerTable(LineList):
+    """One line for each peer; the cursor stays on its peer when the list changes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("peers", first=True)]
 
     def __init__(self, model: MarketModel) -> None:
-        super().__init__(id="peer-table", cursor_type="row", zebra_stripes=False, cell_padding=PADDING)
+        super().__init__(id="peer-table")
         self._model = model
         self._shown: list[tuple[str, ...]] = []
-        self._widths: dict[str, int] = {}
+        self.widths: dict[str, int] = {}
 
     def on_mount(self) -> None:
         self.update_peers()
@@ -69,24 +71,21 @@ class PeerTable(DataTable[Text]):
     def on_resize(self) -> None:
         self.update_peers()
 
-    def _replace_columns(self) -> bool:
-        """Make the columns that are due now, without any row; False if they are there."""
-        widths = fitting_columns(self.size.width, faults_of(self._model.peers))
-        if widths == self._widths:
-            return False
-        self._widths = widths
-        self.clear(columns=True)
-        for title, width in widths.items():
-            self.add_column(title, key=title, width=width)
-        return True
+    @property
+    def count(self) -> int:
+        """Number of peers shown."""
+        return len(self._shown)
+
+    def spans(self, row: int, width: int) -> Sequence[Span]:
+        """The cells of one peer."""
+        texts = dict(zip(COLUMNS, self._shown[row][1:], strict=True))
+        line = "".join(_cell(texts[title], cells) for title, cells in self.widths.items())
+        return [(line[1:], "")]  # the bar of the cursor takes the first cell
 
     @property
     def current(self) -> str:
         """The id of the peer in the row under the cursor as it was drawn, or nothing."""
-        return self._shown[self.cursor_row][0] if 0 <= self.cursor_row < len(self._shown) else ""
-
-    def action_open(self) -> None:
-        self.action_select_cursor()
+        return self._shown[self.cursor][0] if self.cursor < len(self._shown) else ""
 
     async def action_peer_listings(self) -> None:
         """Let the screen filter by the peer."""
@@ -98,25 +97,21 @@ class PeerTable(DataTable[Text]):
     def update_if_changed(self, replaced: bool = False) -> None:
         """Update the rows if other peers are connected, or if all of the model was `replaced`.
 
-        New numbers of the same peers wait for the `update_peers` of each second: a table's layout is expensive."""
+        New numbers of the same peers wait for the `update_peers` of each second."""
         if replaced or {peer.peer_id for peer in self._model.peers} != {row[0] for row in self._shown}:
             self.update_peers()
 
     def update_peers(self) -> None:
         """Show the current peers in the columns that are due, with the cursor on its present one."""
-        rows = [self._texts(peer) for peer in self._sorted()]
-        at, offset = self.current, self.scroll_offset
-        if not self._replace_columns() and rows == self._shown:
-            return
-        self._shown = rows
-        self.clear()
-        for row in rows:
-            cells = dict(zip(COLUMNS, row[1:], strict=True))
-            self.add_row(*(Text(fit(cells[title], width)) for title, width in self._widths.items()), key=row[0])
-        keys = [row[0] for row in rows]
-        if at in keys:
-            self.move_cursor(row=keys.index(at), scroll=False)
-        self.scroll_to(offset.x, offset.y, animate=False)
+        at = self.current
+        widths = fitting_columns(self.size.width, faults_of(self._model.peers))
+        if widths != self.widths:
+            self.widths = widths
+            self.screen.query(PeerHeader).refresh()
+        self._shown = [self._texts(peer) for peer in self._sorted()]
+        self.recount()
+        ids = [row[0] for row in self._shown]
+        self.cursor = ids.index(at) if at in ids else self.cursor
 
     def _sorted(self) -> list[PeerInfo]:
         return sorted(self._model.peers, key=lambda peer: (peer.connected_since, peer.peer_id))
@@ -160,6 +155,10 @@ def fitting_columns(width: int, faults: Collection[str] = ()) -> dict[str, int]:
     if "ADDRESS" in chosen:
         chosen["ADDRESS"] += left
     return {title: chosen[title] for title in COLUMNS if title in chosen}
+
+
+def _cell(text: str, cells: int) -> str:
+    return " " * PADDING + fit(text, cells) + " " * PADDING
 
 
 def _head(peer: PeerInfo, now: float) -> str:

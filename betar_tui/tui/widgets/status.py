@@ -1,5 +1,6 @@
 """The status line, pinned at the top: connectivity, size of the market, activity."""
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
@@ -29,7 +30,9 @@ class StatusBar(Widget):
         self._title = title
 
     def render(self) -> Content:
-        parts = [(f" {self._title} ", "bold"), self._connectivity(), *self._numbers()]
+        modes = [(mode, "$text-accent bold") for mode in getattr(self.screen, "modes", ())]
+        taken = sum(cell_len(text) + 2 for text, _ in modes) + cell_len(self._title) + 2
+        parts = [(f" {self._title} ", "bold"), *modes, self._connectivity(self.size.width - taken), *self._numbers()]
         shown: list[Content] = []
         left = self.size.width
         for text, style in parts:
@@ -40,7 +43,7 @@ class StatusBar(Widget):
             shown.append(piece)
         return Content.assemble(*shown)
 
-    def _connectivity(self) -> tuple[str, str]:
+    def _connectivity(self, room: int) -> tuple[str, str]:
         model, status = self._model, self._model.status
         sign, word, colour = SIGNS[model.connectivity]
         if model.link_error:
@@ -49,12 +52,15 @@ class StatusBar(Widget):
             word = "offline"
         elif status is not None and model.alone:
             word = "none on the topic" if status.peers else word
-            word = f"{word}, {next_try(status.searches, model.clock())}"
+            longer = f"{word}, {next_try(status.searches, model.clock())}"
+            word = longer if cell_len(longer) + 4 <= room else word
         return f"{sign} {word}", colour
 
     def _numbers(self) -> list[tuple[str, str]]:
         model, status = self._model, self._model.status
-        parts = [(f"listings {model.table.total:,}", "")]
+        table = model.table
+        matches = f"{table.window.matches:,}{'' if table.window.exact else '+'} of " if table.window.view.query else ""
+        parts = [(f"listings {matches}{table.total:,}", "")]
         history = model.rate.history()
         rate = f"Δ {model.rate.rate():.0f}/s {fmt.spark(history[-6:])}"
         if status is None:
