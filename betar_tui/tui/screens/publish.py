@@ -130,6 +130,11 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
             values = self.values()
             self._drafts.keep(self._key, {name: each for name, each in values.items() if each != self._prefilled[name]})
 
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Mark the field that has the focus: without colours its ground does not show it."""
+        for field in self.query(".field"):
+            field.set_class(field in event.widget.ancestors, "-current")
+
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
         """From now on check the field that lost the focus, unless it is empty."""
         name = (event.widget.id or "").removeprefix("field-")
