@@ -19,7 +19,7 @@ from textual.widgets import Input
 
 from betar_tui.errors import BetarError, UnansweredError
 from betar_tui.market.marketplace import Event, PeerInfo, Status
-from betar_tui.market.text import neutralise, neutralise_lines
+from betar_tui.market.text import letters_of_lines, neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.context import ScreenContext
@@ -210,7 +210,7 @@ class BetarApp(TerminalApp):
 
     async def _deal_with(self, event: events.Event) -> None:
         if isinstance(event, events.Paste):
-            event.text = neutralise_lines(event.text)
+            event.text = letters_of_lines(event.text)
         await super().on_event(event)
 
     def _is_for_other_rows(self, event: events.Event) -> bool:

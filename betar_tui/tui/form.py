@@ -9,7 +9,7 @@ from typing import Any
 from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import DEFAULT_PROTOCOLS, ENTERED, IN_METADATA, Field, InvalidValue, Kind
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Status
-from betar_tui.market.text import neutralise, neutralise_lines
+from betar_tui.market.text import letters_of, letters_of_lines
 from betar_tui.multiaddrs import without_loopback
 
 FormValues = dict[str, str]
@@ -79,12 +79,12 @@ def _shown(field: Field, value: Any) -> str:
     if field.kind in (Kind.NUMBER, Kind.INTEGER):
         return str(value) if field.kind is Kind.INTEGER else f"{value:.12g}"
     if field.kind is Kind.TEXTS:
-        return "\n".join(map(neutralise, value))
+        return "\n".join(map(letters_of, value))
     if field.kind is Kind.OBJECT:
         pairs = value.items() if isinstance(value, Mapping) else ()
         texts = [f"{key} = {each}" for key, each in pairs if isinstance(each, str) and key not in _OWN_FIELDS]
-        return "\n".join(map(neutralise, texts))
-    return (neutralise_lines if field.lines > 1 else neutralise)(value)
+        return "\n".join(map(letters_of, texts))
+    return (letters_of_lines if field.lines > 1 else letters_of)(value)
 
 
 def _problem(field: Field, text: str) -> str:

@@ -207,7 +207,7 @@ async def test_our_own_address_can_be_had_without_any_peer(ui):
     await ui.press("i")
     await ui.sees("Our own")
     await ui.press("o")
-    await ui.until(lambda: any(each.startswith("Copied /ip4/") for each in ui.toasts))
+    await ui.until(lambda: any("the terminal for its clipboard: /ip4/" in each for each in ui.toasts))
 
 
 @ui(listings=items)
