@@ -2,8 +2,8 @@
 
 Everything a peer wrote passes through here before a terminal sees it. What could act on the terminal, reorder the
 line or hide is written out instead, so that a person sees that it is there: ESC becomes "␛", an override of the
-writing direction becomes "\\u202e". Joiners are letters inside words of the scripts that are written with them, and inside emoji;
-anywhere else they hide. Console markup is not handled here: the interface shows text as plain content
+writing direction becomes "\\u202e". Joiners are letters inside words of the scripts that are written with them, and
+inside emoji; anywhere else they hide. Console markup is not handled here: the interface shows text as plain content
 and never parses it as markup."""
 
 import re

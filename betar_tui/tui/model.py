@@ -25,6 +25,7 @@ from betar_tui.market.marketplace import (
     StatusChanged,
 )
 from betar_tui.tui.activity import ActivityLog
+from betar_tui.tui.changes import changes_of
 from betar_tui.tui.keymap import KeyMap
 from betar_tui.tui.provenance import DIFFERENCES
 from betar_tui.tui.receipts import DeliveryStatus, Receipts
@@ -242,7 +243,9 @@ class MarketModel:
         else:
             self.peers, self.peers_load, self.peers_error = peers, Load.READY, ""
         news = News(status=True, listings=True, activity=alone)
-        return self._update_deliveries(self.receipts.pending_sent(status.topic_peers), news)
+        self._update_deliveries(self.receipts.pending_sent(status.topic_peers), news)
+        level = sum(peer.on_topic and peer.behind == 0 for peer in self.peers)
+        return self._update_deliveries(self.receipts.level(level, status.height), news)
 
     def status_failed(self, message: str, silent: bool = False) -> News:
         """The status could not be loaded; the last one stays. `silent` says that the peer gives no sign of life."""
@@ -360,7 +363,10 @@ def _note(change: Change, old: Listing | None, new: Listing | None) -> str:
     if new is None:
         return ""
     before = change.old_price if old is None else old.price
-    notes = [] if before in (None, new.price) else [f"price {before:g} → {new.price:g}"]
+    if old is not None:
+        notes = changes_of(old, new)
+    else:
+        notes = [] if before in (None, new.price) else [f"price {before:g} → {new.price:g}"]
     if new.difference and (old is None or old.difference is not new.difference):
         notes.append(DIFFERENCES[new.difference])
     return ", ".join(notes)
