@@ -3,7 +3,7 @@
 Workers never touch widgets: they post the messages below, which the app handles in its own task."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -21,10 +21,11 @@ from betar_tui.errors import BetarError, UnansweredError
 from betar_tui.market.marketplace import Event, PeerInfo, Status
 from betar_tui.market.text import letters_of_lines, neutralise
 from betar_tui.tui import format as fmt
+from betar_tui.tui import palette
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.contrast import Legible, LegibleAnsi, shades
-from betar_tui.tui.keybindings import ACTIONS, SLASHES, Action, bindings
+from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
@@ -34,7 +35,7 @@ from betar_tui.tui.saver import Saver
 from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import PANES, MainScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
-from betar_tui.tui.settings import MAX_FILTER_NAME, InterfaceSettings, Settings
+from betar_tui.tui.settings import InterfaceSettings, Settings
 from betar_tui.tui.terminal_app import TerminalApp
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.widgets.panetabs import PaneTabs
@@ -346,6 +347,7 @@ class BetarApp(TerminalApp):
     def on_status_loaded(self, message: StatusLoaded) -> None:
         if message.status is not None:
             self._sync_screens(self.model.status_loaded(message.status, message.peers, message.error))
+            self.actions.peers.returned()
         else:
             self._sync_screens(self.model.status_failed(message.error, message.silent))
 
@@ -398,31 +400,8 @@ class BetarApp(TerminalApp):
         return super().check_action(action, parameters)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The command palette: the own actions by name, the saved filters, then Textual's own commands (themes)."""
-
-        def offered(action: Action) -> bool:
-            return action.palette and (
-                action.scope == "app" or (action.scope == "main" and isinstance(screen, MainScreen))
-            )
-
-        actions = {action.id: action for action in ACTIONS if offered(action)}
-        for action in actions.values():
-            yield SystemCommand(action.label, action.help, self._runner(action.name))
-        for slash, action_id in SLASHES.items():
-            if action_id in actions:
-                # Found by typing it; the list that the palette begins with has the names of the actions only.
-                runner = self._runner(actions[action_id].name)
-                yield SystemCommand(slash, "As in the betar program", runner, discover=False)
-        if isinstance(screen, MainScreen):
-            for name, text in self.settings.now.filters.items():
-                shown = neutralise(name, MAX_FILTER_NAME)
-                yield SystemCommand(f"Filter: {shown}", neutralise(text, 200), partial(screen.filter_by, text))
+        """The command palette."""
+        yield from palette.commands(self, screen)
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
                 yield command
-
-    def _runner(self, action: str) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            await self.screen.run_action(action)
-
-        return run

@@ -8,7 +8,7 @@ from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines
 from betar_tui.tui.widgets.activitypanel import ActivityInput
 from betar_tui.tui.widgets.listings import ListingRows
-from tests.tui.fake import NOW, OWN, listing, peer_id, short
+from tests.tui.fake import NOW, OWN, listing, peer_id, short, silent
 from tests.tui.ui import ui
 
 
@@ -120,11 +120,6 @@ async def test_the_listing_under_the_cursor_of_the_activity_is_copied(ui):
 
 
 # Delivery
-
-
-def silent(fake):
-    """Peers of which nothing was seen."""
-    fake.connected = tuple(replace(peer, behind=None) for peer in fake.connected)
 
 
 @ui(listings=items, prepare=silent)

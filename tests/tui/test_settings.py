@@ -149,6 +149,16 @@ def test_key_names(key, name):
     assert KeyMap().names("show_new") == "F5"
 
 
+@ui(listings=[])
+async def test_the_palette_finds_themes_by_their_ground(ui):
+    await ui.press("ctrl+p")
+    await ui.type("light")
+    await ui.sees("Theme: betar-light", "Theme: ansi-light", "Theme: rose-pine-dawn (light)")
+    await ui.press("enter")
+    await ui.until(lambda: not ui.app.current_theme.dark)
+    assert ui.app.settings.now.theme == ui.app.theme
+
+
 @ui(listings=[], peers=0, **with_settings(keys={"publish": "P,f9", "connect": "w", "show_new": "f6"}))
 async def test_changed_keys_work_and_everything_that_names_keys_follows(ui):
     await ui.sees("Press w to add one", "or P to publish your own", "Add a peer (w)")

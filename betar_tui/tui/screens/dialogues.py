@@ -1,5 +1,6 @@
 """Small dialogues: a question to confirm, and the address of a peer."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -61,13 +62,15 @@ class ConfirmScreen(ModalScreen[bool]):
 
 
 class ConnectScreen(ModalScreen[Connected | None]):
-    """Asks for an address and dials it; answers with the peer. An error shows in the dialogue, below the address."""
+    """Asks for an address and dials it; answers with the peer. An error shows in the dialogue, below the address.
+
+    `own` is the address of this peer, "" where it has none; `copy_own` copies it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Back", key_display="Esc")]
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, own: str = "", copy_own: Callable[[], None] = lambda: None) -> None:
         super().__init__()
-        self._bridge = bridge
+        self._bridge, self._own, self._copy_own = bridge, own, copy_own
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
@@ -75,8 +78,14 @@ class ConnectScreen(ModalScreen[Connected | None]):
             yield Static(Content.assemble(("Add a peer", "bold"), hint))
             yield Input(placeholder="/ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…", compact=True, id="address")
             yield Static("", id="verdict")
+            if self._own:
+                yield Static(
+                    Content.assemble(("\nYours, for the other side\n", "bold"), (neutralise(self._own), "dim"))
+                )
             with Horizontal(classes="dialogue-buttons"):
                 yield Button("Connect (⏎)", variant="primary", id="go", compact=True)
+                if self._own:
+                    yield Button("Copy yours", id="copy-own", compact=True)
                 yield Button("Back (Esc)", id="cancel", compact=True)
 
     def on_input_submitted(self) -> None:
@@ -88,6 +97,8 @@ class ConnectScreen(ModalScreen[Connected | None]):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "go":
             self._go()
+        elif event.button.id == "copy-own":
+            self._copy_own()
         else:
             self.dismiss(None)
 

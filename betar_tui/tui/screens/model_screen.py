@@ -56,6 +56,9 @@ class ModelScreen(Screen[Result], Generic[Result]):
     def action_choose_dialect(self) -> None:
         self._actions.choose_dialect()
 
+    def action_own_address(self) -> None:
+        self._actions.peers.copy_own()
+
     def action_go_online(self) -> None:
         self._actions.peers.go_online()
 
