@@ -351,6 +351,12 @@ class BetarApp(TerminalApp):
         else:
             self._sync_screens(self.model.status_failed(message.error, message.silent))
 
+    def on_listing_actions_published(self, message: ListingActions.Published) -> None:
+        """The cursors go to what was just published."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ModelScreen):
+                screen.deliver(partial(screen.follow, message.listing_id))
+
     def on_retry(self) -> None:
         self.start_session()
 
@@ -401,7 +407,7 @@ class BetarApp(TerminalApp):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette."""
-        yield from palette.commands(self, screen)
+        yield from palette.commands(self, screen, self.settings.now.filters)
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
                 yield command

@@ -71,6 +71,8 @@ def _go_to(
 # fmt: off
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "question_mark,f1", "Help", "This help", "app", footer=True, palette=True),
+    Action("undo", "U", "Undo delist", "Publish again what you have just delisted", "main", footer=True, palette=True,
+           also=("detail",)),
     Action("filter", "slash", "Filter", "Type a filter, for the activity where that has the focus; Enter goes back",
            "main", footer=True, palette=True),
     Action("open", "enter", "Open", "Show the listing with its history", "table", footer=True),
@@ -146,6 +148,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("publish", "n", "Publish", "Publish a listing", "mine", footer=True),
     Action("edit", "e", "Edit", "Change this listing", "mine", footer=True),
     Action("delist", "d", "Delist", "Remove this listing; asks once", "mine", footer=True),
+    Action("undo", "U", "Undo delist", "Publish this delisted listing again", "mine", footer=True),
     Action("renew", "u", "Renew", "Publish this listing once more, as it is", "mine", footer=True),
     Action("submit", "f2", "Send", "Check and send the form", "form", footer=True),
     Action("leave", "escape", "Back", "Leave; the draft is kept", "form", footer=True),

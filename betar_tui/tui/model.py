@@ -31,6 +31,7 @@ from betar_tui.tui.provenance import DIFFERENCES
 from betar_tui.tui.receipts import DeliveryStatus, Receipts
 from betar_tui.tui.settings import InterfaceSettings, Settings
 from betar_tui.tui.table import MarketTable
+from betar_tui.tui.undo import DelistedListings
 from betar_tui.tui.window import View
 
 MARK_SECONDS = 30.0
@@ -126,6 +127,7 @@ class MarketModel:
         self.can_run_here = False  # whether a peer that another process has lost can run in this one
         self.receipts = Receipts()
         self.healed: dict[str, str] = {}
+        self.delisted = DelistedListings()
 
     # Reading
 
@@ -322,6 +324,7 @@ class MarketModel:
             self.own.pop(change.id, None)
         elif new.mine:
             self.own[change.id] = new
+            self.delisted.forget(change.id)
         news.ids.add(change.id)
         shown = new or old
         news.own = news.own or bool(shown and shown.mine) or (change.seller_id == self.own_id != "")

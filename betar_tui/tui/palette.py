@@ -1,10 +1,10 @@
 """What the command palette offers: the own actions by name, the saved filters, the themes, then Textual's own commands."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from betar_tui.market.text import neutralise
@@ -12,12 +12,10 @@ from betar_tui.tui.keybindings import ACTIONS, SLASHES, Action
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.settings import MAX_FILTER_NAME
 
-if TYPE_CHECKING:
-    from betar_tui.tui.app import BetarApp
 
-
-def commands(app: "BetarApp", screen: Screen[object]) -> Iterator[SystemCommand]:
-    """The commands for this screen. Those that are only found by typing are not in the list that the palette begins with."""
+def commands(app: App[Any], screen: Screen[object], filters: Mapping[str, str]) -> Iterator[SystemCommand]:
+    """The commands for this screen, with the saved filters by name. The list that the palette begins with has not those that
+    are only found by typing."""
 
     def offered(action: Action) -> bool:
         return action.palette and (action.scope == "app" or (action.scope == "main" and isinstance(screen, MainScreen)))
@@ -30,13 +28,13 @@ def commands(app: "BetarApp", screen: Screen[object]) -> Iterator[SystemCommand]
             runner = _runner(app, actions[action_id].name)
             yield SystemCommand(slash, "As in the betar program", runner, discover=False)
     if isinstance(screen, MainScreen):
-        for name, text in app.settings.now.filters.items():
+        for name, text in filters.items():
             shown = neutralise(name, MAX_FILTER_NAME)
             yield SystemCommand(f"Filter: {shown}", neutralise(text, 200), partial(screen.filter_by, text))
     yield from _themes(app)
 
 
-def _themes(app: "BetarApp") -> Iterator[SystemCommand]:
+def _themes(app: App[Any]) -> Iterator[SystemCommand]:
     """One command for each theme, found by its name and by "theme", "light" and "dark"."""
     for name, theme in sorted(app.available_themes.items(), key=lambda item: not item[0].startswith("betar")):
         ground = "dark" if theme.dark else "light"
@@ -45,7 +43,7 @@ def _themes(app: "BetarApp") -> Iterator[SystemCommand]:
         yield SystemCommand(title, chosen, partial(setattr, app, "theme", name), discover=False)
 
 
-def _runner(app: "BetarApp", action: str) -> Callable[[], Awaitable[None]]:
+def _runner(app: App[Any], action: str) -> Callable[[], Awaitable[None]]:
     async def run() -> None:
         await app.screen.run_action(action)
 

@@ -152,7 +152,8 @@ async def test_a_listing_in_full_shows_its_delivery(ui):
 async def test_a_delist_without_peers_is_pending_until_one_comes(ui):
     await ui.press("end", "d", "y")
     await ui.until(lambda: ui.toasts)
-    assert ui.toasts == ["calm-geo is delisted here. No peer is connected: it is pending and goes out when one is"]
+    pending = "No peer is connected: it is pending and goes out when one is"
+    assert ui.toasts == [f"calm-geo is delisted here. {pending}. U publishes it again"]
     await ui.sees("↑ 1 pending", "× delist    calm-geo  by you  pending: waits for a peer")
     ui.market.go(Connectivity.ONLINE, peers=2)
     silent(ui.market)

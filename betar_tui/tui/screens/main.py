@@ -66,6 +66,7 @@ class MainScreen(SelectionActions, TableActions):
         super().__init__(context, classes=f"-pane-listings {'-wide' if width >= WIDE else '-narrow'}")
         self._filtering = Filtering()
         self._own_shown: bool | None = None
+        self._undoable: bool | None = False
         self._mounting = self._mounted = False
 
     def compose(self) -> ComposeResult:
@@ -151,9 +152,17 @@ class MainScreen(SelectionActions, TableActions):
             self._show_states()
             self._show_title()
 
+    def follow(self, listing_id: str) -> None:
+        """Go to a listing that was just published, unless a filter may hide it."""
+        if not self._model.table.wanted.query and not self._rows.go_to(listing_id):
+            self._rows.show_view(self._model.table.wanted, target=listing_id)
+
     def tick(self) -> None:
         """Redraw ages, marks and the rate; have the rows asked for again where they may be others by now."""
         table = self._model.table
+        if self._undoable is not (undoable := self.check_action("undo", ())):
+            self._undoable = undoable
+            self.refresh_bindings()
         self._rows.redraw()
         table.dirty = table.dirty or table.stale or table.timed
         self.context.ask(None)
@@ -210,6 +219,8 @@ class MainScreen(SelectionActions, TableActions):
         return super().disabled_reason(action)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "undo" and self._model.delisted.newest(self._model.clock()) is None:
+            return False
         typing = isinstance(self.focused, Input)
         return not typing or action not in NOT_WHILE_TYPING
 

@@ -17,6 +17,7 @@ from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.messages import Retry
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.screens.list_screen import ListScreen
+from betar_tui.tui.undo import Delisted
 from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import Span
 from betar_tui.tui.window import MAX_PAGE
@@ -34,6 +35,7 @@ class MineScreen(ListScreen):
     SCOPE = "mine"
 
     _due = False
+    _wanted = ""
 
     @property
     def current(self) -> str:
@@ -45,9 +47,13 @@ class MineScreen(ListScreen):
         """Draw the listings."""
         own = self._own()
         pending = sum(listing.id in self._model.receipts.pending for listing in own)
-        head = f"{fmt.plural(len(own), 'listing')}, {pending} pending" if pending else fmt.plural(len(own), "listing")
+        parts = [fmt.plural(len(own), "listing")]
+        parts += [f"{pending} pending"] if pending else []
+        parts += [f"{len(gone)} delisted in this run"] if (gone := self._delisted()) else []
         lines = [_spans(self._model, listing) for listing in own]
-        self.show_lines(Content(head), lines, empty_states.mine(self._model))
+        lines += [_gone_spans(self._model, delisted) for delisted in gone]
+        self.show_lines(Content(", ".join(parts)), lines, empty_states.mine(self._model))
+        self._follow()
 
     def tick(self) -> None:
         super().tick()
@@ -88,11 +94,34 @@ class MineScreen(ListScreen):
 
     def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
-        return "you list nothing yet" if action in ("edit", "delist", "renew") and not self.current else ""
+        if action not in ("edit", "delist", "renew") or self.current:
+            return ""
+        return (
+            f"it is delisted: {self._model.keys.name('undo')} publishes it again"
+            if self._gone
+            else "you list nothing yet"
+        )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "undo" or bool(self._delisted())
+
+    def follow(self, listing_id: str) -> None:
+        """Put the cursor on a listing that was just stored, as soon as it is here."""
+        self._wanted = listing_id
+        self._follow()
+
+    def _follow(self) -> None:
+        for row, listing in enumerate(self._own()):
+            if listing.id == self._wanted:
+                self._wanted, self.lines.cursor = "", row
+                self.lines.show_cursor()
 
     def open(self, row: int) -> None:
-        """Edit the listing."""
-        self.action_edit()
+        """Edit the listing, or publish a delisted one again."""
+        if self._gone:
+            self.action_undo()
+        else:
+            self.action_edit()
 
     def action_retry(self) -> None:
         self.ask()
@@ -110,9 +139,24 @@ class MineScreen(ListScreen):
         if self.current:
             self._actions.delist(self.current)
 
+    def action_undo(self) -> None:
+        """Publish the chosen listing again, or the one that was delisted last."""
+        gone = self._gone or next(reversed(self._delisted()), None)
+        self._actions.undo(gone.listing.id if gone else "")
+
     def action_renew(self) -> None:
         if self.current:
             self._actions.renew(self.current)
+
+    @property
+    def _gone(self) -> Delisted | None:
+        """The delisted listing under the cursor."""
+        row = self.lines.cursor - len(self._own())
+        gone = self._delisted()
+        return gone[row] if 0 <= row < len(gone) else None
+
+    def _delisted(self) -> Sequence[Delisted]:
+        return [delisted for delisted in self._model.delisted if delisted.listing.id not in self._model.own]
 
     def _own(self) -> Sequence[Listing]:
         return sorted(self._model.own.values(), key=lambda listing: (listing.name.casefold(), listing.id))
@@ -126,6 +170,17 @@ def _spans(model: MarketModel, listing: Listing) -> list[Span]:
         (fit(fmt.price(listing.price), 9, right=True) + "  ", ""),
         (fit(fmt.ago(max(0.0, model.clock() - listing.timestamp)), 8) + "  ", "dim"),
         (state, style),
+    ]
+
+
+def _gone_spans(model: MarketModel, delisted: Delisted) -> list[Span]:
+    listing = delisted.listing
+    return [
+        (" × ", "gone"),
+        (fit(neutralise(listing.name, 60), 20) + "  ", "gone"),
+        (fit(fmt.price(listing.price), 9, right=True) + "  ", "gone"),
+        (fit(fmt.ago(max(0.0, model.clock() - delisted.at)), 8) + "  ", "dim"),
+        (f"delisted: {model.keys.name('undo')} publishes it again", "warn"),
     ]
 
 

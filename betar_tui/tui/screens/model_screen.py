@@ -41,6 +41,9 @@ class ModelScreen(Screen[Result], Generic[Result]):
     def sync(self, news: News) -> None:
         self.query_one(StatusBar).refresh()
 
+    def follow(self, listing_id: str) -> None:
+        """Put the cursor on a listing that the person has just published."""
+
     def tick(self) -> None:
         """Redraw the parts that change with time; called every second."""
         self.query_one(StatusBar).refresh()
@@ -55,6 +58,10 @@ class ModelScreen(Screen[Result], Generic[Result]):
 
     def action_choose_dialect(self) -> None:
         self._actions.choose_dialect()
+
+    def action_undo(self) -> None:
+        """Publish again what was delisted last."""
+        self._actions.undo()
 
     def action_own_address(self) -> None:
         self._actions.peers.copy_own()
