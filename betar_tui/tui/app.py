@@ -176,6 +176,8 @@ class BetarApp(TerminalApp):
     def _settings_changed(self, old: InterfaceSettings, new: InterfaceSettings) -> None:
         self.theme = self._shown_theme(new.theme)
         self._saver.save(new.difference(old))
+        if new.keys != old.keys:
+            self.set_keymap(dict(new.keys.changed))
         if new.muted != old.muted and (main := self._main) is not None:
             main.deliver(main.mute)
         self._sync_screens(News(listings=True, status=True, activity=True))
