@@ -66,8 +66,8 @@ def patch(values: FormValues, before: FormValues) -> ListingPatch | None:
 
 def removed_keys(values: FormValues, before: FormValues) -> list[str]:
     """Metadata keys that the edit took out; a patch merges, so they cannot be removed."""
-    kept = _pairs(values.get("metadata", ""))
-    return [key for key in _pairs(before.get("metadata", "")) if key not in kept]
+    kept = pairs(values.get("metadata", ""))
+    return [key for key in pairs(before.get("metadata", "")) if key not in kept]
 
 
 def _shown(field: Field, value: Any) -> str:
@@ -81,8 +81,8 @@ def _shown(field: Field, value: Any) -> str:
     if field.kind is Kind.TEXTS:
         return "\n".join(map(letters_of, value))
     if field.kind is Kind.OBJECT:
-        pairs = value.items() if isinstance(value, Mapping) else ()
-        texts = [f"{key} = {each}" for key, each in pairs if isinstance(each, str) and key not in _OWN_FIELDS]
+        items = value.items() if isinstance(value, Mapping) else ()
+        texts = [f"{key} = {each}" for key, each in items if isinstance(each, str) and key not in _OWN_FIELDS]
         return "\n".join(map(letters_of, texts))
     return (letters_of_lines if field.lines > 1 else letters_of)(value)
 
@@ -144,9 +144,10 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _pairs(text: str) -> dict[str, object]:
-    pairs = (line.partition("=") for line in text.splitlines() if line.strip())
-    return {key.strip(): value.strip() for key, _, value in pairs}
+def pairs(text: str) -> dict[str, object]:
+    """The keys and values of the field of metadata, the last of each key."""
+    lines = (line.partition("=") for line in text.splitlines() if line.strip())
+    return {key.strip(): value.strip() for key, _, value in lines}
 
 
 _PARSERS: Mapping[Kind, Callable[[str], Any]] = {
@@ -154,7 +155,7 @@ _PARSERS: Mapping[Kind, Callable[[str], Any]] = {
     Kind.NUMBER: _optional(float),
     Kind.INTEGER: _optional(int),
     Kind.TEXTS: _lines,
-    Kind.OBJECT: _pairs,
+    Kind.OBJECT: pairs,
 }
 
 _TYPED: Mapping[Kind, Callable[[Field, str], str]] = {

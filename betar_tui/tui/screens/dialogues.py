@@ -1,4 +1,4 @@
-"""Small dialogues: a question to confirm, and the address of a peer."""
+"""Small dialogues: a question to confirm, a choice between two texts, and the address of a peer."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,10 +13,13 @@ from textual.widgets import Button, Input, Static
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Connected
-from betar_tui.market.text import neutralise
+from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.multiaddrs import split_peer
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.workers import start
+
+SHOWN_TEXT, SHOWN_LINES = 320, 5
+"""Maximum characters and lines of a text that is compared."""
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -59,6 +62,54 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)
+
+
+class ConflictScreen(ModalScreen[bool | None]):
+    """Two texts for one field of a listing: answers with whether the own one counts, None to go back to the form."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("m", "answer(True)", "Mine"),
+        Binding("t", "answer(False)", "Theirs"),
+        Binding("escape", "dismiss(None)", "Back to the form", key_display="Esc"),
+        Binding("left,right", "app.focus_next", "Other", show=False),
+    ]
+
+    def __init__(self, label: str, mine: str, theirs: str) -> None:
+        super().__init__()
+        self._label, self._mine, self._theirs = label, mine, theirs
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialogue"):
+            yield Static(
+                Content.assemble(
+                    (f"{self._label}: changed on another device while you edited", "bold"),
+                    ("\n\nMine\n", "bold $accent"),
+                    _shortened(self._mine),
+                    ("\n\nTheirs\n", "bold $accent"),
+                    _shortened(self._theirs),
+                )
+            )
+            with Horizontal(classes="dialogue-buttons"):
+                yield Button("Save mine (m)", id="mine", compact=True)
+                yield Button("Keep theirs (t)", id="theirs", compact=True)
+                yield Button("Back to the form (Esc)", id="back", compact=True)
+
+    def on_mount(self) -> None:
+        """Enter by mistake must not replace anything."""
+        self.query_one("#back").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss({"mine": True, "theirs": False}.get(event.button.id or ""))
+
+    def action_answer(self, mine: bool) -> None:
+        self.dismiss(mine)
+
+
+def _shortened(text: str) -> Content:
+    """The first lines of a text."""
+    lines = neutralise_lines(text, SHOWN_TEXT).splitlines()
+    more = [f"… and {len(lines) - SHOWN_LINES} lines more"] if len(lines) > SHOWN_LINES else []
+    return Content("\n".join([*lines[:SHOWN_LINES], *more]) or "(nothing)")
 
 
 class ConnectScreen(ModalScreen[Connected | None]):
