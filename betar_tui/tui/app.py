@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from textual import events
 from textual.app import SystemCommand
 from textual.binding import BindingType
+from textual.driver import Driver
 from textual.filter import LineFilter, NoColor
 from textual.message import Message
 from textual.screen import Screen
@@ -31,6 +32,7 @@ from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.pages import Counted, PageArrived
 from betar_tui.tui.paging import Paging
+from betar_tui.tui.placing import placing
 from betar_tui.tui.saver import Saver
 from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import PANES, MainScreen
@@ -135,6 +137,10 @@ class BetarApp(TerminalApp):
         """Those of the theme, with shades that can be told from its ground on this terminal."""
         variables = super().get_css_variables()
         return {**variables, **shades(variables, self._depth)}
+
+    def get_driver_class(self) -> type[Driver]:
+        """The driver of this platform, which puts what follows letters of disputed width on its column."""
+        return placing(super().get_driver_class())
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every line passes through on its way to the terminal: at last, what makes all of it legible."""
