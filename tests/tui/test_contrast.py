@@ -112,6 +112,19 @@ async def test_every_theme_of_textual_is_among_them(ui):
     assert set(THEME_NAMES) == set(ui.app.available_themes)
 
 
+@ui(settle=NEVER)
+async def test_selected_text_and_notifications_can_be_read_too(ui):
+    await ui.press("slash", *"ocr", "shift+home")
+    for severity in ("information", "warning", "error"):
+        ui.app.actions.notify(f"something to {severity}", severity)
+    await ui.sees("something to information", "something to warning", "something to error")
+    for theme in THEME_NAMES:
+        ui.app.theme = theme
+        await ui.pilot.pause()
+        await ui.pilot.pause()
+        assert faint(ui) == [], theme
+
+
 # Shades
 
 TEXTUAL = [name for name in THEME_NAMES if not name.startswith("ansi-")]
