@@ -112,6 +112,11 @@ def _wrong(scene: Scene, size: str, frames: Mapping[str, Frame]) -> str:
     return "" if scene.sees in "\n".join(dark) else f"{scene.sees!r} is not there"
 
 
+def folder() -> Path | None:
+    """Where SVGs are wanted."""
+    return Path(os.environ["PICTURES"]) if os.environ.get("PICTURES") else None
+
+
 def _save(hand: Ui, name: str) -> None:
-    if folder := os.environ.get("PICTURES"):
-        save_svg(hand, Path(folder) / f"{name}.svg")
+    if where := folder():
+        save_svg(hand, where / f"{name}.svg")
