@@ -10,8 +10,6 @@ from typing import Any, ClassVar
 from textual import events
 from textual.app import SystemCommand
 from textual.binding import BindingType
-from textual.driver import Driver
-from textual.filter import LineFilter, NoColor
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
@@ -24,21 +22,19 @@ from betar_tui.market.text import letters_of_lines, neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui import palette
 from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.coloured_app import ColouredApp
 from betar_tui.tui.context import ScreenContext
-from betar_tui.tui.contrast import Legible, LegibleAnsi, shades
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.pages import Counted, PageArrived
 from betar_tui.tui.paging import Paging
-from betar_tui.tui.placing import placing
 from betar_tui.tui.saver import Saver
 from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import PANES, MainScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.settings import InterfaceSettings, Settings
-from betar_tui.tui.terminal_app import TerminalApp
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.widgets.panetabs import PaneTabs
 from betar_tui.tui.workers import runs, start
@@ -80,7 +76,7 @@ class StreamState(Message):
         self.error, self.silent = error, silent
 
 
-class BetarApp(TerminalApp):
+class BetarApp(ColouredApp):
     """The terminal interface of one peer."""
 
     TITLE = "betar-tui"
@@ -88,18 +84,7 @@ class BetarApp(TerminalApp):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app", first=("app.suspend", "app.quit"))]
 
     def __init__(self, bridge: Bridge, options: TuiOptions | None = None) -> None:
-        self._depth = ""
         super().__init__()
-        # Without any colours the terminal is as with NO_COLOR; with few of them a theme has other shades.
-        self._depth = self.console.color_system or ""
-        self.no_color = self.no_color or not self._depth
-        if self.no_color:
-            # Textual would show greys, also for dim text.
-            self._filters = [NoColor()]
-        self._legible, self._legible_ansi = (
-            Legible(self._depth),
-            {dark: LegibleAnsi(dark=dark) for dark in (True, False)},
-        )
         self.options = options or TuiOptions()
         self.bridge = bridge
         self.settings = Settings(self.options.settings)
@@ -114,7 +99,7 @@ class BetarApp(TerminalApp):
         self._held_timer: Timer | None = None
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = self._shown_theme(self.settings.now.theme)
+        self.theme = self.shown_theme(self.settings.now.theme)
         self._variables = self.get_css_variables()
         self.stylesheet.set_variables(self._variables)
         self._saver = Saver(self, self.options.keep, self._not_saved)
@@ -132,29 +117,6 @@ class BetarApp(TerminalApp):
             return
         self._variables = variables
         super().refresh_css(animate)
-
-    def get_css_variables(self) -> dict[str, str]:
-        """Those of the theme, with shades that can be told from its ground on this terminal."""
-        variables = super().get_css_variables()
-        return {**variables, **shades(variables, self._depth)}
-
-    def get_driver_class(self) -> type[Driver]:
-        """The driver of this platform, which puts what follows letters of disputed width on its column."""
-        return placing(super().get_driver_class())
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """What every line passes through on its way to the terminal: at last, what makes all of it legible."""
-        filters = super().get_line_filters()
-        if self.no_color:
-            return filters
-        return [*filters, self._legible_ansi[self.current_theme.dark] if self.native_ansi_color else self._legible]
-
-    def _shown_theme(self, name: str) -> str:
-        """The theme that stands in for a chosen one: where there are but sixteen colours, one of these."""
-        theme = self.get_theme(name)
-        if theme is None or theme.ansi or self._depth != "standard":
-            return name
-        return "ansi-dark" if theme.dark else "ansi-light"
 
     def get_default_screen(self) -> Screen[None]:
         """The main screen is there from the first frame."""
@@ -180,7 +142,7 @@ class BetarApp(TerminalApp):
     # Settings
 
     def _settings_changed(self, old: InterfaceSettings, new: InterfaceSettings) -> None:
-        self.theme = self._shown_theme(new.theme)
+        self.theme = self.shown_theme(new.theme)
         self._saver.save(new.difference(old))
         if new.keys != old.keys:
             self.set_keymap(dict(new.keys.changed))
@@ -190,7 +152,7 @@ class BetarApp(TerminalApp):
 
     def _theme_changed(self, theme: Theme) -> None:
         # The command palette sets it by itself. Of two changes in a row the first may be signalled after the second.
-        if theme.name == self.theme != self._shown_theme(self.settings.now.theme):
+        if theme.name == self.theme != self.shown_theme(self.settings.now.theme):
             self.settings.change(theme=theme.name)
 
     def _not_saved(self, error: str) -> None:

@@ -13,7 +13,10 @@ from tests.peers.harness import served
 async def test_a_stopped_peer_is_named_and_found_again(tmp_path):
     async with served(tmp_path) as peer:
         os.kill(peer.process.pid, signal.SIGSTOP)
-        with trio.fail_after(30), pytest.raises(UnansweredError, match=f"does not answer: process {peer.process.pid} is stopped"):
+        with (
+            trio.fail_after(30),
+            pytest.raises(UnansweredError, match=f"does not answer: process {peer.process.pid} is stopped"),
+        ):
             await peer.market.status()
         with trio.fail_after(30), pytest.raises(UnansweredError):
             async with peer.market.events():
