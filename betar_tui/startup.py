@@ -45,6 +45,7 @@ async def run_interface(config: Config, log_file: Path) -> int:
     options = TuiOptions(
         log_tail=lambda: logs.tail(log_file),
         settings=settings,
+        settings_file=str(config.settings_file),
         complaints=complaints,
         keep=lambda changes: save_settings(config.settings_file, {"interface": changes}),
         drafts=lambda: read_drafts(config.drafts_file),

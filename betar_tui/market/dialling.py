@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from betar_tui.market.marketplace import Status
-from betar_tui.multiaddrs import ip_of, without_loopback
+from betar_tui.multiaddrs import ip_of, split_peer, without_loopback
 
 
 def dialling_warning(addrs: Iterable[Sequence[str]], status: Status) -> str:
@@ -15,6 +15,29 @@ def dialling_warning(addrs: Iterable[Sequence[str]], status: Status) -> str:
     own = without_loopback(status.addrs)
     warnings = [_warning(each or own, own, status) for each in addrs]
     return next(filter(None, warnings), "")
+
+
+def own_address(status: Status) -> str:
+    """The address to give to somebody who is to connect to this peer, ending in its id: one that everybody can dial, or else
+    one for the own network; "" while it has none."""
+
+    def rank(address: str) -> int:
+        host = ip_of(address)
+        if host is None or host.is_global:
+            return 0
+        return 3 if host.is_loopback else 2 if host.is_link_local else 1
+
+    best = min(status.addrs, key=rank, default="")
+    rest, peer_id = split_peer(best)
+    return f"{rest}/p2p/{peer_id or status.peer_id}" if best else ""
+
+
+def host_and_port(address: str) -> str:
+    """The same in short: "192.168.1.20:4001"; "" for an address that is not of an IP and TCP."""
+    found = re.match(r"/(ip4|ip6)/([^/]+)/tcp/(\d+)", address)
+    if not found:
+        return ""
+    return f"[{found[2]}]:{found[3]}" if found[1] == "ip6" else f"{found[2]}:{found[3]}"
 
 
 def _warning(addrs: Sequence[str], own: Sequence[str], status: Status) -> str:

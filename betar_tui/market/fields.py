@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from betar_tui.market.text import neutralise
+from betar_tui.market.text import JOINERS, letters_of
 from betar_tui.multiaddrs import is_path
 
 CURRENCY = "USDC"
@@ -121,13 +121,13 @@ def _name(name: str) -> str:
     message = "the name may not contain slashes or control characters"
     if "/" in stripped:
         raise InvalidValue(message, "without “/”: it separates seller and name in the id")
-    if not stripped.isprintable():
+    if not all(char.isprintable() or char in JOINERS for char in stripped):
         raise InvalidValue(message, "without control or invisible characters")
     return stripped
 
 
 def _invisible(name: str) -> str:
-    return "" if neutralise(name) == name else "without control or invisible characters"
+    return "" if letters_of(name) == name else "without control or invisible characters"
 
 
 def _price(price: float) -> float:

@@ -3,14 +3,13 @@
 Workers never touch widgets: they post the messages below, which the app handles in its own task."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from textual import events
 from textual.app import SystemCommand
 from textual.binding import BindingType
-from textual.filter import NoColor
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
@@ -19,11 +18,13 @@ from textual.widgets import Input
 
 from betar_tui.errors import BetarError, UnansweredError
 from betar_tui.market.marketplace import Event, PeerInfo, Status
-from betar_tui.market.text import neutralise, neutralise_lines
+from betar_tui.market.text import letters_of_lines, neutralise
 from betar_tui.tui import format as fmt
+from betar_tui.tui import palette
 from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.coloured_app import ColouredApp
 from betar_tui.tui.context import ScreenContext
-from betar_tui.tui.keybindings import ACTIONS, SLASHES, Action, bindings
+from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.listing_actions import ListingActions
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.options import TuiOptions
@@ -33,8 +34,7 @@ from betar_tui.tui.saver import Saver
 from betar_tui.tui.screens import registry
 from betar_tui.tui.screens.main import PANES, MainScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
-from betar_tui.tui.settings import MAX_FILTER_NAME, InterfaceSettings, Settings
-from betar_tui.tui.terminal_app import TerminalApp
+from betar_tui.tui.settings import InterfaceSettings, Settings
 from betar_tui.tui.themes import THEMES
 from betar_tui.tui.widgets.panetabs import PaneTabs
 from betar_tui.tui.workers import runs, start
@@ -76,7 +76,7 @@ class StreamState(Message):
         self.error, self.silent = error, silent
 
 
-class BetarApp(TerminalApp):
+class BetarApp(ColouredApp):
     """The terminal interface of one peer."""
 
     TITLE = "betar-tui"
@@ -85,9 +85,6 @@ class BetarApp(TerminalApp):
 
     def __init__(self, bridge: Bridge, options: TuiOptions | None = None) -> None:
         super().__init__()
-        if self.no_color:
-            # Textual would show greys, also for dim text.
-            self._filters = [NoColor()]
         self.options = options or TuiOptions()
         self.bridge = bridge
         self.settings = Settings(self.options.settings)
@@ -102,7 +99,7 @@ class BetarApp(TerminalApp):
         self._held_timer: Timer | None = None
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = self.settings.now.theme
+        self.theme = self.shown_theme(self.settings.now.theme)
         self._variables = self.get_css_variables()
         self.stylesheet.set_variables(self._variables)
         self._saver = Saver(self, self.options.keep, self._not_saved)
@@ -145,15 +142,17 @@ class BetarApp(TerminalApp):
     # Settings
 
     def _settings_changed(self, old: InterfaceSettings, new: InterfaceSettings) -> None:
-        self.theme = new.theme
+        self.theme = self.shown_theme(new.theme)
         self._saver.save(new.difference(old))
+        if new.keys != old.keys:
+            self.set_keymap(dict(new.keys.changed))
         if new.muted != old.muted and (main := self._main) is not None:
             main.deliver(main.mute)
         self._sync_screens(News(listings=True, status=True, activity=True))
 
     def _theme_changed(self, theme: Theme) -> None:
         # The command palette sets it by itself. Of two changes in a row the first may be signalled after the second.
-        if theme.name == self.theme:
+        if theme.name == self.theme != self.shown_theme(self.settings.now.theme):
             self.settings.change(theme=theme.name)
 
     def _not_saved(self, error: str) -> None:
@@ -182,7 +181,7 @@ class BetarApp(TerminalApp):
 
     async def _deal_with(self, event: events.Event) -> None:
         if isinstance(event, events.Paste):
-            event.text = neutralise_lines(event.text)
+            event.text = letters_of_lines(event.text)
         await super().on_event(event)
 
     def _is_for_other_rows(self, event: events.Event) -> bool:
@@ -318,6 +317,7 @@ class BetarApp(TerminalApp):
     def on_status_loaded(self, message: StatusLoaded) -> None:
         if message.status is not None:
             self._sync_screens(self.model.status_loaded(message.status, message.peers, message.error))
+            self.actions.peers.returned()
         else:
             self._sync_screens(self.model.status_failed(message.error, message.silent))
 
@@ -377,31 +377,8 @@ class BetarApp(TerminalApp):
         return super().check_action(action, parameters)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The command palette: the own actions by name, the saved filters, then Textual's own commands (themes)."""
-
-        def offered(action: Action) -> bool:
-            return action.palette and (
-                action.scope == "app" or (action.scope == "main" and isinstance(screen, MainScreen))
-            )
-
-        actions = {action.id: action for action in ACTIONS if offered(action)}
-        for action in actions.values():
-            yield SystemCommand(action.label, action.help, self._runner(action.name))
-        for slash, action_id in SLASHES.items():
-            if action_id in actions:
-                # Found by typing it; the list that the palette begins with has the names of the actions only.
-                runner = self._runner(actions[action_id].name)
-                yield SystemCommand(slash, "As in the betar program", runner, discover=False)
-        if isinstance(screen, MainScreen):
-            for name, text in self.settings.now.filters.items():
-                shown = neutralise(name, MAX_FILTER_NAME)
-                yield SystemCommand(f"Filter: {shown}", neutralise(text, 200), partial(screen.filter_by, text))
+        """The command palette."""
+        yield from palette.commands(self, screen, self.settings.now.filters)
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
                 yield command
-
-    def _runner(self, action: str) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            await self.screen.run_action(action)
-
-        return run

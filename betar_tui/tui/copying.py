@@ -8,7 +8,7 @@ from textual.app import App
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Listing, PeerInfo
-from betar_tui.market.text import neutralise
+from betar_tui.market.text import letters_of, neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.screens.menu import MenuItem, MenuScreen
@@ -58,11 +58,13 @@ class Copying:
         self._ask(title, choices, lambda key: self.text(texts[key]))
 
     def text(self, text: str) -> None:
-        """Copy a text, neutralised line by line, as it may come from the network."""
-        lines = [neutralise(line) for line in text.split("\n")]
+        """Send a text to the terminal for its clipboard, made safe line by line, as it may come from the network.
+
+        Nothing tells whether the terminal takes it."""
+        lines = [letters_of(line) for line in text.split("\n")]
         self._app.copy_to_clipboard("\n".join(lines))
         more = f" and {fmt.plural(len(lines) - 1, 'more line')}" if lines[1:] else ""
-        self._notify(f"Copied {neutralise(lines[0], 80)}{more}")
+        self._notify(f"Sent to the terminal for its clipboard: {neutralise(lines[0], 80)}{more}")
 
     async def _json(self, listing: Listing) -> None:
         try:

@@ -66,7 +66,8 @@ def peers(model: MarketModel) -> PaneState | None:
     if offline := _offline(model, "Offline"):
         return offline
     connect = model.keys.name("connect")
-    reason = f"{_search(model)}Press {connect} to add one."
+    own = f"\n{model.keys.name('own_address')} copies your own address, for them to add you." if model.status else ""
+    reason = f"{_search(model)}Press {connect} to add one.{own}"
     return PaneState("empty", "No peer is connected", reason, "connect", f"Add a peer ({connect})")
 
 

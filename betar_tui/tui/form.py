@@ -10,7 +10,7 @@ from typing import Any
 from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import DEFAULT_PROTOCOLS, ENTERED, IN_METADATA, Field, InvalidValue, Kind
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Status
-from betar_tui.market.text import neutralise, neutralise_lines
+from betar_tui.market.text import letters_of, letters_of_lines
 from betar_tui.multiaddrs import without_loopback
 
 FormValues = dict[str, str]
@@ -67,8 +67,8 @@ def patch(values: FormValues, before: FormValues) -> ListingPatch | None:
 
 def removed_keys(values: FormValues, before: FormValues) -> list[str]:
     """Metadata keys that the edit took out; a patch merges, so they cannot be removed."""
-    kept = _pairs(values.get("metadata", ""))
-    return [key for key in _pairs(before.get("metadata", "")) if key not in kept]
+    kept = pairs(values.get("metadata", ""))
+    return [key for key in pairs(before.get("metadata", "")) if key not in kept]
 
 
 def _shown(field: Field, value: Any) -> str:
@@ -80,12 +80,12 @@ def _shown(field: Field, value: Any) -> str:
     if field.kind in (Kind.NUMBER, Kind.INTEGER):
         return str(value) if field.kind is Kind.INTEGER else f"{value:.12g}"
     if field.kind is Kind.TEXTS:
-        return "\n".join(map(neutralise, value))
+        return "\n".join(map(letters_of, value))
     if field.kind is Kind.OBJECT:
-        pairs = value.items() if isinstance(value, Mapping) else ()
-        texts = [f"{key} = {each}" for key, each in pairs if isinstance(each, str) and key not in _OWN_FIELDS]
-        return "\n".join(map(neutralise, texts))
-    return (neutralise_lines if field.lines > 1 else neutralise)(value)
+        items = value.items() if isinstance(value, Mapping) else ()
+        texts = [f"{key} = {each}" for key, each in items if isinstance(each, str) and key not in _OWN_FIELDS]
+        return "\n".join(map(letters_of, texts))
+    return (letters_of_lines if field.lines > 1 else letters_of)(value)
 
 
 def _problem(field: Field, text: str) -> str:
@@ -145,9 +145,10 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _pairs(text: str) -> dict[str, object]:
-    pairs = (line.partition("=") for line in text.splitlines() if line.strip())
-    return {key.strip(): value.strip() for key, _, value in pairs}
+def pairs(text: str) -> dict[str, object]:
+    """The keys and values of the field of metadata, the last of each key."""
+    lines = (line.partition("=") for line in text.splitlines() if line.strip())
+    return {key.strip(): value.strip() for key, _, value in lines}
 
 
 def _number(text: str) -> float:
@@ -172,7 +173,7 @@ _PARSERS: Mapping[Kind, Callable[[str], Any]] = {
     Kind.NUMBER: _optional(_number),
     Kind.INTEGER: _optional(_whole),
     Kind.TEXTS: _lines,
-    Kind.OBJECT: _pairs,
+    Kind.OBJECT: pairs,
 }
 
 _TYPED: Mapping[Kind, Callable[[Field, str], str]] = {

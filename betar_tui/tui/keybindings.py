@@ -74,6 +74,8 @@ def _go_to(
 # fmt: off
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "question_mark,f1", "Help", "This help", "app", footer=True, palette=True),
+    Action("undo", "U", "Undo delist", "Publish again what you have just delisted", "main", footer=True, palette=True,
+           also=("detail",)),
     Action("filter", "slash", "Filter", "Type a filter, for the activity where that has the focus; Enter goes back",
            "main", footer=True, palette=True, panes=("listings", "activity")),
     Action("open", "enter", "Open", "Show the listing with its history", "table", footer=True),
@@ -89,6 +91,8 @@ ACTIONS: tuple[Action, ...] = (
            footer=True, palette=True, panes=("listings", "detail")),
     Action("connect", "a", "Add peer", "Connect to a peer by its multiaddr", "main",
            footer=True, palette=True, panes=("peers",)),
+    Action("own_address", "Y", "My address", "Copy the address by which others connect to you", "main",
+           footer=True, palette=True, also=OVER_MAIN, panes=("peers",)),
     Action("mute", "m", "Mute", "Mute this seller or peer, or hear it again; state:muted shows its listings", "main",
            footer=True, palette=True, panes=("detail", "peers")),
     Action("block", "X", "Block", "Have nothing to do with this peer or seller, or let it in again; asks once", "main",
@@ -155,6 +159,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("publish", "n", "Publish", "Publish a listing", "mine", footer=True),
     Action("edit", "e", "Edit", "Change this listing", "mine", footer=True),
     Action("delist", "d", "Delist", "Remove this listing; asks once", "mine", footer=True),
+    Action("undo", "U", "Undo delist", "Publish this delisted listing again", "mine", footer=True),
     Action("renew", "u", "Renew", "Publish this listing once more, as it is", "mine", footer=True),
     Action("submit", "f2", "Send", "Check and send the form", "form", footer=True),
     Action("leave", "escape", "Back", "Leave; the draft is kept", "form", footer=True),

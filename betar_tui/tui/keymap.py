@@ -65,6 +65,25 @@ class KeyMap:
         """All of its keys, as they are shown."""
         return " ".join(key_name(key) for key in self.keys(action_id))
 
+    def with_key(self, action_id: str, key: str) -> "tuple[KeyMap, str]":
+        """The keys with another one for an action, "" for its usual ones; and why it cannot have that, "" if it can."""
+        others = {each: keys for each, keys in self.changed.items() if each != action_id}
+        if not key or key == _DEFAULTS[action_id]:
+            # Another action may have been given the usual key meanwhile.
+            clash = next((clash for clash in _clashes({**others, action_id: _DEFAULTS[action_id]})), None)
+            return (self, _clash_text(clash, action_id)) if clash else (KeyMap(others), "")
+        if problem := _problem(action_id, key):
+            return self, problem
+        changed = {**others, action_id: _normal(key)}
+        for clash in _clashes(changed):
+            return self, _clash_text(clash, action_id)
+        return KeyMap(changed), ""
+
+
+def _clash_text(clash: tuple[str, str, str], action_id: str) -> str:
+    one, other, key = clash
+    return f"{key_name(key)} is the key of {other if one == action_id else one}"
+
 
 def read_keys(table: Mapping[str, object]) -> tuple[KeyMap, list[str]]:
     """The keys in a table of the settings, by action id, and an error message for each that is refused."""

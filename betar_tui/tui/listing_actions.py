@@ -25,6 +25,7 @@ from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.peer_actions import PeerActions
 from betar_tui.tui.saved_filters import SavedFilters
 from betar_tui.tui.screens.dialogues import ConfirmScreen
+from betar_tui.tui.undo import Delisted
 from betar_tui.tui.workers import start
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ class ListingActions:
         name = neutralise(listing.name, 60)
         question = ConfirmScreen(
             f"Delist {name}?",
-            f"{neutralise(listing.id, 120)}\nIt disappears from the market at every peer. It can be published again.",
+            f"{neutralise(listing.id, 120)}\nIt disappears from the market at every peer. "
+            f"{self._model.keys.name('undo')} publishes it again.",
             "Delist it",
         )
 
@@ -119,6 +121,18 @@ class ListingActions:
                 start(self._app, partial(self._remove, listing), group="delist", exclusive=False)
 
         self._app.push_screen(question, answered)
+
+    def undo(self, listing_id: str = "") -> None:
+        """Publish a listing again that was delisted in this run, the last one if none is named."""
+        delisted = self._model.delisted
+        found = delisted.get(listing_id) if listing_id else delisted.newest(self._model.clock())
+        if found is None:
+            mine = self._model.keys.name("place_mine")
+            self.notify(
+                f"Nothing was delisted just now; your own listings ({mine}) have what was in this run", "warning"
+            )
+        else:
+            start(self._app, partial(self._restore, found), group="undo", exclusive=False)
 
     def renew(self, listing_id: str) -> None:
         """Publish an own listing once more, as it is."""
@@ -230,13 +244,32 @@ class ListingActions:
     async def _remove(self, listing: Listing) -> None:
         name = neutralise(listing.name, 60)
         try:
+            # What a metadata file says is gone with the listing.
+            named = isinstance(listing.metadata, str)
+            document = (await self._bridge.show(listing.id)).document if named else None
             receipt = await self._bridge.delist(listing.id)
         except BetarError as error:
             self.notify(f"{name} is still listed: {neutralise(str(error), 200)}", "error")
             return
+        self._model.delisted.add(listing, document, self._model.clock())
         self._sync(self._model.stored(receipt))
-        if not receipt.sent_to:
-            self.notify(f"{name} is delisted here. {PENDING}", "warning")
+        self._app.screen.refresh_bindings()
+        again = f"{self._model.keys.name('undo')} publishes it again"
+        if receipt.sent_to:
+            self.notify(f"{name} is delisted. {again}")
+        else:
+            self.notify(f"{name} is delisted here. {PENDING}. {again}", "warning")
+
+    async def _restore(self, delisted: Delisted) -> None:
+        name = neutralise(delisted.listing.name, 60)
+        try:
+            (receipt,) = await self._bridge.publish([delisted.draft])
+        except BetarError as error:
+            self.notify(f"{name} is not published again: {neutralise(str(error), 200)}", "error")
+            return
+        self._model.delisted.forget(delisted.listing.id)
+        self._published((name, receipt))
+        self._app.screen.refresh_bindings()
 
     async def _look_up(self, listing_id: str) -> None:
         try:

@@ -25,11 +25,13 @@ from betar_tui.market.marketplace import (
     StatusChanged,
 )
 from betar_tui.tui.activity import ActivityLog
+from betar_tui.tui.changes import changes_of
 from betar_tui.tui.keymap import KeyMap
 from betar_tui.tui.provenance import DIFFERENCES
 from betar_tui.tui.receipts import DeliveryStatus, Receipts
 from betar_tui.tui.settings import InterfaceSettings, Settings
 from betar_tui.tui.table import MarketTable
+from betar_tui.tui.undo import DelistedListings
 from betar_tui.tui.window import View
 
 MARK_SECONDS = 30.0
@@ -125,6 +127,7 @@ class MarketModel:
         self.can_run_here = False  # whether a peer that another process has lost can run in this one
         self.receipts = Receipts()
         self.healed: dict[str, str] = {}
+        self.delisted = DelistedListings()
 
     # Reading
 
@@ -242,7 +245,9 @@ class MarketModel:
         else:
             self.peers, self.peers_load, self.peers_error = peers, Load.READY, ""
         news = News(status=True, listings=True, activity=alone)
-        return self._update_deliveries(self.receipts.pending_sent(status.topic_peers), news)
+        self._update_deliveries(self.receipts.pending_sent(status.topic_peers), news)
+        level = sum(peer.on_topic and peer.behind == 0 for peer in self.peers)
+        return self._update_deliveries(self.receipts.level(level, status.height), news)
 
     def status_failed(self, message: str, silent: bool = False) -> News:
         """The status could not be loaded; the last one stays. `silent` says that the peer gives no sign of life."""
@@ -319,6 +324,7 @@ class MarketModel:
             self.own.pop(change.id, None)
         elif new.mine:
             self.own[change.id] = new
+            self.delisted.forget(change.id)
         news.ids.add(change.id)
         shown = new or old
         news.own = news.own or bool(shown and shown.mine) or (change.seller_id == self.own_id != "")
@@ -360,7 +366,10 @@ def _note(change: Change, old: Listing | None, new: Listing | None) -> str:
     if new is None:
         return ""
     before = change.old_price if old is None else old.price
-    notes = [] if before in (None, new.price) else [f"price {before:g} → {new.price:g}"]
+    if old is not None:
+        notes = changes_of(old, new)
+    else:
+        notes = [] if before in (None, new.price) else [f"price {before:g} → {new.price:g}"]
     if new.difference and (old is None or old.difference is not new.difference):
         notes.append(DIFFERENCES[new.difference])
     return ", ".join(notes)

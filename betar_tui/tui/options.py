@@ -17,7 +17,7 @@ class TuiOptions:
     `framed` is called once the first frame is on the screen, `painted` once the first listings are. The other panes are
     mounted when the table is filled, or after `mount_panes_after` seconds. `log_tail` reads the last lines of the log,
     oldest first; it is called in a thread. `settings` are in force at the start, `complaints` are the errors found in
-    them. `keep` saves changed ones, by name; it is called in a thread and may raise BetarError.
+    them. `keep` saves changed ones, by name, in `settings_file`; it is called in a thread and may raise BetarError.
 
     `drafts` reads what was typed into forms and not sent, by listing id and field, and `keep_drafts`, which is called in a
     thread, keeps some of it, or forgets what is None; both may raise BetarError. Without `drafts` they end with the app.
@@ -36,6 +36,7 @@ class TuiOptions:
     painted: Callable[[], None] = lambda: None
     log_tail: Callable[[], Sequence[str]] = tuple
     settings: InterfaceSettings = field(default_factory=InterfaceSettings)
+    settings_file: str = "config.toml"
     complaints: tuple[str, ...] = ()
     keep: Callable[[Mapping[str, object]], None] = lambda changes: None
     drafts: Callable[[], Mapping[str, dict[str, str]]] | None = None

@@ -6,6 +6,7 @@ from functools import partial
 from textual.app import App
 
 from betar_tui.errors import BetarError
+from betar_tui.market.dialling import dialling_warning, own_address
 from betar_tui.market.marketplace import Connected
 from betar_tui.market.text import neutralise
 from betar_tui.multiaddrs import split_peer
@@ -32,10 +33,26 @@ class PeerActions:
     ) -> None:
         self._app, self._model, self._bridge = app, model, bridge
         self._copying, self._sync, self._notify = copying, sync, notify
+        self._disconnected: dict[str, float] = {}
 
     def connect(self) -> None:
-        """Ask for a peer's address and dial it."""
-        self._app.push_screen(ConnectScreen(self._bridge), self._connected)
+        """Ask for a peer's address and dial it; the own one is shown, for the other side."""
+        self._app.push_screen(ConnectScreen(self._bridge, self._own_address(), self.copy_own), self._connected)
+
+    def copy_own(self) -> None:
+        """Copy the address by which others connect to this peer, or say why there is none."""
+        status, address = self._model.status, self._own_address()
+        if status is None or not address:
+            key = self._model.keys.name("go_online")
+            why = f"it is offline ({key} tries again)" if status and status.offline else "its network is not open yet"
+            self._notify(f"This peer has no address: {why}", "warning")
+            return
+        self._copying.text(address)
+        if warning := dialling_warning([(split_peer(address)[0],)], status):
+            self._notify(f"Mind that {neutralise(warning, 200)}", "warning")
+
+    def _own_address(self) -> str:
+        return own_address(self._model.status) if self._model.status else ""
 
     def disconnect(self, peer_id: str) -> None:
         """Ask once, then close the connections to a peer."""
@@ -44,8 +61,8 @@ class PeerActions:
             return
         question = ConfirmScreen(
             f"Disconnect {fmt.short_id(peer_id)}?",
-            f"{neutralise(peer_id, 120)}\nIt is not dialled again in this run, but it may come back by itself. "
-            "Its listings stay.",
+            f"{neutralise(peer_id, 120)}\nIt is not dialled again in this run, but it may come back by itself within "
+            f"seconds: {self._model.keys.name('block')} blocks it, so that it is not let in. Its listings stay.",
             "Disconnect",
         )
 
@@ -54,6 +71,15 @@ class PeerActions:
                 start(self._app, partial(self._disconnect, peer_id), group="disconnect", exclusive=False)
 
         self._app.push_screen(question, answered)
+
+    def returned(self) -> None:
+        """Say how to keep out a peer that was disconnected and has come back."""
+        for peer in self._model.peers:
+            if peer.connected_since > self._disconnected.get(peer.peer_id, float("inf")):
+                del self._disconnected[peer.peer_id]
+                key = self._model.keys.name("block")
+                text = f"{fmt.short_id(peer.peer_id)} has come back by itself. {key} on it among the peers blocks it"
+                self._notify(text, "warning")
 
     def go_online(self) -> None:
         """Open a network that is offline, on a free port where the chosen one is taken; or run a peer that is gone."""
@@ -168,6 +194,7 @@ class PeerActions:
         except BetarError as error:
             self._notify(f"{fmt.short_id(peer_id)} is still connected: {neutralise(str(error), 200)}", "error")
             return
+        self._disconnected[peer_id] = self._model.clock()
         self._note(f"Disconnected {fmt.short_id(peer_id)}")
 
     def _connected(self, connected: Connected | None) -> None:

@@ -15,12 +15,13 @@ MAX_REMEMBERED = 4096
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """The delivery of the newest delta of a listing. `stored` is False until its receipt has come."""
+    """The delivery of the newest delta of a listing. `stored` is False until its receipt has come, and `height` is 0."""
 
     cid: str
     sent_to: int = 0
     seen_by: int = 0
     stored: bool = False
+    height: int = 0
 
     @property
     def pending(self) -> bool:
@@ -64,7 +65,7 @@ class Receipts:
         """A delta of this peer is stored."""
         known = self._statuses.get(receipt.id)
         seen_by = known.seen_by if known and known.cid == receipt.cid else 0
-        return self._update({receipt.id: DeliveryStatus(receipt.cid, receipt.sent_to, seen_by, stored=True)})
+        return self._update({receipt.id: DeliveryStatus(receipt.cid, receipt.sent_to, seen_by, True, receipt.height)})
 
     def seen(self, seen: Seen) -> Mapping[str, DeliveryStatus]:
         """Peers have shown that they have a delta of this peer."""
@@ -84,6 +85,17 @@ class Receipts:
         if not peers:
             return {}
         return self._update({key: replace(self._statuses[key], sent_to=peers) for key in self.pending})
+
+    def level(self, peers: int, height: int) -> Mapping[str, DeliveryStatus]:
+        """`peers` hold everything that this peer had when its highest delta was at `height`: these deltas too.
+
+        A delta that came to a peer with its announcement is not fetched, so that nothing else may tell of it."""
+        late = {
+            key: status
+            for key, status in self._statuses.items()
+            if status.stored and status.height <= height and status.seen_by < peers
+        }
+        return self._update({key: replace(status, seen_by=peers) for key, status in late.items()})
 
     def _update(self, news: Mapping[str, DeliveryStatus]) -> Mapping[str, DeliveryStatus]:
         changed = {key: status for key, status in news.items() if self._statuses.get(key) != status}

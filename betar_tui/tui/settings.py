@@ -58,18 +58,16 @@ class InterfaceSettings:
         return self.sort.removeprefix("-"), self.sort.startswith("-")
 
     def difference(self, old: "InterfaceSettings") -> dict[str, object]:
-        """The settings that differ from `old`, by name; of the filters those that differ, None for one that is gone.
-
-        The interface never changes `keys`."""
+        """The settings that differ from `old`, by name; of filters and keys those that differ, None for one that is gone."""
         names = [setting.name for setting in fields(self) if setting.name not in ("keys", "filters")]
         changed: dict[str, object] = {
             name: getattr(self, name) for name in names if getattr(self, name) != getattr(old, name)
         }
-        if self.filters != old.filters:
-            named = {**old.filters, **self.filters}
-            changed["filters"] = {
-                name: self.filters.get(name) for name in named if self.filters.get(name) != old.filters.get(name)
-            }
+        tables = {"filters": (old.filters, self.filters), "keys": (old.keys.changed, self.keys.changed)}
+        for name, (before, after) in tables.items():
+            named = {**before, **after}
+            if differing := {each: after.get(each) for each in named if after.get(each) != before.get(each)}:
+                changed[name] = differing
         return changed
 
 

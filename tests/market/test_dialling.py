@@ -1,8 +1,10 @@
 """The warning to a seller whose addresses others cannot dial."""
 
+from dataclasses import replace
+
 import pytest
 
-from betar_tui.market.dialling import dialling_warning
+from betar_tui.market.dialling import dialling_warning, host_and_port, own_address
 from betar_tui.market.marketplace import Reachability, Status
 
 LOOPBACK, HOME, OUTSIDE = "/ip4/127.0.0.1/tcp/4001", "/ip4/192.168.1.5/tcp/4001", "/ip4/44.1.2.3/tcp/4001"
@@ -49,3 +51,39 @@ def test_the_seller_is_warned_when_others_cannot_dial(
 def test_one_of_several_listings_is_enough() -> None:
     assert "192.168.1.5" in dialling_warning([(NAME,), (HOME,)], status(OUTSIDE))
     assert dialling_warning([], status(LOOPBACK)) == ""
+
+
+PEER_ID = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
+
+
+@pytest.mark.parametrize(
+    ("own", "best"),
+    [
+        ((LOOPBACK, HOME, OUTSIDE), OUTSIDE),
+        ((LOOPBACK, HOME), HOME),
+        ((LOOPBACK,), LOOPBACK),
+        (("/ip6/fe80::1/tcp/4001", HOME), HOME),
+        ((HOME, NAME), NAME),
+    ],
+)
+def test_the_address_to_give_away_is_the_one_that_most_can_dial(own, best):
+    assert own_address(status(*own)) == f"{best}/p2p/{PEER_ID}"
+
+
+def test_it_has_the_id_at_its_end():
+    bare = replace(status(), addrs=(HOME,), peer_id=PEER_ID)
+    assert own_address(bare) == f"{HOME}/p2p/{PEER_ID}"
+    assert own_address(status()) == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "short"),
+    [
+        (f"{HOME}/p2p/{PEER_ID}", "192.168.1.5:4001"),
+        ("/ip6/2001:db8::1/tcp/4001", "[2001:db8::1]:4001"),
+        (NAME, ""),
+        ("", ""),
+    ],
+)
+def test_an_address_in_short(address, short):
+    assert host_and_port(address) == short

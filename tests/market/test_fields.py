@@ -33,6 +33,13 @@ def test_a_new_field_is_written_read_and_entered_by_its_entry_in_the_table(tmp_p
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "क्\u200dष", "👨\u200d👩\u200d👧 helper", "☀\ufe0f weather"])
+def test_a_name_may_have_the_joiners_of_its_script(name):
+    (field,) = (field for field in FIELDS if field.name == "name")
+    assert field.validate(name) == name
+    assert field.objection(name) == ""
+
+
 @pytest.mark.parametrize(
     ("address", "parts"),
     [

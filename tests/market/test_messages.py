@@ -93,6 +93,9 @@ def test_a_value_as_it_is_written(field, value, written):
     [
         ("name", "swift-ocr", ""),
         ("name", "a\u200bb", "without control or invisible characters"),
+        ("name", "a\u200cb", "without control or invisible characters"),
+        ("name", "می\u200cخواهم", ""),
+        ("name", "👨\u200d👩\u200d👧 helper", ""),
         ("addrs", ["/ip4/192.0.2.1"], ""),
         ("addrs", ["/dns4/x", "/ip4", f"/{LONG}"], f"'/ip4' is not a {MULTIADDR}"),
         ("addrs", [f"/{LONG}"], f"'/{LONG[:39]}' is not a {MULTIADDR}"),

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from betar_tui.market.text import neutralise, neutralise_lines
+from betar_tui.market.text import letters_of, letters_of_lines, neutralise, neutralise_lines
 
-SPECIAL = "\x1b\x9b\x00\x7f\r\n\t\u202e\u2066\u200b\u200d\ufeff\ud800\ue000\u0301\ufe0f☺"
+SPECIAL = "\x1b\x9b\x00\x7f\r\n\t\u202e\u2066\u200b\u200c\u200d\ufeff\ud800\ue000\u0301\ufe0f☺👨🏽कषمخ\u094d"
 NASTY = st.text(st.one_of(st.characters(), st.sampled_from(SPECIAL)))
 UNSAFE = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 
@@ -16,8 +16,23 @@ UNSAFE = {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 @given(NASTY)
 def test_nothing_unsafe_is_left(text):
     safe = neutralise(text)
-    assert not [char for char in safe if unicodedata.category(char) in UNSAFE]
+    assert not [char for char in safe if unicodedata.category(char) in UNSAFE and char != "\u200c"]
+    assert all(_is_lo(safe[at + 1 :]) and _is_lo(safe[:at][::-1]) for at, char in enumerate(safe) if char == "\u200c")
     safe.encode()
+
+
+def _is_lo(text: str) -> bool:
+    """Whether a text begins with a letter that has no case; marks before it do not count."""
+    bare = text.lstrip("".join(char for char in text if unicodedata.category(char) in ("Mn", "Mc", "Me")))
+    return bare[:1] != "" and unicodedata.category(bare[0]) == "Lo"
+
+
+@given(NASTY)
+def test_letters_stay_letters_when_looked_at_again(text):
+    assert letters_of(letters_of(text)) == letters_of(text)
+    assert neutralise(letters_of(text)) == neutralise(text)
+    for line in letters_of_lines(text).split("\n"):
+        assert letters_of(line) == line
 
 
 @given(NASTY)
@@ -69,10 +84,46 @@ def test_plain_text_stays(text):
         ("👍🏽", "👍"),
         ("a🏽", "a\\U0001f3fd"),
         ("☰", "\\u2630"),
+        # Joiners hide where nothing joins.
+        ("a\u200cb", "a\\u200cb"),
+        ("a\u200db", "a\\u200db"),
+        ("می\u200c\u200cخواهم", "می\\u200c\\u200cخواهم"),
+        ("\u200cخواهم", "\\u200cخواهم"),
+        ("👨\u200d", "👨\\u200d"),
+        ("👨\u200d\u200d👩", "👨\\u200d\\u200d👩"),
     ],
 )
 def test_examples(text, shown):
     assert neutralise(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("می\u200cخواهم", "می\u200cخواهم"),  # Persian: I want
+        ("کتاب\u200cها", "کتاب\u200cها"),
+        ("क्\u200cष", "क्\u200cष"),  # Hindi, with the sign of the silenced letter
+        ("क्\u200dष", "क्ष"),
+        ("র\u200d্যাম", "র্যাম"),  # Bengali
+        ("ශ්\u200dරී", "ශ්රී"),  # Sinhala
+        ("അവന്\u200d", "അവന്"),  # Malayalam
+        ("👨\u200d👩\u200d👧", "👨👩👧"),
+        ("🏳\ufe0f\u200d🌈", "🏳🌈"),
+        ("👩🏽\u200d💻", "👩💻"),
+        ("हिन्दी में", "हिन्दी में"),
+    ],
+)
+def test_joiners_inside_words_and_emoji_are_letters(text, shown):
+    """Those that change widths are left out where widths matter, and only there."""
+    assert neutralise(text) == shown
+    assert letters_of(text) == text
+
+
+@pytest.mark.parametrize("limit", range(2, 9))
+def test_a_limit_leaves_no_joiner_at_the_end(limit):
+    safe = neutralise("می\u200cخواهم", limit)
+    assert len(safe) <= limit
+    assert neutralise(safe) == safe
 
 
 def test_a_limit_counts_what_is_shown():

@@ -56,6 +56,9 @@ NOW = 1_795_390_401.0
 LAN = "searching the local network"
 
 
+ADDRS = ("/ip4/192.168.1.20/tcp/4001", "/ip4/127.0.0.1/tcp/4001")
+
+
 class Clock:
     """A clock that stands still until it is told."""
 
@@ -239,7 +242,6 @@ class FakeMarketplace(ForwardedCalls):
             version="0.1.0",
             running=True,
             peer_id=OWN,
-            addrs=("/ip4/192.168.1.20/tcp/4001", "/ip4/127.0.0.1/tcp/4001"),
             peers=len(self.connected),
             topic_peers=sum(peer.on_topic for peer in self.connected),
             listings=len(self.store),
@@ -251,7 +253,7 @@ class FakeMarketplace(ForwardedCalls):
             searches=self.searches,
             muted=self.muted,
             blocked=self.blocked,
-            **{"heads": 2, "uptime": 12.0, "connectivity": self.connectivity, **self.more_status},  # type: ignore[arg-type]
+            **{"addrs": ADDRS, "heads": 2, "uptime": 12.0, "connectivity": self.connectivity, **self.more_status},  # type: ignore[arg-type]
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:
@@ -493,3 +495,8 @@ class FakeMarketplace(ForwardedCalls):
             found=("incoming", "bootstrap", "mdns", "remembered")[number % 4] if number % 2 else "incoming",
             behind={1: 0, 2: 4}.get(number),
         )
+
+
+def silent(fake: FakeMarketplace) -> None:
+    """Nothing was seen of what the peers hold."""
+    fake.connected = tuple(replace(peer, behind=None) for peer in fake.connected)

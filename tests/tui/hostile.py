@@ -79,6 +79,18 @@ INVISIBLE = (
     " ",
 )
 
+JOINED = (
+    "می\u200cخواهم",
+    "क्\u200dष क्\u200cष",
+    "র\u200d্যাম",
+    "👨\u200d👩\u200d👧\u200d👦 helper",
+    "👩🏽\u200d💻 helper",
+    "👨\u200d" * 30 + "👨",
+    "क्\u200d" * 30,
+    "م\u200cم" * 60,
+    "م\u200c" * 60,
+)
+
 PILES = (
     "z" + "\u0335" * 9,
     "Z" + "\u0300\u0301\u0302\u0303\u0304" * 20 + "algo",
@@ -243,6 +255,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "tricks": TRICKS,
     "bidi": BIDI,
     "invisible": INVISIBLE,
+    "joined": JOINED,
     "piles": PILES,
     "markup": MARKUP,
     "wide": WIDE,

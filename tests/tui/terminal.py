@@ -20,7 +20,7 @@ OURS = re.compile(r"\x1b\[[0-9;]*[mH]")
 
 def unsafe(text: str, allowed: str = "") -> set[str]:
     """The characters of a text that no terminal may get."""
-    return {char for char in set(text) if char not in allowed and unicodedata.category(char) in UNSAFE}
+    return {char for char in set(text) if char not in allowed + "\u200c" and unicodedata.category(char) in UNSAFE}
 
 
 def width(text: str) -> int:
@@ -30,7 +30,7 @@ def width(text: str) -> int:
 
 @cache
 def _width(char: str) -> int:
-    if unicodedata.category(char) in ("Mn", "Me", "Mc"):
+    if unicodedata.category(char) in ("Mn", "Me", "Mc", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
@@ -43,19 +43,22 @@ def columns(line: str) -> list[str]:
     return cells
 
 
-def frame(ui: Ui) -> list[str]:
-    """The lines of the whole screen, after checking what the terminal would get with them."""
+def frame(ui: Ui, *, typed: bool = False) -> list[str]:
+    """The lines of the whole screen, after checking what the terminal would get with them.
+
+    A field of the form has all letters that were `typed`, those too about whose width terminals do not agree."""
+    letters = "\u200d" if typed else ""
     update = ui.app.screen._compositor.render_update(full=True)
     assert isinstance(update, LayoutUpdate)
     update.strips = [list(line) for line in update.strips]
     lines = ["".join(segment.text for strip in line for segment in strip) for line in update.strips]
     sent = update.render_segments(ui.app.console)
-    assert not unsafe("".join(lines)), f"{unsafe(''.join(lines))!r} in a frame"
-    assert not unsafe(OURS.sub("", sent), allowed="\n")
+    assert not unsafe("".join(lines), letters), f"{unsafe(''.join(lines))!r} in a frame"
+    assert not unsafe(OURS.sub("", sent), allowed="\n" + letters)
     # What is left without our own sequences is the text and nothing but the text.
     assert OURS.sub("", sent) == "\n".join(lines)
     for line in lines:
-        assert width(line) == cell_len(line) == ui.app.size.width, line
+        assert (typed or width(line) == cell_len(line)) and cell_len(line) == ui.app.size.width, line
     return lines
 
 

@@ -8,7 +8,7 @@ from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines
 from betar_tui.tui.widgets.activitypanel import ActivityInput
 from betar_tui.tui.widgets.listings import ListingRows
-from tests.tui.fake import NOW, OWN, listing, peer_id, short
+from tests.tui.fake import NOW, OWN, listing, peer_id, short, silent
 from tests.tui.ui import ui
 
 
@@ -122,7 +122,7 @@ async def test_the_listing_under_the_cursor_of_the_activity_is_copied(ui):
 # Delivery
 
 
-@ui(listings=items)
+@ui(listings=items, prepare=silent)
 async def test_a_receipt_turns_from_sent_to_seen_in_one_line(ui):
     await ui.press("5", "e")
     ui.one("#field-price").value = "2"
@@ -152,8 +152,24 @@ async def test_a_listing_in_full_shows_its_delivery(ui):
 async def test_a_delist_without_peers_is_pending_until_one_comes(ui):
     await ui.press("end", "d", "y")
     await ui.until(lambda: ui.toasts)
-    assert ui.toasts == ["calm-geo is delisted here. No peer is connected: it is pending and goes out when one is"]
+    pending = "No peer is connected: it is pending and goes out when one is"
+    assert ui.toasts == [f"calm-geo is delisted here. {pending}. U publishes it again"]
     await ui.sees("↑ 1 pending", "× delist    calm-geo  by you  pending: waits for a peer")
     ui.market.go(Connectivity.ONLINE, peers=2)
+    silent(ui.market)
     await ui.sees("synced", "calm-geo  by you  stored, sent to 2 peers")
     assert len(ui.app.model.activity) == 1
+
+
+@ui(listings=items, prepare=silent)
+async def test_a_receipt_moves_on_when_a_peer_is_seen_to_be_level(ui):
+    """Nothing is fetched by a peer that got the delta with its announcement."""
+    await ui.press("5", "e")
+    ui.one("#field-description").text = "Better words"
+    await ui.press("f2")
+    await ui.sees("✓ calm-geo", "stored, sent to 3 peers")
+    ui.market.connected = tuple(replace(peer, behind=0, on_topic=True) for peer in ui.market.connected)
+    ui.app.ask_status()
+    await ui.sees("seen by 3 of 3")
+    await ui.press("escape")
+    await ui.sees("calm-geo  by you  description added  seen by 3 of 3")

@@ -18,7 +18,7 @@ from betar_tui.tui.widgets.filterbar import FilterInput
 from betar_tui.tui.widgets.listings import ListingRows
 from betar_tui.tui.widgets.pane import Pane
 from betar_tui.tui.widgets.peers import PeerTable
-from tests.tui.fake import NOW, OWN, FakeMarketplace, listing, peer_id, short
+from tests.tui.fake import NOW, OWN, FakeMarketplace, listing, peer_id, short, silent
 from tests.tui.ui import NEVER, Ui, shown_ids, ui
 
 
@@ -382,7 +382,7 @@ async def fill(ui: Ui, **texts: str) -> None:
         await ui.type(text)
 
 
-@ui(listings=three)
+@ui(listings=three, prepare=silent)
 async def test_publish(ui):
     await ui.press("n")
     await fill(ui, name="swift-ocr", price="0.02", description="fast", metadata="region = eu")
@@ -465,7 +465,7 @@ async def test_edit_changes_only_what_was_changed(ui):
     assert patch.price == 2 and patch.name is None and patch.addrs is None and patch.metadata is None
 
 
-@ui(listings=three)
+@ui(listings=three, prepare=silent)
 async def test_delist_asks_once_and_names_the_listing(ui):
     await filter_by(ui, "state:mine")
     await ui.press("d")

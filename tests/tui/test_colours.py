@@ -90,3 +90,91 @@ def empty(fake: FakeMarketplace) -> None:
 async def test_states_without_colour_are_words_and_signs(ui, no_color):
     await ui.sees("○ no peers", "○ No listings yet", "Add a peer (a)")
     assert not used(ui) & COLOURS
+
+
+# What colours say elsewhere
+
+
+def styles_of(ui: Ui, text: str) -> set[str]:
+    """The marks of every piece on the screen that has this text."""
+    strips = ui.app.screen._compositor.render_strips(ui.app.size)
+    marks = ("bold", "dim", "strike", "underline", "reverse")
+    return {
+        " ".join(mark for mark in marks if segment.style and getattr(segment.style, mark))
+        for strip in strips
+        for segment in strip
+        if text in segment.text
+    }
+
+
+async def placeholders_buttons_and_focus(ui: Ui) -> None:
+    await ui.press("enter")
+    for name, marks in (("Copy", "underline"), ("JSON", "underline"), ("Delist", "dim strike")):
+        assert marks in styles_of(ui, name)
+    await ui.press("escape", "n")
+    assert styles_of(ui, "such as swift-ocr-12") == {"dim"}
+    assert styles_of(ui, "key = value") == {"dim"}
+    await ui.type("mine")
+    assert styles_of(ui, "mine") == {""}
+    seen = []
+    for label in ("Name", "Price", "Description", "Metadata", "Addresses"):
+        seen.append(reversed_text(ui))
+        assert label in seen[-1]
+        await ui.press("tab")
+    assert len(set(seen)) == len(seen)
+
+
+@ui(settle=NEVER)
+async def test_without_colours_hints_are_dim_and_what_is_off_is_struck_out(ui, no_color):
+    await placeholders_buttons_and_focus(ui)
+
+
+@ui(settle=NEVER, theme="ansi-light")
+async def test_with_sixteen_too(ui):
+    await placeholders_buttons_and_focus(ui)
+
+
+@ui(settle=NEVER, size=(120, 36))
+async def test_without_colours_the_frame_of_the_current_pane_is_heavy(ui, no_color):
+    await ui.sees("┏━ Market")
+    await ui.press("tab")
+    await ui.sees("┏━ Listing")
+    assert "┏━ Market" not in ui.text
+
+
+@ui(settle=NEVER)
+async def test_without_colours_the_command_under_the_cursor_of_the_palette_is_underlined(ui, no_color):
+    await ui.press("ctrl+p")
+    await ui.until(lambda: "bold underline" in styles_of(ui, "Activity"))
+    await ui.press("down")
+    await ui.until(lambda: "bold underline" in styles_of(ui, "Add peer"))
+    assert "bold underline" not in styles_of(ui, "Activity")
+
+
+@pytest.fixture
+def sixteen(monkeypatch):
+    """A terminal of sixteen colours."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("COLORTERM")
+
+
+@ui(settle=NEVER, theme="betar-light")
+async def test_on_a_terminal_of_sixteen_colours_themes_give_way_to_its_own(ui, sixteen):
+    assert ui.app.theme == "ansi-light"
+    assert not used(ui) & {38, 48}
+    ui.app.theme = "nord"
+    await ui.until(lambda: ui.app.theme == "ansi-dark")
+    assert ui.app.settings.now.theme == "nord"
+
+
+@ui(settle=NEVER)
+async def test_a_terminal_without_colours_gets_none(ui, monochrome):
+    assert not used(ui) & COLOURS
+    assert ui.app.no_color
+
+
+@pytest.fixture
+def monochrome(monkeypatch):
+    """A terminal that says that it has no colours."""
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.delenv("COLORTERM")

@@ -8,7 +8,7 @@ from textual import events
 
 from betar_tui.errors import NetworkError, StoreError
 from betar_tui.market.marketplace import Change, ChangeKind, DagNodeInfo, Listing, Notice, PeerInfo, Provenance
-from betar_tui.market.text import neutralise, neutralise_lines
+from betar_tui.market.text import letters_of, neutralise, neutralise_lines
 from betar_tui.tui.form import of_listing
 from betar_tui.tui.loglines import format_lines
 from betar_tui.tui.screens.delta import DeltaScreen
@@ -204,7 +204,7 @@ async def test_own_listings_and_the_form(ui):
     for number in range(len(BATCHES)):
         ui.app.screen._fill(of_listing(packed(number)))
         await ui.pilot.pause()
-        frame(ui)
+        frame(ui, typed=True)
 
 
 FEW = [nasty(HOSTILE.index(text), mine=True) for text in SOME]
@@ -217,7 +217,7 @@ async def test_the_form_of_each_kind_and_its_question(ui):
         ui.app.actions.edit(item.id)
         await ui.until(lambda: isinstance(ui.app.screen, FormScreen))
         await ui.press("f2")
-        assert shows(frame(ui), "Edit ")
+        assert shows(frame(ui, typed=True), "Edit ")
         await ui.press("escape")
     for item in FEW[::2]:
         ui.app.actions.delist(item.id)
@@ -247,9 +247,9 @@ async def test_toasts(ui):
         if at % 6 == 5:
             await ui.until(lambda: ui.app.screen.query("Toast"))
             await ui.pilot.pause()
-            assert shows(frame(ui), "Copied")
+            assert shows(frame(ui), "Sent to the terminal")
             ui.app.clear_notifications()
-    assert ui.app.clipboard == neutralise(listing_id)
+    assert ui.app.clipboard == letters_of(listing_id)
 
 
 @ui(listings=[], peers=0)

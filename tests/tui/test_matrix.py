@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from tests.tui.faint import faint
 from tests.tui.picture import Frame, as_text, at_rest, save_svg
 from tests.tui.scenes import SCENES, Scene
 from tests.tui.ui import NEVER, Ui, ui
@@ -84,15 +85,19 @@ async def _settled(hand: Ui, scene: Scene, size: str, expected: str | None) -> s
 async def _both(hand: Ui, scene: Scene, size: str) -> tuple[str, str]:
     """The picture in both themes, and its fault, or nothing."""
     frames: dict[str, Frame] = {}
+    unreadable: list[str] = []
     # Beginning with the theme that is on: half as many changes.
     for theme in sorted(THEMES, key=lambda name: name != hand.app.theme):
         hand.app.theme = theme
         await hand.pilot.pause()
         frames[theme] = await at_rest(hand)
+        unreadable += faint(hand)
         _save(hand, f"{scene}-{size}-{theme}")
     dark, light = ([text for text, _ in frames[theme]] for theme in THEMES)
     letters = dark if dark == light else [*dark, *light]
-    return as_text(letters, {theme: frames[theme] for theme in THEMES}), _wrong(scene, size, frames)
+    return as_text(letters, {theme: frames[theme] for theme in THEMES}), _wrong(scene, size, frames) or "\n".join(
+        unreadable
+    )
 
 
 def _wrong(scene: Scene, size: str, frames: Mapping[str, Frame]) -> str:
@@ -107,6 +112,11 @@ def _wrong(scene: Scene, size: str, frames: Mapping[str, Frame]) -> str:
     return "" if scene.sees in "\n".join(dark) else f"{scene.sees!r} is not there"
 
 
+def folder() -> Path | None:
+    """Where SVGs are wanted."""
+    return Path(os.environ["PICTURES"]) if os.environ.get("PICTURES") else None
+
+
 def _save(hand: Ui, name: str) -> None:
-    if folder := os.environ.get("PICTURES"):
-        save_svg(hand, Path(folder) / f"{name}.svg")
+    if where := folder():
+        save_svg(hand, where / f"{name}.svg")

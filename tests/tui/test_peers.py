@@ -207,7 +207,42 @@ async def test_our_own_address_can_be_had_without_any_peer(ui):
     await ui.press("i")
     await ui.sees("Our own")
     await ui.press("o")
-    await ui.until(lambda: any(each.startswith("Copied /ip4/") for each in ui.toasts))
+    await ui.until(lambda: any("the terminal for its clipboard: /ip4/" in each for each in ui.toasts))
+
+
+@ui(listings=items, peers=0)
+async def test_the_own_address_is_copied_with_one_key_and_shown_where_another_is_added(ui):
+    address = f"/ip4/192.168.1.20/tcp/4001/p2p/{OWN}"
+    await ui.press("2")
+    await ui.sees("Y copies your own address")
+    await ui.press("Y")
+    assert ui.app.clipboard == address
+    await ui.until(lambda: any("only peers on your own network can dial 192.168.1.20" in each for each in ui.toasts))
+    ui.app.copy_to_clipboard("")
+    await ui.press("a")
+    await ui.sees("Yours, for the other side", "/ip4/192.168.1.20/tcp/4001/p2p/")
+    await ui.click_text("Copy yours")
+    assert ui.app.clipboard == address
+
+
+@ui(listings=items, prepare=lambda fake: fake.more_status.update(addrs=()))
+async def test_without_an_address_it_says_why(ui):
+    await ui.press("Y")
+    assert ui.toasts == ["This peer has no address: its network is not open yet"]
+
+
+@ui(listings=items)
+async def test_a_peer_that_comes_back_after_it_was_disconnected_can_be_blocked(ui):
+    await ui.press("2", "x")
+    await ui.sees("X blocks it")
+    await ui.press("y")
+    await ui.until(lambda: len(ui.app.model.peers) == 2)
+    assert not ui.toasts
+    ui.clock.advance(2)
+    ui.market.go(Connectivity.ONLINE, peers=3)
+    ui.market.connected = tuple(replace(each, connected_since=ui.clock()) for each in ui.market.connected)
+    await ui.until(lambda: any("has come back by itself. X on it" in each for each in ui.toasts))
+    assert len(ui.toasts) == 1
 
 
 @ui(listings=items)

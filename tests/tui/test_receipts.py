@@ -66,3 +66,21 @@ def test_memory_is_bounded():
         receipts.stored(Receipt(str(number), f"c{number}", 1, 1))
     assert receipts.get("0") is None
     assert receipts.get(str(MAX_REMEMBERED + 9)) is not None
+
+
+def test_level_peers_hold_what_was_there_before():
+    receipts = Receipts()
+    receipts.stored(Receipt("a", "c1", 5, 1))
+    receipts.stored(Receipt("b", "c2", 6, 1))
+    assert {key: each.text for key, each in receipts.level(1, 5).items()} == {"a": "seen by 1 of 1"}
+    assert receipts.level(1, 5) == {}
+    assert receipts.level(2, 6).keys() == {"a", "b"}
+    assert receipts.level(1, 6) == {}
+    assert receipts.get("b").text == "seen by 2 of 2"
+
+
+def test_a_level_peer_ends_the_waiting_for_a_first_one():
+    receipts = Receipts()
+    receipts.stored(Receipt("a", "c1", 5, 0))
+    receipts.level(1, 5)
+    assert not receipts.pending

@@ -149,6 +149,16 @@ def test_key_names(key, name):
     assert KeyMap().names("show_new") == "F5"
 
 
+@ui(listings=[])
+async def test_the_palette_finds_themes_by_their_ground(ui):
+    await ui.press("ctrl+p")
+    await ui.type("light")
+    await ui.sees("Theme: betar-light", "Theme: ansi-light", "Theme: rose-pine-dawn (light)")
+    await ui.press("enter")
+    await ui.until(lambda: not ui.app.current_theme.dark)
+    assert ui.app.settings.now.theme == ui.app.theme
+
+
 @ui(listings=[], peers=0, **with_settings(keys={"publish": "P,f9", "connect": "w", "show_new": "f6"}))
 async def test_changed_keys_work_and_everything_that_names_keys_follows(ui):
     await ui.sees("Press w to add one", "or P to publish your own", "Add a peer (w)")
@@ -248,8 +258,8 @@ async def test_settings_by_keyboard_alone(ui):
     await ui.press("end")
     await ui.sees("bottom")
     await ui.press("enter")
-    assert 'bottom = "end,G"' in ui.toasts[-1]
-    await ui.press("escape")
+    await ui.sees("Press the new key for bottom", "Now: End G")
+    await ui.press("escape", "escape")
     assert isinstance(ui.app.screen, MainScreen)
     await ui.sees("NAME▲", "›")
     await ui.press(*["right"] * 5)
@@ -395,3 +405,75 @@ def test_a_saved_filter_can_be_replaced_when_no_more_can_be_saved():
     assert settings.save_filter("one more", "ocr") is None
     assert settings.save_filter("filter 3", "tts") == "filter 3"
     assert (len(settings.now.filters), settings.now.filters["filter 3"]) == (MAX_FILTERS, "tts")
+
+
+# Keys changed in the settings
+
+
+async def choose_key(ui, action_id):
+    """Open the dialogue for the key of an action."""
+    await ui.press("comma")
+    row = next(row for row, line in enumerate(ui.app.screen._setting_lines) if line.name == action_id)
+    ui.app.screen.open(row)
+    await ui.sees(f"Press the new key for {action_id}")
+
+
+def noted(changes, **options):
+    """Options whose changes are noted in a list."""
+    return {"keep": changes.append, "settings_file": "/home/me/.betar/config.toml", **options}
+
+
+KEPT: list[dict[str, object]] = []
+
+
+@ui(listings=[], peers=0, **noted(KEPT))
+async def test_a_key_is_changed_by_pressing_it(ui):
+    KEPT.clear()
+    await choose_key(ui, "publish")
+    await ui.press("w")
+    await ui.until(lambda: KEPT == [{"keys": {"publish": "w"}}])
+    file = "/home/me/.betar/config.toml"
+    assert ui.toasts == [f"publish has the key w now. It is kept in {file}, [interface.keys]"]
+    await ui.sees(f"kept in {file}")
+    await ui.press("escape")
+    await ui.sees("w Publish")
+    await ui.press("n")
+    assert isinstance(ui.app.screen, MainScreen)
+    await ui.press("w")
+    assert isinstance(ui.app.screen, FormScreen)
+
+
+@ui(listings=[], peers=0, **with_settings(keys={"publish": "w"}), **noted(KEPT))
+async def test_the_usual_key_comes_back(ui):
+    KEPT.clear()
+    await choose_key(ui, "publish")
+    await ui.sees("Now: w", "As it was at first (⌫)")
+    await ui.press("backspace")
+    await ui.until(lambda: KEPT == [{"keys": {"publish": None}}])
+    await ui.press("escape", "n")
+    assert isinstance(ui.app.screen, FormScreen)
+
+
+@ui(listings=[], peers=0, **noted(KEPT))
+async def test_a_key_that_is_taken_is_refused_in_words(ui):
+    KEPT.clear()
+    await choose_key(ui, "publish")
+    await ui.press("e")
+    await ui.sees("✗ e is the key of edit. Press another one")
+    await ui.press("escape")
+    await choose_key(ui, "submit")
+    await ui.press("q")
+    await ui.sees("✗ q would be typed into the field")
+    await ui.click_text("Back (Esc)")
+    assert KEPT == [] and ui.app.settings.now.keys == KeyMap()
+
+
+@given(
+    st.sampled_from(sorted({action.id for action in ACTIONS})),
+    st.sampled_from(["n", "e", "w", "f9", "ctrl+n", "Q", ""]),
+)
+def test_no_key_that_is_taken_leaves_two_actions_with_one(action_id, key):
+    keys, problem = KeyMap({"connect": "w"}).with_key(action_id, key)
+    assert problem or key in ("", *keys.keys(action_id))
+    again, problems = read_keys(dict(keys.changed))
+    assert problems == [] and again == keys

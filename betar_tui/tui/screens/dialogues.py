@@ -1,5 +1,6 @@
-"""Small dialogues: a question to confirm, and the address of a peer."""
+"""Small dialogues: a question to confirm, a choice between two texts, and the address of a peer."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -12,10 +13,13 @@ from textual.widgets import Button, Input, Static
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Connected
-from betar_tui.market.text import neutralise
+from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.multiaddrs import split_peer
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.workers import start
+
+SHOWN_TEXT, SHOWN_LINES = 320, 5
+"""Maximum characters and lines of a text that is compared."""
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -60,14 +64,64 @@ class ConfirmScreen(ModalScreen[bool]):
         self.dismiss(yes)
 
 
+class ConflictScreen(ModalScreen[bool | None]):
+    """Two texts for one field of a listing: answers with whether the own one counts, None to go back to the form."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("m", "answer(True)", "Mine"),
+        Binding("t", "answer(False)", "Theirs"),
+        Binding("escape", "dismiss(None)", "Back to the form", key_display="Esc"),
+        Binding("left,right", "app.focus_next", "Other", show=False),
+    ]
+
+    def __init__(self, label: str, mine: str, theirs: str) -> None:
+        super().__init__()
+        self._label, self._mine, self._theirs = label, mine, theirs
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialogue"):
+            yield Static(
+                Content.assemble(
+                    (f"{self._label}: changed on another device while you edited", "bold"),
+                    ("\n\nMine\n", "bold $accent"),
+                    _shortened(self._mine),
+                    ("\n\nTheirs\n", "bold $accent"),
+                    _shortened(self._theirs),
+                )
+            )
+            with Horizontal(classes="dialogue-buttons"):
+                yield Button("Save mine (m)", id="mine", compact=True)
+                yield Button("Keep theirs (t)", id="theirs", compact=True)
+                yield Button("Back to the form (Esc)", id="back", compact=True)
+
+    def on_mount(self) -> None:
+        """Enter by mistake must not replace anything."""
+        self.query_one("#back").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss({"mine": True, "theirs": False}.get(event.button.id or ""))
+
+    def action_answer(self, mine: bool) -> None:
+        self.dismiss(mine)
+
+
+def _shortened(text: str) -> Content:
+    """The first lines of a text."""
+    lines = neutralise_lines(text, SHOWN_TEXT).splitlines()
+    more = [f"… and {len(lines) - SHOWN_LINES} lines more"] if len(lines) > SHOWN_LINES else []
+    return Content("\n".join([*lines[:SHOWN_LINES], *more]) or "(nothing)")
+
+
 class ConnectScreen(ModalScreen[Connected | None]):
-    """Asks for an address and dials it; answers with the peer. An error shows in the dialogue, below the address."""
+    """Asks for an address and dials it; answers with the peer. An error shows in the dialogue, below the address.
+
+    `own` is the address of this peer, "" where it has none; `copy_own` copies it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Back", key_display="Esc")]
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, own: str = "", copy_own: Callable[[], None] = lambda: None) -> None:
         super().__init__()
-        self._bridge = bridge
+        self._bridge, self._own, self._copy_own = bridge, own, copy_own
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
@@ -75,8 +129,14 @@ class ConnectScreen(ModalScreen[Connected | None]):
             yield Static(Content.assemble(("Add a peer", "bold"), hint))
             yield Input(placeholder="/ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…", compact=True, id="address")
             yield Static("", id="verdict")
+            if self._own:
+                yield Static(
+                    Content.assemble(("\nYours, for the other side\n", "bold"), (neutralise(self._own), "dim"))
+                )
             with Horizontal(classes="dialogue-buttons"):
                 yield Button("Connect (⏎)", variant="primary", id="go", compact=True)
+                if self._own:
+                    yield Button("Copy yours", id="copy-own", compact=True)
                 yield Button("Back (Esc)", id="cancel", compact=True)
 
     def on_input_submitted(self) -> None:
@@ -88,6 +148,8 @@ class ConnectScreen(ModalScreen[Connected | None]):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "go":
             self._go()
+        elif event.button.id == "copy-own":
+            self._copy_own()
         else:
             self.dismiss(None)
 

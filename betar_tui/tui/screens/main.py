@@ -67,6 +67,7 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
         # A class that is added later would style all widgets once more before the first frame.
         super().__init__(context, classes=f"-pane-listings {'-wide' if width >= WIDE else '-narrow'}")
         self._filtering = Filtering()
+        self._undoable: bool | None = False
         self._mounting = self._mounted = False
 
     def compose(self) -> ComposeResult:
@@ -159,6 +160,9 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
     def tick(self) -> None:
         """Redraw ages, marks and the rate; have the rows asked for again where they may be others by now."""
         table = self._model.table
+        if self._undoable is not (undoable := self.check_action("undo", ())):
+            self._undoable = undoable
+            self.refresh_bindings()
         self._rows.redraw()
         table.dirty = table.dirty or table.stale or table.timed
         self.context.ask(None)
@@ -236,6 +240,8 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
         return "Back" if self._pane != "listings" else "Unfilter" if self._filtering.text else ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "undo" and self._model.delisted.newest(self._model.clock()) is None:
+            return False
         typing = isinstance(self.focused, Input)
         return not typing or action not in NOT_WHILE_TYPING
 

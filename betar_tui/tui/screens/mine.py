@@ -17,6 +17,7 @@ from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.messages import Retry
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.screens.list_screen import ListScreen
+from betar_tui.tui.undo import Delisted
 from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import Span
 from betar_tui.tui.window import MAX_PAGE
@@ -46,10 +47,13 @@ class MineScreen(ListScreen):
         """Draw the listings."""
         own = self._own()
         pending = sum(listing.id in self._model.receipts.pending for listing in own)
-        head = f"{fmt.plural(len(own), 'listing')}, {pending} pending" if pending else fmt.plural(len(own), "listing")
+        parts = [fmt.plural(len(own), "listing")]
+        parts += [f"{pending} pending"] if pending else []
+        parts += [f"{len(gone)} delisted in this run"] if (gone := self._delisted()) else []
         lines = [_spans(self._model, listing) for listing in own]
-        ids = [listing.id for listing in own]
-        self.show_lines(Content(head), lines, empty_states.mine(self._model), keys=ids)
+        lines += [_gone_spans(self._model, delisted) for delisted in gone]
+        ids = [*(listing.id for listing in own), *(f"delisted {each.listing.id}" for each in gone)]
+        self.show_lines(Content(", ".join(parts)), lines, empty_states.mine(self._model), keys=ids)
         if self._wanted and self.lines.go_to(self._wanted):
             self._wanted = ""
 
@@ -92,11 +96,20 @@ class MineScreen(ListScreen):
 
     def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
-        return "you list nothing yet" if action in ("edit", "delist", "renew") and not self.current else ""
+        if action not in ("edit", "delist", "renew") or self.current:
+            return ""
+        return (
+            f"it is delisted: {self._model.keys.name('undo')} publishes it again"
+            if self._gone
+            else "you list nothing yet"
+        )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "undo" or bool(self._delisted())
 
     def hint(self, action_id: str, label: str) -> str:
         """The label of a key in the footer: Enter edits here, so that the other key for it is left out."""
-        return {"open": "Edit", "edit": ""}.get(action_id, label)
+        return {"open": "Publish again" if self._gone else "Edit", "edit": ""}.get(action_id, label)
 
     def follow(self, listing_id: str) -> None:
         """Put the cursor on a listing that was just stored, as soon as it is here."""
@@ -104,8 +117,11 @@ class MineScreen(ListScreen):
         self.show()
 
     def open(self, row: int) -> None:
-        """Edit the listing."""
-        self.action_edit()
+        """Edit the listing, or publish a delisted one again."""
+        if self._gone:
+            self.action_undo()
+        else:
+            self.action_edit()
 
     def action_retry(self) -> None:
         self.ask()
@@ -123,9 +139,24 @@ class MineScreen(ListScreen):
         if self.current:
             self._actions.delist(self.current)
 
+    def action_undo(self) -> None:
+        """Publish the chosen listing again, or the one that was delisted last."""
+        gone = self._gone or next(reversed(self._delisted()), None)
+        self._actions.undo(gone.listing.id if gone else "")
+
     def action_renew(self) -> None:
         if self.current:
             self._actions.renew(self.current)
+
+    @property
+    def _gone(self) -> Delisted | None:
+        """The delisted listing under the cursor."""
+        row = self.lines.cursor - len(self._own())
+        gone = self._delisted()
+        return gone[row] if 0 <= row < len(gone) else None
+
+    def _delisted(self) -> Sequence[Delisted]:
+        return [delisted for delisted in self._model.delisted if delisted.listing.id not in self._model.own]
 
     def _own(self) -> Sequence[Listing]:
         return sorted(self._model.own.values(), key=lambda listing: (listing.name.casefold(), listing.id))
@@ -139,6 +170,17 @@ def _spans(model: MarketModel, listing: Listing) -> list[Span]:
         (fmt.aligned_price(listing.price, "", 11) + " ", ""),
         (fit(fmt.ago(max(0.0, model.clock() - listing.timestamp)), 8) + "  ", "dim"),
         (state, style),
+    ]
+
+
+def _gone_spans(model: MarketModel, delisted: Delisted) -> list[Span]:
+    listing = delisted.listing
+    return [
+        (" × ", "gone"),
+        (fit(neutralise(listing.name, 60), 20) + " ", "gone"),
+        (fmt.aligned_price(listing.price, "", 11) + " ", "gone"),
+        (fit(fmt.ago(max(0.0, model.clock() - delisted.at)), 8) + "  ", "dim"),
+        (f"delisted: {model.keys.name('undo')} publishes it again", "warn"),
     ]
 
 

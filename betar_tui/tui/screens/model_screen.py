@@ -91,6 +91,13 @@ class ModelScreen(Screen[Result], Generic[Result]):
     def action_choose_dialect(self) -> None:
         self._actions.choose_dialect()
 
+    def action_undo(self) -> None:
+        """Publish again what was delisted last."""
+        self._actions.undo()
+
+    def action_own_address(self) -> None:
+        self._actions.peers.copy_own()
+
     def action_go_online(self) -> None:
         self._actions.peers.go_online()
 

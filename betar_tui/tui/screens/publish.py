@@ -20,6 +20,9 @@ from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.drafts import Drafts
 from betar_tui.tui.form import FormValues
 from betar_tui.tui.keybindings import bindings
+from betar_tui.tui.model import News
+from betar_tui.tui.overtaking import merge
+from betar_tui.tui.screens.dialogues import ConflictScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
@@ -60,7 +63,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         self._prefilled = form.of_listing(listing) if listing else form.blank(context.model.status)
         self._checked: set[str] = set()
         self._objections: dict[str, tuple[str, str]] = {}
-        self._sending = self._sent = False
+        self._sending = self._sent = self._overtaken = False
 
     def compose(self) -> ComposeResult:
         draft = self._drafts.get(self._key)
@@ -111,7 +114,10 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
 
     def _headline(self, restored: bool) -> Content:
         title = f"Edit {neutralise(self._listing.name, 60)}" if self._listing else "Publish a listing"
-        return Content.assemble((title, "bold"), ("  your draft is back" if restored else "", "$text-accent"))
+        overtaken = "  ! changed on another device meanwhile: both are shown when you save" if self._overtaken else ""
+        return Content.assemble(
+            (title, "bold"), ("  your draft is back" if restored else "", "$text-accent"), (overtaken, "$text-warning")
+        )
 
     def _fill(self, values: FormValues) -> None:
         for name, text in values.items():
@@ -134,6 +140,11 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         if not self._sent:
             values = self.values()
             self._drafts.keep(self._key, {name: each for name, each in values.items() if each != self._prefilled[name]})
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Mark the field that has the focus: without colours its ground does not show it."""
+        for field in self.query(".field"):
+            field.set_class(field in event.widget.ancestors, "-current")
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
         """From now on check the field that lost the focus, unless it is empty."""
@@ -194,27 +205,14 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
 
     async def _send(self, values: FormValues) -> None:
         try:
-            if self._listing is None:
-                (receipt,) = await self._bridge.publish([form.draft(values, self._prefilled)])
-            else:
-                patch = form.patch(values, self._prefilled)
-                if kept := form.removed_keys(values, self._prefilled):
-                    self._problem("metadata", f"{kept[0]} cannot be taken out, only changed: keep the line")
-                    return
-                if patch is None:
-                    self._show_verdict("nothing is changed", "$text-warning")
-                    return
-                receipt = await self._bridge.update(self._listing.id, patch)
+            receipt = await (self._update(values, self._listing) if self._listing else self._publish(values))
         except ListingError as error:
             self._problem(error.field, str(error))
         except BetarError as error:
             self._show_verdict(f"✗ {self._gone() or neutralise(str(error), 200)}", "$text-error")
         else:
-            self._sent = True
-            self._drafts.keep(self._key, {})
-            # The help may be above the form, and only the screen on top can be dismissed.
-            self.pop_until_active()
-            self.dismiss((neutralise(values["name"].strip(), 60), receipt))
+            if receipt is not None:
+                self._close((neutralise(self.values()["name"].strip(), 60), receipt))
         finally:
             self._sending = False
 
@@ -223,6 +221,66 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         keys = self._model.keys
         way = f"{keys.name('leave')} keeps this as a draft, then {keys.name('go_online')} runs the peer here"
         return f"the peer is gone: {way}" if self._model.gone else ""
+
+    def _close(self, result: tuple[str, Receipt] | None) -> None:
+        self._sent = True
+        self._drafts.keep(self._key, {})
+        # The help may be above the form, and only the screen on top can be dismissed.
+        self.pop_until_active()
+        self.dismiss(result)
+
+    async def _publish(self, values: FormValues) -> Receipt:
+        (receipt,) = await self._bridge.publish([form.draft(values, self._prefilled)])
+        return receipt
+
+    async def _update(self, values: FormValues, listing: Listing) -> Receipt | None:
+        """Send what the edit changes; None where that is nothing, or the person goes back to it."""
+        if kept := form.removed_keys(values, self._prefilled):
+            self._problem("metadata", f"{kept[0]} cannot be taken out, only changed: keep the line")
+            return None
+        rebased = await self._rebase(values, listing)
+        if rebased is None:
+            self._show_verdict("not saved yet", "$text-warning")
+            return None
+        if (patch := form.patch(rebased, self._prefilled)) is not None:
+            return await self._bridge.update(listing.id, patch)
+        if rebased == values:
+            self._show_verdict("nothing is changed", "$text-warning")
+        else:
+            self._actions.notify("The listing stays as the other device has made it")
+            self._close(None)
+        return None
+
+    async def _rebase(self, values: FormValues, listing: Listing) -> FormValues | None:
+        """The edit on top of what another device has made of the listing meanwhile; None if the person goes back to it.
+
+        Raises BetarError."""
+        (fresh,) = await self._bridge.find((listing.id,)) or (listing,)
+        theirs = form.of_listing(fresh)
+        if theirs == self._prefilled:
+            return values
+        merged = merge(self._prefilled, values, theirs)
+        values = dict(merged.values)
+        for conflict in merged.conflicts:
+            mine = await self.app.push_screen_wait(ConflictScreen(conflict.label, conflict.mine, conflict.theirs))
+            if mine is None:
+                return None
+            if not mine:
+                values[conflict.name] = conflict.theirs
+        self._prefilled, self._listing = theirs, fresh
+        self._fill(values)
+        if merged.taken:
+            fields = ", ".join(label.lower() for label in merged.taken)
+            self._actions.notify(f"Changed on another device meanwhile, and kept: {fields}")
+        return values
+
+    def sync(self, news: News) -> None:
+        """Say so as soon as another device has changed the listing; what becomes of it is asked when the edit is sent."""
+        super().sync(news)
+        now = self._model.own.get(self._key) if self._key in news.ids and not self._sending else None
+        if now is not None and form.of_listing(now) != self._prefilled:
+            self._overtaken = True
+            self.query_one("#form-title", Static).update(self._headline(False))
 
     def _problem(self, field: str, message: str) -> None:
         """Show an objection of the peer at its field."""

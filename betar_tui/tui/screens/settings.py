@@ -14,6 +14,7 @@ from betar_tui.tui import format as fmt
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.keybindings import ACTIONS, MOVES, bindings
 from betar_tui.tui.keymap import KeyMap
+from betar_tui.tui.rekey import RekeyScreen
 from betar_tui.tui.screens.list_screen import ListScreen
 from betar_tui.tui.settings import DENSITIES, Settings
 from betar_tui.tui.widgets.columns import COLUMNS, fit
@@ -27,6 +28,10 @@ THEMES = {
     "ansi-light": "the terminal's own colours, on a light ground",
 }
 DENSITY = {"compact": "as much as fits", "comfortable": "more room between the columns"}
+
+_FIRST = {action.id: action for action in reversed((*ACTIONS, *MOVES))}
+_MEANINGS = {action.id: action.help for action in (*ACTIONS, *MOVES) if _FIRST[action.id] is action}
+"""What each action does, by its id; of several with the same id what the first one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,9 @@ class SettingLine:
 
 
 def setting_lines(
-    settings: Settings, explain: Callable[[str], None], others: Sequence[SettingLine] = ()
+    settings: Settings, rekey: Callable[[str], None], others: Sequence[SettingLine] = ()
 ) -> list[SettingLine]:
-    """All lines, those of `others` before the keys; `explain` is called with the id of a chosen action."""
+    """All lines, those of `others` before the keys; `rekey` is called with the id of a chosen action."""
     now = settings.now
     # A theme chosen in the command palette is among them as long as it is in force.
     themes = THEMES if now.theme in THEMES else {**THEMES, now.theme: "of Textual's own"}
@@ -74,7 +79,7 @@ def setting_lines(
         SettingLine("Density", _one(name == now.density), name, DENSITY[name], partial(settings.change, density=name))
         for name in DENSITIES
     ]
-    return [*lines, *others, *_keys(now.keys, explain)]
+    return [*lines, *others, *_keys(now.keys, rekey)]
 
 
 def list_lines(group: str, ids: Sequence[str], meaning: str, undo: Callable[[str], None]) -> list[SettingLine]:
@@ -85,13 +90,10 @@ def list_lines(group: str, ids: Sequence[str], meaning: str, undo: Callable[[str
     ]
 
 
-def _keys(keys: KeyMap, explain: Callable[[str], None]) -> list[SettingLine]:
-    meanings: dict[str, str] = {}
-    for action in (*ACTIONS, *MOVES):
-        meanings.setdefault(action.id, action.help)
+def _keys(keys: KeyMap, rekey: Callable[[str], None]) -> list[SettingLine]:
     return [
-        SettingLine("Keys", fit(keys.names(action_id), 10), action_id, meaning, partial(explain, action_id))
-        for action_id, meaning in meanings.items()
+        SettingLine("Keys", fit(keys.names(action_id), 10), action_id, meaning, partial(rekey, action_id))
+        for action_id, meaning in _MEANINGS.items()
     ]
 
 
@@ -129,12 +131,13 @@ class SettingsScreen(ListScreen):
 
     def show(self) -> None:
         """The settings in force."""
-        self._setting_lines = setting_lines(self._model.settings, self._explain, self._lists())
+        self._setting_lines = setting_lines(self._model.settings, self._rekey, self._lists())
         lines, before = [], ""
         for line in self._setting_lines:
             lines.append(line.spans(line.group != before))
             before = line.group
-        self.show_lines(Content("each choice holds at once and is kept"), lines, None)
+        file = neutralise(self._options.settings_file, 120)
+        self.show_lines(Content(f"each choice holds at once and is kept in {file}"), lines, None)
 
     def open(self, row: int) -> None:
         """Choose."""
@@ -147,6 +150,18 @@ class SettingsScreen(ListScreen):
         muted = list_lines("Muted", self._model.settings.now.muted, "Enter hears it again", peers.mute)
         return muted + list_lines("Blocked", status.blocked if status else (), "Enter lets it in again", peers.block)
 
-    def _explain(self, action_id: str) -> None:
-        keys = ",".join(self._model.keys.keys(action_id))
-        self._actions.notify(f'To change it, write in config.toml under [interface.keys]:  {action_id} = "{keys}"')
+    def _rekey(self, action_id: str) -> None:
+        """Ask for another key of an action."""
+        keys = self._model.keys
+
+        def chosen(new: KeyMap | None) -> None:
+            if new is None or new == keys:
+                return
+            self._model.settings.change(keys=new)
+            file = neutralise(self._options.settings_file, 120)
+            self._actions.notify(
+                f"{action_id} has the key {new.names(action_id)} now. It is kept in {file}, [interface.keys]"
+            )
+            self.show()
+
+        self.app.push_screen(RekeyScreen(keys, action_id, _MEANINGS[action_id]), chosen)

@@ -94,6 +94,9 @@ class PeerTable(LineList):
     async def action_disconnect(self) -> None:
         await self.screen.run_action("disconnect")
 
+    async def action_own_address(self) -> None:
+        await self.screen.run_action("own_address")
+
     def update_if_changed(self, replaced: bool = False) -> None:
         """Update the rows if other peers are connected, or if all of the model was `replaced`.
 

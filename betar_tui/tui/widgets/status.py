@@ -4,8 +4,10 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
+from betar_tui.market.dialling import host_and_port, own_address
 from betar_tui.market.marketplace import Connectivity
 from betar_tui.market.peer_facts import next_try
+from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.model import MarketModel
 
@@ -80,4 +82,7 @@ class StatusBar(Widget):
             parts.append(("synced", "$text-success"))
         if status.troubles:
             parts.append((f"! {fmt.plural(len(status.troubles), 'trouble')}", "$text-error"))
+        if where := host_and_port(own_address(status)):
+            # The last to be shown: for a friend who is to connect.
+            parts.append((f"at {neutralise(where, 60)} ({model.keys.name('own_address')} copies)", "dim"))
         return parts

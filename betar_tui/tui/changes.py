@@ -1,0 +1,39 @@
+"""What an update changed in a listing, in words. Pure; values come from the network and are neutralised."""
+
+from collections.abc import Iterator, Mapping
+
+from betar_tui.market.fields import ENTERED, IN_METADATA
+from betar_tui.market.marketplace import Listing
+from betar_tui.market.text import neutralise
+
+MAX_KEYS = 3
+"""Maximum keys of the metadata that are named."""
+_OWN_FIELDS = frozenset(field.name for field in IN_METADATA)
+_SHORT = ("name", "token_id")
+
+
+def changes_of(old: Listing, new: Listing) -> list[str]:
+    """Each change of what its seller entered: "price 0.05 → 0.07", "description changed", "metadata changed (tier)"."""
+    return [text for field in ENTERED for text in _change(field.name, field.label, old, new)]
+
+
+def _change(name: str, label: str, old: Listing, new: Listing) -> Iterator[str]:
+    before, after = getattr(old, name), getattr(new, name)
+    if before == after:
+        return
+    word = label.lower()
+    if name == "price":
+        yield f"{word} {before:g} → {after:g}"
+    elif name in _SHORT and before and after:
+        yield f"{word} {neutralise(before, 30)} → {neutralise(after, 30)}"
+    elif isinstance(before, Mapping) and isinstance(after, Mapping):
+        if keys := [key for key in {**before, **after} if before.get(key) != after.get(key) and key not in _OWN_FIELDS]:
+            more = f" and {len(keys) - MAX_KEYS} more" if len(keys) > MAX_KEYS else ""
+            yield f"{word} changed ({', '.join(neutralise(key, 20) for key in keys[:MAX_KEYS])}{more})"
+    elif name == "metadata":
+        # Go betar names a file instead: what changed in it is the description, or cannot be said.
+        if old.description == new.description:
+            yield f"{word} changed"
+    else:
+        done = "added" if not before else "taken out" if not after else "changed"
+        yield f"{word} {done}"

@@ -1,0 +1,90 @@
+"""A listing that was delisted by mistake is published again, as it was."""
+
+from dataclasses import replace
+
+from betar_tui.tui.screens.main import MainScreen
+from betar_tui.tui.undo import MAX_DELISTED, UNDO_SECONDS, DelistedListings
+from betar_tui.tui.widgets.listings import ListingRows
+from tests.tui.fake import NOW, OWN, listing
+from tests.tui.ui import ui
+
+MINE = listing("calm-geo", 1.5, mine=True, description="Places", metadata={"tier": "gold", "description": "Places"})
+
+
+def items():
+    return [listing("amber-ocr", 0.02, 1), MINE]
+
+
+def test_the_draft_has_everything_that_was_entered():
+    delisted = DelistedListings()
+    delisted.add(MINE, None, NOW)
+    draft = delisted.get(MINE.id).draft
+    assert (draft.name, draft.price, draft.description) == ("calm-geo", 1.5, "Places")
+    assert (draft.addrs, draft.protocols, draft.token_id) == (MINE.addrs, MINE.protocols, MINE.token_id)
+    assert draft.metadata == {"tier": "gold"}
+
+
+def test_of_a_metadata_file_the_document_is_kept():
+    delisted = DelistedListings()
+    delisted.add(replace(MINE, metadata="bafy"), {"tier": "gold", "description": "Places"}, NOW)
+    assert delisted.get(MINE.id).draft.metadata == {"tier": "gold"}
+
+
+def test_it_is_offered_for_a_minute_and_kept_longer():
+    delisted = DelistedListings()
+    delisted.add(MINE, None, NOW)
+    assert delisted.newest(NOW + UNDO_SECONDS - 1) is not None
+    assert delisted.newest(NOW + UNDO_SECONDS) is None
+    assert delisted.get(MINE.id) is not None
+    delisted.forget(MINE.id)
+    assert not len(delisted)
+
+
+def test_only_so_many_are_kept():
+    delisted = DelistedListings()
+    for number in range(MAX_DELISTED + 3):
+        delisted.add(replace(MINE, id=str(number)), None, NOW)
+    assert [each.listing.id for each in delisted] == [str(number) for number in range(3, MAX_DELISTED + 3)]
+
+
+@ui(listings=items)
+async def test_one_key_publishes_it_again(ui):
+    assert "Undo" not in ui.lines[-1]
+    await ui.press("end", "d", "y")
+    await ui.until(lambda: ui.toasts == ["calm-geo is delisted. U publishes it again"])
+    await ui.sees("U Undo delist")
+    await ui.press("U")
+    await ui.until(lambda: MINE.id in ui.market.store)
+    assert ui.market.store[MINE.id].price == 1.5
+    await ui.until(lambda: "Undo" not in ui.lines[-1])
+    assert isinstance(ui.app.screen, MainScreen)
+    await ui.until(lambda: ui.one(ListingRows).current == f"{OWN}/calm-geo")
+
+
+@ui(listings=items)
+async def test_after_a_minute_the_key_says_where_it_is(ui):
+    await ui.press("end", "d", "y")
+    await ui.sees("U Undo delist")
+    ui.app._tick()
+    ui.clock.advance(UNDO_SECONDS)
+    ui.app._tick()
+    await ui.until(lambda: "Undo" not in ui.lines[-1])
+    ui.app.actions.undo()
+    where = "Nothing was delisted just now; your own listings (5) have what was in this run"
+    await ui.until(lambda: where in ui.toasts)
+
+
+@ui(listings=items)
+async def test_the_cursor_goes_to_what_was_published(ui):
+    await ui.press("n")
+    ui.one("#field-name").value, ui.one("#field-price").value = "brisk-new", "2"
+    await ui.press("f2")
+    await ui.until(lambda: ui.one(ListingRows).current == f"{OWN}/brisk-new")
+
+
+@ui(listings=items)
+async def test_among_the_own_ones_too(ui):
+    await ui.press("5", "n")
+    ui.one("#field-name").value, ui.one("#field-price").value = "zeta-new", "2"
+    await ui.press("f2")
+    await ui.until(lambda: ui.app.screen.current == f"{OWN}/zeta-new")
