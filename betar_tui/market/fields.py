@@ -84,7 +84,7 @@ class Field:
     `validate` returns a value of an own listing as it is written, or raises InvalidValue. `objection` is, in a few
     words, a reason to correct a value that was typed although it could be published, or "".
 
-    Only fields with an `option` are entered by people. `label`, `hint` and `lines` are the form's, and `missing` its
+    Only fields with an `option` are entered by people. `label`, `unit`, `hint` and `lines` are the form's, and `missing` its
     objection to a number that is not entered. `column` is the
     table's column that shows it where that has another name, `detail` its label among the facts of the detail view where
     it has no part of its own."""
@@ -99,6 +99,7 @@ class Field:
     validate: Callable[[Any], Any] = _anything
     objection: Callable[[Any], str] = _no_objection
     label: str = ""
+    unit: str = ""
     hint: str = ""
     missing: str = ""
     lines: int = 1
@@ -196,7 +197,8 @@ FIELDS: tuple[Field, ...] = (
         Kind.NUMBER,
         required=True,
         validate=_price,
-        label=f"Price, {CURRENCY}",
+        label="Price",
+        unit=CURRENCY,
         hint=f"{CURRENCY} for each task, such as 0.02; 0 is free",
         missing=f"a listing needs a price in {CURRENCY}; 0 is free",
         option=Option("--price", "P", "what it costs, such as 0.05"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from betar_tui.market.fields import ENTERED, IN_METADATA
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
+from betar_tui.tui.format import price
 
 MAX_KEYS = 3
 """Maximum keys of the metadata that are named."""
@@ -23,7 +24,7 @@ def _change(name: str, label: str, old: Listing, new: Listing) -> Iterator[str]:
         return
     word = label.lower()
     if name == "price":
-        yield f"{word} {before:g} → {after:g}"
+        yield f"{word} {price(before)} → {price(after)}"
     elif name in _SHORT and before and after:
         yield f"{word} {neutralise(before, 30)} → {neutralise(after, 30)}"
     elif isinstance(before, Mapping) and isinstance(after, Mapping):

@@ -26,6 +26,7 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.tui.activity import ActivityLog
 from betar_tui.tui.changes import changes_of
+from betar_tui.tui.format import price
 from betar_tui.tui.keymap import KeyMap
 from betar_tui.tui.provenance import DIFFERENCES
 from betar_tui.tui.receipts import DeliveryStatus, Receipts
@@ -369,7 +370,7 @@ def _note(change: Change, old: Listing | None, new: Listing | None) -> str:
     if old is not None:
         notes = changes_of(old, new)
     else:
-        notes = [] if before in (None, new.price) else [f"price {before:g} → {new.price:g}"]
+        notes = [] if before in (None, new.price) else [f"price {price(before)} → {price(new.price)}"]
     if new.difference and (old is None or old.difference is not new.difference):
         notes.append(DIFFERENCES[new.difference])
     return ", ".join(notes)

@@ -73,7 +73,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
             yield Static(self._headline(bool(draft)), id="form-title")
             for spec in ENTERED:
                 with Horizontal(classes="field"):
-                    yield Static(spec.label, classes="field-label")
+                    yield Static(f"{spec.label}, {spec.unit}" if spec.unit else spec.label, classes="field-label")
                     with Vertical(classes="field-body"):
                         yield self._widget(spec, start[spec.name])
                         yield Static("", classes="field-problem", id=f"problem-{spec.name}")
