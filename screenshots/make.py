@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ["TZ"] = "UTC"
+os.environ["COLORTERM"] = "truecolor"
 time.tzset()
 
 import trio  # noqa: E402
