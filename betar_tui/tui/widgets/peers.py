@@ -110,7 +110,8 @@ class PeerTable(LineList):
         widths = fitting_columns(self.size.width, faults_of(self._model.peers))
         if widths != self.widths:
             self.widths = widths
-            self.screen.query(PeerHeader).refresh()
+            if self.is_attached:  # a last size may come while the app closes
+                self.screen.query(PeerHeader).refresh()
         self._shown = [self._texts(peer) for peer in self._sorted()]
         self.recount()
         ids = [row[0] for row in self._shown]
