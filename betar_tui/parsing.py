@@ -60,6 +60,22 @@ class Parser(argparse.ArgumentParser):
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}" if few else ""
         raise argparse.ArgumentError(action, "; ".join(filter(None, (f"invalid choice: {value!r}", hint))))
 
+    def near(self, option: str) -> str:
+        """The option that was perhaps meant, as a question behind the mistake; nothing without one."""
+        from difflib import get_close_matches  # deferred: for mistakes alone
+
+        given = option.partition("=")[0]
+        known = (
+            [each for each in self._option_string_actions if each.startswith("--")] if given.startswith("--") else []
+        )
+        begun = [each for each in known if each.startswith(given)]
+        found = begun or get_close_matches(given, known, 1)
+        return f"; did you mean {found[0]}?" if found else ""
+
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        """No option for a beginning of its name: "--serv" must not start a peer, and may mean another one tomorrow."""
+        return []
+
     def _print_message(self, message: str, file: Any = None) -> None:
         stdout.write(message)
 
@@ -139,7 +155,7 @@ class MainParser(Parser):
         found, rest = self.parse_known_args(args, namespace)
         if rest:
             of = self.commands.choices[found.command] if found.command else self
-            of.error(f"unrecognized arguments: {' '.join(rest)}")
+            of.error(f"unrecognized arguments: {' '.join(rest)}{of.near(rest[0])}")
         return found
 
     def _add_sections(self, formatter: argparse.HelpFormatter, groups: Sequence[argparse._ArgumentGroup]) -> None:

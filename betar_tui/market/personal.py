@@ -49,6 +49,8 @@ def full_id(text: str, known: Collection[str], what: str, *, strangers: bool = T
     fitting = sorted(
         each for each in known if each == text or _fits(each, head, tail if cut else "") or short_form(each) == text
     )
+    if len(fitting) == 1 and not tail and EVERY_BEGINNING.startswith(head):
+        raise UnknownPeerError(f"every peer id begins with {head!r}; give more letters")
     if len(fitting) == 1 and text:
         return fitting[0]
     if not fitting or not text:
@@ -61,3 +63,7 @@ def full_id(text: str, known: Collection[str], what: str, *, strangers: bool = T
 
 def _fits(peer: str, head: str, tail: str) -> bool:
     return bool(head) and peer.startswith(head) and peer.endswith(tail)
+
+
+EVERY_BEGINNING = "12D3KooW"
+"""What the id of every peer with an Ed25519 key begins with."""

@@ -85,7 +85,11 @@ def test_the_grammar_of_filters_in_help_is_the_real_one():
     ("arguments", "says"),
     [
         (["lst"], "COMMAND: invalid choice: 'lst'; did you mean list? betar-tui --help has the usage"),
-        (["list", "--limt", "3"], "unrecognized arguments: --limt; betar-tui list --help has the usage"),
+        (
+            ["list", "--limt", "3"],
+            "unrecognized arguments: --limt; did you mean --limit? betar-tui list --help has the usage",
+        ),
+        (["--serv"], "unrecognized arguments: --serv; did you mean --serve? betar-tui --help has the usage"),
         (["show"], "the following arguments are required: ID; betar-tui show --help has the usage"),
         (
             ["export", "--heads", "x"],

@@ -65,3 +65,9 @@ def test_nothing_fits_nobody(text):
 def test_a_beginning_of_two_ids_names_them():
     with pytest.raises(UnknownPeerError, match=f"more than one id: {A}, {B}; give more"):
         full_id("12D3", [A, B], "peer")
+
+
+@pytest.mark.parametrize("text", ["1", "12D3", "12D3KooW"])
+def test_what_begins_every_id_means_nobody(text):
+    with pytest.raises(UnknownPeerError, match="every peer id begins with"):
+        full_id(text, [A], "peer")
