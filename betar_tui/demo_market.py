@@ -140,11 +140,13 @@ def main(folder: str, lock: str = "", seed: str = "") -> None:
     if seed:
         random.seed(seed)
     logs.configure("warning", "text", None)
-    trio.run(_market, Path(folder))
-    if lock:
-        # It was not killed, so the process that would have removed the folder is gone.
-        os.close(int(lock))
-        remove_leftover(Path(folder))
+    try:
+        trio.run(_market, Path(folder))
+    finally:
+        if lock:
+            # It was not killed, so the process that would have removed the folder is gone; else that one holds it still.
+            os.close(int(lock))
+            remove_leftover(Path(folder))
 
 
 if __name__ == "__main__":
