@@ -7,7 +7,7 @@ import argparse
 import math
 from collections.abc import Callable, Mapping
 
-from betar_tui.choices import SHELLS
+from betar_tui.choices import CURRENCY, SHELLS
 
 TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ FILTERS = (
 """The grammar of filters (`market.filter`), in the few words of help."""
 
 ID = "the listing's id, the beginning of one, or the name of one of yours"
-PRICES = """A price is a number, in the currency that the seller means: the protocol has none. Say which it is in the
-metadata, as in --meta currency=USDC."""
+PRICES = (
+    f"""A price is in {CURRENCY} for each task; 0 is free. The program moves no money: the buyer pays the seller."""
+)
 
 
 class Command:
@@ -251,7 +252,7 @@ COMMANDS: Mapping[str, Command] = {
         MARKET,
         "publish a listing",
         _publish_arguments,
-        "betar-tui publish --name swift-ocr --price 0.05 --meta currency=USDC",
+        "betar-tui publish --name swift-ocr --price 0.05 --meta tier=gold",
         'echo \'[{"name": "a", "price": 1}]\' | betar-tui publish --file -',
         more=f"{PRICES}\n\n{_IN_FILES}",
     ),

@@ -16,7 +16,7 @@ from betar_tui.control.command import CommandClient
 from betar_tui.drafts import drafts_of, entered
 from betar_tui.errors import ControlError, NetworkError, UsageError
 from betar_tui.eventloop import event_loop
-from betar_tui.market.dialling import dialling_warning
+from betar_tui.market.dialling import dialling_warning, own_addresses
 from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
@@ -189,7 +189,7 @@ async def address(config: Config, arguments: Arguments) -> None:
     """Print the multiaddr that others dial to reach this peer."""
     async with open_marketplace(config, need_peer=True) as market:
         found = await market.status()
-    known = wording.addresses(found)
+    known = own_addresses(found)
     if arguments.json:
         print_json({"peer_id": found.peer_id, "address": next(iter(known), None), "addresses": known})
         return

@@ -16,6 +16,7 @@ import pytest
 from betar_tui.arguments import COMMANDS, FILTERS
 from betar_tui.cli import build_parser, main
 from betar_tui.manual import roff_text
+from betar_tui.market.fields import CURRENCY, FIELDS
 from betar_tui.market.filter import QUALIFIERS, STATES, parse
 from betar_tui.parsing import FIRST_STEPS, LIMITS, PEER_OPTIONS, shell_lines
 from tests.cli.conftest import running
@@ -38,6 +39,18 @@ def test_the_commands_own_options_and_examples_stand_before_those_of_the_peer(co
     assert COMMANDS[command].examples
     for example in COMMANDS[command].examples:
         assert f"\n  {example}\n" in own
+
+
+@pytest.mark.parametrize("command", ["list", "publish", "update", "man"])
+def test_what_prices_are_in_is_said_as_in_the_form(command, monkeypatch, capsys):
+    if command == "man":
+        assert main(["man"]) == 0
+        shown = capsys.readouterr().out
+    else:
+        shown = help_of(command, columns=200, monkeypatch=monkeypatch, capsys=capsys)
+    assert f"A price is in {CURRENCY} for each task" in shown and "has none" not in shown
+    (price,) = (field for field in FIELDS if field.name == "price")
+    assert price.unit == CURRENCY and price.hint.startswith(f"{CURRENCY} for each task")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
