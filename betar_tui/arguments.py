@@ -7,7 +7,7 @@ import argparse
 import math
 from collections.abc import Callable, Mapping
 
-from betar_tui.choices import CURRENCY, SHELLS
+from betar_tui.choices import CURRENCY, SHELLS, STDIO
 
 TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
 if TYPE_CHECKING:
@@ -114,14 +114,16 @@ _count.__name__ = "count"  # argparse names it in its message
 
 
 def path_of(text: str) -> Path:
-    """A path that was given. Raises ArgumentTypeError."""
+    """A path that was given. Only the text "-" itself becomes the path `STDIO`. Raises ArgumentTypeError."""
     from pathlib import Path  # deferred: only few commands take one
 
     if not text:
         raise argparse.ArgumentTypeError("an empty text is not a path")
     if "\0" in text:
         raise argparse.ArgumentTypeError("a path has no zero bytes")
-    return Path(text)
+    path = Path(text)
+    # A path forgets that it was given as ./-, by which people name a file that is called so.
+    return path.absolute() if str(path) == STDIO != text else path
 
 
 def _nothing(parser: argparse.ArgumentParser) -> None:

@@ -263,6 +263,27 @@ def test_completions(tmp_path, shell, capsys):
     assert completed(shell, "betar-tui ", script, tmp_path) == sorted(COMMANDS)
 
 
+@pytest.mark.parametrize(
+    ("line", "files"),
+    [
+        ("betar-tui export my", True),
+        ("betar-tui publish --file my", True),
+        ("betar-tui --data-dir my", True),
+        ("betar-tui li", False),
+        ("betar-tui help pu", False),
+        ("betar-tui list --log-level d", False),
+        ("betar-tui show s", False),
+    ],
+)
+def test_bash_is_told_of_files_only_where_they_are_completed(line, files, tmp_path, capsys):
+    # Else a directory `list` that is here would have the command completed as `list/`.
+    assert main(["completion", "bash"]) == 0
+    script = tmp_path / "completion"
+    script.write_text(f"{capsys.readouterr().out}\ncompopt() {{ touch told; }}\n")
+    completed("bash", line, script, tmp_path)
+    assert (tmp_path / "told").exists() is files
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completions_have_every_option_and_are_scripts(tmp_path, shell, capsys):
     assert main(["completion", shell]) == 0

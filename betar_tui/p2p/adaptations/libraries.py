@@ -39,8 +39,8 @@ STAND_INS: dict[str, tuple[str, ...]] = {
 """Names that `adaptations.curves` has of each module of the two packages."""
 PORT_MAPPING = "miniupnpc"
 WITHOUT_PORT_MAPPING = (
-    "no port is forwarded: that needs miniupnpc, which is not installed; install betar-tui[upnp], or with pipx: "
-    "pipx inject betar-tui miniupnpc"
+    "no port is forwarded: that needs miniupnpc, which is not installed; with pipx: pipx inject betar-tui miniupnpc, "
+    "otherwise pip install miniupnpc, with the pip that is where the program is"
 )
 """What a person reads who asks for a port to be forwarded."""
 
