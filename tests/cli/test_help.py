@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from betar_tui.arguments import COMMANDS, FILTERS
 from betar_tui.cli import build_parser, main
+from betar_tui.manual import FILES as MANUAL_FILES
 from betar_tui.manual import roff_text
 from betar_tui.market.fields import CURRENCY, FIELDS
 from betar_tui.market.filter import QUALIFIERS, STATES, parse
@@ -51,6 +53,14 @@ def test_what_prices_are_in_is_said_as_in_the_form(command, monkeypatch, capsys)
     assert f"A price is in {CURRENCY} for each task" in shown and "has none" not in shown
     (price,) = (field for field in FIELDS if field.name == "price")
     assert price.unit == CURRENCY and price.hint.startswith(f"{CURRENCY} for each task")
+
+
+def test_the_manual_names_the_files_that_the_page_on_files_names(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
+    table = page.partition("## The data directory")[2].partition("\n## ")[0]
+    first = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    names = {name for cell in first for name in re.findall(r"`([^`]+)`", cell)}
+    assert {name for name, _ in MANUAL_FILES} == names - {"replica.db-wal", "replica.db-shm", "betar-tui.log.1"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
