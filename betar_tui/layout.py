@@ -9,6 +9,8 @@ from betar_tui.market.names import name_space, short_form
 
 GAP = "  "
 """What stands between two columns."""
+_PIECE = 256
+"""Letters that are measured at a time."""
 _NARROWEST = 3
 """Minimum columns of a column in the narrowest terminals."""
 
@@ -136,13 +138,24 @@ def filled(text: str, width: int | None, indent: str = "  ") -> Iterator[str]:
         if line:
             yield start + line
             start = indent
-        while cell_len(start) + cell_len(word) > width:
-            head = cut(word, width - cell_len(start), "") or word[:1]
+        at = 0
+        while _is_wider(word, at, room := width - cell_len(start)):
+            # Of a word without end only as much is looked at as a line may hold.
+            head = cut(word[at : at + max(room, 0) + 1], room, "") or word[at]
             yield start + head
-            word, start = word[len(head) :], indent
-        line = word
+            at, start = at + len(head), indent
+        line = word[at:]
     if line:
         yield start + line
+
+
+def _is_wider(text: str, at: int, width: int) -> bool:
+    """Whether what stands from `at` on takes more columns than that; a long text is not measured to its end."""
+    for piece in range(at, len(text), _PIECE):
+        width -= cell_len(text[piece : piece + _PIECE])
+        if width < 0:
+            return True
+    return False
 
 
 def aligned_at_the_point(numbers: Sequence[str]) -> list[str]:
