@@ -121,7 +121,10 @@ def _name(name: str) -> str:
     message = "the name may not contain slashes or control characters"
     if "/" in stripped:
         raise InvalidValue(message, "without “/”: it separates seller and name in the id")
-    if not all(char.isprintable() or char in JOINERS for char in stripped):
+    # A joiner that joins nothing is as good as invisible: two names would look the same.
+    shown = letters_of(stripped)
+    joined = all(shown.count(joiner) == stripped.count(joiner) for joiner in JOINERS)
+    if not joined or not all(char.isprintable() or char in JOINERS for char in stripped):
         raise InvalidValue(message, "without control or invisible characters")
     return stripped
 
