@@ -70,7 +70,7 @@ def cut_id(text: str, width: int, mark: str = "…") -> str:
     return mark + name if cell_len(mark + name) <= width else cut_head(text, width, mark)
 
 
-def leave(text: str, width: int, mark: str = "…") -> str:
+def whole(text: str, width: int, mark: str = "…") -> str:
     """A text that is not cut, such as a number."""
     return text
 
@@ -109,7 +109,7 @@ def _shared(columns: Sequence[Column], natural: Sequence[int], width: int | None
     def missing(of: Sequence[int]) -> int:
         return sum(of[i] for i in kept) + len(GAP) * (len(kept) - 1) - width
 
-    least = [each if columns[i].shorten is leave else min(each, columns[i].least) for i, each in enumerate(natural)]
+    least = [each if columns[i].shorten is whole else min(each, columns[i].least) for i, each in enumerate(natural)]
     while missing(least) > 0 and (droppable := [i for i in kept if columns[i].rank]):
         kept.remove(max(droppable, key=lambda i: columns[i].rank))
     if missing(least) > 0:

@@ -15,7 +15,7 @@ from betar_tui.files.rules import RefusedError, explain
 
 _MOST = 4 << 20
 """Maximum bytes of the file."""
-_PATIENCE = 2.0
+_LOCKED_WITHIN = 2.0
 """Seconds to wait for the lock of the directory."""
 
 Drafts = dict[str, dict[str, str]]
@@ -41,7 +41,7 @@ def keep_drafts(path: Path, changes: Mapping[str, Mapping[str, str] | None]) -> 
     A file of this user's that has other things in it, or too much, is moved aside. Raises DraftError, also for a file of
     another user, which is left."""
     try:
-        with locked_directory(path.parent, _PATIENCE):
+        with locked_directory(path.parent, _LOCKED_WITHIN):
             kept = _kept(path)
             kept.update({name: dict(draft) for name, draft in changes.items() if draft is not None})
             for name in (name for name, draft in changes.items() if draft is None):

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from betar_tui.layout import Column, aligned_at_the_point, cut, cut_id, cut_middle, leave
+from betar_tui.layout import Column, aligned_at_the_point, cut, cut_id, cut_middle, whole
 from betar_tui.market.dialling import leads_from_anywhere, own_address
 from betar_tui.market.marketplace import (
     Change,
@@ -31,9 +31,9 @@ def cut_ids(text: str, width: int, mark: str) -> str:
 MORE = " and "
 LISTINGS = (
     Column("NAME", cut, 20),
-    Column("PRICE", leave),
+    Column("PRICE", whole),
     Column("STATE", cut, 8, rank=2),
-    Column("", leave, rank=1),
+    Column("", whole, rank=1),
     Column("SELLER", cut_id, 13, rank=3),
     Column("ID", cut_id, 30),
 )
@@ -41,16 +41,16 @@ PEERS = (
     Column("PEER", cut_id, 13),
     Column("DIRECTION", cut, 3, rank=3),
     Column("FOUND", cut, 4, rank=4),
-    Column("LATENCY", leave, rank=2),
+    Column("LATENCY", whole, rank=2),
     Column("AGENT", cut, 8, rank=1),
-    Column("ON TOPIC", leave, rank=5),
+    Column("ON TOPIC", whole, rank=5),
     Column("NEWEST HEAD", cut, 11),
 )
-HEADS = Column("HEIGHT", leave), Column("CID", cut_middle, 12)
+HEADS = Column("HEIGHT", whole), Column("CID", cut_middle, 12)
 DELTAS = (
-    Column("HEIGHT", leave),
-    Column("CHANGES", leave, rank=1),
-    Column("BYTES", leave, rank=4),
+    Column("HEIGHT", whole),
+    Column("CHANGES", whole, rank=1),
+    Column("BYTES", whole, rank=4),
     Column("VIA", cut_id, 6, rank=3),
     Column("CID", cut_middle, 12, rank=2),
     Column("LISTINGS", cut_ids, 30),

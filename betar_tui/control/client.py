@@ -167,7 +167,7 @@ class _Patient(trio.abc.ReceiveStream):
 
     async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:
         pid = patience.process_of(self._stream.socket)
-        deadline = trio.current_time() + patience.PATIENCE
+        deadline = trio.current_time() + patience.GIVE_UP_AFTER
         while True:
             with trio.move_on_after(patience.ANSWER_WITHIN):
                 return await step()

@@ -15,8 +15,8 @@ from betar_tui.layout import (
     cut_id,
     cut_middle,
     filled,
-    leave,
     table_lines,
+    whole,
 )
 from betar_tui.market.names import short_form
 from betar_tui.market.text import neutralise
@@ -26,7 +26,7 @@ from tests.tui.fake import peer_id
 
 TEXTS = st.text().map(neutralise)
 WIDTHS = st.integers(8, 200)
-COLUMNS = (Column("NAME", cut, 12), Column("PRICE", leave), Column("STATE", cut, 8, rank=2), Column("ID", cut_id, 16))
+COLUMNS = (Column("NAME", cut, 12), Column("PRICE", whole), Column("STATE", cut, 8, rank=2), Column("ID", cut_id, 16))
 ROWS = st.lists(st.tuples(TEXTS, st.from_regex(r"[0-9]{1,6}", fullmatch=True), TEXTS, TEXTS), max_size=5)
 
 
