@@ -7,7 +7,7 @@ import argparse
 import math
 from collections.abc import Callable, Mapping
 
-from betar_tui.choices import SHELLS
+from betar_tui.choices import CURRENCY, SHELLS, STDIO
 
 TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ FILTERS = (
 """The grammar of filters (`market.filter`), in the few words of help."""
 
 ID = "the listing's id, the beginning of one, or the name of one of yours"
-PRICES = """A price is a number, in the currency that the seller means: the protocol has none. Say which it is in the
-metadata, as in --meta currency=USDC."""
+PRICES = (
+    f"""A price is in {CURRENCY} for each task; 0 is free. The program moves no money: the buyer pays the seller."""
+)
 
 
 class Command:
@@ -113,14 +114,16 @@ _count.__name__ = "count"  # argparse names it in its message
 
 
 def path_of(text: str) -> Path:
-    """A path that was given. Raises ArgumentTypeError."""
+    """A path that was given. Only the text "-" itself becomes the path `STDIO`. Raises ArgumentTypeError."""
     from pathlib import Path  # deferred: only few commands take one
 
     if not text:
         raise argparse.ArgumentTypeError("an empty text is not a path")
     if "\0" in text:
         raise argparse.ArgumentTypeError("a path has no zero bytes")
-    return Path(text)
+    path = Path(text)
+    # A path forgets that it was given as ./-, by which people name a file that is called so.
+    return path.absolute() if str(path) == STDIO != text else path
 
 
 def _nothing(parser: argparse.ArgumentParser) -> None:
@@ -251,7 +254,7 @@ COMMANDS: Mapping[str, Command] = {
         MARKET,
         "publish a listing",
         _publish_arguments,
-        "betar-tui publish --name swift-ocr --price 0.05 --meta currency=USDC",
+        "betar-tui publish --name swift-ocr --price 0.05 --meta tier=gold",
         'echo \'[{"name": "a", "price": 1}]\' | betar-tui publish --file -',
         more=f"{PRICES}\n\n{_IN_FILES}",
     ),

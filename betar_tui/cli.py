@@ -15,7 +15,15 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from betar_tui import __version__
-from betar_tui.errors import AlreadyListedError, BetarError, FilterError, ListingError, OutputError, UsageError
+from betar_tui.errors import (
+    STDOUT_CLOSED,
+    AlreadyListedError,
+    BetarError,
+    FilterError,
+    ListingError,
+    OutputError,
+    UsageError,
+)
 
 TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
 if TYPE_CHECKING:
@@ -117,7 +125,7 @@ def _in_utf8(name: str, text: str) -> str:
 def _print_version() -> int:
     """The same as that of argparse, whose import would take longer than all else. Raises BrokenPipeError, OutputError."""
     if sys.stdout is None:
-        raise OutputError("stdout is closed; send the output somewhere, or to /dev/null")
+        raise OutputError(STDOUT_CLOSED)
     try:
         print(f"betar-tui {__version__}", flush=True)
     except BrokenPipeError:
@@ -187,7 +195,9 @@ def _maps_ports(asked: bool | None, default: bool) -> bool:
     if can_map_ports():
         return True
     if asked:
-        print(f"betar-tui: {WITHOUT_PORT_MAPPING}", file=sys.stderr)
+        from betar_tui.complaints import complain
+
+        complain(WITHOUT_PORT_MAPPING)
     return False
 
 

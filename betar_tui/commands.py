@@ -11,12 +11,13 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from betar_tui import local_commands, output, wording
+from betar_tui.choices import STDIO
 from betar_tui.config import Config, prepare_data_dir
 from betar_tui.control.command import CommandClient
 from betar_tui.drafts import drafts_of, entered
 from betar_tui.errors import ControlError, NetworkError, UsageError
 from betar_tui.eventloop import event_loop
-from betar_tui.market.dialling import dialling_warning
+from betar_tui.market.dialling import dialling_warning, own_addresses
 from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
@@ -29,7 +30,7 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.market.names import is_peer_id
 from betar_tui.multiaddrs import is_path, split_peer
-from betar_tui.naming import listing_id
+from betar_tui.naming import abbreviated, listing_id
 from betar_tui.output import complain, print_entries, print_entry, print_fields, print_json, print_table, say
 from betar_tui.stdout import width, write
 
@@ -189,7 +190,7 @@ async def address(config: Config, arguments: Arguments) -> None:
     """Print the multiaddr that others dial to reach this peer."""
     async with open_marketplace(config, need_peer=True) as market:
         found = await market.status()
-    known = wording.addresses(found)
+    known = own_addresses(found)
     if arguments.json:
         print_json({"peer_id": found.peer_id, "address": next(iter(known), None), "addresses": known})
         return
@@ -249,14 +250,14 @@ async def _connected(market: Marketplace, given: str, peer_id: str, form: str) -
 async def block(config: Config, arguments: Arguments) -> None:
     """Have nothing to do with a peer from now on."""
     async with open_marketplace(config) as market:
-        peer = await market.block(_abbreviated(arguments.peer))
+        peer = await market.block(abbreviated(arguments.peer))
     print_entry(arguments.json, "peer_id", peer, f"blocked {peer}; betar-tui unblock lets it in again")
 
 
 async def unblock(config: Config, arguments: Arguments) -> None:
     """Let a blocked peer in again."""
     async with open_marketplace(config) as market:
-        peer = await market.unblock(_abbreviated(arguments.peer))
+        peer = await market.unblock(abbreviated(arguments.peer))
     print_entry(arguments.json, "peer_id", peer, f"unblocked {peer}")
 
 
@@ -269,7 +270,7 @@ async def blocked(config: Config, arguments: Arguments) -> None:
 async def mute(config: Config, arguments: Arguments) -> None:
     """Leave a seller's listings out from now on."""
     async with open_marketplace(config) as market:
-        seller = await market.mute(_abbreviated(arguments.seller))
+        seller = await market.mute(abbreviated(arguments.seller))
         count = await market.count("state:muted", [seller])
     hidden = f"{count} listing{'' if count == 1 else 's'} left out"
     print_entry(arguments.json, "seller_id", seller, f"muted {seller}, {hidden}; betar-tui unmute shows them again")
@@ -278,7 +279,7 @@ async def mute(config: Config, arguments: Arguments) -> None:
 async def unmute(config: Config, arguments: Arguments) -> None:
     """Show a muted seller's listings again."""
     async with open_marketplace(config) as market:
-        seller = await market.unmute(_abbreviated(arguments.seller))
+        seller = await market.unmute(abbreviated(arguments.seller))
     print_entry(arguments.json, "seller_id", seller, f"unmuted {seller}")
 
 
@@ -286,11 +287,6 @@ async def muted(config: Config, arguments: Arguments) -> None:
     """Print the muted sellers."""
     async with read_marketplace(config) as market:
         print_entries(arguments.json, "seller_id", await market.mutes())
-
-
-def _abbreviated(text: str) -> str:
-    """An id as it was given: a terminal without the letter "…" shows three points."""
-    return text.replace("...", "…")
 
 
 async def heads(config: Config, arguments: Arguments) -> None:
@@ -321,18 +317,18 @@ async def log(config: Config, arguments: Arguments) -> None:
 async def export(config: Config, arguments: Arguments) -> None:
     """Write the replica's DAG as a CARv1 file."""
     from betar_tui.parsing import file_and_heads
-    from betar_tui.transfers import exported_to
+    from betar_tui.transfers import exported_to, shown, whole
 
     path, chosen = file_and_heads(arguments.file, arguments.heads)
     prepare_data_dir(config.data_dir)
     with exported_to(path, config.data_dir) as file:
         async with open_marketplace(config) as market:
-            exported = await market.export_car(str(path), chosen, file.fileno())
-    exported = replace(exported, path=str(path.absolute()) if str(path) != "-" else "stdout")
+            exported = await market.export_car(shown(path, "stdout"), chosen, file.fileno())
+    exported = replace(exported, path=whole(path, "stdout"))
     files = f", {exported.files} of them metadata files" if exported.files else ""
     blocks = f"{exported.blocks} block{'' if exported.blocks == 1 else 's'}"
     text = f"wrote {blocks}, {exported.bytes} bytes, to {exported.path}{files}"
-    if exported.path == "stdout":
+    if str(path) == STDIO:
         complain(text)  # stdout has the archive
     elif arguments.json:
         print_json(asdict(exported))
@@ -342,14 +338,14 @@ async def export(config: Config, arguments: Arguments) -> None:
 
 async def import_(config: Config, arguments: Arguments) -> None:
     """Merge a CAR file."""
-    from betar_tui.transfers import imported_from, shown
+    from betar_tui.transfers import imported_from, shown, whole
 
     prepare_data_dir(config.data_dir)
     with imported_from(arguments.file, config.data_dir) as file:
         async with open_marketplace(config) as market:
             imported = await market.import_car(shown(arguments.file), file.fileno())
     if arguments.json:
-        print_json(asdict(imported))
+        print_json({**asdict(imported), "path": whole(arguments.file)})
         return
     for line in output.import_report(imported):
         say(line)

@@ -1,6 +1,6 @@
 """Scripts that make a shell complete commands, options and their values; made of the parser. Pure.
 
-bash and fish ask nobody while they complete; neither does zsh."""
+No shell asks a peer while it completes."""
 
 import argparse
 import shlex
@@ -46,11 +46,11 @@ def _takes_value(action: argparse.Action) -> bool:
     return action.nargs != 0 and not isinstance(action, argparse.BooleanOptionalAction)
 
 
-def _values(action: argparse.Action) -> str:
-    """What bash completes of a value: a path, some words, or nothing."""
-    if _takes_file(action):
-        return 'compgen -f -- "$word"'
-    return _words(_choices(action)) if action.choices else ":"
+def _reply(action: argparse.Action | None) -> str:
+    """How bash completes a value: as a path, which it is told of, one of some words, or not at all."""
+    if action is not None and _takes_file(action):
+        return """compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word"))"""
+    return f"COMPREPLY=($({_words(_choices(action))}))" if action is not None and action.choices else "COMPREPLY=()"
 
 
 def _words(words: Sequence[str]) -> str:
@@ -63,7 +63,6 @@ def _bash(parser: MainParser) -> Iterator[str]:
     yield f"# bash completion of {PROGRAM}: source <({PROGRAM} completion bash)"
     yield "_betar_tui() {"
     yield "    local IFS=$'\\n' word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command= each i"
-    yield "    compopt -o filenames 2>/dev/null"
     yield "    COMPREPLY=()"
     yield "    for ((i = 1; i < COMP_CWORD; i++)); do"
     yield "        each=${COMP_WORDS[i]}"
@@ -87,7 +86,7 @@ def _bash(parser: MainParser) -> Iterator[str]:
         yield f"    {name}) if [[ $word == -* ]]; then"
         yield f"            COMPREPLY=($({_words(_names(_options(each)))}))"
         yield "        else"
-        yield f"            COMPREPLY=($({_values(positional) if positional else ':'}))"
+        yield f"            {_reply(positional)}"
         yield "        fi ;;"
     yield "    esac"
     yield "}"
@@ -100,7 +99,7 @@ def _bash_values(
     for action in _options(parser) if actions is None else actions:
         if _takes_value(action):
             patterns = "|".join(f"{command}:{name}" for name in action.option_strings)
-            yield f"    {patterns}) COMPREPLY=($({_values(action)})); return ;;"
+            yield f"    {patterns}) {_reply(action)}; return ;;"
 
 
 def _zsh(parser: MainParser) -> Iterator[str]:

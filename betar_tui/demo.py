@@ -19,7 +19,7 @@ from betar_tui.errors import BetarError, InterfaceError
 from betar_tui.files.plain import open_append
 from betar_tui.files.rules import explain
 from betar_tui.files.temporary import temporary_directory
-from betar_tui.leaving import leave_on_signals
+from betar_tui.leaving import Leaving, leave_on_signals
 from betar_tui.startup import resume_garbage_collection
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 STORED_TIMEOUT = 10.0
 """Seconds to wait for the listings of before; without them the market begins empty."""
+PEERS_LOG = "peers.log"
+"""The file in the folder of the demonstration that has what the child complains of."""
 
 
 async def run_demo(options: "TuiOptions | None" = None) -> int:
@@ -49,6 +51,14 @@ async def run_demo(options: "TuiOptions | None" = None) -> int:
 async def _run(folder: Path, lock: int, options: "TuiOptions | None") -> int:
     log_file = folder / logs.FILE_NAME
     logs.configure("info", "text", log_file)
+    leaving = options.leaving if options else Leaving()
+    # Around all that has to be closed: the peer, and the child.
+    with leave_on_signals(leaving):
+        await _show(folder, lock, log_file, leaving, options)
+    return leaving.code or 0
+
+
+async def _show(folder: Path, lock: int, log_file: Path, leaving: Leaving, options: "TuiOptions | None") -> None:
     framed, painted = trio.Event(), trio.Event()
     async with _neighbours(folder, lock=lock) as child, trio.open_nursery() as nursery:
         # The child starts while Textual is imported and paints the first frame.
@@ -64,13 +74,12 @@ async def _run(folder: Path, lock: int, options: "TuiOptions | None") -> int:
             painted=painted.set,
             log_tail=lambda: logs.tail(log_file),
             own_peer=lambda: True,
+            leaving=leaving,
         )
         nursery.start_soon(_open, folder, child, deferred, framed, painted)
         nursery.start_soon(resume_garbage_collection, painted)
-        with leave_on_signals(chosen.leaving):
-            await run_app(deferred, options=chosen)
-            nursery.cancel_scope.cancel()
-    return chosen.leaving.code or 0
+        await run_app(deferred, options=chosen)
+        nursery.cancel_scope.cancel()
 
 
 async def _open(
@@ -110,9 +119,10 @@ async def _joined(folder: Path, child: trio.Process, start: trio.Event | None = 
 @asynccontextmanager
 async def _neighbours(folder: Path, seed: str = "", lock: int | None = None) -> AsyncIterator[trio.Process]:
     """The child process with the other peers; it holds the lock of the folder too."""
-    with open_append(folder / "peers.log") as errors:
+    with open_append(folder / PEERS_LOG) as errors:
         child = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "betar_tui.demo_market", str(folder), "" if lock is None else str(lock), seed],
+            # -P: a file of the current directory, such as somebody's trio.py, is not taken for a module.
+            [sys.executable, "-P", "-m", "betar_tui.demo_market", str(folder), "" if lock is None else str(lock), seed],
             stdin=-1,
             stdout=-1,
             stderr=errors,
@@ -127,9 +137,10 @@ async def _neighbours(folder: Path, seed: str = "", lock: int | None = None) -> 
 
 
 async def _join(peer: "Peer", folder: Path, child: trio.Process, stored: trio.Event) -> None:
-    """Take in the market of before, and connect to each of the other peers when the child has written its address."""
+    """Take in the market of before, and connect to each of the other peers when the child has written its address.
+
+    Sets `stored` when the former is done, or will not be."""
     from betar_tui.demo_market import STORED, market_file
-    from betar_tui.place import freeze_garbage
 
     assert child.stdout is not None
     rest = b""
@@ -138,11 +149,22 @@ async def _join(peer: "Peer", folder: Path, child: trio.Process, stored: trio.Ev
         for line in lines:
             try:
                 if line.decode() == STORED:
-                    await peer.import_car(str(market_file(folder)))
-                    stored.set()
-                    await peer.session.ready.wait()
-                    freeze_garbage()
+                    await _take_in(peer, market_file(folder), stored)
                 else:
                     await peer.connect(line.decode())
             except BetarError as error:
                 log.warning("the demo goes on without %s: %s", line.decode(), error)
+    stored.set()
+    log.error("the process of the other peers has ended; %s may say why", folder / PEERS_LOG)
+
+
+async def _take_in(peer: "Peer", market: Path, stored: trio.Event) -> None:
+    """Raises BetarError."""
+    from betar_tui.place import freeze_garbage
+
+    try:
+        await peer.import_car(str(market))
+    finally:
+        stored.set()
+    await peer.session.ready.wait()
+    freeze_garbage()

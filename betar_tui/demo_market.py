@@ -14,6 +14,7 @@ import trio
 from betar_tui import logs
 from betar_tui.config import Config
 from betar_tui.files.temporary import remove_leftover
+from betar_tui.market.fields import CURRENCY
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
 from betar_tui.peer import Peer, open_peer
 from betar_tui.place import freeze_garbage
@@ -127,7 +128,7 @@ def _agent(number: int, at: int) -> ListingDraft:
         name=f"{name}-{trade}" if at < 100 else f"{name}-{trade}-{at - 99}",
         price=round(price * random.uniform(0.7, 1.6), 3),
         description=description,
-        metadata={"version": f"1.{random.randint(0, 9)}", "currency": "USDC"},
+        metadata={"version": f"1.{random.randint(0, 9)}", "currency": CURRENCY},
     )
 
 
@@ -140,11 +141,13 @@ def main(folder: str, lock: str = "", seed: str = "") -> None:
     if seed:
         random.seed(seed)
     logs.configure("warning", "text", None)
-    trio.run(_market, Path(folder))
-    if lock:
-        # It was not killed, so the process that would have removed the folder is gone.
-        os.close(int(lock))
-        remove_leftover(Path(folder))
+    try:
+        trio.run(_market, Path(folder))
+    finally:
+        if lock:
+            # It was not killed, so the process that would have removed the folder is gone; else that one holds it still.
+            os.close(int(lock))
+            remove_leftover(Path(folder))
 
 
 if __name__ == "__main__":

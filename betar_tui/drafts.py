@@ -8,19 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from betar_tui.choices import STDIO
 from betar_tui.control.wire import MAX_LINE
-from betar_tui.errors import ListingError, OutputError, UsageError
+from betar_tui.errors import ListingError, UnreadableError, UsageError
 from betar_tui.files.plain import read
 from betar_tui.files.rules import explain
 from betar_tui.market.fields import ENTERED, Field, InvalidValue, Kind
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.output import LISTING_FIELDS, complain
-
-STDIN = Path("-")
-
-
-class UnreadableError(OutputError):
-    """A file of listings cannot be read."""
 
 
 def drafts_of(arguments: argparse.Namespace) -> tuple[ListingDraft, ...]:
@@ -60,7 +55,7 @@ def drafts_in(path: Path) -> tuple[ListingDraft, ...]:
     it leaves out.
 
     Raises UnreadableError, and ListingError, which names the first wrong listing and its field."""
-    source = "stdin" if path == STDIN else str(path)
+    source = "stdin" if str(path) == STDIO else str(path)
     content = _content(path, source)
     entries = content if isinstance(content, list) else [content]
     if not entries:
@@ -90,10 +85,10 @@ def drafts_in(path: Path) -> tuple[ListingDraft, ...]:
 
 def _content(path: Path, source: str) -> Any:
     """What a JSON file has in it. Raises UnreadableError."""
-    if path == STDIN and sys.stdin is None:
+    if str(path) == STDIO and sys.stdin is None:
         raise UnreadableError("stdin is closed; name a file with --file")
     try:
-        raw = read(Path("/dev/stdin") if path == STDIN else path, MAX_LINE)
+        raw = read(Path("/dev/stdin") if str(path) == STDIO else path, MAX_LINE)
         return json.loads(raw.decode("utf-8-sig" if raw.startswith(b"\xef\xbb\xbf") else json.detect_encoding(raw)))
     except OSError as error:
         raise UnreadableError(explain(error, f"cannot read listings from {source}", "name another file")) from error

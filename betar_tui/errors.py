@@ -24,6 +24,14 @@ class OutputError(BetarError):
     """The output cannot be written."""
 
 
+STDOUT_CLOSED = "stdout is closed; send the output somewhere, or to /dev/null"
+"""The message of an OutputError."""
+
+
+class UnreadableError(BetarError):
+    """A file of listings that a person has named cannot be read."""
+
+
 class ConfigError(UsageError):
     """An option, a settings file or the identity key cannot be used."""
 

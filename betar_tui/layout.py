@@ -9,6 +9,8 @@ from betar_tui.market.names import name_space, short_form
 
 GAP = "  "
 """What stands between two columns."""
+_PIECE = 256
+"""Letters that are measured at a time."""
 _NARROWEST = 3
 """Minimum columns of a column in the narrowest terminals."""
 
@@ -68,7 +70,7 @@ def cut_id(text: str, width: int, mark: str = "…") -> str:
     return mark + name if cell_len(mark + name) <= width else cut_head(text, width, mark)
 
 
-def leave(text: str, width: int, mark: str = "…") -> str:
+def whole(text: str, width: int, mark: str = "…") -> str:
     """A text that is not cut, such as a number."""
     return text
 
@@ -107,7 +109,7 @@ def _shared(columns: Sequence[Column], natural: Sequence[int], width: int | None
     def missing(of: Sequence[int]) -> int:
         return sum(of[i] for i in kept) + len(GAP) * (len(kept) - 1) - width
 
-    least = [each if columns[i].shorten is leave else min(each, columns[i].least) for i, each in enumerate(natural)]
+    least = [each if columns[i].shorten is whole else min(each, columns[i].least) for i, each in enumerate(natural)]
     while missing(least) > 0 and (droppable := [i for i in kept if columns[i].rank]):
         kept.remove(max(droppable, key=lambda i: columns[i].rank))
     if missing(least) > 0:
@@ -136,13 +138,24 @@ def filled(text: str, width: int | None, indent: str = "  ") -> Iterator[str]:
         if line:
             yield start + line
             start = indent
-        while cell_len(start) + cell_len(word) > width:
-            head = cut(word, width - cell_len(start), "") or word[:1]
+        at = 0
+        while _is_wider(word, at, room := width - cell_len(start)):
+            # Of a word without end only as much is looked at as a line may hold.
+            head = cut(word[at : at + max(room, 0) + 1], room, "") or word[at]
             yield start + head
-            word, start = word[len(head) :], indent
-        line = word
+            at, start = at + len(head), indent
+        line = word[at:]
     if line:
         yield start + line
+
+
+def _is_wider(text: str, at: int, width: int) -> bool:
+    """Whether what stands from `at` on takes more columns than that; a long text is not measured to its end."""
+    for piece in range(at, len(text), _PIECE):
+        width -= cell_len(text[piece : piece + _PIECE])
+        if width < 0:
+            return True
+    return False
 
 
 def aligned_at_the_point(numbers: Sequence[str]) -> list[str]:

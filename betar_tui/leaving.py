@@ -53,7 +53,8 @@ class Leaving:
         self._tell(_HURRY)
 
     def rescue(self, act: Callable[[], object]) -> None:
-        """Have this done if the program is abandoned. It runs in another thread and must not wait."""
+        """Have this done if the program is abandoned. It runs in another thread and must not wait; what was added last runs
+        first, so that a disk that hangs does not keep the terminal from being restored."""
         self._rescues.append(act)
 
     @contextmanager
@@ -85,7 +86,7 @@ class Leaving:
             deadline = min(deadline, time.monotonic() + (self._patience if told == _LEAVE else IMPATIENCE))
 
     def _abandon(self) -> None:
-        for act in self._rescues:
+        for act in reversed(self._rescues):
             with suppress(Exception):  # the next one is still to run
                 act()
         os._exit(self.code or 0)

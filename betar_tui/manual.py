@@ -11,6 +11,9 @@ FILES = (
     ("config.toml", "the settings"),
     ("identity.key", "the key of the peer, which signs its listings; keep a copy"),
     ("replica.db", "what is replicated, and the listings as they are shown"),
+    ("drafts.json", "what was typed into forms of the interface and not sent"),
+    ("lock", "the process id of the running peer"),
+    ("control.sock", "the socket on which the running peer answers commands"),
     ("betar-tui.log", "the log of the interface"),
 )
 CODES = (

@@ -29,6 +29,15 @@ def parse_ip(text: str) -> Ip | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def is_public(text: str) -> bool:
+    """Whether an IP address can be reached from the whole internet, as far as the address tells."""
+    address = parse_ip(text)
+    if address is None or not address.is_global or address.is_multicast:
+        return False
+    # 6to4 and Teredo carry an IPv4 address inside, which may be private.
+    return isinstance(address, ipaddress.IPv4Address) or (address.sixtofour is None and address.teredo is None)
+
+
 def ip_of(address: str) -> Ip | None:
     """The IP address that a multiaddr begins with, see `parse_ip`; None where there is none."""
     _, kind, host, *_ = (*address.split("/"), "", "", "")

@@ -23,13 +23,13 @@ async def listing_id(market: "Marketplace | StoredMarket", text: str) -> str:
     UnknownListingError where several fit."""
     if not text or name_space(text) or await market.find([text]):
         return text
-    text = text.replace("...", "…")  # which is what a terminal without the letter shows
     own = await _found(market, f"state:mine name:{_quoted(text)}")
     if named := [each.id for each in own if each.name == text]:
         return named[0]
-    others = await _found(market, _query(text))
-    fitting = list(dict.fromkeys(each.id for each in (*own, *others) if _fits(each, text)))
-    whole = [each for each in fitting if short_id(each) == text]
+    short = abbreviated(text)
+    others = await _found(market, _query(short))
+    fitting = list(dict.fromkeys(each.id for each in (*own, *others) if _fits(each, text, short)))
+    whole = [each for each in fitting if abbreviated(short_id(each)) == short]
     if len(fitting) > 1 and len(whole) != 1:
         names = ", ".join(short_id(each) for each in fitting[:MAX_NAMED])
         more = f" and {len(fitting) - MAX_NAMED:,} more" if len(fitting) > MAX_NAMED else ""
@@ -43,6 +43,11 @@ def short_id(listing_id: str) -> str:
     return short_form(owner) + listing_id[len(owner) :] if owner else listing_id
 
 
+def abbreviated(text: str) -> str:
+    """An id as it was given: a terminal without the letter "…" shows three points."""
+    return text.replace("...", "…")
+
+
 async def _found(market: "Marketplace | StoredMarket", query: str) -> Sequence[Listing]:
     """The listings that match a query; what has nothing to look for is found among none."""
     return () if query.endswith('""') else (await market.listings(query, "", MAX_LOOKED_AT)).listings
@@ -51,9 +56,14 @@ async def _found(market: "Marketplace | StoredMarket", query: str) -> Sequence[L
 def _query(text: str) -> str:
     """The filter for the listings that a text may mean: few of a large market."""
     if "…" not in text or text.startswith("…"):
-        return f"id:{_quoted(text.removeprefix('…'))}"
+        return f"id:{_quoted(_first(text.removeprefix('…')))}"
     seller, slash, name = text.removesuffix("…").partition("/")
-    return f"seller:{_quoted(seller)}" + (f" name:{_quoted(name)}" if name else "")
+    return f"seller:{_quoted(seller)}" + (f" name:{_quoted(_first(name))}" if _first(name) else "")
+
+
+def _first(text: str) -> str:
+    """What stands before "…", for which there may be three points in a name."""
+    return text.partition("…")[0]
 
 
 def _quoted(text: str) -> str:
@@ -61,11 +71,11 @@ def _quoted(text: str) -> str:
     return f'"{text.partition(chr(34))[0]}"'
 
 
-def _fits(listing: Listing, text: str) -> bool:
-    """Whether the text is the beginning of the id or of its short form, its end behind "…", or the beginning of the name
-    of an own listing."""
-    if text.startswith("…"):
-        return len(text) > 1 and listing.id.endswith(text[1:])
+def _fits(listing: Listing, text: str, short: str) -> bool:
+    """Whether the text is the beginning of the id or of the name of an own listing, or `short`, which is it with "…" for
+    three points, the beginning of the id's short form or, behind "…", the id's end."""
     if listing.id.startswith(text) or (listing.mine and listing.name.startswith(text)):
         return True
-    return "…" in text and short_id(listing.id).startswith(text.removesuffix("…"))
+    if short.startswith("…"):
+        return len(short) > 1 and abbreviated(listing.id).endswith(short[1:])
+    return "…" in short and abbreviated(short_id(listing.id)).startswith(short.removesuffix("…"))

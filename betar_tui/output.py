@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from betar_tui.complaints import complain as complain
 from betar_tui.control.wire import plain
-from betar_tui.layout import Column, cut_id, filled, leave, table_lines
+from betar_tui.layout import Column, cut_id, filled, table_lines, whole
 from betar_tui.market.fields import STORED
 from betar_tui.market.marketplace import Difference, Imported, Listed, Listing
 from betar_tui.market.text import neutralise
@@ -102,7 +102,7 @@ def print_entries(as_json: bool, key: str, entries: Sequence[Listed]) -> None:
         return
     from betar_tui.market.story import day  # deferred: it brings the decoders of listings
 
-    columns = Column("SINCE", leave, rank=1), Column("ID", cut_id, 13)
+    columns = Column("SINCE", whole, rank=1), Column("ID", cut_id, 13)
     print_table(columns, ((day(int(each.at)) if each.at else "-", each.peer_id) for each in entries))
 
 

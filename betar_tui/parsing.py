@@ -235,7 +235,7 @@ def build_parser() -> MainParser:
     parser.usage = usage
     parser._tail = f"{PLACES}\n\n{examples_text(FIRST_STEPS)}"
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version")
-    parser.add_argument("--serve", action="store_true", help="run the peer alone, until SIGINT or SIGTERM")
+    parser.add_argument("--serve", action="store_true", help="run the peer alone, until SIGINT, SIGTERM or SIGHUP")
     parser.add_argument("--demo", action="store_true", help="look at a small market of real peers on this machine")
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts; with a command")
     parser.set_defaults(command=None)

@@ -13,10 +13,11 @@ import trio
 
 from betar_tui import logs
 from betar_tui.config import Config
-from betar_tui.errors import BetarError, StoreLockedError
+from betar_tui.errors import BetarError, ControlError, StoreLockedError
 from betar_tui.files.sockets import remove_socket
 
 if TYPE_CHECKING:
+    from betar_tui.control.client import ControlClient
     from betar_tui.market.marketplace import Marketplace
     from betar_tui.peer import Peer
 
@@ -60,23 +61,33 @@ class Place:
 
     async def run(self) -> None:
         """Attach to the running peer or run one, then do as wished, until cancelled. Raises BetarError."""
-        async with self._find() as peer:
-            await self._serve(peer)
+        async with self._find() as market:
+            self._opened(market)  # before the socket is there, which takes some imports
+            async with self._served(market):
+                await self._stay(market)
         while True:
             answer = await self._wished.receive()
             self._start.set()
-            async with AsyncExitStack() as stack:
-                try:
-                    peer = await stack.enter_async_context(self._find())
-                except BetarError as error:
-                    answer.send_nowait(error)
-                    continue
+            await self._take_over(answer)
+
+    async def _take_over(self, answer: Answer) -> None:
+        """Do as wished, and say so once the peer answers here: until then nothing has changed."""
+        async with AsyncExitStack() as stack:
+            try:
+                market = await stack.enter_async_context(self._find())
+                await stack.enter_async_context(self._served(market))
+            except BetarError as error:
+                failed = error
+            else:
+                self._opened(market)
                 answer.send_nowait(None)
-                await self._serve(peer)
+                await self._stay(market)
+                return
+        answer.send_nowait(failed)  # what was opened is closed again
 
     @asynccontextmanager
-    async def _find(self) -> "AsyncIterator[Peer | None]":
-        """The peer of this process, or None where another one's is attached to."""
+    async def _find(self) -> "AsyncIterator[Peer | ControlClient]":
+        """The peer of this process, or the client of another one's. Raises BetarError."""
         from betar_tui.control.client import ControlClient  # deferred: the first frame comes before
 
         deadline = trio.current_time() + GIVING_WAY
@@ -94,23 +105,44 @@ class Place:
                     if trio.current_time() >= deadline:
                         raise
                     await trio.sleep(_AGAIN)
-            self._opened(peer or client)
-            yield peer
+            yield peer or client
 
-    async def _serve(self, peer: "Peer | None") -> None:
-        """Be the peer of the data directory, until cancelled; nothing is to be done for that of another process."""
-        if peer is None:
+    @asynccontextmanager
+    async def _served(self, market: "Peer | ControlClient") -> AsyncIterator[None]:
+        """Be the peer of the data directory meanwhile; nothing is to be done for that of another process.
+
+        Raises ControlError when the socket cannot be made."""
+        from betar_tui.control.client import ControlClient
+
+        if isinstance(market, ControlClient):
+            yield
             return
         from betar_tui.control.server import Followers, serve_control
 
         followers = Followers()
         self.own, self._others = True, lambda: followers.count
+        failed = None
         async with trio.open_nursery() as nursery:
-            await nursery.start(serve_control, peer, self._config.control_socket, followers)
-            nursery.start_soon(self._keep_log_short)
-            await peer.session.ready.wait()
-            freeze_garbage()
-            await trio.sleep_forever()
+            try:
+                await nursery.start(serve_control, market, self._config.control_socket, followers)
+            except ControlError as error:
+                failed = error  # raised below, where the nursery does not wrap it
+            else:
+                nursery.start_soon(self._keep_log_short)
+                yield
+        if failed is not None:
+            self.own, self._others = False, lambda: 0
+            raise failed
+
+    async def _stay(self, market: "Peer | ControlClient") -> None:
+        """Wait until cancelled; not for what another process runs."""
+        from betar_tui.control.client import ControlClient
+
+        if isinstance(market, ControlClient):
+            return
+        await market.session.ready.wait()
+        freeze_garbage()
+        await trio.sleep_forever()
 
     async def _keep_log_short(self) -> None:
         while self._config.log_file is None:  # a file that the person chose is theirs to rotate

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import suppress
 
-from betar_tui.errors import OutputError
+from betar_tui.errors import STDOUT_CLOSED, OutputError
 
 MIN_WIDTH = 20
 """Minimum columns of a terminal that output is made to fit."""
@@ -25,23 +25,10 @@ def write(text: str) -> None:
     """Print a text as it is, but for letters that the terminal lacks. Raises OutputError, and BrokenPipeError if the reader
     has gone."""
     if sys.stdout is None:
-        raise OutputError("stdout is closed; send the output somewhere, or to /dev/null")
+        raise OutputError(STDOUT_CLOSED)
     try:
         sys.stdout.write(legible(text))
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise unwritable(error) from error
-
-
-def write_bytes(data: bytes) -> None:
-    """Write bytes to stdout. Raises as `write`."""
-    if sys.stdout is None:
-        raise OutputError("stdout is closed; send the output somewhere, or to /dev/null")
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from betar_tui.choices import STDIO
 from betar_tui.errors import ArchiveError, DecodeError, UsageError
 from betar_tui.files.passing import nameless, open_stream
 from betar_tui.files.plain import open_plain
@@ -21,8 +22,6 @@ from betar_tui.stdout import unwritable
 
 PIECE = 1 << 20
 """Bytes that are copied at a time."""
-STDIO = "-"
-"""The path that stands for stdin or stdout."""
 
 
 @contextlib.contextmanager
@@ -54,7 +53,13 @@ def _for_stdout(directory: Path) -> Iterator[BinaryIO]:
         raise UsageError("stdout is closed; name a file to export to")
     if sys.stdout.isatty():
         raise UsageError("a CAR file is not a text for a terminal; name a file, or send it into one or into a pipe")
-    with nameless(directory) as file:
+    try:
+        kept = nameless(directory)
+    except OSError as error:
+        raise ArchiveError(
+            explain(error, f"cannot write what goes to stdout into {directory}", "name a file")
+        ) from error
+    with kept as file:
         yield file
         file.seek(0)
         try:
@@ -105,6 +110,11 @@ def _copy(stream: BinaryIO, file: BinaryIO) -> None:
     file.seek(0)
 
 
-def shown(path: Path) -> str:
-    """A path in a message."""
-    return "stdin" if str(path) == STDIO else str(path)
+def shown(path: Path, stream: str = "stdin") -> str:
+    """A path in a message, or the stream that it stands for."""
+    return stream if str(path) == STDIO else str(path)
+
+
+def whole(path: Path, stream: str = "stdin") -> str:
+    """The same for programs, which may run elsewhere: a path is absolute."""
+    return stream if str(path) == STDIO else str(path.absolute())

@@ -11,11 +11,11 @@ from betar_tui.errors import DraftError
 from betar_tui.files.directories import locked_directory
 from betar_tui.files.plain import read_own
 from betar_tui.files.replacing import replace, rotate
-from betar_tui.files.rules import explain
+from betar_tui.files.rules import RefusedError, explain
 
 _MOST = 4 << 20
 """Maximum bytes of the file."""
-_PATIENCE = 2.0
+_LOCKED_WITHIN = 2.0
 """Seconds to wait for the lock of the directory."""
 
 Drafts = dict[str, dict[str, str]]
@@ -36,9 +36,12 @@ def read_drafts(path: Path) -> Drafts:
 
 
 def keep_drafts(path: Path, changes: Mapping[str, Mapping[str, str] | None]) -> None:
-    """Keep drafts, or forget those that are None. What cannot be read is moved aside. Raises DraftError."""
+    """Keep drafts, or forget those that are None.
+
+    A file of this user's that has other things in it, or too much, is moved aside. Raises DraftError, also for a file of
+    another user, which is left."""
     try:
-        with locked_directory(path.parent, _PATIENCE):
+        with locked_directory(path.parent, _LOCKED_WITHIN):
             kept = _kept(path)
             kept.update({name: dict(draft) for name, draft in changes.items() if draft is not None})
             for name in (name for name, draft in changes.items() if draft is None):
@@ -55,10 +58,13 @@ def keep_drafts(path: Path, changes: Mapping[str, Mapping[str, str] | None]) -> 
 
 def _kept(path: Path) -> Drafts:
     with suppress(FileNotFoundError):
-        drafts = _parsed(read_own(path, _MOST))
+        try:
+            drafts = _parsed(read_own(path, _MOST))
+        except RefusedError:
+            drafts = None
         if drafts is not None:
             return drafts
-        rotate(path, path.with_name(f"{path.name}.1"))
+        rotate(path, path.with_name(f"{path.name}.1"))  # which refuses another user's
     return {}
 
 

@@ -4,7 +4,8 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from betar_tui.layout import Column, aligned_at_the_point, cut, cut_id, cut_middle, leave
+from betar_tui.layout import Column, aligned_at_the_point, cut, cut_id, cut_middle, whole
+from betar_tui.market.dialling import leads_from_anywhere, own_address
 from betar_tui.market.marketplace import (
     Change,
     DelistReceipt,
@@ -18,7 +19,6 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.market.peer_facts import STARTING, head_text, limits_text, looking_text, size_text
 from betar_tui.market.text import neutralise_lines
-from betar_tui.multiaddrs import ip_of, without_loopback
 from betar_tui.output import duration, seller_of, state_of
 
 
@@ -31,9 +31,9 @@ def cut_ids(text: str, width: int, mark: str) -> str:
 MORE = " and "
 LISTINGS = (
     Column("NAME", cut, 20),
-    Column("PRICE", leave),
+    Column("PRICE", whole),
     Column("STATE", cut, 8, rank=2),
-    Column("", leave, rank=1),
+    Column("", whole, rank=1),
     Column("SELLER", cut_id, 13, rank=3),
     Column("ID", cut_id, 30),
 )
@@ -41,16 +41,16 @@ PEERS = (
     Column("PEER", cut_id, 13),
     Column("DIRECTION", cut, 3, rank=3),
     Column("FOUND", cut, 4, rank=4),
-    Column("LATENCY", leave, rank=2),
+    Column("LATENCY", whole, rank=2),
     Column("AGENT", cut, 8, rank=1),
-    Column("ON TOPIC", leave, rank=5),
+    Column("ON TOPIC", whole, rank=5),
     Column("NEWEST HEAD", cut, 11),
 )
-HEADS = Column("HEIGHT", leave), Column("CID", cut_middle, 12)
+HEADS = Column("HEIGHT", whole), Column("CID", cut_middle, 12)
 DELTAS = (
-    Column("HEIGHT", leave),
-    Column("CHANGES", leave, rank=1),
-    Column("BYTES", leave, rank=4),
+    Column("HEIGHT", whole),
+    Column("CHANGES", whole, rank=1),
+    Column("BYTES", whole, rank=4),
     Column("VIA", cut_id, 6, rank=3),
     Column("CID", cut_middle, 12, rank=2),
     Column("LISTINGS", cut_ids, 30),
@@ -235,8 +235,8 @@ def status_fields(status: Status, now: float) -> dict[str, object]:
         "offline": s.offline,
         "uptime": duration(s.uptime),
         "peer id": s.peer_id,
-        "own address": best_address(s) if s.running else "",
-        "listens on": s.addrs if s.running and s.addrs != (best_address(s),) else "",
+        "own address": own_address(s) if s.running else "",
+        "listens on": s.addrs if s.running and s.addrs != (own_address(s),) else "",
         "port": s.listen_notice,
         "reachability": s.reachability.text if s.running else "",
         "peers": _connected(s) if s.running else "",
@@ -280,30 +280,11 @@ def alone_text(status: Status) -> str:
     return text[:1].lower() + text[1:]
 
 
-def addresses(status: Status) -> tuple[str, ...]:
-    """The multiaddrs of a running peer that others may dial, each with its peer id: those that most can dial come first."""
-    end = f"/p2p/{status.peer_id}"
-    known = (*status.reachability.confirmed, status.reachability.mapped, *without_loopback(status.addrs))
-    whole = dict.fromkeys(each if each.endswith(end) else each + end for each in known if each)
-    return tuple(sorted(whole, key=lambda each: not is_public(each)))
-
-
-def best_address(status: Status) -> str:
-    """The first of them, "" without one."""
-    return next(iter(addresses(status)), "")
-
-
 def reach_text(status: Status) -> str:
     """Who can dial the first of the addresses, and what to do with it."""
-    if is_public(best_address(status)):
+    if leads_from_anywhere(own_address(status)):
         return "others give this to betar-tui connect, or paste it after the key a in the interface"
     return (
         "peers on this machine and on its network can dial this; for others, forward the port in your router, or start"
         " with --upnp: betar-tui doctor says more"
     )
-
-
-def is_public(address: str) -> bool:
-    """Whether a multiaddr begins with an address of the internet."""
-    ip = ip_of(address)
-    return ip is not None and ip.is_global

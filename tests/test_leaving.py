@@ -52,8 +52,9 @@ def abandoned(signals: str, patience: float) -> tuple[int, bytes]:
 
         async def hang():
             leaving = module.Leaving({patience})
+            leaving.rescue(lambda: os.write(1, b", then the files"))
             leaving.rescue(lambda: 1 / 0)
-            leaving.rescue(lambda: os.write(1, b"rescued"))
+            leaving.rescue(lambda: os.write(1, b"the terminal"))
             with module.leave_on_signals(leaving):
                 for number in ({signals}):
                     signal.raise_signal(number)
@@ -66,8 +67,8 @@ def abandoned(signals: str, patience: float) -> tuple[int, bytes]:
 
 
 def test_a_program_that_does_not_end_is_abandoned_after_the_rescues():
-    assert abandoned("signal.SIGTERM,", 0.1) == (143, b"rescued")
+    assert abandoned("signal.SIGTERM,", 0.1) == (143, b"the terminal, then the files")
 
 
 def test_a_second_sigint_shortens_the_time():
-    assert abandoned("signal.SIGINT, signal.SIGINT", 600) == (130, b"rescued")
+    assert abandoned("signal.SIGINT, signal.SIGINT", 600) == (130, b"the terminal, then the files")

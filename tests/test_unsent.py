@@ -38,6 +38,26 @@ def test_what_this_program_has_not_written_is_moved_aside(tmp_path, content):
     assert (tmp_path / "drafts.json.1").read_bytes() == content
 
 
+def test_a_file_that_is_too_large_is_moved_aside(tmp_path):
+    path = tmp_path / "drafts.json"
+    path.write_bytes(b" " * (5 << 20))
+    with pytest.raises(DraftError, match="it is larger than"):
+        read_drafts(path)
+    keep_drafts(path, {"": {"name": "swift-ocr"}})
+    assert read_drafts(path) == {"": {"name": "swift-ocr"}}
+    assert (tmp_path / "drafts.json.1").stat().st_size == 5 << 20
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another user")
+def test_a_file_of_another_user_is_left_in_plain_words(tmp_path):
+    path = tmp_path / "drafts.json"
+    path.write_text("{}")
+    os.chown(path, 54321, 54321)
+    with pytest.raises(DraftError, match="cannot keep the draft in .*: it belongs to "):
+        keep_drafts(path, {"": {"name": "swift-ocr"}})
+    assert path.read_text() == "{}"
+
+
 def test_a_draft_that_is_too_long_leaves_the_others(tmp_path):
     path = tmp_path / "drafts.json"
     keep_drafts(path, {"one": {"name": "swift-ocr"}})

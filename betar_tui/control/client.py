@@ -4,8 +4,9 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
@@ -20,6 +21,8 @@ from betar_tui.files.rules import explain
 from betar_tui.files.sockets import connect_socket, is_trusted_socket
 from betar_tui.market.calls import CALLS, Call, ForwardedCalls
 from betar_tui.market.marketplace import Event, Exported, Imported, Notice
+
+T = TypeVar("T")
 
 _BUFFER = 1024
 _ATTACHED = "Attached to the peer that runs on this data directory; it goes on when you leave"
@@ -101,22 +104,14 @@ class ControlClient(ForwardedCalls):
         asked, answer = request(call, args, kwargs), Answer(call)
         async with await self._connect() as stream:
             with suppress(trio.BrokenResourceError):
-                await self._send(stream, asked, passed)
-                async for message in lines(_Patient(stream, call.name, self._require_life)):
+                patient = _Patient(stream, call.name, self._require_life)
+                await patient.send(asked, passed)
+                async for message in lines(patient):
                     if "part" not in message:
                         answer.add(message)
                         break
                     await trio.to_thread.run_sync(answer.add, message)
         return answer.result()
-
-    async def _send(self, stream: trio.SocketStream, asked: bytes, passed: int | None) -> None:
-        sent = 0
-        with trio.move_on_after(patience.PATIENCE) as limit:
-            if passed is not None:
-                sent = await stream.socket.sendmsg([asked], ancillary(passed))
-            await stream.send_all(asked[sent:])
-        if limit.cancelled_caught:
-            raise patience.silent(self._path, patience.process_of(stream.socket))
 
     async def _require_life(self, pid: int) -> None:
         """Raises ControlError unless the peer answers a second connection."""
@@ -150,17 +145,32 @@ class ControlClient(ForwardedCalls):
 
 
 class _Patient(trio.abc.ReceiveStream):
-    """What comes on a connection, however long the peer takes while it is alive."""
+    """What goes and comes on a connection, however long the peer takes while it is alive."""
 
     def __init__(self, stream: trio.SocketStream, call: str, require_life: Callable[[int], Awaitable[None]]) -> None:
         self._stream, self._call, self._require_life = stream, call, require_life
 
+    async def send(self, data: bytes, passed: int | None) -> None:
+        """Send a request, with an open file if one is passed. Raises ControlError, BrokenResourceError."""
+        rest = memoryview(data)
+        with_file = ancillary(passed) if passed is not None else []
+        try:
+            while rest:
+                # Cancelled, it has sent nothing, which `send_all` does not promise.
+                sent = await self._patiently(partial(self._stream.socket.sendmsg, [rest], with_file))
+                rest, with_file = rest[sent:], []
+        except OSError as error:
+            raise trio.BrokenResourceError from error
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return await self._patiently(partial(self._stream.receive_some, max_bytes))
+
+    async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:
         pid = patience.process_of(self._stream.socket)
-        deadline = trio.current_time() + patience.PATIENCE
+        deadline = trio.current_time() + patience.GIVE_UP_AFTER
         while True:
             with trio.move_on_after(patience.ANSWER_WITHIN):
-                return await self._stream.receive_some(max_bytes)
+                return await step()
             await self._require_life(pid)
             if trio.current_time() > deadline and self._call not in patience.ENDLESS:
                 raise patience.too_slow(self._call, pid)

@@ -133,7 +133,7 @@ class _Talk:
     def _patiently(self, step: Callable[[], T]) -> T:
         """Do one step, however long the peer takes while it is alive."""
         pid = patience.process_of(self._sock)
-        deadline = time.monotonic() + patience.PATIENCE
+        deadline = time.monotonic() + patience.GIVE_UP_AFTER
         while True:
             try:
                 return step()

@@ -20,7 +20,7 @@ ALIVE_WITHIN = 5.0
 """Seconds within which a peer that is alive takes a connection and answers that."""
 RETRY = 0.05
 """Seconds until a connection is tried again where too many wait to be accepted."""
-PATIENCE = 600.0
+GIVE_UP_AFTER = 600.0
 """Seconds without a byte of the answer after which a client gives up although the peer is alive."""
 ENDLESS = frozenset({"export_car", "import_car", "publish"})
 """The calls that may take longer than that: what they do grows with what they are given."""
@@ -60,7 +60,9 @@ def silent(path: Path, pid: int) -> UnansweredError:
 def too_slow(name: str, pid: int) -> ControlError:
     """The error about a peer that is alive and does not come to an end."""
     who = f", process {pid}," if pid else ""
-    return ControlError(f"the peer{who} has not answered {name} for {PATIENCE / 60:.0f} minutes; its log may say why")
+    return ControlError(
+        f"the peer{who} has not answered {name} for {GIVE_UP_AFTER / 60:.0f} minutes; its log may say why"
+    )
 
 
 def is_stopped(pid: int) -> bool:

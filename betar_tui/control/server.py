@@ -180,6 +180,7 @@ async def _answer_all(
         async with aclosing(_answer(request, marketplace, passed)) as messages:
             async for message in messages:
                 await passed.stream.send_all(message)
+        passed.close()  # a file that the call does not take is not left for the next one
 
 
 async def _answer(request: dict[str, Any], marketplace: Marketplace, passed: Passed) -> AsyncGenerator[bytes, None]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from betar_tui.market.marketplace import Status
-from betar_tui.multiaddrs import ip_of, split_peer, without_loopback
+from betar_tui.multiaddrs import ip_of, is_public, split_peer, without_loopback
 
 
 def dialling_warning(addrs: Iterable[Sequence[str]], status: Status) -> str:
@@ -17,19 +17,35 @@ def dialling_warning(addrs: Iterable[Sequence[str]], status: Status) -> str:
     return next(filter(None, warnings), "")
 
 
+def own_addresses(status: Status) -> tuple[str, ...]:
+    """The multiaddrs by which others may dial this peer, each ending in its id: those that most can dial come first.
+
+    Among equals, what others have confirmed is before the port that a router forwards, and that before what the peer
+    listens on. Addresses of this machine alone are there only if it has no other."""
+    reach = status.reachability
+    forwarded = reach.mapped if reach.verdict != "private" else ""  # else it was tried, and does not lead here
+    known = (*reach.confirmed, forwarded, *without_loopback(status.addrs))
+    whole = dict.fromkeys(
+        f"{split_peer(each)[0]}/p2p/{split_peer(each)[1] or status.peer_id}" for each in known if each
+    )
+    return tuple(sorted(whole, key=_rank))
+
+
 def own_address(status: Status) -> str:
-    """The address to give to somebody who is to connect to this peer, ending in its id: one that everybody can dial, or else
-    one for the own network; "" while it has none."""
+    """The address to give to somebody who is to connect to this peer, the first of them; "" while it has none."""
+    return next(iter(own_addresses(status)), "")
 
-    def rank(address: str) -> int:
-        host = ip_of(address)
-        if host is None or host.is_global:
-            return 0
-        return 3 if host.is_loopback else 2 if host.is_link_local else 1
 
-    best = min(status.addrs, key=rank, default="")
-    rest, peer_id = split_peer(best)
-    return f"{rest}/p2p/{peer_id or status.peer_id}" if best else ""
+def leads_from_anywhere(address: str) -> bool:
+    """Whether a multiaddr begins with an address of the internet, or with a name."""
+    return _rank(address) == 0
+
+
+def _rank(address: str) -> int:
+    host = ip_of(address)
+    if host is None or is_public(str(host)):
+        return 0
+    return 3 if host.is_loopback else 2 if host.is_link_local else 1
 
 
 def host_and_port(address: str) -> str:

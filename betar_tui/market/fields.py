@@ -12,11 +12,10 @@ from dataclasses import KW_ONLY, dataclass
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
+from betar_tui.choices import CURRENCY as CURRENCY
 from betar_tui.market.text import JOINERS, letters_of
 from betar_tui.multiaddrs import is_path
 
-CURRENCY = "USDC"
-"""What prices are in, as with Go betar: USDC for each task."""
 MAX_NAME = 128
 """Maximum characters of a name."""
 MAX_DESCRIPTION = 16 << 10
@@ -122,7 +121,10 @@ def _name(name: str) -> str:
     message = "the name may not contain slashes or control characters"
     if "/" in stripped:
         raise InvalidValue(message, "without “/”: it separates seller and name in the id")
-    if not all(char.isprintable() or char in JOINERS for char in stripped):
+    # A joiner that joins nothing is as good as invisible: two names would look the same.
+    shown = letters_of(stripped)
+    joined = all(shown.count(joiner) == stripped.count(joiner) for joiner in JOINERS)
+    if not joined or not all(char.isprintable() or char in JOINERS for char in stripped):
         raise InvalidValue(message, "without control or invisible characters")
     return stripped
 
@@ -201,7 +203,7 @@ FIELDS: tuple[Field, ...] = (
         unit=CURRENCY,
         hint=f"{CURRENCY} for each task, such as 0.02; 0 is free",
         missing=f"a listing needs a price in {CURRENCY}; 0 is free",
-        option=Option("--price", "P", "what it costs, such as 0.05"),
+        option=Option("--price", "P", f"what it costs, in {CURRENCY} for each task, such as 0.05"),
     ),
     Field(
         "description",

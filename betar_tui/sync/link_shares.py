@@ -38,7 +38,8 @@ class LinkShares:
             self._had_turn.update(fresh[:room])
         taken = fresh[:room]
         self._peers.update(dict.fromkeys(taken, peer))
-        self._numbers[peer] += len(taken)
+        if taken:
+            self._numbers[peer] += len(taken)
         return taken
 
     def ended(self, cids: Iterable[bytes]) -> dict[str, list[bytes]]:
@@ -48,6 +49,7 @@ class LinkShares:
             if (peer := self._peers.pop(cid, None)) is not None:
                 self._numbers[peer] -= 1
                 if not self._numbers[peer]:
+                    del self._numbers[peer]  # peers come and go without end
                     emptied.add(peer)
         return {peer: self._waiting.pop(peer) for peer in emptied & self._waiting.keys()}
 

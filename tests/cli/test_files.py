@@ -1,5 +1,6 @@
 """What may be wrong with the files of a data directory: the program says one true sentence, in time, and changes nothing."""
 
+import errno
 import json
 import os
 import shlex
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import trio
 
+from betar_tui.cli import main
 from betar_tui.config import save_settings
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.peer import open_peer
@@ -455,6 +457,41 @@ async def test_archives_go_through_pipes_from_one_peer_to_another(data: Path, tm
     assert (imported["new"], imported["path"]) == (exported["blocks"], "stdin")
     # A path is that of who gives the command, and so are the rights and the umask; the peer opens nothing.
     assert (exported["path"], (tmp_path / "here.car").stat().st_size > 500) == (str(tmp_path / "here.car"), True)
+
+
+def test_a_file_whose_name_is_a_dash_is_a_file(data: Path, tmp_path: Path) -> None:
+    done = call("export", "./-", "--json", "--data-dir", data, cwd=tmp_path)
+    assert json.loads(done.stdout)["path"] == str(tmp_path / "-")
+    done = call("import", "./-", "--json", "--data-dir", data, cwd=tmp_path)
+    assert json.loads(done.stdout)["path"] == str(tmp_path / "-")
+    (tmp_path / "-").write_text('{"name": "y", "price": 1}')
+    assert call("publish", "--file", "./-", "--data-dir", data, cwd=tmp_path).returncode == 0
+    assert call("publish", "--file", "-", "--data-dir", data, cwd=tmp_path).returncode == 1  # stdin is empty
+
+
+def test_the_path_of_an_archive_is_absolute_for_programs(data: Path, tmp_path: Path) -> None:
+    for command in ("export", "import"):
+        done = call(command, "here.car", "--json", "--data-dir", data, cwd=tmp_path)
+        assert json.loads(done.stdout)["path"] == str(tmp_path / "here.car")
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_an_export_to_stdout_that_has_no_room_is_one_sentence(full, data, tmp_path, monkeypatch, capsys):
+    def unwritable(directory: Path) -> Any:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        (tmp_path / "kept").touch()
+        return (tmp_path / "kept").open("rb")
+
+    monkeypatch.setattr("betar_tui.transfers.nameless", unwritable)
+    assert main(["export", "-", "--data-dir", str(data)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    says = (
+        f"cannot write what goes to stdout into {data}: the disk is full; make room"
+        if full
+        else "cannot write stdout: "
+    )
+    assert line.startswith(f"betar-tui: {says}")
 
 
 async def test_a_running_peer_opens_no_file_for_a_client(data: Path, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def running_of(directory):
 
 def test_a_peer_that_does_not_come_to_an_end_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(patience, "ANSWER_WITHIN", 0.05)
-    monkeypatch.setattr(patience, "PATIENCE", 0.1)
+    monkeypatch.setattr(patience, "GIVE_UP_AFTER", 0.1)
     path = tmp_path / "control.sock"
 
     def answer_pings(peer: socket.socket) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,9 @@ import pytest
 
 from betar_tui.arguments import COMMANDS, FILTERS
 from betar_tui.cli import build_parser, main
+from betar_tui.manual import FILES as MANUAL_FILES
 from betar_tui.manual import roff_text
+from betar_tui.market.fields import CURRENCY, FIELDS
 from betar_tui.market.filter import QUALIFIERS, STATES, parse
 from betar_tui.parsing import FIRST_STEPS, LIMITS, PEER_OPTIONS, shell_lines
 from tests.cli.conftest import running
@@ -38,6 +41,26 @@ def test_the_commands_own_options_and_examples_stand_before_those_of_the_peer(co
     assert COMMANDS[command].examples
     for example in COMMANDS[command].examples:
         assert f"\n  {example}\n" in own
+
+
+@pytest.mark.parametrize("command", ["list", "publish", "update", "man"])
+def test_what_prices_are_in_is_said_as_in_the_form(command, monkeypatch, capsys):
+    if command == "man":
+        assert main(["man"]) == 0
+        shown = capsys.readouterr().out
+    else:
+        shown = help_of(command, columns=200, monkeypatch=monkeypatch, capsys=capsys)
+    assert f"A price is in {CURRENCY} for each task" in shown and "has none" not in shown
+    (price,) = (field for field in FIELDS if field.name == "price")
+    assert price.unit == CURRENCY and price.hint.startswith(f"{CURRENCY} for each task")
+
+
+def test_the_manual_names_the_files_that_the_page_on_files_names(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
+    table = page.partition("## The data directory")[2].partition("\n## ")[0]
+    first = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    names = {name for cell in first for name in re.findall(r"`([^`]+)`", cell)}
+    assert {name for name, _ in MANUAL_FILES} == names - {"replica.db-wal", "replica.db-shm", "betar-tui.log.1"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -252,6 +275,27 @@ def test_completions(tmp_path, shell, capsys):
     for line, offered in LINES.items():
         assert completed(shell, line, script, tmp_path) == offered, line
     assert completed(shell, "betar-tui ", script, tmp_path) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("line", "files"),
+    [
+        ("betar-tui export my", True),
+        ("betar-tui publish --file my", True),
+        ("betar-tui --data-dir my", True),
+        ("betar-tui li", False),
+        ("betar-tui help pu", False),
+        ("betar-tui list --log-level d", False),
+        ("betar-tui show s", False),
+    ],
+)
+def test_bash_is_told_of_files_only_where_they_are_completed(line, files, tmp_path, capsys):
+    # Else a directory `list` that is here would have the command completed as `list/`.
+    assert main(["completion", "bash"]) == 0
+    script = tmp_path / "completion"
+    script.write_text(f"{capsys.readouterr().out}\ncompopt() {{ touch told; }}\n")
+    completed("bash", line, script, tmp_path)
+    assert (tmp_path / "told").exists() is files
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

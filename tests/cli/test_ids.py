@@ -46,6 +46,25 @@ async def test_what_is_meant(text, meant):
     assert await listing_id(market(), text) == meant
 
 
+DOTTED = [listing(name, id=f"{OWN}/{name}", seller_id=OWN, mine=True) for name in ("wait...what", "wait…now")]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("wait...what", "wait...what"),
+        ("wait...", "wait...what"),
+        ("wait…now", "wait…now"),
+        ("wait…", "wait…now"),
+        (short_id(f"{OWN}/wait...what"), "wait...what"),
+        (short_id(f"{OWN}/wait...what").replace("…", "..."), "wait...what"),
+        ("...what", "wait...what"),
+    ],
+)
+async def test_points_in_a_name_are_points(text, meant):
+    assert await listing_id(FakeMarketplace(DOTTED), text) == f"{OWN}/{meant}"
+
+
 async def test_several_are_named():
     with pytest.raises(UnknownListingError) as caught:
         await listing_id(market(), OWN[:30])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from betar_tui import layout
 from betar_tui.layout import (
     Column,
     aligned_at_the_point,
@@ -14,8 +15,8 @@ from betar_tui.layout import (
     cut_id,
     cut_middle,
     filled,
-    leave,
     table_lines,
+    whole,
 )
 from betar_tui.market.names import short_form
 from betar_tui.market.text import neutralise
@@ -25,7 +26,7 @@ from tests.tui.fake import peer_id
 
 TEXTS = st.text().map(neutralise)
 WIDTHS = st.integers(8, 200)
-COLUMNS = (Column("NAME", cut, 12), Column("PRICE", leave), Column("STATE", cut, 8, rank=2), Column("ID", cut_id, 16))
+COLUMNS = (Column("NAME", cut, 12), Column("PRICE", whole), Column("STATE", cut, 8, rank=2), Column("ID", cut_id, 16))
 ROWS = st.lists(st.tuples(TEXTS, st.from_regex(r"[0-9]{1,6}", fullmatch=True), TEXTS, TEXTS), max_size=5)
 
 
@@ -64,6 +65,20 @@ def test_filled_lines_fit_and_lose_nothing(text, width):
     assert all(cell_len(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert list(filled(text, None)) == [text]
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "文", "\u0301"])
+def test_a_word_without_end_is_measured_in_pieces(letter, monkeypatch):
+    measured = []
+    measure = layout.cell_len
+
+    def counted(text):
+        measured.append(len(text))
+        return measure(text)
+
+    monkeypatch.setattr(layout, "cell_len", counted)
+    assert "".join(line.strip() for line in filled(letter * 20_000, 40)) == letter * 20_000
+    assert sum(measured) < 20_000 * 20
 
 
 def test_a_paragraph_is_filled_with_an_indent():

@@ -15,6 +15,7 @@ import trio
 from betar_tui.control.client import ControlClient
 from betar_tui.control.command import CommandClient
 from betar_tui.control.server import serve_control
+from betar_tui.control.wire import lines
 from betar_tui.errors import ArchiveError
 from betar_tui.files.passing import ancillary
 from betar_tui.market.marketplace import Exported, Imported
@@ -82,6 +83,19 @@ async def test_both_clients_open_the_files_and_the_server_none(tmp_path):
         await trio.to_thread.run_sync(by_command)
         assert (tmp_path / "e.car").read_bytes() == b"exported"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.car", "e.car"]
+
+
+async def test_a_file_that_a_call_does_not_take_is_not_left_for_the_next(tmp_path):
+    (tmp_path / "given").touch()
+    async with served(tmp_path), await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
+        with (tmp_path / "given").open() as given:
+            await stream.socket.sendmsg([b'{"id": 1, "method": "nonsense"}\n'], ancillary(given.fileno()))
+        answers = lines(stream)
+        assert "knows no call" in (await anext(answers))["error"]["message"]
+        await stream.send_all(b'{"id": 2, "method": "import_car", "params": {"path": "x"}}\n')
+        assert "none was handed over" in (await anext(answers))["error"]["message"]
+        if os.path.isdir("/proc/self/fd"):
+            assert str(tmp_path / "given") not in open_files()
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="the system does not list what is open")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from betar_tui.market.dialling import dialling_warning, host_and_port, own_address
+from betar_tui.market.dialling import dialling_warning, host_and_port, leads_from_anywhere, own_address, own_addresses
 from betar_tui.market.marketplace import Reachability, Status
 
 LOOPBACK, HOME, OUTSIDE = "/ip4/127.0.0.1/tcp/4001", "/ip4/192.168.1.5/tcp/4001", "/ip4/44.1.2.3/tcp/4001"
@@ -68,6 +68,48 @@ PEER_ID = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
 )
 def test_the_address_to_give_away_is_the_one_that_most_can_dial(own, best):
     assert own_address(status(*own)) == f"{best}/p2p/{PEER_ID}"
+
+
+LINK = "/ip6/fe80::1/tcp/4001"
+MAPPED, CONFIRMED = "/ip4/45.1.2.3/tcp/4501", "/ip4/46.1.2.3/tcp/4601"
+
+
+@pytest.mark.parametrize(
+    ("own", "reach", "expected"),
+    [
+        ((HOME, LOOPBACK), Reachability(mapped=MAPPED), (MAPPED, HOME)),
+        ((HOME, LOOPBACK), Reachability(mapped=MAPPED, confirmed=(CONFIRMED,)), (CONFIRMED, MAPPED, HOME)),
+        ((LINK, HOME, NAME, OUTSIDE), Reachability(), (NAME, OUTSIDE, HOME, LINK)),
+        ((OUTSIDE, HOME), Reachability(confirmed=(OUTSIDE,)), (OUTSIDE, HOME)),
+        (
+            (HOME,),
+            Reachability(mapped="/ip4/100.64.1.1/tcp/9"),
+            ("/ip4/100.64.1.1/tcp/9", HOME),
+        ),  # a router behind another
+        ((HOME,), Reachability(mapped=MAPPED, verdict="private"), (HOME,)),  # it was tried in vain
+        ((LOOPBACK,), Reachability(), (LOOPBACK,)),
+        ((), Reachability(), ()),
+    ],
+)
+def test_all_addresses_are_there_those_that_most_can_dial_first(own, reach, expected):
+    found = replace(status(*own), reachability=reach, peer_id=PEER_ID)
+    assert own_addresses(found) == tuple(f"{each}/p2p/{PEER_ID}" for each in expected)
+    assert own_address(found) == next(iter(own_addresses(found)), "")
+
+
+@pytest.mark.parametrize(
+    ("address", "far"),
+    [
+        (OUTSIDE, True),
+        (NAME, True),
+        (HOME, False),
+        (LINK, False),
+        (LOOPBACK, False),
+        ("/ip6/2002:a01:203::1/tcp/1", False),
+    ],
+)
+def test_which_addresses_lead_from_anywhere(address, far):
+    assert leads_from_anywhere(address) is far
 
 
 def test_it_has_the_id_at_its_end():

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from betar_tui.market.fields import BETAR_GO, DOCUMENTS, ENTERED, FIELDS, IN_METADATA, STORED, Kind
+from betar_tui.market.fields import BETAR_GO, DOCUMENTS, ENTERED, FIELDS, IN_METADATA, STORED, InvalidValue, Kind
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
 from betar_tui.multiaddrs import is_path, split_peer, without_loopback
 
@@ -38,6 +38,14 @@ def test_a_name_may_have_the_joiners_of_its_script(name):
     (field,) = (field for field in FIELDS if field.name == "name")
     assert field.validate(name) == name
     assert field.objection(name) == ""
+
+
+@pytest.mark.parametrize("name", ["swift\u200d-ocr", "a\u200cb", "می\u200c\u200cخواهم", "👨\u200d", "x\u200b"])
+def test_a_joiner_that_joins_nothing_is_refused_in_a_name(name):
+    (field,) = (field for field in FIELDS if field.name == "name")
+    with pytest.raises(InvalidValue) as caught:
+        field.validate(name)
+    assert caught.value.hint == "without control or invisible characters"
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,9 @@ def test_without_miniupnpc_a_router_is_missed_only_when_it_is_used() -> None:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     NoPortMapping().exec_module(module)
-    with pytest.raises(MissingPackage, match=r"install betar-tui\[upnp\]"):
+    with pytest.raises(
+        MissingPackage, match="otherwise pip install miniupnpc, with the pip that is where the program is"
+    ):
         module.UPnP()
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.errors import DecodeError
+from betar_tui.multiaddrs import is_public
 from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.frames import FrameReader, frame
 from betar_tui.p2p.reachability import client, mapping, server
@@ -29,7 +30,7 @@ from betar_tui.p2p.reachability.messages import (
     encode_request,
     encode_response,
 )
-from betar_tui.p2p.reachability.observed import OBSERVATION_TTL, ObservedAddrs, is_public
+from betar_tui.p2p.reachability.observed import OBSERVATION_TTL, ObservedAddrs
 from betar_tui.p2p.reachability.server import Throttle, ports_of
 from betar_tui.p2p.reachability.verdict import ANSWER_TTL, PRIVATE, PUBLIC, UNKNOWN, Answers
 from tests.p2p.peers import Peer, meet, pair, peer, raw_stream, until

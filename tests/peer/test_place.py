@@ -1,5 +1,6 @@
 """Where the peer of an interface runs: attached to, or in this process, and taken over from one that has ended."""
 
+import errno
 import os
 import signal
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ import trio
 
 from betar_tui import place as module
 from betar_tui.control.client import ControlClient
-from betar_tui.errors import StoreLockedError
+from betar_tui.errors import ControlError, StoreLockedError
 from betar_tui.peer import Peer
 from betar_tui.place import Place
 from betar_tui.store.lock import DirectoryLock
@@ -59,6 +60,25 @@ async def test_taking_over_attaches_where_a_peer_runs_again(tmp_path):
             await place.take_over()
             assert [type(each) for each in opened] == [ControlClient, ControlClient]
             assert not place.own
+
+
+async def test_a_socket_that_cannot_be_made_is_the_answer_and_ends_nothing(tmp_path, monkeypatch):
+    async with served(tmp_path) as peer, placed(tmp_path) as (place, opened):
+        await eventually(lambda: opened, what="the peer")
+        peer.process.kill()
+        await peer.process.wait()
+
+        def refused(sock, path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("betar_tui.control.server.bind_socket", refused)
+            with pytest.raises(ControlError, match="cannot listen on .*: the disk is full"):
+                await place.take_over()
+            assert [type(each) for each in opened] == [ControlClient] and not place.own
+        await place.take_over()
+        assert isinstance(opened[-1], Peer) and place.own
+        assert config(tmp_path).control_socket.exists(), "it answers others when it is said to run"
 
 
 async def test_a_directory_that_another_process_holds_is_named(tmp_path, monkeypatch):

@@ -36,6 +36,15 @@ def test_nothing_waits_for_a_peer_that_is_gone() -> None:
     assert shares.ended(cids(0, MAX_LINKS)) == {}
 
 
+def test_nothing_is_kept_of_peers_without_links() -> None:
+    shares = LinkShares()
+    for number, (link,) in enumerate(cids(each, 1) for each in range(100)):
+        assert shares.take([link], f"peer {number}") == [link]
+        assert shares.take([link], f"other {number}") == []
+        assert shares.ended([link]) == {}
+    assert not shares._numbers and not shares._peers and not shares._waiting
+
+
 def test_links_of_nobody_take_turns_where_there_are_too_many() -> None:
     shares, all_links = LinkShares(), cids(0, 3 * MAX_LINKS)
     had: set[bytes] = set()

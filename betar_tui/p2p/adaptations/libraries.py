@@ -39,8 +39,8 @@ STAND_INS: dict[str, tuple[str, ...]] = {
 """Names that `adaptations.curves` has of each module of the two packages."""
 PORT_MAPPING = "miniupnpc"
 WITHOUT_PORT_MAPPING = (
-    "no port is forwarded: that needs miniupnpc, which is not installed; install betar-tui[upnp], or with pipx: "
-    "pipx inject betar-tui miniupnpc"
+    "no port is forwarded: that needs miniupnpc, which is not installed; with pipx: pipx inject betar-tui miniupnpc, "
+    "otherwise pip install miniupnpc, with the pip that is where the program is"
 )
 """What a person reads who asks for a port to be forwarded."""
 
@@ -77,7 +77,15 @@ class CarriedLibrary:
         return MetadataPathFinder.find_distributions(DistributionFinder.Context(name=LIBRARY, path=self._path))
 
 
-class Curves:
+class _Ordinary:
+    """What loaders have in common that fill an ordinary module."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """An ordinary module will do."""
+        return None
+
+
+class Curves(_Ordinary):
     """A finder and loader of `STAND_INS`, for `sys.meta_path`."""
 
     def find_spec(
@@ -85,10 +93,6 @@ class Curves:
     ) -> ModuleSpec | None:
         """A module of the two packages, whether or not they are installed."""
         return _spec(name, self) if name in STAND_INS else None
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """An ordinary module will do."""
-        return None
 
     def exec_module(self, module: ModuleType) -> None:
         """Give a module its names."""
@@ -98,8 +102,8 @@ class Curves:
             setattr(module, name, getattr(curves, name))
 
 
-class NoPortMapping(Curves):
-    """The same for `PORT_MAPPING`, to be asked when nothing else has found it."""
+class NoPortMapping(_Ordinary):
+    """A finder and loader of `PORT_MAPPING`, to be asked when nothing else has found it."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None

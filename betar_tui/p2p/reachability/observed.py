@@ -16,15 +16,6 @@ CREDIBLE = 2
 """Number of networks that must agree on an address before this peer advertises it."""
 
 
-def is_public(text: str) -> bool:
-    """Whether an IP address can be reached from the whole internet, as far as the address tells."""
-    address = parse_ip(text)
-    if address is None or not address.is_global or address.is_multicast:
-        return False
-    # 6to4 and Teredo carry an IPv4 address inside, which may be private.
-    return isinstance(address, ipaddress.IPv4Address) or (address.sixtofour is None and address.teredo is None)
-
-
 def ip_of(multiaddr: str) -> str:
     """The IP address in a multiaddr, "" where there is none."""
     _, kind, host, *_ = (*multiaddr.split("/"), "", "", "")

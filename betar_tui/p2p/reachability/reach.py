@@ -6,13 +6,13 @@ from typing import Protocol
 
 import trio
 
-from betar_tui.multiaddrs import parse_ip, split_peer
+from betar_tui.multiaddrs import is_public, parse_ip, split_peer
 from betar_tui.p2p.adaptations.host import PeerHost
 from betar_tui.p2p.connection_table import ConnectionTable, PeerRecord
 from betar_tui.p2p.reachability.client import AutoNatClient
 from betar_tui.p2p.reachability.mapping import PortMapper
 from betar_tui.p2p.reachability.messages import PROTOCOL
-from betar_tui.p2p.reachability.observed import CREDIBLE, ObservedAddrs, ip_of, is_public
+from betar_tui.p2p.reachability.observed import CREDIBLE, ObservedAddrs, ip_of
 from betar_tui.p2p.reachability.server import DialBackServer
 from betar_tui.p2p.reachability.verdict import PRIVATE, PUBLIC
 from betar_tui.p2p.types import Stream

@@ -19,7 +19,7 @@ from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
 from betar_tui.errors import DecodeError
-from betar_tui.multiaddrs import parse_ip
+from betar_tui.multiaddrs import is_public, parse_ip
 from betar_tui.p2p.adaptations.noise import CheckedNoise
 from betar_tui.p2p.adaptations.transport import Transport
 from betar_tui.p2p.frames import FrameReader, frame
@@ -33,7 +33,6 @@ from betar_tui.p2p.reachability.messages import (
     decode_request,
     encode_response,
 )
-from betar_tui.p2p.reachability.observed import is_public
 
 log = logging.getLogger(__name__)
 
