@@ -39,7 +39,7 @@ def parse_value(value: bytes) -> dict[str, object]:
             json.dumps(parsed, ensure_ascii=False).encode()  # half characters cannot be shown, stored or sent on
     except (ValueError, RecursionError) as error:
         raise ListingError(f"the value is not JSON: {error}") from error
-    if brackets > MAX_DEPTH and _depth(parsed) > MAX_DEPTH:
+    if brackets > MAX_DEPTH and depth_of(parsed) > MAX_DEPTH:
         raise ListingError(f"the value is nested more than {MAX_DEPTH} deep")
     if not isinstance(parsed, dict):
         raise ListingError(f"the value is JSON but not an object: {type(parsed).__name__}")
@@ -139,7 +139,7 @@ def _repeats_names(fields: Mapping[str, object], value: bytes) -> bool:
     return repeated
 
 
-def _depth(value: object) -> int:
+def depth_of(value: object) -> int:
     """The depth of nested lists and objects, counted up to one above MAX_DEPTH."""
     depth = 0
     level = [value]
@@ -198,7 +198,8 @@ def _texts(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _number(fields: Mapping[str, object], name: str) -> float:
+def number_of(fields: Mapping[str, object], name: str) -> float:
+    """A finite number among the fields of a value. Raises ListingError."""
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ListingError(f"{name} is missing or not a number", name)
@@ -211,7 +212,8 @@ def _number(fields: Mapping[str, object], name: str) -> float:
     return number
 
 
-def _integer(fields: Mapping[str, object], name: str) -> int:
+def whole_number_of(fields: Mapping[str, object], name: str) -> int:
+    """A whole number of at most 64 bits among the fields of a value. Raises ListingError."""
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, int) or not -(1 << 63) <= value < 1 << 63:
         raise ListingError(f"{name} is not a whole number", name)
@@ -227,8 +229,8 @@ def _object(fields: Mapping[str, object], name: str) -> dict[str, object] | str 
 
 _DECODERS: Mapping[Kind, Callable[[Mapping[str, object], str], Any]] = {
     Kind.TEXT: _optional_text,
-    Kind.NUMBER: _number,
-    Kind.INTEGER: _integer,
+    Kind.NUMBER: number_of,
+    Kind.INTEGER: whole_number_of,
     Kind.TEXTS: _texts,
     Kind.OBJECT: _object,
 }
