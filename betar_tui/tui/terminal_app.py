@@ -21,7 +21,7 @@ class TerminalApp(App[None]):
 
     options: TuiOptions
     _framed = _leaves = False
-    _stopped_at = 0.0
+    _stopped_at = _seen_at = 0.0
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's choice; for a terminal, one that can do what Textual's cannot."""
@@ -55,10 +55,14 @@ class TerminalApp(App[None]):
         peer = ", and so is the peer in it: others cannot reach it" if self.options.own_peer() else "; its peer goes on"
         return f"\r\nbetar-tui is stopped{peer}. fg continues.\r\n"
 
-    def leaves_terminal(self) -> None:
-        """The program is about to be stopped."""
+    def note_running(self) -> None:
+        """The program runs now, as it says each second: nothing else tells when a SIGSTOP came."""
+        self._seen_at = time.monotonic()
+
+    def leaves_terminal(self, *, stopped: bool = False) -> None:
+        """The program is about to be stopped, or has been `stopped` and goes on."""
         self._suspend_signal()
-        self._stopped_at = time.monotonic()
+        self._stopped_at = self._seen_at if stopped and self._seen_at else time.monotonic()
 
     def takes_terminal(self) -> None:
         """The program goes on, and draws everything again."""
