@@ -8,9 +8,8 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.widgets import TextArea
 
 from betar_tui.leaving import TERMINAL_GONE
-from betar_tui.tui import format as fmt
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.dialogues import ConfirmScreen
+from betar_tui.tui.screens.quitting import QuitScreen
 
 NOTED_STOP = 5.0
 """Seconds that the program must have been stopped for the activity to say so."""
@@ -101,17 +100,3 @@ class TerminalApp(App[None]):
             self.exit()
             return
         self.push_screen(QuitScreen(others), lambda yes: self.exit() if yes else None)
-
-
-class QuitScreen(ConfirmScreen):
-    """Asks whether to take the peer from others."""
-
-    def __init__(self, others: int) -> None:
-        use, they = ("uses", "It loses") if others == 1 else ("use", "They lose")
-        super().__init__(
-            "Quit, and stop the peer?",
-            f"{fmt.plural(others, 'other program')} {use} the peer in this window, such as another window or watch. "
-            f"{they} it, and can start it again.",
-            "Quit",
-            "Stay",
-        )

@@ -230,7 +230,7 @@ async def test_zoom_is_seen_and_only_there_where_there_is_something_to_zoom(ui):
     await ui.pilot.resize_terminal(80, 24)
     await ui.press("z")
     assert "zoomed" not in ui.lines[0]
-    assert ui.toasts == ["Each pane is alone here already: there are several from 120 columns on"]
+    assert ui.toasts == ["Each pane already fills the screen here: there are several from 120 columns on"]
 
 
 # Room
