@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from betar_tui.market.fields import STAMPS
-from betar_tui.market.listing import MAX_DEPTH, depth_of
+from betar_tui.market.json_values import MAX_DEPTH, depth_of
 from betar_tui.market.marketplace import Version
 from betar_tui.market.text import neutralise
 

@@ -6,13 +6,13 @@ Decoding is strict about the fields of the table in `fields` and keeps the other
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from betar_tui.errors import ListingError
 from betar_tui.ipld import cid as cids
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS, IN_METADATA, MAX_VALUE, STAMPS, STORED, Field, Kind
+from betar_tui.market.json_values import MAX_DEPTH, depth_of, number_of, whole_number_of
 from betar_tui.market.marketplace import Listing, Provenance
 from betar_tui.market.provenance import verify
 from betar_tui.replica import keys
@@ -22,8 +22,6 @@ MAX_BRACKETS = 4096
 """Maximum lists and objects in a value."""
 SIGNED = b'"signature"'
 """Stands in every value that counts as signed: others need not be parsed to know that nobody has signed them."""
-MAX_DEPTH = 32
-"""Maximum depth of lists and objects in a value."""
 
 
 def parse_value(value: bytes) -> dict[str, object]:
@@ -139,22 +137,6 @@ def _repeats_names(fields: Mapping[str, object], value: bytes) -> bool:
     return repeated
 
 
-def depth_of(value: object) -> int:
-    """The depth of nested lists and objects, counted up to one above MAX_DEPTH."""
-    depth = 0
-    level = [value]
-    while level := [
-        inner
-        for each in level
-        if isinstance(each, dict | list)
-        for inner in (each.values() if isinstance(each, dict) else each)
-    ]:
-        depth += 1
-        if depth > MAX_DEPTH:
-            break
-    return depth
-
-
 def _reject(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
 
@@ -196,28 +178,6 @@ def _texts(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise ListingError(f"{name} is not a list of texts", name)
     return tuple(value)
-
-
-def number_of(fields: Mapping[str, object], name: str) -> float:
-    """A finite number among the fields of a value. Raises ListingError."""
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ListingError(f"{name} is missing or not a number", name)
-    try:
-        number = float(value)
-    except OverflowError as error:
-        raise ListingError(f"{name} is out of range", name) from error
-    if not math.isfinite(number):
-        raise ListingError(f"{name} is not a finite number", name)
-    return number
-
-
-def whole_number_of(fields: Mapping[str, object], name: str) -> int:
-    """A whole number of at most 64 bits among the fields of a value. Raises ListingError."""
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or not -(1 << 63) <= value < 1 << 63:
-        raise ListingError(f"{name} is not a whole number", name)
-    return value
 
 
 def _object(fields: Mapping[str, object], name: str) -> dict[str, object] | str | None:

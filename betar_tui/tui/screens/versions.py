@@ -14,7 +14,7 @@ from textual.widgets import Button, Static
 from betar_tui.errors import ListingError
 from betar_tui.market.fields import CURRENCY
 from betar_tui.market.history import VersionChange, version_changes
-from betar_tui.market.listing import number_of, whole_number_of
+from betar_tui.market.json_values import number_of, whole_number_of
 from betar_tui.market.marketplace import ListingDetail, Version
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
