@@ -260,7 +260,10 @@ async def test_q_after_the_window_has_become_narrow_says_nothing_of_a_zoom(ui):
     await ui.press("enter", "z")
     await ui.pilot.resize_terminal(100, 36)
     await ui.until(lambda: not ui.app._main._wide)
+    ui.app._main._mark_pane("detail")  # as before the focus has followed
     await ui.app._main.action_quit()
+    assert not ends(ui)
+    assert ui.app._main._pane == "listings"
     assert not ui.toasts
 
 
