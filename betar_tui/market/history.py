@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from betar_tui.market.fields import STAMPS
+from betar_tui.market.json_values import MAX_DEPTH, depth_of
 from betar_tui.market.marketplace import Version
 from betar_tui.market.text import neutralise
 
@@ -56,7 +57,8 @@ def _fields(value: str) -> Mapping[str, object] | None:
         parsed = json.loads(value)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(parsed, dict):
+    # Deeper than a listing may be: what could just be read may be too deep to be compared and written.
+    if not isinstance(parsed, dict) or depth_of(parsed) > MAX_DEPTH:
         return None
     flat: dict[str, object] = {}
     for key, item in parsed.items():

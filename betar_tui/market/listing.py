@@ -6,13 +6,13 @@ Decoding is strict about the fields of the table in `fields` and keeps the other
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from betar_tui.errors import ListingError
 from betar_tui.ipld import cid as cids
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS, IN_METADATA, MAX_VALUE, STAMPS, STORED, Field, Kind
+from betar_tui.market.json_values import MAX_DEPTH, depth_of, number_of, whole_number_of
 from betar_tui.market.marketplace import Listing, Provenance
 from betar_tui.market.provenance import verify
 from betar_tui.replica import keys
@@ -22,8 +22,6 @@ MAX_BRACKETS = 4096
 """Maximum lists and objects in a value."""
 SIGNED = b'"signature"'
 """Stands in every value that counts as signed: others need not be parsed to know that nobody has signed them."""
-MAX_DEPTH = 32
-"""Maximum depth of lists and objects in a value."""
 
 
 def parse_value(value: bytes) -> dict[str, object]:
@@ -39,7 +37,7 @@ def parse_value(value: bytes) -> dict[str, object]:
             json.dumps(parsed, ensure_ascii=False).encode()  # half characters cannot be shown, stored or sent on
     except (ValueError, RecursionError) as error:
         raise ListingError(f"the value is not JSON: {error}") from error
-    if brackets > MAX_DEPTH and _depth(parsed) > MAX_DEPTH:
+    if brackets > MAX_DEPTH and depth_of(parsed) > MAX_DEPTH:
         raise ListingError(f"the value is nested more than {MAX_DEPTH} deep")
     if not isinstance(parsed, dict):
         raise ListingError(f"the value is JSON but not an object: {type(parsed).__name__}")
@@ -139,22 +137,6 @@ def _repeats_names(fields: Mapping[str, object], value: bytes) -> bool:
     return repeated
 
 
-def _depth(value: object) -> int:
-    """The depth of nested lists and objects, counted up to one above MAX_DEPTH."""
-    depth = 0
-    level = [value]
-    while level := [
-        inner
-        for each in level
-        if isinstance(each, dict | list)
-        for inner in (each.values() if isinstance(each, dict) else each)
-    ]:
-        depth += 1
-        if depth > MAX_DEPTH:
-            break
-    return depth
-
-
 def _reject(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
 
@@ -198,26 +180,6 @@ def _texts(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _number(fields: Mapping[str, object], name: str) -> float:
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ListingError(f"{name} is missing or not a number", name)
-    try:
-        number = float(value)
-    except OverflowError as error:
-        raise ListingError(f"{name} is out of range", name) from error
-    if not math.isfinite(number):
-        raise ListingError(f"{name} is not a finite number", name)
-    return number
-
-
-def _integer(fields: Mapping[str, object], name: str) -> int:
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or not -(1 << 63) <= value < 1 << 63:
-        raise ListingError(f"{name} is not a whole number", name)
-    return value
-
-
 def _object(fields: Mapping[str, object], name: str) -> dict[str, object] | str | None:
     value = fields.get(name)
     if not isinstance(value, dict | str | None):
@@ -227,8 +189,8 @@ def _object(fields: Mapping[str, object], name: str) -> dict[str, object] | str 
 
 _DECODERS: Mapping[Kind, Callable[[Mapping[str, object], str], Any]] = {
     Kind.TEXT: _optional_text,
-    Kind.NUMBER: _number,
-    Kind.INTEGER: _integer,
+    Kind.NUMBER: number_of,
+    Kind.INTEGER: whole_number_of,
     Kind.TEXTS: _texts,
     Kind.OBJECT: _object,
 }

@@ -10,6 +10,8 @@ BLOCKED, MUTED = "blocked", "muted"
 """Names of the settings in the store that hold the lists."""
 MAX_ENTRIES = 10_000
 """Maximum entries of a list; of more the latest are kept."""
+LATEST = 1e12
+"""Unix seconds that no clock shows, past the year 30,000."""
 MAX_NAMED = 3
 """Maximum ids that a message names."""
 
@@ -22,7 +24,7 @@ def read_list(text: str | None) -> dict[str, float]:
         return {}
     if not isinstance(found, dict):
         return {}
-    return {each: float(at) for each, at in found.items() if isinstance(at, int | float)}
+    return {each: float(at) for each, at in found.items() if isinstance(at, int | float) and abs(at) <= LATEST}
 
 
 def written_list(entries: Mapping[str, float]) -> str:

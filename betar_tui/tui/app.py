@@ -336,6 +336,7 @@ class BetarApp(ColouredApp):
                 screen.deliver(partial(screen.sync, news))
 
     def _tick(self) -> None:
+        self.note_running()
         self.paging.count()
         # A dialogue leaves the screen behind it in sight.
         if screen := next((each for each in reversed(self.screen_stack) if isinstance(each, ModelScreen)), None):

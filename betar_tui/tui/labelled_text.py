@@ -37,15 +37,32 @@ class LabelledText:
             self.add(label, "none", "dim")
 
 
+def fitting(text: str, at: int, room: int) -> int:
+    """Where the characters from `at` end that fit in `room` cells, two or more.
+
+    It looks at little more than those, so that folding a text takes time in proportion to its length."""
+    size = 2 * room
+    while cell_len(ahead := text[at : at + size]) <= room:
+        if at + size >= len(text):
+            return len(text)
+        size *= 2  # letters without a cell of their own
+    part = set_cell_size(ahead, room)
+    # A letter of two cells that has room for one only is replaced with a space there.
+    return at + len(part) - (0 if ahead.startswith(part) else 1)
+
+
 def folded(text: str, width: int) -> Iterator[str]:
     """The lines of a text, of at most `width` cells."""
-    while cell_len(text) > width:
-        line = set_cell_size(text, width).rstrip() or text[:1]
+    at = 0
+    while (end := fitting(text, at, width)) < len(text):
+        line = text[at:end].rstrip() or text[at : at + 1]
         # Break between words if that wastes little; ids and addresses have no spaces and are cut.
-        space = line.rfind(" ") if text[len(line) : len(line) + 1] != " " else -1
+        space = line.rfind(" ") if text[at + len(line)] != " " else -1
         if space > width * 2 // 3:
             line = line[:space]
         yield line
-        text = text[len(line) :].lstrip()
-    if text:
-        yield text
+        at += len(line)
+        while at < len(text) and text[at].isspace():
+            at += 1
+    if at < len(text):
+        yield text[at:]

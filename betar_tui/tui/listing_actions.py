@@ -5,7 +5,7 @@ a change of any other peer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from betar_tui.tui.announcements import other_dialect
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.copying import Copying
 from betar_tui.tui.drafts import NEW, Drafts
+from betar_tui.tui.form import FormValues
 from betar_tui.tui.model import ONLY_SELLER, MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.peer_actions import PeerActions
@@ -61,7 +62,8 @@ class ListingActions:
         self._copying = Copying(app, bridge, self.notify)
         self.peers = PeerActions(app, model, bridge, self._copying, sync, self.notify)
         self.filters = SavedFilters(app, model.settings, self.notify)
-        self.drafts = Drafts(app, options.drafts, options.keep_drafts, self._draft_failed)
+        self._options, self._draft_errors = options, set[str]()
+        self.drafts = Drafts(app, options.drafts, self._keep_drafts, self._draft_failed)
 
     def disabled_reason(self, action: str, listing_id: str) -> str:
         """Why an action on this listing is not allowed; empty if it is."""
@@ -87,21 +89,27 @@ class ListingActions:
         if NEW in edits:
             edits.remove(NEW)
             self._offer(f"A draft of a new listing is kept: {key('publish')} goes on with it")
-        if edits:
-            what = (
-                f"An unsent edit of {neutralise(edits.pop().partition('/')[2], 60)}"
-                if len(edits) == 1
-                else (f"Unsent edits of {len(edits)} listings")
-            )
-            where = f"{key('place_mine')} shows your listings, and {key('edit')} goes on"
-            self._offer(f"{what} {'is' if what[0] == 'A' else 'are'} kept: {where}")
+        where = f"{key('place_mine')} shows your listings, and {key('edit')} goes on"
+        if len(edits) == 1:
+            name, _ = fmt.short_listing(edits.pop())
+            self._offer(f"An unsent edit of {name} is kept: {where}")
+        elif edits:
+            self._offer(f"Unsent edits of {len(edits)} listings are kept: {where}")
 
     def _offer(self, text: str) -> None:
         self.notify(text)
         self._note(text)
 
+    def _keep_drafts(self, changes: Mapping[str, FormValues | None]) -> None:
+        """Write drafts, in a thread. Raises BetarError."""
+        self._options.keep_drafts(changes)
+        self._draft_errors.clear()
+
     def _draft_failed(self, error: str) -> None:
-        self.notify(f"What you type is not safe: {neutralise(error, 300)}", "error")
+        # Each burst of keys is a write: what is known need not be said again.
+        if error not in self._draft_errors:
+            self._draft_errors.add(error)
+            self.notify(f"What you type is not being saved: {neutralise(error, 300)}", "error")
 
     def delist(self, listing_id: str) -> None:
         """Ask once, then remove an own listing; or notify why not."""
@@ -129,7 +137,8 @@ class ListingActions:
         if found is None:
             mine = self._model.keys.name("place_mine")
             self.notify(
-                f"Nothing was delisted just now; your own listings ({mine}) have what was in this run", "warning"
+                f"Nothing was delisted in the last minute; {mine} also shows what you delisted earlier in this run",
+                "warning",
             )
         else:
             start(self._app, partial(self._restore, found), group="undo", exclusive=False)

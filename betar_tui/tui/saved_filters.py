@@ -13,8 +13,8 @@ from textual.widgets import Button, Input, Static
 from betar_tui.errors import FilterError
 from betar_tui.market.filter import parse
 from betar_tui.market.text import neutralise
+from betar_tui.tui.format import fit
 from betar_tui.tui.settings import MAX_FILTER_NAME, MAX_FILTERS, Settings
-from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import LineList
 from betar_tui.tui.widgets.listlines import ListLines
 

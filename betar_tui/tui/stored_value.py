@@ -3,10 +3,10 @@ Pure."""
 
 import json
 from collections.abc import Iterator
-
-from rich.cells import cell_len, set_cell_size
+from functools import lru_cache
 
 from betar_tui.market.text import neutralise_lines
+from betar_tui.tui.labelled_text import fitting
 
 SHOWN = 20_000
 """Maximum characters of a stored value that are laid out."""
@@ -14,16 +14,19 @@ _INDENT = 4
 """Number of cells by which the rest of a folded line is moved in."""
 
 
-def stored_value(raw: str, width: int) -> list[tuple[str, str]]:
-    """The lines of a value, in `width` cells, as a text with its style; what is too long is counted."""
+@lru_cache(maxsize=1)
+def stored_value(raw: str, width: int) -> tuple[tuple[str, str], ...]:
+    """The lines of a value, in `width` cells, as a text with its style; what is too long is counted.
+
+    The last one is kept: a page is drawn again with every change of the market."""
     try:
         text = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         text = raw
     safe = neutralise_lines(text[:SHOWN])
     lines = [part for line in safe.split("\n") for part in folded_line(line, max(20, width))]
-    more = f"\n… {len(text) - SHOWN:,} more letters" if len(text) > SHOWN else ""
-    return [("\n".join(lines), ""), (more, "dim")]
+    more = f"\n… {len(text) - SHOWN:,} more characters" if len(text) > SHOWN else ""
+    return ("\n".join(lines), ""), (more, "dim")
 
 
 def folded_line(line: str, width: int) -> Iterator[str]:
@@ -31,10 +34,8 @@ def folded_line(line: str, width: int) -> Iterator[str]:
     from its value."""
     indent = len(line) - len(line.lstrip(" "))
     margin = " " * min(indent + _INDENT, width // 2)
-    while cell_len(line) > width:
-        part = set_cell_size(line, width)
-        # A letter of two cells that has room for one only is replaced with a space there.
-        taken = len(part) if line.startswith(part) else len(part) - 1
-        yield line[:taken]
-        line = margin + line[taken:]
-    yield line
+    lead, at = "", 0
+    while (end := fitting(line, at, width - len(lead))) < len(line):
+        yield lead + line[at:end]
+        lead, at = margin, end
+    yield lead + line[at:]

@@ -26,6 +26,10 @@ from textual.drivers.linux_driver import LinuxDriver
 
 _POLL = 0.1
 """Seconds between two looks of the thread that reads keys whether it is to end."""
+_BUFFER = 1 << 13
+"""Bytes of output that wait for the next flush."""
+_GONE = frozenset((errno.EIO, errno.ENXIO, errno.EBADF))
+"""The errors of a terminal that is gone; with any other one it may be read again."""
 _TO_STOP = 0.5
 """Seconds after which a process that was to be stopped is known not to be: no shell would let it go on."""
 _RESTORE = b"\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1000;1003;1015;1006;1016l\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?1004l"
@@ -37,15 +41,28 @@ class Output:
 
     def __init__(self, file: TextIO, gone: Callable[[], None]) -> None:
         self._file, self._gone = file, gone
+        self._waiting = bytearray()
         self._lost = False
 
     def write(self, text: str) -> None:
-        """Write, unless the terminal is gone."""
-        self._do(lambda: self._file.write(text))
+        """Write with the next flush, or now if much waits; nothing if the terminal is gone."""
+        if not self._lost:
+            self._waiting += text.encode(self._file.encoding, self._file.errors or "strict")
+            if len(self._waiting) >= _BUFFER:
+                self.flush()
 
     def flush(self) -> None:
         """Write what waits, unless the terminal is gone."""
-        self._do(self._file.flush)
+        while self._waiting and not self._lost:
+            try:
+                # The file's own buffers would lose what a terminal did not take at once.
+                del self._waiting[: os.write(self.fileno(), self._waiting)]
+            except BlockingIOError:  # another program has set the terminal so
+                os.set_blocking(self.fileno(), True)
+            except OSError:
+                self._lost = True
+                self._waiting.clear()
+                self._gone()
 
     def fileno(self) -> int:
         """The file descriptor."""
@@ -54,17 +71,6 @@ class Output:
     def isatty(self) -> bool:
         """Whether it is a terminal."""
         return self._file.isatty()
-
-    def _do(self, act: Callable[[], object]) -> None:
-        if self._lost:
-            return
-        try:
-            act()
-        except BlockingIOError:  # another program has set the terminal so
-            os.set_blocking(self.fileno(), True)
-        except OSError:
-            self._lost = True
-            self._gone()
 
 
 class TerminalDriver(LinuxDriver):
@@ -86,8 +92,10 @@ class TerminalDriver(LinuxDriver):
         return size.width, size.height
 
     def start_application_mode(self) -> None:
+        self._comes_to_front()
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        self._shown = True
+        # Textual does nothing if the program is sent to the background just then.
+        self._shown = self._writer_thread is not None and self._writer_thread.is_alive()
 
     def stop_application_mode(self) -> None:
         self._shown = False
@@ -122,23 +130,28 @@ class TerminalDriver(LinuxDriver):
             while not self.exit_event.is_set():
                 if selector.select(_POLL):
                     data = self._read()
-                    if not data:
+                    if data == b"":
                         self._gone()
                         break
-                    for event in parser.feed(decode(data)):
-                        self.process_message(event)
+                    # Half a letter is no text yet, and no text would be the end for the parser.
+                    if text := decode(data or b""):
+                        for event in parser.feed(text):
+                            self.process_message(event)
                 for event in parser.tick():
                     self.process_message(event)
         with suppress(EOFError, ParseError):
             for _ in parser.feed(""):
                 pass
 
-    def _read(self) -> bytes:
-        """What was typed; nothing if the terminal is gone."""
+    def _read(self) -> bytes | None:
+        """What was typed, None if that cannot be had now; no bytes if the terminal is gone."""
         try:
             return os.read(self.fileno, 4096)
-        except OSError:
-            return b""
+        except OSError as error:
+            if error.errno in _GONE:
+                return b""
+            self.exit_event.wait(_POLL)
+            return None
 
     def _gone(self) -> None:
         self._soon(self._app.terminal_gone)
@@ -202,19 +215,30 @@ class TerminalDriver(LinuxDriver):
         if self._shown:
             self._suspended = True
             try:
-                self._app.leaves_terminal()
+                self._app.leaves_terminal(stopped=True)
                 self.suspend_application_mode()
                 self._take_terminal()
             finally:
                 self._suspended = False
 
     def _take_terminal(self) -> None:
-        """Draw again; in the background, only after the shell has brought the program to the front."""
-        try:
-            termios.tcsetattr(self.fileno, termios.TCSANOW, termios.tcgetattr(self.fileno))
-        except termios.error as error:
-            if error.args[0] != errno.EINTR:
+        """Draw again, in the foreground."""
+        while not self._shown:
+            if not self._comes_to_front():
                 self._app.terminal_gone()
                 return
-        self.resume_application_mode()
+            self.resume_application_mode()
         self._app.takes_terminal()
+
+    def _comes_to_front(self) -> bool:
+        """Wait until the shell has brought the program to the front; whether there is a terminal.
+
+        In the background the system stops the program here, as often as the shell lets it go on there."""
+        while True:
+            try:
+                termios.tcsetattr(self.fileno, termios.TCSANOW, termios.tcgetattr(self.fileno))
+            except termios.error as error:
+                if error.args[0] != errno.EINTR:
+                    return False
+            else:
+                return True

@@ -8,9 +8,8 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.widgets import TextArea
 
 from betar_tui.leaving import TERMINAL_GONE
-from betar_tui.tui import format as fmt
 from betar_tui.tui.options import TuiOptions
-from betar_tui.tui.screens.dialogues import ConfirmScreen
+from betar_tui.tui.screens.quitting import QuitScreen
 
 NOTED_STOP = 5.0
 """Seconds that the program must have been stopped for the activity to say so."""
@@ -21,7 +20,7 @@ class TerminalApp(App[None]):
 
     options: TuiOptions
     _framed = _leaves = False
-    _stopped_at = 0.0
+    _stopped_at = _seen_at = 0.0
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's choice; for a terminal, one that can do what Textual's cannot."""
@@ -55,10 +54,14 @@ class TerminalApp(App[None]):
         peer = ", and so is the peer in it: others cannot reach it" if self.options.own_peer() else "; its peer goes on"
         return f"\r\nbetar-tui is stopped{peer}. fg continues.\r\n"
 
-    def leaves_terminal(self) -> None:
-        """The program is about to be stopped."""
+    def note_running(self) -> None:
+        """The program runs now, as it says each second: nothing else tells when a SIGSTOP came."""
+        self._seen_at = time.monotonic()
+
+    def leaves_terminal(self, *, stopped: bool = False) -> None:
+        """The program is about to be stopped, or has been `stopped` and goes on."""
         self._suspend_signal()
-        self._stopped_at = time.monotonic()
+        self._stopped_at = self._seen_at if stopped and self._seen_at else time.monotonic()
 
     def takes_terminal(self) -> None:
         """The program goes on, and draws everything again."""
@@ -97,17 +100,3 @@ class TerminalApp(App[None]):
             self.exit()
             return
         self.push_screen(QuitScreen(others), lambda yes: self.exit() if yes else None)
-
-
-class QuitScreen(ConfirmScreen):
-    """Asks whether to take the peer from others."""
-
-    def __init__(self, others: int) -> None:
-        use, they = ("uses", "It loses") if others == 1 else ("use", "They lose")
-        super().__init__(
-            "Quit, and stop the peer?",
-            f"{fmt.plural(others, 'other program')} {use} the peer in this window, such as another window or watch. "
-            f"{they} it, and can start it again.",
-            "Quit",
-            "Stay",
-        )

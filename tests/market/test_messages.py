@@ -17,7 +17,8 @@ from betar_tui.market.fields import (
     InvalidValue,
 )
 from betar_tui.market.filter import parse
-from betar_tui.market.listing import MAX_BRACKETS, MAX_DEPTH, decode, dialect_of, encode, parse_value
+from betar_tui.market.json_values import MAX_DEPTH
+from betar_tui.market.listing import MAX_BRACKETS, decode, dialect_of, encode, parse_value
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
 from betar_tui.market.provenance import signed_bytes
 from betar_tui.replica import keys

@@ -20,7 +20,7 @@ def test_a_list_is_read_as_it_was_written_in_its_order(entries):
     assert list(read_list(written_list(entries)).items()) == list(entries.items())
 
 
-@pytest.mark.parametrize("text", [None, "", "x", "[]", "3", '{"a": "b"}', '{"a": null}'])
+@pytest.mark.parametrize("text", [None, "", "x", "[]", "3", '{"a": "b"}', '{"a": null}', f'{{"a": {"9" * 401}}}'])
 def test_what_is_not_a_list_is_empty(text):
     assert read_list(text) == {}
 

@@ -111,6 +111,24 @@ async def test_it_stops_and_goes_on_as_other_programs_do(tmp_path):
         await window.shows("Main screen", "Close (Esc)")
 
 
+async def test_it_waits_in_the_background_until_it_is_brought_to_the_front(tmp_path):
+    async with terminal(tmp_path, *options(tmp_path / "data"), shell=True) as window:
+        await window.shows("No listings yet")
+        await window.in_mode(TAKEN)
+        await window.keys("C-z")
+        await window.shows("Stopped")
+        for stops in (1, 2, 3):
+            # The system stops what sets the terminal from the background.
+            await window.type(f"clear; bg; wait %1; echo stop {stops} ended with $?\n")
+            await window.shows(f"stop {stops} ended with {128 + signal.SIGTTOU}")
+            await window.in_mode(PLAIN)
+        await window.type("clear; fg\n")
+        await window.shows("○ no peers", "No listings yet")
+        await window.in_mode(TAKEN)
+        await window.keys("F1")
+        await window.shows("Main screen", "Close (Esc)")
+
+
 async def test_without_a_shell_to_go_back_to_it_does_not_stop(tmp_path):
     async with terminal(tmp_path, *options(tmp_path / "data")) as window:
         await window.shows("No listings yet")

@@ -266,3 +266,26 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 
 HOSTILE: tuple[str, ...] = tuple(text for kind in KINDS.values() for text in kind)
+
+DIGITS = "9" * 401
+"""A whole number that no float holds."""
+
+VALUES: tuple[str, ...] = (
+    f'{{"price": {DIGITS}, "timestamp": {DIGITS}}}',
+    f'{{"price": -{DIGITS}, "timestamp": -{DIGITS}}}',
+    f'{{"price": {"9" * 5_000}}}',
+    '{"price": 1e999, "timestamp": 1e999}',
+    '{"price": -1e999, "timestamp": -1}',
+    '{"price": NaN, "timestamp": NaN}',
+    '{"price": true, "timestamp": true}',
+    '{"price": "1", "timestamp": "1", "metadata": 3}',
+    '{"price": 5e-324, "timestamp": 9223372036854775807}',
+    f'{{"price": 1, "metadata": {{"description": {DIGITS}}}, "x": {DIGITS}}}',
+    *(f'{{"x": {"[" * depth}{"]" * depth}}}' for depth in (40, 700, 900, 950, 980, 2_000)),
+    *(f"{'[' * depth}{']' * depth}" for depth in (900, 2_000)),
+    "[]",
+    "null",
+    "{",
+    "",
+)
+"""Stored values of anybody: JSON that is no listing, with numbers beyond all bounds and lists within lists."""

@@ -10,11 +10,12 @@ from betar_tui.errors import NetworkError, StoreError
 from betar_tui.market.marketplace import Change, ChangeKind, DagNodeInfo, Listing, Notice, PeerInfo, Provenance
 from betar_tui.market.text import letters_of, neutralise, neutralise_lines
 from betar_tui.tui.form import of_listing
+from betar_tui.tui.format import fit
 from betar_tui.tui.loglines import format_lines
 from betar_tui.tui.screens.delta import DeltaScreen
 from betar_tui.tui.screens.dialogues import ConfirmScreen
 from betar_tui.tui.screens.publish import FormScreen
-from betar_tui.tui.widgets.columns import GUTTER, Layout, fit, visible_columns
+from betar_tui.tui.widgets.columns import GUTTER, Layout, visible_columns
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.safemarkdown import SafeMarkdown, shortened
 from tests.tui.fake import NOW, FakeMarketplace, listing, peer_id

@@ -7,9 +7,9 @@ import pytest
 
 from betar_tui.errors import ControlError, DraftError, StoreLockedError, UnansweredError
 from betar_tui.tui.model import Mark, MarketModel
-from betar_tui.tui.terminal_app import QuitScreen
+from betar_tui.tui.screens.quitting import QuitScreen
 from betar_tui.unsent import keep_drafts, read_drafts
-from tests.tui.fake import Clock, listing
+from tests.tui.fake import OWN, Clock, listing
 from tests.tui.ui import Ui, ui
 
 
@@ -205,9 +205,66 @@ def test_a_disk_that_keeps_no_drafts_is_named():
     async def type_half(ui):
         await ui.press("n")
         await ui.type("swift")
-        await ui.sees("What you type is not safe", "the disk is full")
+        await ui.sees("What you type is not being saved")
+        assert ui.toasts == ["What you type is not being saved: cannot keep the draft: the disk is full"]
 
     type_half()
+
+
+def test_a_disk_that_keeps_no_drafts_is_named_once_until_it_keeps_one():
+    errors: list[str] = []
+    written = []
+
+    def keep(changes: object) -> None:
+        written.append(changes)
+        if errors:
+            raise DraftError(errors[0])
+
+    @ui(listings=three, drafts=dict, keep_drafts=keep)
+    async def type_name(ui):
+        async def burst(fault: str) -> None:
+            before, errors[:] = len(written), [fault] * bool(fault)
+            await ui.type("x")
+            await ui.until(lambda: len(written) > before and not ui.app.actions.drafts._saver._busy, "a write")
+
+        await ui.press("n")
+        said = "What you type is not being saved: "
+        for fault in ("the disk is full", "the disk is full", "no permission", "the disk is full"):
+            await burst(fault)
+        assert ui.toasts == [f"{said}the disk is full", f"{said}no permission"]
+        await burst("")
+        await burst("the disk is full")
+        assert ui.toasts[2:] == [f"{said}the disk is full"]
+
+    type_name()
+
+
+@pytest.mark.parametrize(
+    ("ids", "sentence"),
+    [
+        ([f"{OWN}/amber-ocr"], "An unsent edit of amber-ocr is kept: 5 shows your listings, and e goes on"),
+        (["no-slash"], "An unsent edit of no-slash is kept: 5 shows your listings, and e goes on"),
+        (["no-slash", "other"], "Unsent edits of 2 listings are kept: 5 shows your listings, and e goes on"),
+    ],
+)
+def test_unsent_edits_are_named(ids, sentence):
+    @ui(listings=three, drafts=lambda: {each: {"price": "1"} for each in ids})
+    async def offered(ui):
+        await ui.until(lambda: ui.toasts == [sentence])
+
+    offered()
+
+
+@ui(size=(120, 36), listings=three)
+async def test_q_after_the_window_has_become_narrow_says_nothing_of_a_zoom(ui):
+    await ui.press("enter", "z")
+    await ui.pilot.resize_terminal(100, 36)
+    await ui.until(lambda: not ui.app._main._wide)
+    ui.app._main._mark_pane("detail")  # as before the focus has followed
+    await ui.app._main.action_quit()
+    assert not ends(ui)
+    assert ui.app._main._pane == "listings"
+    assert not ui.toasts
 
 
 def test_a_clock_that_is_set_back_leaves_no_marks():

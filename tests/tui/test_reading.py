@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from betar_tui.market.marketplace import DagNodeInfo, Provenance
-from betar_tui.tui import form
+from betar_tui.market.history import version_changes
+from betar_tui.market.marketplace import DagNodeInfo, Provenance, Version
+from betar_tui.tui import form, labelled_text
 from betar_tui.tui import format as fmt
+from betar_tui.tui.labelled_text import folded
 from betar_tui.tui.screens.help import HelpScreen
 from betar_tui.tui.screens.main import MainScreen
-from betar_tui.tui.screens.versions import VersionsScreen
+from betar_tui.tui.screens.versions import VersionsScreen, version_text
 from betar_tui.tui.settings import InterfaceSettings
 from betar_tui.tui.side import MIN_SIDE, MIN_TABLE, WIDE, resized, side_width
 from betar_tui.tui.stored_value import folded_line, stored_value
@@ -20,7 +22,8 @@ from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.lines import cut
 from betar_tui.tui.widgets.listings import ListingRows
 from betar_tui.tui.widgets.page import Page
-from tests.tui.fake import OWN, listing, peer_id, short
+from tests.tui.fake import NOW, OWN, listing, peer_id, short
+from tests.tui.hostile import VALUES
 from tests.tui.test_app import fill, filter_by, three
 from tests.tui.ui import NEVER, Ui, ui
 
@@ -227,7 +230,7 @@ async def test_zoom_is_seen_and_only_there_where_there_is_something_to_zoom(ui):
     await ui.pilot.resize_terminal(80, 24)
     await ui.press("z")
     assert "zoomed" not in ui.lines[0]
-    assert ui.toasts == ["Each pane is alone here already: there are several from 120 columns on"]
+    assert ui.toasts == ["Each pane already fills the screen here: there are several from 120 columns on"]
 
 
 # Room
@@ -343,6 +346,31 @@ def test_a_folded_line_loses_nothing_and_fits(text, width):
     assert lines[0] + "".join(line[margin:] for line in lines[1:]) == text
 
 
+lines_of_all = st.text("ab  漢e\u0301\u200d👩", max_size=300)
+
+
+@given(lines_of_all, st.integers(20, 60))
+def test_a_folded_text_fits_and_loses_nothing_but_spaces(text, width):
+    lines = list(folded(text, width))
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize("letter", ["漢", "x", "a ", "e\u0301", "\u0301", " "])
+@pytest.mark.parametrize("fold", [folded, folded_line])
+def test_folding_looks_at_each_letter_a_few_times(monkeypatch, fold, letter):
+    text, looked = letter * (20_000 // len(letter)), 0
+
+    def measured(part: str) -> int:
+        nonlocal looked
+        looked += len(part)
+        return cell_len(part)
+
+    monkeypatch.setattr(labelled_text, "cell_len", measured)
+    assert list(fold(text, 60))
+    assert looked <= 5 * len(text)
+
+
 def test_a_key_stays_with_the_beginning_of_its_value():
     (text, _), _ = stored_value('{"id": "' + "x" * 90 + '"}', 40)
     assert text.splitlines()[1].startswith('  "id": "xxx')
@@ -419,6 +447,35 @@ async def test_an_old_version_is_opened_from_the_history(ui):
     assert isinstance(ui.app.screen, VersionsScreen)
     await ui.press("escape")
     await ui.sees("reads pages")
+
+
+def two_versions() -> list[Version]:
+    return [Version("b", 2, '{"price": 1, "timestamp": 0}'), Version("a", 1, '{"price": 2}')]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_a_version_of_anybody_is_shown_as_stored(value):
+    versions = [Version("c", 3, value), *two_versions(), Version("0", 0, value), Version("1", 0, value)]
+    for version, change in zip(versions, version_changes(versions), strict=True):
+        head, _, stored = version_text(version, change, NOW, 60).plain.partition("\nAs stored\n")
+        assert f"Height     {version.height}" in head.splitlines()
+        assert "".join(stored.split()).startswith("".join((version.value or "").split())[:9])
+
+
+def test_a_version_has_the_price_and_the_time_that_a_listing_can_have():
+    def shown(value: str) -> list[str]:
+        version = Version("c", 3, value)
+        (change,) = version_changes([version])
+        return version_text(version, change, NOW, 60).plain.split("As stored")[0].splitlines()
+
+    assert "Price      0.5 USDC" in shown('{"price": 0.5}')
+    assert "Put        just now by its seller's clock" in shown(f'{{"timestamp": {int(NOW)}}}')
+    assert not [line for line in shown(VALUES[0]) if line.startswith(("Price", "Put"))]
+
+
+def test_what_is_nested_deeper_than_a_listing_is_unreadable():
+    (change,) = version_changes([Version("c", 3, f'{{"x": {"[" * 33}{"]" * 33}}}')])
+    assert change.summary == "unreadable"
 
 
 # Filters

@@ -258,7 +258,7 @@ async def test_settings_by_keyboard_alone(ui):
     await ui.press("end")
     await ui.sees("bottom")
     await ui.press("enter")
-    await ui.sees("Press the new key for bottom", "Now: End G")
+    await ui.sees("Press the new key for Bottom", "Now: End G")
     await ui.press("escape", "escape")
     assert isinstance(ui.app.screen, MainScreen)
     await ui.sees("NAME▲", "›")
@@ -413,9 +413,10 @@ def test_a_saved_filter_can_be_replaced_when_no_more_can_be_saved():
 async def choose_key(ui, action_id):
     """Open the dialogue for the key of an action."""
     await ui.press("comma")
-    row = next(row for row, line in enumerate(ui.app.screen._setting_lines) if line.name == action_id)
+    lines = ui.app.screen._setting_lines
+    row = next(row for row, line in enumerate(lines) if line.meaning.endswith(f" ({action_id})"))
     ui.app.screen.open(row)
-    await ui.sees(f"Press the new key for {action_id}")
+    await ui.sees(f"Press the new key for {lines[row].name}", "^q, ^z and ^p do here what they do everywhere")
 
 
 def noted(changes, **options):
@@ -433,7 +434,7 @@ async def test_a_key_is_changed_by_pressing_it(ui):
     await ui.press("w")
     await ui.until(lambda: KEPT == [{"keys": {"publish": "w"}}])
     file = "/home/me/.betar/config.toml"
-    assert ui.toasts == [f"publish has the key w now. It is kept in {file}, [interface.keys]"]
+    assert ui.toasts == [f"Publish has the key w now. It is kept in {file}, [interface.keys]"]
     await ui.sees(f"kept in {file}")
     await ui.press("escape")
     await ui.sees("w Publish")

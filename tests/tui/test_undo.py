@@ -70,7 +70,7 @@ async def test_after_a_minute_the_key_says_where_it_is(ui):
     ui.app._tick()
     await ui.until(lambda: "Undo" not in ui.lines[-1])
     ui.app.actions.undo()
-    where = "Nothing was delisted just now; your own listings (5) have what was in this run"
+    where = "Nothing was delisted in the last minute; 5 also shows what you delisted earlier in this run"
     await ui.until(lambda: where in ui.toasts)
 
 

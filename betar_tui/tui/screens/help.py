@@ -42,7 +42,7 @@ SIGN_HELP = (
 
 WORD_HELP = (
     ("listing", "what one agent offers: name, price, description, addresses"),
-    ("seller", "the peer that a listing belongs to; only it can change it"),
+    ("seller", "the peer that a listing belongs to; only what it signs counts as its word"),
     ("peer", "a running program of the market, with a key and an id 12D3…"),
     ("price", f"in {CURRENCY} for each task; what is paid is between you and the seller"),
     ("Δ, delta", "one change of the market: listings put and versions removed"),

@@ -226,9 +226,11 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
             return "Go on"
         if action_id == "leave":
             return self._leaves
-        if action_id == "raw" and self._mounted and self._detail.is_raw:
-            return "Page"
         return super().hint(action_id, label)
+
+    @property
+    def _is_raw(self) -> bool:
+        return self._mounted and self._detail.is_raw
 
     @property
     def _leaves(self) -> str:
@@ -326,7 +328,7 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
         if self._pane != "detail":
             await self.app.action_quit()
             return
-        if self.has_class("-zoom"):
+        if self._zoomed:
             self.action_zoom()
         self.focus_pane("listings")
 

@@ -13,12 +13,12 @@ from betar_tui.market.marketplace import Listing, ListingPage
 from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states
 from betar_tui.tui import format as fmt
+from betar_tui.tui.format import fit
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.messages import Retry
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.screens.list_screen import ListScreen
 from betar_tui.tui.undo import Delisted
-from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import Span
 from betar_tui.tui.window import MAX_PAGE
 from betar_tui.tui.workers import runs, start

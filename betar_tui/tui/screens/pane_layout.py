@@ -35,7 +35,7 @@ class PaneLayout(ModelScreen[None]):
     def action_zoom(self) -> None:
         """Show the current pane alone, or all of them again."""
         if not self._wide:
-            self._actions.notify(f"Each pane is alone here already: there are several from {WIDE} columns on")
+            self._actions.notify(f"Each pane already fills the screen here: there are several from {WIDE} columns on")
             return
         self.toggle_class("-zoom")
         self._lay_out()
@@ -44,7 +44,7 @@ class PaneLayout(ModelScreen[None]):
     def action_resize(self, by: int) -> None:
         """Give the listing more room, or less (-1)."""
         if not self._wide or self._zoomed:
-            self._actions.notify("There is one pane here: nothing to give room to")
+            self._actions.notify("One pane fills the screen here: there is no other to take room from")
             return
         width = self.app.size.width
         self._model.settings.change(side=resized(width, self._model.settings.now.side, by))

@@ -18,6 +18,7 @@ from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.labelled_text import LabelledText
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.screens.model_screen import ModelScreen
+from betar_tui.tui.screens.selection_actions import undoing
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.page import Page
@@ -81,10 +82,7 @@ class PeerScreen(ModelScreen[str | None]):
 
     def hint(self, action_id: str, label: str) -> str:
         """The label of a key in the footer: what it does now."""
-        here, model = self._peer.peer_id, self._model
-        undone = {"mute": (model.muted, "Unmute"), "block": (model.blocked, "Unblock")}
-        ids, instead = undone.get(action_id, ((), label))
-        return instead if here in ids else label
+        return undoing(self._model, action_id, label, self._peer.peer_id)
 
     def action_back(self) -> None:
         self.dismiss(None)

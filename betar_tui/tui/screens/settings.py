@@ -12,12 +12,13 @@ from textual.content import Content
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.context import ScreenContext
-from betar_tui.tui.keybindings import ACTIONS, MOVES, bindings
+from betar_tui.tui.format import fit
+from betar_tui.tui.keybindings import ACTIONS, MOVES, Action, bindings
 from betar_tui.tui.keymap import KeyMap
-from betar_tui.tui.rekey import RekeyScreen
 from betar_tui.tui.screens.list_screen import ListScreen
+from betar_tui.tui.screens.rekey import RekeyScreen
 from betar_tui.tui.settings import DENSITIES, Settings
-from betar_tui.tui.widgets.columns import COLUMNS, fit
+from betar_tui.tui.widgets.columns import COLUMNS
 from betar_tui.tui.widgets.lines import Span
 from betar_tui.tui.widgets.listlines import ListLines
 
@@ -29,9 +30,10 @@ THEMES = {
 }
 DENSITY = {"compact": "as much as fits", "comfortable": "more room between the columns"}
 
-_FIRST = {action.id: action for action in reversed((*ACTIONS, *MOVES))}
-_MEANINGS = {action.id: action.help for action in (*ACTIONS, *MOVES) if _FIRST[action.id] is action}
-"""What each action does, by its id; of several with the same id what the first one does."""
+_ACTIONS: dict[str, Action] = {}
+"""The actions by id; of several with the same id the first one."""
+for _action in (*ACTIONS, *MOVES):
+    _ACTIONS.setdefault(_action.id, _action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,15 @@ def list_lines(group: str, ids: Sequence[str], meaning: str, undo: Callable[[str
 
 def _keys(keys: KeyMap, rekey: Callable[[str], None]) -> list[SettingLine]:
     return [
-        SettingLine("Keys", fit(keys.names(action_id), 10), action_id, meaning, partial(rekey, action_id))
-        for action_id, meaning in _MEANINGS.items()
+        # The settings file names it by its id.
+        SettingLine(
+            "Keys",
+            fit(keys.names(action.id), 10),
+            action.label,
+            f"{action.help} ({action.id})",
+            partial(rekey, action.id),
+        )
+        for action in _ACTIONS.values()
     ]
 
 
@@ -152,7 +161,7 @@ class SettingsScreen(ListScreen):
 
     def _rekey(self, action_id: str) -> None:
         """Ask for another key of an action."""
-        keys = self._model.keys
+        keys, action = self._model.keys, _ACTIONS[action_id]
 
         def chosen(new: KeyMap | None) -> None:
             if new is None or new == keys:
@@ -160,8 +169,8 @@ class SettingsScreen(ListScreen):
             self._model.settings.change(keys=new)
             file = neutralise(self._options.settings_file, 120)
             self._actions.notify(
-                f"{action_id} has the key {new.names(action_id)} now. It is kept in {file}, [interface.keys]"
+                f"{action.label} has the key {new.names(action_id)} now. It is kept in {file}, [interface.keys]"
             )
             self.show()
 
-        self.app.push_screen(RekeyScreen(keys, action_id, _MEANINGS[action_id]), chosen)
+        self.app.push_screen(RekeyScreen(keys, action), chosen)

@@ -1,6 +1,7 @@
 """The versions of a listing: a list of them, and below it the one under the cursor as it was."""
 
 import json
+from contextlib import suppress
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,8 +11,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from betar_tui.errors import ListingError
 from betar_tui.market.fields import CURRENCY
 from betar_tui.market.history import VersionChange, version_changes
+from betar_tui.market.json_values import number_of, whole_number_of
 from betar_tui.market.marketplace import ListingDetail, Version
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
@@ -116,12 +119,12 @@ def version_text(version: Version, change: VersionChange, now: float, width: int
     fields = value if isinstance(value, dict) else {}
     metadata = fields.get("metadata")
     description = metadata.get("description") if isinstance(metadata, dict) else None
-    price, at = fields.get("price"), fields.get("timestamp")
     rows = LabelledText(width)
-    if isinstance(price, int | float) and not isinstance(price, bool):
-        rows.add("Price", f"{fmt.price(float(price))} {CURRENCY}", "bold")
-    if isinstance(at, int) and not isinstance(at, bool):
-        rows.add("Put", f"{fmt.ago(max(0.0, now - at))} by its seller's clock")
+    # Anybody may have written it: what a listing cannot have stands below, as stored, and nowhere else.
+    with suppress(ListingError):
+        rows.add("Price", f"{fmt.price(number_of(fields, 'price'))} {CURRENCY}", "bold")
+    with suppress(ListingError):
+        rows.add("Put", f"{fmt.ago(max(0.0, now - whole_number_of(fields, 'timestamp')))} by its seller's clock")
     parts: list[Content | tuple[str, str]] = [*rows.parts, *_facts(version, width)]
     if isinstance(description, str) and description.strip():
         parts += [("\nDescription\n", "bold $accent"), (neutralise_lines(description[:SHOWN_DESCRIPTION]) + "\n", "")]

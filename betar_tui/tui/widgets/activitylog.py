@@ -11,10 +11,10 @@ from betar_tui.market.names import is_peer_id
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.activity import ActivityEntry, ActivityFilter
+from betar_tui.tui.format import fit
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.provenance import NO_PEER_ID
-from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import LineList, Span
 
 STYLES = {

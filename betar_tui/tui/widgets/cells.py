@@ -8,8 +8,9 @@ from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui import provenance
+from betar_tui.tui.format import fit
 from betar_tui.tui.model import FLASH_SECONDS, Mark
-from betar_tui.tui.widgets.columns import Column, Layout, fit, visible_columns
+from betar_tui.tui.widgets.columns import Column, Layout, visible_columns
 
 MAX_CELL_TEXT = 300
 """Maximum characters of a text that are read for a cell."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 
-from betar_tui.tui.format import fit as fit
+from betar_tui.tui.format import fit
 
 GUTTER = 3
 """Number of cells before the first column: cursor, sign and a space."""

@@ -182,7 +182,7 @@ class DetailView(Page):
         whole = neutralise_lines(text[:SHOWN_DESCRIPTION])
         safe = shortened(whole[:SHOWN_DESCRIPTION])
         if more := len(whole) - len(safe) + max(0, len(text) - SHOWN_DESCRIPTION):
-            safe += f"\n\n*… {more:,} more letters*"
+            safe += f"\n\n*… {more:,} more characters*"
         safe = safe or "*No description.*"
         if safe != self._described:
             self._described = safe

@@ -11,9 +11,9 @@ from betar_tui.market.marketplace import PeerInfo
 from betar_tui.market.peer_facts import head_text, is_waiting
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
+from betar_tui.tui.format import fit
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import MarketModel
-from betar_tui.tui.widgets.columns import fit
 from betar_tui.tui.widgets.lines import LineList, Span
 
 COLUMNS = {
@@ -93,9 +93,6 @@ class PeerTable(LineList):
 
     async def action_disconnect(self) -> None:
         await self.screen.run_action("disconnect")
-
-    async def action_own_address(self) -> None:
-        await self.screen.run_action("own_address")
 
     def update_if_changed(self, replaced: bool = False) -> None:
         """Update the rows if other peers are connected, or if all of the model was `replaced`.

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from betar_tui.tui.keybindings import Action
 from betar_tui.tui.keymap import KeyMap, key_name
 
 BACK, DEFAULT = "escape", "backspace"
@@ -22,16 +23,17 @@ class RekeyScreen(ModalScreen[KeyMap | None]):
     BINDINGS: ClassVar[list[BindingType]] = []
     AUTO_FOCUS = ""
 
-    def __init__(self, keys: KeyMap, action_id: str, meaning: str) -> None:
+    def __init__(self, keys: KeyMap, action: Action) -> None:
         super().__init__()
-        self._keys, self._action_id, self._meaning = keys, action_id, meaning
+        self._keys, self._action = keys, action
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialogue"):
             yield Static(
                 Content.assemble(
-                    (f"Press the new key for {self._action_id}", "bold"),
-                    (f"\n{self._meaning}. Now: {self._keys.names(self._action_id)}", "dim"),
+                    (f"Press the new key for {self._action.label}", "bold"),
+                    (f"\n{self._action.help}. Now: {self._keys.names(self._action.id)}", "dim"),
+                    (f"\n{_kept(self._keys)} do here what they do everywhere", "dim"),
                 )
             )
             yield Static("", id="verdict")
@@ -40,7 +42,7 @@ class RekeyScreen(ModalScreen[KeyMap | None]):
                 yield Button("Back (Esc)", id="cancel", compact=True)
 
     def on_mount(self) -> None:
-        # They are for the mouse: every key is taken as the new one.
+        # They are for the mouse: a key is taken as the new one, but for those that work everywhere.
         for button in self.query(Button):
             button.can_focus = False
 
@@ -59,9 +61,14 @@ class RekeyScreen(ModalScreen[KeyMap | None]):
             self._take("" if event.key == DEFAULT else event.key)
 
     def _take(self, key: str) -> None:
-        keys, problem = self._keys.with_key(self._action_id, key)
+        keys, problem = self._keys.with_key(self._action.id, key)
         if problem:
             verdict = Content.assemble((f"✗ {problem}. Press another one", "$text-error"))
             self.query_one("#verdict", Static).update(verdict)
         else:
             self.dismiss(keys)
+
+
+def _kept(keys: KeyMap) -> str:
+    """The keys of the whole app, and that of Textual's palette: they never reach the dialogue."""
+    return f"{keys.names('quit_everywhere')}, {keys.names('suspend')} and {key_name('ctrl+p')}"
