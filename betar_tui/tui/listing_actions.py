@@ -101,7 +101,7 @@ class ListingActions:
         self._note(text)
 
     def _draft_failed(self, error: str) -> None:
-        self.notify(f"What you type is not safe: {neutralise(error, 300)}", "error")
+        self.notify(neutralise(error, 300), "error")
 
     def delist(self, listing_id: str) -> None:
         """Ask once, then remove an own listing; or notify why not."""

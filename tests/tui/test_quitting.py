@@ -1,11 +1,12 @@
 """Leaving the app, or one listing; a peer that others use, that is gone, or that gives no sign of life; drafts."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from betar_tui.errors import ControlError, DraftError, StoreLockedError, UnansweredError
+from betar_tui.errors import ConfigError, ControlError, DraftError, StoreLockedError, UnansweredError
 from betar_tui.tui.model import Mark, MarketModel
 from betar_tui.tui.terminal_app import QuitScreen
 from betar_tui.unsent import keep_drafts, read_drafts
@@ -197,17 +198,89 @@ def test_an_edit_keeps_only_what_was_changed(tmp_path):
     offered()
 
 
-def test_a_disk_that_keeps_no_drafts_is_named():
-    def full(changes: object) -> None:
-        raise DraftError("cannot keep the draft: the disk is full")
+class Disk:
+    """A disk that is full until there is room, and how often it was written to."""
 
-    @ui(listings=three, drafts=dict, keep_drafts=full)
-    async def type_half(ui):
+    def __init__(self) -> None:
+        self.full, self.writes = True, 0
+        self.drafts: dict[str, dict[str, str]] = {}
+
+    def keep(self, changes: Mapping[str, dict[str, str] | None]) -> None:
+        self.writes += 1
+        if self.full:
+            raise DraftError("cannot keep the draft: the disk is full")
+        self.drafts.update({name: draft for name, draft in changes.items() if draft is not None})
+        for name in (name for name, draft in changes.items() if draft is None):
+            self.drafts.pop(name, None)
+
+    @property
+    def options(self) -> dict[str, object]:
+        return {"drafts": lambda: dict(self.drafts), "keep_drafts": self.keep}
+
+
+FULL = "What you type is not being saved: cannot keep the draft: the disk is full"
+
+
+async def write(ui: Ui, disk: Disk, keys: str) -> None:
+    """Type until the disk has been asked once more."""
+    before = disk.writes
+    await ui.type(keys)
+    await ui.until(lambda: disk.writes > before and not ui.app.actions.drafts._saver._busy, "a write")
+
+
+def test_a_disk_that_keeps_no_drafts_is_named_once_until_it_keeps_one():
+    disk = Disk()
+
+    @ui(listings=three, **disk.options)
+    async def type_on(ui):
         await ui.press("n")
-        await ui.type("swift")
-        await ui.sees("What you type is not safe", "the disk is full")
+        await write(ui, disk, "swift")
+        await write(ui, disk, "-ocr")
+        assert ui.toasts == [FULL]
+        disk.full = False
+        await write(ui, disk, "-9")
+        assert disk.drafts == {"": {"name": "swift-ocr-9"}}
+        disk.full = True
+        await write(ui, disk, "-a")
+        assert ui.toasts == [FULL, FULL]
 
-    type_half()
+    type_on()
+
+
+def test_what_the_disk_did_not_keep_is_here_while_the_app_runs_and_tried_again():
+    disk = Disk()
+
+    @ui(listings=three, **disk.options)
+    async def come_back(ui):
+        await ui.press("n")
+        await write(ui, disk, "swift")
+        await ui.press("escape", "n")
+        await ui.sees("your draft is back", "swift")
+        await ui.press("escape")
+        disk.full = False
+
+    come_back()
+    assert disk.drafts == {"": {"name": "swift"}}
+
+
+def test_a_failed_setting_is_written_with_the_next_one():
+    written: list[Mapping[str, object]] = []
+
+    def keep(changes: Mapping[str, object]) -> None:
+        if not written:
+            written.append({})
+            raise ConfigError("the disk is full")
+        written.append(changes)
+
+    @ui(listings=three, keep=keep)
+    async def change(ui):
+        ui.app.settings.change(theme="betar-light")
+        await ui.until(lambda: written and not ui.app._saver._busy)
+        ui.app.settings.change(columns=("price",))
+        await ui.until(lambda: len(written) > 1)
+        assert written[1].keys() == {"theme", "columns"}
+
+    change()
 
 
 def test_a_clock_that_is_set_back_leaves_no_marks():
