@@ -132,6 +132,8 @@ class ListingActions:
                 f"Nothing was delisted just now; your own listings ({mine}) have what was in this run", "warning"
             )
         else:
+            delisted.begin(found.listing.id)
+            self._sync(News(status=True))
             start(self._app, partial(self._restore, found), group="undo", exclusive=False)
 
     def renew(self, listing_id: str) -> None:
@@ -251,10 +253,11 @@ class ListingActions:
         except BetarError as error:
             self.notify(f"{name} is still listed: {neutralise(str(error), 200)}", "error")
             return
-        self._model.delisted.add(listing, document, self._model.clock())
+        undo = self._model.keys.name("undo")
+        again = f"{undo} publishes it again"
+        if not self._model.delisted.add(listing, document, self._model.clock()):
+            again = f"{undo} cannot publish it again: its metadata file is not here"
         self._sync(self._model.stored(receipt))
-        self._app.screen.refresh_bindings()
-        again = f"{self._model.keys.name('undo')} publishes it again"
         if receipt.sent_to:
             self.notify(f"{name} is delisted. {again}")
         else:
@@ -265,11 +268,12 @@ class ListingActions:
         try:
             (receipt,) = await self._bridge.publish([delisted.draft])
         except BetarError as error:
+            self._model.delisted.failed(delisted.listing.id)
+            self._sync(News(status=True))
             self.notify(f"{name} is not published again: {neutralise(str(error), 200)}", "error")
             return
         self._model.delisted.forget(delisted.listing.id)
         self._published((name, receipt))
-        self._app.screen.refresh_bindings()
 
     async def _look_up(self, listing_id: str) -> None:
         try:

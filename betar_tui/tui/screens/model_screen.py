@@ -14,7 +14,7 @@ from betar_tui.tui.widgets.status import StatusBar
 
 Result = TypeVar("Result")
 
-CHANGING = ("mute", "block", "pause", "leave", "raw")
+CHANGING = ("mute", "block", "pause", "leave", "raw", "undo")
 """The actions whose keys have other labels at other times."""
 
 
