@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import trio
 
 from betar_tui.errors import ConfigError, ControlError, DraftError, StoreLockedError, UnansweredError
 from betar_tui.tui.model import Mark, MarketModel
@@ -107,6 +108,28 @@ def test_a_peer_that_is_gone_is_run_at_a_key():
         assert taken == [None]
         await ui.press("n")
         await ui.sees("your draft is back", "swift-ocr")
+
+    lose()
+
+
+def test_the_key_twice_runs_it_once():
+    taken: list[trio.Event] = []
+
+    async def take_over() -> None:
+        taken.append(trio.Event())
+        await taken[0].wait()
+
+    @ui(listings=three, take_over=take_over)
+    async def lose(ui):
+        ui.market.fail["events"] = ControlError("the running peer went away")
+        ui.market.break_stream()
+        await ui.sees("✗ The peer is gone: o runs it in this window")
+        await ui.press("o", "o")
+        await ui.until(lambda: "The peer is being started" in ui.toasts)
+        ui.market.fail.clear()
+        taken[0].set()
+        await ui.sees("● online")
+        assert len(taken) == 1
 
     lose()
 
