@@ -154,6 +154,8 @@ class BetarApp(ColouredApp):
         # The command palette sets it by itself. Of two changes in a row the first may be signalled after the second.
         if theme.name == self.theme != self.shown_theme(self.settings.now.theme):
             self.settings.change(theme=theme.name)
+            # Where that was the stored one already, nothing has changed, and another may stand in for it.
+            self.theme = self.shown_theme(self.settings.now.theme)
 
     def _not_saved(self, error: str) -> None:
         self.actions.notify(f"The settings hold for now, but could not be kept: {neutralise(error, 300)}", "error")
