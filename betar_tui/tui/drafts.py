@@ -15,7 +15,7 @@ DELAY = 0.4
 
 
 class Drafts:
-    """The fields that differ from what the form began with, by listing id.
+    """The fields that differ from what the form began with, by listing id, as `form.kept` makes them.
 
     `read` reads those on the disk, if they are to be there, and `write` changes some of them, in a thread; both may raise
     BetarError. `failed` is given a sentence with its message: of writes once for each message, until one succeeds, for each

@@ -21,6 +21,10 @@ FIELD_NAMES = tuple(field.name for field in ENTERED)
 _OWN_FIELDS = frozenset(field.name for field in IN_METADATA)
 
 
+_BEFORE = " before"
+"""After the name of a field, in a draft: the text that it began with."""
+
+
 def blank(status: Status | None) -> FormValues:
     """A new form, with this peer's addresses and the protocols that it serves filled in."""
     addrs = without_loopback(status.addrs) if status else ()
@@ -31,6 +35,25 @@ def blank(status: Status | None) -> FormValues:
 def of_listing(listing: Listing) -> FormValues:
     """The form of an own listing that is to be changed."""
     return {field.name: _shown(field, getattr(listing, field.name)) for field in ENTERED}
+
+
+def kept(values: FormValues, prefilled: FormValues, *, edit: bool) -> FormValues:
+    """The draft of what was typed, field by field: the others follow the listing, and this peer's addresses.
+
+    That of an edit also has the text that each changed field began with, by which a change of another device is told."""
+    changed = [name for name in FIELD_NAMES if values[name] != prefilled[name]]
+    before = {f"{name}{_BEFORE}": prefilled[name] for name in changed} if edit else {}
+    return {**{name: values[name] for name in changed}, **before}
+
+
+def typed(draft: FormValues) -> FormValues:
+    """The fields of a draft that were changed, with their new texts."""
+    return {name: text for name, text in draft.items() if name in FIELD_NAMES}
+
+
+def begun_with(draft: FormValues) -> FormValues:
+    """The fields of a draft that were changed, with the texts that they began with, where these are known."""
+    return {name: draft[f"{name}{_BEFORE}"] for name in typed(draft) if f"{name}{_BEFORE}" in draft}
 
 
 def problems(values: FormValues) -> dict[str, str]:

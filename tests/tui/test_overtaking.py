@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from betar_tui.tui.form import FIELD_NAMES, pairs
+from betar_tui.tui.form import FIELD_NAMES, begun_with, kept, pairs, typed
 from betar_tui.tui.overtaking import merge
 from betar_tui.tui.screens.dialogues import ConflictScreen
 from betar_tui.tui.screens.main import MainScreen
@@ -118,6 +118,65 @@ async def test_theirs_may_be_kept(ui):
     await ui.until(lambda: "The listing stays as the other device has made it" in ui.toasts)
     assert "update" not in dict(ui.market.calls)
     assert not isinstance(ui.app.screen, FormScreen)
+
+
+def from_before(**changes: object) -> dict[str, object]:
+    """An app with a draft of an earlier run, and the listing as another device has made it since."""
+    drafts = {MINE: {"description": "Mine", "description before": "Places"}}
+    return {"listings": lambda: [replace(items()[0], **changes)], "drafts": lambda: drafts, "size": (120, 36)}
+
+
+@ui(**from_before(description="Theirs"))
+async def test_a_draft_from_before_the_change_asks_too(ui):
+    await ui.press("e")
+    await ui.sees("your draft is back", "! changed on another device meanwhile")
+    assert ui.one("#field-description").text == "Mine"
+    await ui.press("f2")
+    await ui.until(lambda: isinstance(ui.app.screen, ConflictScreen))
+    await ui.sees("Theirs", "Mine")
+    assert "update" not in dict(ui.market.calls)
+    await ui.press("m")
+    await ui.until(lambda: "update" in dict(ui.market.calls))
+    _, patch = dict(ui.market.calls)["update"]
+    assert patch.description == "Mine"
+
+
+@ui(**from_before(description="Theirs"))
+async def test_a_draft_from_before_the_change_can_be_thrown_away(ui):
+    await ui.press("e")
+    await ui.click_text("Start over")
+    assert ui.one("#field-description").text == "Theirs"
+    await ui.misses("your draft is back")
+    await ui.misses("changed on another device")
+    await ui.press("f2")
+    await ui.sees("nothing is changed")
+
+
+@ui(**from_before(price=2.5))
+async def test_a_draft_of_another_field_is_sent_at_once(ui):
+    await ui.press("e")
+    await ui.sees("your draft is back")
+    await ui.misses("changed on another device")
+    await ui.press("f2")
+    await ui.until(lambda: "update" in dict(ui.market.calls))
+    _, patch = dict(ui.market.calls)["update"]
+    assert (patch.description, patch.price) == ("Mine", None)
+
+
+@ui(listings=items, drafts=lambda: {MINE: {"description": "Mine"}}, size=(120, 36))
+async def test_a_draft_of_an_older_version_is_still_read(ui):
+    await ui.press("e")
+    await ui.sees("your draft is back")
+    assert ui.one("#field-description").text == "Mine"
+
+
+@given(FORMS, FORMS)
+def test_a_draft_knows_what_was_typed_and_what_that_replaced(before, values):
+    before, values = form(**before), form(**values)
+    draft = kept(values, before, edit=True)
+    assert {**before, **typed(draft)} == values
+    assert begun_with(draft) == {name: before[name] for name in FIELD_NAMES if before[name] != values[name]}
+    assert kept(values, before, edit=False) == typed(draft)
 
 
 @ui(listings=items, size=(80, 24))

@@ -211,7 +211,7 @@ def test_an_edit_keeps_only_what_was_changed(tmp_path):
         await ui.type("1")
         await ui.press("escape")
         await ui.until(path.exists, "the draft")
-        assert set(read_drafts(path)[mine.id]) == {"price"}
+        assert read_drafts(path)[mine.id] == {"price": "0.051", "price before": "0.05"}
 
     @ui(listings=[mine], **kept(path))
     async def offered(ui):
