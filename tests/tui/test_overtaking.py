@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from betar_tui.tui.form import FIELD_NAMES, begun_with, kept, pairs, typed
-from betar_tui.tui.overtaking import merge
+from betar_tui.tui.overtaking import SHOWN_LINES, SHOWN_TEXT, excerpts, merge
 from betar_tui.tui.screens.dialogues import ConflictScreen
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
@@ -66,6 +66,44 @@ def test_no_text_is_lost_without_a_word(base, mine, theirs):
             assert (name in asked) is (theirs[name] not in (base[name], mine[name]))
         else:
             assert merged.values[name] == theirs[name] and name not in asked
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "shown"),
+    [
+        ("a", "b", ("a", "b")),
+        ("", "b", ("(nothing)", "b")),
+        (
+            "alike\n" * 9 + "mine",
+            "alike\n" * 9 + "theirs",
+            ("… after 9 lines that both have\nmine", "… after 9 lines that both have\ntheirs"),
+        ),
+        ("x" * 400 + "1", "x" * 400 + "2", (f"…{'x' * 40}1", f"…{'x' * 40}2")),
+        ("1" + "x" * 400, "2\n" * 7 + "2", ("1" + "x" * 319 + "…", "2\n2\n2\n2\n2\n… and 3 lines more")),
+        (
+            "a\nb",
+            "a b",
+            tuple(f"{each}\n(the texts differ in spaces and line breaks alone)" for each in ("a\nb", "a b")),
+        ),
+    ],
+)
+def test_of_two_texts_the_part_with_the_first_difference_is_shown(mine, theirs, shown):
+    assert excerpts(mine, theirs) == shown
+
+
+@given(
+    st.text("ab\n", max_size=12),
+    st.integers(0, 400),
+    st.text("ab\n", max_size=400),
+    st.text("ab\n", max_size=400),
+    st.text("ab\n", max_size=12),
+)
+def test_two_texts_are_never_shown_alike(unit, times, mine, theirs, end):
+    mine, theirs = unit * times + mine + end, unit * times + theirs + end
+    shown = excerpts(mine, theirs)
+    if mine.split() != theirs.split():
+        assert shown[0] != shown[1]
+    assert all(len(each) < SHOWN_TEXT + 120 and each.count("\n") <= SHOWN_LINES + 3 for each in shown)
 
 
 # In the form
@@ -177,6 +215,17 @@ def test_a_draft_knows_what_was_typed_and_what_that_replaced(before, values):
     assert {**before, **typed(draft)} == values
     assert begun_with(draft) == {name: before[name] for name in FIELD_NAMES if before[name] != values[name]}
     assert kept(values, before, edit=False) == typed(draft)
+
+
+@ui(listings=items, size=(80, 24))
+async def test_texts_that_differ_late_are_not_shown_alike(ui):
+    start = "alike\n" * 40
+    await ui.press("5", "e")
+    ui.one("#field-description").text = f"{start}this is mine"
+    ui.market.put(replace(ui.market.store[MINE], description=f"{start}this is theirs"))
+    await ui.sees("! changed on another device meanwhile")
+    await ui.press("f2")
+    await ui.sees("after 40 lines that both have", "this is mine", "this is theirs", "Keep theirs (t)")
 
 
 @ui(listings=items, size=(80, 24))

@@ -61,7 +61,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         self._listing = listing
         self._key = listing.id if listing else ""
         now = form.of_listing(listing) if listing else form.blank(context.model.status)
-        # Of a field that was changed earlier, the edit began with the text of then: another device may have changed it since.
+        # Of a field that was changed earlier, the edit began with the text of then; another device may have changed it.
         self._prefilled = {**now, **form.begun_with(drafts.get(self._key))}
         self._checked: set[str] = set()
         self._objections: dict[str, tuple[str, str]] = {}
