@@ -128,7 +128,7 @@ class BetarApp(ColouredApp):
         for complaint in self.options.complaints:
             self.model.activity.notice("warning", complaint, self.model.clock())
             self.actions.notify(complaint, "warning")
-        self.actions.offer_drafts()
+        self.actions.offers.begin()
         self.call_after_refresh(self.first_frame)
         self.call_after_refresh(self.start_session)
         self.set_timer(self.options.mount_panes_after, self._mount_panes)
@@ -381,6 +381,7 @@ class BetarApp(ColouredApp):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette."""
         yield from palette.commands(self, screen, self.settings.now.filters)
+        yield from self.actions.offers.commands()
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
                 yield command

@@ -19,7 +19,8 @@ from betar_tui.tui import format as fmt
 from betar_tui.tui.announcements import other_dialect
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.copying import Copying
-from betar_tui.tui.drafts import NEW, Drafts
+from betar_tui.tui.draft_offers import DraftOffers
+from betar_tui.tui.drafts import Drafts
 from betar_tui.tui.model import ONLY_SELLER, MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.peer_actions import PeerActions
@@ -62,6 +63,7 @@ class ListingActions:
         self.peers = PeerActions(app, model, bridge, self._copying, sync, self.notify)
         self.filters = SavedFilters(app, model.settings, self.notify)
         self.drafts = Drafts(app, options.drafts, options.keep_drafts, self._draft_failed)
+        self.offers = DraftOffers(app, bridge, self.drafts, lambda: model.keys, options.own_peer, self._say)
 
     def disabled_reason(self, action: str, listing_id: str) -> str:
         """Why an action on this listing is not allowed; empty if it is."""
@@ -81,22 +83,7 @@ class ListingActions:
     def _open_form(self, listing: Listing | None) -> None:
         self._open_screen("form", self.drafts, listing, then=self._published)
 
-    def offer_drafts(self) -> None:
-        """Say which drafts an earlier run has left."""
-        key, edits = self._model.keys.name, set(self.drafts.load())
-        if NEW in edits:
-            edits.remove(NEW)
-            self._offer(f"A draft of a new listing is kept: {key('publish')} goes on with it")
-        if edits:
-            what = (
-                f"An unsent edit of {neutralise(edits.pop().partition('/')[2], 60)}"
-                if len(edits) == 1
-                else (f"Unsent edits of {len(edits)} listings")
-            )
-            where = f"{key('place_mine')} shows your listings, and {key('edit')} goes on"
-            self._offer(f"{what} {'is' if what[0] == 'A' else 'are'} kept: {where}")
-
-    def _offer(self, text: str) -> None:
+    def _say(self, text: str) -> None:
         self.notify(text)
         self._note(text)
 
@@ -257,6 +244,7 @@ class ListingActions:
         again = f"{undo} publishes it again"
         if not self._model.delisted.add(listing, document, self._model.clock()):
             again = f"{undo} cannot publish it again: its metadata file is not here"
+        self.offers.delisted(listing.id)
         self._sync(self._model.stored(receipt))
         if receipt.sent_to:
             self.notify(f"{name} is delisted. {again}")
@@ -273,6 +261,7 @@ class ListingActions:
             self.notify(f"{name} is not published again: {neutralise(str(error), 200)}", "error")
             return
         self._model.delisted.forget(delisted.listing.id)
+        self.offers.restored(delisted.listing.id)
         self._published((name, receipt))
 
     async def _look_up(self, listing_id: str) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import trio
 
-from betar_tui.errors import ConfigError, ControlError, DraftError, StoreLockedError, UnansweredError
+from betar_tui.errors import ConfigError, ControlError, DraftError, StoreError, StoreLockedError, UnansweredError
 from betar_tui.tui.model import Mark, MarketModel
 from betar_tui.tui.terminal_app import QuitScreen
 from betar_tui.unsent import keep_drafts, read_drafts
-from tests.tui.fake import Clock, listing
+from tests.tui.fake import OWN, Clock, FakeMarketplace, listing
 from tests.tui.ui import Ui, ui
 
 
@@ -171,7 +171,11 @@ def test_a_peer_that_gives_no_sign_of_life_is_not_run_twice():
 
 
 def kept(path: Path):
-    return {"drafts": lambda: read_drafts(path), "keep_drafts": lambda changes: keep_drafts(path, changes)}
+    return {
+        "drafts": lambda: read_drafts(path),
+        "keep_drafts": lambda changes: keep_drafts(path, changes),
+        "own_peer": lambda: True,
+    }
 
 
 def test_what_was_typed_is_on_the_disk_and_offered_again(tmp_path):
@@ -219,6 +223,74 @@ def test_an_edit_keeps_only_what_was_changed(tmp_path):
 
     edit()
     offered()
+
+
+LOST = f"{OWN}/gone-ocr"
+
+
+def drafts_of(path: Path, *keys: str) -> dict[str, object]:
+    keep_drafts(path, {key: {"description": "half"} for key in keys})
+    return kept(path)
+
+
+def test_a_draft_without_its_listing_can_be_thrown_away(tmp_path):
+    path = tmp_path / "drafts.json"
+    mine = listing("amber-ocr", 0.05, mine=True)
+
+    @ui(listings=[mine], **drafts_of(path, LOST, mine.id))
+    async def throw_away(ui):
+        await ui.until(lambda: len(ui.toasts) == 2)
+        assert ui.toasts == [
+            "An unsent edit of amber-ocr is kept: 5 shows your listings, and e goes on",
+            "An unsent edit of gone-ocr is kept, which is not listed any more: "
+            '"Throw away drafts" in the palette (ctrl+p) forgets it',
+        ]
+        (command,) = [each for each in ui.app.get_system_commands(ui.app.screen) if each.title == "Throw away drafts"]
+        assert command.help == "Edits of what is not listed: gone-ocr"
+        command.callback()
+        await ui.until(lambda: read_drafts(path).keys() == {mine.id}, "one draft")
+        titles = [each.title for each in ui.app.get_system_commands(ui.app.screen)]
+        assert "Throw away drafts" not in titles
+
+    throw_away()
+
+
+def test_where_it_is_not_known_which_listings_there_are_none_is_called_gone(tmp_path):
+    def fail(market: FakeMarketplace) -> None:
+        market.fail["find"] = StoreError("the disk is broken")
+
+    @ui(listings=three, prepare=fail, **drafts_of(tmp_path / "drafts.json", LOST))
+    async def offered(ui):
+        await ui.until(
+            lambda: ui.toasts == ["An unsent edit of gone-ocr is kept: 5 shows your listings, and e goes on"]
+        )
+
+    offered()
+
+
+def test_a_second_window_is_told_that_somebody_may_be_typing(tmp_path):
+    options = {**drafts_of(tmp_path / "drafts.json", ""), "own_peer": lambda: False}
+
+    @ui(listings=three, **options)
+    async def offered(ui):
+        said = "A draft of a new listing is kept, or being typed in another window: n goes on with it"
+        await ui.until(lambda: ui.toasts == [said])
+
+    offered()
+
+
+def test_a_draft_ends_with_its_listing_and_comes_back_with_it(tmp_path):
+    path = tmp_path / "drafts.json"
+    mine = listing("amber-ocr", 0.05, mine=True)
+
+    @ui(listings=[mine], **drafts_of(path, mine.id))
+    async def delist(ui):
+        await ui.press("d", "y")
+        await ui.until(lambda: read_drafts(path) == {}, "no draft")
+        await ui.press("U")
+        await ui.until(lambda: read_drafts(path) == {mine.id: {"description": "half"}}, "the draft")
+
+    delist()
 
 
 class Disk:
