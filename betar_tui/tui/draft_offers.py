@@ -6,6 +6,7 @@ from functools import partial
 from textual.app import App, SystemCommand
 
 from betar_tui.errors import BetarError
+from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.drafts import NEW, Drafts
@@ -88,9 +89,20 @@ class DraftOffers:
             self._say(f"Unsent edits of {len(gone)} listings are kept that are not listed any more: {way} them")
 
     def _throw_away(self) -> None:
-        for key in self._without_listing:
-            self._drafts.keep(key, {})
-        self._without_listing = []
+        start(self._app, self._throw_away_what_is_gone, group="offer-drafts")
+
+    async def _throw_away_what_is_gone(self) -> None:
+        gone, self._without_listing = self._without_listing, []
+        try:
+            # A listing may have come since: undone in another window, or read only now.
+            listed = {listing.id for listing in await self._bridge.find(tuple(gone))}
+        except BetarError as error:
+            self._without_listing = gone
+            self._say(f"The drafts are kept still: {neutralise(str(error), 200)}")
+            return
+        for key in gone:
+            if key not in listed:
+                self._drafts.keep(key, {})
 
 
 def _name(listing_id: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from betar_tui.market.dialling import dialling_warning
-from betar_tui.market.fields import DEFAULT_PROTOCOLS, ENTERED, IN_METADATA, Field, InvalidValue, Kind
+from betar_tui.market.fields import DEFAULT_PROTOCOLS, ENTERED, OWN_KEYS, Field, InvalidValue, Kind
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Status
 from betar_tui.market.text import letters_of, letters_of_lines
 from betar_tui.multiaddrs import without_loopback
@@ -17,8 +17,6 @@ FormValues = dict[str, str]
 """The texts of the form's fields by name. Several values stand on lines of their own; metadata as `key = value`."""
 
 FIELD_NAMES = tuple(field.name for field in ENTERED)
-
-_OWN_FIELDS = frozenset(field.name for field in IN_METADATA)
 
 
 _BEFORE = " before"
@@ -106,7 +104,7 @@ def _shown(field: Field, value: Any) -> str:
         return "\n".join(map(letters_of, value))
     if field.kind is Kind.OBJECT:
         items = value.items() if isinstance(value, Mapping) else ()
-        texts = [f"{key} = {each}" for key, each in items if isinstance(each, str) and key not in _OWN_FIELDS]
+        texts = [f"{key} = {each}" for key, each in items if isinstance(each, str) and key not in OWN_KEYS]
         return "\n".join(map(letters_of, texts))
     return (letters_of_lines if field.lines > 1 else letters_of)(value)
 
@@ -148,7 +146,7 @@ def _pairs_problem(field: Field, text: str) -> str:
         key = key.strip()
         if not equals or not key:
             return f"line {number}: write key = value"
-        if key in _OWN_FIELDS:
+        if key in OWN_KEYS:
             return f"line {number}: the {key} has its own field"
         if key in seen:
             return f"line {number}: {key} is there twice"

@@ -4,14 +4,13 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from betar_tui.market.fields import IN_METADATA
+from betar_tui.market.fields import OWN_KEYS
 from betar_tui.market.marketplace import Listing, ListingDraft
 
 MAX_DELISTED = 50
 """Maximum delisted listings that are kept."""
 UNDO_SECONDS = 60.0
 """Seconds after a delist in which its undoing is offered everywhere; the screen of the own listings offers it longer."""
-_OWN_FIELDS = frozenset(field.name for field in IN_METADATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Delisted:
             listing.name,
             listing.price,
             listing.description,
-            {key: value for key, value in self.metadata.items() if key not in _OWN_FIELDS},
+            {key: value for key, value in self.metadata.items() if key not in OWN_KEYS},
             listing.addrs,
             listing.protocols,
             listing.token_id,

@@ -247,10 +247,28 @@ def test_a_draft_without_its_listing_can_be_thrown_away(tmp_path):
         ]
         (command,) = [each for each in ui.app.get_system_commands(ui.app.screen) if each.title == "Throw away drafts"]
         assert command.help == "Edits of what is not listed: gone-ocr"
+        ui.market.fail["find"] = StoreError("the disk is broken")
+        command.callback()
+        await ui.until(lambda: ui.toasts[2:] == ["The drafts are kept still: the disk is broken"])
+        ui.market.fail.clear()
         command.callback()
         await ui.until(lambda: read_drafts(path).keys() == {mine.id}, "one draft")
         titles = [each.title for each in ui.app.get_system_commands(ui.app.screen)]
         assert "Throw away drafts" not in titles
+
+    throw_away()
+
+
+def test_of_a_listing_that_has_come_meanwhile_it_is_not_thrown_away(tmp_path):
+    path = tmp_path / "drafts.json"
+
+    @ui(listings=three, **drafts_of(path, LOST, f"{OWN}/other"))
+    async def throw_away(ui):
+        await ui.until(lambda: ui.toasts)
+        (command,) = [each for each in ui.app.get_system_commands(ui.app.screen) if each.title == "Throw away drafts"]
+        ui.market.put(listing("gone-ocr", 0.05, mine=True))
+        command.callback()
+        await ui.until(lambda: read_drafts(path).keys() == {LOST}, "one draft")
 
     throw_away()
 

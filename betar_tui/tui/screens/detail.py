@@ -42,11 +42,9 @@ class DetailScreen(SelectionActions, ModelScreen[None]):
         if news.replaced or self.listing_id in news.ids:
             self.query_one(DetailView).show(self.listing_id)
 
-    def hint(self, action_id: str, label: str) -> str:
-        """The label of a key in the footer: what it does now."""
-        if action_id == "raw" and self.query_one(DetailView).is_raw:
-            return "Page"
-        return super().hint(action_id, label)
+    @property
+    def shows_raw(self) -> bool:
+        return self.query_one(DetailView).is_raw
 
     def tick(self) -> None:
         super().tick()

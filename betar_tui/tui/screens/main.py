@@ -223,9 +223,11 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
             return "Go on"
         if action_id == "leave":
             return self._leaves
-        if action_id == "raw" and self._mounted and self._detail.is_raw:
-            return "Page"
         return super().hint(action_id, label)
+
+    @property
+    def shows_raw(self) -> bool:
+        return self._mounted and self._detail.is_raw
 
     def offers(self, action_id: str) -> bool:
         """Whether the footer and the palette have an action now; its key says why it does nothing."""

@@ -79,12 +79,9 @@ class PeerScreen(ModelScreen[str | None]):
         gone = action == "disconnect" and self._model.peer(self._peer.peer_id) is None
         return "it is no longer connected" if gone else ""
 
-    def hint(self, action_id: str, label: str) -> str:
-        """The label of a key in the footer: what it does now."""
-        here, model = self._peer.peer_id, self._model
-        undone = {"mute": (model.muted, "Unmute"), "block": (model.blocked, "Unblock")}
-        ids, instead = undone.get(action_id, ((), label))
-        return instead if here in ids else label
+    @property
+    def selected_peer(self) -> str:
+        return self._peer.peer_id
 
     def action_back(self) -> None:
         self.dismiss(None)

@@ -45,15 +45,6 @@ class SelectionActions:
         listing = self._model.listing(self.focused_listing_id)
         return listing.seller_id if listing else ""
 
-    def hint(self, action_id: str, label: str) -> str:
-        """The label of a key in the footer: what it does now."""
-        model = self._model
-        if action_id == "mute" and self.selected_peer in model.muted:
-            return "Unmute"
-        if action_id == "block" and self.selected_peer in model.blocked:
-            return "Unblock"
-        return label
-
     def on_detail_view_versions_wanted(self, event: DetailView.VersionsWanted) -> None:
         self.context.open_screen("versions", event.detail)
 
