@@ -49,6 +49,8 @@ class Place:
 
     async def take_over(self) -> None:
         """Run the peer here, or attach to one that runs again. Raises BetarError if neither can be done."""
+        if self.own:
+            return  # a wish would wait for as long as this one runs
         answer, answers = trio.open_memory_channel[BetarError | None](1)
         await self._wishes.send(answer)
         if error := await answers.receive():

@@ -261,7 +261,7 @@ STORED = tuple(field for field in FIELDS if not field.in_metadata)
 """The fields that a value has at its top level, besides its signature."""
 IN_METADATA = tuple(field for field in FIELDS if field.in_metadata)
 """The fields that are keys of the metadata object."""
-METADATA_NAMES = frozenset(field.name for field in IN_METADATA)
-"""The names of those: the other keys of the metadata are the seller's own."""
+OWN_KEYS = frozenset(field.name for field in IN_METADATA)
+"""Their keys there, which a person cannot enter as metadata."""
 ENTERED = tuple(field for field in FIELDS if field.option)
 """The fields that a person enters, in the order of the form."""

@@ -128,7 +128,7 @@ class BetarApp(ColouredApp):
         for complaint in self.options.complaints:
             self.model.activity.notice("warning", complaint, self.model.clock())
             self.actions.notify(complaint, "warning")
-        self.actions.offer_drafts()
+        self.actions.offers.begin()
         self.call_after_refresh(self.first_frame)
         self.call_after_refresh(self.start_session)
         self.set_timer(self.options.mount_panes_after, self._mount_panes)
@@ -154,6 +154,8 @@ class BetarApp(ColouredApp):
         # The command palette sets it by itself. Of two changes in a row the first may be signalled after the second.
         if theme.name == self.theme != self.shown_theme(self.settings.now.theme):
             self.settings.change(theme=theme.name)
+            # Where that was the stored one already, nothing has changed, and another may stand in for it.
+            self.theme = self.shown_theme(self.settings.now.theme)
 
     def _not_saved(self, error: str) -> None:
         self.actions.notify(f"The settings hold for now, but could not be kept: {neutralise(error, 300)}", "error")
@@ -380,6 +382,7 @@ class BetarApp(ColouredApp):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette."""
         yield from palette.commands(self, screen, self.settings.now.filters)
+        yield from self.actions.offers.commands()
         for command in super().get_system_commands(screen):
             if command.title in ("Theme", "Screenshot"):
                 yield command

@@ -15,10 +15,11 @@ DELAY = 0.4
 
 
 class Drafts:
-    """The fields that differ from what the form began with, by listing id.
+    """The fields that differ from what the form began with, by listing id, as `form.kept` makes them.
 
     `read` reads those on the disk, if they are to be there, and `write` changes some of them, in a thread; both may raise
-    BetarError, whose message `failed` is given."""
+    BetarError. `failed` is given a sentence with its message: of writes once for each message, until one succeeds, for each
+    burst of keys is a write."""
 
     def __init__(
         self,
@@ -27,9 +28,10 @@ class Drafts:
         write: Callable[[Mapping[str, FormValues | None]], None],
         failed: Callable[[str], None],
     ) -> None:
-        self._read, self._failed = read, failed
+        self._read, self._write, self._failed = read, write, failed
         self._known: dict[str, FormValues] = {}
-        self._saver = Saver(app, write, failed, delay=DELAY, whole=True)
+        self._said = ""
+        self._saver = Saver(app, self._keep, self._not_kept, delay=DELAY, whole=True)
 
     def load(self) -> Mapping[str, FormValues]:
         """All drafts, those of other windows too."""
@@ -38,7 +40,7 @@ class Drafts:
         try:
             found = self._read()
         except BetarError as error:
-            self._failed(str(error))
+            self._failed(f"The drafts of before are not here: {error}")
             return self._known
         waiting = self._saver.waiting  # of which this window knows better
         others = {key: draft for key, draft in found.items() if key not in waiting}
@@ -61,3 +63,12 @@ class Drafts:
     def finish(self) -> None:
         """Keep now what still waits, because the app ends."""
         self._saver.finish()
+
+    def _keep(self, changes: Mapping[str, FormValues | None]) -> None:
+        self._write(changes)
+        self._said = ""
+
+    def _not_kept(self, error: str) -> None:
+        if error != self._said:
+            self._said = error
+            self._failed(f"What you type is not being saved: {error}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from betar_tui.market.dialling import dialling_warning
-from betar_tui.market.fields import DEFAULT_PROTOCOLS, ENTERED, METADATA_NAMES, Field, InvalidValue, Kind
+from betar_tui.market.fields import DEFAULT_PROTOCOLS, ENTERED, OWN_KEYS, Field, InvalidValue, Kind
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Status
 from betar_tui.market.text import letters_of, letters_of_lines
 from betar_tui.multiaddrs import without_loopback
@@ -17,6 +17,10 @@ FormValues = dict[str, str]
 """The texts of the form's fields by name. Several values stand on lines of their own; metadata as `key = value`."""
 
 FIELD_NAMES = tuple(field.name for field in ENTERED)
+
+
+_BEFORE = " before"
+"""After the name of a field, in a draft: the text that it began with."""
 
 
 def blank(status: Status | None) -> FormValues:
@@ -29,6 +33,25 @@ def blank(status: Status | None) -> FormValues:
 def of_listing(listing: Listing) -> FormValues:
     """The form of an own listing that is to be changed."""
     return {field.name: _shown(field, getattr(listing, field.name)) for field in ENTERED}
+
+
+def kept(values: FormValues, prefilled: FormValues, *, edit: bool) -> FormValues:
+    """The draft of what was typed, field by field: the others follow the listing, and this peer's addresses.
+
+    That of an edit also has the text that each changed field began with, by which a change of another device is told."""
+    changed = [name for name in FIELD_NAMES if values[name] != prefilled[name]]
+    before = {f"{name}{_BEFORE}": prefilled[name] for name in changed} if edit else {}
+    return {**{name: values[name] for name in changed}, **before}
+
+
+def typed(draft: FormValues) -> FormValues:
+    """The fields of a draft that were changed, with their new texts."""
+    return {name: text for name, text in draft.items() if name in FIELD_NAMES}
+
+
+def begun_with(draft: FormValues) -> FormValues:
+    """The fields of a draft that were changed, with the texts that they began with, where these are known."""
+    return {name: draft[f"{name}{_BEFORE}"] for name in typed(draft) if f"{name}{_BEFORE}" in draft}
 
 
 def problems(values: FormValues) -> dict[str, str]:
@@ -81,7 +104,7 @@ def _shown(field: Field, value: Any) -> str:
         return "\n".join(map(letters_of, value))
     if field.kind is Kind.OBJECT:
         items = value.items() if isinstance(value, Mapping) else ()
-        texts = [f"{key} = {each}" for key, each in items if isinstance(each, str) and key not in METADATA_NAMES]
+        texts = [f"{key} = {each}" for key, each in items if isinstance(each, str) and key not in OWN_KEYS]
         return "\n".join(map(letters_of, texts))
     return (letters_of_lines if field.lines > 1 else letters_of)(value)
 
@@ -123,7 +146,7 @@ def _pairs_problem(field: Field, text: str) -> str:
         key = key.strip()
         if not equals or not key:
             return f"line {number}: write key = value"
-        if key in METADATA_NAMES:
+        if key in OWN_KEYS:
             return f"line {number}: the {key} has its own field"
         if key in seen:
             return f"line {number}: {key} is there twice"

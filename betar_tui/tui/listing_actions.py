@@ -5,7 +5,7 @@ a change of any other peer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,8 @@ from betar_tui.tui import format as fmt
 from betar_tui.tui.announcements import other_dialect
 from betar_tui.tui.bridge import Bridge
 from betar_tui.tui.copying import Copying
-from betar_tui.tui.drafts import NEW, Drafts
-from betar_tui.tui.form import FormValues
+from betar_tui.tui.draft_offers import DraftOffers
+from betar_tui.tui.drafts import Drafts
 from betar_tui.tui.model import ONLY_SELLER, MarketModel, News
 from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.peer_actions import PeerActions
@@ -62,8 +62,8 @@ class ListingActions:
         self._copying = Copying(app, bridge, self.notify)
         self.peers = PeerActions(app, model, bridge, self._copying, sync, self.notify)
         self.filters = SavedFilters(app, model.settings, self.notify)
-        self._options, self._draft_errors = options, set[str]()
-        self.drafts = Drafts(app, options.drafts, self._keep_drafts, self._draft_failed)
+        self.drafts = Drafts(app, options.drafts, options.keep_drafts, self._draft_failed)
+        self.offers = DraftOffers(app, bridge, self.drafts, lambda: model.keys, options.own_peer, self._say)
 
     def disabled_reason(self, action: str, listing_id: str) -> str:
         """Why an action on this listing is not allowed; empty if it is."""
@@ -83,33 +83,12 @@ class ListingActions:
     def _open_form(self, listing: Listing | None) -> None:
         self._open_screen("form", self.drafts, listing, then=self._published)
 
-    def offer_drafts(self) -> None:
-        """Say which drafts an earlier run has left."""
-        key, edits = self._model.keys.name, set(self.drafts.load())
-        if NEW in edits:
-            edits.remove(NEW)
-            self._offer(f"A draft of a new listing is kept: {key('publish')} goes on with it")
-        where = f"{key('place_mine')} shows your listings, and {key('edit')} goes on"
-        if len(edits) == 1:
-            name, _ = fmt.short_listing(edits.pop())
-            self._offer(f"An unsent edit of {name} is kept: {where}")
-        elif edits:
-            self._offer(f"Unsent edits of {len(edits)} listings are kept: {where}")
-
-    def _offer(self, text: str) -> None:
+    def _say(self, text: str) -> None:
         self.notify(text)
         self._note(text)
 
-    def _keep_drafts(self, changes: Mapping[str, FormValues | None]) -> None:
-        """Write drafts, in a thread. Raises BetarError."""
-        self._options.keep_drafts(changes)
-        self._draft_errors.clear()
-
     def _draft_failed(self, error: str) -> None:
-        # Each burst of keys is a write: what is known need not be said again.
-        if error not in self._draft_errors:
-            self._draft_errors.add(error)
-            self.notify(f"What you type is not being saved: {neutralise(error, 300)}", "error")
+        self.notify(neutralise(error, 300), "error")
 
     def delist(self, listing_id: str) -> None:
         """Ask once, then remove an own listing; or notify why not."""
@@ -141,6 +120,8 @@ class ListingActions:
                 "warning",
             )
         else:
+            delisted.begin(found.listing.id)
+            self._sync(News(status=True))
             start(self._app, partial(self._restore, found), group="undo", exclusive=False)
 
     def renew(self, listing_id: str) -> None:
@@ -260,10 +241,12 @@ class ListingActions:
         except BetarError as error:
             self.notify(f"{name} is still listed: {neutralise(str(error), 200)}", "error")
             return
-        self._model.delisted.add(listing, document, self._model.clock())
+        undo = self._model.keys.name("undo")
+        again = f"{undo} publishes it again"
+        if not self._model.delisted.add(listing, document, self._model.clock()):
+            again = f"{undo} cannot publish it again: its metadata file is not here"
+        self.offers.delisted(listing.id)
         self._sync(self._model.stored(receipt))
-        self._app.screen.refresh_bindings()
-        again = f"{self._model.keys.name('undo')} publishes it again"
         if receipt.sent_to:
             self.notify(f"{name} is delisted. {again}")
         else:
@@ -274,11 +257,13 @@ class ListingActions:
         try:
             (receipt,) = await self._bridge.publish([delisted.draft])
         except BetarError as error:
+            self._model.delisted.failed(delisted.listing.id)
+            self._sync(News(status=True))
             self.notify(f"{name} is not published again: {neutralise(str(error), 200)}", "error")
             return
         self._model.delisted.forget(delisted.listing.id)
+        self.offers.restored(delisted.listing.id)
         self._published((name, receipt))
-        self._app.screen.refresh_bindings()
 
     async def _look_up(self, listing_id: str) -> None:
         try:

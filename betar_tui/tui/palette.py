@@ -18,7 +18,8 @@ def commands(app: App[Any], screen: Screen[object], filters: Mapping[str, str]) 
     are only found by typing."""
 
     def offered(action: Action) -> bool:
-        return action.palette and (action.scope == "app" or (action.scope == "main" and isinstance(screen, MainScreen)))
+        main = action.scope == "main" and isinstance(screen, MainScreen) and screen.offers(action.id)
+        return action.palette and (action.scope == "app" or main)
 
     actions = {action.id: action for action in ACTIONS if offered(action)}
     for action in actions.values():

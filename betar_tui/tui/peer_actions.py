@@ -16,7 +16,7 @@ from betar_tui.tui.copying import Copying
 from betar_tui.tui.messages import Retry
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.screens.dialogues import ConfirmScreen, ConnectScreen
-from betar_tui.tui.workers import start
+from betar_tui.tui.workers import runs, start
 
 
 class PeerActions:
@@ -84,7 +84,10 @@ class PeerActions:
     def go_online(self) -> None:
         """Open a network that is offline, on a free port where the chosen one is taken; or run a peer that is gone."""
         status = self._model.status
-        if self._model.gone:
+        if runs(self._app, "online"):
+            doing = "being started" if self._model.gone else "going online"
+            self._notify(f"The peer is {doing}")
+        elif self._model.gone:
             start(self._app, self._take_over, group="online")
         elif status is not None and status.offline:
             start(self._app, partial(self._go_online, bool(status.port_taken)), group="online")

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from betar_tui.market.fields import METADATA_NAMES
+from betar_tui.market.fields import OWN_KEYS
 from betar_tui.market.marketplace import Listing, ListingDraft
 
 MAX_DELISTED = 50
@@ -29,7 +29,7 @@ class Delisted:
             listing.name,
             listing.price,
             listing.description,
-            {key: value for key, value in self.metadata.items() if key not in METADATA_NAMES},
+            {key: value for key, value in self.metadata.items() if key not in OWN_KEYS},
             listing.addrs,
             listing.protocols,
             listing.token_id,
@@ -37,34 +37,46 @@ class Delisted:
 
 
 class DelistedListings:
-    """The delisted listings, the newest last."""
+    """The delisted listings, the newest last, without those that are being published again."""
 
     def __init__(self) -> None:
         self._by_id: OrderedDict[str, Delisted] = OrderedDict()
+        self._under_way: set[str] = set()
 
     def __iter__(self) -> Iterator[Delisted]:
-        return iter(tuple(self._by_id.values()))
+        return iter([each for key, each in self._by_id.items() if key not in self._under_way])
 
-    def __len__(self) -> int:
-        return len(self._by_id)
+    def add(self, listing: Listing, document: Mapping[str, object] | None, at: float) -> bool:
+        """A listing was delisted; `document` is its metadata file, where it has one and it could be read.
 
-    def add(self, listing: Listing, document: Mapping[str, object] | None, at: float) -> None:
-        """A listing was delisted; `document` is its metadata file, where it has one."""
+        Returns whether it can be published again: not without its metadata."""
+        self.forget(listing.id)
+        if isinstance(listing.metadata, str) and document is None:
+            return False
         metadata = listing.metadata if isinstance(listing.metadata, Mapping) else document or {}
-        self._by_id.pop(listing.id, None)
         self._by_id[listing.id] = Delisted(listing, metadata, at)
         while len(self._by_id) > MAX_DELISTED:
-            self._by_id.popitem(last=False)
+            self.forget(next(iter(self._by_id)))
+        return True
+
+    def begin(self, listing_id: str) -> None:
+        """It is being published again."""
+        self._under_way.add(listing_id)
+
+    def failed(self, listing_id: str) -> None:
+        """It is delisted still."""
+        self._under_way.discard(listing_id)
 
     def forget(self, listing_id: str) -> None:
         """It is listed again."""
         self._by_id.pop(listing_id, None)
+        self._under_way.discard(listing_id)
 
     def get(self, listing_id: str) -> Delisted | None:
         """One of them, None for any other listing."""
-        return self._by_id.get(listing_id)
+        return None if listing_id in self._under_way else self._by_id.get(listing_id)
 
     def newest(self, now: float) -> Delisted | None:
-        """The last one, if that is not long ago."""
-        last = next(reversed(self._by_id.values()), None)
-        return last if last is not None and now - last.at < UNDO_SECONDS else None
+        """The last one, if that is not long ago. One from a time to come is from before the clock was set back."""
+        last = next(reversed(list(self)), None)
+        return last if last is not None and 0 <= now - last.at < UNDO_SECONDS else None

@@ -46,6 +46,9 @@ async def test_the_first_runs_the_peer_and_the_second_attaches_and_takes_over(tm
         await second.take_over()
         assert isinstance(second_opened[1], Peer)
         await eventually(lambda: second.own and settings.control_socket.exists(), what="the second peer")
+        with trio.fail_after(5):
+            await second.take_over()  # it runs here already
+        assert len(second_opened) == 2
         second.abandon()
         assert not settings.control_socket.exists()
         nursery.cancel_scope.cancel()

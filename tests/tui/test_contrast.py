@@ -143,3 +143,20 @@ async def test_bars_borders_and_cursors_can_be_told_apart(ui, depth):
             assert contrast(rgb[name], rgb["background"]) >= DRAWN, (theme, name)
         assert len({rgb[name] for name in ("background", "cursor", "cursor-blurred")}) == 3, theme
         assert rgb["line"] != rgb["line-current"], theme
+
+
+def test_on_sixteen_colours_the_stored_theme_may_be_chosen_again():
+    @ui(listings=list)
+    async def choose(ui):
+        ui.app._depth = "standard"
+        stored = ui.app.settings.now.theme
+        stand_in = ui.app.shown_theme(stored)
+        assert stand_in != stored
+        ui.app.theme = stand_in
+        ui.app.theme = stored  # as the palette does
+        await ui.until(lambda: ui.app.theme == stand_in, "the one that stands in")
+        ui.app.theme = "betar-light"
+        await ui.until(lambda: ui.app.theme == "ansi-light", "the one that stands in for the other")
+        assert ui.app.settings.now.theme == "betar-light"
+
+    choose()

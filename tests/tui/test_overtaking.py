@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from betar_tui.tui.form import FIELD_NAMES, pairs
-from betar_tui.tui.overtaking import merge
+from betar_tui.tui.form import FIELD_NAMES, begun_with, kept, pairs, typed
+from betar_tui.tui.overtaking import SHOWN_LINES, SHOWN_TEXT, excerpts, merge
 from betar_tui.tui.screens.dialogues import ConflictScreen
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
@@ -68,6 +68,44 @@ def test_no_text_is_lost_without_a_word(base, mine, theirs):
             assert merged.values[name] == theirs[name] and name not in asked
 
 
+@pytest.mark.parametrize(
+    ("mine", "theirs", "shown"),
+    [
+        ("a", "b", ("a", "b")),
+        ("", "b", ("(nothing)", "b")),
+        (
+            "alike\n" * 9 + "mine",
+            "alike\n" * 9 + "theirs",
+            ("… after 9 lines that both have\nmine", "… after 9 lines that both have\ntheirs"),
+        ),
+        ("x" * 400 + "1", "x" * 400 + "2", (f"…{'x' * 40}1", f"…{'x' * 40}2")),
+        ("1" + "x" * 400, "2\n" * 7 + "2", ("1" + "x" * 319 + "…", "2\n2\n2\n2\n2\n… and 3 lines more")),
+        (
+            "a\nb",
+            "a b",
+            tuple(f"{each}\n(the texts differ in spaces and line breaks alone)" for each in ("a\nb", "a b")),
+        ),
+    ],
+)
+def test_of_two_texts_the_part_with_the_first_difference_is_shown(mine, theirs, shown):
+    assert excerpts(mine, theirs) == shown
+
+
+@given(
+    st.text("ab\n", max_size=12),
+    st.integers(0, 400),
+    st.text("ab\n", max_size=400),
+    st.text("ab\n", max_size=400),
+    st.text("ab\n", max_size=12),
+)
+def test_two_texts_are_never_shown_alike(unit, times, mine, theirs, end):
+    mine, theirs = unit * times + mine + end, unit * times + theirs + end
+    shown = excerpts(mine, theirs)
+    if mine.split() != theirs.split():
+        assert shown[0] != shown[1]
+    assert all(len(each) < SHOWN_TEXT + 120 and each.count("\n") <= SHOWN_LINES + 3 for each in shown)
+
+
 # In the form
 
 
@@ -118,6 +156,76 @@ async def test_theirs_may_be_kept(ui):
     await ui.until(lambda: "The listing stays as the other device has made it" in ui.toasts)
     assert "update" not in dict(ui.market.calls)
     assert not isinstance(ui.app.screen, FormScreen)
+
+
+def from_before(**changes: object) -> dict[str, object]:
+    """An app with a draft of an earlier run, and the listing as another device has made it since."""
+    drafts = {MINE: {"description": "Mine", "description before": "Places"}}
+    return {"listings": lambda: [replace(items()[0], **changes)], "drafts": lambda: drafts, "size": (120, 36)}
+
+
+@ui(**from_before(description="Theirs"))
+async def test_a_draft_from_before_the_change_asks_too(ui):
+    await ui.press("e")
+    await ui.sees("your draft is back", "! changed on another device meanwhile")
+    assert ui.one("#field-description").text == "Mine"
+    await ui.press("f2")
+    await ui.until(lambda: isinstance(ui.app.screen, ConflictScreen))
+    await ui.sees("Theirs", "Mine")
+    assert "update" not in dict(ui.market.calls)
+    await ui.press("m")
+    await ui.until(lambda: "update" in dict(ui.market.calls))
+    _, patch = dict(ui.market.calls)["update"]
+    assert patch.description == "Mine"
+
+
+@ui(**from_before(description="Theirs"))
+async def test_a_draft_from_before_the_change_can_be_thrown_away(ui):
+    await ui.press("e")
+    await ui.click_text("Start over")
+    assert ui.one("#field-description").text == "Theirs"
+    await ui.misses("your draft is back")
+    await ui.misses("changed on another device")
+    await ui.press("f2")
+    await ui.sees("nothing is changed")
+
+
+@ui(**from_before(price=2.5))
+async def test_a_draft_of_another_field_is_sent_at_once(ui):
+    await ui.press("e")
+    await ui.sees("your draft is back")
+    await ui.misses("changed on another device")
+    await ui.press("f2")
+    await ui.until(lambda: "update" in dict(ui.market.calls))
+    _, patch = dict(ui.market.calls)["update"]
+    assert (patch.description, patch.price) == ("Mine", None)
+
+
+@ui(listings=items, drafts=lambda: {MINE: {"description": "Mine"}}, size=(120, 36))
+async def test_a_draft_of_an_older_version_is_still_read(ui):
+    await ui.press("e")
+    await ui.sees("your draft is back")
+    assert ui.one("#field-description").text == "Mine"
+
+
+@given(FORMS, FORMS)
+def test_a_draft_knows_what_was_typed_and_what_that_replaced(before, values):
+    before, values = form(**before), form(**values)
+    draft = kept(values, before, edit=True)
+    assert {**before, **typed(draft)} == values
+    assert begun_with(draft) == {name: before[name] for name in FIELD_NAMES if before[name] != values[name]}
+    assert kept(values, before, edit=False) == typed(draft)
+
+
+@ui(listings=items, size=(80, 24))
+async def test_texts_that_differ_late_are_not_shown_alike(ui):
+    start = "alike\n" * 40
+    await ui.press("5", "e")
+    ui.one("#field-description").text = f"{start}this is mine"
+    ui.market.put(replace(ui.market.store[MINE], description=f"{start}this is theirs"))
+    await ui.sees("! changed on another device meanwhile")
+    await ui.press("f2")
+    await ui.sees("after 40 lines that both have", "this is mine", "this is theirs", "Keep theirs (t)")
 
 
 @ui(listings=items, size=(80, 24))

@@ -1,15 +1,17 @@
 """Leaving the app, or one listing; a peer that others use, that is gone, or that gives no sign of life; drafts."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import trio
 
-from betar_tui.errors import ControlError, DraftError, StoreLockedError, UnansweredError
+from betar_tui.errors import ConfigError, ControlError, DraftError, StoreError, StoreLockedError, UnansweredError
 from betar_tui.tui.model import Mark, MarketModel
 from betar_tui.tui.screens.quitting import QuitScreen
 from betar_tui.unsent import keep_drafts, read_drafts
-from tests.tui.fake import OWN, Clock, listing
+from tests.tui.fake import OWN, Clock, FakeMarketplace, listing
 from tests.tui.ui import Ui, ui
 
 
@@ -110,6 +112,28 @@ def test_a_peer_that_is_gone_is_run_at_a_key():
     lose()
 
 
+def test_the_key_twice_runs_it_once():
+    taken: list[trio.Event] = []
+
+    async def take_over() -> None:
+        taken.append(trio.Event())
+        await taken[0].wait()
+
+    @ui(listings=three, take_over=take_over)
+    async def lose(ui):
+        ui.market.fail["events"] = ControlError("the running peer went away")
+        ui.market.break_stream()
+        await ui.sees("✗ The peer is gone: o runs it in this window")
+        await ui.press("o", "o")
+        await ui.until(lambda: "The peer is being started" in ui.toasts)
+        ui.market.fail.clear()
+        taken[0].set()
+        await ui.sees("● online")
+        assert len(taken) == 1
+
+    lose()
+
+
 def test_why_the_peer_cannot_run_here_is_said():
     _, attached = losable(error=StoreLockedError("the directory is in use by process 7"))
 
@@ -147,7 +171,11 @@ def test_a_peer_that_gives_no_sign_of_life_is_not_run_twice():
 
 
 def kept(path: Path):
-    return {"drafts": lambda: read_drafts(path), "keep_drafts": lambda changes: keep_drafts(path, changes)}
+    return {
+        "drafts": lambda: read_drafts(path),
+        "keep_drafts": lambda changes: keep_drafts(path, changes),
+        "own_peer": lambda: True,
+    }
 
 
 def test_what_was_typed_is_on_the_disk_and_offered_again(tmp_path):
@@ -187,7 +215,7 @@ def test_an_edit_keeps_only_what_was_changed(tmp_path):
         await ui.type("1")
         await ui.press("escape")
         await ui.until(path.exists, "the draft")
-        assert set(read_drafts(path)[mine.id]) == {"price"}
+        assert read_drafts(path)[mine.id] == {"price": "0.051", "price before": "0.05"}
 
     @ui(listings=[mine], **kept(path))
     async def offered(ui):
@@ -197,62 +225,175 @@ def test_an_edit_keeps_only_what_was_changed(tmp_path):
     offered()
 
 
-def test_a_disk_that_keeps_no_drafts_is_named():
-    def full(changes: object) -> None:
-        raise DraftError("cannot keep the draft: the disk is full")
+LOST = f"{OWN}/gone-ocr"
 
-    @ui(listings=three, drafts=dict, keep_drafts=full)
-    async def type_half(ui):
-        await ui.press("n")
-        await ui.type("swift")
-        await ui.sees("What you type is not being saved")
-        assert ui.toasts == ["What you type is not being saved: cannot keep the draft: the disk is full"]
 
-    type_half()
+def drafts_of(path: Path, *keys: str) -> dict[str, object]:
+    keep_drafts(path, {key: {"description": "half"} for key in keys})
+    return kept(path)
+
+
+def test_a_draft_without_its_listing_can_be_thrown_away(tmp_path):
+    path = tmp_path / "drafts.json"
+    mine = listing("amber-ocr", 0.05, mine=True)
+
+    @ui(listings=[mine], **drafts_of(path, LOST, mine.id))
+    async def throw_away(ui):
+        await ui.until(lambda: len(ui.toasts) == 2)
+        assert ui.toasts == [
+            "An unsent edit of amber-ocr is kept: 5 shows your listings, and e goes on",
+            "An unsent edit of gone-ocr is kept, which is not listed any more: "
+            '"Throw away drafts" in the palette (ctrl+p) forgets it',
+        ]
+        (command,) = [each for each in ui.app.get_system_commands(ui.app.screen) if each.title == "Throw away drafts"]
+        assert command.help == "Edits of what is not listed: gone-ocr"
+        ui.market.fail["find"] = StoreError("the disk is broken")
+        command.callback()
+        await ui.until(lambda: ui.toasts[2:] == ["The drafts are kept still: the disk is broken"])
+        ui.market.fail.clear()
+        command.callback()
+        await ui.until(lambda: read_drafts(path).keys() == {mine.id}, "one draft")
+        titles = [each.title for each in ui.app.get_system_commands(ui.app.screen)]
+        assert "Throw away drafts" not in titles
+
+    throw_away()
+
+
+def test_of_a_listing_that_has_come_meanwhile_it_is_not_thrown_away(tmp_path):
+    path = tmp_path / "drafts.json"
+
+    @ui(listings=three, **drafts_of(path, LOST, f"{OWN}/other"))
+    async def throw_away(ui):
+        await ui.until(lambda: ui.toasts)
+        (command,) = [each for each in ui.app.get_system_commands(ui.app.screen) if each.title == "Throw away drafts"]
+        ui.market.put(listing("gone-ocr", 0.05, mine=True))
+        command.callback()
+        await ui.until(lambda: read_drafts(path).keys() == {LOST}, "one draft")
+
+    throw_away()
+
+
+def test_where_it_is_not_known_which_listings_there_are_none_is_called_gone(tmp_path):
+    def fail(market: FakeMarketplace) -> None:
+        market.fail["find"] = StoreError("the disk is broken")
+
+    @ui(listings=three, prepare=fail, **drafts_of(tmp_path / "drafts.json", LOST))
+    async def offered(ui):
+        await ui.until(
+            lambda: ui.toasts == ["An unsent edit of gone-ocr is kept: 5 shows your listings, and e goes on"]
+        )
+
+    offered()
+
+
+def test_a_second_window_is_told_that_somebody_may_be_typing(tmp_path):
+    options = {**drafts_of(tmp_path / "drafts.json", ""), "own_peer": lambda: False}
+
+    @ui(listings=three, **options)
+    async def offered(ui):
+        said = "A draft of a new listing is kept, or being typed in another window: n goes on with it"
+        await ui.until(lambda: ui.toasts == [said])
+
+    offered()
+
+
+def test_a_draft_ends_with_its_listing_and_comes_back_with_it(tmp_path):
+    path = tmp_path / "drafts.json"
+    mine = listing("amber-ocr", 0.05, mine=True)
+
+    @ui(listings=[mine], **drafts_of(path, mine.id))
+    async def delist(ui):
+        await ui.press("d", "y")
+        await ui.until(lambda: read_drafts(path) == {}, "no draft")
+        await ui.press("U")
+        await ui.until(lambda: read_drafts(path) == {mine.id: {"description": "half"}}, "the draft")
+
+    delist()
+
+
+class Disk:
+    """A disk that is full until there is room, and how often it was written to."""
+
+    def __init__(self) -> None:
+        self.full, self.writes = True, 0
+        self.drafts: dict[str, dict[str, str]] = {}
+
+    def keep(self, changes: Mapping[str, dict[str, str] | None]) -> None:
+        self.writes += 1
+        if self.full:
+            raise DraftError("cannot keep the draft: the disk is full")
+        self.drafts.update({name: draft for name, draft in changes.items() if draft is not None})
+        for name in (name for name, draft in changes.items() if draft is None):
+            self.drafts.pop(name, None)
+
+    @property
+    def options(self) -> dict[str, object]:
+        return {"drafts": lambda: dict(self.drafts), "keep_drafts": self.keep}
+
+
+FULL = "What you type is not being saved: cannot keep the draft: the disk is full"
+
+
+async def write(ui: Ui, disk: Disk, keys: str) -> None:
+    """Type until the disk has been asked once more."""
+    before = disk.writes
+    await ui.type(keys)
+    await ui.until(lambda: disk.writes > before and not ui.app.actions.drafts._saver._busy, "a write")
 
 
 def test_a_disk_that_keeps_no_drafts_is_named_once_until_it_keeps_one():
-    errors: list[str] = []
-    written = []
+    disk = Disk()
 
-    def keep(changes: object) -> None:
-        written.append(changes)
-        if errors:
-            raise DraftError(errors[0])
-
-    @ui(listings=three, drafts=dict, keep_drafts=keep)
-    async def type_name(ui):
-        async def burst(fault: str) -> None:
-            before, errors[:] = len(written), [fault] * bool(fault)
-            await ui.type("x")
-            await ui.until(lambda: len(written) > before and not ui.app.actions.drafts._saver._busy, "a write")
-
+    @ui(listings=three, **disk.options)
+    async def type_on(ui):
         await ui.press("n")
-        said = "What you type is not being saved: "
-        for fault in ("the disk is full", "the disk is full", "no permission", "the disk is full"):
-            await burst(fault)
-        assert ui.toasts == [f"{said}the disk is full", f"{said}no permission"]
-        await burst("")
-        await burst("the disk is full")
-        assert ui.toasts[2:] == [f"{said}the disk is full"]
+        await write(ui, disk, "swift")
+        await write(ui, disk, "-ocr")
+        assert ui.toasts == [FULL]
+        disk.full = False
+        await write(ui, disk, "-9")
+        assert disk.drafts == {"": {"name": "swift-ocr-9"}}
+        disk.full = True
+        await write(ui, disk, "-a")
+        assert ui.toasts == [FULL, FULL]
 
-    type_name()
+    type_on()
 
 
-@pytest.mark.parametrize(
-    ("ids", "sentence"),
-    [
-        ([f"{OWN}/amber-ocr"], "An unsent edit of amber-ocr is kept: 5 shows your listings, and e goes on"),
-        (["no-slash"], "An unsent edit of no-slash is kept: 5 shows your listings, and e goes on"),
-        (["no-slash", "other"], "Unsent edits of 2 listings are kept: 5 shows your listings, and e goes on"),
-    ],
-)
-def test_unsent_edits_are_named(ids, sentence):
-    @ui(listings=three, drafts=lambda: {each: {"price": "1"} for each in ids})
-    async def offered(ui):
-        await ui.until(lambda: ui.toasts == [sentence])
+def test_what_the_disk_did_not_keep_is_here_while_the_app_runs_and_tried_again():
+    disk = Disk()
 
-    offered()
+    @ui(listings=three, **disk.options)
+    async def come_back(ui):
+        await ui.press("n")
+        await write(ui, disk, "swift")
+        await ui.press("escape", "n")
+        await ui.sees("your draft is back", "swift")
+        await ui.press("escape")
+        disk.full = False
+
+    come_back()
+    assert disk.drafts == {"": {"name": "swift"}}
+
+
+def test_a_failed_setting_is_written_with_the_next_one():
+    written: list[Mapping[str, object]] = []
+
+    def keep(changes: Mapping[str, object]) -> None:
+        if not written:
+            written.append({})
+            raise ConfigError("the disk is full")
+        written.append(changes)
+
+    @ui(listings=three, keep=keep)
+    async def change(ui):
+        ui.app.settings.change(theme="betar-light")
+        await ui.until(lambda: written and not ui.app._saver._busy)
+        ui.app.settings.change(columns=("price",))
+        await ui.until(lambda: len(written) > 1)
+        assert written[1].keys() == {"theme", "columns"}
+
+    change()
 
 
 @ui(size=(120, 36), listings=three)

@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import trio
+
+from betar_tui.errors import StoreError
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.undo import MAX_DELISTED, UNDO_SECONDS, DelistedListings
 from betar_tui.tui.widgets.listings import ListingRows
@@ -37,7 +40,34 @@ def test_it_is_offered_for_a_minute_and_kept_longer():
     assert delisted.newest(NOW + UNDO_SECONDS) is None
     assert delisted.get(MINE.id) is not None
     delisted.forget(MINE.id)
-    assert not len(delisted)
+    assert not list(delisted)
+
+
+def test_a_clock_that_is_set_back_does_not_offer_it_for_long():
+    delisted = DelistedListings()
+    delisted.add(MINE, None, NOW)
+    assert delisted.newest(NOW) is not None
+    assert delisted.newest(NOW - 1) is None
+    assert [each.listing for each in delisted] == [MINE]
+
+
+def test_one_that_is_being_published_again_is_not_offered_until_that_fails():
+    delisted = DelistedListings()
+    delisted.add(replace(MINE, id="older"), None, NOW)
+    delisted.add(MINE, None, NOW)
+    delisted.begin(MINE.id)
+    assert delisted.get(MINE.id) is None
+    assert delisted.newest(NOW).listing.id == "older"
+    assert [each.listing.id for each in delisted] == ["older"]
+    delisted.failed(MINE.id)
+    assert delisted.newest(NOW).listing is MINE
+
+
+def test_without_its_metadata_file_it_is_not_kept():
+    delisted = DelistedListings()
+    assert delisted.add(MINE, None, NOW)
+    assert not delisted.add(replace(MINE, metadata="bafy"), None, NOW)
+    assert delisted.get(MINE.id) is None
 
 
 def test_only_so_many_are_kept():
@@ -69,9 +99,65 @@ async def test_after_a_minute_the_key_says_where_it_is(ui):
     ui.clock.advance(UNDO_SECONDS)
     ui.app._tick()
     await ui.until(lambda: "Undo" not in ui.lines[-1])
-    ui.app.actions.undo()
+    await ui.press("U")
     where = "Nothing was delisted in the last minute; 5 also shows what you delisted earlier in this run"
     await ui.until(lambda: where in ui.toasts)
+
+
+def titles(ui):
+    return [command.title for command in ui.app.get_system_commands(ui.app.screen)]
+
+
+@ui(listings=items)
+async def test_the_palette_has_it_while_it_does_something(ui):
+    assert "Undo delist" not in titles(ui)
+    await ui.press("end", "d", "y")
+    await ui.sees("U Undo delist")
+    assert "Undo delist" in titles(ui)
+    ui.clock.advance(UNDO_SECONDS)
+    assert "Undo delist" not in titles(ui)
+
+
+@ui(listings=items)
+async def test_among_the_own_ones_the_key_says_that_there_is_nothing(ui):
+    await ui.press("5")
+    assert "Undo" not in ui.lines[-1]
+    await ui.press("U")
+    await ui.until(lambda: ui.toasts == ["No listing of yours was delisted in this run"])
+
+
+@ui(listings=items)
+async def test_the_key_twice_publishes_once(ui):
+    await ui.press("end", "d", "y")
+    await ui.sees("U Undo delist")
+    ui.market.gates["publish"] = trio.Event()
+    await ui.press("U", "U")
+    await ui.until(lambda: any("Nothing was delisted just now" in toast for toast in ui.toasts))
+    assert "Undo" not in ui.lines[-1]
+    ui.market.gates["publish"].set()
+    await ui.until(lambda: MINE.id in ui.market.store)
+    assert [name for name, *_ in ui.market.calls].count("publish") == 1
+
+
+@ui(listings=items)
+async def test_where_that_fails_it_is_offered_still(ui):
+    await ui.press("end", "d", "y")
+    await ui.sees("U Undo delist")
+    ui.market.fail["publish"] = StoreError("the disk is full")
+    await ui.press("U")
+    await ui.until(lambda: "calm-geo is not published again: the disk is full" in ui.toasts)
+    await ui.sees("U Undo delist")
+    ui.market.fail.clear()
+    await ui.press("U")
+    await ui.until(lambda: MINE.id in ui.market.store)
+
+
+@ui(listings=lambda: [listing("amber-ocr", 0.02, 1), replace(MINE, metadata="bafy")])
+async def test_what_cannot_be_undone_is_said(ui):
+    await ui.press("end", "d", "y")
+    said = "calm-geo is delisted. U cannot publish it again: its metadata file is not here"
+    await ui.until(lambda: ui.toasts == [said])
+    assert "Undo" not in ui.lines[-1]
 
 
 @ui(listings=items)

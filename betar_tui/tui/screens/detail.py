@@ -43,7 +43,7 @@ class DetailScreen(SelectionActions, ModelScreen[None]):
             self.query_one(DetailView).show(self.listing_id)
 
     @property
-    def _is_raw(self) -> bool:
+    def shows_raw(self) -> bool:
         return self.query_one(DetailView).is_raw
 
     def tick(self) -> None:

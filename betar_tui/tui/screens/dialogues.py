@@ -13,13 +13,11 @@ from textual.widgets import Button, Input, Static
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Connected
-from betar_tui.market.text import neutralise, neutralise_lines
+from betar_tui.market.text import neutralise
 from betar_tui.multiaddrs import split_peer
 from betar_tui.tui.bridge import Bridge
+from betar_tui.tui.overtaking import excerpts
 from betar_tui.tui.workers import start
-
-SHOWN_TEXT, SHOWN_LINES = 320, 5
-"""Maximum characters and lines of a text that is compared."""
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -79,14 +77,15 @@ class ConflictScreen(ModalScreen[bool | None]):
         self._label, self._mine, self._theirs = label, mine, theirs
 
     def compose(self) -> ComposeResult:
+        mine, theirs = excerpts(self._mine, self._theirs)
         with Vertical(classes="dialogue"):
             yield Static(
                 Content.assemble(
                     (f"{self._label}: changed on another device while you edited", "bold"),
                     ("\n\nMine\n", "bold $accent"),
-                    _shortened(self._mine),
+                    mine,
                     ("\n\nTheirs\n", "bold $accent"),
-                    _shortened(self._theirs),
+                    theirs,
                 )
             )
             with Horizontal(classes="dialogue-buttons"):
@@ -103,13 +102,6 @@ class ConflictScreen(ModalScreen[bool | None]):
 
     def action_answer(self, mine: bool) -> None:
         self.dismiss(mine)
-
-
-def _shortened(text: str) -> Content:
-    """The first lines of a text."""
-    lines = neutralise_lines(text, SHOWN_TEXT).splitlines()
-    more = [f"… and {len(lines) - SHOWN_LINES} lines more"] if len(lines) > SHOWN_LINES else []
-    return Content("\n".join([*lines[:SHOWN_LINES], *more]) or "(nothing)")
 
 
 class ConnectScreen(ModalScreen[Connected | None]):

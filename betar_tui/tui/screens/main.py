@@ -67,7 +67,6 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
         # A class that is added later would style all widgets once more before the first frame.
         super().__init__(context, classes=f"-pane-listings {'-wide' if width >= WIDE else '-narrow'}")
         self._filtering = Filtering()
-        self._undoable: bool | None = False
         self._mounting = self._mounted = False
 
     def compose(self) -> ComposeResult:
@@ -160,9 +159,7 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
     def tick(self) -> None:
         """Redraw ages, marks and the rate; have the rows asked for again where they may be others by now."""
         table = self._model.table
-        if self._undoable is not (undoable := self.check_action("undo", ())):
-            self._undoable = undoable
-            self.refresh_bindings()
+        self.refresh_keys()  # a delist can be undone for a minute
         self._rows.redraw()
         table.dirty = table.dirty or table.stale or table.timed
         self.context.ask(None)
@@ -220,7 +217,7 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
 
     def hint(self, action_id: str, label: str) -> str:
         """The label of a key in the footer: what it does now in the pane that has the focus."""
-        if self._pane not in PANES_OF.get(action_id, PANES):
+        if self._pane not in PANES_OF.get(action_id, PANES) or not self.offers(action_id):
             return ""
         if action_id == "pause" and self._model.activity.paused:
             return "Go on"
@@ -229,8 +226,12 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
         return super().hint(action_id, label)
 
     @property
-    def _is_raw(self) -> bool:
+    def shows_raw(self) -> bool:
         return self._mounted and self._detail.is_raw
+
+    def offers(self, action_id: str) -> bool:
+        """Whether the footer and the palette have an action now; its key says why it does nothing."""
+        return action_id != "undo" or self._model.delisted.newest(self._model.clock()) is not None
 
     @property
     def _leaves(self) -> str:
@@ -242,8 +243,6 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
         return "Back" if self._pane != "listings" else "Unfilter" if self._filtering.text else ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "undo" and self._model.delisted.newest(self._model.clock()) is None:
-            return False
         typing = isinstance(self.focused, Input)
         return not typing or action not in NOT_WHILE_TYPING
 

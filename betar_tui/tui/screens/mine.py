@@ -104,12 +104,10 @@ class MineScreen(ListScreen):
             else "you list nothing yet"
         )
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "undo" or bool(self._delisted())
-
     def hint(self, action_id: str, label: str) -> str:
         """The label of a key in the footer: Enter edits here, so that the other key for it is left out."""
-        return {"open": "Publish again" if self._gone else "Edit", "edit": ""}.get(action_id, label)
+        now = {"open": "Publish again" if self._gone else "Edit", "edit": "", "undo": label if self._delisted() else ""}
+        return now.get(action_id, label)
 
     def follow(self, listing_id: str) -> None:
         """Put the cursor on a listing that was just stored, as soon as it is here."""
@@ -141,8 +139,10 @@ class MineScreen(ListScreen):
 
     def action_undo(self) -> None:
         """Publish the chosen listing again, or the one that was delisted last."""
-        gone = self._gone or next(reversed(self._delisted()), None)
-        self._actions.undo(gone.listing.id if gone else "")
+        if gone := self._gone or next(reversed(self._delisted()), None):
+            self._actions.undo(gone.listing.id)
+        else:
+            self._actions.notify("No listing of yours was delisted in this run", "warning")
 
     def action_renew(self) -> None:
         if self.current:

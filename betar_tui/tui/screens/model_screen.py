@@ -14,7 +14,7 @@ from betar_tui.tui.widgets.status import StatusBar
 
 Result = TypeVar("Result")
 
-CHANGING = ("mute", "block", "pause", "leave", "raw")
+CHANGING = ("mute", "block", "pause", "leave", "raw", "undo")
 """The actions whose keys have other labels at other times."""
 
 
@@ -67,7 +67,21 @@ class ModelScreen(Screen[Result], Generic[Result]):
 
     def hint(self, action_id: str, label: str) -> str:
         """The label of a key in the footer: what it does now; nothing to leave it out."""
-        return label
+        undone = {"mute": (self._model.muted, "Unmute"), "block": (self._model.blocked, "Unblock")}
+        ids, instead = undone.get(action_id, ((), label))
+        if action_id == "raw" and self.shows_raw:
+            return "Page"
+        return instead if ids and self.selected_peer in ids else label
+
+    @property
+    def selected_peer(self) -> str:
+        """The id of the peer that muting and blocking are about, or nothing."""
+        return ""
+
+    @property
+    def shows_raw(self) -> bool:
+        """Whether the page of a listing shows the value as it is stored."""
+        return False
 
     def on_detail_view_turned(self) -> None:
         self.refresh_keys()

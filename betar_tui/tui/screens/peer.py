@@ -18,7 +18,6 @@ from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.labelled_text import LabelledText
 from betar_tui.tui.model import MarketModel, News
 from betar_tui.tui.screens.model_screen import ModelScreen
-from betar_tui.tui.screens.selection_actions import undoing
 from betar_tui.tui.widgets.banner import Banner
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.page import Page
@@ -80,9 +79,9 @@ class PeerScreen(ModelScreen[str | None]):
         gone = action == "disconnect" and self._model.peer(self._peer.peer_id) is None
         return "it is no longer connected" if gone else ""
 
-    def hint(self, action_id: str, label: str) -> str:
-        """The label of a key in the footer: what it does now."""
-        return undoing(self._model, action_id, label, self._peer.peer_id)
+    @property
+    def selected_peer(self) -> str:
+        return self._peer.peer_id
 
     def action_back(self) -> None:
         self.dismiss(None)

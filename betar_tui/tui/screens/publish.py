@@ -60,13 +60,16 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         self._bridge, self._drafts = context.bridge, drafts
         self._listing = listing
         self._key = listing.id if listing else ""
-        self._prefilled = form.of_listing(listing) if listing else form.blank(context.model.status)
+        now = form.of_listing(listing) if listing else form.blank(context.model.status)
+        # Of a field that was changed earlier, the edit began with the text of then; another device may have changed it.
+        self._prefilled = {**now, **form.begun_with(drafts.get(self._key))}
         self._checked: set[str] = set()
         self._objections: dict[str, tuple[str, str]] = {}
-        self._sending = self._sent = self._overtaken = False
+        self._sending = self._sent = False
+        self._overtaken = self._prefilled != now
 
     def compose(self) -> ComposeResult:
-        draft = self._drafts.get(self._key)
+        draft = form.typed(self._drafts.get(self._key))
         start = {**self._prefilled, **draft}
         yield StatusBar(self._model, self._options.title)
         with VerticalScroll(id="form", can_focus=False):
@@ -138,8 +141,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     def _keep_draft(self) -> None:
         """Keep what was typed, field by field: the others follow the listing, and this peer's addresses."""
         if not self._sent:
-            values = self.values()
-            self._drafts.keep(self._key, {name: each for name, each in values.items() if each != self._prefilled[name]})
+            self._drafts.keep(self._key, form.kept(self.values(), self._prefilled, edit=self._listing is not None))
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Mark the field that has the focus: without colours its ground does not show it."""
@@ -324,9 +326,15 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
             self._drafts.keep(self._key, {})
             self._checked.clear()
             self._objections.clear()
-            self._fill(self._prefilled)
-            self.query_one("#form-title", Static).update(self._headline(False))
+            self._start_over()
             self.query_one("#field-name").focus()
+
+    def _start_over(self) -> None:
+        if self._listing:
+            self._listing = self._model.own.get(self._key) or self._listing
+            self._prefilled, self._overtaken = form.of_listing(self._listing), False
+        self._fill(self._prefilled)
+        self.query_one("#form-title", Static).update(self._headline(False))
 
     @on(Input.Submitted)
     def _next_field(self) -> None:

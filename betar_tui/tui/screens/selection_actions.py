@@ -14,15 +14,6 @@ if TYPE_CHECKING:
     from betar_tui.tui.widgets.peers import PeerTable
 
 
-def undoing(model: MarketModel, action_id: str, label: str, peer_id: str) -> str:
-    """The label of the key that mutes or blocks a peer, or lets it go again; of any other action `label`."""
-    if action_id == "mute" and peer_id in model.muted:
-        return "Unmute"
-    if action_id == "block" and peer_id in model.blocked:
-        return "Unblock"
-    return label
-
-
 class SelectionActions:
     """A mixin of the screens that have one; where `_pane`, the focused pane, is that of the peers, a peer is meant."""
 
@@ -53,17 +44,6 @@ class SelectionActions:
             return self._peers.current
         listing = self._model.listing(self.focused_listing_id)
         return listing.seller_id if listing else ""
-
-    @property
-    def _is_raw(self) -> bool:
-        """Whether a listing is shown as it is stored."""
-        return False
-
-    def hint(self, action_id: str, label: str) -> str:
-        """The label of a key in the footer: what it does now."""
-        if action_id == "raw" and self._is_raw:
-            return "Page"
-        return undoing(self._model, action_id, label, self.selected_peer)
 
     def on_detail_view_versions_wanted(self, event: DetailView.VersionsWanted) -> None:
         self.context.open_screen("versions", event.detail)
