@@ -405,6 +405,7 @@ async def test_q_after_the_window_has_become_narrow_says_nothing_of_a_zoom(ui):
     await ui.app._main.action_quit()
     assert not ends(ui)
     assert ui.app._main._pane == "listings"
+    await ui.pilot.pause()
     assert not ui.toasts
 
 
