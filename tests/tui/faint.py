@@ -46,7 +46,7 @@ def pieces(ui: Ui) -> Iterator[Segment]:
 
 def faint(ui: Ui, palette: str = "xterm") -> list[str]:
     """The pieces with too little contrast."""
-    found = {}
+    found: dict[str, None] = {}
     for piece in pieces(ui):
         style = piece.style
         if not piece.text.strip() or style is None:
