@@ -4,15 +4,40 @@ A watcher that does not keep up never delays the peer: events that do not fit it
 with their number comes before the next event that does fit."""
 
 import math
-from collections.abc import AsyncIterator, Iterable
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import trio
 
-from betar_tui.market.marketplace import Event, Missed
+from betar_tui.market.marketplace import Change, Event, Missed
 
 BUFFER = 4096
 """Maximum events that wait for one watcher."""
+BUFFER_BYTES = 16 << 20
+"""Maximum memory that they take, by estimate: a listing of 64 KiB may have thousands of fields, each an object."""
+_EVENT_BYTES, _VALUE_BYTES = 1 << 10, 256
+"""About what an event takes, and each value in a listing that it carries."""
+
+
+class _Watcher:
+    """How many events one watcher has missed, and what those take that wait for it, oldest first."""
+
+    def __init__(self) -> None:
+        self.missed = 0
+        self._weights: deque[int] = deque()
+        self._bytes = 0
+
+    def has_room(self, weight: int, waiting: int) -> bool:
+        """Whether an event of this weight may join the `waiting` ones; the first one always may."""
+        while len(self._weights) > waiting:
+            self._bytes -= self._weights.popleft()
+        return not self._bytes or self._bytes + weight <= BUFFER_BYTES
+
+    def add(self, weight: int) -> None:
+        """An event waits."""
+        self._weights.append(weight)
+        self._bytes += weight
 
 
 class EventHub:
@@ -20,40 +45,50 @@ class EventHub:
 
     def __init__(self, buffer: int = BUFFER) -> None:
         self._buffer = buffer
-        self._watchers: dict[trio.MemorySendChannel[Event], int] = {}
+        self._watchers: dict[trio.MemorySendChannel[Event], _Watcher] = {}
 
     def emit(self, events: Iterable[Event]) -> None:
         """Send events to all watchers. Never blocks, never raises."""
+        if not self._watchers:
+            return
         for event in events:
+            weight = _weight(event)
             for channel in list(self._watchers):
-                self._deliver(channel, event)
+                self._deliver(channel, event, weight)
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
         """The events from now on."""
         send, receive = trio.open_memory_channel[Event](self._buffer)
-        self._watchers[send] = 0
+        self._watchers[send] = _Watcher()
         try:
             async with send, receive:
                 yield receive
         finally:
             self._watchers.pop(send, None)
 
-    def _deliver(self, channel: trio.MemorySendChannel[Event], event: Event) -> None:
-        missed = self._watchers[channel]
+    def _deliver(self, channel: trio.MemorySendChannel[Event], event: Event, weight: int) -> None:
+        watcher = self._watchers[channel]
         try:
-            if missed and self._free(channel) >= 2:
-                channel.send_nowait(Missed(missed))
-                missed = 0
-            if missed:
+            if not watcher.has_room(weight, channel.statistics().current_buffer_used):
                 raise trio.WouldBlock
-            channel.send_nowait(event)
+            if watcher.missed and self._free(channel) >= 2:
+                self._send(channel, watcher, Missed(watcher.missed), 0)
+                watcher.missed = 0
+            if watcher.missed:
+                raise trio.WouldBlock
+            self._send(channel, watcher, event, weight)
         except trio.WouldBlock:
-            missed += 1
+            watcher.missed += 1
         except trio.BrokenResourceError:
             self._watchers.pop(channel, None)
-            return
-        self._watchers[channel] = missed
+
+    @staticmethod
+    def _send(channel: trio.MemorySendChannel[Event], watcher: _Watcher, event: Event, weight: int) -> None:
+        waits = not channel.statistics().tasks_waiting_receive
+        channel.send_nowait(event)
+        if waits:
+            watcher.add(weight)
 
     @staticmethod
     def _free(channel: trio.MemorySendChannel[Event]) -> float:
@@ -63,3 +98,25 @@ class EventHub:
             if statistics.tasks_waiting_receive
             else statistics.max_buffer_size - statistics.current_buffer_used
         )
+
+
+def _weight(event: Event) -> int:
+    """About how many bytes of memory an event takes."""
+    if not isinstance(event, Change) or event.listing is None:
+        return _EVENT_BYTES
+    listing = event.listing
+    values = _values(listing.extra) + _values(listing.metadata)
+    return _EVENT_BYTES + len(listing.description) + _VALUE_BYTES * values
+
+
+def _values(value: object) -> int:
+    """Number of values in a JSON value, those nested in it included."""
+    found, left = 0, [value]
+    while left:
+        each = left.pop()
+        found += 1
+        if isinstance(each, Mapping):
+            left += each.values()
+        elif isinstance(each, list | tuple):
+            left += each
+    return found
