@@ -293,6 +293,6 @@ def _options() -> argparse.ArgumentParser:
     limits.add_argument(
         "--max-disk",
         metavar="SIZE",
-        help="of the replica, as 500MB; then others' history waits (default 10GiB, or half of the disk)",
+        help="of the replica, as 500MB; then others' history waits (default 10GiB, or half of the free space)",
     )
     return parser
