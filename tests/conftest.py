@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ settings.load_profile("shared-machine")
 
 # No test sends anything beyond this machine: discovery is tested in network namespaces that a test makes.
 os.environ.update(BETAR_TUI_MDNS="0", BETAR_TUI_DHT="0", BETAR_TUI_UPNP="0")
+
+# Under nohup it is ignored, also by the programs that tests start.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 HERE = Path(__file__).parent
 SLOW_DIRECTORIES = {

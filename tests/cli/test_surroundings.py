@@ -224,6 +224,7 @@ def test_nothing_hostile_reaches_the_terminal(market: Market) -> None:
 
 
 def test_watch_names_what_changed_and_its_price(market: Market) -> None:
+    price = 1
     for more in ([], ["--json"]):
         command = [*PROGRAM, "watch", *more]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=market.environment) as process:
@@ -231,7 +232,6 @@ def test_watch_names_what_changed_and_its_price(market: Market) -> None:
             # A change is made again and again until it is heard: when the watch has begun is not told.
             line = ""
             reader = ThreadPoolExecutor(1).submit(process.stdout.readline)
-            price = 1
             while not reader.done():
                 price += 1
                 market.run("update", "Übersetzer", "--price", str(price))

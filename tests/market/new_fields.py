@@ -20,6 +20,7 @@ NEW = (
 fields.FIELDS += NEW
 fields.STORED = tuple(each for each in fields.FIELDS if not each.in_metadata)
 fields.IN_METADATA = tuple(each for each in fields.FIELDS if each.in_metadata)
+fields.OWN_KEYS = frozenset(each.name for each in fields.IN_METADATA)
 fields.ENTERED = tuple(each for each in fields.FIELDS if each.option)
 
 

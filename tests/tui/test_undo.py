@@ -132,7 +132,7 @@ async def test_the_key_twice_publishes_once(ui):
     await ui.sees("U Undo delist")
     ui.market.gates["publish"] = trio.Event()
     await ui.press("U", "U")
-    await ui.until(lambda: any("Nothing was delisted just now" in toast for toast in ui.toasts))
+    await ui.until(lambda: any("Nothing was delisted in the last minute" in toast for toast in ui.toasts))
     assert "Undo" not in ui.lines[-1]
     ui.market.gates["publish"].set()
     await ui.until(lambda: MINE.id in ui.market.store)
