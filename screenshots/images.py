@@ -40,7 +40,7 @@ class Images:
         png = svg.with_suffix(".png")
         subprocess.run([self.rsvg, "-w", str(width), str(svg), "-o", str(png)], check=True)
         if self.magick:
-            subprocess.run([self.magick, str(png), "+dither", "-colors", "128", "-strip", f"PNG8:{png}"], check=True)
+            subprocess.run([self.magick, str(png), "+dither", "-colors", "64", "-strip", f"PNG8:{png}"], check=True)
         return png
 
     def pngs(self, svgs: Sequence[tuple[Path, int]]) -> list[Path]:
