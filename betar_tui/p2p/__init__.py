@@ -1,6 +1,6 @@
 """The network of one peer. This room knows neither the replica nor its synchronisation, the store or the market.
 
-- Public names: `network.open_network`; `types`, which has the plain values that callers need, and imports no libp2p.
+- Public names: `opening.open_network`; `types`, which has the plain values that callers need, and imports no libp2p.
 - `gossip` broadcasts on the market's topic; `bitswap/` fetches and serves blocks; `streams` wraps the streams of all
   other protocols, whose messages `frames` delimits.
 - `host` builds the libp2p host; `identify` asks each new peer for its agent and protocols; `connection_table` lists the
@@ -11,7 +11,7 @@
   py-libp2p 0.8.1 that would kill or deafen a long-running peer are described in docs/py-libp2p.md.
 
 Payloads, CIDs and blocks are raw bytes; peer ids are base58 strings. Importing this package alone loads no library:
-libp2p takes a second, so callers import `betar_tui.p2p.network` only when they go online. It does say where libp2p is to
+libp2p takes a second, so callers import `betar_tui.p2p.opening` only when they go online. It does say where libp2p is to
 be found, and what stands for packages that it asks for in vain: see `adaptations.libraries`."""
 
 from betar_tui.p2p.adaptations.libraries import prepare

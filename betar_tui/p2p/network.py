@@ -1,12 +1,10 @@
-"""`open_network`, which yields a `Network`.
+"""`Network`, which `opening.open_network` yields.
 
 This file only puts the parts together and decides what a connection, a disconnection or a misbehaviour means for each
-of them. Order of shutdown: the network's own tasks, then every connection (politely, or by its socket), then the
-library's services, all within `timing.close_timeout`."""
+of them."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import cast
 
@@ -14,11 +12,10 @@ import trio
 from libp2p.abc import INetConn
 from libp2p.custom_types import TProtocol
 
-from betar_tui.concurrency import shielded_nursery
 from betar_tui.errors import NetworkError
 from betar_tui.p2p import addresses
 from betar_tui.p2p.adaptations.pubsub import Accept
-from betar_tui.p2p.adaptations.services import quiet_library, start_service
+from betar_tui.p2p.adaptations.services import start_service
 from betar_tui.p2p.adaptations.swarm import PeerSwarm
 from betar_tui.p2p.address_book import AddressBook
 from betar_tui.p2p.authorship import MAX_PAYLOAD
@@ -64,40 +61,6 @@ MAX_BLOCKS_QUEUED = 64
 """Maximum received blocks that wait for the reader of `Network.blocks`; a block may have two megabytes."""
 CLOSE_TIMEOUT = 0.4
 """Seconds for a connection to close politely."""
-
-
-@asynccontextmanager
-async def open_network(
-    config: NetworkConfig, source: BlockSource, accept: Accept | None = None
-) -> "AsyncIterator[Network]":
-    """Listen, join the topic and start dialling; stop all of it at the end of the block.
-
-    `accept(payload)` decodes a broadcast from outside, which is delivered as the value that it returns, or refuses it,
-    which is then neither delivered nor forwarded (see `Accept`); it is called in the event loop's thread for every one.
-    Without it all are delivered as they are.
-
-    Raises NetworkError when a listen address, a bootstrap address or the seed cannot be used. Nothing that a remote
-    peer does is ever raised from here."""
-    quiet_library()
-    failure: Exception | None = None
-    async with trio.open_nursery() as holder, trio.open_nursery() as tasks:
-        # When the caller is cancelled, the library's services must live on until the connections are closed.
-        services = await holder.start(shielded_nursery)
-        # An exception of the caller's block must come out as it is, not wrapped into a nursery's group.
-        try:
-            network = Network(config, source, services, tasks, accept)
-            try:
-                await network._start_parts()
-                yield network
-            finally:
-                with trio.CancelScope(shield=True), trio.move_on_after(config.timing.close_timeout):
-                    await network._stop_parts()
-        except Exception as error:
-            failure = error
-        finally:
-            services.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
 
 
 class Network:
@@ -350,7 +313,8 @@ class Network:
 
     # Start and stop
 
-    async def _start_parts(self) -> None:
+    async def start(self) -> None:
+        """Listen, join the topic and start dialling. Raises NetworkError."""
         self._host.contain(self.penalize, self._config.max_streams_per_peer)
         handlers = {**self._identify.handlers, **{TProtocol(each): self._bitswap.handle for each in BITSWAP}}
         handlers[TProtocol(AUTONAT)] = self._reach.server.handle
@@ -370,7 +334,8 @@ class Network:
         self._duplicates.start(self._supervisor)
         self._reach.start(self._supervisor)
 
-    async def _stop_parts(self) -> None:
+    async def stop(self) -> None:
+        """End the own tasks, then every connection, politely or by its socket; the library's services are still needed."""
         self._tasks.cancel_scope.cancel()
         # py-libp2p 0.8.1: peers keep a connection that is not closed in their tables, and do not accept a peer that
         # starts again with the same key into the mesh (docs/py-libp2p.md#connections).

@@ -287,7 +287,7 @@ class NetworkSession:
     async def _run_network(self) -> None:
         # Importing libp2p takes a second, in which the interface shows the stored listings.
         await trio.to_thread.run_sync(_import_network)
-        from betar_tui.p2p.network import open_network
+        from betar_tui.p2p.opening import open_network
         from betar_tui.sync.accepting import accept_broadcast
         from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
         from betar_tui.sync.dagsync.server import DagSyncServer
@@ -427,7 +427,7 @@ class NetworkSession:
 
 
 def _import_network() -> None:
-    for module in ("p2p.network", "sync.replication", "sync.pending_heads_journal", "sync.dagsync.server"):
+    for module in ("p2p.opening", "sync.replication", "sync.pending_heads_journal", "sync.dagsync.server"):
         importlib.import_module(f"betar_tui.{module}")
 
 

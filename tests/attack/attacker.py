@@ -23,7 +23,8 @@ from betar_tui.errors import NetworkError
 from betar_tui.ipld import cid
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.keys import ED25519
-from betar_tui.p2p.network import Network, open_network
+from betar_tui.p2p.network import Network
+from betar_tui.p2p.opening import open_network
 from betar_tui.p2p.types import MARKET_TOPIC, NetworkConfig, ReceivedBroadcast, Stream
 from betar_tui.replica import Head, encode_broadcast
 

@@ -20,7 +20,8 @@ from betar_tui.ipld import cid
 from betar_tui.market.provenance import peer_id_of
 from betar_tui.p2p.frames import frame
 from betar_tui.p2p.keys import ED25519, peer_of
-from betar_tui.p2p.network import Network, open_network
+from betar_tui.p2p.network import Network
+from betar_tui.p2p.opening import open_network
 from betar_tui.p2p.types import MARKET_TOPIC, NetworkConfig
 from betar_tui.replica import Head, delta, encode_broadcast, keys
 from betar_tui.replica.node import encode_node

@@ -15,7 +15,8 @@ from libp2p.abc import INetStream
 from betar_tui.errors import NetworkError
 from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.host import open_stream
-from betar_tui.p2p.network import Network, open_network
+from betar_tui.p2p.network import Network
+from betar_tui.p2p.opening import open_network
 from betar_tui.p2p.types import NetworkConfig, NetworkEvent, Timing
 
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)

@@ -15,7 +15,7 @@ from typing import Any
 
 import trio
 
-from betar_tui.p2p.network import open_network
+from betar_tui.p2p.opening import open_network
 from betar_tui.p2p.types import ReceivedBroadcast
 from tests.p2p.peers import PATIENT, Shelf, config
 

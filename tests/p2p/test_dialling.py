@@ -10,7 +10,7 @@ import trio.testing
 from libp2p.host.basic_host import BasicHost
 
 from betar_tui.errors import NetworkError
-from betar_tui.p2p.network import open_network
+from betar_tui.p2p.opening import open_network
 from betar_tui.p2p.types import PeerConnected, ReceivedBroadcast
 from tests.p2p.peers import Lived, Shelf, config, lived, meet, peer, until
 
