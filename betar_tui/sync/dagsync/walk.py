@@ -20,6 +20,8 @@ MAX_LOOKUP = 32
 """Maximum number of blocks looked up at once, since their size is not known before."""
 LOOKUP_BYTES = 4 << 20
 """Maximum bytes of these blocks, if each is as large as the largest so far."""
+MAX_LINKS_KEPT = 64
+"""Maximum links of a block that are kept until its visit: one may have thousands, and thousands of such may be queued."""
 
 
 class Walk:
@@ -30,7 +32,7 @@ class Walk:
 
     def __init__(self, wants: Iterable[bytes], haves: Iterable[bytes], lookup: Lookup) -> None:
         self._lookup = lookup
-        self._queue: list[tuple[int, bytes, tuple[bytes, ...]]] = []
+        self._queue: list[tuple[int, bytes, tuple[bytes, ...] | None]] = []  # by height; None for links not kept
         self._kept: dict[bytes, bytes] = {}
         self._weight = 0
         self._largest = 1
@@ -46,6 +48,10 @@ class Walk:
             block = self._kept.pop(cid, None)
             self._weight -= len(block or b"")
             known = cid in self._known
+            if block is None and (links is None or not known):
+                block = self._lookup([cid]).get(cid)
+            if links is None:
+                links = outline(block)[0] if block is not None else ()
             if known:
                 self._mark(links)
             else:
@@ -54,8 +60,6 @@ class Walk:
             if known:
                 yield None
                 continue
-            if block is None:
-                block = self._lookup([cid]).get(cid)
             if block is not None:
                 yield cid, block
 
@@ -87,7 +91,7 @@ class Walk:
         except DecodeError:
             return  # a block of a file, not of the DAG
         self._queued.add(cid)
-        heapq.heappush(self._queue, (-height, cid, links))
+        heapq.heappush(self._queue, (-height, cid, links if len(links) <= MAX_LINKS_KEPT else None))
         if cid not in self._known:
             self._open += 1
             if len(self._kept) < MAX_KEPT and self._weight + len(block) <= KEPT_BYTES:

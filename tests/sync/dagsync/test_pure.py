@@ -12,6 +12,7 @@ from betar_tui.ipld import car, cid
 from betar_tui.ipld.protobuf import read_varint
 from betar_tui.replica import delta
 from betar_tui.replica.node import encode_node
+from betar_tui.sync.dagsync import walk as walking
 from betar_tui.sync.dagsync.client import _Answer
 from betar_tui.sync.dagsync.messages import (
     MAX_BLOCKS,
@@ -101,8 +102,14 @@ def below(dag, names) -> set[bytes]:
     return found
 
 
-@given(st.integers(0, 10_000), st.integers(1, 60), st.data())
-def test_a_walk_sends_what_is_below_the_wants_and_not_below_the_haves(seed, size, data):
+@given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([0, 1, walking.MAX_LINKS_KEPT]), st.data())
+def test_a_walk_sends_what_is_below_the_wants_and_not_below_the_haves(seed, size, links_kept, data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walking, "MAX_LINKS_KEPT", links_kept)
+        sends_what_is_wanted(seed, size, data)
+
+
+def sends_what_is_wanted(seed, size, data):
     dag = random_dag(seed, size)
     some = st.lists(st.sampled_from(list(dag)), max_size=4, unique=True)
     wants, haves = data.draw(some), data.draw(some)
@@ -161,6 +168,27 @@ def test_a_walk_over_large_blocks_keeps_few_bytes():
     assert looked[0] <= MAX_LOOKUP * (size + 100)
     assert max(looked[1:]) <= LOOKUP_BYTES
     assert not walk._kept
+
+
+def test_the_links_of_wide_blocks_are_not_kept_until_their_visit():
+    wide = 4000
+    made = [
+        encode_node(
+            [cid.of(b"%d %d" % (n, each)) for each in range(wide)], delta.encode([("/a", b"%d" % n)], [], n + 1)
+        )
+        for n in range(100)
+    ]
+    blocks = {cid.of(block): block for block in made}
+
+    def lookup(asked):
+        return {name: blocks[name] for name in asked if name in blocks}
+
+    answer = Walk(list(blocks), [], lookup)
+    sent = []
+    for name, _ in answer.blocks():
+        sent.append(name)
+        assert sum(len(links or ()) for _, _, links in answer._queue) == 0
+    assert sent == list(blocks)[::-1]
 
 
 def test_small_blocks_are_looked_up_once():
