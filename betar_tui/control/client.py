@@ -13,11 +13,8 @@ import trio
 from betar_tui.control import patience
 from betar_tui.control.answer import Answer, no_peer, request
 from betar_tui.control.wire import EVENTS, line, lines, typed
-from betar_tui.errors import ArchiveError, ControlError, NoRunningPeerError
+from betar_tui.errors import ControlError, NoRunningPeerError
 from betar_tui.files.passing import ancillary
-from betar_tui.files.plain import open_plain
-from betar_tui.files.replacing import Replacement
-from betar_tui.files.rules import explain
 from betar_tui.files.sockets import connect_socket, is_trusted_socket
 from betar_tui.market.calls import CALLS, Call, ForwardedCalls
 from betar_tui.market.marketplace import Event, Exported, Imported, Notice
@@ -32,8 +29,8 @@ class ControlClient(ForwardedCalls):
     """The marketplace of the peer that listens at `path`. Each call opens a connection, so a restarted peer is found again.
 
     In addition to the errors of `Marketplace`, every call raises NoRunningPeerError if no peer listens, ControlError if the
-    peer ends before it has answered, and UnansweredError if it does not answer at all. The files of archives
-    are opened in this process."""
+    peer ends before it has answered, and UnansweredError if it does not answer at all. The caller opens
+    the files of archives."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -69,35 +66,13 @@ class ControlClient(ForwardedCalls):
                 nursery.cancel_scope.cancel()
 
     async def export_car(self, path: str, heads: Sequence[str] = (), descriptor: int | None = None) -> Exported:
-        """See `Marketplace`."""
-        exported: Exported
-        if descriptor is not None:
-            exported = await self._call(CALLS["export_car"], path, heads, passed=descriptor)
-            return exported
-        try:
-            new = await trio.to_thread.run_sync(Replacement, Path(path), 0o666)
-            try:
-                exported = await self._call(CALLS["export_car"], path, heads, passed=new.file.fileno())
-                await trio.to_thread.run_sync(new.commit)
-            except BaseException:
-                new.discard()
-                raise
-        except OSError as error:
-            raise ArchiveError(explain(error, f"cannot write {path}", "choose another place")) from error
+        """See `Marketplace`. Raises ControlError without a descriptor: the peer opens no file for others."""
+        exported: Exported = await self._call(CALLS["export_car"], path, heads, passed=descriptor)
         return exported
 
     async def import_car(self, path: str, descriptor: int | None = None) -> Imported:
-        """See `Marketplace`."""
-        imported: Imported
-        if descriptor is not None:
-            imported = await self._call(CALLS["import_car"], path, passed=descriptor)
-            return imported
-        try:
-            file = await trio.to_thread.run_sync(open_plain, Path(path))
-        except OSError as error:
-            raise ArchiveError(explain(error, f"cannot read {path}", "name another file")) from error
-        with file:
-            imported = await self._call(CALLS["import_car"], path, passed=file.fileno())
+        """See `Marketplace`. Raises ControlError without a descriptor."""
+        imported: Imported = await self._call(CALLS["import_car"], path, passed=descriptor)
         return imported
 
     async def _call(self, call: Call, *args: Any, passed: int | None = None, **kwargs: Any) -> Any:

@@ -16,7 +16,7 @@ from betar_tui.control.client import ControlClient
 from betar_tui.control.command import CommandClient
 from betar_tui.control.server import serve_control
 from betar_tui.control.wire import lines
-from betar_tui.errors import ArchiveError
+from betar_tui.errors import ArchiveError, ControlError
 from betar_tui.files.passing import ancillary
 from betar_tui.market.marketplace import Exported, Imported
 from tests.peers.harness import eventually
@@ -61,19 +61,19 @@ def open_files() -> set[str]:
     }
 
 
-async def test_both_clients_open_the_files_and_the_server_none(tmp_path):
+async def test_both_clients_hand_files_over_and_the_server_opens_none(tmp_path):
     async with served(tmp_path) as market:
         client = ControlClient(tmp_path / "control.sock")
-        assert (await client.export_car(str(tmp_path / "a.car"))).path == str(tmp_path / "a.car")
-        assert (tmp_path / "a.car").read_bytes() == b"exported"
-        await client.import_car(str(tmp_path / "a.car"))
-        assert market.read == b"exported"
-        with pytest.raises(ArchiveError, match="no such head"):
-            await client.export_car(str(tmp_path / "b.car"), ["x"])
-        with pytest.raises(ArchiveError, match="cannot read .*c.car"):
-            await client.import_car(str(tmp_path / "c.car"))
-        with pytest.raises(ArchiveError, match="cannot write"):
-            await client.export_car(str(tmp_path / "no" / "d.car"))
+        with (tmp_path / "a.car").open("w+b") as file:
+            assert (await client.export_car("a", (), file.fileno())).path == "a"
+            assert (tmp_path / "a.car").read_bytes() == b"exported"
+            await client.import_car("a", file.fileno())
+            assert market.read == b"exported"
+            with pytest.raises(ArchiveError, match="no such head"):
+                await client.export_car("a", ["x"], file.fileno())
+        for ask in (client.export_car, client.import_car):
+            with pytest.raises(ControlError, match="opens no files for others"):
+                await ask(str(tmp_path / "a.car"))
 
         def by_command() -> None:
             command = CommandClient(tmp_path / "control.sock")
