@@ -68,36 +68,24 @@ class EventHub:
             self._watchers.pop(send, None)
 
     def _deliver(self, channel: trio.MemorySendChannel[Event], event: Event, weight: int) -> None:
-        watcher = self._watchers[channel]
-        try:
-            if not watcher.has_room(weight, channel.statistics().current_buffer_used):
-                raise trio.WouldBlock
-            if watcher.missed and self._free(channel) >= 2:
-                self._send(channel, watcher, Missed(watcher.missed), 0)
-                watcher.missed = 0
-            if watcher.missed:
-                raise trio.WouldBlock
-            self._send(channel, watcher, event, weight)
-        except trio.WouldBlock:
+        watcher, state = self._watchers[channel], channel.statistics()
+        reads = state.tasks_waiting_receive > 0
+        free = math.inf if reads else state.max_buffer_size - state.current_buffer_used
+        if not watcher.has_room(weight, state.current_buffer_used) or free < (2 if watcher.missed else 1):
             watcher.missed += 1
+            return
+        events: list[tuple[Event, int]] = [(event, weight)]
+        if watcher.missed:
+            events.insert(0, (Missed(watcher.missed), 0))
+            watcher.missed = 0
+        try:
+            for each, its_weight in events:
+                channel.send_nowait(each)
+                if not reads:
+                    watcher.add(its_weight)
+                reads = False  # it has what it waited for
         except trio.BrokenResourceError:
             self._watchers.pop(channel, None)
-
-    @staticmethod
-    def _send(channel: trio.MemorySendChannel[Event], watcher: _Watcher, event: Event, weight: int) -> None:
-        waits = not channel.statistics().tasks_waiting_receive
-        channel.send_nowait(event)
-        if waits:
-            watcher.add(weight)
-
-    @staticmethod
-    def _free(channel: trio.MemorySendChannel[Event]) -> float:
-        statistics = channel.statistics()
-        return (
-            math.inf
-            if statistics.tasks_waiting_receive
-            else statistics.max_buffer_size - statistics.current_buffer_used
-        )
 
 
 def _weight(event: Event) -> int:
