@@ -47,9 +47,18 @@ def test_every_command_says_that_the_peer_is_stopped(tmp_path):
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """Clients that ask soon whether a peer is alive."""
+    """Clients that ask soon whether a peer is alive; the threads that have asked, in order."""
+    asked: list[int] = []
+    look = patience.is_stopped
+
+    def counted(pid: int) -> bool:
+        asked.append(threading.get_ident())
+        return look(pid)
+
     monkeypatch.setattr(patience, "ANSWER_WITHIN", 0.05)
     monkeypatch.setattr(patience, "ALIVE_WITHIN", 5.0)
+    monkeypatch.setattr(patience, "is_stopped", counted)
+    return asked
 
 
 class Slow(FakeMarketplace):
@@ -57,7 +66,7 @@ class Slow(FakeMarketplace):
 
     def __init__(self) -> None:
         super().__init__([listing("slow")])
-        self.asked, self.let = 0, trio.Event()
+        self.let = trio.Event()
 
     async def heads(self):
         await self.let.wait()
@@ -78,8 +87,9 @@ async def test_a_slow_peer_is_waited_for(tmp_path, hasty):
 
         nursery.start_soon(ask_by_command)
         nursery.start_soon(ask)
-        # Longer than a client waits: it has asked whether the peer is alive by then, some times.
-        await trio.sleep(10 * patience.ANSWER_WITHIN)
+        # Each of the two, in a thread of its own, has asked some times whether the peer is alive.
+        while len(set(hasty)) < 2 or min(map(hasty.count, set(hasty))) < 3:
+            await trio.testing.wait_all_tasks_blocked(0.01)
         assert answers == []
         market.let.set()
         while len(answers) < 2:

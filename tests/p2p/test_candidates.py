@@ -69,7 +69,7 @@ async def test_one_that_is_on_the_topic_already_is_remembered_at_once(
 ) -> None:
     some, dialer = candidates(nursery, BOB)
     some.add("mdns", BOB, AT_BOB)
-    await trio.sleep(1)
+    await trio.sleep(DEFERENCE + 0.1)
     assert dialer.address_book.addrs(BOB) == AT_BOB
 
 
@@ -80,7 +80,7 @@ async def test_what_a_stranger_says_does_not_replace_known_addresses(
     known = f"/ip4/10.1.0.77/tcp/4001/p2p/{BOB}"
     dialer.address_book.add(BOB, (known,), "bootstrap")
     some.add("mdns", BOB, AT_BOB)
-    await trio.sleep(1)
+    await trio.sleep(DEFERENCE + 0.1)
     assert dialer.address_book.addrs(BOB) == (known,)
     assert dialer.address_book.found(BOB) == "bootstrap"
 
@@ -93,7 +93,7 @@ async def test_one_that_cannot_be_reached_is_forgotten_and_tried_again_when_hear
     for _ in range(2):
         some.add("mdns", BOB, AT_BOB)
         some.add("mdns", BOB, AT_BOB)  # it is being dialled: no second time
-        await trio.sleep(1)
+        await trio.sleep(DEFERENCE + 0.1)
     assert dialer.dials == [BOB, BOB]
     assert some.found(BOB) == ""
     some.joined(BOB)
@@ -107,10 +107,10 @@ async def test_a_connected_one_is_probed_only_if_it_is_fresh_and_a_banned_one_ne
     dialer.listed.add(BOB)
     some.add("mdns", BOB, AT_BOB, fresh=False)
     some.add("mdns", "banned", AT_BOB)
-    await trio.sleep(1)
+    await trio.sleep(DEFERENCE + 0.1)
     assert dialer.dials == []
     some.add("mdns", BOB, AT_BOB, fresh=True)
-    await trio.sleep(1)
+    await trio.sleep(DEFERENCE + 0.1)
     assert dialer.dials == [BOB]
 
 
@@ -120,11 +120,11 @@ async def test_one_that_the_user_does_not_want_is_not_dialled_until_they_connect
     some, dialer = candidates(nursery)
     dialer.address_book.dismiss(BOB)
     some.add("mdns", BOB, AT_BOB)
-    await trio.sleep(1)
+    await trio.sleep(DEFERENCE + 0.1)
     assert dialer.dials == []
     dialer.address_book.add(BOB, AT_BOB, "connect")
     some.add("mdns", BOB, AT_BOB)
-    await trio.sleep(1)
+    await trio.sleep(DEFERENCE + 0.1)
     assert dialer.dials == [BOB]
 
 
@@ -140,6 +140,6 @@ async def test_dials_and_what_is_kept_are_bounded(autojump_clock: MockClock, nur
     for number in range(MAX_MET + 10):
         some.add("mdns", f"another{number}", ())
         await wait_all_tasks_blocked()
-        await trio.sleep(1)
+        await trio.sleep(DEFERENCE + 0.1)
     assert some.found("another0") == ""
     assert some.found(f"another{MAX_MET}") == "mdns"
