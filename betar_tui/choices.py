@@ -8,4 +8,4 @@ SHELLS = ("bash", "zsh", "fish")
 STDIO = "-"
 """The path that stands for stdin or stdout."""
 CURRENCY = "USDC"
-"""What prices are in; `market.fields` offers it to all but the command line."""
+"""The currency of prices, as with Go betar and x402."""

@@ -187,7 +187,7 @@ def _interface(config: Config) -> int:
 
 
 def _maps_ports(asked: bool | None, default: bool) -> bool:
-    """Whether to ask the router to forward the port. Who asks for it in vain is told so; the default is no request."""
+    """Whether to ask the router to forward the port. Where that cannot be done it is said, unless nobody `asked` for it."""
     if not (default if asked is None else asked):
         return False
     from betar_tui.p2p.adaptations.libraries import WITHOUT_PORT_MAPPING, can_map_ports

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from betar_tui import local_commands, output, wording
 from betar_tui.choices import STDIO
+from betar_tui.complaints import complain
 from betar_tui.config import Config, prepare_data_dir
 from betar_tui.control.command import CommandClient
 from betar_tui.drafts import drafts_of, entered
@@ -31,7 +32,7 @@ from betar_tui.market.marketplace import (
 from betar_tui.market.names import is_peer_id
 from betar_tui.multiaddrs import is_path, split_peer
 from betar_tui.naming import abbreviated, listing_id
-from betar_tui.output import complain, print_entries, print_entry, print_fields, print_json, print_table, say
+from betar_tui.output import print_entries, print_entry, print_fields, print_json, print_table, say
 from betar_tui.stdout import width, write
 
 if TYPE_CHECKING:
@@ -317,14 +318,14 @@ async def log(config: Config, arguments: Arguments) -> None:
 async def export(config: Config, arguments: Arguments) -> None:
     """Write the replica's DAG as a CARv1 file."""
     from betar_tui.parsing import file_and_heads
-    from betar_tui.transfers import exported_to, shown, whole
+    from betar_tui.transfers import absolute, exported_to, shown
 
     path, chosen = file_and_heads(arguments.file, arguments.heads)
     prepare_data_dir(config.data_dir)
     with exported_to(path, config.data_dir) as file:
         async with open_marketplace(config) as market:
             exported = await market.export_car(shown(path, "stdout"), chosen, file.fileno())
-    exported = replace(exported, path=whole(path, "stdout"))
+    exported = replace(exported, path=absolute(path, "stdout"))
     files = f", {exported.files} of them metadata files" if exported.files else ""
     blocks = f"{exported.blocks} block{'' if exported.blocks == 1 else 's'}"
     text = f"wrote {blocks}, {exported.bytes} bytes, to {exported.path}{files}"
@@ -338,14 +339,14 @@ async def export(config: Config, arguments: Arguments) -> None:
 
 async def import_(config: Config, arguments: Arguments) -> None:
     """Merge a CAR file."""
-    from betar_tui.transfers import imported_from, shown, whole
+    from betar_tui.transfers import absolute, imported_from, shown
 
     prepare_data_dir(config.data_dir)
     with imported_from(arguments.file, config.data_dir) as file:
         async with open_marketplace(config) as market:
             imported = await market.import_car(shown(arguments.file), file.fileno())
     if arguments.json:
-        print_json({**asdict(imported), "path": whole(arguments.file)})
+        print_json({**asdict(imported), "path": absolute(arguments.file)})
         return
     for line in output.import_report(imported):
         say(line)

@@ -12,9 +12,9 @@ from pathlib import Path
 import trio
 
 from betar_tui import logs
+from betar_tui.choices import CURRENCY
 from betar_tui.config import Config
 from betar_tui.files.temporary import remove_leftover
-from betar_tui.market.fields import CURRENCY
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
 from betar_tui.peer import Peer, open_peer
 from betar_tui.place import freeze_garbage

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from betar_tui.choices import STDIO
+from betar_tui.complaints import complain
 from betar_tui.control.wire import MAX_LINE
 from betar_tui.errors import ListingError, UnreadableError, UsageError
 from betar_tui.files.plain import read
 from betar_tui.files.rules import explain
 from betar_tui.market.fields import ENTERED, Field, InvalidValue, Kind
 from betar_tui.market.marketplace import ListingDraft
-from betar_tui.output import LISTING_FIELDS, complain
+from betar_tui.output import LISTING_FIELDS
 
 
 def drafts_of(arguments: argparse.Namespace) -> tuple[ListingDraft, ...]:
@@ -59,7 +60,7 @@ def drafts_in(path: Path) -> tuple[ListingDraft, ...]:
     content = _content(path, source)
     entries = content if isinstance(content, list) else [content]
     if not entries:
-        raise ListingError(f"there are no listings in {source}")
+        raise ListingError(f"{source} has no listings")
     drafts: list[ListingDraft] = []
     places: dict[str, int] = {}
     left_out: list[str] = []

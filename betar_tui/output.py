@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from betar_tui.complaints import complain as complain
 from betar_tui.control.wire import plain
 from betar_tui.layout import Column, cut_id, filled, table_lines, whole
 from betar_tui.market.fields import STORED

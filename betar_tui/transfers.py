@@ -115,6 +115,6 @@ def shown(path: Path, stream: str = "stdin") -> str:
     return stream if str(path) == STDIO else str(path)
 
 
-def whole(path: Path, stream: str = "stdin") -> str:
+def absolute(path: Path, stream: str = "stdin") -> str:
     """The same for programs, which may run elsewhere: a path is absolute."""
     return stream if str(path) == STDIO else str(path.absolute())

@@ -1,6 +1,5 @@
 """What people read of a market and of a peer: rows of tables, fields and sentences. `output` prints them."""
 
-import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -18,6 +17,7 @@ from betar_tui.market.marketplace import (
     Status,
 )
 from betar_tui.market.peer_facts import STARTING, head_text, limits_text, looking_text, size_text
+from betar_tui.market.prices import price_text
 from betar_tui.market.text import neutralise_lines
 from betar_tui.output import duration, seller_of, state_of
 
@@ -59,17 +59,6 @@ DELTAS = (
 _SHORT = 48
 """Columns of an id in a sentence in a terminal."""
 _STOPPED = "no; commands use the store itself, and betar-tui --serve starts a peer"
-
-
-def price_text(price: float) -> str:
-    """A price as people write it: 0.05, 0.00001, 12000000."""
-    if not math.isfinite(price):
-        return str(price)
-    from decimal import Decimal  # deferred: few commands show a price
-
-    text = format(Decimal(repr(price)), "f")
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return text if len(text) <= 20 else repr(price)
 
 
 def listing_rows(listings: Sequence[Listing]) -> Iterator[tuple[str, ...]]:

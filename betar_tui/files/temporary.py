@@ -1,6 +1,6 @@
 """A temporary directory that nothing leaves behind: not even a process that is killed, for then the next one removes it.
 
-Whoever uses the directory holds a lock in it. One whose lock nobody holds is a leftover."""
+The process that uses the directory holds a lock in it. A directory whose lock is free is a leftover."""
 
 import errno
 import fcntl

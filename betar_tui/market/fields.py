@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
-from betar_tui.choices import CURRENCY as CURRENCY
+from betar_tui.choices import CURRENCY
 from betar_tui.market.text import JOINERS, letters_of
 from betar_tui.multiaddrs import is_path
 

@@ -14,6 +14,8 @@ LATEST = 1e12
 """Unix seconds that no clock shows, past the year 30,000."""
 MAX_NAMED = 3
 """Maximum ids that a message names."""
+EVERY_BEGINNING = "12D3KooW"
+"""The beginning of the id of every peer with an Ed25519 key."""
 
 
 def read_list(text: str | None) -> dict[str, float]:
@@ -65,7 +67,3 @@ def full_id(text: str, known: Collection[str], what: str, *, strangers: bool = T
 
 def _fits(peer: str, head: str, tail: str) -> bool:
     return bool(head) and peer.startswith(head) and peer.endswith(tail)
-
-
-EVERY_BEGINNING = "12D3KooW"
-"""What the id of every peer with an Ed25519 key begins with."""

@@ -1,8 +1,9 @@
 """The terminal interface: a Textual app over one `Marketplace`, entered by `run.run_app`.
 
-It imports `errors`, `multiaddrs` and the pure parts of `market` (`marketplace`, `calls`, `dialling`, `fields`,
-`filter`, `sorting`, `text`), and nothing of the network, the replica or the store: the first frame is painted before any of
-them is loaded. Only `bridge` and `run` know that Textual's asyncio loop runs inside the trio run."""
+It imports `choices`, `errors`, `multiaddrs` and the pure parts of `market` (`marketplace`, `calls`, `dialling`, `fields`,
+`filter`, `history`, `json_values`, `names`, `peer_facts`, `prices`, `sorting`, `text`), and nothing of the network, the
+replica or the store: the first frame is painted before any of them is loaded. Only `bridge` and `run` know that Textual's
+asyncio loop runs inside the trio run."""
 
 import os
 

@@ -27,7 +27,7 @@ class Announcement:
 def announcements(
     status: Status | None, peers: Sequence[PeerInfo], now: float, key: Callable[[str], str], silence: str = ""
 ) -> tuple[Announcement, ...]:
-    """The lines that apply now; `key` returns the name of an action's key. `silence` says why there is no newer status."""
+    """The lines that apply now; `key` returns the name of an action's key. `silence` is the reason why the status is old."""
     lines = []
     if silence:
         text = neutralise(silence, 300)

@@ -1,12 +1,12 @@
 """Small words and numbers for people: ids, prices, ages, sizes. Pure; every text of a peer is neutralised here."""
 
 import time
-from decimal import Decimal
 from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 
 from betar_tui.market.names import short_form
+from betar_tui.market.prices import price_text
 from betar_tui.market.text import neutralise
 
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -54,15 +54,9 @@ def short_cid(cid: str) -> str:
 
 @lru_cache(1024)
 def price(value: float) -> str:
-    """A price as it was typed, with commas between the thousands: 0.5, 12, 1,250.5, 0.00001.
-
-    Very small and very great ones have an exponent."""
-    if value != 0 and not 1e-12 <= abs(value) < 1e15:
-        return f"{value:g}"
-    # 15 digits are those that a number keeps: 0.1 + 0.2 is shown as 0.3.
-    whole, _, decimals = format(Decimal(f"{abs(value):.15g}"), "f").partition(".")
-    sign, decimals = "-" if value < 0 else "", decimals.rstrip("0")
-    return f"{sign}{int(whole):,}" + (f".{decimals}" if decimals else "")
+    """A price as it was typed, with commas between the thousands: 0.5, 12, 1,250.5, 0.00001."""
+    whole, point, decimals = price_text(abs(value)).partition(".")
+    return ("-" if value < 0 else "") + (f"{int(whole):,}" if whole.isdigit() else whole) + point + decimals
 
 
 def aligned_price(value: float, mark: str, width: int) -> str:

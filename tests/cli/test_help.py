@@ -15,10 +15,11 @@ from typing import NamedTuple
 import pytest
 
 from betar_tui.arguments import COMMANDS, FILTERS
+from betar_tui.choices import CURRENCY
 from betar_tui.cli import build_parser, main
 from betar_tui.manual import FILES as MANUAL_FILES
 from betar_tui.manual import roff_text
-from betar_tui.market.fields import CURRENCY, FIELDS
+from betar_tui.market.fields import FIELDS
 from betar_tui.market.filter import QUALIFIERS, STATES, parse
 from betar_tui.parsing import FIRST_STEPS, LIMITS, PEER_OPTIONS, shell_lines
 from tests.cli.conftest import running

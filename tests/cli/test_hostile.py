@@ -9,10 +9,10 @@ import pytest
 import trio
 
 from betar_tui import commands
+from betar_tui.complaints import complain
 from betar_tui.config import Config
 from betar_tui.errors import ControlError
 from betar_tui.market.marketplace import Change, ChangeKind, DeltaInfo, Listing, PeerInfo, Version
-from betar_tui.output import complain
 from tests.tui.fake import NOW, FakeMarketplace, listing
 from tests.tui.hostile import HOSTILE
 from tests.tui.terminal import columns, unsafe

@@ -19,9 +19,10 @@ from betar_tui.layout import (
     whole,
 )
 from betar_tui.market.names import short_form
+from betar_tui.market.prices import price_text
 from betar_tui.market.text import neutralise
 from betar_tui.stdout import legible
-from betar_tui.wording import cut_ids, price_text
+from betar_tui.wording import cut_ids
 from tests.tui.fake import peer_id
 
 TEXTS = st.text().map(neutralise)

@@ -166,7 +166,7 @@ def int_bytelen(x: int) -> int:
 
 
 def _point(curve: ec.EllipticCurve, data: bytes) -> ec.EllipticCurvePublicKey:
-    """Raises ValueError if the bytes are no point of the curve."""
+    """Raises ValueError if the bytes are not a point of the curve."""
     return ec.EllipticCurvePublicKey.from_encoded_point(curve, data)
 
 

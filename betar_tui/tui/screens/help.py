@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from betar_tui.market.fields import CURRENCY
+from betar_tui.choices import CURRENCY
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.keybindings import SCOPE_TITLES, actions_in
 from betar_tui.tui.keymap import KeyMap
@@ -64,7 +64,7 @@ WORD_HELP = (
     ("stale", "not renewed for two hours: its seller may be gone"),
     ("healed", "yours, put again because another peer had removed or replaced it"),
     ("pending", "stored here, and sent as soon as a peer is connected"),
-    ("seen by 2 of 3", "so many peers have shown that they have your change"),
+    ("seen by 2 of 3", "two of three peers have shown that they have your change"),
     ("dialect", "one of the two forms in which a listing is written: documents, or betar-go for Go peers"),
     ("topic", "the channel on which the peers of the market announce their heads"),
     ("multiaddr", "an address such as /ip4/203.0.113.7/tcp/4001/p2p/12D3…"),

@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from betar_tui.choices import CURRENCY
 from betar_tui.errors import ListingError
-from betar_tui.market.fields import CURRENCY
 from betar_tui.market.history import VersionChange, version_changes
 from betar_tui.market.json_values import number_of, whole_number_of
 from betar_tui.market.marketplace import ListingDetail, Version

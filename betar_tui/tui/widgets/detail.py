@@ -15,7 +15,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 
-from betar_tui.market.fields import CURRENCY, STORED
+from betar_tui.choices import CURRENCY
+from betar_tui.market.fields import STORED
 from betar_tui.market.history import VersionChange, version_changes
 from betar_tui.market.marketplace import Listing, ListingDetail
 from betar_tui.market.text import neutralise, neutralise_lines
