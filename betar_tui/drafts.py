@@ -60,7 +60,7 @@ def drafts_in(path: Path) -> tuple[ListingDraft, ...]:
     content = _content(path, source)
     entries = content if isinstance(content, list) else [content]
     if not entries:
-        raise ListingError(f"{source} has no listings")
+        raise ListingError(f"there are no listings in {source}")
     drafts: list[ListingDraft] = []
     places: dict[str, int] = {}
     left_out: list[str] = []
