@@ -11,6 +11,7 @@ BENCHMARKS = (
     "latency",
     "sync",
     "bitswap",
+    "helia",
     "listings",
     "burst",
     "merge",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 import trio
 
+from betar_tui.ipld.cid import from_str
 from tests.interop.driver import _file_lock, cache_dir
 
 SOURCES = Path(__file__).resolve().parent
@@ -95,6 +97,25 @@ class HeliaPeer:
     async def fetch(self, cids: Sequence[str]) -> float:
         """Fetch blocks from the connected peers; returns the seconds that it took."""
         return float((await self.request("fetch", cids=list(cids)))["ms"]) / 1000
+
+    async def put(self, *blocks: bytes) -> list[str]:
+        """Keep blocks; returns their CIDs."""
+        put = await self.request("put", blocks=[base64.b64encode(each).decode() for each in blocks])
+        return list(put["cids"])
+
+    async def put_chain(self, length: int) -> str:
+        """Keep a chain of blocks, each of which starts with the CID of the one before; returns the CID of the last."""
+        name = ""
+        for _ in range(length):
+            (name,) = await self.put(from_str(name) + os.urandom(100) if name else os.urandom(10))
+        return name
+
+    async def walk(self, cid: str, length: int) -> float:
+        """Fetch a chain from the connected peers, a block after the other; returns the seconds that it took."""
+        walked = await self.request("walk", cid=cid)
+        if walked["count"] != length:
+            raise HeliaError(f"walked {walked['count']} blocks of a chain of {length}")
+        return float(walked["ms"]) / 1000
 
 
 @asynccontextmanager

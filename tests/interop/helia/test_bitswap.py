@@ -5,10 +5,7 @@ through in a minute."""
 
 from __future__ import annotations
 
-import base64
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,8 +13,8 @@ import trio
 
 from betar_tui.ipld.cid import from_str, to_str
 from betar_tui.p2p.types import Misbehaviour
-from tests.interop.helia.driver import HeliaError, HeliaPeer, install, open_helia, why_not
-from tests.p2p.peers import Peer, peer, until
+from tests.interop.helia.blocks import connected, shelve_chain, walk
+from tests.interop.helia.driver import HeliaError, install, why_not
 
 REQUIRE = os.environ.get("BETAR_TUI_REQUIRE_HELIA") == "1"
 """Whether a machine that cannot run the JavaScript peer fails these tests instead of skipping them."""
@@ -40,41 +37,23 @@ def packages() -> Path:
         raise
 
 
-@asynccontextmanager
-async def connected(packages: Path) -> AsyncIterator[tuple[Peer, HeliaPeer]]:
-    async with open_helia(packages) as helia, peer("python") as ours:
-        await ours.network.connect(helia.address)
-        await until(lambda: helia.peer_id in ours.network._bitswap._links)
-        yield ours, helia
-
-
 @pytest.mark.timeout(400)  # the first run installs the packages
 async def test_sixty_blocks_each_way(packages: Path) -> None:
     async with connected(packages) as (ours, helia):
         cids = [ours.shelf.put(os.urandom(600)) for _ in range(BLOCKS)]
         assert await helia.fetch([to_str(cid) for cid in cids]) < SECONDS
         theirs = [os.urandom(600) for _ in range(BLOCKS)]
-        put = await helia.request("put", blocks=[base64.b64encode(each).decode() for each in theirs])
+        put = await helia.put(*theirs)
         with trio.fail_after(SECONDS):
-            got = await ours.fetch([from_str(each) for each in put["cids"]], helia.peer_id)
+            got = await ours.fetch([from_str(each) for each in put], helia.peer_id)
         assert sorted(got.values()) == sorted(theirs)
         assert ours.of(Misbehaviour) == []
 
 
 async def test_a_chain_of_three_hundred_each_way(packages: Path) -> None:
     async with connected(packages) as (ours, helia):
-        link = b""
-        for _ in range(CHAIN):
-            link = ours.shelf.put(link + os.urandom(100) if link else os.urandom(10))
-        walked = await helia.request("walk", cid=to_str(link))
-        assert walked["count"] == CHAIN
-        assert walked["ms"] < SECONDS * 1000
-        name = ""
-        for _ in range(CHAIN):
-            data = from_str(name) + os.urandom(100) if name else os.urandom(10)
-            (name,) = (await helia.request("put", blocks=[base64.b64encode(data).decode()]))["cids"]
+        assert await helia.walk(to_str(shelve_chain(ours, CHAIN)), CHAIN) < SECONDS
+        name = await helia.put_chain(CHAIN)
         with trio.fail_after(SECONDS):
-            cid = from_str(name)
-            for _ in range(CHAIN):
-                cid = (await ours.fetch([cid], helia.peer_id))[cid][:36]
+            await walk(ours, from_str(name), CHAIN, helia.peer_id)
         assert ours.of(Misbehaviour) == []
