@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 MAX_BITSWAP = 8192
 """Maximum number of blocks requested over Bitswap at a time."""
+MAX_DAGSYNC = 2 * MAX_BITSWAP
+"""Number of blocks that wait for dagsync at which those that nothing waits for any more are dropped."""
 MAX_OWN_HAVES = 256
 """Maximum number of own blocks in a dagsync request."""
 BACKOFF = 60.0
@@ -45,7 +47,7 @@ MAX_OVERDUE = 512
 """Maximum number of blocks requested over Bitswap at a time although a running dagsync may still bring them."""
 MAX_REFUSED = 4096
 """Maximum number of remembered blocks that cannot be decoded."""
-MAX_LATE_BYTES = 16 << 20
+MAX_LATE_BYTES = 8 << 20
 """Number of bytes of large blocks of an answer at which they are merged before the rest of it is read."""
 MIN_BLOCKS, MIN_BYTES = 1000, 1 << 20
 """A truncated answer with fewer blocks and bytes than these is a failure: repeating the request costs more than it."""
@@ -56,8 +58,8 @@ SLOW_AFTER, MIN_RATE = 15.0, 50_000
 class Fetcher:
     """Fetches wanted blocks. `lookup` finds stored ones, in a worker thread; `source` is the peer that answers now.
 
-    `brought(peer, CIDs)` is called for the wanted blocks that came by dagsync, `passed_over` for those that are not
-    deltas."""
+    `is_announced(CID)` says whether a block is an announced head that is still waited for. `brought(peer, CIDs)` is called
+    for the wanted blocks that came by dagsync, `passed_over` for those that are not deltas."""
 
     def __init__(self, network: "Network", writer: ReplicaWriter, lookup: Lookup) -> None:
         self._network = network
@@ -78,6 +80,7 @@ class Fetcher:
         self._paused = False
         self._syncing = trio.CancelScope()
         self.source = ""
+        self.is_announced: Callable[[bytes], bool] = lambda cid: False
         self.brought: Callable[[str, Iterable[bytes]], None] = lambda peer, cids: None
         self.passed_over: Callable[[Collection[Sent]], Awaitable[None]] | None = None
 
@@ -131,11 +134,22 @@ class Fetcher:
         elif self._speaks_dagsync(peer) if peer else self._any_speaks_dagsync():
             self._known_missing[peer] = self._known_missing.get(peer, frozenset()) - set(fresh)
             self._dagsync_wants.update((cid, peer) for cid in fresh)
+            self._drop_stale()
             self._work.set()
         elif announced:
             self._want_over_bitswap(fresh, peer)
         else:
             self._want_over_bitswap(self._shares.take(fresh, peer), peer)
+
+    def _drop_stale(self) -> None:
+        """Forget the blocks that nothing waits for any more: mostly links of blocks that the replica has laid aside.
+
+        Links of a block that is not merged yet may be among them; they are wanted again when it is."""
+        if len(self._dagsync_wants) <= MAX_DAGSYNC:
+            return
+        replica = self._writer.replica
+        for cid in [cid for cid in self._dagsync_wants if not replica.is_wanted(cid) and not self.is_announced(cid)]:
+            del self._dagsync_wants[cid]
 
     def arrived(self, cids: Collection[bytes]) -> None:
         """These blocks are here, or not wanted any more; a CID may be repeated."""

@@ -98,6 +98,7 @@ class Replication:
         self._due_added, self._due_full = Wakeup(), Wakeup()
         self._meter = ProgressMeter(trio.current_time)
         self.observation = Observation(network, writer, on_delivered, self.queue_announcement)
+        self.fetcher.is_announced = self._pending_heads.__contains__
         self.fetcher.brought = self.observation.brought
         self.fetcher.passed_over = self._passed_over
         self._unlisten = writer.listen(lambda applied: applied, self._on_applied)

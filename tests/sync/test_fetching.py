@@ -390,3 +390,21 @@ async def test_of_what_one_peer_links_to_few_blocks_are_requested_at_a_time() ->
     assert network.wanted == [(links[:MAX_LINKS], "mallory"), ([A], "alice")]
     fetching.arrived(links[:MAX_LINKS])
     assert network.wanted[2:] == [(links[MAX_LINKS:-1], "mallory")], "without one that nothing waits for any more"
+
+
+async def test_what_nothing_waits_for_any_more_is_dropped_and_heads_and_wants_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A peer whose blocks link to thousands that nobody has: the replica lays those blocks aside."""
+    monkeypatch.setattr(module, "MAX_DAGSYNC", 4)
+    fetching, network = fetcher(A)
+    monkeypatch.setattr(network, "supports", lambda peer, protocol: True)
+    fetching.is_announced = lambda cid: cid == B
+    aside = [b"%036d" % n for n in range(20)]
+    fetching.want([A, B, *aside[:2]], "junk")
+    assert all(map(fetching.asked, [A, B, *aside[:2]])), "up to the limit all wait, since their block may be merged yet"
+    fetching.want([C, *aside[2:]], "junk")
+    assert [cid for cid in (A, B, C, *aside) if fetching.asked(cid)] == [A, B]
+    fetching._writer.replica.wants.add(C)  # type: ignore[attr-defined]
+    fetching.want([C], "junk")
+    assert fetching.asked(C), "the block that links to it was merged"

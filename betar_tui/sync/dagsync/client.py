@@ -30,6 +30,9 @@ from betar_tui.sync.dagsync.messages import (
 )
 
 READ_SIZE = 1 << 18
+MAX_EXPECTED = 1 << 16
+"""Maximum CIDs of blocks that may follow in an answer, as far as it is read: blocks of thousands of links would fill the
+memory with them."""
 STALL = 10.0
 """Maximum seconds without a complete block from a peer."""
 
@@ -50,6 +53,8 @@ class DagSyncClient:
     async def fetch(self, peer: str, wants: Sequence[bytes], haves: Sequence[bytes]) -> AsyncGenerator["Piece", None]:
         """The blocks that the peer has at and below `wants`, in pieces as they arrive; the last piece has the trailer.
 
+        An answer of too many links is read in part, as if the peer had truncated it there.
+
         Raises NetworkError when the peer cannot be asked or stalls, DecodeError when it breaks a rule. To leave the
         iteration early ends the stream."""
         request = Request(tuple(wants[:MAX_WANTS]), tuple(haves))
@@ -59,7 +64,7 @@ class DagSyncClient:
         try:
             while answer.trailer is None:
                 yield await self._next(peer, stream, answer)
-            clean = True
+            clean = not answer.cut
         finally:
             if clean:
                 self._streams[peer] = stream
@@ -113,6 +118,7 @@ class _Answer:
         self._received: set[bytes] = set()
         self._blocks = self._bytes = 0
         self.trailer: Trailer | None = None
+        self.cut = False  # the rest is not read
 
     def feed(self, data: bytes) -> Piece:
         """The blocks and the trailer that these bytes complete. Raises DecodeError."""
@@ -136,6 +142,9 @@ class _Answer:
             nodes.append(node)
         if self._car.ended:
             self._end(self._car.rest)
+        elif len(self._expected) > MAX_EXPECTED:
+            self.cut = True
+            self.trailer = Trailer(self._blocks, self._bytes, complete=False)
         return Piece(tuple(nodes), self.trailer, tuple(others))
 
     def _expect(self, received: bytes, links: tuple[bytes, ...]) -> None:
