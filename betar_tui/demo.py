@@ -160,7 +160,7 @@ async def _join(peer: "Peer", folder: Path, child: trio.Process, stored: trio.Ev
 
 async def _take_in(peer: "Peer", market: Path, stored: trio.Event) -> None:
     """Raises BetarError."""
-    from betar_tui.place import freeze_garbage
+    from betar_tui.memory import freeze_garbage
 
     try:
         await peer.import_car(str(market))

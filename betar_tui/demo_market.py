@@ -16,8 +16,8 @@ from betar_tui.choices import CURRENCY
 from betar_tui.config import Config
 from betar_tui.files.temporary import remove_leftover
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch
+from betar_tui.memory import freeze_garbage
 from betar_tui.peer import Peer, open_peer
-from betar_tui.place import freeze_garbage
 
 PEERS = 5
 LISTEN = ("/ip4/127.0.0.1/tcp/0",)

@@ -4,7 +4,6 @@ The interface attaches to the peer that runs on its data directory; where none r
 ended, the person may have the peer run here. That does not happen by itself: what has started `--serve` may start it
 again."""
 
-import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from betar_tui import logs
 from betar_tui.config import Config
 from betar_tui.errors import BetarError, ControlError, StoreLockedError
 from betar_tui.files.sockets import remove_socket
+from betar_tui.memory import freeze_garbage, limit_fragments
 
 if TYPE_CHECKING:
     from betar_tui.control.client import ControlClient
@@ -99,6 +99,7 @@ class Place:
             while not await client.running():
                 from betar_tui.peer import open_peer
 
+                limit_fragments()
                 opening = open_peer(self._config, network=True, start=self._start, must_open=False)
                 try:
                     peer = await stack.enter_async_context(opening)
@@ -150,11 +151,3 @@ class Place:
         while self._config.log_file is None:  # a file that the person chose is theirs to rotate
             logs.rotate(self._config.data_dir / logs.FILE_NAME)
             await trio.sleep(LOG_INTERVAL)
-
-
-def freeze_garbage() -> None:
-    """Collect garbage, then exempt the objects that are left from collection.
-
-    Modules and stored listings stay anyway; each look at them costs the event loop a tenth of a second."""
-    gc.collect()
-    gc.freeze()

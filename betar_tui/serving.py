@@ -6,9 +6,9 @@ from betar_tui.config import Config
 from betar_tui.control.server import serve_control
 from betar_tui.files.sockets import remove_socket
 from betar_tui.leaving import Leaving, leave_on_signals
+from betar_tui.memory import freeze_garbage, limit_fragments
 from betar_tui.output import say
 from betar_tui.peer import open_peer
-from betar_tui.place import freeze_garbage
 
 _STOP_TIME = 4.0
 """Seconds that a peer may take to stop. Nothing that was acknowledged is lost if it takes longer."""
@@ -16,6 +16,7 @@ _STOP_TIME = 4.0
 
 async def serve(config: Config) -> None:
     """Run the peer of a data directory until SIGINT, SIGTERM or SIGHUP. Raises BetarError."""
+    limit_fragments()
     leaving = Leaving(_STOP_TIME)
     with leave_on_signals(leaving, lambda number: 0):
         async with trio.open_nursery() as nursery:
