@@ -97,8 +97,9 @@ class Stream(Protocol):
 class BlockSource(Protocol):
     """The store of the blocks that Bitswap serves."""
 
-    async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """The blocks that are available, by binary CID."""
+    async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
+        """Blocks by binary CID, None for one that is not available. Some may be left out, but not all, to be asked for
+        again: together they would be large."""
 
 
 @dataclass(frozen=True, slots=True)

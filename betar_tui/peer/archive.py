@@ -72,7 +72,7 @@ class _Blocks:
 
     def __init__(self, store: Store, tops: Sequence[bytes]) -> None:
         self._store = store
-        self._blocks = Walk(tops, (), store.blocks).blocks()
+        self._blocks = Walk(tops, (), store.look_up).blocks()
         self._listings = _Listings()
         self._wanted: Iterator[bytes] | None = None
         self.files = 0

@@ -316,7 +316,7 @@ class NetworkSession:
             self._replication = Replication(
                 network,
                 self._writer,
-                self._store.blocks,
+                self._store.look_up,
                 PendingHeadsJournal(PendingHeads(trio.current_time), self._store, self._clock),
                 self._config.announce_interval,
                 self._report_delivery,
@@ -324,7 +324,7 @@ class NetworkSession:
             # After `Replication`, which listens too: it then has a new delta's block when that is announced.
             stop_announcing = self._writer.listen(_written, self._announce_written)
             self._hold_to_disk(self._replication)
-            server = DagSyncServer(self._store.blocks, self._replication.observation.sent)
+            server = DagSyncServer(self._store.look_up, self._replication.observation.sent)
             network.set_protocol_handler(DAGSYNC, server.handle)
             log.info("listening on %s", ", ".join(self.addrs))
             if network.listen_notice:
@@ -442,6 +442,6 @@ class _Blocks:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def blocks(self, cids: Collection[bytes]) -> Mapping[bytes, bytes]:
-        """The stored blocks among these, by CID."""
-        return await trio.to_thread.run_sync(self._store.blocks, cids)
+    async def blocks(self, cids: Collection[bytes]) -> Mapping[bytes, bytes | None]:
+        """See `BlockSource`."""
+        return await trio.to_thread.run_sync(self._store.look_up, cids)

@@ -381,7 +381,7 @@ class Peer:
         return stored.heads(self._writer.replica.heads)
 
     async def dag(self, limit: int = 200) -> tuple[DagNodeInfo, ...]:
-        blocks = Walk(self._writer.replica.heads, (), self._store.blocks).blocks()
+        blocks = Walk(self._writer.replica.heads, (), self._store.look_up).blocks()
         newest = islice(blocks, max(0, min(limit, 10_000)))
         return await trio.to_thread.run_sync(lambda: tuple(_dag_node(cid, block) for cid, block in newest))
 

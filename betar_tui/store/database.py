@@ -6,10 +6,11 @@ safe against a crash of the process (NORMAL). Any thread may call; a lock inside
 history, a slice at a time, when the caller is idle."""
 
 import json
+import math
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence, Set
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,12 +24,14 @@ from betar_tui.store.key_cache import KEYS, CachedKey, KeyCache
 from betar_tui.store.merging import WrittenMerge
 from betar_tui.store.opening import prepare, unusable
 from betar_tui.store.readers import Readers
-from betar_tui.store.sql import FILE_PREFIXES, PREFIX, digests, from_sql, in_list, short_key
+from betar_tui.store.sql import FILE_PREFIXES, PREFIX, digests, each_in_list, from_sql, in_list, short_key
 
 _BUSY_TIMEOUT = 5000
 """Milliseconds that a statement waits for another connection, as Python sets it."""
 _ASIDE = "SELECT n FROM unfinished WHERE merged IS NULL"
 """The blocks that were laid aside."""
+LOOKUP_BYTES = 4 << 20
+"""Bytes of blocks at which a look-up for a peer ends, so that it does not hold dozens of 2 MiB at once."""
 _LOG_LIMIT = 256 << 10
 """Maximum size of the write-ahead log on disk while the store is idle, in bytes."""
 
@@ -258,16 +261,38 @@ class Store:
 
     def blocks(self, cids: Collection[bytes]) -> Mapping[bytes, bytes]:
         """Those of the blocks that are stored, deltas and files, by requested CID, of which only the hash counts."""
+        return {cid: data for cid, data in self._looked_up(cids, math.inf).items() if data is not None}
+
+    def look_up(self, cids: Collection[bytes]) -> Mapping[bytes, bytes | None]:
+        """The same, None for each that is not stored. Large blocks are read in turn up to `LOOKUP_BYTES`: those that are
+        absent from the result, never all, were not reached."""
+        return self._looked_up(cids, LOOKUP_BYTES)
+
+    def _looked_up(self, cids: Collection[bytes], limit: float) -> dict[bytes, bytes | None]:
         by_digest: dict[bytes, list[bytes]] = {}
         for cid in cids:
             by_digest.setdefault(cid[-32:], []).append(cid)
-        with self._reading() as db:
-            found = self._history.data(db, by_digest)
-            missing = [prefix + d for d in by_digest if d not in found for prefix in FILE_PREFIXES]
-            found.update(
-                (cid[-32:], data) for cid, data in in_list(db, "SELECT cid, data FROM files WHERE cid IN", missing)
-            )
+        found: dict[bytes, bytes | None] = {}
+        size = 0
+        with self._reading() as db, closing(self._data(db, by_digest)) as stored:
+            for digest, data in stored:
+                found[digest] = data
+                size += len(data)
+                if size >= limit:
+                    break
+            else:
+                found = dict.fromkeys(by_digest) | found
         return {cid: data for digest, data in found.items() for cid in by_digest[digest]}
+
+    def _data(self, db: sqlite3.Connection, digests: Collection[bytes]) -> Generator[tuple[bytes, bytes]]:
+        """The blocks with these digests that are stored, read one after the other: deltas, then files."""
+        missing = set(digests)
+        for digest, data in self._history.data(db, digests):
+            missing.discard(digest)
+            yield digest, data
+        names = [prefix + digest for digest in missing for prefix in FILE_PREFIXES]
+        for cid, data in each_in_list(db, "SELECT cid, data FROM files WHERE cid IN", names):
+            yield cid[-32:], data
 
     def log(self, limit: int) -> list[LogRow]:
         """The deltas that were stored last, newest first."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from betar_tui.errors import StoreError
 from betar_tui.store.groups import SLOTS, Group, Member
-from betar_tui.store.sql import PREFIX, from_sql, in_list, short
+from betar_tui.store.sql import PREFIX, each_in_list, from_sql, in_list, short
 
 _KEPT = 8
 """Maximum number of groups kept unpacked: two megabytes, enough for a few walks at once."""
@@ -62,14 +62,19 @@ class History:
             found[hashlib.sha256(member.data).digest()] = (n, True)
         return _only(found, digests)
 
-    def data(self, db: sqlite3.Connection, digests: Collection[bytes]) -> dict[bytes, bytes]:
-        """Those of the blocks that are stored."""
+    def data(self, db: sqlite3.Connection, digests: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Those of the blocks that are stored, one read after the other, with their digests."""
         sql = "SELECT names.n, digest, data FROM names LEFT JOIN blocks USING (n) WHERE short IN"
-        rows = in_list(db, sql, [short(each) for each in digests])
-        found = {digest: data for _, digest, data in rows if digest is not None}
-        for _, member in self.members(db, [n for n, digest, _ in rows if digest is None]):
-            found[hashlib.sha256(member.data).digest()] = member.data
-        return _only(found, digests)
+        packed = []
+        for n, digest, data in each_in_list(db, sql, [short(each) for each in digests]):
+            if digest is None:
+                packed.append(n)
+            elif digest in digests:  # another may have the same short name
+                yield digest, data
+        for _, member in self.members(db, packed):
+            digest = hashlib.sha256(member.data).digest()
+            if digest in digests:
+                yield digest, member.data
 
     def members(self, db: sqlite3.Connection, numbers: Collection[int]) -> Iterator[tuple[int, Member]]:
         """Packed blocks by their numbers, group by group. Raises StoreError when one is missing."""

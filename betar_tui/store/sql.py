@@ -6,7 +6,7 @@ which is rare, so every look-up compares the values as well."""
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -44,11 +44,14 @@ _cached_short_key = lru_cache(16_384)(_short_key)
 
 def in_list(db: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Any]:
     """The rows of "… IN" a list of any length."""
-    rows: list[Any] = []
+    return list(each_in_list(db, sql, values))
+
+
+def each_in_list(db: sqlite3.Connection, sql: str, values: Sequence[Any]) -> Iterator[Any]:
+    """The same, one read after the other."""
     for i in range(0, len(values), _CHUNK):
         part = values[i : i + _CHUNK]
-        rows += db.execute(f"{sql} ({','.join('?' * len(part))})", part).fetchall()
-    return rows
+        yield from db.execute(f"{sql} ({','.join('?' * len(part))})", part)
 
 
 def to_sql(height: int) -> int | bytes:

@@ -56,9 +56,9 @@ class Shelf:
         self.held[target] = block
         return target
 
-    async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes]:
+    async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
         self.asked += len(cids)
-        return {each: self.held[each] for each in cids if each in self.held}
+        return {each: self.held.get(each) for each in cids}
 
 
 @dataclass(slots=True)

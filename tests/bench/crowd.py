@@ -91,8 +91,8 @@ class _Shelf:
     def __init__(self) -> None:
         self.held: dict[bytes, bytes] = {}
 
-    async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        return {each: self.held[each] for each in cids if each in self.held}
+    async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
+        return {each: self.held.get(each) for each in cids}
 
 
 class Crowd:

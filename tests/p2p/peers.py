@@ -60,9 +60,9 @@ class Shelf:
         self.stored[cid] = data
         return cid
 
-    async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes]:
+    async def blocks(self, cids: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
         self.asked.extend(cids)
-        return {cid: self.stored[cid] for cid in cids if cid in self.stored}
+        return {cid: self.stored.get(cid) for cid in cids}
 
 
 class Peer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -62,6 +63,18 @@ async def test_thousands_of_wants_go_out_in_few_messages() -> None:
 async def test_large_blocks() -> None:
     async with pair(timing=PATIENT) as (alice, bob):
         cids = [alice.shelf.put(os.urandom(1 << 20)) for _ in range(6)]
+        assert await bob.fetch(cids, alice.id) == alice.shelf.stored
+
+
+async def test_blocks_that_a_look_up_left_out_are_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with pair(timing=PATIENT) as (alice, bob):
+        whole = alice.shelf.blocks
+
+        async def three(cids: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
+            return await whole(cids[:3])
+
+        monkeypatch.setattr(alice.shelf, "blocks", three)
+        cids = [alice.shelf.put(os.urandom(600)) for _ in range(60)]
         assert await bob.fetch(cids, alice.id) == alice.shelf.stored
 
 

@@ -11,7 +11,7 @@ from betar_tui.errors import StoreError
 from betar_tui.ipld import cid
 from betar_tui.replica import Replica, keys
 from betar_tui.replica.facts import PeerRow
-from betar_tui.store import packing
+from betar_tui.store import database, packing
 from betar_tui.store.database import Store, open_store
 from betar_tui.store.groups import Member
 from tests.simulation.lab import node
@@ -32,6 +32,28 @@ def test_blocks_by_any_cid_of_their_hash(store: Store) -> None:
     assert store.blocks([v0]) == {v0: put.data}
     assert store.blocks([cid.of(b"absent"), cid.of(b"absent")[2:], b"", b"\x01"]) == {}
     assert store.blocks([]) == {}
+
+
+def test_large_blocks_are_looked_up_in_turn(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "LOOKUP_BYTES", 10_000)
+    nodes = [node((), [(f"/{i}", bytes(3_000))]) for i in range(10)]
+    files = {cid.of_raw(data): data for data in (b"%d" % n * 3_000 for n in range(3))}
+    Replica(store).merge(nodes, "peer", 0)
+    store.put_files(files)
+    stored = {each.cid: each.data for each in nodes} | files
+    absent = cid.of(b"absent")
+    asked = [absent, *stored]
+    found: dict[bytes, bytes | None] = {}
+    turns = 0
+    while asked:
+        answer = store.look_up(asked)
+        assert answer, "at least one in each turn"
+        assert sum(len(data or b"") for data in answer.values()) < 10_000 + 3_100
+        found |= answer
+        asked = [each for each in asked if each not in answer]
+        turns += 1
+    assert found == {absent: None} | stored
+    assert turns == 4
 
 
 def test_files_by_any_cid_of_their_hash(store: Store) -> None:

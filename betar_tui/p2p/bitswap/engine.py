@@ -314,12 +314,14 @@ class Bitswap:
         while True:
             await link.lookup.wait()
             while asked := self._ledgers.take_lookups(link.peer, LOOKUP_BATCH):
-                while link.full:
-                    await link.written.wait()
-                try:
-                    found = await self._source.blocks(tuple(asked))
-                except Exception as error:
-                    self._report("blocks for peers", error)
-                    found = {}
-                link.push(*self._ledgers.answer(link.peer, asked, found))
-                await trio.lowlevel.checkpoint()
+                while asked:
+                    while link.full:
+                        await link.written.wait()
+                    try:
+                        found = await self._source.blocks(tuple(asked))
+                    except Exception as error:
+                        self._report("blocks for peers", error)
+                        found = dict.fromkeys(asked)
+                    link.push(*self._ledgers.answer(link.peer, {cid: asked[cid] for cid in found}, found))
+                    asked = {cid: send_dont_have for cid, send_dont_have in asked.items() if cid not in found}
+                    await trio.lowlevel.checkpoint()

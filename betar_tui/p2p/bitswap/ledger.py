@@ -71,7 +71,7 @@ class Ledgers:
         return batch
 
     def answer(
-        self, peer: str, asked: Mapping[bytes, bool], found: Mapping[bytes, bytes]
+        self, peer: str, asked: Mapping[bytes, bool], found: Mapping[bytes, bytes | None]
     ) -> tuple[list[Block], list[Presence]]:
         """The answer to `peer` for the look-ups `asked`, with the blocks that were `found`."""
         blocks: list[Block] = []

@@ -5,21 +5,21 @@ like a visit does, and the walk ends when all blocks left to visit have it. Heig
 delta lies about its height, the client may get a block that it has."""
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from betar_tui.errors import DecodeError
 from betar_tui.replica.node import outline
 
-Lookup = Callable[[Collection[bytes]], Mapping[bytes, bytes]]
+Lookup = Callable[[Collection[bytes]], Mapping[bytes, bytes | None]]
+"""Finds blocks by CID, None for one that is not stored. It may leave out some, but not all, to be looked up again."""
 
 MAX_KEPT = 1024
 """Maximum number of blocks kept in memory until their visit; others are looked up again."""
 KEPT_BYTES = 8 << 20
 """Maximum bytes of these blocks."""
 MAX_LOOKUP = 32
-"""Maximum number of blocks looked up at once, since their size is not known before."""
-LOOKUP_BYTES = 4 << 20
-"""Maximum bytes of these blocks, if each is as large as the largest so far."""
+"""Maximum number of blocks looked up at once."""
 MAX_LINKS_KEPT = 64
 """Maximum links of a block that are kept until its visit: one may have thousands, and thousands of such may be queued."""
 
@@ -35,7 +35,6 @@ class Walk:
         self._queue: list[tuple[int, bytes, tuple[bytes, ...] | None]] = []  # by height; None for links not kept
         self._kept: dict[bytes, bytes] = {}
         self._weight = 0
-        self._largest = 1
         self._queued: set[bytes] = set()
         self._known: set[bytes] = set(haves)
         self._open = 0
@@ -76,16 +75,16 @@ class Walk:
                     self._open -= 1
 
     def _add(self, cids: Iterable[bytes]) -> None:
-        fresh = [cid for cid in dict.fromkeys(cids) if cid not in self._queued]
-        start = 0
-        while start < len(fresh):
-            size = max(1, min(MAX_LOOKUP, LOOKUP_BYTES // self._largest))
-            for cid, block in self._lookup(fresh[start : start + size]).items():
-                self._enqueue(cid, block)
-            start += size
+        left = deque(cid for cid in dict.fromkeys(cids) if cid not in self._queued)
+        while left:
+            asked = [left.popleft() for _ in range(min(MAX_LOOKUP, len(left)))]
+            found = self._lookup(asked)
+            for cid, block in found.items():
+                if block is not None:
+                    self._enqueue(cid, block)
+            left.extend(cid for cid in asked if cid not in found)
 
     def _enqueue(self, cid: bytes, block: bytes) -> None:
-        self._largest = max(self._largest, len(block))
         try:
             links, height = outline(block)
         except DecodeError:
