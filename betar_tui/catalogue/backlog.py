@@ -49,7 +49,7 @@ ROWS = 400
 """Maximum rows of one slice."""
 VERSIONS = 2_000
 """Maximum versions that are looked at for one slice: a key may have tens of thousands."""
-ROW_BYTES = 1 << 20
+ROW_BYTES = 512 << 10
 """Number of bytes of versions at which a slice takes no further one."""
 ROUND = 8
 """One in this many slices goes on with a round through the whole queue, however many higher keys come."""
