@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from betar_tui.control.wire import line
+from betar_tui.control.wire import PING_CALL, line
 from betar_tui.errors import ControlError, UnansweredError
 from betar_tui.files.plain import read
 
@@ -24,8 +24,8 @@ GIVE_UP_AFTER = 600.0
 """Seconds without a byte of the answer after which a client gives up although the peer is alive."""
 ENDLESS = frozenset({"export_car", "import_car", "publish"})
 """The calls that may take longer than that: what they do grows with what they are given."""
-PING = line({"jsonrpc": "2.0", "id": 0, "method": "ping"})
-"""A call that no peer knows: each says so at once."""
+PING = line({"jsonrpc": "2.0", "id": 0, "method": PING_CALL})
+"""A call that is answered at once and asks nothing of the market. An older peer answers it with an error, which is as good."""
 _LOCAL_PEERPID = 2
 """Option of a Unix socket on macOS that tells the other side's process."""
 

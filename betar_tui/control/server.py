@@ -13,7 +13,7 @@ from typing import Any
 import trio
 
 from betar_tui.control.parts import cut
-from betar_tui.control.wire import argument, error_to_plain, line, lines, plain
+from betar_tui.control.wire import ALIVE, PING_CALL, argument, error_to_plain, line, lines, plain
 from betar_tui.errors import BetarError, ControlError
 from betar_tui.files.passing import FLAGS, SPACE, received
 from betar_tui.files.rules import explain
@@ -173,6 +173,9 @@ async def _answer_all(
     async for request in requests:
         if isinstance(request, ControlError):
             raise request
+        if request.get("method") == PING_CALL:
+            await passed.stream.send_all(line({"jsonrpc": "2.0", "id": request.get("id"), "result": ALIVE}))
+            continue
         if request.get("method") == "events":
             with followers.another():
                 await _stream_events(passed.stream, requests, marketplace)

@@ -25,6 +25,9 @@ MAX_LINE = 64 << 20
 """Maximum bytes of a line that is read. Publishing a hundred thousand listings at once fits; long answers come in parts."""
 MAX_DEPTH = 64
 """Maximum depth of nested values. Deeper ones, which no honest listing has, are replaced by "…"."""
+PING_CALL = "ping"
+"""The call that only asks whether the peer is alive; its result is `ALIVE`."""
+ALIVE = "alive"
 EVENTS: Mapping[str, type] = {kind.__name__: kind for kind in get_args(marketplace.Event)}
 """The events by name."""
 

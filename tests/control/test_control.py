@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from betar_tui.control.client import ControlClient
 from betar_tui.control.parts import PART, cut, joined
+from betar_tui.control.patience import PING
 from betar_tui.control.server import serve_control
-from betar_tui.control.wire import MAX_DEPTH, error_to_plain, line, lines, plain, raise_plain, typed
+from betar_tui.control.wire import ALIVE, MAX_DEPTH, error_to_plain, line, lines, plain, raise_plain, typed
 from betar_tui.errors import ControlError, FilterError, ListingError, NoRunningPeerError, UnknownListingError
 from betar_tui.market.marketplace import (
     Change,
@@ -385,3 +386,13 @@ async def test_who_has_said_all_still_gets_the_answers(tmp_path):
             answers = b"".join([piece async for piece in stream]).splitlines()
         assert [json.loads(answer)["id"] for answer in answers] == [1, 2]
         assert await client.heads() == ()
+
+
+async def test_whether_a_peer_is_alive_is_a_call_with_an_answer(tmp_path):
+    async with canned(tmp_path, Canned()):
+        async with await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
+            await stream.send_all(PING + b'{"id": 1, "method": "heads"}\n')
+            await stream.send_eof()
+            answers = [json.loads(each) for each in b"".join([piece async for piece in stream]).splitlines()]
+    assert [(each["id"], "error" in each) for each in answers] == [(0, False), (1, False)]
+    assert answers[0]["result"] == ALIVE
