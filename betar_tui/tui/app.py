@@ -125,9 +125,7 @@ class BetarApp(ColouredApp):
     def on_mount(self) -> None:
         self.set_keymap(dict(self.settings.now.keys.changed))
         self.theme_changed_signal.subscribe(self, self._theme_changed)
-        for complaint in self.options.complaints:
-            self.model.activity.notice("warning", complaint, self.model.clock())
-            self.actions.notify(complaint, "warning")
+        self._complain(self.options.complaints)
         self.actions.offers.begin()
         self.call_after_refresh(self.first_frame)
         self.call_after_refresh(self.start_session)
@@ -149,6 +147,18 @@ class BetarApp(ColouredApp):
         if new.muted != old.muted and (main := self._main) is not None:
             main.deliver(main.mute)
         self._sync_screens(News(listings=True, status=True, activity=True))
+
+    def _complain(self, complaints: Sequence[str]) -> None:
+        """Say what is wrong with the settings file: each mistake in the activity, and one notification for all."""
+        for complaint in complaints:
+            self.model.activity.notice("warning", complaint, self.model.clock())
+        if len(complaints) == 1:
+            self.actions.notify(complaints[0], "warning")
+        elif complaints:
+            activity = self.model.keys.name("pane_activity")
+            self.actions.notify(
+                f"{len(complaints):,} settings in config.toml are wrong and not in force: {activity} shows them", "warning"
+            )
 
     def _theme_changed(self, theme: Theme) -> None:
         # The command palette sets it by itself. Of two changes in a row the first may be signalled after the second.

@@ -208,6 +208,13 @@ async def test_errors_in_the_settings_are_shown_and_nothing_stops(ui):
     assert ui.app.theme == "betar-dark"
 
 
+@ui(**with_settings(theme="mauve", density="airy", colour="red"))
+async def test_several_errors_in_the_settings_are_one_notification(ui):
+    assert ui.toasts == ["3 settings in config.toml are wrong and not in force: 3 shows them"]
+    assert {each.kind for each in ui.app.model.activity.entries} == {"warning"}
+    assert len(ui.app.model.activity) == 3
+
+
 def settings_line(ui: Ui, text: str) -> str:
     return next(line for line in ui.lines if text in line)
 
