@@ -7,10 +7,10 @@ from textual.filter import LineFilter, NoColor
 
 from betar_tui.tui.contrast import Legible, LegibleAnsi, shades
 from betar_tui.tui.placing import placing
-from betar_tui.tui.terminal_app import TerminalApp
+from betar_tui.tui.toasts import ToastingApp
 
 
-class ColouredApp(TerminalApp):
+class ColouredApp(ToastingApp):
     """An app whose text can be told from its ground in each theme, with all colours, few or none."""
 
     _depth = ""
