@@ -223,6 +223,8 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
             return "Go on"
         if action_id == "leave":
             return self._leaves
+        if action_id == "quit" and self._pane == "detail":
+            return ""  # the key before it says that it goes back
         return super().hint(action_id, label)
 
     @property

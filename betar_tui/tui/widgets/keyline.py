@@ -2,8 +2,10 @@
 
 The screen may give a key another label, which says what it does now ("Unmute"), or none where it does nothing. The key
 of an action that is not allowed is dim and struck through; pressing it shows the reason. While a dialogue is
-open the footer only displays its keys: the dialogue has buttons. If not all keys fit, the last ones before the palette
-are left out."""
+open the footer only displays its keys: the dialogue has buttons. If not all keys fit, the last ones are left out, but
+never a way out, and the palette only where there is no room for both."""
+
+from collections.abc import Sequence
 
 from textual import events
 from textual.binding import Binding
@@ -14,6 +16,8 @@ from textual.widget import Widget
 from betar_tui.tui.keybindings import ACTIONS
 from betar_tui.tui.model import MarketModel
 
+WAYS_OUT = ("back", "leave", "quit")
+"""The actions, by id, of which the footer shows those in force at every width."""
 ORDER = {action_id: position for position, action_id in reversed(list(enumerate(action.id for action in ACTIONS)))}
 
 
@@ -42,18 +46,20 @@ class KeyLine(Widget):
         shown = [binding for binding in shown if binding.id is None or binding.key == keys.keys(binding.id)[0]]
         shown.sort(key=lambda binding: ORDER.get(binding.id or "", 99))
         labels = [(binding, self._label(binding)) for binding in shown]
-        drawn = [(binding.key, self._draw(binding, label)) for binding, label in labels if label]
+        drawn = [(binding, self._draw(binding, label)) for binding, label in labels if label]
         # Textual would open the palette above a dialogue too, where it is useless.
         above = self.app.screen is not self.screen
         palette = [] if above else [item.binding for item in active.values() if item.binding.key == "ctrl+p"]
-        last = [(binding.key, self._draw(binding, "Palette")) for binding in palette]
-        while drawn and sum(text.cell_length + 1 for _, text in (*drawn, *last)) > self.size.width:
-            drawn.pop()
+        drawn += [(binding, self._draw(binding, "Palette")) for binding in palette]
+        while sum(text.cell_length + 1 for _, text in drawn) > self.size.width:
+            if (least := _dispensable(drawn)) is None:
+                break
+            del drawn[least]
         at = 0
-        for key, text in (*drawn, *last):
-            self._ranges.append((at, at + text.cell_length + 1, key))
+        for binding, text in drawn:
+            self._ranges.append((at, at + text.cell_length + 1, binding.key))
             at += text.cell_length + 1
-        return Content.assemble(*(piece for _, text in (*drawn, *last) for piece in (text, Content(" "))))
+        return Content.assemble(*(piece for _, text in drawn for piece in (text, Content(" "))))
 
     def _label(self, binding: Binding) -> str:
         """What the key does now, as the screen says; nothing for one that does nothing."""
@@ -73,3 +79,10 @@ class KeyLine(Widget):
     def _disabled_reason(self, action: str) -> str:
         reason = getattr(self.app.screen, "disabled_reason", None)
         return str(reason(action)) if reason else ""
+
+
+def _dispensable(drawn: Sequence[tuple[Binding, Content]]) -> int | None:
+    """Which key is left out first: the last one that is no way out, and of those the palette at last."""
+    places = [at for at, (binding, _) in enumerate(drawn) if binding.id not in WAYS_OUT]
+    others = [at for at in places if drawn[at][0].key != "ctrl+p"]
+    return next(reversed(others or places), None)
