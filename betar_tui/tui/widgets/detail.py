@@ -103,6 +103,7 @@ class DetailView(Page):
         """Show a listing, or draw the same one again after a change."""
         if listing_id != self.listing_id:
             self._detail, self._error, self._last = None, "", None
+            self._turn(raw=False)
             self.scroll_home(animate=False)
         self.listing_id = listing_id
         self.draw()
@@ -195,12 +196,16 @@ class DetailView(Page):
                 self._markdown.call_later(self._markdown.update, safe)
 
     def action_raw(self) -> None:
-        """Show the value as it is stored, or the page again."""
-        self.is_raw = not self.is_raw
-        self.query_one(".raw", Button).label = "Page" if self.is_raw else "JSON"
+        """Show the value as it is stored, or the page again: of this listing, the next one begins with its page."""
+        self._turn(raw=not self.is_raw)
         self.scroll_home(animate=False)
         self.draw()
-        self.post_message(self.Turned())
+
+    def _turn(self, *, raw: bool) -> None:
+        if raw != self.is_raw:
+            self.is_raw = raw
+            self.query_one(".raw", Button).label = "Page" if raw else "JSON"
+            self.post_message(self.Turned())
 
     def action_versions(self) -> None:
         """Have the versions shown, if they have come."""
