@@ -34,7 +34,8 @@ FILTERS = (
 )
 """The grammar of filters (`market.filter`), in the few words of help."""
 
-ID = "the listing's id, the beginning of one, or the name of one of yours"
+ID = "the listing's id, the beginning of one, or its name"
+OWN_ID = "the id of a listing of yours, the beginning of one, or its name"
 PRICES = (
     f"""A price is in {CURRENCY} for each task; 0 is free. The program moves no money: the buyer pays the seller."""
 )
@@ -140,6 +141,11 @@ def _with_id(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help=ID)
 
 
+def _with_own_id(parser: argparse.ArgumentParser) -> None:
+    _only_json(parser)
+    parser.add_argument("id", metavar="ID", help=OWN_ID)
+
+
 def _list_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
     parser.add_argument("filter", nargs="?", default="", metavar="FILTER", help="which listings; see below")
@@ -171,7 +177,7 @@ def _publish_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _update_arguments(parser: argparse.ArgumentParser) -> None:
-    _with_id(parser)
+    _with_own_id(parser)
     _listing_fields(parser)
 
 
@@ -265,7 +271,7 @@ COMMANDS: Mapping[str, Command] = {
         "betar-tui update swift-ocr --price 0.04 --meta tier=gold",
         more=f"Fields that are not given stay as they are.\n\n{PRICES}",
     ),
-    "delist": Command(MARKET, "remove a listing of yours", _with_id, "betar-tui delist swift-ocr"),
+    "delist": Command(MARKET, "remove a listing of yours", _with_own_id, "betar-tui delist swift-ocr"),
     "watch": Command(
         MARKET,
         "changes as they are applied, until Ctrl+C",

@@ -141,14 +141,14 @@ async def update(config: Config, arguments: Arguments) -> None:
     if not given:
         raise UsageError("nothing to change is given; betar-tui update --help has the options")
     async with open_marketplace(config) as market:
-        receipt = await market.update(await listing_id(market, arguments.id), ListingPatch(**given))
+        receipt = await market.update(await listing_id(market, arguments.id, own=True), ListingPatch(**given))
     _print_receipt(arguments, "updated", receipt)
 
 
 async def delist(config: Config, arguments: Arguments) -> None:
     """Remove an own listing."""
     async with open_marketplace(config) as market:
-        receipt = await market.delist(await listing_id(market, arguments.id))
+        receipt = await market.delist(await listing_id(market, arguments.id, own=True))
     _print_receipt(arguments, "delisted", receipt)
 
 

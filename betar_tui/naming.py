@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from betar_tui.errors import UnknownListingError
-from betar_tui.market.marketplace import Listing, Marketplace
+from betar_tui.market.marketplace import Listing, Marketplace, Place
 from betar_tui.market.names import name_space, short_form
+from betar_tui.market.sorting import folded
 
 if TYPE_CHECKING:
     from betar_tui.stored import StoredMarket
@@ -16,25 +17,45 @@ MAX_NAMED = 3
 """Maximum listings that a message names."""
 
 
-async def listing_id(market: "Marketplace | StoredMarket", text: str) -> str:
+async def listing_id(market: "Marketplace | StoredMarket", text: str, *, own: bool = False) -> str:
     """The id of the listing that is meant; the text itself where nothing fits, of which the market says what is wrong.
 
-    In this order: a whole id, the whole name of an own listing, and what one listing alone fits. Raises
-    UnknownListingError where several fit."""
+    In this order: a whole id, the whole name of an own listing, that of another's, and what one listing alone fits; where an
+    `own` one has to be meant, the name of another's comes last. Raises UnknownListingError where several fit."""
     if not text or name_space(text) or await market.find([text]):
         return text
-    own = await _found(market, f"state:mine name:{_quoted(text)}")
-    if named := [each.id for each in own if each.name == text]:
+    mine = await _found(market, f"state:mine name:{_quoted(text)}")
+    if named := [each.id for each in mine if each.name == text]:
         return named[0]
+    if not own and (of_others := await _named(market, text)):
+        return of_others
     short = abbreviated(text)
     others = await _found(market, _query(short))
-    fitting = list(dict.fromkeys(each.id for each in (*own, *others) if _fits(each, text, short)))
+    fitting = list(dict.fromkeys(each.id for each in (*mine, *others) if _fits(each, text, short)))
     whole = [each for each in fitting if abbreviated(short_id(each)) == short]
     if len(fitting) > 1 and len(whole) != 1:
-        names = ", ".join(short_id(each) for each in fitting[:MAX_NAMED])
-        more = f" and {len(fitting) - MAX_NAMED:,} more" if len(fitting) > MAX_NAMED else ""
-        raise UnknownListingError(f"{text[:80]!r} fits more than one listing: {names}{more}; give more letters")
-    return next(iter(whole or fitting), text)
+        raise _several(text, fitting, "give more letters")
+    if found := whole or fitting:
+        return found[0]
+    return await _named(market, text) or text
+
+
+async def _named(market: "Marketplace | StoredMarket", text: str) -> str:
+    """The id of the one listing that has this name, whoever sells it; "" without one. Raises UnknownListingError."""
+    query, column = f"name:{_quoted(text)}", folded(text)
+    # Names that begin otherwise come before it, and there may be more of them than are looked at.
+    found = await _found(market, query, Place(column, column, -1))
+    named = [each.id for each in found if each.name == text]
+    if len(named) > 1:
+        raise _several(text, named, "betar-tui show ID tells one, by the beginning of its id or as it stands here")
+    return next(iter(named), "")
+
+
+def _several(text: str, ids: Sequence[str], advice: str) -> UnknownListingError:
+    """The error about a text that may mean several listings."""
+    names = ", ".join(short_id(each) for each in ids[:MAX_NAMED])
+    more = f" and {len(ids) - MAX_NAMED:,} more" if len(ids) > MAX_NAMED else ""
+    return UnknownListingError(f"{text[:80]!r} fits more than one listing: {names}{more}; {advice}")
 
 
 def short_id(listing_id: str) -> str:
@@ -48,9 +69,14 @@ def abbreviated(text: str) -> str:
     return text.replace("...", "…")
 
 
-async def _found(market: "Marketplace | StoredMarket", query: str) -> Sequence[Listing]:
-    """The listings that match a query; what has nothing to look for is found among none."""
-    return () if query.endswith('""') else (await market.listings(query, "", MAX_LOOKED_AT)).listings
+async def _found(
+    market: "Marketplace | StoredMarket", query: str, after: Place | None = None
+) -> Sequence[Listing]:
+    """The listings that match a query, in the order of their names those `after` a place; what has nothing to look for is
+    found among none."""
+    if query.endswith('""'):
+        return ()
+    return (await market.listings(query, "name" if after else "", MAX_LOOKED_AT, after=after)).listings
 
 
 def _query(text: str) -> str:

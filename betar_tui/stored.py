@@ -12,7 +12,16 @@ from betar_tui.config import Config, load_identity, prepare_data_dir
 from betar_tui.errors import StoreLockedError, UnknownListingError
 from betar_tui.ipld import cid as cids
 from betar_tui.market import story
-from betar_tui.market.marketplace import DeltaInfo, HeadInfo, Listed, Listing, ListingDetail, ListingPage, Version
+from betar_tui.market.marketplace import (
+    DeltaInfo,
+    HeadInfo,
+    Listed,
+    Listing,
+    ListingDetail,
+    ListingPage,
+    Place,
+    Version,
+)
 from betar_tui.market.personal import BLOCKED, MUTED, old_mutes, read_list
 from betar_tui.market.provenance import Signer
 from betar_tui.replica import decode_node, keys
@@ -40,10 +49,16 @@ class StoredMarket:
         self._interface = interface
 
     async def listings(
-        self, query: str = "", sort: str = "", limit: int = 0, *, muted: Sequence[str] = ()
+        self,
+        query: str = "",
+        sort: str = "",
+        limit: int = 0,
+        after: Place | None = None,
+        *,
+        muted: Sequence[str] = (),
     ) -> ListingPage:
         self._catalogue.backlog.work_off(time.time())
-        return self._catalogue.page(query, sort, limit, time.time(), muted=muted)
+        return self._catalogue.page(query, sort, limit, time.time(), after, muted=muted)
 
     async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
         return self._catalogue.count(query, time.time(), muted)

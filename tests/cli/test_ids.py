@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from betar_tui import naming
 from betar_tui.cli import main
 from betar_tui.errors import UnknownListingError
 from betar_tui.naming import listing_id, short_id
@@ -36,7 +37,9 @@ def market() -> FakeMarketplace:
         (f"…{OWN[-5:]}/ocr", f"{OWN}/ocr"),
         ("did:key", "did:key:z6MkGo"),
         ('a "b" c', f'{OWN}/a "b" c'),
-        ("tts", "tts"),  # the name of somebody else's: unknown
+        ("tts", f"{OTHER}/tts"),  # the name of somebody else's
+        ("tt", "tt"),  # of which the beginning is not enough
+        ("TTS", "TTS"),
         ("", ""),
         ('"', '"'),
         ("…", "…"),
@@ -63,6 +66,36 @@ DOTTED = [listing(name, id=f"{OWN}/{name}", seller_id=OWN, mine=True) for name i
 )
 async def test_points_in_a_name_are_points(text, meant):
     assert await listing_id(FakeMarketplace(DOTTED), text) == f"{OWN}/{meant}"
+
+
+def of_two() -> FakeMarketplace:
+    """A name that two others have, and another that begins as an own one does."""
+    others = [listing("tts", id=f"{peer_id(n)}/tts", seller_id=peer_id(n)) for n in (2, 3)]
+    own = listing("ocr-2", id=f"{OWN}/ocr-2", seller_id=OWN, mine=True)
+    return FakeMarketplace([*others, own, listing("ocr", id=f"{OTHER}/ocr", seller_id=OTHER)])
+
+
+async def test_a_name_that_several_others_have_names_their_ids():
+    with pytest.raises(UnknownListingError) as caught:
+        await listing_id(of_two(), "tts")
+    assert str(caught.value) == (
+        f"'tts' fits more than one listing: {short_id(f'{peer_id(2)}/tts')}, {short_id(f'{peer_id(3)}/tts')};"
+        " betar-tui show ID tells one, by the beginning of its id or as it stands here"
+    )
+    for n in (2, 3):
+        assert await listing_id(of_two(), short_id(f"{peer_id(n)}/tts")) == f"{peer_id(n)}/tts"
+
+
+async def test_who_changes_a_listing_means_an_own_one_first():
+    assert await listing_id(of_two(), "ocr") == f"{OTHER}/ocr"
+    assert await listing_id(of_two(), "ocr", own=True) == f"{OWN}/ocr-2"
+    assert await listing_id(market(), "tts", own=True) == f"{OTHER}/tts"  # the market says that only its seller can
+
+
+async def test_a_name_is_found_behind_many_that_have_it_in_them(monkeypatch):
+    monkeypatch.setattr(naming, "MAX_LOOKED_AT", 3)
+    many = [listing(f"a-tts-{n}", id=f"{OTHER}/a-tts-{n}", seller_id=OTHER) for n in range(9)]
+    assert await listing_id(FakeMarketplace([*many, listing("tts", id=f"{OTHER}/tts")]), "tts") == f"{OTHER}/tts"
 
 
 async def test_several_are_named():

@@ -173,7 +173,7 @@ class FakeMarketplace(ForwardedCalls):
         start, end = skip, skip + limit
 
         def beyond(place: Place, itself: bool = False) -> int:
-            key = (place.value, place.name, self._ids[place.number])
+            key = (place.value, place.name, self._ids[place.number] if place.number >= 0 else "")
             return sum((each > key if backwards else each < key) or (itself and each == key) for each in keys)
 
         if after is not None:

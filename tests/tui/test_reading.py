@@ -179,6 +179,19 @@ async def test_the_footer_names_what_a_key_does_where_it_is(ui):
     await ui.until(lambda: "⏎ Edit" in keys_shown(ui) and "Open" not in keys_shown(ui))
 
 
+@ui(size=(120, 30), listings=three)
+async def test_the_stored_value_is_that_of_the_listing_where_it_was_asked_for(ui):
+    await ui.press("enter", "J")
+    await ui.sees("As stored")
+    await ui.press("1", "down")
+    await ui.misses("As stored")
+    await ui.press("enter")
+    await ui.until(lambda: "J JSON" in keys_shown(ui))
+    await ui.press("1", "up")
+    await ui.pilot.pause(0.2)
+    assert "As stored" not in ui.text
+
+
 @ui(listings=three)
 async def test_the_page_of_a_muted_seller_offers_to_hear_it_again(ui):
     await ui.press("enter")
