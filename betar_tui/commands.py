@@ -33,6 +33,7 @@ from betar_tui.market.names import is_peer_id
 from betar_tui.multiaddrs import is_path, split_peer
 from betar_tui.naming import abbreviated, listing_id
 from betar_tui.output import print_entries, print_entry, print_fields, print_json, print_table, say
+from betar_tui.plurals import plural
 from betar_tui.stdout import width, write
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ async def publish(config: Config, arguments: Arguments) -> None:
     drafts = drafts_of(arguments)
     async with open_marketplace(config) as market:
         warning = dialling_warning([each.addrs for each in drafts], await market.status())
-        receipts = await market.publish(drafts)
+        receipts, running = await market.publish(drafts), isinstance(market, CommandClient)
     if warning:
         complain(warning)
     if arguments.json:
@@ -130,7 +131,7 @@ async def publish(config: Config, arguments: Arguments) -> None:
     whole = width() is None
     most = len(receipts) if whole else _RECEIPTS
     for each in receipts[:most]:
-        say(wording.receipt_text("published", each, whole=whole))
+        say(wording.receipt_text("published", each, whole=whole, running=running))
     if len(receipts) > most:
         say(f"and {len(receipts) - most:,} more; betar-tui list seller:you shows them")
 
@@ -142,21 +143,22 @@ async def update(config: Config, arguments: Arguments) -> None:
         raise UsageError("nothing to change is given; betar-tui update --help has the options")
     async with open_marketplace(config) as market:
         receipt = await market.update(await listing_id(market, arguments.id, own=True), ListingPatch(**given))
-    _print_receipt(arguments, "updated", receipt)
+    _print_receipt(arguments, "updated", receipt, market)
 
 
 async def delist(config: Config, arguments: Arguments) -> None:
     """Remove an own listing."""
     async with open_marketplace(config) as market:
         receipt = await market.delist(await listing_id(market, arguments.id, own=True))
-    _print_receipt(arguments, "delisted", receipt)
+    _print_receipt(arguments, "delisted", receipt, market)
 
 
-def _print_receipt(arguments: Arguments, done: str, receipt: Receipt | DelistReceipt) -> None:
+def _print_receipt(arguments: Arguments, done: str, receipt: Receipt | DelistReceipt, market: Marketplace) -> None:
     if arguments.json:
         print_json(asdict(receipt))
     else:
-        say(wording.receipt_text(done, receipt, whole=width() is None))
+        running = isinstance(market, CommandClient)
+        say(wording.receipt_text(done, receipt, whole=width() is None, running=running))
 
 
 async def watch(config: Config, arguments: Arguments) -> None:
@@ -165,7 +167,8 @@ async def watch(config: Config, arguments: Arguments) -> None:
     async with open_marketplace(config, need_peer=True) as market, market.events() as events:
         async for event in events:
             if isinstance(event, Missed):
-                complain(f"{event.count} events came too fast and were left out; run betar-tui list for the state")
+                left_out = plural(event.count, "event came too fast and was", "events came too fast and were")
+                complain(f"{left_out} left out; run betar-tui list for the state")
             if not isinstance(event, Change) or (event.kind is ChangeKind.REFRESH and not arguments.all):
                 continue
             if arguments.json:
@@ -214,7 +217,9 @@ async def peers(config: Config, arguments: Arguments) -> None:
             print_table(wording.PEERS, wording.peer_rows(connected, time.time()))
         for each in connected:
             if each.refused or each.misbehaved:
-                say(f"{each.peer_id}: {each.refused} of its messages refused, {each.misbehaved} rules broken")
+                say(
+                    f"{each.peer_id}: {each.refused:,} of its messages refused, {plural(each.misbehaved, 'rule')} broken"
+                )
         if not any(p.on_topic for p in connected):
             found = await market.status()
             text = f"no peer {'of these is on the topic' if connected else 'is connected'}"
@@ -273,7 +278,7 @@ async def mute(config: Config, arguments: Arguments) -> None:
     async with open_marketplace(config) as market:
         seller = await market.mute(abbreviated(arguments.seller))
         count = await market.count("state:muted", [seller])
-    hidden = f"{count} listing{'' if count == 1 else 's'} left out"
+    hidden = f"{plural(count, 'listing')} left out"
     print_entry(arguments.json, "seller_id", seller, f"muted {seller}, {hidden}; betar-tui unmute shows them again")
 
 
@@ -326,9 +331,9 @@ async def export(config: Config, arguments: Arguments) -> None:
         async with open_marketplace(config) as market:
             exported = await market.export_car(shown(path, "stdout"), chosen, file.fileno())
     exported = replace(exported, path=absolute(path, "stdout"))
-    files = f", {exported.files} of them metadata files" if exported.files else ""
-    blocks = f"{exported.blocks} block{'' if exported.blocks == 1 else 's'}"
-    text = f"wrote {blocks}, {exported.bytes} bytes, to {exported.path}{files}"
+    files = f", {plural(exported.files, 'of them a metadata file', 'of them metadata files')}" if exported.files else ""
+    wrote = f"{plural(exported.blocks, 'block')}, {plural(exported.bytes, 'byte')}"
+    text = f"wrote {wrote}, to {exported.path}{files}"
     if str(path) == STDIO:
         complain(text)  # stdout has the archive
     elif arguments.json:

@@ -23,6 +23,7 @@ from betar_tui.market.kinds import Connectivity
 from betar_tui.market.marketplace import PeerInfo, Status
 from betar_tui.market.peer_facts import is_waiting, looking_text, not_fetching_text
 from betar_tui.market.provenance import Signer
+from betar_tui.plurals import plural
 from betar_tui.replica import Replica
 from betar_tui.store.database import Store, open_store
 from betar_tui.store.lock import DirectoryLock
@@ -57,7 +58,7 @@ async def examine(config: Config, rebuild: bool = False, trouble: str = "") -> l
     except ControlError as error:
         message, _, advice = str(error).partition("; ")
         return [*found, Finding("peer", ERROR, message, advice or "stop it and start it again; its log says more")]
-    store = f"the running peer holds {status.blocks} blocks; stop it to have the file checked"
+    store = f"the running peer holds {plural(status.blocks, 'block')}; stop it to have the file checked"
     if rebuild:
         found.append(Finding("catalogue", ERROR, "a peer that runs keeps it", "stop the peer to make it afresh"))
     ports = [Finding("port", OK, f"the running peer listens on {address}") for address in status.addrs]
@@ -143,13 +144,14 @@ def _catalogue(store: Store, config: Config, rebuild: bool) -> list[Finding]:
     found = checking.compare(store, peer_id)
     if found is None:
         return [Finding("catalogue", INFO, "it is not made yet", "the next start makes it")]
-    listings = f"{found.listings:,} listing{'' if found.listings == 1 else 's'}"
+    listings = plural(found.listings, "listing")
     if not found.right:
         wrong = found.trouble or f"{found.wrong:,} of them not as the replica has them"
         advice = "betar-tui doctor --rebuild makes it afresh; nothing is lost by that"
         return [Finding("catalogue", ERROR, f"{listings}; {wrong}", advice)]
     if found.waiting:
-        text = f"{listings}, as the replica has them; {found.waiting:,} changes are still to be taken in"
+        waiting = plural(found.waiting, "change is still to be taken in", "changes are still to be taken in")
+        text = f"{listings}, as the replica has them; {waiting}"
         return [Finding("catalogue", INFO, text, "the next start goes on with it")]
     return [Finding("catalogue", OK, f"{listings}, as the replica has them")]
 
@@ -200,8 +202,7 @@ def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> 
     if status.connectivity is Connectivity.STARTING:
         found.append(Finding("connectivity", INFO, looking_text(status, now), "ask again in a moment"))
         return found
-    peers_count = f"{status.peers} peer{'' if status.peers == 1 else 's'}"
-    text = f"{peers_count}, {status.topic_peers} of them on the topic; {status.connectivity}"
+    text = f"{plural(status.peers, 'peer')}, {status.topic_peers} of them on the topic; {status.connectivity}"
     if not status.topic_peers:
         text += f". {looking_text(status, now)}"
     state = OK if status.topic_peers else ERROR if config.bootstrap else INFO

@@ -14,6 +14,7 @@ from betar_tui.errors import ConfigError
 from betar_tui.files.plain import open_plain
 from betar_tui.files.replacing import rotate as rename_log
 from betar_tui.files.rules import explain
+from betar_tui.plurals import plural
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,10 @@ class RateLimitFilter(logging.Filter):
             self._minute = self._clock()
             self._passed.clear()
             if left_out:
-                log.warning("%d lines of the minute before were left out", left_out)
+                said = plural(
+                    left_out, "line of the minute before was left out", "lines of the minute before were left out"
+                )
+                log.warning("%s", said)
         kind = record.name, record.levelno
         self._passed[kind] += 1
         if record.levelno >= logging.ERROR or self._passed[kind] <= self._limit:

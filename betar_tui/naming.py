@@ -69,9 +69,7 @@ def abbreviated(text: str) -> str:
     return text.replace("...", "…")
 
 
-async def _found(
-    market: "Marketplace | StoredMarket", query: str, after: Place | None = None
-) -> Sequence[Listing]:
+async def _found(market: "Marketplace | StoredMarket", query: str, after: Place | None = None) -> Sequence[Listing]:
     """The listings that match a query, in the order of their names those `after` a place; what has nothing to look for is
     found among none."""
     if query.endswith('""'):

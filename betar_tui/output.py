@@ -8,6 +8,7 @@ from betar_tui.layout import Column, cut_id, filled, table_lines, whole
 from betar_tui.market.fields import STORED
 from betar_tui.market.marketplace import Difference, Imported, Listed, Listing
 from betar_tui.market.text import neutralise
+from betar_tui.plurals import plural
 from betar_tui.stdout import legible, width, write
 
 LISTING_FIELDS = (*(field.name for field in STORED), "provenance", "mine", "cid", "height")
@@ -118,27 +119,27 @@ def seller_of(listing: Listing) -> str:
 
 def import_report(imported: Imported) -> list[str]:
     """What an import did, in a line for each thing to know."""
-    one = imported.skipped == 1
     if imported.new or imported.known or imported.files or not imported.skipped:
         lines = [
-            f"merged {imported.new} new {'delta' if imported.new == 1 else 'deltas'} of {imported.path}; "
-            f"{imported.known} {'was' if imported.known == 1 else 'were'} known, "
-            f"{imported.files} {'is a metadata file' if imported.files == 1 else 'are metadata files'}"
+            f"merged {plural(imported.new, 'new delta')} of {imported.path}; "
+            f"{plural(imported.known, 'was known', 'were known')}, "
+            f"{plural(imported.files, 'is a metadata file', 'are metadata files')}"
         ]
     else:
         lines = [
             f"nothing to merge in {imported.path}: "
-            + ("its one block is not a delta" if one else f"none of its {imported.skipped} blocks is a delta")
+            + (
+                "its one block is not a delta"
+                if imported.skipped == 1
+                else f"none of its {imported.skipped:,} blocks is a delta"
+            )
         ]
-    if imported.missing == 1:
-        lines.append("1 block below them is missing and will be fetched from peers")
-    elif imported.missing:
-        lines.append(f"{imported.missing} blocks below them are missing and will be fetched from peers")
+    if imported.missing:
+        missing = plural(imported.missing, "block below them is missing", "blocks below them are missing")
+        lines.append(f"{missing} and will be fetched from peers")
     if imported.skipped:
-        why = ", ".join(f"{each.blocks} {each.reason}" for each in imported.skipped_by_reason)
-        lines.append(f"{imported.skipped} {'block was' if one else 'blocks were'} skipped: {why}")
+        why = ", ".join(f"{each.blocks:,} {each.reason}" for each in imported.skipped_by_reason)
+        lines.append(f"{plural(imported.skipped, 'block was', 'blocks were')} skipped: {why}")
     if imported.absent_roots:
-        lines.append(
-            f"{imported.absent_roots} {'root is' if imported.absent_roots == 1 else 'roots are'} not in the file"
-        )
+        lines.append(f"{plural(imported.absent_roots, 'root is', 'roots are')} not in the file")
     return lines

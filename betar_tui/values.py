@@ -4,6 +4,8 @@ They are defined here because those packages may not import each other."""
 
 from dataclasses import dataclass
 
+from betar_tui.plurals import plural
+
 
 @dataclass(frozen=True, slots=True)
 class PeerInfo:
@@ -95,7 +97,7 @@ class Reachability:
     @property
     def text(self) -> str:
         """The same in words for a person."""
-        peers = f"{self.asked} peer{'' if self.asked == 1 else 's'}"
+        peers = plural(self.asked, "peer")
         if self.verdict == "public":
             words = f"public: {peers} asked to dial this one, reached at {', '.join(self.confirmed)}"
         elif self.verdict == "private":

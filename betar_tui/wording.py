@@ -16,10 +16,11 @@ from betar_tui.market.marketplace import (
     Receipt,
     Status,
 )
-from betar_tui.market.peer_facts import STARTING, head_text, limits_text, looking_text, size_text
+from betar_tui.market.peer_facts import STARTING, disk_text, head_text, limits_text, looking_text, size_text
 from betar_tui.market.prices import price_text
 from betar_tui.market.text import neutralise_lines
 from betar_tui.output import duration, seller_of, state_of
+from betar_tui.plurals import plural
 
 
 def cut_ids(text: str, width: int, mark: str) -> str:
@@ -58,6 +59,8 @@ DELTAS = (
 """Columns of the tables."""
 _SHORT = 48
 """Columns of an id in a sentence in a terminal."""
+_LATER = "stored here; no peer is on the topic, and it goes out as soon as one is"
+_NEXT_START = "stored here; it goes out when betar-tui or betar-tui --serve runs and a peer is there"
 _STOPPED = "no; commands use the store itself, and betar-tui --serve starts a peer"
 
 
@@ -72,10 +75,10 @@ def page_text(page: ListingPage, matching: int, filter_text: str, muted: bool) -
     """How many listings are shown, of how many that match; what is left out, and why. `muted` says whether the muted sellers
     are."""
     shown = len(page.listings)
-    text = f"{shown:,} of {page.total:,} listings"
+    text = f"{shown:,} of {plural(page.total, 'listing')}"
     if filter_text.strip():
-        found = f"{shown:,} of {matching:,} that match" if matching else "nothing matches"
-        text = f"{found}, of {_listings(page.total)}"
+        found = f"{shown:,} of {plural(matching, 'that matches', 'that match')}" if matching else "nothing matches"
+        text = f"{found}, of {plural(page.total, 'listing')}"
     if page.invalid:
         text += f", {page.invalid:,} with a wrong signature hidden"
     if page.withheld:
@@ -83,10 +86,6 @@ def page_text(page: ListingPage, matching: int, filter_text: str, muted: bool) -
     if page.muted and muted and "muted" not in filter_text.lower():
         text += f", {page.muted:,} of muted sellers left out (--all shows them)"
     return text
-
-
-def _listings(number: int) -> str:
-    return f"{number:,} listing{'' if number == 1 else 's'}"
 
 
 def nothing_found(filter_text: str) -> str:
@@ -185,10 +184,10 @@ def change_text(change: Change, *, whole: bool) -> str:
     return f"{text}, via {via} at height {change.height}" if via else text
 
 
-def receipt_text(done: str, receipt: Receipt | DelistReceipt, *, whole: bool) -> str:
-    """What was done to a listing, and how many peers were told; ids as in `change_text`."""
-    count = receipt.sent_to
-    sent = f"sent to {count} peer{'s' if count > 1 else ''}" if count else "it goes out when a peer is there"
+def receipt_text(done: str, receipt: Receipt | DelistReceipt, *, whole: bool, running: bool) -> str:
+    """What was done to a listing, and how many peers were told, or when they are: by the `running` peer, or the next that is
+    started. Ids as in `change_text`."""
+    sent = f"sent to {plural(receipt.sent_to, 'peer')}" if receipt.sent_to else _LATER if running else _NEXT_START
     ids = (receipt.id, receipt.cid) if whole else (cut_id(receipt.id, _SHORT), cut_middle(receipt.cid, 16))
     return f"{done} {ids[0]} in {ids[1]} at height {receipt.height}, {sent}"
 
@@ -232,7 +231,8 @@ def status_fields(status: Status, now: float) -> dict[str, object]:
         "searches": searches_text(s, now),
         "listings": f"{s.listings:,}{f', {unshown}' if unshown else ''}",
         "indexing": s.indexing.text if s.indexing else "",
-        "replica": f"{s.blocks:,} blocks, {s.packed:,} of them packed; {size_text(s.bytes)}; {s.tombstones:,} tombstones",
+        "replica": f"{plural(s.blocks, 'block')}, {s.packed:,} of them packed; {plural(s.tombstones, 'tombstone')}",
+        "store": f"a file of {size_text(s.bytes)}; {disk_text(s.limits.disk)}",
         "heads": f"{s.heads:,}, the highest at height {s.height:,}",
         "missing": _missing(s),
         "limits": limits_text(s.limits),
@@ -250,9 +250,9 @@ def _connected(status: Status) -> str:
 
 
 def _missing(status: Status) -> str:
-    text = f"{status.pending:,} blocks" if status.pending else ""
+    text = plural(status.pending, "block") if status.pending else ""
     if status.sync is not None:
-        rate = f", {status.sync.rate:.0f} deltas a second" if status.sync.rate else ""
+        rate = f", {plural(round(status.sync.rate), 'delta')} a second" if status.sync.rate else ""
         text = f"{text or 'nothing known'}; {status.sync.fetched:,} fetched since the sync began{rate}"
     return f"{text or 'nothing'}; fetching history is paused" if status.sync_held else text
 

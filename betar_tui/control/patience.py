@@ -25,7 +25,7 @@ GIVE_UP_AFTER = 600.0
 ENDLESS = frozenset({"export_car", "import_car", "publish"})
 """The calls that may take longer than that: what they do grows with what they are given."""
 PING = line({"jsonrpc": "2.0", "id": 0, "method": PING_CALL})
-"""A call that is answered at once and asks nothing of the market. An older peer answers it with an error, which is as good."""
+"""A call that is answered at once and asks nothing of the market. An older peer answers with an error, which is as good."""
 _LOCAL_PEERPID = 2
 """Option of a Unix socket on macOS that tells the other side's process."""
 

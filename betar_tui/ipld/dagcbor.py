@@ -8,6 +8,7 @@ integers, booleans, null and links. As in Go, a number may be encoded in more by
 from typing import NamedTuple
 
 from betar_tui.errors import DecodeError
+from betar_tui.plurals import plural
 
 LINK_TAG = 42
 MAX_ITEMS = 1 << 15
@@ -110,11 +111,11 @@ class _Reader:
     def _room(self, count: int) -> int:
         """`count`, if enough bytes follow for that number of items: each takes at least one."""
         if count > len(self._raw) - self.pos:
-            raise DecodeError(f"DAG-CBOR ends before {count} items")
+            raise DecodeError(f"DAG-CBOR ends before {plural(count, 'item')}")
         return count
 
     def _take(self, size: int) -> bytes:
         start, self.pos = self.pos, self.pos + size
         if self.pos > len(self._raw):
-            raise DecodeError(f"DAG-CBOR ends inside an item of {size} bytes")
+            raise DecodeError(f"DAG-CBOR ends inside an item of {plural(size, 'byte')}")
         return self._raw[start : self.pos]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from betar_tui.errors import DecodeError
+from betar_tui.plurals import plural
 
 VARINT, FIXED64, BYTES, START_GROUP, END_GROUP, FIXED32 = range(6)
 MAX_FIELD = (1 << 29) - 1  # the greatest field number
@@ -80,7 +81,7 @@ def fields(
                 size, pos = read_varint(buf, pos, end)
             start, pos = pos, pos + size
             if pos > end:
-                raise DecodeError(f"field {number} says {size} bytes, only {end - start} follow")
+                raise DecodeError(f"field {number} says {plural(size, 'byte')}, only {end - start} follow")
             yield number, kind, start, pos
         elif kind == VARINT:
             value, pos = read_varint(buf, pos, end)

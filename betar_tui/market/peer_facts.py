@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from betar_tui.market.kinds import Connectivity
 from betar_tui.market.marketplace import PeerInfo, Quota, Quotas, Status
+from betar_tui.plurals import plural
 from betar_tui.values import Search
 
 NOT_FETCHING_AFTER = 10.0
@@ -41,14 +42,18 @@ def search_text(searches: Sequence[Search], now: float) -> str:
 
 
 def limits_text(limits: Quotas) -> str:
-    """The limits in words, each with what it has refused: "10,000 listings of a seller (3 beyond it); …"."""
+    """How many listings are shown, in words, with what is beyond: "at most 10,000 listings of one seller are shown, …"."""
     parts = []
-    for quota, what in ((limits.listings_per_seller, "of a seller"), (limits.unsigned_per_peer, "unsigned of a peer")):
-        most = f", {quota.used:,} the most" if quota.used is not None else ""
-        beyond = f", {quota.refused:,} beyond it not shown" if quota.refused else ""
-        allowed = f"{quota.allowed:,} listings" if quota.allowed else "all listings"
-        parts.append(f"{allowed} {what}{most}{beyond}")
-    return "; ".join([*parts, disk_text(limits.disk)])
+    kinds = (
+        (limits.listings_per_seller, "listing", "of one seller", "the seller with most has"),
+        (limits.unsigned_per_peer, "unsigned listing", "that one peer brought", "the peer with most has brought"),
+    )
+    for quota, one, whose, most in kinds:
+        allowed = f"at most {plural(quota.allowed, one)}" if quota.allowed else f"all {one}s"
+        used = f", {most} {quota.used:,}" if quota.used else ""
+        beyond = f", {quota.refused:,} more {'is' if quota.refused == 1 else 'are'} not" if quota.refused else ""
+        parts.append(f"{allowed} {whose} {'is' if quota.allowed == 1 else 'are'} shown{beyond}{used}")
+    return "; ".join(parts)
 
 
 def limit_lines(limits: Quotas) -> list[str]:
@@ -57,19 +62,22 @@ def limit_lines(limits: Quotas) -> list[str]:
     if not seller.allowed and not source.allowed and not limits.disk.allowed:
         return []
     beyond = seller.refused + source.refused
-    allowed = [f"{each.allowed:,}" if each.allowed else "all" for each in (seller, source)]
-    more = f"; {beyond:,} more are counted" if beyond else ""
-    return [disk_text(limits.disk), f"shown are {allowed[0]} of a seller, {allowed[1]} unsigned of a peer{more}"]
+    allowed = [f"at most {each.allowed:,}" if each.allowed else "all" for each in (seller, source)]
+    more = f"; {beyond:,} more" if beyond else ""
+    return [
+        disk_text(limits.disk),
+        f"shown of one seller: {allowed[0]}, unsigned that one peer brought: {allowed[1]}{more}",
+    ]
 
 
 def disk_text(disk: Quota) -> str:
-    """How much of the disk is used: "3.1 MiB of 10 GiB on disk"."""
+    """How much of the store's file is in use: "3.1 MiB in use of 10 GiB allowed"."""
     used = size_text(disk.used or 0)
     if not disk.allowed:
-        return f"{used} on disk, without a limit"
+        return f"{used} in use, without a limit"
     full = ", full: nothing of others is fetched" if (disk.used or 0) >= disk.allowed else ""
-    refused = f", {disk.refused:,} blocks not taken" if disk.refused else ""
-    return f"{used} of {size_text(disk.allowed)} on disk{full}{refused}"
+    refused = f", {plural(disk.refused, 'block')} not taken" if disk.refused else ""
+    return f"{used} in use of {size_text(disk.allowed)} allowed{full}{refused}"
 
 
 def size_text(size: int) -> str:
@@ -110,8 +118,7 @@ def is_waiting(peer: PeerInfo, now: float) -> bool:
 
 def not_fetching_text(names: Sequence[str]) -> str:
     """The sentence about peers that do not fetch; the first few are named."""
-    one = len(names) == 1
-    subject = "1 peer on the topic does" if one else f"{len(names)} peers on the topic do"
+    subject = plural(len(names), "peer on the topic does", "peers on the topic do")
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     return f"{subject} not fetch what you publish: {', '.join(names[:MAX_NAMED])}{more}"
 

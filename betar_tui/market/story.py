@@ -10,6 +10,7 @@ from betar_tui.market.kinds import Difference, Provenance
 from betar_tui.market.listing import decode
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.names import name_space
+from betar_tui.plurals import plural
 from betar_tui.replica.facts import Element, Winner
 
 MAX_JUDGED = 200
@@ -61,7 +62,7 @@ def story(listing: Listing, voices: Sequence[Voice], withdrawn: int | None) -> t
     parts = [f"{n} {voice}" for voice in Voice if (n := counts[voice])]
     if untold := len(voices) - counts.total():
         parts.append(f"{untold} older")
-    told.append(f"{len(voices)} {'version' if len(voices) == 1 else 'versions'}: {', '.join(parts)}")
+    told.append(f"{plural(len(voices), 'version')}: {', '.join(parts)}")
     return tuple(told)
 
 

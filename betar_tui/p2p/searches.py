@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 
+from betar_tui.plurals import plural
 from betar_tui.values import Search
 
 _KINDS = {
@@ -33,5 +34,4 @@ def dialling(unconnected: Mapping[str, tuple[int, float]], now: float, wall_cloc
 
 def _counted(count: int, found: str) -> str:
     kind = _KINDS.get(found, "known peer")
-    ending = "" if count == 1 else "s"
-    return f"{count} {kind.format(ending) if '{}' in kind else kind + ending}"
+    return plural(count, kind.format(""), kind.format("s") if "{}" in kind else "")

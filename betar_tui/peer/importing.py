@@ -25,6 +25,7 @@ from betar_tui.ipld.carfile import CarFileReader, Skipped, UnfinishedError, comp
 from betar_tui.market.marketplace import Imported, SkippedBlocks
 from betar_tui.peer.archive import is_file
 from betar_tui.peer.indexing import Indexing
+from betar_tui.plurals import plural
 from betar_tui.replica import DagNode, decode_verified
 from betar_tui.sync.writer import ReplicaWriter
 
@@ -176,8 +177,8 @@ async def _merge(writer: ReplicaWriter, source: Source, reader: CarFileReader, c
 def _before(new: int) -> str:
     if not new:
         return "nothing new was merged from it; import a whole copy"
-    are = "delta before that is" if new == 1 else "deltas before that are"
-    return f"{new} new {are} merged; import a whole copy for the rest"
+    merged = plural(new, "new delta before that is merged", "new deltas before that are merged")
+    return f"{merged}; import a whole copy for the rest"
 
 
 async def _merge_wanted(writer: ReplicaWriter, source: Source, counts: _Counts) -> bool:

@@ -58,6 +58,7 @@ from betar_tui.peer.metadata_files import MetadataFiles
 from betar_tui.peer.network_session import NetworkSession
 from betar_tui.peer.personal_lists import PersonalList, take_over_old_mutes
 from betar_tui.peer.reading import read
+from betar_tui.plurals import plural
 from betar_tui.replica import Applied, Replica, Written, decode_node
 from betar_tui.store.database import Store, open_store
 from betar_tui.store.lock import DirectoryLock
@@ -255,7 +256,9 @@ class Peer:
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Receipt, ...]:
         published = await self._seller.publish(drafts)
         if published:
-            log.info("published %s", published[0].listing_id if len(published) == 1 else f"{len(published)} listings")
+            log.info(
+                "published %s", published[0].listing_id if len(published) == 1 else plural(len(published), "listing")
+            )
         return tuple(self._receipt(each.listing_id, each.written) for each in published)
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Receipt:

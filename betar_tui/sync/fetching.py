@@ -19,6 +19,7 @@ import trio
 
 from betar_tui.concurrency import Wakeup
 from betar_tui.errors import DecodeError, NetworkError
+from betar_tui.plurals import plural
 from betar_tui.sync.dagsync.client import DagSyncClient
 from betar_tui.sync.dagsync.messages import MAX_WANTS, PROTOCOL
 from betar_tui.sync.dagsync.walk import Lookup, locator
@@ -321,14 +322,16 @@ class Fetcher:
                 waited = trio.current_time() - began
                 if piece.trailer is None:
                     if waited > SLOW_AFTER and size < MIN_RATE * waited:
-                        raise NetworkError(f"{peer} answers a dagsync with {size / waited:.0f} bytes a second")
+                        raise NetworkError(
+                            f"{peer} answers a dagsync with {plural(round(size / waited), 'byte')} a second"
+                        )
                 elif piece.trailer.complete:
                     self._truncated.pop(peer, None)
                     missing = self._known_missing.get(peer, frozenset())  # without those it announced meanwhile
                     unasked = (self._dagsync_wants.keys() | self._bitswap.keys()) - missing.union(wants)
                     self._known_missing[peer] = (frozenset(self._dagsync_wants) | self._writer.replica.wants) - unasked
                 elif blocks < MIN_BLOCKS and size < MIN_BYTES:
-                    raise NetworkError(f"{peer} cut its dagsync answer short after {blocks} blocks")
+                    raise NetworkError(f"{peer} cut its dagsync answer short after {plural(blocks, 'block')}")
                 else:
                     self._truncated.pop(peer, None)
                     self._truncated[peer] = None

@@ -21,6 +21,7 @@ from betar_tui.concurrency import Wakeup
 from betar_tui.errors import DecodeError, NetworkError
 from betar_tui.ipld import cid as cids
 from betar_tui.p2p.types import NetworkEvent, PeerDisconnected, PeerJoined, ReceivedBlock, ReceivedBroadcast
+from betar_tui.plurals import plural
 from betar_tui.replica import Applied, Head, encode_broadcast
 from betar_tui.replica.broadcast import MAX_INLINE
 from betar_tui.replica.node import links_of, looks_like_file
@@ -395,7 +396,8 @@ class Replication:
         if applied.via:
             synced = self._meter.merged(len(asked), self.pending)
             if synced >= MIN_LOGGED_SYNC:
-                log.info("%d deltas were missing and are here now, the last from %s", synced, applied.via)
+                said = plural(synced, "delta was missing and is here now", "deltas were missing and are here now")
+                log.info("%s, the last from %s", said, applied.via)
         else:
             self._last_write = trio.current_time()
             self._written.set()

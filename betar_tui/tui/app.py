@@ -157,7 +157,8 @@ class BetarApp(ColouredApp):
         elif complaints:
             activity = self.model.keys.name("pane_activity")
             self.actions.notify(
-                f"{len(complaints):,} settings in config.toml are wrong and not in force: {activity} shows them", "warning"
+                f"{len(complaints):,} settings in config.toml are wrong and not in force: {activity} shows them",
+                "warning",
             )
 
     def _theme_changed(self, theme: Theme) -> None:

@@ -22,9 +22,9 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
     if model.table.total and model.table.total == model.table.muted_count and not model.table.window.view.query:
         key = keys.name("filter")
         reason = f"state:muted in the filter ({key}) shows them; {keys.name('mute')} hears a seller again."
-        return PaneState(
-            "empty", f"All {model.table.total:,} listings are from muted sellers", reason, "filter", f"Filter ({key})"
-        )
+        one, total = "The one listing here is from a muted seller", model.table.total
+        title = one if total == 1 else f"All {fmt.plural(total, 'listing')} are from muted sellers"
+        return PaneState("empty", title, reason, "filter", f"Filter ({key})")
     if model.table.total:
         return PaneState(
             "empty",

@@ -8,6 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from betar_tui.market.names import short_form
 from betar_tui.market.prices import price_text
 from betar_tui.market.text import neutralise
+from betar_tui.plurals import plural as plural
 
 SPARKS = "▁▂▃▄▅▆▇█"
 SHORT_ID = 13
@@ -110,11 +111,6 @@ def took(seconds: float) -> str:
     if ms >= 1000:
         return f"{seconds:.1f} s"
     return f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """ "1 peer", "2 peers"."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def spark(values: list[int]) -> str:

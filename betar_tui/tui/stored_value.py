@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from betar_tui.market.text import neutralise_lines
+from betar_tui.plurals import plural
 from betar_tui.tui.labelled_text import fitting
 
 SHOWN = 20_000
@@ -25,7 +26,7 @@ def stored_value(raw: str, width: int) -> tuple[tuple[str, str], ...]:
         text = raw
     safe = neutralise_lines(text[:SHOWN])
     lines = [part for line in safe.split("\n") for part in folded_line(line, max(20, width))]
-    more = f"\n… {len(text) - SHOWN:,} more characters" if len(text) > SHOWN else ""
+    more = f"\n… {plural(len(text) - SHOWN, 'more character')}" if len(text) > SHOWN else ""
     return ("\n".join(lines), ""), (more, "dim")
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -723,7 +724,12 @@ def test_limits_are_read_from_all_places_and_shown(run, tmp_path, monkeypatch):
     }
     assert 0 < limits["disk"]["used"] < 1 << 20
     assert [each["refused"] for each in limits.values()] == [0, 0, 0]
-    assert "5 listings of a seller, 0 the most; 7 listings unsigned of a peer" in run("status")[1]
+    shown = run("status")[1]
+    assert (
+        "\nlimits: at most 5 listings of one seller are shown; at most 7 unsigned listings that one peer brought are shown\n"
+        in shown
+    )
+    assert re.search(r"\nstore: a file of \S+ [KM]iB; \S+ KiB in use of 1 GiB allowed\n", shown)
 
 
 @pytest.mark.parametrize(

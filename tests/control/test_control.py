@@ -389,10 +389,9 @@ async def test_who_has_said_all_still_gets_the_answers(tmp_path):
 
 
 async def test_whether_a_peer_is_alive_is_a_call_with_an_answer(tmp_path):
-    async with canned(tmp_path, Canned()):
-        async with await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
-            await stream.send_all(PING + b'{"id": 1, "method": "heads"}\n')
-            await stream.send_eof()
-            answers = [json.loads(each) for each in b"".join([piece async for piece in stream]).splitlines()]
+    async with canned(tmp_path, Canned()), await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
+        await stream.send_all(PING + b'{"id": 1, "method": "heads"}\n')
+        await stream.send_eof()
+        answers = [json.loads(each) for each in b"".join([piece async for piece in stream]).splitlines()]
     assert [(each["id"], "error" in each) for each in answers] == [(0, False), (1, False)]
     assert answers[0]["result"] == ALIVE

@@ -25,6 +25,7 @@ from zeroconf import (
 from betar_tui import multiaddrs
 from betar_tui.errors import DecodeError
 from betar_tui.p2p.addresses import dial_order, is_peer_id, with_peer
+from betar_tui.plurals import plural
 
 MARKET = "betar-mdns.local."
 """The service of a Go betar, and of the peers of this project."""
@@ -86,10 +87,10 @@ def decode(data: bytes) -> Message:
 def _decode(rest: bytes) -> Message:
     data = b"\0\0" + rest
     if not 12 <= len(data) <= MAX_MESSAGE:
-        raise DecodeError(f"an mDNS message of {len(data)} bytes")
+        raise DecodeError(f"an mDNS message of {plural(len(data), 'byte')}")
     questions, *counts = (int.from_bytes(data[at : at + 2]) for at in range(4, 12, 2))
     if questions > MAX_QUESTIONS or sum(counts) > MAX_RECORDS:
-        raise DecodeError(f"an mDNS message with {questions} questions and {sum(counts)} records")
+        raise DecodeError(f"an mDNS message with {plural(questions, 'question')} and {plural(sum(counts), 'record')}")
     incoming = DNSIncoming(data)
     if not incoming.valid:
         raise DecodeError("not an mDNS message")

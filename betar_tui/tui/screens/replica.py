@@ -6,7 +6,7 @@ from textual.content import Content
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Status
-from betar_tui.market.peer_facts import limit_lines
+from betar_tui.market.peer_facts import limit_lines, size_text
 from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states
 from betar_tui.tui import format as fmt
@@ -87,7 +87,7 @@ def _numbers(model: MarketModel, error: str) -> Content:
             f"{fmt.plural(status.heads, 'head')}  height {status.height:,}  {fmt.plural(status.blocks, 'block')}{packed}",
             "",
         ),
-        (f"  {fmt.size(status.bytes)}  {fmt.plural(status.tombstones, 'tombstone')}", ""),
+        (f"  {size_text(status.bytes)} file  {fmt.plural(status.tombstones, 'tombstone')}", ""),
     ]
     if status.invalid or status.unreadable:
         parts.append((f"  hidden {status.invalid + status.unreadable:,}", "$text-warning"))

@@ -184,7 +184,7 @@ class DetailView(Page):
         whole = neutralise_lines(text[:SHOWN_DESCRIPTION])
         safe = shortened(whole[:SHOWN_DESCRIPTION])
         if more := len(whole) - len(safe) + max(0, len(text) - SHOWN_DESCRIPTION):
-            safe += f"\n\n*… {more:,} more characters*"
+            safe += f"\n\n*… {fmt.plural(more, 'more character')}*"
         safe = safe or "*No description.*"
         if safe != self._described:
             self._described = safe
@@ -299,7 +299,7 @@ def _history(detail: ListingDetail | None, error: str, gone: bool, retry: str, v
     for change in version_changes(detail.history[: SHOWN_VERSIONS + 1])[:SHOWN_VERSIONS]:
         rows += _version(change, width)
     if len(detail.history) > SHOWN_VERSIONS:
-        rows.append((f"… and {len(detail.history) - SHOWN_VERSIONS:,} older versions\n", "dim"))
+        rows.append((f"… and {fmt.plural(len(detail.history) - SHOWN_VERSIONS, 'older version')}\n", "dim"))
     return Content.assemble(head, *rows)
 
 
