@@ -20,13 +20,12 @@ from betar_tui.market.marketplace import (
     ListingDetail,
     ListingPage,
     Place,
-    Version,
 )
 from betar_tui.market.personal import BLOCKED, MUTED, old_mutes, read_list
 from betar_tui.market.provenance import Signer
 from betar_tui.replica import decode_node, keys
 from betar_tui.replica.delta import Delta
-from betar_tui.replica.facts import Element, LogRow
+from betar_tui.replica.facts import LogRow
 from betar_tui.store.database import Store, open_store
 from betar_tui.store.lock import DirectoryLock
 
@@ -129,9 +128,9 @@ def detail(store: Store, catalogue: Catalogue, listing_id: str) -> ListingDetail
     voices = story.voices(key, elements)
     shown = next((e.value for e in elements if cids.to_str(e.cid) == listing.cid), b"")
     told = story.story(listing, voices, withdrawn)
-    return ListingDetail(
-        listing, shown.decode(errors="replace"), _history(elements, voices), catalogue.document(listing), told
-    )
+    withdrawals = keys.of_withdrawal(listing_id)
+    history = story.told_history(withdrawals, elements, voices, store.elements(withdrawals))
+    return ListingDetail(listing, shown.decode(errors="replace"), history, catalogue.document(listing), told)
 
 
 def heads(found: Mapping[bytes, int]) -> tuple[HeadInfo, ...]:
@@ -149,14 +148,6 @@ def touched(delta: Delta) -> tuple[str, ...]:
     """The listings that a delta touches."""
     changed = dict.fromkeys([span.key for span in delta.elements] + [key for key, _ in delta.tombstones])
     return tuple(listing_id for listing_id in map(keys.agent_id, changed) if listing_id is not None)
-
-
-def _history(elements: Sequence[Element], voices: Sequence[story.Voice]) -> tuple[Version, ...]:
-    """The versions of a key, newest first; a removed one is shown without its value."""
-    return tuple(
-        Version(cids.to_str(e.cid), e.height, None if e.dead else e.value.decode(errors="replace"), str(voice))
-        for e, voice in zip(elements, voices, strict=True)
-    )
 
 
 def _delta_info(row: LogRow) -> DeltaInfo:

@@ -123,8 +123,8 @@ class DelistReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One past state of a listing: the raw JSON text, or None where a delta removed it. `voice` says in words who put it, ""
-    where that was not looked at."""
+    """One past state of a listing: the raw JSON text, or None where a delta removed it, which has the CID "" and the height
+    0 if it is not known. `voice` says in words who put it, or withdrew it, "" where that was not looked at."""
 
     cid: str
     height: int

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from betar_tui.errors import ListingError
+from betar_tui.ipld import cid as cids
 from betar_tui.market.kinds import Difference, Provenance
 from betar_tui.market.listing import decode
-from betar_tui.market.marketplace import Listing
+from betar_tui.market.marketplace import Listing, Version
 from betar_tui.market.names import name_space
+from betar_tui.market.withdrawal import withdrawn_at
 from betar_tui.plurals import plural
 from betar_tui.replica.facts import Element, Winner
 
@@ -24,6 +26,7 @@ class Voice(StrEnum):
     NOBODY = "unsigned"
     ANOTHER = "wrongly signed, or by another"
     JUNK = "not a listing"
+    WITHDRAWN = "withdrawn by its seller"
     UNTOLD = ""
 
 
@@ -64,6 +67,32 @@ def story(listing: Listing, voices: Sequence[Voice], withdrawn: int | None) -> t
         parts.append(f"{untold} older")
     told.append(f"{plural(len(voices), 'version')}: {', '.join(parts)}")
     return tuple(told)
+
+
+def told_history(
+    key: str, elements: Sequence[Element], voices: Sequence[Voice], withdrawals: Sequence[Element]
+) -> tuple[Version, ...]:
+    """The versions of a listing and its removals, which have no value, the newest first.
+
+    `withdrawals` are the values under `key`, the listing's of those: each verified one came in the delta that removed what
+    was there. Of a removal without one, as by a Go betar, only the removed versions tell: its CID is "" and its height 0."""
+    removals = [each for each in withdrawals[:MAX_JUDGED] if withdrawn_at(key, each.value) is not None]
+    told: list[Version] = []
+    removed = False
+    for element, voice in zip(elements, voices, strict=True):
+        while removals and removals[0].height > element.height:
+            told.append(_removal(removals.pop(0)))
+            removed = True
+        if element.dead and not removed:
+            told.append(Version("", 0, None))
+        removed = element.dead
+        value = element.value.decode(errors="replace")
+        told.append(Version(cids.to_str(element.cid), element.height, value, str(voice)))
+    return (*told, *map(_removal, removals))
+
+
+def _removal(withdrawal: Element) -> Version:
+    return Version(cids.to_str(withdrawal.cid), withdrawal.height, None, str(Voice.WITHDRAWN))
 
 
 def day(timestamp: int) -> str:

@@ -36,7 +36,8 @@ _IN_A_WORD = {
     Difference.REPLACED: "replaced",
     Difference.WITHDRAWN: "withdrawn",
 }
-_VOICES = {"signed by its seller": ("✓", "$text-success"), "unsigned": ("·", "dim")}
+_WITHDRAWN = "withdrawn by its seller"
+_VOICES = {"signed by its seller": ("✓", "$text-success"), "unsigned": ("·", "dim"), _WITHDRAWN: ("✓", "$text-success")}
 """Sign and style of the voices of versions; all others speak without a right to."""
 
 
@@ -71,4 +72,5 @@ def voice(words: str, removed: bool) -> tuple[str, str]:
     if not words:
         return "", ""
     sign, style = _VOICES.get(words, ("✗", "$text-error"))
-    return f"{sign} {'was ' if removed else ''}{neutralise(words, 60)}", style
+    was = "was " if removed and words != _WITHDRAWN else ""
+    return f"{sign} {was}{neutralise(words, 60)}", style

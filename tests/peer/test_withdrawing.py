@@ -15,6 +15,7 @@ import trio
 from betar_tui.catalogue import checking
 from betar_tui.config import load_identity
 from betar_tui.errors import UnknownListingError
+from betar_tui.market.history import version_changes
 from betar_tui.market.marketplace import Difference, ListingDraft, ListingPatch, Provenance, RepublishReason
 from betar_tui.market.own import records
 from betar_tui.market.provenance import Signer
@@ -88,9 +89,40 @@ async def test_what_another_peer_removed_is_still_shown_and_can_be_withdrawn(tmp
             "removed by another peer; its seller has not withdrawn it",
             "1 version: 1 signed by its seller",
         )
-        assert [each.voice for each in detail.history] == ["signed by its seller"]
+        assert [(each.voice, each.value is None) for each in detail.history] == [
+            ("", True),
+            ("signed by its seller", False),
+        ]
         await peer.delist(receipt.id)
         assert (await peer.listings()).listings == ()
+
+
+async def test_the_history_has_each_removal_of_a_listing_that_is_listed_again(tmp_path: Path) -> None:
+    async with open_peer(config(tmp_path), network=False) as peer:
+        (receipt,) = await peer.publish([ListingDraft("ocr", 1)])
+        changed = await peer.update(receipt.id, ListingPatch(price=2.0))
+        removal = await peer.delist(receipt.id)
+        (again,) = await peer.publish([ListingDraft("ocr", 3)])
+        history = (await peer.show(receipt.id)).history
+        assert [(each.cid, each.height, each.voice) for each in history] == [
+            (again.cid, again.height, "signed by its seller"),
+            (removal.cid, removal.height, "withdrawn by its seller"),
+            (changed.cid, changed.height, "signed by its seller"),
+            (receipt.cid, receipt.height, "signed by its seller"),
+        ]
+        assert [each.value and json.loads(each.value)["price"] for each in history] == [3, None, 2, 1]
+        summaries = [each.summary for each in version_changes(history)]
+        assert summaries == ["listed again", "removed", "changed", "published"]
+
+
+async def test_a_removal_that_nobody_signed_is_in_the_history_too(tmp_path: Path) -> None:
+    async with open_peer(config(tmp_path), network=False) as peer:
+        (receipt,) = await peer.publish([ListingDraft("ocr", 1)])
+        await foreign(peer, {}, [keys.of_agent(receipt.id)])
+        await peer.update(receipt.id, ListingPatch(price=2.0))
+        history = (await peer.show(receipt.id)).history
+        assert [each.summary for each in version_changes(history)] == ["listed again", "removed", "published"]
+        assert (history[1].cid, history[1].height) == ("", 0)
 
 
 async def test_timestamps_never_fall(tmp_path: Path) -> None:

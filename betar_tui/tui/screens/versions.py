@@ -16,6 +16,7 @@ from betar_tui.errors import ListingError
 from betar_tui.market.history import VersionChange, version_changes
 from betar_tui.market.json_values import number_of, whole_number_of
 from betar_tui.market.marketplace import ListingDetail, Version
+from betar_tui.market.prices import other_currency
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
 from betar_tui.tui import provenance
@@ -109,8 +110,9 @@ class VersionsScreen(ModalScreen[None]):
 def version_text(version: Version, change: VersionChange, now: float, width: int) -> Content:
     """A version as it was: what it said, what it changed, and its value as it is stored."""
     if version.value is None:
+        by = "this delta" if version.cid else "a delta that is not kept apart"
         return Content.assemble(
-            ("Removed by this delta: the listing was off the market.", ""), "\n", *_facts(version, width)
+            (f"Removed by {by}: the listing was off the market.", ""), "\n", *_facts(version, width)
         )
     try:
         value = json.loads(version.value)
@@ -123,6 +125,8 @@ def version_text(version: Version, change: VersionChange, now: float, width: int
     # Anybody may have written it: what a listing cannot have stands below, as stored, and nowhere else.
     with suppress(ListingError):
         rows.add("Price", f"{fmt.price(number_of(fields, 'price'))} {CURRENCY}", "bold")
+    if currency := other_currency(metadata):
+        rows.add("", f"! {currency}", "$text-warning")
     with suppress(ListingError):
         rows.add("Put", f"{fmt.ago(max(0.0, now - whole_number_of(fields, 'timestamp')))} by its seller's clock")
     parts: list[Content | tuple[str, str]] = [*rows.parts, *_facts(version, width)]
@@ -138,12 +142,14 @@ def _facts(version: Version, width: int) -> list[tuple[str, str]]:
     words, style = provenance.voice(version.voice, version.value is None)
     if words:
         rows.add("By", words, style)
-    rows.add("Height", f"{version.height:,}")
-    rows.add("Block", neutralise(version.cid, 120), "dim")
+    if version.cid:
+        rows.add("Height", f"{version.height:,}")
+        rows.add("Block", neutralise(version.cid, 120), "dim")
     return rows.parts
 
 
 def _spans(change: VersionChange) -> list[Span]:
     words, _ = provenance.voice(change.voice, change.removed)
     what = f"{change.summary}: {'; '.join(change.lines)}" if change.lines else change.summary
-    return [(f" {change.height:>6,}  ", "dim"), (what, "strong"), (f"  {words}" if words else "", "dim")]
+    height = f"{change.height:,}" if change.cid else ""
+    return [(f" {height:>6}  ", "dim"), (what, "strong"), (f"  {words}" if words else "", "dim")]
