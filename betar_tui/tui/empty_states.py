@@ -8,8 +8,9 @@ from betar_tui.tui.model import Load, MarketModel
 from betar_tui.tui.widgets.pane import PaneState
 
 
-def listings(model: MarketModel, rows: int) -> PaneState | None:
-    """The state of the market; None while there are rows."""
+def listings(model: MarketModel, rows: int, filter_error: str = "") -> PaneState | None:
+    """The state of the market; None while there are rows. `filter_error` is what is wrong with the filter that is typed,
+    which is not in force then."""
     if rows:
         return None
     keys = model.keys
@@ -25,6 +26,8 @@ def listings(model: MarketModel, rows: int) -> PaneState | None:
         one, total = "The one listing here is from a muted seller", model.table.total
         title = one if total == 1 else f"All {fmt.plural(total, 'listing')} are from muted sellers"
         return PaneState("empty", title, reason, "filter", f"Filter ({key})")
+    if model.table.total and filter_error:
+        return _wrong_filter(model, filter_error)
     if model.table.total:
         return PaneState(
             "empty",
@@ -143,6 +146,20 @@ def log(model: MarketModel, asked: bool, error: str) -> PaneState:
     if not asked:
         return PaneState("loading", "Reading the log…")
     return PaneState("empty", "Nothing was logged yet", "What the peer does is written here as it happens.")
+
+
+def _wrong_filter(model: MarketModel, error: str) -> PaneState:
+    """What is wrong with a filter, and why there are no rows: those of the last right one, which stay, are none."""
+    keys, query = model.keys, neutralise(model.table.window.view.query, 60)
+    before = f"The rows are those of the last right one, {query}: nothing matches it.\n" if query else ""
+    steps = f"{keys.name('filter')} changes the filter, {keys.name('leave')} takes it away."
+    return PaneState(
+        "error",
+        "The filter is not understood",
+        f"{neutralise(error, 200)}\n{before}{steps}",
+        "unfilter",
+        f"Take it away ({keys.name('leave')})",
+    )
 
 
 def _elsewhere(query: str) -> str:

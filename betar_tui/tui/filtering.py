@@ -17,16 +17,15 @@ class Filtering:
         """Take a text; False if it has an error. During `typing` a field may be unfinished."""
         self.text, self.failed = text, False
         self.error = self.hint = ""
-        self._rest = self._completion = ""
         try:
             parse(text)
         except FilterError as error:
-            # The last valid result stays: half a term must not empty the table.
+            # The last valid result stays: half a term must not empty the table. It may not have come yet, and where it has
+            # no rows the one before it stays, see `found_nothing`.
             self.error = str(error)
             return False
         self.query = text.strip()
-        if typing:
-            self._rest, self._completion = unfinished(text)
+        self._rest, self._completion = unfinished(text) if typing else ("", "")
         return True
 
     def found_nothing(self) -> bool:
@@ -39,6 +38,6 @@ class Filtering:
             parse(self._rest)
         except FilterError:
             return False
-        self.query, self.hint = self._rest.strip(), self._completion
+        self.query, self.hint = self._rest.strip(), "" if self.error else self._completion
         self._rest = self._completion = ""
         return True

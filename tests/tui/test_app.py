@@ -266,6 +266,31 @@ async def test_bad_filter_says_what_is_wrong_and_keeps_the_last_good_result(ui):
 
 
 @ui(listings=three)
+async def test_a_wrong_filter_keeps_the_rows_of_before_though_the_last_answer_has_none(ui):
+    await ui.press("slash")
+    ui.market.gates["listings"] = trio.Event()
+    for text in ("ocr", "ocr pric", "ocr price<", "ocr price<x"):
+        ui.one(FilterInput).value = text
+        await ui.pilot.pause()
+    ui.market.gates.pop("listings").set()
+    await ui.sees("! 'x' is not a number: price<0.5")
+    await ui.until(lambda: [ui.market.store[row].name for row in shown_ids(ui.one(ListingRows))] == ["amber-ocr"])
+
+
+@ui(listings=three)
+async def test_a_wrong_filter_says_what_is_wrong_where_there_are_no_rows(ui):
+    await filter_by(ui, "zebra")
+    await ui.sees("No match among 3 listings")
+    await ui.press("slash")
+    await ui.type(" price<abc")
+    await ui.sees("The filter is not understood", "'abc' is not a number: price<0.5", "the last right one, zebra")
+    await ui.misses("No match among")
+    await ui.press("backspace", "backspace", "backspace")
+    await ui.type("1")
+    await ui.sees("No match among 3 listings")
+
+
+@ui(listings=three)
 async def test_filter_that_leaves_nothing_says_how_to_get_out(ui):
     await filter_by(ui, "zebra")
     await ui.sees("No match among 3 listings", "Esc takes it away")

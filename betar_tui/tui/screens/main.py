@@ -178,7 +178,8 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
 
     def _show_states(self) -> None:
         model = self._model
-        self._find("listings").show(empty_states.listings(model, self._rows.count))
+        mistake = "" if self._filtering.failed else self._filtering.error
+        self._find("listings").show(empty_states.listings(model, self._rows.count, mistake))
         if self._mounted:
             lines = self._activity.lines
             self._find("peers").show(empty_states.peers(model))

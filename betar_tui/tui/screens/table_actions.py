@@ -11,6 +11,7 @@ from betar_tui.market.marketplace import ListingPage
 from betar_tui.market.sorting import SORT_COLUMNS
 from betar_tui.market.text import neutralise
 from betar_tui.tui.filtering import Filtering
+from betar_tui.tui.model import News
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.widgets.filterbar import FilterBar, FilterInput
 from betar_tui.tui.widgets.listings import ListingRows, TableHeader
@@ -141,9 +142,12 @@ class TableActions(ModelScreen[None]):
             self.focus_pane("listings")
 
     def _apply_filter(self, text: str, *, typing: bool = False) -> None:
+        before = self._filtering.error
         if self._filtering.apply(text, typing=typing):
             self._ask_for_filter()
         self._show_filter()
+        if self._filtering.error != before and not self._rows.count:
+            self.sync(News(status=True))  # the empty table says why it is
 
     def _ask_for_filter(self) -> None:
         wanted = self._model.table.wanted
