@@ -19,6 +19,7 @@ from betar_tui.control.client import ControlClient
 from betar_tui.errors import ConfigError, ControlError, NoRunningPeerError, StoreError, StoreLockedError
 from betar_tui.files.directories import judge_directory
 from betar_tui.files.rules import command, explain
+from betar_tui.market.dialling import LOOPBACK_ADVICE, leads_here_only, own_addresses
 from betar_tui.market.kinds import Connectivity
 from betar_tui.market.marketplace import PeerInfo, Status
 from betar_tui.market.peer_facts import is_waiting, looking_text, not_fetching_text
@@ -54,6 +55,7 @@ async def examine(config: Config, rebuild: bool = False, trouble: str = "") -> l
     except NoRunningPeerError:
         found += await trio.to_thread.run_sync(_store, config, rebuild)
         found += [finding for address in config.listen for finding in _port(address, config.listen_explicit)]
+        found += _loopback(config.listen, "the peer would listen")
         return [*found, Finding("peer", INFO, "none runs on this data directory", "start one with betar-tui --serve")]
     except ControlError as error:
         message, _, advice = str(error).partition("; ")
@@ -210,8 +212,18 @@ def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> 
     return [*found, Finding("connectivity", state, text, advice), _reachability(status)]
 
 
+def _loopback(addresses: Sequence[str], listens: str) -> list[Finding]:
+    """The finding about a peer that only programs on this machine can dial."""
+    if not addresses or not all(map(leads_here_only, addresses)):
+        return []
+    text = f"nobody on another machine can dial this one: {listens} on {', '.join(addresses)} alone"
+    return [Finding("reachability", INFO, text, LOOPBACK_ADVICE)]
+
+
 def _reachability(status: Status) -> Finding:
     found = status.reachability
+    if nowhere_else := _loopback(own_addresses(status), "the peer listens"):
+        return nowhere_else[0]
     if found.verdict == "public":
         return Finding("reachability", OK, found.text)
     advice = "forward the TCP port in your router, or start with --upnp" if found.verdict == "private" else ""

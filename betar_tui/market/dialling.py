@@ -41,11 +41,21 @@ def leads_from_anywhere(address: str) -> bool:
     return _rank(address) == 0
 
 
+LOOPBACK_ADVICE = "start it with --listen /ip4/0.0.0.0/tcp/4001, which is all of its addresses"
+"""The next step of who has a peer that nobody else can dial."""
+
+
 def _rank(address: str) -> int:
     host = ip_of(address)
     if host is None or is_public(str(host)):
         return 0
     return 3 if host.is_loopback else 2 if host.is_link_local else 1
+
+
+def leads_here_only(address: str) -> bool:
+    """Whether only programs on this machine can dial a multiaddr: its address is a loopback one."""
+    host = ip_of(address)
+    return host is not None and host.is_loopback
 
 
 def host_and_port(address: str) -> str:

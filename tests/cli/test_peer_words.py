@@ -109,6 +109,25 @@ async def examined(tmp_path):
     return {each.check: each for each in await doctor.examine(Config(data_dir=tmp_path))}
 
 
+async def test_a_peer_that_only_this_machine_can_dial_is_told(market, tmp_path, run):
+    only = "/ip4/127.0.0.1/tcp/4001"
+    market.more_status = {"addrs": (f"{only}/p2p/{peer_id(0)}",)}
+    found = (await examined(tmp_path))["reachability"]
+    assert (found.state, found.message) == (
+        doctor.INFO,
+        f"nobody on another machine can dial this one: the peer listens on {only}/p2p/{peer_id(0)} alone",
+    )
+    assert found.advice == "start it with --listen /ip4/0.0.0.0/tcp/4001, which is all of its addresses"
+    market.more_status = {"addrs": (only, "/ip4/192.168.1.20/tcp/4001")}
+    assert "nobody on another machine" not in (await examined(tmp_path))["reachability"].message
+
+
+async def test_so_is_one_that_would_listen_there_and_does_not_run(tmp_path):
+    for listen, said in ((("/ip4/127.0.0.1/tcp/0",), True), (("/ip6/::1/tcp/0", "/ip4/0.0.0.0/tcp/0"), False)):
+        found = await doctor.examine(Config(data_dir=tmp_path, listen=listen, listen_explicit=True))
+        assert any("the peer would listen" in each.message for each in found) is said
+
+
 async def test_the_doctor_names_peers_that_do_not_fetch(market, tmp_path):
     assert "delivery" not in await examined(tmp_path)
     late = replace(market.connected[0], waiting_since=time.time() - 30)
