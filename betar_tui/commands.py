@@ -15,7 +15,7 @@ from betar_tui.choices import STDIO
 from betar_tui.complaints import complain
 from betar_tui.config import Config, prepare_data_dir
 from betar_tui.control.command import CommandClient
-from betar_tui.drafts import drafts_of, entered
+from betar_tui.drafts import drafts_of, entered, remarks
 from betar_tui.errors import ControlError, NetworkError, UsageError
 from betar_tui.eventloop import event_loop
 from betar_tui.market.dialling import dialling_warning, own_addresses
@@ -30,6 +30,7 @@ from betar_tui.market.marketplace import (
     Receipt,
 )
 from betar_tui.market.names import is_peer_id
+from betar_tui.market.prices import other_currency
 from betar_tui.multiaddrs import is_path, split_peer
 from betar_tui.naming import abbreviated, listing_id
 from betar_tui.output import print_entries, print_entry, print_fields, print_json, print_table, say
@@ -118,9 +119,13 @@ async def show(config: Config, arguments: Arguments) -> None:
 
 async def publish(config: Config, arguments: Arguments) -> None:
     """Publish one listing from options, or many from a file."""
-    drafts = drafts_of(arguments)
+    sellers: dict[str, str] = {}
+    drafts = drafts_of(arguments, sellers.__setitem__)
     async with open_marketplace(config) as market:
-        warning = dialling_warning([each.addrs for each in drafts], await market.status())
+        peer = await market.status()
+        for remark in remarks(drafts, sellers, peer.peer_id):
+            complain(remark)
+        warning = dialling_warning([each.addrs for each in drafts], peer)
         receipts, running = await market.publish(drafts), isinstance(market, CommandClient)
     if warning:
         complain(warning)
@@ -141,6 +146,8 @@ async def update(config: Config, arguments: Arguments) -> None:
     given = entered(arguments)
     if not given:
         raise UsageError("nothing to change is given; betar-tui update --help has the options")
+    if currency := other_currency(given.get("metadata")):
+        complain(currency)
     async with open_marketplace(config) as market:
         receipt = await market.update(await listing_id(market, arguments.id, own=True), ListingPatch(**given))
     _print_receipt(arguments, "updated", receipt, market)

@@ -4,7 +4,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,22 @@ from betar_tui.files.plain import read
 from betar_tui.files.rules import explain
 from betar_tui.market.fields import ENTERED, Field, InvalidValue, Kind
 from betar_tui.market.marketplace import ListingDraft
+from betar_tui.market.names import name_space
+from betar_tui.market.prices import other_currency
 from betar_tui.output import LISTING_FIELDS
 
+Offered = Callable[[str, str], object]
+"""Is told the names of listings in a file, each with the seller that the file says it is of."""
 
-def drafts_of(arguments: argparse.Namespace) -> tuple[ListingDraft, ...]:
+
+def drafts_of(arguments: argparse.Namespace, offered: Offered = lambda name, seller: None) -> tuple[ListingDraft, ...]:
     """The listings that the arguments of `publish` name. Raises UsageError, ListingError, UnreadableError."""
     if arguments.file:
         if given := [
             field.option.flag for field in ENTERED if field.option and getattr(arguments, field.name, None) is not None
         ]:
             raise UsageError(f"--file brings its own names and prices; leave out {', '.join(given)}")
-        return drafts_in(arguments.file)
+        return drafts_in(arguments.file, offered)
     if arguments.name is None or arguments.price is None:
         raise UsageError("a listing needs --name and --price, or --file with both")
     return (ListingDraft(**entered(arguments)),)
@@ -51,7 +56,7 @@ def _metadata(pairs: list[str]) -> dict[str, object]:
     return result
 
 
-def drafts_in(path: Path) -> tuple[ListingDraft, ...]:
+def drafts_in(path: Path, offered: Offered = lambda name, seller: None) -> tuple[ListingDraft, ...]:
     """The listings of a JSON file, "-" for stdin: an object or an array of objects with the names of the fields. Says what
     it leaves out.
 
@@ -76,12 +81,35 @@ def drafts_in(path: Path) -> tuple[ListingDraft, ...]:
                 f"{source} has two listings with the name {name!r}, number {first} and number {i}; rename one", "name"
             )
         places[name] = i
+        if seller := _seller(entry):
+            offered(name, seller)
         values = {field.name: _in_file(field, entry, f"{number}, {name[:60]!r} in {source}") for field in ENTERED}
         # null is as good as leaving a field out.
         drafts.append(ListingDraft(**{name: value for name, value in values.items() if value is not None}))
     for each in left_out:
         complain(each)
     return tuple(drafts)
+
+
+def remarks(drafts: Iterable[ListingDraft], sellers: Mapping[str, str], own_id: str) -> Iterator[str]:
+    """What a seller should know of listings before they are published: whose they are by the file that they come from, and
+    that their metadata names another currency."""
+    for draft in drafts:
+        name, seller = draft.name.strip(), sellers.get(draft.name.strip(), own_id)
+        if seller != own_id:
+            where = ", with the addresses that it names" if draft.addrs else ""
+            yield f"{name!r} is offered by {seller}; this publishes a copy of your own{where}"
+        if currency := other_currency(draft.metadata):
+            yield f"{name!r}: {currency}"
+
+
+def _seller(entry: Mapping[str, Any]) -> str:
+    """Who offers a listing that was printed as JSON, in either dialect; "" where that is not said."""
+    told = entry.get("seller_id") or entry.get("sellerId")
+    listing_id = entry.get("id")
+    if isinstance(told, str):
+        return told
+    return name_space(listing_id) if isinstance(listing_id, str) else ""
 
 
 def _content(path: Path, source: str) -> Any:

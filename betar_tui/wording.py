@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from betar_tui.layout import Column, aligned_at_the_point, cut, cut_id, cut_middle, whole
-from betar_tui.market.dialling import leads_from_anywhere, own_address
+from betar_tui.market.dialling import LOOPBACK_ADVICE, leads_from_anywhere, leads_here_only, own_address
 from betar_tui.market.marketplace import (
     Change,
     DelistReceipt,
@@ -17,7 +17,7 @@ from betar_tui.market.marketplace import (
     Status,
 )
 from betar_tui.market.peer_facts import STARTING, disk_text, head_text, limits_text, looking_text, size_text
-from betar_tui.market.prices import price_text
+from betar_tui.market.prices import other_currency, price_text
 from betar_tui.market.text import neutralise_lines
 from betar_tui.output import duration, seller_of, state_of
 from betar_tui.plurals import plural
@@ -111,13 +111,15 @@ def detail_lines(detail: ListingDetail, now: float) -> Iterator[str]:
     yield f"name: {it.name}"
     yield from _paragraphs("description", it.description)
     yield f"price: {price_text(it.price)}"
+    metadata = detail.document if detail.document is not None else it.metadata
+    if currency := other_currency(metadata):
+        yield f"  {currency}"
     yield f"seller_id: {seller_of(it)}{' (you)' if it.mine else ''}"
     yield f"state: {state_of(it)}"
     if it.timestamp > 0:
         yield f"renewed: {_ago(it.timestamp, now)} by its seller"
     if it.seen_at:
         yield f"seen: {_ago(it.seen_at, now)}"
-    metadata = detail.document if detail.document is not None else it.metadata
     if isinstance(metadata, Mapping):
         yield from _block("metadata", (f"{key}: {value}" for key, value in metadata.items() if key != "description"))
     elif metadata:
@@ -133,7 +135,10 @@ def detail_lines(detail: ListingDetail, now: float) -> Iterator[str]:
     yield "history:"
     for change in version_changes(detail.history):
         voice = f", {change.voice}" if change.voice else ""
-        yield f"  {change.summary} at height {change.height}{voice}: {change.cid}"
+        place = (
+            f" at height {change.height}{voice}: {change.cid}" if change.cid else ", by a delta that is not kept apart"
+        )
+        yield f"  {change.summary}{place}"
         yield from (f"    {line}" for line in change.lines)
 
 
@@ -271,6 +276,8 @@ def alone_text(status: Status) -> str:
 
 def reach_text(status: Status) -> str:
     """Who can dial the first of the addresses, and what to do with it."""
+    if leads_here_only(own_address(status)):
+        return f"only programs on this machine can dial this, for the peer listens nowhere else; {LOOPBACK_ADVICE}"
     if leads_from_anywhere(own_address(status)):
         return "others give this to betar-tui connect, or paste it after the key a in the interface"
     return (

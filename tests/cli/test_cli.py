@@ -30,6 +30,7 @@ from betar_tui.logs import configure
 from betar_tui.output import duration, print_fields, print_json
 from betar_tui.p2p.adaptations import libraries
 from tests.peers import harness
+from tests.tui.fake import peer_id
 
 LISTING_KEYS = {
     "id", "name", "price", "metadata", "seller_id", "addrs", "protocols", "timestamp", "token_id", "provenance", "mine",
@@ -124,6 +125,38 @@ def test_a_file_with_many_listings_is_few_deltas(run, tmp_path):
     assert len(receipts) == 300
     assert len({each["cid"] for each in receipts}) == 1
     assert len(json.loads(run("list", "--json")[1])) == 300
+
+
+def test_what_others_offer_is_published_as_a_copy_and_said(run, tmp_path):
+    other, key_only = peer_id(1), peer_id(2)
+    publish(run, "mine")
+    (mine,) = json.loads(run("list", "--json")[1])
+    theirs = {**mine, "name": "tts", "seller_id": other, "id": f"{other}/tts", "addrs": ["/ip4/203.0.113.7/tcp/1"]}
+    by_id = {"name": "ocr", "price": 1, "id": f"{key_only}/ocr"}
+    by_go = {"name": "go", "price": 1, "sellerId": other}
+    file = tmp_path / "market.json"
+    file.write_text(json.dumps([{**mine, "name": "again"}, theirs, by_id, by_go, {"name": "new", "price": 1}]))
+    code, _, err = run("publish", "--file", str(file))
+    assert (code, [line for line in err.splitlines() if "offered" in line]) == (
+        0,
+        [
+            f"betar-tui: 'tts' is offered by {other}; this publishes a copy of your own, with the addresses that it names",
+            f"betar-tui: 'ocr' is offered by {key_only}; this publishes a copy of your own",
+            f"betar-tui: 'go' is offered by {other}; this publishes a copy of your own",
+        ],
+    )
+    names = {each["name"] for each in json.loads(run("list", "seller:you", "--json")[1])}
+    assert names == {"mine", "again", "tts", "ocr", "go", "new"}
+
+
+def test_another_currency_in_metadata_is_said(run):
+    sentence = "its metadata says EUR; prices on this market are USDC"
+    code, _, err = run("publish", "--name", "a", "--price", "3", "--meta", "currency=EUR")
+    assert (code, err) == (0, f"betar-tui: 'a': {sentence}\n")
+    assert f"\nprice: 3\n  {sentence}\n" in run("show", "a")[1]
+    code, _, err = run("update", "a", "--meta", "currency=usdc")
+    assert (code, err) == (0, "")
+    assert "prices on this market" not in run("show", "a")[1]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from betar_tui.market.history import version_changes
-from betar_tui.market.marketplace import DagNodeInfo, Provenance, Version
+from betar_tui.market.marketplace import DagNodeInfo, Listing, Provenance, Version
 from betar_tui.tui import form, labelled_text
 from betar_tui.tui import format as fmt
 from betar_tui.tui.labelled_text import folded
@@ -177,6 +177,17 @@ async def test_the_footer_names_what_a_key_does_where_it_is(ui):
     await ui.until(lambda: "J Page" in keys_shown(ui))
     await ui.press("J", "5")
     await ui.until(lambda: "⏎ Edit" in keys_shown(ui) and "Open" not in keys_shown(ui))
+
+
+def in_euros() -> list[Listing]:
+    return [listing("a", metadata={"currency": "EUR"}), listing("b", metadata={"currency": "USDC"})]
+
+
+@ui(size=(120, 30), listings=in_euros)
+async def test_a_listing_that_names_another_currency_says_so(ui):
+    await ui.sees("! its metadata says EUR;", "USDC  ")
+    await ui.press("down")
+    await ui.misses("its metadata says")
 
 
 @ui(size=(120, 30), listings=three)

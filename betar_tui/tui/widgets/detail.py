@@ -19,6 +19,7 @@ from betar_tui.choices import CURRENCY
 from betar_tui.market.fields import STORED
 from betar_tui.market.history import VersionChange, version_changes
 from betar_tui.market.marketplace import Listing, ListingDetail
+from betar_tui.market.prices import other_currency
 from betar_tui.market.text import neutralise, neutralise_lines
 from betar_tui.tui import format as fmt
 from betar_tui.tui import provenance
@@ -137,7 +138,7 @@ class DetailView(Page):
             self._put("raw", _raw(self._detail, self._error, keys.name("copy_menu"), width))
         self._put("title", _title(listing, gone))
         self._draw_buttons(listing)
-        self._put("facts", _facts(listing, self._model, width))
+        self._put("facts", _facts(listing, self._detail, self._model, width))
         self._draw_description(listing)
         self._put("more", _more(listing, width))
         metadata = _metadata(listing, self._detail, width)
@@ -151,7 +152,7 @@ class DetailView(Page):
     def tick(self) -> None:
         """Draw the ages again."""
         if self._last is not None and not self.is_raw:
-            self._put("facts", _facts(self._last, self._model, self._width))
+            self._put("facts", _facts(self._last, self._detail, self._model, self._width))
 
     @property
     def _width(self) -> int:
@@ -234,9 +235,12 @@ def _title(listing: Listing, gone: bool) -> Content:
     return Content.assemble((name, "bold"), f"  {cost}", ("  × no longer listed", "bold $text-error") if gone else "")
 
 
-def _facts(listing: Listing, model: MarketModel, width: int) -> Content:
+def _facts(listing: Listing, detail: ListingDetail | None, model: MarketModel, width: int) -> Content:
     now = model.clock()
     rows = LabelledText(width)
+    named = detail.document if detail and detail.document is not None else listing.metadata
+    if currency := other_currency(named):
+        rows.add("Price", f"! {currency}", "$text-warning")
     rows.add("Seller", *provenance.seller(listing, width - LABEL_WIDTH))
     rows.add("Provenance", *provenance.PROVENANCE[listing.provenance])
     if listing.difference:
@@ -305,7 +309,8 @@ def _history(detail: ListingDetail | None, error: str, gone: bool, retry: str, v
 
 def _version(change: VersionChange, width: int) -> list[tuple[str, str]]:
     """The lines of a version; who put it stands on the first one if there is room."""
-    head = [(f"{change.height:>6,}  ", "dim"), (change.summary, "bold"), (f"  {fmt.short_cid(change.cid)}", "dim")]
+    height = f"{change.height:,}" if change.cid else ""
+    head = [(f"{height:>6}  ", "dim"), (change.summary, "bold"), (f"  {fmt.short_cid(change.cid)}", "dim")]
     words, style = provenance.voice(change.voice, change.removed)
     if words:
         fits = sum(cell_len(text) for text, _ in head) + 2 + cell_len(words) <= width
