@@ -7,6 +7,7 @@ from betar_tui.layout import Column, aligned_at_the_point, cut, cut_id, cut_midd
 from betar_tui.market.dialling import LOOPBACK_ADVICE, leads_from_anywhere, leads_here_only, own_address
 from betar_tui.market.marketplace import (
     Change,
+    ChangeKind,
     DelistReceipt,
     DeltaInfo,
     Listing,
@@ -160,7 +161,9 @@ def _block(name: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def change_json(change: Change) -> dict[str, object]:
-    """The same with the keys that scripts rely on; the price is None where the listing is gone."""
+    """The same with the keys that scripts rely on; the price is None where the listing is gone. `changed` names the fields
+    of an update, with their old values in `old`; it is None where they are not known."""
+    is_update = change.kind is ChangeKind.UPDATE
     return {
         "event": change.kind,
         "id": change.id,
@@ -172,6 +175,8 @@ def change_json(change: Change) -> dict[str, object]:
         "price": change.listing.price if change.listing else None,
         "old_price": change.old_price,
         "seller_id": change.listing.seller_id if change.listing else change.seller_id,
+        "changed": [] if not is_update else None if change.changed is None else list(change.changed),
+        "old": change.changed or {},
     }
 
 
@@ -184,6 +189,8 @@ def change_text(change: Change, *, whole: bool) -> str:
         price = price_text(change.listing.price)
         old = price_text(change.old_price) if change.old_price is not None else price
         text += f" at {price}" if old == price else f" at {price}, before {old}"
+        if others := [name for name in change.changed or () if name != "price"]:
+            text += f", changed {', '.join(others)}"
     text += f", {listing_id}" if name else ""
     via = change.via if whole else cut_id(change.via, _SHORT)
     return f"{text}, via {via} at height {change.height}" if via else text

@@ -16,9 +16,12 @@ from betar_tui.catalogue.projecting import Projected, name_as_written, project
 from betar_tui.catalogue.rows import Outcome
 from betar_tui.catalogue.schema import ALL_LOOKED_AT
 from betar_tui.catalogue.versions import Location
+from betar_tui.errors import ListingError
 from betar_tui.ipld import cid as cids
 from betar_tui.limits import Limits
-from betar_tui.market.marketplace import Change, ChangeKind
+from betar_tui.market.differences import differing_fields
+from betar_tui.market.listing import content_hash, decode_fields, parse_value
+from betar_tui.market.marketplace import Change, ChangeKind, Provenance
 from betar_tui.replica import Applied, DagNode, Effect, keys
 from betar_tui.replica.facts import BlockRow, Changes, Winner
 from betar_tui.store.merging import WrittenMerge
@@ -220,4 +223,21 @@ def _change(
         name,
         outcome.seller,
         outcome.old_price,
+        _changed(effect, outcome) if kind is ChangeKind.UPDATE else None,
     )
+
+
+def _changed(effect: Effect | None, outcome: Outcome) -> dict[str, object] | None:
+    """The fields that an update changed, None where the version that was shown before is not at hand."""
+    before = effect.before if effect is not None else None
+    if effect is None or before is None or outcome.listing is None or outcome.old_content is None:
+        return None
+    try:
+        fields = parse_value(before.value)
+        if content_hash(fields) != outcome.old_content:
+            return None  # what was shown was not what the map had
+        # Its signature was checked when it came, and does not matter here.
+        old = decode_fields(fields, effect.key, before, 0.0, "", Provenance.UNSIGNED)
+    except ListingError:
+        return None
+    return differing_fields(old, outcome.listing)

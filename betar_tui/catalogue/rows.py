@@ -25,7 +25,7 @@ _METADATA, _SHARE = (_COLUMNS.index(name) for name in ("metadata", "share"))
 class Outcome(NamedTuple):
     """What became of a key: the kind of change that people are told of, None for nothing, the listing's id, and the listing
     where it is shown now. `old_price` is the price before, None where it was not shown; of one that went `name` is
-    folded.
+    folded. `old_content` is the hash of what it said, where it was shown.
 
     `again` says that the catalogue is being made afresh and the row was still to be made: people may know the listing, and
     only a reader of the version before can say what has changed. Its id is "" if it is gone."""
@@ -37,6 +37,7 @@ class Outcome(NamedTuple):
     seller: str = ""
     old_price: float | None = None
     again: bool = False
+    old_content: int | None = None
 
 
 class Written(NamedTuple):
@@ -159,10 +160,10 @@ class _Batch:
         known = old is not None and old.columns[_METADATA] == projected.metadata
         if projected.metadata is not None and not projected.described and not known:
             self._undescribed.append((projected.metadata, self._now))
-        old_price = old.columns[_PRICE] if old is not None else None
+        old_price, old_content = (old.columns[_PRICE], old.columns[_CONTENT]) if old is not None else (None, None)
         again = k in self._appeared
         kind = ChangeKind.UPDATE if again else _kind(projected, old)
-        return Outcome(kind, listing.id, listing, listing.name, listing.seller_id, old_price, again)
+        return Outcome(kind, listing.id, listing, listing.name, listing.seller_id, old_price, again, old_content)
 
     def _first_seen(self, k: int, seen: int, old: _Old | None) -> int:
         if old is not None:

@@ -93,8 +93,9 @@ def _weight(event: Event) -> int:
     if not isinstance(event, Change) or event.listing is None:
         return _EVENT_BYTES
     listing = event.listing
-    values = _values(listing.extra) + _values(listing.metadata)
-    return _EVENT_BYTES + len(listing.description) + _VALUE_BYTES * values
+    values = _values(listing.extra) + _values(listing.metadata) + _values(event.changed)
+    described = len(listing.description) + len(str((event.changed or {}).get("description", "")))
+    return _EVENT_BYTES + described + _VALUE_BYTES * values
 
 
 def _values(value: object) -> int:

@@ -190,7 +190,8 @@ class Change:
     `via` is the peer that it came through, "local" for this one, "" where that is not known. `at` is in Unix seconds.
     `listing` is the new state, None if delisted. `bytes` is the size of the delta, `took` the
     seconds that its merge took. `name` and `seller_id` are those of the listing, or of the last one where it was delisted;
-    `old_price` is the price before, None for a new listing and where it is unknown."""
+    `old_price` is the price before, None for a new listing and where it is unknown. `changed` are the fields that an update
+    changed, with the values that they had (`market.differences`), None where that is not known."""
 
     kind: ChangeKind
     id: str
@@ -204,6 +205,7 @@ class Change:
     name: str = ""
     seller_id: str = ""
     old_price: float | None = None
+    changed: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ The app passes loaded data and events to it, widgets read it. Each update return
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from betar_tui.market.differences import WITHOUT_NEWS, differing_fields
 from betar_tui.market.fields import FIELDS, STAMPS
 from betar_tui.market.marketplace import (
     Change,
@@ -24,6 +25,7 @@ from betar_tui.market.marketplace import (
     Status,
     StatusChanged,
 )
+from betar_tui.market.text import neutralise
 from betar_tui.tui.activity import ActivityLog
 from betar_tui.tui.changes import changes_of
 from betar_tui.tui.format import price
@@ -311,6 +313,8 @@ class MarketModel:
         return news
 
     def _change(self, change: Change, news: News) -> None:
+        if _is_without_news(change, self.listing(change.id)):
+            change = replace(change, kind=ChangeKind.REFRESH)
         old, added = self.table.change(change)
         new = None if change.kind is ChangeKind.DELIST else change.listing
         if new is None:
@@ -356,9 +360,21 @@ def _view(settings: InterfaceSettings) -> View:
     return View("", settings.sort, settings.muted)
 
 
+def _is_without_news(change: Change, old: Listing | None) -> bool:
+    """Whether an update only changed what a reader need not be told of, such as where its seller is reached."""
+    new, changed = change.listing, change.changed
+    if change.kind is not ChangeKind.UPDATE or new is None:
+        return False
+    if old is not None and (old.provenance, old.difference) != (new.provenance, new.difference):
+        return False
+    if changed is None and old is not None:
+        changed = differing_fields(old, new)
+    return bool(changed) and WITHOUT_NEWS.issuperset(changed or ())
+
+
 def _changed_columns(old: Listing, new: Listing) -> set[str]:
     changed = [field for field in FIELDS if getattr(old, field.name) != getattr(new, field.name)]
-    columns = {field.column or field.name for field in changed if field.name not in STAMPS}
+    columns = {field.column or field.name for field in changed if field.name not in WITHOUT_NEWS.union(STAMPS)}
     same = (old.provenance, old.difference) == (new.provenance, new.difference)
     return columns if same else columns | {"state"}
 
@@ -371,6 +387,7 @@ def _note(change: Change, old: Listing | None, new: Listing | None) -> str:
         notes = changes_of(old, new)
     else:
         notes = [] if before in (None, new.price) else [f"price {price(before)} → {price(new.price)}"]
+        notes += [f"{neutralise(name, 20)} changed" for name in change.changed or () if name != "price"]
     if new.difference and (old is None or old.difference is not new.difference):
         notes.append(DIFFERENCES[new.difference])
     return ", ".join(notes)

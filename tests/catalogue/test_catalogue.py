@@ -144,6 +144,23 @@ def test_a_change_says_what_was_there_before(book, number):
     assert {each.listing for each in gone} == {None}
 
 
+@pytest.mark.parametrize("number", [1, projection.SMALL + 1])
+def test_an_update_names_the_fields_that_it_changed(book, number):
+    """Of listings in a small merge; in a large one the versions of before are not read."""
+    names = [f"agent-{n:03}" for n in range(number)]
+
+    def told(**fields):
+        changes = book.put({key(name): unsigned(name, **fields) for name in names}) + book.work_off()
+        assert len(changes) == number
+        return changes[0].kind, changes[0].changed
+
+    assert told(price=2) == (ChangeKind.PUT, None)
+    assert told(price=3, addrs=["/ip4/1.2.3.4/tcp/5"])[1] == (
+        {"price": 2.0, "addrs": list(json.loads(unsigned("x"))["addrs"])} if number == 1 else None
+    )
+    assert told(price=3, addrs=["/ip4/1.2.3.4/tcp/5"], timestamp=99) == (ChangeKind.REFRESH, None)
+
+
 def test_listings_are_found_by_their_ids(book):
     book.put({key(name): value(name) for name in "abc"})
     book.put({key("forged"): forged("forged"), key("junk"): b"["})

@@ -241,6 +241,7 @@ def test_watch_names_what_changed_and_its_price(market: Market) -> None:
             told = json.loads(line)
             assert (told["event"], told["name"]) == ("update", "Übersetzer")
             assert told["price"] > told["old_price"] and told["seller_id"]
+            assert (told["changed"], told["old"]) == (["price"], {"price": told["old_price"]})
         else:
             assert line.startswith("update  Übersetzer at ") and ", before " in line
 

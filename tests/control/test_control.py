@@ -26,6 +26,7 @@ from betar_tui.market.marketplace import (
     Listing,
     ListingDraft,
     ListingPage,
+    ListingPatch,
     Missed,
     Notice,
     Place,
@@ -345,6 +346,9 @@ async def test_windows_of_the_market_over_the_socket(tmp_path):
         found = await client.find([ids[3], "nobody", ids[1]])
         assert [each.id for each in found] == [ids[3], ids[1]]
         async with client.events() as events:
+            await client.update(ids[4], ListingPatch(price=9.0, metadata={"tier": "gold"}))
+            change = await anext(each async for each in events if isinstance(each, Change))
+            assert (change.kind, change.changed) == (ChangeKind.UPDATE, {"price": 4.0, "metadata": {"description": "text"}})
             await client.delist(ids[3])
             change = await anext(each async for each in events if isinstance(each, Change))
             assert (change.kind, change.id, change.listing) == (ChangeKind.DELIST, ids[3], None)

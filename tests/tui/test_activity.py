@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from betar_tui.market.marketplace import Change, ChangeKind, Connectivity, Seen
 from betar_tui.tui.activity import ActivityEntry, ActivityFilter, ActivityLog
+from betar_tui.tui.model import MarketModel
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.widgets.activitylog import ActivityLines
 from betar_tui.tui.widgets.activitypanel import ActivityInput
 from betar_tui.tui.widgets.listings import ListingRows
-from tests.tui.fake import NOW, OWN, listing, peer_id, short, silent
+from tests.tui.fake import NOW, OWN, Clock, listing, peer_id, short, silent
 from tests.tui.ui import ui
 
 
@@ -173,3 +174,28 @@ async def test_a_receipt_moves_on_when_a_peer_is_seen_to_be_level(ui):
     await ui.sees("seen by 3 of 3")
     await ui.press("escape")
     await ui.sees("calm-geo  by you  description added  seen by 3 of 3")
+
+
+@ui(listings=items)
+async def test_where_a_seller_is_reached_is_no_news(ui):
+    """As when a peer comes from another address; with another price it is news as ever."""
+    model, item = ui.app.model, ui.market.store[f"{peer_id(1)}/amber-ocr"]
+    moved = ui.market.put(replace(item, addrs=("/ip4/198.51.100.9/tcp/4001",)))
+    await ui.until(lambda: len(model.activity) == 1)
+    assert (model.activity.entries[0].kind, model.mark(item.id)) == ("refresh", None)
+    ui.market.put(replace(moved, addrs=item.addrs, price=0.03))
+    await ui.until(lambda: len(model.activity) == 2)
+    assert model.activity.entries[1].kind == "update"
+    assert (model.mark(item.id).sign, model.mark(item.id).columns) == ("~", {"price"})
+
+
+def test_a_listing_out_of_sight_says_what_the_peer_knows_of_its_change():
+    model = MarketModel(Clock())
+    far = listing("far", 0.5)
+    for changed in ({"addrs": []}, {"price": 0.4, "description": "x"}, None):
+        model.apply([Change(ChangeKind.UPDATE, far.id, far.cid, 3, "p", NOW, far, old_price=0.4, changed=changed)])
+    assert [(each.kind, each.note) for each in model.activity.entries] == [
+        ("refresh", "price 0.4 → 0.5, addrs changed"),
+        ("update", "price 0.4 → 0.5, description changed"),
+        ("update", "price 0.4 → 0.5"),
+    ]
