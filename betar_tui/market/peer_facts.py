@@ -62,12 +62,9 @@ def limit_lines(limits: Quotas) -> list[str]:
     if not seller.allowed and not source.allowed and not limits.disk.allowed:
         return []
     beyond = seller.refused + source.refused
-    allowed = [f"at most {each.allowed:,}" if each.allowed else "all" for each in (seller, source)]
-    more = f"; {beyond:,} more" if beyond else ""
-    return [
-        disk_text(limits.disk),
-        f"shown of one seller: {allowed[0]}, unsigned that one peer brought: {allowed[1]}{more}",
-    ]
+    allowed = [f"up to {each.allowed:,}" if each.allowed else "all" for each in (seller, source)]
+    more = f"; {beyond:,} not" if beyond else ""
+    return [disk_text(limits.disk), f"shown: {allowed[0]} of one seller, {allowed[1]} unsigned of one peer{more}"]
 
 
 def disk_text(disk: Quota) -> str:
@@ -77,7 +74,7 @@ def disk_text(disk: Quota) -> str:
         return f"{used} in use, without a limit"
     full = ", full: nothing of others is fetched" if (disk.used or 0) >= disk.allowed else ""
     refused = f", {plural(disk.refused, 'block')} not taken" if disk.refused else ""
-    return f"{used} in use of {size_text(disk.allowed)} allowed{full}{refused}"
+    return f"{used} in use of {size_text(disk.allowed)}{full or ' allowed'}{refused}"
 
 
 def size_text(size: int) -> str:

@@ -404,5 +404,5 @@ def full_disk(market):
 @ui(prepare=full_disk)
 async def test_replica_shows_the_limits_and_what_they_refused(ui):
     await ui.press("4")
-    await ui.sees("1 GiB in use of 1 GiB allowed, full: nothing of others is fetched, 7 blocks not taken")
-    await ui.sees("shown of one seller: at most 10,000, unsigned that one peer brought: at most")
+    await ui.sees("1 GiB in use of 1 GiB, full: nothing of others is fetched, 7 blocks not taken")
+    await ui.sees("shown: up to 10,000 of one seller, up to 10,000 unsigned of one peer; 312 not")
