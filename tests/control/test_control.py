@@ -348,7 +348,10 @@ async def test_windows_of_the_market_over_the_socket(tmp_path):
         async with client.events() as events:
             await client.update(ids[4], ListingPatch(price=9.0, metadata={"tier": "gold"}))
             change = await anext(each async for each in events if isinstance(each, Change))
-            assert (change.kind, change.changed) == (ChangeKind.UPDATE, {"price": 4.0, "metadata": {"description": "text"}})
+            assert (change.kind, change.changed) == (
+                ChangeKind.UPDATE,
+                {"price": 4.0, "metadata": {"description": "text"}},
+            )
             await client.delist(ids[3])
             change = await anext(each async for each in events if isinstance(each, Change))
             assert (change.kind, change.id, change.listing) == (ChangeKind.DELIST, ids[3], None)
