@@ -253,7 +253,7 @@ async def dagsync_server(count: int, seed: int) -> Said:
     known = [*blocks, cid.of(b"unknown")]
     chance = random.Random(seed)
     mutator = Mutator(chance, Form.CBOR, corpus.requests())
-    server = DagSyncServer(lambda cids: {each: blocks[each] for each in cids if each in blocks})
+    server = DagSyncServer(lambda cids: {each: blocks.get(each) for each in cids})
     said = Said("dagsync-server")
 
     def request() -> bytes:

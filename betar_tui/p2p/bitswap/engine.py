@@ -319,6 +319,7 @@ class Bitswap:
                         await link.written.wait()
                     try:
                         found = await self._source.blocks(tuple(asked))
+                        assert found, "a look-up leaves out some, never all: it would be repeated for ever"
                     except Exception as error:
                         self._report("blocks for peers", error)
                         found = dict.fromkeys(asked)

@@ -79,6 +79,7 @@ class Walk:
         while left:
             asked = [left.popleft() for _ in range(min(MAX_LOOKUP, len(left)))]
             found = self._lookup(asked)
+            assert found, "a look-up leaves out some, never all: it would be repeated for ever"
             for cid, block in found.items():
                 if block is not None:
                     self._enqueue(cid, block)
