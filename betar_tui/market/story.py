@@ -75,7 +75,8 @@ def told_history(
     """The versions of a listing and its removals, which have no value, the newest first.
 
     `withdrawals` are the values under `key`, the listing's of those: each verified one came in the delta that removed what
-    was there. Of a removal without one, as by a Go betar, only the removed versions tell: its CID is "" and its height 0."""
+    was there. Of a removal without one, as by a Go betar, only the removed versions tell: its CID is "", its height 0, and
+    nobody has signed it."""
     removals = [each for each in withdrawals[:MAX_JUDGED] if withdrawn_at(key, each.value) is not None]
     told: list[Version] = []
     removed = False
@@ -84,7 +85,7 @@ def told_history(
             told.append(_removal(removals.pop(0)))
             removed = True
         if element.dead and not removed:
-            told.append(Version("", 0, None))
+            told.append(Version("", 0, None, str(Voice.NOBODY)))
         removed = element.dead
         value = element.value.decode(errors="replace")
         told.append(Version(cids.to_str(element.cid), element.height, value, str(voice)))

@@ -36,8 +36,10 @@ _IN_A_WORD = {
     Difference.REPLACED: "replaced",
     Difference.WITHDRAWN: "withdrawn",
 }
-_WITHDRAWN = "withdrawn by its seller"
-_VOICES = {"signed by its seller": ("✓", "$text-success"), "unsigned": ("·", "dim"), _WITHDRAWN: ("✓", "$text-success")}
+_UNSIGNED, _WITHDRAWN = "unsigned", "withdrawn by its seller"
+_OF_REMOVALS = (_UNSIGNED, _WITHDRAWN)
+"""What is said of a removal itself, and not of the version that it removed."""
+_VOICES = {"signed by its seller": ("✓", "$text-success"), _UNSIGNED: ("·", "dim"), _WITHDRAWN: ("✓", "$text-success")}
 """Sign and style of the voices of versions; all others speak without a right to."""
 
 
@@ -68,9 +70,10 @@ def story(sentences: Sequence[str]) -> list[str]:
 
 
 def voice(words: str, removed: bool) -> tuple[str, str]:
-    """Who put a version, with its sign and style; of a `removed` version, who had put it. Nothing if that is not known."""
+    """Who put a version, with its sign and style; of a `removed` one whether it was withdrawn, or who had put it. Nothing if
+    that is not known."""
     if not words:
         return "", ""
     sign, style = _VOICES.get(words, ("✗", "$text-error"))
-    was = "was " if removed and words != _WITHDRAWN else ""
+    was = "was " if removed and words not in _OF_REMOVALS else ""
     return f"{sign} {was}{neutralise(words, 60)}", style

@@ -90,7 +90,7 @@ async def test_what_another_peer_removed_is_still_shown_and_can_be_withdrawn(tmp
             "1 version: 1 signed by its seller",
         )
         assert [(each.voice, each.value is None) for each in detail.history] == [
-            ("", True),
+            ("unsigned", True),
             ("signed by its seller", False),
         ]
         await peer.delist(receipt.id)

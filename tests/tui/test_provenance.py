@@ -76,6 +76,8 @@ def test_the_words_are_those_of_the_command_line():
         (Voice.SELLER, False, "✓ signed by its seller"),
         (Voice.SELLER, True, "✓ was signed by its seller"),
         (Voice.NOBODY, False, "· unsigned"),
+        (Voice.NOBODY, True, "· unsigned"),
+        (Voice.WITHDRAWN, True, "✓ withdrawn by its seller"),
         (Voice.ANOTHER, False, "✗ wrongly signed, or by another"),
         (Voice.JUNK, True, "✗ was not a listing"),
         (Voice.UNTOLD, True, ""),
