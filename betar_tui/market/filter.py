@@ -62,6 +62,7 @@ _SEEN = re.compile(r"(?P<field>seen|age)(?P<op><=|>=|!=|==|<|>|=|:)(?P<value>.*)
 _AGE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]*)?)(?P<unit>[smhdw])\Z", re.IGNORECASE)
 _META = re.compile(r"(?P<path>meta\.[^:]+):(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
 _FIELD = re.compile(r"(?P<field>[a-z_]+):(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
+_PATH = "meta."
 _AWAITING = re.compile(r"(?<=\S)\s+or\s*\Z", re.IGNORECASE)
 
 
@@ -129,16 +130,28 @@ def unfinished(text: str) -> tuple[str, str]:
     """Where the last word may be the beginning of a field, the text without it and that field's example; else "", "".
 
     Typing `ocr price<0.5` passes through `ocr pri`, which is hardly the word that is looked for."""
-    start = len(text.rstrip())
-    while start and not text[start - 1].isspace():
-        start -= 1
+    start = _last_word(text)
     word = text[start:].removeprefix("!").lower()
     if len(word) < 2 or text[-1:].isspace():
         return "", ""
-    if word.startswith("meta.") and ":" not in word:
-        word = "meta."
+    if begins_path(text):
+        word = _PATH
     found = next((stem + example for stem, example in _EXAMPLES.items() if stem.startswith(word)), "")
     return (_without_or(text[:start]), found) if found else ("", "")
+
+
+def begins_path(text: str) -> bool:
+    """Whether the last word is the beginning of `meta.NAME:`, and so not one that is looked for."""
+    word = text[_last_word(text) :].removeprefix("!").lower()
+    return word.startswith(_PATH) and ":" not in word and not word[-1:].isspace()
+
+
+def _last_word(text: str) -> int:
+    """Where the last word begins."""
+    start = len(text.rstrip())
+    while start and not text[start - 1].isspace():
+        start -= 1
+    return start
 
 
 def _without_or(text: str) -> str:

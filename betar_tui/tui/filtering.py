@@ -1,7 +1,7 @@
 """Understands the filter that is typed; after an error the last valid one stays in force. Pure."""
 
 from betar_tui.errors import FilterError
-from betar_tui.market.filter import parse, unfinished
+from betar_tui.market.filter import begins_path, parse, unfinished
 
 
 class Filtering:
@@ -26,6 +26,8 @@ class Filtering:
             return False
         self.query = text.strip()
         self._rest, self._completion = unfinished(text) if typing else ("", "")
+        if begins_path(text):
+            self.found_nothing()  # not worth asking: in a large market a search that finds nothing is the longest
         return True
 
     def found_nothing(self) -> bool:
