@@ -123,8 +123,11 @@ async def publish(config: Config, arguments: Arguments) -> None:
     drafts = drafts_of(arguments, sellers.__setitem__)
     async with open_marketplace(config) as market:
         peer = await market.status()
-        for remark in remarks(drafts, sellers, peer.peer_id):
+        told = list(remarks(drafts, sellers, peer.peer_id))
+        for remark in told[:_RECEIPTS]:
             complain(remark)
+        if len(told) > _RECEIPTS:
+            complain(f"and {plural(len(told) - _RECEIPTS, 'more remark')} like these")
         warning = dialling_warning([each.addrs for each in drafts], peer)
         receipts, running = await market.publish(drafts), isinstance(market, CommandClient)
     if warning:

@@ -98,7 +98,7 @@ def remarks(drafts: Iterable[ListingDraft], sellers: Mapping[str, str], own_id: 
         name, seller = draft.name.strip(), sellers.get(draft.name.strip(), own_id)
         if seller != own_id:
             where = ", with the addresses that it names" if draft.addrs else ""
-            yield f"{name!r} is offered by {seller}; this publishes a copy of your own{where}"
+            yield f"{name!r} is offered by {seller}; this publishes it as yours{where}"
         if currency := other_currency(draft.metadata):
             yield f"{name!r}: {currency}"
 

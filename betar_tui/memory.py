@@ -11,7 +11,8 @@ _ARENAS = 2
 
 
 def limit_fragments() -> None:
-    """Have what is freed go back to the system, where the C library can be told so: glibc. Call it before threads start.
+    """Have what is freed go back to the system, where the C library can be told so: glibc. Best before threads start, whose
+    heaps stay.
 
     glibc raises the size from which a piece is a mapping of its own with each such piece that is freed, and gives threads
     heaps of their own. Blocks of a hundred kilobytes and more then leave gaps among what stays: after a minute of them a

@@ -136,9 +136,7 @@ def detail_lines(detail: ListingDetail, now: float) -> Iterator[str]:
     yield "history:"
     for change in version_changes(detail.history):
         voice = f", {change.voice}" if change.voice else ""
-        place = (
-            f" at height {change.height}{voice}: {change.cid}" if change.cid else ", by a delta that is not kept apart"
-        )
+        place = f" at height {change.height}{voice}: {change.cid}" if change.cid else voice
         yield f"  {change.summary}{place}"
         yield from (f"    {line}" for line in change.lines)
 

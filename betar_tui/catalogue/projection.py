@@ -31,6 +31,8 @@ SMALL = 256
 announces, or a person publishes, at a time. A sync brings more."""
 SMALL_BYTES = 256 << 10
 """Maximum bytes of their values: the store is locked while they are decoded, which takes 7 to 90 ms a megabyte."""
+COMPARED_BYTES = 8 << 10
+"""Maximum bytes of a value that is decoded again to say what its update changed."""
 MAX_REMOVALS = 4096
 """Maximum keys whose removing delta is remembered until their row is gone."""
 
@@ -228,9 +230,12 @@ def _change(
 
 
 def _changed(effect: Effect | None, outcome: Outcome) -> dict[str, object] | None:
-    """The fields that an update changed, None where the version that was shown before is not at hand."""
+    """The fields that an update changed, None where the version that was shown before is not at hand, or is large: the store
+    is locked meanwhile."""
     before = effect.before if effect is not None else None
     if effect is None or before is None or outcome.listing is None or outcome.old_content is None:
+        return None
+    if len(before.value) > COMPARED_BYTES:
         return None
     try:
         fields = parse_value(before.value)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 
 from betar_tui.errors import ListingError
 from betar_tui.ipld import cid as cids
@@ -14,6 +15,7 @@ from betar_tui.market.names import name_space
 from betar_tui.market.withdrawal import withdrawn_at
 from betar_tui.plurals import plural
 from betar_tui.replica.facts import Element, Winner
+from betar_tui.replica.replica import CEILING
 
 MAX_JUDGED = 200
 """Maximum versions whose signatures are checked for a story: the newest."""
@@ -75,21 +77,32 @@ def told_history(
     """The versions of a listing and its removals, which have no value, the newest first.
 
     `withdrawals` are the values under `key`, the listing's of those: each verified one came in the delta that removed what
-    was there. Of a removal without one, as by a Go betar, only the removed versions tell: its CID is "", its height 0, and
-    nobody has signed it."""
-    removals = [each for each in withdrawals[:MAX_JUDGED] if withdrawn_at(key, each.value) is not None]
+    was there. Of removals without one, as by a Go betar, only the removed versions tell, and not how many there were: one
+    stands for all that no withdrawal explains, with the CID "" and the height 0."""
+    removals = _removals(key, withdrawals)
     told: list[Version] = []
-    removed = False
+    explained = False
     for element, voice in zip(elements, voices, strict=True):
         while removals and removals[0].height > element.height:
             told.append(_removal(removals.pop(0)))
-            removed = True
-        if element.dead and not removed:
+            explained = True
+        # What has an absurd height is removed by the next update of anybody, as a part of it.
+        if element.dead and not explained and element.height < CEILING:
             told.append(Version("", 0, None, str(Voice.NOBODY)))
-        removed = element.dead
+            explained = True
         value = element.value.decode(errors="replace")
         told.append(Version(cids.to_str(element.cid), element.height, value, str(voice)))
     return (*told, *map(_removal, removals))
+
+
+def _removals(key: str, withdrawals: Sequence[Element]) -> list[Element]:
+    """The verified withdrawals, highest first. Anybody may put one again in a higher delta, which withdraws nothing: the
+    lowest counts."""
+    lowest: dict[bytes, Element] = {}
+    for each in sorted(withdrawals, key=lambda each: each.height):
+        lowest.setdefault(each.value, each)
+    judged = islice(lowest.values(), MAX_JUDGED)
+    return [each for each in judged if withdrawn_at(key, each.value) is not None][::-1]
 
 
 def _removal(withdrawal: Element) -> Version:

@@ -16,7 +16,7 @@ from betar_tui.replica.rules import Facts, values_after
 from betar_tui.replica.slicing import SlicedDelta, groups, is_large
 from betar_tui.replica.storage import ReplicaStorage
 
-_CEILING = 1 << 62
+CEILING = 1 << 62
 """No honest peer reaches this height; a version that has it is not surpassed unless a head has it too."""
 _DELTA_OVERHEAD, _LINK_SIZE, _TOMBSTONE_SIZE = 64, 46, 72
 """Maximum bytes of a delta beyond its parts, of a link, and of a tombstone without its key."""
@@ -247,7 +247,7 @@ class Replica:
         """Whether a put of this key has to remove other versions, perhaps thousands (see `_above`)."""
         key = keys.clean(key)
         winner = self._storage.winners([key]).get(key)
-        return winner is not None and winner.height >= max(_CEILING, self._next_height)
+        return winner is not None and winner.height >= max(CEILING, self._next_height)
 
     def _above(self, puts: Mapping[str, bytes]) -> tuple[int, list[tuple[str, bytes]]]:
         """The height at which new values of these keys win over the current ones, and the versions to remove for that.
@@ -255,7 +255,7 @@ class Replica:
         A current value may be higher than every head: above blocks that are still to come or never existed, or below a
         hostile block that is lower. If its height is absurd it is removed instead: our delta becomes a head of every
         peer, and Go peers begin at 0 again above the greatest height."""
-        limit = max(_CEILING, self._next_height)
+        limit = max(CEILING, self._next_height)
         heights, removed = [0], list[tuple[str, bytes]]()
         for key, winner in self._storage.winners(puts.keys()).items():
             best: Winner | None = winner

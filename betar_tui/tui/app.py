@@ -156,10 +156,8 @@ class BetarApp(ColouredApp):
             self.actions.notify(complaints[0], "warning")
         elif complaints:
             activity = self.model.keys.name("pane_activity")
-            self.actions.notify(
-                f"{len(complaints):,} settings in config.toml are wrong and not in force: {activity} shows them",
-                "warning",
-            )
+            wrong = f"{len(complaints):,} settings in config.toml are wrong and not in force"
+            self.actions.notify(f"{wrong}; the activity (key {activity}) names them", "warning")
 
     def _theme_changed(self, theme: Theme) -> None:
         # The command palette sets it by itself. Of two changes in a row the first may be signalled after the second.

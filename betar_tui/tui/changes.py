@@ -1,20 +1,28 @@
 """What an update changed in a listing, in words. Pure; values come from the network and are neutralised."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from betar_tui.market.fields import ENTERED, OWN_KEYS
+from betar_tui.market.fields import ENTERED, FIELDS, OWN_KEYS
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
 from betar_tui.tui.format import price
 
 MAX_KEYS = 3
-"""Maximum keys of the metadata that are named."""
+"""Maximum keys of the metadata, and fields, that are named."""
+LABELS = {field.name: field.label.lower() for field in FIELDS if field.label}
 _SHORT = ("name", "token_id")
 
 
 def changes_of(old: Listing, new: Listing) -> list[str]:
     """Each change of what its seller entered: "price 0.05 → 0.07", "description changed", "metadata changed (tier)"."""
     return [text for field in ENTERED for text in _change(field.name, field.label, old, new)]
+
+
+def fields_of(names: Iterable[str]) -> str:
+    """The fields of these names in JSON, as people know them, the first few: "addresses, price and 2 more"."""
+    told = [LABELS.get(name, neutralise(name, 20)) for name in names]
+    more = f" and {len(told) - MAX_KEYS} more" if len(told) > MAX_KEYS else ""
+    return ", ".join(told[:MAX_KEYS]) + more
 
 
 def _change(name: str, label: str, old: Listing, new: Listing) -> Iterator[str]:

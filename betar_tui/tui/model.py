@@ -25,9 +25,8 @@ from betar_tui.market.marketplace import (
     Status,
     StatusChanged,
 )
-from betar_tui.market.text import neutralise
 from betar_tui.tui.activity import ActivityLog
-from betar_tui.tui.changes import changes_of
+from betar_tui.tui.changes import changes_of, fields_of
 from betar_tui.tui.format import price
 from betar_tui.tui.keymap import KeyMap
 from betar_tui.tui.provenance import DIFFERENCES
@@ -387,7 +386,8 @@ def _note(change: Change, old: Listing | None, new: Listing | None) -> str:
         notes = changes_of(old, new)
     else:
         notes = [] if before in (None, new.price) else [f"price {price(before)} → {price(new.price)}"]
-        notes += [f"{neutralise(name, 20)} changed" for name in change.changed or () if name != "price"]
+        if others := [name for name in change.changed or () if name != "price"]:
+            notes.append(f"{fields_of(others)} changed")
     if new.difference and (old is None or old.difference is not new.difference):
         notes.append(DIFFERENCES[new.difference])
     return ", ".join(notes)

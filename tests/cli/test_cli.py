@@ -140,9 +140,9 @@ def test_what_others_offer_is_published_as_a_copy_and_said(run, tmp_path):
     assert (code, [line for line in err.splitlines() if "offered" in line]) == (
         0,
         [
-            f"betar-tui: 'tts' is offered by {other}; this publishes a copy of your own, with the addresses that it names",
-            f"betar-tui: 'ocr' is offered by {key_only}; this publishes a copy of your own",
-            f"betar-tui: 'go' is offered by {other}; this publishes a copy of your own",
+            f"betar-tui: 'tts' is offered by {other}; this publishes it as yours, with the addresses that it names",
+            f"betar-tui: 'ocr' is offered by {key_only}; this publishes it as yours",
+            f"betar-tui: 'go' is offered by {other}; this publishes it as yours",
         ],
     )
     names = {each["name"] for each in json.loads(run("list", "seller:you", "--json")[1])}

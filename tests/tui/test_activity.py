@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from betar_tui.market.marketplace import Change, ChangeKind, Connectivity, Seen
+from betar_tui.market.text import neutralise
 from betar_tui.tui.activity import ActivityEntry, ActivityFilter, ActivityLog
 from betar_tui.tui.model import MarketModel
 from betar_tui.tui.screens.main import MainScreen
@@ -192,10 +193,20 @@ async def test_where_a_seller_is_reached_is_no_news(ui):
 def test_a_listing_out_of_sight_says_what_the_peer_knows_of_its_change():
     model = MarketModel(Clock())
     far = listing("far", 0.5)
-    for changed in ({"addrs": []}, {"price": 0.4, "description": "x"}, None):
-        model.apply([Change(ChangeKind.UPDATE, far.id, far.cid, 3, "p", NOW, far, old_price=0.4, changed=changed)])
+    hostile = "x\x1b[2J"
+    many = {"token_id": "", "addrs": [], hostile: 1, "y": 1, "z": 1}
+    for before, changed in (
+        (0.5, {"addrs": []}),
+        (0.4, {"price": 0.4, "description": "x"}),
+        (0.4, None),
+        (0.5, {}),
+        (0.5, many),
+    ):
+        model.apply([Change(ChangeKind.UPDATE, far.id, far.cid, 3, "p", NOW, far, old_price=before, changed=changed)])
     assert [(each.kind, each.note) for each in model.activity.entries] == [
-        ("refresh", "price 0.4 → 0.5, addrs changed"),
+        ("refresh", "addresses changed"),
         ("update", "price 0.4 → 0.5, description changed"),
         ("update", "price 0.4 → 0.5"),
+        ("update", ""),
+        ("update", f"token id, addresses, {neutralise(hostile, 20)} and 2 more changed"),
     ]

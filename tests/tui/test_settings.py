@@ -210,7 +210,7 @@ async def test_errors_in_the_settings_are_shown_and_nothing_stops(ui):
 
 @ui(**with_settings(theme="mauve", density="airy", colour="red"))
 async def test_several_errors_in_the_settings_are_one_notification(ui):
-    assert ui.toasts == ["3 settings in config.toml are wrong and not in force: 3 shows them"]
+    assert ui.toasts == ["3 settings in config.toml are wrong and not in force; the activity (key 3) names them"]
     assert {each.kind for each in ui.app.model.activity.entries} == {"warning"}
     assert len(ui.app.model.activity) == 3
 

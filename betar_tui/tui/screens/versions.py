@@ -110,10 +110,11 @@ class VersionsScreen(ModalScreen[None]):
 def version_text(version: Version, change: VersionChange, now: float, width: int) -> Content:
     """A version as it was: what it said, what it changed, and its value as it is stored."""
     if version.value is None:
-        by = "this delta" if version.cid else "a delta that is not kept apart"
-        return Content.assemble(
-            (f"Removed by {by}: the listing was off the market.", ""), "\n", *_facts(version, width)
+        withdrawn = "Withdrawn by its seller in this delta: the listing was off the market."
+        unsigned = (
+            "Removed by a delta that is not known here, and nobody signed for that: a signed listing stays in sight."
         )
+        return Content.assemble((withdrawn if version.cid else unsigned, ""), "\n", *_facts(version, width))
     try:
         value = json.loads(version.value)
     except (ValueError, RecursionError):
