@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from textual.app import App
 from textual.message import Message
 
 from betar_tui.errors import BetarError, UnknownListingError
@@ -26,6 +25,7 @@ from betar_tui.tui.options import TuiOptions
 from betar_tui.tui.peer_actions import PeerActions
 from betar_tui.tui.saved_filters import SavedFilters
 from betar_tui.tui.screens.dialogues import ConfirmScreen
+from betar_tui.tui.toasts import ToastingApp
 from betar_tui.tui.undo import Delisted
 from betar_tui.tui.workers import start
 
@@ -50,7 +50,7 @@ class ListingActions:
 
     def __init__(
         self,
-        app: App[None],
+        app: ToastingApp,
         model: MarketModel,
         bridge: Bridge,
         open_screen: Callable[..., None],
@@ -192,9 +192,12 @@ class ListingActions:
         if listing_id and self._model.listing(listing_id) is None and self._model.table.is_listed(listing_id):
             start(self._app, partial(self._look_up, listing_id), group="look-up")
 
-    def notify(self, text: str, severity: Any = "information") -> None:
-        """A notification; `text` is plain."""
-        self._app.notify(text, severity=severity, markup=False)
+    def notify(self, text: str, severity: Any = "information", about: str = "") -> None:
+        """A notification; `text` is plain. It takes the place of an earlier one `about` the same thing."""
+        if about:
+            self._app.notify_about(about, text, severity)
+        else:
+            self._app.notify(text, severity=severity, markup=False)
 
     def _own(self, action: str, listing_id: str) -> Listing | None:
         if reason := self.disabled_reason(action, listing_id):
@@ -213,23 +216,26 @@ class ListingActions:
         if sent is None:
             return
         name, receipt = sent
+        self._show(receipt)
+        if not receipt.sent_to:
+            self.notify(f"{name} is stored. {PENDING}", "warning", receipt.id)
+        elif self._model.activity.paused:  # it does not show the receipt now
+            self.notify(f"{name} is stored, sent to {fmt.plural(receipt.sent_to, 'peer')}", about=receipt.id)
+
+    def _show(self, receipt: Receipt) -> None:
         self._sync(self._model.stored(receipt))
         self._app.post_message(self.Published(receipt.id))
-        if not receipt.sent_to:
-            self.notify(f"{name} is stored. {PENDING}", "warning")
-        elif self._model.activity.paused:  # it does not show the receipt now
-            self.notify(f"{name} is stored, sent to {fmt.plural(receipt.sent_to, 'peer')}")
 
     async def _renew(self, listing: Listing) -> None:
         name = neutralise(listing.name, 60)
         try:
             receipt = await self._bridge.update(listing.id, ListingPatch())
         except BetarError as error:
-            self.notify(f"{name} is as it was: {neutralise(str(error), 200)}", "error")
+            self.notify(f"{name} is as it was: {neutralise(str(error), 200)}", "error", listing.id)
             return
         self._sync(self._model.stored(receipt))
         sent = f"sent to {fmt.plural(receipt.sent_to, 'peer')}" if receipt.sent_to else PENDING
-        self.notify(f"{name} is stored once more. {sent[:1].upper()}{sent[1:]}")
+        self.notify(f"{name} is stored once more. {sent[:1].upper()}{sent[1:]}", about=listing.id)
 
     async def _remove(self, listing: Listing) -> None:
         name = neutralise(listing.name, 60)
@@ -239,7 +245,7 @@ class ListingActions:
             document = (await self._bridge.show(listing.id)).document if named else None
             receipt = await self._bridge.delist(listing.id)
         except BetarError as error:
-            self.notify(f"{name} is still listed: {neutralise(str(error), 200)}", "error")
+            self.notify(f"{name} is still listed: {neutralise(str(error), 200)}", "error", listing.id)
             return
         undo = self._model.keys.name("undo")
         again = f"{undo} publishes it again"
@@ -248,22 +254,26 @@ class ListingActions:
         self.offers.delisted(listing.id)
         self._sync(self._model.stored(receipt))
         if receipt.sent_to:
-            self.notify(f"{name} is delisted. {again}")
+            self.notify(f"{name} is delisted. {again}", about=listing.id)
         else:
-            self.notify(f"{name} is delisted here. {PENDING}. {again}", "warning")
+            self.notify(f"{name} is delisted here. {PENDING}. {again}", "warning", listing.id)
 
     async def _restore(self, delisted: Delisted) -> None:
-        name = neutralise(delisted.listing.name, 60)
+        name, listing_id = neutralise(delisted.listing.name, 60), delisted.listing.id
         try:
             (receipt,) = await self._bridge.publish([delisted.draft])
         except BetarError as error:
-            self._model.delisted.failed(delisted.listing.id)
+            self._model.delisted.failed(listing_id)
             self._sync(News(status=True))
-            self.notify(f"{name} is not published again: {neutralise(str(error), 200)}", "error")
+            self.notify(f"{name} is not published again: {neutralise(str(error), 200)}", "error", listing_id)
             return
-        self._model.delisted.forget(delisted.listing.id)
-        self.offers.restored(delisted.listing.id)
-        self._published((name, receipt))
+        self._model.delisted.forget(listing_id)
+        self.offers.restored(listing_id)
+        self._show(receipt)
+        if receipt.sent_to:
+            self.notify(f"{name} is published again", about=listing_id)
+        else:
+            self.notify(f"{name} is published again. {PENDING}", "warning", listing_id)
 
     async def _look_up(self, listing_id: str) -> None:
         try:

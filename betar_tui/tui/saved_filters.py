@@ -55,7 +55,7 @@ class SavedFilters:
             if kept is None:
                 self._notify(f"{MAX_FILTERS} filters are saved: forget one first", "warning")
             else:
-                self._notify(f"The filter is saved as {neutralise(kept, MAX_FILTER_NAME)}")
+                self._notify(f"The filter is saved as {neutralise(kept, MAX_FILTER_NAME)}", about="filters")
 
         self._app.push_screen(NameScreen(text.strip()), named)
 
@@ -65,7 +65,7 @@ class SavedFilters:
         def chosen(name: str | None) -> None:
             if name is not None:
                 self._settings.forget_filter(name)
-                self._notify(f"The filter {neutralise(name, MAX_FILTER_NAME)} is forgotten")
+                self._notify(f"The filter {neutralise(name, MAX_FILTER_NAME)} is forgotten", about="filters")
 
         self._ask("Forget a filter", chosen)
 

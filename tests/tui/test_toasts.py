@@ -41,6 +41,14 @@ async def test_the_same_twice_is_shown_once(ui):
     await ui.until(lambda: len(ui.toasts) == 3)
 
 
+@ui()
+async def test_what_is_no_longer_true_is_taken_back(ui):
+    await ui.press("p")
+    await ui.until(lambda: ui.toasts == ["Activity is paused: p goes on"])
+    await ui.press("p")
+    await ui.until(lambda: ui.toasts == ["Activity goes on"])
+
+
 @pytest.mark.parametrize("size", SIZES)
 @ui(listings=mine)
 async def test_no_notification_lies_over_a_button(ui, size):

@@ -89,6 +89,26 @@ async def test_one_key_publishes_it_again(ui):
     await ui.until(lambda: "Undo" not in ui.lines[-1])
     assert isinstance(ui.app.screen, MainScreen)
     await ui.until(lambda: ui.one(ListingRows).current == f"{OWN}/calm-geo")
+    await ui.until(lambda: ui.toasts == ["calm-geo is published again"])
+
+
+@ui(listings=items)
+async def test_what_was_said_of_another_listing_stays(ui):
+    await ui.press("home", "end", "d", "y")
+    said = "calm-geo is delisted. U publishes it again"
+    await ui.until(lambda: ui.toasts == [said])
+    ui.app.actions.notify("amber-ocr is stored", about=f"{OWN}/amber-ocr")
+    await ui.until(lambda: ui.toasts == [said, "amber-ocr is stored"])
+
+
+@ui(listings=items)
+async def test_undone_with_no_peer_it_says_that_it_is_pending(ui):
+    await ui.press("end", "d", "y")
+    await ui.sees("U Undo delist")
+    ui.market.connected = ()
+    await ui.press("U")
+    pending = "No peer is connected: it is pending and goes out when one is"
+    await ui.until(lambda: ui.toasts == [f"calm-geo is published again. {pending}"])
 
 
 @ui(listings=items)
@@ -145,7 +165,7 @@ async def test_where_that_fails_it_is_offered_still(ui):
     await ui.sees("U Undo delist")
     ui.market.fail["publish"] = StoreError("the disk is full")
     await ui.press("U")
-    await ui.until(lambda: "calm-geo is not published again: the disk is full" in ui.toasts)
+    await ui.until(lambda: ui.toasts == ["calm-geo is not published again: the disk is full"])
     await ui.sees("U Undo delist")
     ui.market.fail.clear()
     await ui.press("U")

@@ -357,7 +357,8 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
     def action_pause(self) -> None:
         paused = self._model.activity.toggle_pause()
         key = self._model.keys.name("pause")
-        self._actions.notify(f"Activity is paused: {key} goes on" if paused else "Activity goes on")
+        text = f"Activity is paused: {key} goes on" if paused else "Activity goes on"
+        self._actions.notify(text, about="activity")
         self.sync(News(activity=True))
         self.show_modes()
 
