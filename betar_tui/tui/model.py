@@ -27,6 +27,7 @@ from betar_tui.market.marketplace import (
 )
 from betar_tui.tui.activity import ActivityLog
 from betar_tui.tui.changes import changes_of, fields_of
+from betar_tui.tui.company import Company
 from betar_tui.tui.format import price
 from betar_tui.tui.keymap import KeyMap
 from betar_tui.tui.provenance import DIFFERENCES
@@ -127,6 +128,7 @@ class MarketModel:
         self.peers_load, self.peers_error = Load.LOADING, ""
         self.link_error = self.silence = ""
         self.can_run_here = False  # whether a peer that another process has lost can run in this one
+        self._company = Company()
         self.receipts = Receipts()
         self.healed: dict[str, str] = {}
         self.delisted = DelistedListings()
@@ -234,11 +236,8 @@ class MarketModel:
         if self.link_error:
             return News()
         self.silence = ""
-        before, found = self.status, status.connectivity
-        # A restarted peer has not lost its connections: it has not made them yet.
-        alone = bool(before and before.peers and found is Connectivity.ALONE and status.uptime >= before.uptime)
-        if alone:
-            self.activity.notice("warning", "The last peer is gone", self.clock())
+        if told := self._company.tell(self.status, status):
+            self.activity.notice(*told, self.clock())
         self.status, self.own_id = status, status.peer_id
         if status.muted is not None and not self.muting and set(status.muted) != self.muted:
             self.settings.change(muted=status.muted)
@@ -246,7 +245,7 @@ class MarketModel:
             self.peers, self.peers_load, self.peers_error = (), Load.FAILED, peers_error
         else:
             self.peers, self.peers_load, self.peers_error = peers, Load.READY, ""
-        news = News(status=True, listings=True, activity=alone)
+        news = News(status=True, listings=True, activity=bool(told))
         self._update_deliveries(self.receipts.pending_sent(status.topic_peers), news)
         level = sum(peer.on_topic and peer.behind == 0 for peer in self.peers)
         return self._update_deliveries(self.receipts.level(level, status.height), news)

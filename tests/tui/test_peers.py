@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from betar_tui.errors import NetworkError, StoreError, UnknownPeerError
-from betar_tui.market.marketplace import ChangeKind, Connectivity, StatusChanged
+from betar_tui.market.marketplace import ChangeKind, Connectivity, Status, StatusChanged
+from betar_tui.tui.company import Company
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.peer import PeerScreen
 from betar_tui.tui.settings import InterfaceSettings
@@ -257,6 +258,40 @@ async def test_the_mouse_finds_the_way_out_of_adding_a_peer(ui):
 async def test_the_loss_of_the_last_peer_is_told(ui):
     ui.market.go(Connectivity.ALONE)
     await ui.sees("○ no peers", "! The last peer is gone")
+    ui.market.go(Connectivity.ONLINE, peers=1)
+    await ui.sees("● online", "Connected again")
+
+
+STATUS = Status("1", True, "p", (), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0)
+
+
+def told(*states: tuple[Connectivity, int]) -> list[str]:
+    """The texts for statuses with these connectivities and numbers of connected peers, with an ascending uptime."""
+    company, before, texts = Company(), None, []
+    for uptime, (connectivity, peers) in enumerate(states):
+        now = replace(STATUS, connectivity=connectivity, peers=peers, uptime=float(uptime))
+        texts += [text for _, text in filter(None, [company.tell(before, now)])]
+        before = now
+    return texts
+
+
+GONE, AGAIN = "The last peer is gone", "Connected again"
+ONLINE, ALONE = Connectivity.ONLINE, Connectivity.ALONE
+
+
+@pytest.mark.parametrize(
+    ("states", "texts"),
+    [
+        ([(ALONE, 0), (ONLINE, 1)], []),
+        ([(ONLINE, 1), (ALONE, 1), (ALONE, 1), (ALONE, 0)], [GONE]),  # it leaves the topic before its connection ends
+        ([(ONLINE, 1), (ALONE, 0), (ONLINE, 1), (ONLINE, 2)], [GONE, AGAIN]),
+        ([(ONLINE, 1), (ALONE, 0), (ONLINE, 1), (ALONE, 0)], [GONE, AGAIN, GONE]),
+        ([(ONLINE, 1), (ALONE, 0), (Connectivity.STARTING, 0), (ALONE, 0), (ONLINE, 1)], [GONE, AGAIN]),
+        ([(ONLINE, 1), (Connectivity.STOPPED, 0)], []),
+    ],
+)
+def test_a_loss_and_a_return_are_told_once_each(states, texts):
+    assert told(*states) == texts
 
 
 @ui(listings=items)
