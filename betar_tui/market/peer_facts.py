@@ -30,7 +30,14 @@ def looking_text(status: Status, now: float) -> str:
         return STARTING
     if not status.running or status.offline or (status.topic_peers and not status.searches):
         return ""
-    return ALL_CONNECTED if status.peers and not status.searches else search_text(status.searches, now)
+    if status.searches:
+        return search_text(status.searches, now)
+    # Blocked peers are known, and not dialled.
+    if status.peers:
+        return (
+            ALL_CONNECTED.replace("known peer", "known peer that is not blocked") if status.blocked else ALL_CONNECTED
+        )
+    return f"{NOTHING_TO_TRY} but blocked ones" if status.blocked else NOTHING_TO_TRY
 
 
 def search_text(searches: Sequence[Search], now: float) -> str:

@@ -201,11 +201,12 @@ class AddressBook:
             entry.tries = 0
             entry.due = min(entry.due, now)
 
-    def unconnected(self, connected: Callable[[str], bool]) -> dict[str, tuple[int, float]]:
-        """The peers that are not connected, by how they were found: their number, and when the first of them is due."""
+    def unconnected(self, left_out: Callable[[str], bool]) -> dict[str, tuple[int, float]]:
+        """The peers that are not `left_out`, such as those that are connected, by how they were found: their number, and
+        when the first of them is due."""
         counted: dict[str, tuple[int, float]] = {}
         for peer, entry in self._entries.items():
-            if not connected(peer):
+            if not left_out(peer):
                 number, due = counted.get(entry.found, (0, entry.due))
                 counted[entry.found] = (number + 1, min(due, entry.due))
         return counted

@@ -69,8 +69,8 @@ class Dialer:
         return any(not each.is_closed for each in self._swarm.get_connections(addresses.peer_id(peer)))
 
     def searches(self) -> tuple[Search, ...]:
-        """The peers that are not connected and are dialled, now or later."""
-        return dialling(self.address_book.unconnected(self.connected), trio.current_time(), time.time())
+        """The peers that are not connected and are dialled, now or later. Blocked and banned ones are not."""
+        return dialling(self.address_book.unconnected(self._left_out), trio.current_time(), time.time())
 
     def wake(self) -> None:
         """The address book or a connection changed."""
@@ -133,6 +133,9 @@ class Dialer:
                     self._nursery.start_soon(self._redial, peer)
             with trio.move_on_at(self.address_book.next_due(self._busy_or_waiting)):
                 await self._wakeup.wait()
+
+    def _left_out(self, peer: str) -> bool:
+        return self.connected(peer) or self._banned(peer)
 
     def _busy(self, peer: str) -> bool:
         return peer in self._dials or peer in self._redials or self.connected(peer)

@@ -71,6 +71,12 @@ STATUS = Status("1", True, "p", (), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, Connectivity
         ({"connectivity": Connectivity.STOPPED, "running": False}, ""),
         ({"connectivity": Connectivity.FAILED, "offline": "no port"}, ""),
         ({"peers": 1}, ALL_CONNECTED),
+        ({"blocked": ("q",)}, f"{NOTHING_TO_TRY} but blocked ones"),
+        ({"blocked": ("q",), "searches": (Search(LAN),)}, "Searching the local network"),
+        (
+            {"peers": 1, "blocked": ("q",)},
+            "Nothing more to try: every known peer that is not blocked is connected, and none of them is on the topic",
+        ),
         ({"peers": 1, "topic_peers": 1, "connectivity": Connectivity.ONLINE}, ""),
         ({"peers": 1, "topic_peers": 1, "searches": (Search(LAN),)}, "Searching the local network"),
     ],

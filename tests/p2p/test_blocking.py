@@ -12,6 +12,7 @@ from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.blocklist import Blocklist
 from betar_tui.p2p.types import PeerDisconnected, ReceivedBroadcast
 from tests.p2p.peers import meet, pair, peer, until
+from tests.p2p.test_address_book import some_peers
 
 
 def test_a_blocklist_knows_ids_and_authors() -> None:
@@ -53,8 +54,20 @@ async def test_peers_that_were_blocked_before_the_start_are_not_dialled() -> Non
             await meet(carol, bob)
             assert alice.id not in {each.peer_id for each in bob.network.connections()}
             assert not alice.network.connections()
+            assert bob.network.searches() == ()
             bob.network.unblock(alice.id)
             await until(lambda: alice.id in bob.network.topic_peers())
+
+
+async def test_a_blocked_peer_is_none_of_those_that_are_dialled() -> None:
+    with_address = dict.fromkeys(some_peers(2, 1), ("/ip4/127.0.0.1/tcp/9",))  # where nobody listens
+    blocked, other = with_address
+    async with peer("bob", blocked=(blocked,), known_peers=tuple(with_address.items())) as bob:
+        assert [each.what for each in bob.network.searches()] == ["dialling 1 remembered peer"]
+        bob.network.unblock(blocked)
+        assert [each.what for each in bob.network.searches()] == ["dialling 2 remembered peers"]
+        await bob.network.block(other)
+        assert [each.what for each in bob.network.searches()] == ["dialling 1 remembered peer"]
 
 
 async def test_what_a_blocked_author_says_is_dropped_though_another_brings_it() -> None:
