@@ -19,7 +19,13 @@ from betar_tui.control.client import ControlClient
 from betar_tui.errors import ConfigError, ControlError, NoRunningPeerError, StoreError, StoreLockedError
 from betar_tui.files.directories import judge_directory
 from betar_tui.files.rules import command, explain
-from betar_tui.market.dialling import LOOPBACK_ADVICE, leads_here_only, own_addresses
+from betar_tui.market.dialling import (
+    LOOPBACK_ADVICE,
+    NO_OTHER_NETWORK,
+    leads_here_only,
+    listens_everywhere,
+    own_addresses,
+)
 from betar_tui.market.kinds import Connectivity
 from betar_tui.market.marketplace import PeerInfo, Status
 from betar_tui.market.peer_facts import is_waiting, looking_text, not_fetching_text
@@ -223,7 +229,10 @@ def _loopback(addresses: Sequence[str], listens: str) -> list[Finding]:
 def _reachability(status: Status) -> Finding:
     found = status.reachability
     if nowhere_else := _loopback(own_addresses(status), "the peer listens"):
-        return nowhere_else[0]
+        if not listens_everywhere(status):
+            return nowhere_else[0]
+        text = f"nobody on another machine can dial this one: {NO_OTHER_NETWORK}"
+        return Finding("reachability", INFO, text, "connect it to one; the peer takes up its address by itself")
     if found.verdict == "public":
         return Finding("reachability", OK, found.text)
     advice = "forward the TCP port in your router, or start with --upnp" if found.verdict == "private" else ""

@@ -4,7 +4,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from betar_tui.layout import Column, aligned_at_the_point, cut, cut_id, cut_middle, whole
-from betar_tui.market.dialling import LOOPBACK_ADVICE, leads_from_anywhere, leads_here_only, own_address
+from betar_tui.market.dialling import (
+    LOOPBACK_ADVICE,
+    NO_OTHER_NETWORK,
+    leads_from_anywhere,
+    leads_here_only,
+    listens_everywhere,
+    own_address,
+)
 from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
@@ -282,6 +289,8 @@ def alone_text(status: Status) -> str:
 def reach_text(status: Status) -> str:
     """Who can dial the first of the addresses, and what to do with it."""
     if leads_here_only(own_address(status)):
+        if listens_everywhere(status):
+            return f"only programs on this machine can dial this, for {NO_OTHER_NETWORK}; ask again when it has one"
         return f"only programs on this machine can dial this, for the peer listens nowhere else; {LOOPBACK_ADVICE}"
     if leads_from_anywhere(own_address(status)):
         return "others give this to betar-tui connect, or paste it after the key a in the interface"

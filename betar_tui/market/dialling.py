@@ -42,7 +42,14 @@ def leads_from_anywhere(address: str) -> bool:
 
 
 LOOPBACK_ADVICE = "start it with --listen /ip4/0.0.0.0/tcp/4001, which is all of its addresses"
-"""The next step of who has a peer that nobody else can dial."""
+"""The next step of who has a peer that nobody else can dial, unless it listens there already."""
+NO_OTHER_NETWORK = "this machine has no other network now"
+
+
+def listens_everywhere(status: Status) -> bool:
+    """Whether the peer was told to listen on all addresses of its machine, as far as it tells."""
+    hosts = map(ip_of, status.listen)
+    return any(host is not None and host.is_unspecified for host in hosts)
 
 
 def _rank(address: str) -> int:
@@ -74,11 +81,20 @@ def _warning(addrs: Sequence[str], own: Sequence[str], status: Status) -> str:
     if len(private) == len(hosts):
         shown = f"{private[0]}{' and the like' if len(set(private)) > 1 else ''}"
         if all(host.is_loopback for host in private):
-            return f"only programs on this machine can dial {shown}; listen on another address, or give one"
+            return f"only programs on this machine can dial {shown}{_other_address(own, status)}"
         return f"only peers on your own network can dial {shown}; for others, {_advice(addrs)}"
     if status.reachability.verdict == "private" and set(addrs) <= set(own):
         return f"peers outside tried to dial this one and could not; {_advice(addrs)}"
     return ""
+
+
+def _other_address(own: Sequence[str], status: Status) -> str:
+    """What there is to do about loopback addresses, as the end of a sentence."""
+    if not listens_everywhere(status):
+        return "; listen on another address, or give one"
+    if all(map(leads_here_only, own)):
+        return f", for {NO_OTHER_NETWORK}; give another address if it will have one"
+    return "; give another address"
 
 
 def _advice(addrs: Sequence[str]) -> str:

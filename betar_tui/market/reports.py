@@ -52,7 +52,8 @@ class Status:
 
     `offline` says why the network is not open although it should be, "" while it is open or not wanted; `port_taken` is the
     address that could not be listened on, if that is the reason. `listen_notice` says that another port was taken than the
-    default one. `searches` is what is done to find peers, `reachability` how others can dial this one. `indexing` is the
+    default one, `listen` are the multiaddrs that it was told to listen on (empty: of a peer that does not tell).
+    `searches` is what is done to find peers, `reachability` how others can dial this one. `indexing` is the
     progress of taking listings that came in bulk into the catalogue, None where there are few or none. `muted` are the ids
     of sellers and `blocked` those of peers that the person has muted and blocked (None: of a peer that has no such list);
     `limits` is how much this peer takes of others."""
@@ -90,6 +91,7 @@ class Status:
     muted: tuple[str, ...] | None = None
     blocked: tuple[str, ...] = ()
     limits: Quotas = field(default_factory=Quotas)
+    listen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,11 @@ class NetworkSession:
         """A sentence about the default port, if another one was taken, else ""."""
         return self.network.listen_notice if self.network else ""
 
+    @property
+    def listen(self) -> tuple[str, ...]:
+        """The multiaddrs that it was told to listen on."""
+        return tuple(self._config.listen)
+
     def searches(self) -> tuple[Search, ...]:
         """What is done to find peers."""
         return self.network.searches() if self.network else ()

@@ -312,6 +312,7 @@ class Peer:
             muted=self._muted.ids,
             blocked=self._blocked.ids,
             limits=self._catalogue.quotas(counts, session.disk),
+            listen=session.listen,
         )
 
     async def peers(self) -> tuple[PeerInfo, ...]:

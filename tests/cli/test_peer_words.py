@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from betar_tui import commands, doctor
+from betar_tui import commands, doctor, wording
 from betar_tui.config import Config
 from betar_tui.market.marketplace import Connectivity
 from betar_tui.values import Search
@@ -118,6 +118,12 @@ async def test_a_peer_that_only_this_machine_can_dial_is_told(market, tmp_path, 
         f"nobody on another machine can dial this one: the peer listens on {only}/p2p/{peer_id(0)} alone",
     )
     assert found.advice == "start it with --listen /ip4/0.0.0.0/tcp/4001, which is all of its addresses"
+    assert "the peer listens nowhere else" in wording.reach_text(await market.status())
+    market.more_status["listen"] = ("/ip4/0.0.0.0/tcp/4001",)
+    found = (await examined(tmp_path))["reachability"]
+    assert found.message == "nobody on another machine can dial this one: this machine has no other network now"
+    assert "--listen" not in found.advice
+    assert "--listen" not in wording.reach_text(await market.status())
     market.more_status = {"addrs": (only, "/ip4/192.168.1.20/tcp/4001")}
     assert "nobody on another machine" not in (await examined(tmp_path))["reachability"].message
 

@@ -11,12 +11,14 @@ LOOPBACK, HOME, OUTSIDE = "/ip4/127.0.0.1/tcp/4001", "/ip4/192.168.1.5/tcp/4001"
 NAME = "/dns4/example.org/tcp/443"
 
 
-def status(*addrs: str, verdict: str = "unknown") -> Status:
+def status(*addrs: str, verdict: str = "unknown", listen: tuple[str, ...] = ()) -> Status:
     numbers = dict.fromkeys(
         ("peers", "topic_peers", "listings", "heads", "height", "blocks", "bytes", "pending", "tombstones"), 0
     )
     own = tuple(f"{address}/p2p/12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS" for address in addrs)
-    return Status("1", True, "me", own, uptime=0.0, reachability=Reachability(verdict=verdict), **numbers)
+    return Status(
+        "1", True, "me", own, uptime=0.0, reachability=Reachability(verdict=verdict), listen=listen, **numbers
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,24 @@ def test_the_seller_is_warned_when_others_cannot_dial(
     warning = dialling_warning([given], status(*own, verdict=verdict))
     assert expected in warning
     assert bool(warning) is bool(expected)
+
+
+EVERYWHERE, EVERYWHERE_6 = "/ip4/0.0.0.0/tcp/4001", "/ip6/::/tcp/4001"
+
+
+@pytest.mark.parametrize(
+    ("given", "own", "listen", "end"),
+    [
+        ((), (LOOPBACK,), (LOOPBACK,), "127.0.0.1; listen on another address, or give one"),
+        ((), (LOOPBACK,), (EVERYWHERE,), ", for this machine has no other network now; give another address if it will "
+         "have one"),
+        ((), (LOOPBACK,), (LOOPBACK, EVERYWHERE_6), ", for this machine has no other network now; give another address "
+         "if it will have one"),
+        ((LOOPBACK,), (HOME, LOOPBACK), (EVERYWHERE,), "127.0.0.1; give another address"),
+    ],
+)  # fmt: skip
+def test_who_listens_everywhere_is_not_told_to_do_so(given, own, listen, end) -> None:
+    assert dialling_warning([given], status(*own, listen=listen)).endswith(end)
 
 
 def test_one_of_several_listings_is_enough() -> None:
