@@ -195,7 +195,7 @@ def _no_port(address: str, explicit: bool, error: OSError | OverflowError) -> Fi
 
 
 def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> list[Finding]:
-    found = [Finding("service", ERROR, trouble, "the peer's log says more") for trouble in status.troubles]
+    found = [*_troubles(status)]
     if status.listen_notice:
         found.append(Finding("port", INFO, status.listen_notice, "choose another --listen to have the same one always"))
     now = time.time()
@@ -216,6 +216,19 @@ def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> 
     state = OK if status.topic_peers else ERROR if config.bootstrap else INFO
     advice = "betar-tui connect MULTIADDR, or start with --bootstrap"
     return [*found, Finding("connectivity", state, text, advice), _reachability(status)]
+
+
+def _troubles(status: Status) -> Iterator[Finding]:
+    """What fails in the background. A search that cannot work here is a note, whether it was found out just now or long
+    ago: the peer does without it as well as it can."""
+    searches = [each for each in status.searches if each.trouble]
+    for trouble in status.troubles:
+        if not any(each.trouble in trouble for each in searches):
+            yield Finding("service", ERROR, trouble, "the peer's log says more")
+    for each in searches:
+        how = "starts by itself as soon as it can" if each.next_at is None else "is tried again"
+        advice = f"it {how}; betar-tui connect MULTIADDR adds a peer without it"
+        yield Finding("search", INFO, f"{each.what}: {each.trouble}", advice)
 
 
 def _loopback(addresses: Sequence[str], listens: str) -> list[Finding]:

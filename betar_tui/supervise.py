@@ -39,7 +39,11 @@ class Supervisor:
         self._nursery.start_soon(self._run_once, name, job, name=name)
 
     def report(self, name: str, what: str) -> None:
-        """Show a trouble that was found outside the services, until it has not been reported for `CALM` seconds."""
+        """Show a trouble that was found outside the services, until it has not been reported for `CALM` seconds; with "",
+        it is over."""
+        if not what:
+            self._troubles.pop(name, None)
+            return
         self._troubles[name] = what, trio.current_time() + CALM
 
     def troubles(self) -> tuple[str, ...]:

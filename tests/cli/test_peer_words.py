@@ -134,6 +134,33 @@ async def test_so_is_one_that_would_listen_there_and_does_not_run(tmp_path):
         assert any("the peer would listen" in each.message for each in found) is said
 
 
+@pytest.mark.parametrize("said", [True, False], ids=["just found out", "known for a while"])
+@pytest.mark.parametrize("peers", [0, 3])
+async def test_a_search_that_cannot_work_is_a_note_whoever_is_connected(market, tmp_path, said, peers):
+    why = "this machine has no network interface that is up and carries multicast"
+    ways = (
+        Search("searching the local network", trouble=why),
+        Search("searching the DHT", time.time() + 9, "no server of the DHT answers"),
+        Search("dialling 1 bootstrap peer"),
+    )
+    told = (
+        f"finding peers on the local network: not possible now: {why}. It starts by itself as soon as it can",
+        "finding peers in the DHT: no server of the DHT answers (connection refused)",
+    )
+    if not peers:
+        alone(market)
+    market.searches = ways
+    market.more_status["troubles"] = told if said else ()
+    found = [each for each in await doctor.examine(Config(data_dir=tmp_path)) if each.check in ("search", "service")]
+    assert [(each.state, each.message) for each in found] == [
+        (doctor.INFO, f"searching the local network: {why}"),
+        (doctor.INFO, "searching the DHT: no server of the DHT answers"),
+    ]
+    market.more_status["troubles"] = (*told, "announcing: failed (OSError: x); started again")
+    found = [each for each in await doctor.examine(Config(data_dir=tmp_path)) if each.check == "service"]
+    assert [(each.state, each.message) for each in found] == [(doctor.ERROR, market.more_status["troubles"][-1])]
+
+
 async def test_the_doctor_names_peers_that_do_not_fetch(market, tmp_path):
     assert "delivery" not in await examined(tmp_path)
     late = replace(market.connected[0], waiting_since=time.time() - 30)

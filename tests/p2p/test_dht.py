@@ -211,6 +211,7 @@ async def test_a_dht_that_cannot_be_reached_is_said_once() -> None:
         async with peer("server", **SERVER, **ELSEWHERE) as server:
             await alice.network.connect(address(server))
             await until(lambda: not alice.network._finder.dht.trouble)
+            assert said[-1] == ""
 
 
 # Servers that lie

@@ -62,6 +62,10 @@ async def test_a_service_that_fails_is_started_again_and_shows(autojump_clock: t
         assert supervisor.troubles() == ("luck: failed (OSError: no luck); started again",)
         await trio.sleep(supervise.CALM)
         assert supervisor.troubles() == ()
+        supervisor.report("luck", "runs out")
+        assert supervisor.troubles() == ("luck: runs out",)
+        supervisor.report("luck", "")
+        assert supervisor.troubles() == ()
         nursery.cancel_scope.cancel()
 
 

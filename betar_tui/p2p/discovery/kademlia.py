@@ -93,8 +93,8 @@ class Market(Protocol):
 class Kademlia:
     """The service. `run` searches and provides; the network reports what it learns of its peers.
 
-    `report` shows a trouble. `seeds` are multiaddrs of servers, each with /p2p, that are asked while few others are
-    known.
+    `report` shows a trouble, and with "" that it is over. `seeds` are multiaddrs of servers, each with /p2p, that are
+    asked while few others are known.
     """
 
     def __init__(self, market: Market, contacts: Contacts, report: Callable[[str], None], seeds: Iterable[str]) -> None:
@@ -116,6 +116,7 @@ class Kademlia:
         self._alone = True
         self._last_failure = ""
         self.trouble = ""
+        self._told = False  # the trouble, by `report`
         self.next_search = 0.0
 
     # What the network reports.
@@ -291,9 +292,12 @@ class Kademlia:
         """Say once that no server answers, until one does. Without any to ask, a bootstrap peer may still come."""
         if result.closest:
             log.debug("the DHT: %d asked, %d providers", result.asked, len(result.providers))
-            self.trouble = ""
+            if self._told:
+                self._say("")
+            self.trouble, self._told = "", False
         elif not self.trouble:
             self.trouble = "no server of the DHT answers"
             if result.asked:
                 log.warning("%s (%s); tried again at growing intervals", self.trouble, self._last_failure)
                 self._say(f"{self.trouble} ({self._last_failure})")
+                self._told = True

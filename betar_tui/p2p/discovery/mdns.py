@@ -37,7 +37,7 @@ class LocalDiscovery:
     again from time to time while it is there.
 
     `addrs` gives this peer's own multiaddrs, `neighbours` the number of peers on the topic. `report` is told, once, why
-    there is no local network to look at."""
+    there is no local network to look at, and "" when there is one again."""
 
     def __init__(
         self,
@@ -66,6 +66,8 @@ class LocalDiscovery:
             links, refusal = open_links(seen)
             try:
                 if links:
+                    if self._reported:
+                        self._report("")
                     self._reported, self.trouble = False, ""
                     await self._stay(links, seen, own)
                 else:
