@@ -57,15 +57,18 @@ def cut_head(text: str, width: int, mark: str = "…") -> str:
 
 
 def cut_id(text: str, width: int, mark: str = "…") -> str:
-    """A peer id or a listing's id in `width` columns, in a form that commands understand: a short one, or the end of it."""
+    """A peer id or a listing's id in `width` columns, in a form that commands understand: a short one, or the end of it.
+    Peer ids begin all alike."""
     if cell_len(text) <= width:
         return text
     owner = name_space(text)
     short = (short_form(owner) + text[len(owner) :] if owner else short_form(text)).replace("…", mark)
     if not short:
         return cut_middle(text, width, mark)
-    if cell_len(short) <= width or not owner:
-        return cut(short, width, mark)
+    if cell_len(short) <= width:
+        return short
+    if not owner:
+        return cut_head(mark + short.partition(mark)[2], width, mark)
     name = text[len(owner) :]
     return mark + name if cell_len(mark + name) <= width else cut_head(text, width, mark)
 

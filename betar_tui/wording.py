@@ -60,7 +60,7 @@ DELTAS = (
     Column("HEIGHT", whole),
     Column("CHANGES", whole, rank=1),
     Column("BYTES", whole, rank=4),
-    Column("VIA", cut_id, 6, rank=3),
+    Column("VIA", cut_id, 9, rank=3),
     Column("CID", cut_middle, 12, rank=2),
     Column("LISTINGS", cut_ids, 30),
 )

@@ -44,15 +44,13 @@ def old_mutes(interface: Mapping[str, object]) -> tuple[str, ...]:
 
 def full_id(text: str, known: Collection[str], what: str, *, strangers: bool = True) -> str:
     """The id that a person means: one that is known, a whole peer id if it may be of a stranger, or the one known id that a
-    text begins or abbreviates.
+    text begins or abbreviates, as tables do: "12D3…", and the letters after it or the last ones.
 
     `what` says what is looked among, as in "connected peer". Raises UnknownPeerError."""
     if text in known or (strangers and is_peer_id(text)):
         return text
     head, cut, tail = text.partition("…")
-    fitting = sorted(
-        each for each in known if each == text or _fits(each, head, tail if cut else "") or short_form(each) == text
-    )
+    fitting = sorted(each for each in known if _fits(each, head, tail if cut else ""))
     if len(fitting) == 1 and not tail and EVERY_BEGINNING.startswith(head):
         raise UnknownPeerError(f"every peer id begins with {head!r}; give more letters")
     if len(fitting) == 1 and text:
@@ -66,4 +64,7 @@ def full_id(text: str, known: Collection[str], what: str, *, strangers: bool = T
 
 
 def _fits(peer: str, head: str, tail: str) -> bool:
-    return bool(head) and peer.startswith(head) and peer.endswith(tail)
+    short = short_form(peer)
+    if not head:
+        return bool(tail) and (peer.endswith(tail) or short.endswith(tail))
+    return peer.startswith(head) and (peer.endswith(tail) or short == f"{head}…{tail}")

@@ -99,6 +99,8 @@ def test_cuts_fit(text, width, mark):
 def test_ids_are_cut_to_the_form_that_commands_understand():
     peer = peer_id(1)
     assert cut_id(peer, 30) == short_form(peer)
+    assert cut_id(peer, 12) == cut_id(peer, 9) == short_form(peer)[4:]
+    assert cut_id(peer, 6) == f"…{short_form(peer)[-5:]}"
     assert cut_id(f"{peer}/swift-ocr", 40) == f"{short_form(peer)}/swift-ocr"
     assert cut_id(f"{peer}/swift-ocr", 18) == cut_id(f"{peer}/swift-ocr", 11) == "…/swift-ocr"
     assert cut_id(f"{peer}/swift-ocr", 8) == "…ift-ocr"

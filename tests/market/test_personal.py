@@ -37,8 +37,11 @@ def test_the_sellers_of_the_old_setting_are_read():
 
 @pytest.mark.parametrize(
     "text",
-    [A, A[:12], f"{A[:4]}…{A[-4:]}", f"{A[:12]}…", short_form(A)],
-    ids=["whole", "begin", "ends", "cut", "short"],
+    [
+        *(A, A[:12], f"{A[:4]}…{A[-4:]}", f"{A[:12]}…", short_form(A)),
+        *(short_form(A)[4:], short_form(A)[-5:].rjust(6, "…"), f"…{A[-6:]}"),
+    ],
+    ids=["whole", "begin", "ends", "cut", "short", "narrow", "narrower", "end"],
 )
 def test_an_id_is_found_by_what_people_type_of_it(text):
     assert full_id(text, [A, B], "peer") == A
