@@ -444,6 +444,17 @@ async def test_errors_stand_at_their_fields_before_anything_is_sent(ui):
     assert "publish" not in dict(ui.market.calls)
     await ui.type("x")
     await ui.misses("a listing needs a name")
+    await ui.sees("✗ 2 to correct")
+    ui.one("#field-price").value = "1"
+    await ui.sees("✗ 1 to correct")
+    ui.one("#field-name").value = ""
+    await ui.sees("✗ 2 to correct")
+    await ui.click("#reset")
+    await ui.misses("to correct")
+    await fill(ui, price="cheap")
+    ui.one("#field-addrs").focus()
+    await ui.sees("'cheap' is not a number")
+    assert "to correct" not in ui.text  # nothing was sent since
 
 
 @ui(listings=three)
@@ -451,7 +462,12 @@ async def test_what_the_peer_objects_to_stands_at_its_field(ui):
     await ui.press("n")
     await fill(ui, name="taken", price="1")
     await ui.press("f2")
-    await ui.sees("you already list an agent called taken")
+    await ui.sees("you already list an agent called taken", "✗ 1 to correct")
+    ui.one("#field-name").value, ui.one("#field-price").value = "free", ""
+    await ui.sees("a listing needs a price", "✗ 1 to correct")
+    ui.one("#field-name").value = "taken"
+    await ui.sees("you already list an agent called taken", "✗ 2 to correct")
+    ui.one("#field-price").value = "1"
     assert isinstance(ui.app.screen, FormScreen)
     ui.market.fail["publish"] = ListingError("the listing is too large")
     await ui.press("f2")

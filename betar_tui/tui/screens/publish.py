@@ -66,6 +66,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         self._checked: set[str] = set()
         self._objections: dict[str, tuple[str, str]] = {}
         self._sending = self._sent = False
+        self._counts = False  # whether the foot says how many fields are to correct, as from the first try to send
         self._overtaken = self._prefilled != now
 
     def compose(self) -> ComposeResult:
@@ -168,9 +169,12 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
             label.update(Content(f"✗ {problem}") if problem else Content.assemble((warning, "$text-warning")))
             label.display = bool(problem or warning)
         shown = [name for name in problems if name in self._checked]
-        if not shown and not self._sending:
-            self._show_verdict("")
+        if not self._sending and (self._counts or not shown):
+            self._show_count(len(shown))
         return problems
+
+    def _show_count(self, problems: int) -> None:
+        self._show_verdict(f"✗ {problems} to correct" if problems else "", "$text-error")
 
     # Sending
 
@@ -193,13 +197,12 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     def _submit(self) -> None:
         if self._sending or not self.is_active:
             return
-        self._checked = set(form.FIELD_NAMES)
+        self._checked, self._counts = set(form.FIELD_NAMES), True
         self._objections.clear()
         problems = self._show_problems()
         if problems:
             first = next(spec.name for spec in ENTERED if spec.name in problems)
             self.query_one(f"#field-{first}").focus()
-            self._show_verdict(f"✗ {len(problems)} to correct", "$text-error")
             return
         self._sending = True
         self._show_verdict("◌ storing…", "dim")
@@ -292,9 +295,8 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         if name in form.FIELD_NAMES:
             # It stays until the field is changed: only the peer can check it.
             self._objections[name] = (self.values()[name], text)
-            self._show_problems()
+            self._show_count(len(self._show_problems()))
             self.query_one(f"#field-{name}").focus()
-            self._show_verdict("✗ 1 to correct", "$text-error")
         else:
             self._show_verdict(f"✗ {text}", "$text-error")
 
@@ -326,6 +328,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
             self._drafts.keep(self._key, {})
             self._checked.clear()
             self._objections.clear()
+            self._counts = False
             self._start_over()
             self.query_one("#field-name").focus()
 
