@@ -34,8 +34,8 @@ FILTERS = (
 )
 """The grammar of filters (`market.filter`), in the few words of help."""
 
-ID = "the listing's id, the beginning of one, or its name"
-OWN_ID = "the id of a listing of yours, the beginning of one, or its name"
+ID = "the listing's id or name, or the beginning of one"
+OWN_ID = "the id or the name of a listing of yours, or the beginning of one"
 PRICES = (
     f"""A price is in {CURRENCY} for each task; 0 is free. The program moves no money: the buyer pays the seller."""
 )

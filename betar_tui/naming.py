@@ -20,15 +20,18 @@ MAX_NAMED = 3
 async def listing_id(market: "Marketplace | StoredMarket", text: str, *, own: bool = False) -> str:
     """The id of the listing that is meant; the text itself where nothing fits, of which the market says what is wrong.
 
-    In this order: a whole id, the whole name of an own listing, that of another's, and what one listing alone fits; where an
-    `own` one has to be meant, the name of another's comes last. Raises UnknownListingError where several fit."""
+    In this order: a whole id, the whole name of an own listing, that of another's, what one listing alone fits by its id or
+    an own one by its name, and the beginning of the name of another's; where an `own` one has to be meant, the whole name
+    of another's comes after what fits. Raises UnknownListingError where several fit."""
     if not text or name_space(text) or await market.find([text]):
         return text
     mine = await _found(market, f"state:mine name:{_quoted(text)}")
     if named := [each.id for each in mine if each.name == text]:
         return named[0]
-    if not own and (of_others := await _named(market, text)):
-        return of_others
+    begin_so = await _beginning_so(market, text)
+    whole_names = [each.id for each in begin_so if each.name == text]
+    if not own and whole_names:
+        return _only(text, whole_names)
     short = abbreviated(text)
     others = await _found(market, _query(short))
     fitting = list(dict.fromkeys(each.id for each in (*mine, *others) if _fits(each, text, short)))
@@ -37,18 +40,22 @@ async def listing_id(market: "Marketplace | StoredMarket", text: str, *, own: bo
         raise _several(text, fitting, "give more letters")
     if found := whole or fitting:
         return found[0]
-    return await _named(market, text) or text
+    return _only(text, whole_names or [each.id for each in begin_so]) or text
 
 
-async def _named(market: "Marketplace | StoredMarket", text: str) -> str:
-    """The id of the one listing that has this name, whoever sells it; "" without one. Raises UnknownListingError."""
+async def _beginning_so(market: "Marketplace | StoredMarket", text: str) -> Sequence[Listing]:
+    """The listings whose names begin with a text, whoever sells them."""
     query, column = f"name:{_quoted(text)}", folded(text)
     # Names that begin otherwise come before it, and there may be more of them than are looked at.
     found = await _found(market, query, Place(column, column, -1))
-    named = [each.id for each in found if each.name == text]
-    if len(named) > 1:
-        raise _several(text, named, "betar-tui show ID tells one, by the beginning of its id or as it stands here")
-    return next(iter(named), "")
+    return [each for each in found if each.name.startswith(text)]
+
+
+def _only(text: str, ids: Sequence[str]) -> str:
+    """The one of the ids, "" without any. Raises UnknownListingError where there are several."""
+    if len(ids) > 1:
+        raise _several(text, ids, "betar-tui show ID tells one, by the beginning of its id or as it stands here")
+    return next(iter(ids), "")
 
 
 def _several(text: str, ids: Sequence[str], advice: str) -> UnknownListingError:

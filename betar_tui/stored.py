@@ -21,6 +21,7 @@ from betar_tui.market.marketplace import (
     ListingPage,
     Place,
 )
+from betar_tui.market.names import unknown_listing
 from betar_tui.market.personal import BLOCKED, MUTED, old_mutes, read_list
 from betar_tui.market.provenance import Signer
 from betar_tui.replica import decode_node, keys
@@ -123,7 +124,7 @@ def detail(store: Store, catalogue: Catalogue, listing_id: str) -> ListingDetail
     if listing is None:
         if withdrawn is not None:
             raise UnknownListingError(f"{listing_id} was withdrawn by its seller on {story.day(withdrawn)}")
-        raise UnknownListingError(f"no listing has the id {listing_id!r}; betar-tui list shows them")
+        raise unknown_listing(listing_id)
     elements = store.elements(key)
     voices = story.voices(key, elements)
     shown = next((e.value for e in elements if cids.to_str(e.cid) == listing.cid), b"")

@@ -5,6 +5,8 @@ of it. `<peer id>/<name>` is in the name space of that peer: nobody else has a s
 
 from functools import lru_cache
 
+from betar_tui.errors import UnknownListingError
+
 _DIGITS = {letter: n for n, letter in enumerate("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")}
 MAX_PEER_ID = 64
 """Maximum letters of a peer id: decoding takes time by the square of the length. The longest in use has 53."""
@@ -32,6 +34,12 @@ def name_space(listing_id: str) -> str:
     """The peer in whose name space a listing id is, "" for an id that is in nobody's."""
     owner, slash, _ = listing_id.partition("/")
     return owner if slash and is_peer_id(owner) else ""
+
+
+def unknown_listing(text: str) -> UnknownListingError:
+    """The error about a listing that is not there, by its id, or by a text that may be the name of one too."""
+    called = "id" if name_space(text) else "id or name"
+    return UnknownListingError(f"no listing has the {called} {text!r}; betar-tui list shows them")
 
 
 def _decoded(text: str) -> bytes | None:

@@ -14,6 +14,7 @@ from betar_tui.errors import AlreadyListedError, ListingError, NotOwnerError, St
 from betar_tui.market.compose import Document, Rendered, new_document, patched, render
 from betar_tui.market.fields import BETAR_GO, DOCUMENTS
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Repaired, RepublishReason
+from betar_tui.market.names import unknown_listing
 from betar_tui.market.own import OwnListings, adopted_listing, records, withdrawal_record
 from betar_tui.market.provenance import Signer
 from betar_tui.market.republish import NOTHING_SAID, OwnListing, RepublishPolicy, Said
@@ -368,7 +369,7 @@ class Seller:
     def _require_own(self, listing_id: str) -> Listing:
         listing = self._catalogue.get(listing_id)
         if listing is None:
-            raise UnknownListingError(f"no listing has the id {listing_id!r}; betar-tui list shows them")
+            raise unknown_listing(listing_id)
         if not listing.mine:
             raise NotOwnerError(
                 f"{listing.name} belongs to {listing.seller_id or 'another peer'}, only they can change it"

@@ -162,7 +162,7 @@ def test_another_currency_in_metadata_is_said(run):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["show", "nobody"], 1, "no listing has the id"),
+        (["show", "nobody"], 1, "no listing has the id or name 'nobody'; betar-tui list shows them"),
         (["delist", "nobody"], 1, "no listing has the id"),
         (["peers"], 1, "--serve"),
         (["watch"], 1, "--serve"),

@@ -38,7 +38,8 @@ def market() -> FakeMarketplace:
         ("did:key", "did:key:z6MkGo"),
         ('a "b" c', f'{OWN}/a "b" c'),
         ("tts", f"{OTHER}/tts"),  # the name of somebody else's
-        ("tt", "tt"),  # of which the beginning is not enough
+        ("tt", f"{OTHER}/tts"),  # and the beginning of it
+        ("tt-", "tt-"),
         ("TTS", "TTS"),
         ("", ""),
         ('"', '"'),
@@ -84,6 +85,17 @@ async def test_a_name_that_several_others_have_names_their_ids():
     )
     for n in (2, 3):
         assert await listing_id(of_two(), short_id(f"{peer_id(n)}/tts")) == f"{peer_id(n)}/tts"
+
+
+async def test_the_beginning_of_a_name_is_that_of_an_own_listing_first():
+    three = [listing(name, id=f"{peer_id(n)}/{n}", seller_id=peer_id(n)) for n, name in ((2, "thing"), (3, "thimble"))]
+    assert await listing_id(FakeMarketplace(three), "thin") == f"{peer_id(2)}/2"
+    with pytest.raises(UnknownListingError, match="'thi' fits more than one listing"):
+        await listing_id(FakeMarketplace(three), "thi")
+    own = listing("third", id=f"{OWN}/third", seller_id=OWN, mine=True)
+    for change in (False, True):
+        assert await listing_id(FakeMarketplace([*three, own]), "thi", own=change) == f"{OWN}/third"
+        assert await listing_id(FakeMarketplace([*three, own]), "thin", own=change) == f"{peer_id(2)}/2"
 
 
 async def test_who_changes_a_listing_means_an_own_one_first():
