@@ -291,6 +291,7 @@ COMMANDS: Mapping[str, Command] = {
         "have nothing to do with a peer: not dialled, not let in",
         _peer_arguments,
         f"betar-tui block {STRANGER}",
+        more="Its listings still come through other peers; betar-tui mute hides them.",
     ),
     "unblock": Command(PEERS, "let a blocked peer in again", _peer_arguments, "betar-tui unblock 12D3KooWGRUK"),
     "blocked": Command(PEERS, "the blocked peers", _only_json, "betar-tui blocked"),
