@@ -342,8 +342,8 @@ async def export(config: Config, arguments: Arguments) -> None:
             exported = await market.export_car(shown(path, "stdout"), chosen, file.fileno())
     exported = replace(exported, path=absolute(path, "stdout"))
     files = f", {plural(exported.files, 'of them a metadata file', 'of them metadata files')}" if exported.files else ""
-    wrote = f"{plural(exported.blocks, 'block')}, {plural(exported.bytes, 'byte')}"
-    text = f"wrote {wrote}, to {exported.path}{files}"
+    wrote = f"{plural(exported.blocks, 'block')} of {plural(exported.bytes, 'byte')} in all"
+    text = f"wrote {wrote} to {exported.path}{files}"  # the file has more bytes: the CIDs, and a header
     if str(path) == STDIO:
         complain(text)  # stdout has the archive
     elif arguments.json:

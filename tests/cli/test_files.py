@@ -20,6 +20,7 @@ from betar_tui.cli import main
 from betar_tui.config import save_settings
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.peer import open_peer
+from betar_tui.plurals import plural
 from tests.peers.harness import LISTEN, QUIET, config, served
 
 TIMEOUT = 60.0
@@ -454,6 +455,8 @@ async def test_archives_go_through_pipes_from_one_peer_to_another(data: Path, tm
         done = await trio.run_process(["bash", "-c", script], capture_stdout=True, capture_stderr=True, check=False)
     assert (done.returncode, done.stderr.count(b"\n")) == (0, 1)  # how much was exported
     imported, exported = map(json.loads, done.stdout.splitlines())
+    blocks = f"{plural(exported['blocks'], 'block')} of {plural(exported['bytes'], 'byte')}"
+    assert done.stderr.decode().endswith(f"wrote {blocks} in all to stdout\n")
     assert (imported["new"], imported["path"]) == (exported["blocks"], "stdin")
     # A path is that of who gives the command, and so are the rights and the umask; the peer opens nothing.
     assert (exported["path"], (tmp_path / "here.car").stat().st_size > 500) == (str(tmp_path / "here.car"), True)
