@@ -119,6 +119,7 @@ class MarketModel:
         self.rate = RateMeter(clock)
         self.marks: dict[str, Mark] = {}
         self.status: Status | None = None
+        self.up_since = 0.0  # Unix seconds at which the peer was started
         self.own_id = ""
         self.muting = 0  # calls under way, before whose end a status may have the list of before
         self.peers: tuple[PeerInfo, ...] = ()
@@ -238,7 +239,7 @@ class MarketModel:
         self.silence = ""
         if told := self._company.tell(self.status, status):
             self.activity.notice(*told, self.clock())
-        self.status, self.own_id = status, status.peer_id
+        self.status, self.own_id, self.up_since = status, status.peer_id, self.clock() - status.uptime
         if status.muted is not None and not self.muting and set(status.muted) != self.muted:
             self.settings.change(muted=status.muted)
         if peers is None:

@@ -77,6 +77,22 @@ def test_another_port_than_the_default_one_is_told_at_the_start() -> None:
     assert lines_of(status(listen_notice=NOTICE, uptime=NOTICE_SECONDS + 1)) == ()
 
 
+def moved(market: FakeMarketplace) -> None:
+    market.more_status = {"listen_notice": NOTICE, "uptime": 1.0}
+
+
+@ui(size=(120, 30), listings=items, prepare=moved)
+async def test_it_is_told_for_a_minute_though_nothing_happens_meanwhile(ui):
+    await ui.sees(f"! {NOTICE}")
+    ui.clock.advance(NOTICE_SECONDS - 2)
+    ui.app._tick()
+    await ui.pilot.pause()
+    assert NOTICE in ui.text
+    ui.clock.advance(2)
+    ui.app._tick()
+    await ui.misses(NOTICE)
+
+
 # No peers
 
 

@@ -1,5 +1,7 @@
 """The announcements under the status line, each clickable; hidden when there are none."""
 
+from dataclasses import replace
+
 from rich.cells import cell_len
 from textual import events
 from textual.content import Content
@@ -25,8 +27,10 @@ class Banner(Widget):
 
     def update(self) -> None:
         """Show the announcements that apply now."""
-        model = self._model
-        lines = announcements(model.status, model.peers, model.clock(), model.keys.name, model.silence)
+        model, now = self._model, self._model.clock()
+        # A status may be old: where nothing happens, none is asked for.
+        status = model.status and replace(model.status, uptime=now - model.up_since)
+        lines = announcements(status, model.peers, now, model.keys.name, model.silence)
         if model.gone:
             lines = (gone(model.keys.name("go_online")),)
         if lines != self._shown:
