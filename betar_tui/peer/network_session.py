@@ -6,7 +6,7 @@ again (see `reopening`); the services in it are supervised one by one."""
 import importlib
 import logging
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 import trio
@@ -45,6 +45,7 @@ from betar_tui.p2p.types import (
     PeerLeft,
 )
 from betar_tui.peer.ban_memory import BanMemory
+from betar_tui.peer.block_source import StoredBlocks
 from betar_tui.peer.disk import LOOK_EVERY, DiskQuota
 from betar_tui.peer.metadata_files import MetadataFiles
 from betar_tui.peer.peer_memory import PeerMemory
@@ -316,7 +317,7 @@ class NetworkSession:
             upnp=bool(self._config.upnp),
             agent_version=f"betar-tui/{__version__}",
         )
-        async with open_network(config, _Blocks(self._store), accept_broadcast) as network:
+        async with open_network(config, StoredBlocks(self._store), accept_broadcast) as network:
             self.network = network
             self._replication = Replication(
                 network,
@@ -439,14 +440,3 @@ def _import_network() -> None:
 def _written(applied: Applied) -> tuple[bytes, ...]:
     """The CIDs of deltas that this peer wrote, none for those of others."""
     return () if applied.via else tuple(node.cid for node in applied.nodes)
-
-
-class _Blocks:
-    """Serves the store's blocks to Bitswap."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def blocks(self, cids: Collection[bytes]) -> Mapping[bytes, bytes | None]:
-        """See `BlockSource`."""
-        return await trio.to_thread.run_sync(self._store.look_up, cids)
