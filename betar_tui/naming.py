@@ -54,7 +54,7 @@ async def _beginning_so(market: "Marketplace | StoredMarket", text: str) -> Sequ
 def _only(text: str, ids: Sequence[str]) -> str:
     """The one of the ids, "" without any. Raises UnknownListingError where there are several."""
     if len(ids) > 1:
-        raise _several(text, ids, "betar-tui show ID tells one, by the beginning of its id or as it stands here")
+        raise _several(text, ids, "give one of these ids")
     return next(iter(ids), "")
 
 

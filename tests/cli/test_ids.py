@@ -81,7 +81,7 @@ async def test_a_name_that_several_others_have_names_their_ids():
         await listing_id(of_two(), "tts")
     assert str(caught.value) == (
         f"'tts' fits more than one listing: {short_id(f'{peer_id(2)}/tts')}, {short_id(f'{peer_id(3)}/tts')};"
-        " betar-tui show ID tells one, by the beginning of its id or as it stands here"
+        " give one of these ids"
     )
     for n in (2, 3):
         assert await listing_id(of_two(), short_id(f"{peer_id(n)}/tts")) == f"{peer_id(n)}/tts"
