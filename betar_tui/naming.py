@@ -44,7 +44,7 @@ async def listing_id(market: "Marketplace | StoredMarket", text: str, *, own: bo
 
 
 async def _beginning_so(market: "Marketplace | StoredMarket", text: str) -> Sequence[Listing]:
-    """The listings whose names begin with a text, whoever sells them."""
+    """The listings whose names begin with a text, of all sellers."""
     query, column = f"name:{_quoted(text)}", folded(text)
     # Names that begin otherwise come before it, and there may be more of them than are looked at.
     found = await _found(market, query, Place(column, column, -1))

@@ -149,7 +149,7 @@ def log(model: MarketModel, asked: bool, error: str) -> PaneState:
 
 
 def _wrong_filter(model: MarketModel, error: str) -> PaneState:
-    """What is wrong with a filter, and why there are no rows: those of the last right one, which stay, are none."""
+    """What is wrong with a filter, and that the last right one, which stays in force, finds nothing."""
     keys, query = model.keys, neutralise(model.table.window.view.query, 60)
     before = f"The rows are those of the last right one, {query}: nothing matches it.\n" if query else ""
     steps = f"{keys.name('filter')} changes the filter, {keys.name('leave')} takes it away."

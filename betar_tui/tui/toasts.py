@@ -10,7 +10,7 @@ from betar_tui.tui.terminal_app import TerminalApp
 
 @dataclass
 class NotificationAbout(Notification):
-    """One that is no longer true once there is another about the same thing, such as a listing."""
+    """One that the next about the same thing, such as a listing, replaces."""
 
     about: str = ""
 

@@ -37,7 +37,7 @@ class LocalDiscovery:
     again from time to time while it is there.
 
     `addrs` gives this peer's own multiaddrs, `neighbours` the number of peers on the topic. `report` is told, once, why
-    there is no local network to look at, and "" when there is one again."""
+    no local network can be looked at, and "" when one can again."""
 
     def __init__(
         self,
