@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from betar_tui.catalogue import queue
+from betar_tui.catalogue import queue, search_index
 from betar_tui.catalogue.elements import Unseen, portions
 from betar_tui.catalogue.files import stored_file
 from betar_tui.catalogue.origins import origins
@@ -158,13 +158,10 @@ class Backlog:
         mark = self.progress.mark
         with self._store.transaction() as db:
             rows = self._next_texts(db)
-            gone = [(k, text, facts) for k, text, facts, _, _ in rows if text is not None]
-            new = [(k, text, facts) for k, _, _, text, facts in rows if text is not None]
-            if gone:
-                sql = "INSERT INTO listing_search (listing_search, rowid, text, facts) VALUES ('delete', ?, ?, ?)"
-                db.executemany(sql, gone)
-            if new:
-                db.executemany("INSERT INTO listing_search (rowid, text, facts) VALUES (?, ?, ?)", new)
+            gone = [(k, text, facts) for k, text, facts, _, _ in rows if text is not None and facts is not None]
+            new = [(k, text, facts) for k, _, _, text, facts in rows if text is not None and facts is not None]
+            search_index.take_out(db, gone)
+            search_index.put_in(db, new)
             db.executemany("DELETE FROM unindexed WHERE k = ?", [(row[0],) for row in rows])
         if rows:
             self.progress.made_texts(len(rows))

@@ -66,7 +66,7 @@ class Catalogue:
         self._is_own_value = is_own_value
         self._limits = limits
         with store.transaction() as db:
-            if not schema.is_current(db, own_peer_id):
+            if not schema.is_current(db, own_peer_id) and not schema.upgrade(db, own_peer_id):
                 schema.make_afresh(db, own_peer_id)
             hold_to(db, limits)
         store.readers.prepare = add_functions

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from betar_tui.catalogue import schema
+from betar_tui.catalogue import schema, search_index
 from betar_tui.catalogue.backlog import ROW_BYTES, VERSIONS
 from betar_tui.catalogue.elements import Portion, Unseen, portions
 from betar_tui.catalogue.files import stored_file
@@ -26,7 +26,7 @@ _INDEXED = (
     "SELECT k FROM listing_texts WHERE NOT EXISTS (SELECT 1 FROM unindexed WHERE unindexed.k = listing_texts.k)"
     " UNION SELECT k FROM unindexed WHERE text IS NOT NULL"
 )
-"""The rows that the search index must have."""
+"""The rows that the search indexes must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +191,8 @@ def _counts(db: sqlite3.Connection) -> str:
 
 
 def _index(db: sqlite3.Connection) -> str:
-    held = "SELECT id FROM listing_search_docsize"
-    for sql in (f"{held} EXCEPT {_INDEXED}", f"SELECT * FROM ({_INDEXED}) EXCEPT {held}"):
+    pairs = [pair for held in search_index.HELD for pair in ((held, _INDEXED), (_INDEXED, held))]
+    for sql in (f"SELECT * FROM ({these}) EXCEPT SELECT * FROM ({those})" for these, those in pairs):
         if db.execute(f"SELECT 1 FROM ({sql}) LIMIT 1").fetchone() is not None:
             return "the search index has other listings than the catalogue"
     return ""
@@ -201,7 +201,7 @@ def _index(db: sqlite3.Connection) -> str:
 def _integrity(store: Store) -> str:
     try:
         with store.transaction() as db:
-            db.execute("INSERT INTO listing_search (listing_search) VALUES ('integrity-check')")
+            search_index.check(db)
     except StoreError as error:
         return f"the search index is damaged: {error}"
     return ""

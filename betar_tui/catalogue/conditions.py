@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from betar_tui.catalogue.search_index import FACTS, WORDS, Phrase
 from betar_tui.market.facts import BLANKED
 from betar_tui.market.filter import Filter
 from betar_tui.market.terms import IN_TEXT, NEW_FOR, STALE_AFTER, Term, has_fact, is_described, is_seller
@@ -61,7 +62,7 @@ def add_functions(db: sqlite3.Connection) -> None:
     )
     for name, arguments, function in functions:
         db.create_function(name, arguments, function, deterministic=True)
-    db.execute("CREATE VIRTUAL TABLE temp.search_pieces USING fts5vocab(main, listing_search, col)")
+    db.execute(f"CREATE VIRTUAL TABLE temp.search_pieces USING fts5vocab(main, {WORDS}, row)")
 
 
 def all_of(conditions: Iterable[Sql]) -> Sql:
@@ -174,21 +175,21 @@ def _of_texts(term: Term, texts: Texts) -> Sql:
 # Sources
 
 
-def phrases(term: Term) -> tuple[str, ...]:
-    """Expressions for the search index that every listing which meets a term meets, perhaps with others."""
+def phrases(term: Term) -> tuple[Phrase, ...]:
+    """What the search indexes find for every listing which meets a term, perhaps with others."""
     if term.negated or _is_unheard_of(term):
         return ()
     if term.kind in IN_TEXT:
-        return _phrase("text", term.value)
+        return _phrase(term.value, WORDS)
     if term.kind == "seller":
         parts = term.value.split("…", 1)
-        return tuple(phrase for part in parts for phrase in _phrase("text", part[-SELECTIVE:]))
+        return tuple(phrase for part in parts for phrase in _phrase(part[-SELECTIVE:], WORDS))
     if term.kind in ("tag", "meta"):
-        return _phrase("facts", term.fact)
+        return _phrase(term.fact, FACTS)
     if term.kind == "id":
         # Each part of an id is in one of the two, see `market.facts`.
         return tuple(phrase for part in term.value.split("/") for phrase in _id_phrase(part))
-    return _phrase("facts", term.value) if term.kind in ("proto", "token") else ()
+    return _phrase(term.value, FACTS) if term.kind in ("proto", "token") else ()
 
 
 def short_text(term: Term) -> str:
@@ -197,9 +198,9 @@ def short_text(term: Term) -> str:
     return term.value if short else ""
 
 
-def starting_with(pieces: Iterable[str]) -> str:
-    """An expression for the search index: a search text has one of these pieces."""
-    return f"{{text}} : ({' OR '.join(map(_quoted, pieces))})"
+def starting_with(pieces: Iterable[str]) -> Phrase:
+    """A search text has one of these pieces."""
+    return Phrase(" OR ".join(map(_quoted, pieces)), (WORDS,))
 
 
 def is_exact_in_index(term: Term) -> bool:
@@ -234,16 +235,14 @@ def column_of(term: Term) -> str:
     return "seller" if term.kind == "sellers" else term.kind
 
 
-def _phrase(column: str, value: str) -> tuple[str, ...]:
+def _phrase(value: str, *indexes: str) -> tuple[Phrase, ...]:
     # A NUL would end the expression.
-    if len(value) < MIN_PHRASE or "\0" in value:
-        return ()
-    return (f"{{{column}}} : {_quoted(value)}",)
+    return () if len(value) < MIN_PHRASE or "\0" in value else (Phrase(_quoted(value), indexes),)
 
 
-def _id_phrase(part: str) -> tuple[str, ...]:
+def _id_phrase(part: str) -> tuple[Phrase, ...]:
     """The same for a part of an id, whose end says most. Facts have blanks for some of its characters."""
-    return () if any(each in part for each in BLANKED) else _phrase("text facts", part[-SELECTIVE:])
+    return () if any(each in part for each in BLANKED) else _phrase(part[-SELECTIVE:], WORDS, FACTS)
 
 
 def _quoted(value: str) -> str:

@@ -7,9 +7,12 @@ any. When a listing first appeared does not follow from the values, so that is k
 import sqlite3
 from collections.abc import Iterator
 
+from betar_tui.catalogue import search_index
 from betar_tui.replica import keys
 
-VERSION = 4
+VERSION = 5
+WITH_ONE_INDEX = 4
+"""The version before, which had words and facts in one search index."""
 SETTING = "catalogue"
 """Name of the setting that holds the version of the tables and the peer that they were made for."""
 MAX_HEIGHT = (1 << 63) - 1
@@ -20,7 +23,8 @@ ALL_LOOKED_AT = (1 << 63) - 1
 TABLES: tuple[str, ...] = (
     "listings",
     "listing_texts",
-    "listing_search",
+    search_index.WORDS,
+    search_index.FACTS,
     "unindexed",
     "unprojected",
     "unlisted",
@@ -63,8 +67,8 @@ _CREATE = (
     "CREATE INDEX listings_by_share ON listings (share) WHERE share <> 0",
     # text is what words are looked for in (market.filter.search_text), facts what else is searched (market.facts).
     "CREATE TABLE listing_texts (k INTEGER PRIMARY KEY, text TEXT NOT NULL, facts TEXT NOT NULL)",
-    "CREATE VIRTUAL TABLE listing_search USING fts5(text, facts, content='', tokenize='trigram case_sensitive 1')",
-    # Rows whose texts are not in the index as they are now, with those that are in it, NULL for none: the index holds no
+    *search_index.CREATE,
+    # Rows whose texts are not in the indexes as they are now, with those that are in them, NULL for none: an index holds no
     # texts itself and has to be told them to take them out. A listing that is gone stands here until that is done.
     "CREATE TABLE unindexed (k INTEGER PRIMARY KEY, text TEXT, facts TEXT)",
     # Keys that merges touched since their row was made; height is that of the newest value, since the number of the first
@@ -115,6 +119,21 @@ def create(db: sqlite3.Connection) -> None:
     """Make the tables, empty."""
     for sql in _CREATE:
         db.execute(sql)
+
+
+def upgrade(db: sqlite3.Connection, peer_id: str) -> bool:
+    """Make tables of the version before into those of this one where that is quicker than making them afresh. In a
+    transaction. Returns whether they are now what `is_current` looks for."""
+    row = db.execute("SELECT value FROM settings WHERE name = ?", (SETTING,)).fetchone()
+    if row is None or row[0] != f"{WITH_ONE_INDEX} {peer_id}":
+        return False
+    db.execute(f"DROP TABLE {search_index.WORDS}")
+    for sql in search_index.CREATE:
+        db.execute(sql)
+    db.execute("DELETE FROM unindexed")
+    db.execute("INSERT INTO unindexed SELECT k, NULL, NULL FROM listing_texts")
+    db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (SETTING, _mark(peer_id)))
+    return True
 
 
 def make_afresh(db: sqlite3.Connection, peer_id: str) -> None:

@@ -22,6 +22,7 @@ from betar_tui.catalogue.conditions import (
     short_text,
     starting_with,
 )
+from betar_tui.catalogue.search_index import Phrase, all_of_phrases
 from betar_tui.market.filter import Filter
 from betar_tui.market.terms import Term
 
@@ -117,14 +118,14 @@ def _tried(db: sqlite3.Connection, source: _Source, bound: int) -> _Source:
 
 
 def _sources(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: int | None) -> Iterator[_Source]:
-    expressions = _expressions(db, terms, most)
+    asked = _asked(db, terms, most)
     # One by one first: a rare text is found sooner without the common ones beside it.
-    for term, expression in expressions.items():
-        yield _indexed({term: expression})
+    for term, each in asked.items():
+        yield _indexed({term: each})
     for ranged in _by_column(terms, now).values():
         yield _ranged(ranged, now)
-    if len(expressions) > 1:
-        yield _indexed(expressions)
+    if len(asked) > 1:
+        yield _indexed(asked)
 
 
 def _by_column(terms: Sequence[Term], now: float) -> dict[str, list[Term]]:
@@ -143,23 +144,22 @@ def _ranged(terms: Sequence[Term], now: float) -> _Source:
     return _Source(Sql(f"SELECT l.k AS k FROM listings l WHERE {condition.text}", condition.values), exact=tuple(terms))
 
 
-def _indexed(expressions: Mapping[Term, str]) -> _Source:
-    """The rows that the search index has for all of these terms."""
-    exact = tuple(term for term in expressions if is_exact_in_index(term))
-    matching = "SELECT rowid AS k FROM listing_search WHERE listing_search MATCH ?"
-    return _Source(Sql(matching, (" AND ".join(f"({each})" for each in expressions.values()),)), True, exact)
+def _indexed(asked: Mapping[Term, Sequence[Phrase]]) -> _Source:
+    """The rows that the search indexes have for all of these terms."""
+    exact = tuple(term for term in asked if is_exact_in_index(term))
+    return _Source(Sql(*all_of_phrases([each for phrases in asked.values() for each in phrases])), True, exact)
 
 
-def _expressions(db: sqlite3.Connection, terms: Sequence[Term], most: int | None) -> dict[Term, str]:
-    """What the search index is asked for, by the term that it is for."""
+def _asked(db: sqlite3.Connection, terms: Sequence[Term], most: int | None) -> dict[Term, Sequence[Phrase]]:
+    """What the search indexes are asked for, by the term that it is for."""
     # The longest are the rarest.
     longest = sorted({term: None for term in terms if phrases(term)}, key=lambda term: len(term.value), reverse=True)
-    expressions = {term: " AND ".join(phrases(term)) for term in longest[:MAX_TERMS]}
-    if not expressions:
+    asked: dict[Term, Sequence[Phrase]] = {term: phrases(term) for term in longest[:MAX_TERMS]}
+    if not asked:
         for term in terms:
             if (text := short_text(term)) and (pieces := _pieces(db, text, most)) is not None:
-                expressions[term] = starting_with(pieces)
-    return expressions
+                asked[term] = (starting_with(pieces),)
+    return asked
 
 
 def _pieces(db: sqlite3.Connection, text: str, most: int | None) -> list[str] | None:
@@ -167,9 +167,7 @@ def _pieces(db: sqlite3.Connection, text: str, most: int | None) -> list[str] | 
     than `most`, or they are too many. Without any, the text itself: nothing has it."""
     found, rows, bound = [], 0, MAX_PIECE_ROWS if most is None else most
     beginning = (text, text + "\U0010ffff" * MIN_PHRASE)
-    for piece, count in db.execute(
-        "SELECT term, doc FROM search_pieces WHERE term >= ? AND term < ? AND col = 'text'", beginning
-    ):
+    for piece, count in db.execute("SELECT term, doc FROM search_pieces WHERE term >= ? AND term < ?", beginning):
         found.append(piece)
         rows += count
         if len(found) > MAX_PIECES or rows > bound:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from betar_tui.catalogue.counting import count
 from betar_tui.catalogue.interrupting import Interruptible
+from betar_tui.catalogue.search_index import INDEXES, put_in
 from betar_tui.catalogue.windows import Asked, read_window
 from betar_tui.market.facts import facts_text
 from betar_tui.market.filter import parse, search_text
@@ -85,7 +86,8 @@ def fill(path: Path) -> tuple[str, str]:
     db = create(str(path))
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -400000"):
         db.execute(f"PRAGMA {pragma}")
-    db.execute("INSERT INTO listing_search (listing_search, rank) VALUES ('hashsize', ?)", (64 << 20,))
+    for index in INDEXES:
+        db.execute(f"INSERT INTO {index} ({index}, rank) VALUES ('hashsize', ?)", (64 << 20,))
     rng, words = random.Random(7), WORDS.split()
     sellers = [peer(rng) for _ in range(max(2, LISTINGS // 100))]
     db.execute("BEGIN")
@@ -97,7 +99,7 @@ def fill(path: Path) -> tuple[str, str]:
         row = (k, one.id, one.name, one.price, seller, seen, first_seen, state_of(one), one.timestamp, n, None)
         db.execute("INSERT INTO listings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", row)
         db.execute("INSERT INTO listing_texts VALUES (?, ?, ?)", (k, text, facts))
-        db.execute("INSERT INTO listing_search (rowid, text, facts) VALUES (?, ?, ?)", (k, text, facts))
+        put_in(db, [(k, text, facts)])
     db.execute("UPDATE catalogue_counts SET n = ? WHERE name = 'listings'", (LISTINGS,))
     db.execute("COMMIT")
     db.close()

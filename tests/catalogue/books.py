@@ -10,6 +10,7 @@ from pathlib import Path
 
 from betar_tui.catalogue import checking
 from betar_tui.catalogue.catalogue import DEFAULT_LIMITS, Catalogue
+from betar_tui.catalogue.search_index import FACTS, WORDS
 from betar_tui.limits import Limits
 from betar_tui.market.marketplace import Change, Listing
 from betar_tui.replica import Applied, DagNode, Replica
@@ -17,8 +18,6 @@ from betar_tui.replica.facts import Winner
 from betar_tui.store.database import Store, open_store
 from tests.market.values import SIGNER, key, value
 from tests.simulation.lab import node
-
-FRESH = "SELECT term, doc, col, offset FROM temp.terms ORDER BY 1, 2, 3, 4"
 
 
 class Book:
@@ -112,8 +111,6 @@ def many(names: Iterable[str], **fields: object) -> dict[str, bytes]:
 def contents(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
     """What the catalogue says, as far as a projection made afresh says the same: neither the order in which keys got their
     numbers nor when a listing first appeared follows from the replica's values."""
-    terms = "CREATE VIRTUAL TABLE temp.terms USING fts5vocab('main', 'listing_search', 'instance')"
-    db.execute(terms)
     columns = "id, name, price, seller, seen, state, timestamp, content, metadata, share, text, facts"
     found = {
         "rows": db.execute(f"SELECT k, {columns} FROM listings JOIN listing_texts USING (k) ORDER BY k").fetchall(),
@@ -125,9 +122,12 @@ def contents(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
         "waiting": db.execute("SELECT k FROM unprojected UNION SELECT k FROM unindexed").fetchall(),
         "signed": db.execute("SELECT * FROM signed ORDER BY k").fetchall(),
         "withdrawals": db.execute("SELECT * FROM withdrawals ORDER BY k").fetchall(),
-        "index": db.execute(FRESH).fetchall(),
     }
-    db.execute("DROP TABLE temp.terms")
+    found["index"] = []
+    for index in (WORDS, FACTS):
+        db.execute(f"CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, {index}, instance)")
+        found["index"] += db.execute("SELECT term, doc, offset, ? FROM temp.terms ORDER BY 1, 2, 3", (index,))
+        db.execute("DROP TABLE temp.terms")
     return found
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from betar_tui.catalogue import schema
 from betar_tui.catalogue.conditions import add_functions
+from betar_tui.catalogue.search_index import put_in
 from betar_tui.market.facts import facts_text
 from betar_tui.market.filter import search_text
 from betar_tui.market.marketplace import Listing, Provenance
@@ -57,11 +58,11 @@ def add(db: sqlite3.Connection, rows: Iterable[Row], stale: dict[int, tuple[str,
         db.execute("INSERT INTO listing_texts VALUES (?, ?, ?)", (k, *texts))
         indexed = stale[k] if stale and k in stale else texts
         if indexed:
-            db.execute("INSERT INTO listing_search (rowid, text, facts) VALUES (?, ?, ?)", (k, *indexed))
+            put_in(db, [(k, *indexed)])
         added += 1
     for k, old in (stale or {}).items():
         # Numbers without a listing are of one that is gone, and still in the index.
         if old and not db.execute("SELECT 1 FROM listings WHERE k = ?", (k,)).fetchone():
-            db.execute("INSERT INTO listing_search (rowid, text, facts) VALUES (?, ?, ?)", (k, *old))
+            put_in(db, [(k, *old)])
         db.execute("INSERT INTO unindexed VALUES (?, ?, ?)", (k, *(old or (None, None))))
     db.execute("UPDATE catalogue_counts SET n = n + ? WHERE name = 'listings'", (added,))

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from betar_tui.catalogue import backlog, interrupting, projection, queue, schema
+from betar_tui.catalogue import backlog, interrupting, projection, queue, schema, search_index
 from betar_tui.catalogue.catalogue import MAX_FOUND
 from betar_tui.catalogue.projecting import MAX_REASON
 from betar_tui.errors import FilterError, StoreError
 from betar_tui.ipld import cid, unixfs
 from betar_tui.market.marketplace import Change, ChangeKind, Difference, ListingPage, Provenance
 from betar_tui.market.sorting import MAX_COMPARED
-from betar_tui.store.database import open_store
+from betar_tui.store.database import Store, open_store
 from tests.catalogue.books import Book, afresh, contents, forged, many, unsigned
 from tests.market.values import NOW, SIGNER, key, value
 
@@ -428,6 +428,39 @@ def test_another_version_and_another_peer_make_it_afresh(tmp_path):
         assert contents(store._db) == before
         book.close()
     assert afresh(tmp_path / "db") == before
+
+
+def test_the_version_with_one_index_has_its_listings_at_once_and_its_words_soon(tmp_path):
+    path = tmp_path / "db"
+    book = Book(path)
+    book.put({key(name): value(name) for name in "ab"})
+    book.put({key("c"): unsigned("c", metadata={"tier": "gold", "description": "sings"})})
+    book.work_off()
+    before, seen = contents(book.store._db), first_seen(book)
+    with_one_index(book.store)
+    book.close()
+
+    book = Book(path, opened=10.0)
+    assert first_seen(book) == seen
+    for _ in range(2):
+        for pattern, found in ("meta.tier:gold", ["c"]), ("sings", ["c"]), ("", ["a", "b", "c"]):
+            assert [each.name for each in book.catalogue.page(pattern, "name", 0, 10.0).listings] == found
+        assert book.work_off() == [], "no listing is new"
+    assert book.is_right()
+    assert contents(book.store._db) == before
+    book.close()
+
+
+def with_one_index(store: Store) -> None:
+    """Make the tables those of the version before the one that has two indexes."""
+    db = store._db
+    for index in (search_index.WORDS, search_index.FACTS):
+        db.execute(f"DROP TABLE {index}")
+    db.execute(
+        "CREATE VIRTUAL TABLE listing_search USING fts5(text, facts, content='', tokenize='trigram case_sensitive 1')"
+    )
+    db.execute("INSERT INTO listing_search (rowid, text, facts) SELECT k, text, facts FROM listing_texts")
+    store.put_setting(schema.SETTING, f"{schema.WITH_ONE_INDEX} {SIGNER.peer_id}")
 
 
 def test_a_store_without_a_catalogue_gets_one_by_the_rules_of_today(tmp_path):
