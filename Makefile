@@ -10,8 +10,9 @@ run: $(STAMP)
 	$(BIN)/betar-tui $(ARGS)
 
 # Tests with processes mostly wait: several of them run at a time. Those with peers of their own want a processor each.
-WAITING := tests/attack tests/interop tests/networks tests/peers
-ALONE := tests/p2p tests/sync tests/terminal
+# So do those that say within how many seconds peers meet.
+WAITING := tests/attack tests/interop tests/peers
+ALONE := tests/networks tests/p2p tests/sync tests/terminal
 test: $(STAMP)
 ifeq ($(strip $(ARGS)),)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(WAITING) $(ALONE))

@@ -17,6 +17,8 @@ from tests.namespaces import Machine
 from tests.peers.harness import Served, served
 
 ANY = ("/ip4/0.0.0.0/tcp/0",)
+LOGGED = 30
+"""Number of lines of its log that a peer of ours gives an account with."""
 
 
 @dataclass
@@ -48,6 +50,12 @@ class Member(ABC):
     async def on_topic(self) -> set[str]:
         """The peers that it has on the topic."""
 
+    async def account(self) -> str:
+        """Whom it has on the topic, for somebody who asks why a mesh did not come about."""
+        return (
+            f"{type(self).__name__} {self.peer_id} has on the topic: {', '.join(sorted(await self.on_topic())) or '-'}"
+        )
+
     @abstractmethod
     async def publish(self, name: str) -> str:
         """Publish a listing; returns its id."""
@@ -78,6 +86,11 @@ class OurMember(Member):
 
     async def on_topic(self) -> set[str]:
         return {each.peer_id for each in await self.ours.market.peers() if each.on_topic}
+
+    async def account(self) -> str:
+        """The same, with the last lines of its log."""
+        lines = self.ours.log.read_text().splitlines()[-LOGGED:]
+        return "\n".join([await super().account(), *lines])
 
     async def publish(self, name: str) -> str:
         (receipt,) = await self.ours.market.publish([ListingDraft(name, 1)])
@@ -129,14 +142,21 @@ async def one_mesh(members: Sequence[Member], word: str, within: float) -> float
     Returns the seconds until then; raises trio.TooSlowError after `within` seconds. `word` must be new at each call."""
     began = trio.current_time()
     everyone = {each.peer_id for each in members}
-    with trio.fail_after(within):
-        for member in members:
-            others = everyone - {member.peer_id}
-            await wait_until(partial(_has, member, others), within=within)
-        ids = [await member.publish(f"{word}{number}") for number, member in enumerate(members)]
-        for member in members:
-            for each in ids:
-                await wait_until(partial(member.shows, each), within=within)
+    try:
+        with trio.fail_after(within):
+            for member in members:
+                others = everyone - {member.peer_id}
+                await wait_until(partial(_has, member, others), within=within)
+            ids = [await member.publish(f"{word}{number}") for number, member in enumerate(members)]
+            for member in members:
+                for each in ids:
+                    await wait_until(partial(member.shows, each), within=within)
+    except trio.TooSlowError as error:
+        with trio.move_on_after(within):
+            for member in members:
+                error.add_note(await member.account())
+        error.add_note(f"since {word!r}")
+        raise
     return trio.current_time() - began
 
 
