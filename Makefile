@@ -9,14 +9,16 @@ STAMP  := $(VENV)/.installed
 run: $(STAMP)
 	$(BIN)/betar-tui $(ARGS)
 
-# Tests with processes mostly wait: several of them run at a time. Those with peers of their own want a processor each.
-# So do those that say within how many seconds peers meet.
+# Tests with processes mostly wait: several of them run at a time. Those with peers of their own want a processor each,
+# and so do those that say within how many seconds peers meet.
 WAITING := tests/attack tests/interop tests/peers
-ALONE := tests/networks tests/p2p tests/sync tests/terminal
+MEETING := tests/networks
+ALONE := tests/p2p tests/sync tests/terminal
 test: $(STAMP)
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(WAITING) $(ALONE))
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(addprefix --ignore=,$(WAITING) $(MEETING) $(ALONE))
 	$(BIN)/python -m pytest $(ALONE)
+	$(BIN)/python -m pytest -n 2 $(MEETING)
 	$(BIN)/python -m pytest -n 3 $(WAITING)
 else
 	$(BIN)/python -m pytest $(ARGS)
