@@ -11,7 +11,6 @@ from betar_tui.catalogue.files import stored_file
 from betar_tui.catalogue.origins import origins
 from betar_tui.catalogue.projecting import Projected, brought_by, differing, project, project_spoken, reader_of
 from betar_tui.catalogue.rows import Outcome, write_rows
-from betar_tui.catalogue.schema import MAX_HEIGHT
 from betar_tui.catalogue.versions import (
     Basis,
     Location,
@@ -166,7 +165,7 @@ class Follower:
                     found[basis.k] = portion
                     continue
             later[basis.k] = since
-        queue.add(db, [(k, MAX_HEIGHT, since) for k, since in later.items()])
+        queue.add_at_top(db, later)
         return found, set(later)
 
 

@@ -5,9 +5,10 @@ one check of a signature for each value. A large merge only queues the keys that
 
 A merge touches a key with each version that it brings, whether or not the map chooses it, and with a withdrawal."""
 
+import json
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from betar_tui.catalogue import queue
@@ -78,7 +79,7 @@ class Projection:
             first = _first_blocks(written.blocks)
             numbers = written.numbers
             rows = [(numbers[key], height, first.get(key, ALL_LOOKED_AT)) for key, height in touched.items()]
-            queue.add(db, rows)
+            queue.add(db, rows, {numbers[key] for key in _of_verified_sellers(db, touched)})
             return Followed({}, len(touched))
         return self._follower.write(db, changes, written, _versions(written.blocks, touched))
 
@@ -162,6 +163,21 @@ def _touched(changes: Changes) -> dict[str, int]:
             if key not in changes.winners:
                 heights[key] = max(heights.get(key, 0), row.height)
     return {key: height for key, height in heights.items() if keys.agent_id(key) or keys.withdrawn_id(key)}
+
+
+def _of_verified_sellers(db: sqlite3.Connection, touched: Iterable[str]) -> Iterator[str]:
+    """The keys in the name spaces of peers that have verified listings. Their rows are made first: whoever brings tens of
+    thousands of listings keeps those of nobody else waiting, but for other newcomers."""
+    sellers: dict[str, list[str]] = {}
+    for key in touched:
+        listing_id = keys.agent_id(key) or keys.withdrawn_id(key) or ""
+        sellers.setdefault(listing_id.partition("/")[0], []).append(key)
+    sql = (
+        "SELECT value FROM json_each(?) WHERE EXISTS"
+        " (SELECT 1 FROM listings INDEXED BY listings_verified WHERE seller = value AND state < 2)"
+    )
+    for (seller,) in db.execute(sql, (json.dumps(list(sellers)),)):
+        yield from sellers[seller]
 
 
 def _first_blocks(blocks: Mapping[int, BlockRow]) -> dict[str, int]:

@@ -4,10 +4,10 @@ Each time that a key is queued its `turn` is drawn anew, so that the maker of a 
 since."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from betar_tui.catalogue.schema import ALL_LOOKED_AT, MAX_HEIGHT
+from betar_tui.catalogue.schema import ALL_LOOKED_AT, FIRST, MAX_HEIGHT
 from betar_tui.store.sql import in_list
 
 _QUEUE = (
@@ -35,18 +35,27 @@ class LookedAt(NamedTuple):
     versions: int
 
 
-def add(db: sqlite3.Connection, rows: Iterable[tuple[int, int, int]]) -> None:
-    """Queue keys: (number, height, number of the first block that was not looked at)."""
-    ordered = sorted((k, min(height, MAX_HEIGHT), since) for k, height, since in rows)
-    if ordered:
-        db.executemany(_QUEUE, ordered)
+def add(db: sqlite3.Connection, rows: Iterable[tuple[int, int, int]], first: Collection[int] = ()) -> None:
+    """Queue keys: (number, height, number of the first block that was not looked at). Those whose numbers are in `first`
+    go before the others, whatever their heights."""
+    _add(db, [(k, min(height, FIRST - 1) + (FIRST if k in first else 0), since) for k, height, since in rows])
+
+
+def add_at_top(db: sqlite3.Connection, rows: Mapping[int, int]) -> None:
+    """Queue keys before all others: by number, the number of the first block that was not looked at."""
+    _add(db, [(k, MAX_HEIGHT, since) for k, since in rows.items()])
 
 
 def add_again(db: sqlite3.Connection, numbers: Iterable[int]) -> int:
     """Queue keys of which all versions were looked at, before all others; returns how many."""
-    rows = [(k, MAX_HEIGHT, ALL_LOOKED_AT) for k in numbers]
-    add(db, rows)
+    rows = dict.fromkeys(numbers, ALL_LOOKED_AT)
+    add_at_top(db, rows)
     return len(rows)
+
+
+def _add(db: sqlite3.Connection, rows: list[tuple[int, int, int]]) -> None:
+    if rows:
+        db.executemany(_QUEUE, sorted(rows))
 
 
 def read(db: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, Queued]:

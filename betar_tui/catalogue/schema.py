@@ -16,7 +16,9 @@ WITH_ONE_INDEX = 4
 SETTING = "catalogue"
 """Name of the setting that holds the version of the tables and the peer that they were made for."""
 MAX_HEIGHT = (1 << 63) - 1
-"""Greatest height that a queue holds; greater ones count as this."""
+"""The height of what goes before all others in the queue."""
+FIRST = 1 << 62
+"""Added to the heights of what goes before others. Those are less, or count as less."""
 ALL_LOOKED_AT = (1 << 63) - 1
 """Stands in the queue for the number of the first block to look at where all elements of a key were looked at."""
 
@@ -34,6 +36,8 @@ TABLES: tuple[str, ...] = (
     "withdrawals",
     "catalogue_counts",
 )
+
+VERIFIED_SELLERS = "CREATE INDEX listings_verified ON listings (seller) WHERE state < 2"
 
 _CREATE = (
     # k is the key's number in `keys`. The order of rows is (column, name, k) everywhere: each index ends with k.
@@ -65,13 +69,15 @@ _CREATE = (
     "CREATE INDEX listings_by_timestamp ON listings (timestamp)",
     "CREATE INDEX listings_by_metadata ON listings (metadata) WHERE metadata IS NOT NULL",
     "CREATE INDEX listings_by_share ON listings (share) WHERE share <> 0",
+    VERIFIED_SELLERS,
     # text is what words are looked for in (market.filter.search_text), facts what else is searched (market.facts).
     "CREATE TABLE listing_texts (k INTEGER PRIMARY KEY, text TEXT NOT NULL, facts TEXT NOT NULL)",
     *search_index.CREATE,
     # Rows whose texts are not in the indexes as they are now, with those that are in them, NULL for none: an index holds no
     # texts itself and has to be told them to take them out. A listing that is gone stands here until that is done.
     "CREATE TABLE unindexed (k INTEGER PRIMARY KEY, text TEXT, facts TEXT)",
-    # Keys that merges touched since their row was made; height is that of the newest value, since the number of the first
+    # Keys that merges touched since their row was made; height is that of the newest value, from FIRST on where it goes
+    # before others (`queue`), since the number of the first
     # block with an element that was not looked at (ALL_LOOKED_AT for none), and turn is drawn anew by each merge that
     # touches the key. first_seen is when a listing first appeared whose row is made again, as in `listings`, NULL for all
     # others.
@@ -130,6 +136,7 @@ def upgrade(db: sqlite3.Connection, peer_id: str) -> bool:
     db.execute(f"DROP TABLE {search_index.WORDS}")
     for sql in search_index.CREATE:
         db.execute(sql)
+    db.execute(VERIFIED_SELLERS)
     db.execute("DELETE FROM unindexed")
     db.execute("INSERT INTO unindexed SELECT k, NULL, NULL FROM listing_texts")
     db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (SETTING, _mark(peer_id)))
@@ -143,14 +150,14 @@ def make_afresh(db: sqlite3.Connection, peer_id: str) -> None:
     for table in TABLES:
         db.execute(f"DROP TABLE IF EXISTS {table}")
     create(db)
-    height = "CASE typeof(height) WHEN 'integer' THEN height WHEN 'blob' THEN :most ELSE 0 END"
+    height = "CASE typeof(height) WHEN 'integer' THEN min(height, :top) WHEN 'blob' THEN :top ELSE 0 END"
     for prefix, order, seen in ((keys.WITHDRAWN, ":most", "NULL"), (keys.AGENTS, height, "first_seen")):
         first, end = keys.span(prefix)
         db.execute(
             f"INSERT INTO unprojected SELECT k, {order}, 0, random(), {seen}"
             " FROM keys LEFT JOIN blocks USING (n) LEFT JOIN known USING (k) WHERE key >= :first AND key < :end"
             " AND EXISTS (SELECT 1 FROM elements WHERE elements.k = keys.k)",
-            {"most": MAX_HEIGHT, "first": first, "end": end},
+            {"most": MAX_HEIGHT, "top": FIRST - 1, "first": first, "end": end},
         )
     db.execute("DROP TABLE known")
     db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (SETTING, _mark(peer_id)))

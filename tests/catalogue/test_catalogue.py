@@ -13,6 +13,7 @@ from betar_tui.errors import FilterError, StoreError
 from betar_tui.ipld import cid, unixfs
 from betar_tui.market.marketplace import Change, ChangeKind, Difference, ListingPage, Provenance
 from betar_tui.market.sorting import MAX_COMPARED
+from betar_tui.replica import keys
 from betar_tui.store.database import Store, open_store
 from tests.catalogue.books import Book, afresh, contents, forged, many, unsigned
 from tests.market.values import NOW, SIGNER, key, value
@@ -456,6 +457,7 @@ def with_one_index(store: Store) -> None:
     db = store._db
     for index in (search_index.WORDS, search_index.FACTS):
         db.execute(f"DROP TABLE {index}")
+    db.execute("DROP INDEX listings_verified")
     db.execute(
         "CREATE VIRTUAL TABLE listing_search USING fts5(text, facts, content='', tokenize='trigram case_sensitive 1')"
     )
@@ -614,6 +616,29 @@ def test_every_key_has_its_turn_however_many_higher_ones_come(book, monkeypatch)
     assert slices > backlog.ROUND, "the highest come first all the same"
     book.work_off()
     assert book.is_right()
+
+
+def test_a_seller_with_a_verified_listing_waits_for_no_flood(book, monkeypatch):
+    monkeypatch.setattr(backlog, "ROWS", 40)
+    monkeypatch.setattr(projection, "SMALL", 32)
+    book.put({key("known"): value("known")})
+    height = book.height = 1 << 63  # theirs is the highest, and higher than what goes first
+    book.put(stray(range(100)))
+    book.height = 1
+    book.put({key("new"): value("new"), **stray(range(100, 140))})
+    book.height = height
+    book.put(stray(range(140, 240)))
+    slice_ = book.catalogue.backlog.write(book.catalogue.backlog.prepare(), 9.0)
+    assert len(slice_) == 40
+    assert "new" in {each.listing.name for each in slice_}
+    book.work_off()
+    assert book.is_right()
+
+
+def stray(numbers: range) -> dict[str, bytes]:
+    """Unsigned values in nobody's name space."""
+    values = {f"stray/{n}": unsigned(f"stray-{n}", id=f"stray/{n}") for n in numbers}
+    return {keys.of_agent(listing_id): value for listing_id, value in values.items()}
 
 
 @pytest.mark.parametrize("via", ["peer", ""])
