@@ -15,9 +15,9 @@ MAX_BATCH = 1024
 MAX_BATCH_BYTES = 4 << 20
 """Number of bytes at which a merge takes no further block."""
 MAX_WAITING = 1024
-"""Number of waiting blocks at which `put` waits."""
-MAX_WAITING_BYTES = 16 << 20
-"""Number of waiting bytes at which `put` waits, small and large ones together; a block may have two megabytes."""
+"""Number of waiting blocks of a kind at which `put` waits with further ones of that kind."""
+MAX_WAITING_BYTES = 8 << 20
+"""The same in bytes; a block may have two megabytes."""
 LARGE = 64 << 10
 """Number of bytes from which on a block is a large one."""
 
@@ -26,38 +26,77 @@ MERGE_TIME = 0.06
 since a broadcast is relayed before it is merged."""
 
 
-class MergeQueue:
-    """A queue with many producers and one consumer for each kind of block. `put` waits while the queue is full."""
+class _Kind:
+    """The blocks of a kind that wait."""
 
     def __init__(self) -> None:
-        self._small: deque[RawBlock] = deque()
-        self._large: deque[RawBlock] = deque()
-        self._here: set[bytes] = set()
+        self.blocks: deque[RawBlock] = deque()
         self._bytes = 0
-        self._added, self._added_large = Wakeup(), Wakeup()
+        self._added = Wakeup()
+        self._taken = trio.Event()
+
+    @property
+    def full(self) -> bool:
+        return len(self.blocks) >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES
+
+    async def wait_for_room(self) -> None:
+        while self.full:
+            await self._taken.wait()
+
+    async def wait_for_block(self) -> None:
+        while not self.blocks:
+            await self._added.wait()
+
+    def add(self, block: RawBlock) -> None:
+        self.blocks.append(block)
+        self._bytes += len(block.data)
+        self._added.set()
+
+    def take(self, most: int, most_bytes: int) -> list[RawBlock]:
+        """At most so many blocks, and none beyond a number of bytes."""
+        batch: list[RawBlock] = []
+        size = 0
+        while self.blocks and len(batch) < most and size < most_bytes:
+            batch.append(self.blocks.popleft())
+            size += len(batch[-1].data)
+        self._bytes -= size
+        self._taken.set()
+        self._taken = trio.Event()
+        return batch
+
+
+class MergeQueue:
+    """A queue with many producers and one consumer for each kind of block. `put` waits while the queue is full; small ones
+    never wait for large ones."""
+
+    def __init__(self) -> None:
+        self._small, self._large = _Kind(), _Kind()
+        self._here: set[bytes] = set()
         self._crowd = Crowd()
         self._merges = Rounds(self._crowd, MERGE_TIME)
-        self._taken = trio.Event()
 
     def __contains__(self, cid: bytes) -> bool:
         """Whether a block waits or is being merged."""
         return cid in self._here
 
+    def takes_at_once(self, block: bytes) -> bool:
+        """Whether `put` does not wait with this block for large ones."""
+        return len(block) < LARGE or not self._large.full
+
     async def put(self, blocks: Sequence[RawBlock]) -> None:
-        """Add blocks, all at once so that they are merged together; those that are here already are left out."""
-        while len(self._small) + len(self._large) >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES:
-            await self._taken.wait()
+        """Add blocks, the small ones all at once so that they are merged together; those that are here already are left
+        out."""
+        for kind, large in ((self._small, False), (self._large, True)):
+            if added := [block for block in blocks if (len(block.data) >= LARGE) is large]:
+                await kind.wait_for_room()
+                self._add(kind, added)
+
+    def _add(self, kind: _Kind, blocks: Sequence[RawBlock]) -> None:
         for block in blocks:
             if block.cid in self._here:
                 continue
             self._here.add(block.cid)
-            self._bytes += len(block.data)
-            if len(block.data) >= LARGE:
-                self._large.append(block)
-                self._added_large.set()
-            else:
-                self._small.append(block)
-                self._added.set()
+            kind.add(block)
             if block.author:
                 self._crowd.came(block.author)
 
@@ -65,31 +104,16 @@ class MergeQueue:
         """The blocks of one merge, in the order in which they came; waits for the first. They are here until `done`.
 
         Single deltas of a crowd are merged together: a transaction costs as much as a delta or two."""
-        while not self._small:
-            await self._added.wait()
+        await self._small.wait_for_block()
         await self._merges.gather()
         self._merges.begin()
-        batch: list[RawBlock] = []
-        size = 0
-        while self._small and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES:
-            batch.append(self._small.popleft())
-            size += len(batch[-1].data)
-        self._took(size)
-        return batch
+        return self._small.take(MAX_BATCH, MAX_BATCH_BYTES)
 
     async def take_large(self) -> list[RawBlock]:
         """The next large block; waits for it."""
-        while not self._large:
-            await self._added_large.wait()
-        block = self._large.popleft()
-        self._took(len(block.data))
-        return [block]
+        await self._large.wait_for_block()
+        return self._large.take(1, MAX_BATCH_BYTES)
 
     def done(self, batch: Sequence[RawBlock]) -> None:
         """These are merged, or their merge has failed."""
         self._here.difference_update(block.cid for block in batch)
-
-    def _took(self, size: int) -> None:
-        self._bytes -= size
-        self._taken.set()
-        self._taken = trio.Event()

@@ -1,5 +1,7 @@
 """Blocks that wait to be merged: in order, together where they may be, and never more than there is room for."""
 
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -79,3 +81,40 @@ async def test_put_waits_while_the_queue_is_full(
     await wait_all_tasks_blocked()
     assert brought == list(range(7))
     assert [int(each.cid) for each in await queue.take()] == [4, 5, 6]
+
+
+async def test_small_blocks_do_not_wait_for_large_ones(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge_queue, "MAX_WAITING_BYTES", 100)
+    monkeypatch.setattr(merge_queue, "LARGE", 50)
+    queue, brought = MergeQueue(), list[int]()
+
+    async def bring(*numbers: int, size: int) -> None:
+        for n in numbers:
+            await queue.put([block(n, size)])
+            brought.append(n)
+
+    nursery.start_soon(partial(bring, 0, 1, 2, size=50))
+    await wait_all_tasks_blocked()
+    assert brought == [0, 1], "the third has no room"
+    with trio.fail_after(1):
+        await bring(3, 4, size=10)
+    assert [int(each.cid) for each in await queue.take()] == [3, 4]
+    await wait_all_tasks_blocked()
+    assert brought == [0, 1, 3, 4], "nor does a small one make it any"
+    assert [int(each.cid) for each in await queue.take_large()] == [0]
+    await wait_all_tasks_blocked()
+    assert brought == [0, 1, 3, 4, 2]
+    with trio.fail_after(1):
+        await queue.put([block(5, 10)])
+    assert [int(each.cid) for _ in range(2) for each in await queue.take_large()] == [1, 2]
+
+
+async def test_what_comes_together_is_sorted_by_its_kind() -> None:
+    queue = MergeQueue()
+    await queue.put([block(0), block(1, merge_queue.LARGE), block(2), block(0)])
+    assert b"1" in queue
+    assert [int(each.cid) for each in await queue.take()] == [0, 2]
+    (large,) = await queue.take_large()
+    assert int(large.cid) == 1
+    queue.done([large])
+    assert b"1" not in queue

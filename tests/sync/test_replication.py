@@ -320,6 +320,24 @@ async def test_more_blocks_than_fit_a_merge_come_one_after_the_other(
     assert [name for batch in announcer.writer.batches for name in batch] == [each.cid for each in blocks]
 
 
+async def test_a_broadcast_does_not_wait_for_the_large_blocks_of_others(
+    announcer: Announcer, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge_queue, "MAX_WAITING", 2)
+    large = [node((), [(f"/large/{n}", bytes(merge_queue.LARGE))], (), 1) for n in range(3)]
+    small = node((), [("/agents/a", b"1")], (), 1)
+    handle = announcer.replication.handle
+    with trio.fail_after(1):
+        for each in (*large, small):
+            await handle(ReceivedBroadcast("alice", "alice", (Head(each.cid, each.data),)))
+    assert announcer.replication.pending == 1, "the one without room is fetched later"
+    nursery.start_soon(announcer.replication.run_merges)
+    nursery.start_soon(announcer.replication.run_large_merges)
+    await wait_all_tasks_blocked()
+    merged = {name for batch in announcer.writer.batches for name in batch}
+    assert merged == {small.cid, *(each.cid for each in large[:2])}
+
+
 async def test_new_writes_are_not_progress_of_a_stalled_sync(announcer: Announcer) -> None:
     """A link to a block that nobody has must not look like a sync for ever, each delta of the market being its
     progress."""
