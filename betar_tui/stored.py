@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 from betar_tui.catalogue.catalogue import Catalogue
+from betar_tui.catalogue.sources import MAX_UNINDEXED
 from betar_tui.config import Config, load_identity, prepare_data_dir
 from betar_tui.errors import StoreLockedError, UnknownListingError
 from betar_tui.ipld import cid as cids
@@ -58,6 +59,8 @@ class StoredMarket:
         muted: Sequence[str] = (),
     ) -> ListingPage:
         self._catalogue.backlog.work_off(time.time())
+        if query:
+            self._catalogue.backlog.index_all_but(MAX_UNINDEXED)
         return self._catalogue.page(query, sort, limit, time.time(), after, muted=muted)
 
     async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:

@@ -104,7 +104,7 @@ class Backlog:
         self.progress = Progress(*left)
 
     def prepare(self) -> dict[int, Prepared]:
-        """Read and decode the next slice of keys, mostly the highest first, and check their signatures. Locks nothing."""
+        """Read and decode the next slice of keys, mostly the foremost, and check their signatures. Locks nothing."""
         mark = self.progress.mark
         with self._store.readers.reading() as reader:
             numbers = self._next(reader.db)
@@ -152,6 +152,11 @@ class Backlog:
         while self.progress.rows and (prepared := self.prepare()):
             self.write(prepared, now)
         self.forget_verdicts()
+
+    def index_all_but(self, most: int) -> None:
+        """Put texts into the search indexes until at most so many wait."""
+        while self.progress.texts > most and self.index():
+            pass
 
     def index(self) -> int:
         """Put a slice of texts into the search index, and take old ones out; returns how many rows are done."""

@@ -100,7 +100,10 @@ def of_term(term: Term, texts: Texts, now: float) -> Sql:
 
 def one_of(sellers: Collection[str]) -> Sql:
     """The right side of IN for these sellers."""
-    return Sql("(SELECT value FROM json_each(?))", (json.dumps(sorted(sellers)),))
+    # json_each ends a text at a NUL: "one\0" would be "one".
+    cut = sorted(seller for seller in sellers if "\0" in seller)
+    each = "SELECT value FROM json_each(?)" + (f" UNION ALL VALUES {', '.join(['(?)'] * len(cut))}" if cut else "")
+    return Sql(f"({each})", (json.dumps(sorted(set(sellers).difference(cut))), *cut))
 
 
 def left_out(wanted: Filter) -> Sql | None:
@@ -187,8 +190,9 @@ def phrases(term: Term) -> tuple[Phrase, ...]:
     if term.kind in ("tag", "meta"):
         return _phrase(term.fact, FACTS)
     if term.kind == "id":
-        # Each part of an id is in one of the two, see `market.facts`.
-        return tuple(phrase for part in term.value.split("/") for phrase in _id_phrase(part))
+        # Each part of an id is in one of the two, see `market.facts`. One is asked for: the longest is the rarest.
+        parts = sorted(term.value.split("/"), key=len, reverse=True)
+        return next((found for part in parts if (found := _id_phrase(part))), ())
     return _phrase(term.value, FACTS) if term.kind in ("proto", "token") else ()
 
 

@@ -5,10 +5,10 @@ one check of a signature for each value. A large merge only queues the keys that
 
 A merge touches a key with each version that it brings, whether or not the map chooses it, and with a withdrawal."""
 
-import json
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import nlargest
 from typing import NamedTuple
 
 from betar_tui.catalogue import queue
@@ -34,6 +34,8 @@ SMALL_BYTES = 256 << 10
 """Maximum bytes of their values: the store is locked while they are decoded, which takes 7 to 90 ms a megabyte."""
 COMPARED_BYTES = 8 << 10
 """Maximum bytes of a value that is decoded again to say what its update changed."""
+FIRST_OF_EACH = 32
+"""Maximum keys in the name space of one seller that a merge queues before others."""
 MAX_REMOVALS = 4096
 """Maximum keys whose removing delta is remembered until their row is gone."""
 
@@ -165,19 +167,18 @@ def _touched(changes: Changes) -> dict[str, int]:
     return {key: height for key, height in heights.items() if keys.agent_id(key) or keys.withdrawn_id(key)}
 
 
-def _of_verified_sellers(db: sqlite3.Connection, touched: Iterable[str]) -> Iterator[str]:
-    """The keys in the name spaces of peers that have verified listings. Their rows are made first: whoever brings tens of
-    thousands of listings keeps those of nobody else waiting, but for other newcomers."""
-    sellers: dict[str, list[str]] = {}
+def _of_verified_sellers(db: sqlite3.Connection, touched: Mapping[str, int]) -> Iterator[str]:
+    """The keys in the name spaces of peers that have verified listings, of each the `FIRST_OF_EACH` highest. Their rows are
+    made first, so that a flood of strangers' listings delays none of theirs. Anybody can write into their name spaces, so
+    that a flood there has no more of this than they."""
+    spaces: dict[str, list[str]] = {}
     for key in touched:
         listing_id = keys.agent_id(key) or keys.withdrawn_id(key) or ""
-        sellers.setdefault(listing_id.partition("/")[0], []).append(key)
-    sql = (
-        "SELECT value FROM json_each(?) WHERE EXISTS"
-        " (SELECT 1 FROM listings INDEXED BY listings_verified WHERE seller = value AND state < 2)"
-    )
-    for (seller,) in db.execute(sql, (json.dumps(list(sellers)),)):
-        yield from sellers[seller]
+        spaces.setdefault(listing_id.partition("/")[0], []).append(key)
+    sql = "SELECT 1 FROM listings INDEXED BY listings_verified WHERE seller = ? AND state < 2 LIMIT 1"
+    for seller, named in spaces.items():
+        if db.execute(sql, (seller,)).fetchone() is not None:
+            yield from nlargest(FIRST_OF_EACH, named, key=touched.__getitem__)
 
 
 def _first_blocks(blocks: Mapping[int, BlockRow]) -> dict[str, int]:

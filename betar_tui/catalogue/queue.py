@@ -1,4 +1,5 @@
-"""The queue of keys whose rows are still to be made, table `unprojected`.
+"""The queue of keys whose rows are still to be made, table `unprojected`: the highest first, after those that go before
+others.
 
 Each time that a key is queued its `turn` is drawn anew, so that the maker of a row can tell whether anything has come
 since."""
@@ -7,7 +8,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from betar_tui.catalogue.schema import ALL_LOOKED_AT, FIRST, MAX_HEIGHT
+from betar_tui.catalogue.schema import ALL_LOOKED_AT, FIRST, MAX_HEIGHT, TOP
 from betar_tui.store.sql import in_list
 
 _QUEUE = (
@@ -38,7 +39,7 @@ class LookedAt(NamedTuple):
 def add(db: sqlite3.Connection, rows: Iterable[tuple[int, int, int]], first: Collection[int] = ()) -> None:
     """Queue keys: (number, height, number of the first block that was not looked at). Those whose numbers are in `first`
     go before the others, whatever their heights."""
-    _add(db, [(k, min(height, FIRST - 1) + (FIRST if k in first else 0), since) for k, height, since in rows])
+    _add(db, [(k, min(height, TOP) + (FIRST if k in first else 0), since) for k, height, since in rows])
 
 
 def add_at_top(db: sqlite3.Connection, rows: Mapping[int, int]) -> None:

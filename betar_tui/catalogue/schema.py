@@ -1,8 +1,9 @@
 """The tables of the catalogue, with a version of their own: they hold nothing that the replica does not have.
 
-Another version, or another peer whose own listings are "mine", costs a projection of all values: the tables are dropped
-and every key that ever had a value is queued. That is also how a database comes by them that was written before there were
-any. When a listing first appeared does not follow from the values, so that is kept in the queue."""
+Another version but that before this one (`upgrade`), or another peer whose own listings are "mine", costs a projection of
+all values: the tables are dropped and every key that ever had a value is queued. That is also how a database comes by
+them that was written before there were any. When a listing first appeared does not follow from the values, so that is
+kept in the queue."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ SETTING = "catalogue"
 MAX_HEIGHT = (1 << 63) - 1
 """The height of what goes before all others in the queue."""
 FIRST = 1 << 62
-"""Added to the heights of what goes before others. Those are less, or count as less."""
+"""Added to the heights of what goes before others."""
+TOP = FIRST - 2
+"""Greatest other height; greater ones count as this."""
 ALL_LOOKED_AT = (1 << 63) - 1
 """Stands in the queue for the number of the first block to look at where all elements of a key were looked at."""
 
@@ -77,10 +80,9 @@ _CREATE = (
     # texts itself and has to be told them to take them out. A listing that is gone stands here until that is done.
     "CREATE TABLE unindexed (k INTEGER PRIMARY KEY, text TEXT, facts TEXT)",
     # Keys that merges touched since their row was made; height is that of the newest value, from FIRST on where it goes
-    # before others (`queue`), since the number of the first
-    # block with an element that was not looked at (ALL_LOOKED_AT for none), and turn is drawn anew by each merge that
-    # touches the key. first_seen is when a listing first appeared whose row is made again, as in `listings`, NULL for all
-    # others.
+    # before others (`queue`), since the number of the first block with an element that was not looked at (ALL_LOOKED_AT
+    # for none), and turn is drawn anew by each merge that touches the key. first_seen is when a listing first appeared
+    # whose row is made again, as in `listings`, NULL for all others.
     """CREATE TABLE unprojected (
         k          INTEGER PRIMARY KEY,
         height     INTEGER NOT NULL,
@@ -133,10 +135,13 @@ def upgrade(db: sqlite3.Connection, peer_id: str) -> bool:
     row = db.execute("SELECT value FROM settings WHERE name = ?", (SETTING,)).fetchone()
     if row is None or row[0] != f"{WITH_ONE_INDEX} {peer_id}":
         return False
-    db.execute(f"DROP TABLE {search_index.WORDS}")
-    for sql in search_index.CREATE:
+    # Some of this is there where a program of the version before has used a database of this one.
+    for index in search_index.INDEXES:
+        db.execute(f"DROP TABLE IF EXISTS {index}")
+    db.execute("DROP INDEX IF EXISTS listings_verified")
+    for sql in (*search_index.CREATE, VERIFIED_SELLERS):
         db.execute(sql)
-    db.execute(VERIFIED_SELLERS)
+    db.execute("UPDATE unprojected SET height = ? WHERE height > ?", (TOP, TOP))
     db.execute("DELETE FROM unindexed")
     db.execute("INSERT INTO unindexed SELECT k, NULL, NULL FROM listing_texts")
     db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (SETTING, _mark(peer_id)))
@@ -157,7 +162,7 @@ def make_afresh(db: sqlite3.Connection, peer_id: str) -> None:
             f"INSERT INTO unprojected SELECT k, {order}, 0, random(), {seen}"
             " FROM keys LEFT JOIN blocks USING (n) LEFT JOIN known USING (k) WHERE key >= :first AND key < :end"
             " AND EXISTS (SELECT 1 FROM elements WHERE elements.k = keys.k)",
-            {"most": MAX_HEIGHT, "top": FIRST - 1, "first": first, "end": end},
+            {"most": MAX_HEIGHT, "top": TOP, "first": first, "end": end},
         )
     db.execute("DROP TABLE known")
     db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (SETTING, _mark(peer_id)))

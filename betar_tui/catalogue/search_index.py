@@ -4,7 +4,7 @@ In one index, a piece such as "met" of a word would find the facts of every list
 letters and no texts: these have to be given again to take them out."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 WORDS, FACTS = "listing_search", "fact_search"
@@ -17,37 +17,49 @@ CREATE = tuple(
 HELD = tuple(f"SELECT id FROM {index}_docsize" for index in INDEXES)
 """Selects the numbers of the rows that an index has, for each."""
 
+Select = tuple[str, tuple[str, ...]]
+"""A statement and its parameters."""
 Texts = tuple[int, str, str]
 """A row's number, its search text and its facts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """What an index is asked for. Rows that one of `indexes` has it for are found."""
+    """What the indexes are asked for: finds the rows for which any of `indexes` has it."""
 
     expression: str
     indexes: tuple[str, ...]
 
     @property
-    def numbers(self) -> tuple[str, tuple[str, ...]]:
-        """A SELECT of the numbers `k` of the rows, and its parameters."""
-        return " UNION ".join(map(_matching, self.indexes)), (self.expression,) * len(self.indexes)
+    def numbers(self) -> Select:
+        """A SELECT of the numbers `k` of the rows."""
+        each = " UNION ".join(map(_matching, self.indexes))
+        # Both have their rows in order, so that none is read beyond a limit.
+        sql = each if len(self.indexes) == 1 else f"SELECT k FROM ({each} ORDER BY k)"
+        return sql, (self.expression,) * len(self.indexes)
 
 
-def all_of_phrases(phrases: Sequence[Phrase]) -> tuple[str, tuple[str, ...]]:
-    """A SELECT of the numbers `k` of the rows that all of these phrases find, and its parameters."""
-    together: list[Phrase] = []
+def finding_all(phrases: Sequence[Phrase]) -> Select:
+    """A SELECT of the numbers `k` of the rows that all of these phrases find.
+
+    Where they are of several indexes, all rows that the others find are read before the first is given."""
+    # The index of words is read through, and the others are looked up: by "+" they are not asked row by row.
+    (first, values), *others = (
+        each.numbers for each in sorted(_together(phrases), key=lambda each: each.indexes != (WORDS,))
+    )
+    if not others:
+        return first, values
+    where = " AND ".join(f"+k IN ({sql})" for sql, _ in others)
+    return f"SELECT k FROM ({first}) WHERE {where}", values + tuple(value for _, more in others for value in more)
+
+
+def _together(phrases: Sequence[Phrase]) -> Iterator[Phrase]:
+    """The same with one phrase for each index, and those for both."""
     for indexes in dict.fromkeys(each.indexes for each in phrases):
         same = [each.expression for each in phrases if each.indexes == indexes]
         if len(indexes) == 1:
             same = [" AND ".join(f"({each})" for each in same)]
-        together += (Phrase(each, indexes) for each in same)
-    if len(together) == 1:
-        return together[0].numbers
-    # The index that has the words is read through, and the others are looked up: by "+" it is not asked row by row.
-    (first, values), *others = (each.numbers for each in sorted(together, key=lambda each: each.indexes != (WORDS,)))
-    where = " AND ".join(f"+k IN ({sql})" for sql, _ in others)
-    return f"SELECT k FROM ({first}) WHERE {where}", values + tuple(value for _, more in others for value in more)
+        yield from (Phrase(each, indexes) for each in same)
 
 
 def put_in(db: sqlite3.Connection, rows: Sequence[Texts]) -> None:

@@ -22,7 +22,7 @@ from betar_tui.catalogue.conditions import (
     short_text,
     starting_with,
 )
-from betar_tui.catalogue.search_index import Phrase, all_of_phrases
+from betar_tui.catalogue.search_index import Phrase, finding_all
 from betar_tui.market.filter import Filter
 from betar_tui.market.terms import Term
 
@@ -39,6 +39,8 @@ ENOUGH = 1_000
 """A source of at most so many rows is taken without a look at the others."""
 MAX_KEPT = 20_001
 """Maximum rows that the search index finds and that are kept until the page is made."""
+MANY = 100_000
+"""From so many rows on, the search indexes are asked together."""
 FEW = 5_000
 """Counting goes so far to compare sources where any number of rows is welcome."""
 
@@ -125,7 +127,7 @@ def _sources(db: sqlite3.Connection, terms: Sequence[Term], now: float, most: in
     for ranged in _by_column(terms, now).values():
         yield _ranged(ranged, now)
     if len(asked) > 1:
-        yield _indexed(asked)
+        yield from _joined(asked, most)
 
 
 def _by_column(terms: Sequence[Term], now: float) -> dict[str, list[Term]]:
@@ -144,10 +146,23 @@ def _ranged(terms: Sequence[Term], now: float) -> _Source:
     return _Source(Sql(f"SELECT l.k AS k FROM listings l WHERE {condition.text}", condition.values), exact=tuple(terms))
 
 
+def _joined(asked: Mapping[Term, Sequence[Phrase]], most: int | None) -> Iterator[_Source]:
+    """What the search indexes have for several of these terms: those of one index, and then all."""
+    by_index: dict[tuple[str, ...], dict[Term, Sequence[Phrase]]] = {}
+    for term, wanted in asked.items():
+        by_index.setdefault(wanted[0].indexes, {})[term] = wanted
+    for same in by_index.values():
+        if len(same) > 1:
+            yield _indexed(same)
+    # That takes a reading of all rows that one of them has: a page may be full before.
+    if len(by_index) > 1 and (most is None or most >= MANY):
+        yield _indexed(asked)
+
+
 def _indexed(asked: Mapping[Term, Sequence[Phrase]]) -> _Source:
     """The rows that the search indexes have for all of these terms."""
     exact = tuple(term for term in asked if is_exact_in_index(term))
-    return _Source(Sql(*all_of_phrases([each for phrases in asked.values() for each in phrases])), True, exact)
+    return _Source(Sql(*finding_all([each for phrases in asked.values() for each in phrases])), True, exact)
 
 
 def _asked(db: sqlite3.Connection, terms: Sequence[Term], most: int | None) -> dict[Term, Sequence[Phrase]]:

@@ -35,12 +35,8 @@ class _Kind:
         self._added = Wakeup()
         self._taken = trio.Event()
 
-    @property
-    def full(self) -> bool:
-        return len(self.blocks) >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES
-
     async def wait_for_room(self) -> None:
-        while self.full:
+        while len(self.blocks) >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES:
             await self._taken.wait()
 
     async def wait_for_block(self) -> None:
@@ -53,7 +49,7 @@ class _Kind:
         self._added.set()
 
     def take(self, most: int, most_bytes: int) -> list[RawBlock]:
-        """At most so many blocks, and none beyond a number of bytes."""
+        """At most so many blocks, and none once they have so many bytes."""
         batch: list[RawBlock] = []
         size = 0
         while self.blocks and len(batch) < most and size < most_bytes:
@@ -66,8 +62,8 @@ class _Kind:
 
 
 class MergeQueue:
-    """A queue with many producers and one consumer for each kind of block. `put` waits while the queue is full; small ones
-    never wait for large ones."""
+    """A queue with many producers and one consumer for each kind of block. `put` waits while there are too many
+    of the kind that it brings: a broadcast, whose blocks are small, does not wait for large ones."""
 
     def __init__(self) -> None:
         self._small, self._large = _Kind(), _Kind()
@@ -78,10 +74,6 @@ class MergeQueue:
     def __contains__(self, cid: bytes) -> bool:
         """Whether a block waits or is being merged."""
         return cid in self._here
-
-    def takes_at_once(self, block: bytes) -> bool:
-        """Whether `put` does not wait with this block for large ones."""
-        return len(block) < LARGE or not self._large.full
 
     async def put(self, blocks: Sequence[RawBlock]) -> None:
         """Add blocks, the small ones all at once so that they are merged together; those that are here already are left

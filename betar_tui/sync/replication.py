@@ -312,13 +312,13 @@ class Replication:
         for head in heads:
             if head.cid in known or head.cid in refused or head.cid in self._merge_queue:
                 continue
-            if head.block is not None and self._merge_queue.takes_at_once(head.block):
+            if head.block is not None:
                 wanted = self._writer.replica.is_wanted(head.cid) or head.cid in self._pending_heads
                 if not wanted and is_root(head.block) and not self._roots.take(event.author, event.peer, now):
                     continue
                 # To merge a block that is stored changes nothing, so it need not be looked up first.
                 blocks.append(RawBlock(head.cid, head.block, event.peer, event.author))
-            else:  # a large block is fetched again when there is room: other broadcasts do not wait for that
+            else:
                 bare.append(head.cid)
         if blocks:
             # Together: each links to the next, which would be requested if it came by itself.

@@ -41,8 +41,17 @@ KINDS = {
 FURTHER = {
     "two rare letters": ("%%", "§§"),
     "words rare together": ("left right", "odd even"),
+    "words and facts": ("ocr tag:nlp", "agent-12 meta.tier:gold", "odd proto:rare", "even proto:rare"),
     "sellers": ("seller:{seller}", "seller:{busy}", "seller:12D3…{end}", "12D3KooW"),
-    "fields": ("name:ocr", "name:quixotic", "description:zephyr", "proto:x402", "proto:rare", "id:agent-77777"),
+    "fields": (
+        "name:ocr",
+        "name:quixotic",
+        "description:zephyr",
+        "proto:x402",
+        "proto:rare",
+        "id:agent-77777",
+        "id:agent price<0.00001",
+    ),
     "states": ("state:mine", "state:new", "state:stale", "seen<1h", "state:unsigned ocr"),
     "or": ("ocr or quixotic", "quixotic or zephyr", "tag:rare or price<0.00001"),
 }

@@ -437,7 +437,7 @@ def test_the_version_with_one_index_has_its_listings_at_once_and_its_words_soon(
     book.put({key(name): value(name) for name in "ab"})
     book.put({key("c"): unsigned("c", metadata={"tier": "gold", "description": "sings"})})
     book.work_off()
-    before, seen = contents(book.store._db), first_seen(book)
+    seen = first_seen(book)
     with_one_index(book.store)
     book.close()
 
@@ -448,21 +448,64 @@ def test_the_version_with_one_index_has_its_listings_at_once_and_its_words_soon(
             assert [each.name for each in book.catalogue.page(pattern, "name", 0, 10.0).listings] == found
         assert book.work_off() == [], "no listing is new"
     assert book.is_right()
+    assert contents(book.store._db) == afresh(path)
+    book.close()
+
+
+@pytest.mark.parametrize("peer_id", [SIGNER.peer_id, "another"])
+def test_what_the_version_with_one_index_had_left_to_do_is_done(tmp_path, monkeypatch, peer_id):
+    monkeypatch.setattr(projection, "SMALL", 2)
+    path = tmp_path / "db"
+    book = Book(path)
+    book.put({key(name): unsigned(name) for name in "ab"})
+    book.put({key("c"): unsigned("c")})
+    book.work_off()
+    book.put({key("a"): unsigned("a", metadata={"description": "sings"})})
+    book.delist(key("b"))
+    book.height = 1 << 63
+    book.put({key(name): unsigned(name) for name in "def"})
+    left = "SELECT (SELECT count(*) FROM unindexed), (SELECT count(*) FROM unprojected)"
+    assert book.store._db.execute(left).fetchone() == (2, 3)
+    with_one_index(book.store, peer_id)
+    book.close()
+
+    book = Book(path, opened=10.0)
+    assert book.store._db.execute("SELECT max(height) FROM unprojected").fetchone() == (schema.TOP,)
+    book.work_off()
+    assert book.is_right()
+    assert [each.name for each in book.catalogue.page("sings", "name", 0, 10.0).listings] == ["a"]
+    assert contents(book.store._db) == afresh(path)
+    book.close()
+
+
+def test_a_program_of_the_version_with_one_index_may_use_the_database_between(tmp_path):
+    path = tmp_path / "db"
+    book = Book(path)
+    book.put({key(): value()})
+    book.work_off()
+    before = contents(book.store._db)
+    with_one_index(book.store)
+    for sql in (*search_index.CREATE[1:], schema.VERIFIED_SELLERS):  # it knows of none of these
+        book.store._db.execute(sql)
+    book.close()
+    book = Book(path)
+    book.work_off()
     assert contents(book.store._db) == before
     book.close()
 
 
-def with_one_index(store: Store) -> None:
+def with_one_index(store: Store, peer_id: str = SIGNER.peer_id) -> None:
     """Make the tables those of the version before the one that has two indexes."""
     db = store._db
-    for index in (search_index.WORDS, search_index.FACTS):
+    for index in search_index.INDEXES:
         db.execute(f"DROP TABLE {index}")
     db.execute("DROP INDEX listings_verified")
+    db.execute("UPDATE unprojected SET height = ? WHERE height > ?", (schema.MAX_HEIGHT, schema.TOP))
     db.execute(
         "CREATE VIRTUAL TABLE listing_search USING fts5(text, facts, content='', tokenize='trigram case_sensitive 1')"
     )
     db.execute("INSERT INTO listing_search (rowid, text, facts) SELECT k, text, facts FROM listing_texts")
-    store.put_setting(schema.SETTING, f"{schema.WITH_ONE_INDEX} {SIGNER.peer_id}")
+    store.put_setting(schema.SETTING, f"{schema.WITH_ONE_INDEX} {peer_id}")
 
 
 def test_a_store_without_a_catalogue_gets_one_by_the_rules_of_today(tmp_path):
@@ -633,6 +676,44 @@ def test_a_seller_with_a_verified_listing_waits_for_no_flood(book, monkeypatch):
     assert "new" in {each.listing.name for each in slice_}
     book.work_off()
     assert book.is_right()
+
+
+def test_a_flood_in_the_name_space_of_a_seller_goes_before_nobody_for_long(book, monkeypatch):
+    monkeypatch.setattr(backlog, "ROWS", 100)
+    monkeypatch.setattr(projection, "SMALL", 32)
+    book.put({key("known"): value("known")})
+    book.put({f"{key(f'flood-{n}')}": unsigned(f"flood-{n}") for n in range(200)})
+    book.put(stray(range(200)))
+    names = {each.listing.name for each in book.catalogue.backlog.write(book.catalogue.backlog.prepare(), 9.0)}
+    assert sum(name.startswith("flood") for name in names) == projection.FIRST_OF_EACH
+    assert sum(name.startswith("stray") for name in names) == 100 - projection.FIRST_OF_EACH
+
+
+def test_a_name_space_with_a_nul_is_nobodys(book, monkeypatch):
+    """SQLite ends texts at a NUL in places."""
+    monkeypatch.setattr(projection, "SMALL", 2)
+    book.put({key("known"): value("known")})
+    odd = f"{SIGNER.peer_id}\0/x"
+    book.put({keys.of_agent(odd): unsigned("x", id=odd), **stray(range(5))})
+    (height,) = book.store._db.execute("SELECT max(height) FROM unprojected").fetchone()
+    assert height < schema.FIRST
+    book.work_off()
+    assert book.is_right()
+
+
+def test_muting_a_seller_with_a_nul_mutes_nobody_else(book):
+    odd = f"{SIGNER.peer_id}\0"
+    book.put({key("known"): value("known"), keys.of_agent("odd"): unsigned("odd", id="odd", seller_id=odd)})
+    book.work_off()
+    for muted, left in (
+        ([odd], ["known"]),
+        ([SIGNER.peer_id], ["odd"]),
+        ([odd, SIGNER.peer_id], []),
+        ([], ["known", "odd"]),
+    ):
+        page = book.catalogue.page("", "name", 0, 10.0, muted=muted)
+        assert [each.name for each in page.listings] == left
+    assert book.catalogue.count("state:muted", 10.0, [odd]) == 1
 
 
 def stray(numbers: range) -> dict[str, bytes]:

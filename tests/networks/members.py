@@ -152,12 +152,19 @@ async def one_mesh(members: Sequence[Member], word: str, within: float) -> float
                 for each in ids:
                     await wait_until(partial(member.shows, each), within=within)
     except trio.TooSlowError as error:
-        with trio.move_on_after(within):
-            for member in members:
-                error.add_note(await member.account())
+        for member in members:
+            with trio.move_on_after(within):
+                error.add_note(await _account(member))
         error.add_note(f"since {word!r}")
         raise
     return trio.current_time() - began
+
+
+async def _account(member: Member) -> str:
+    try:
+        return await member.account()
+    except Exception as error:  # the failure that is accounted for is the other one
+        return f"{type(member).__name__} {member.peer_id} gives no account: {error!r}"
 
 
 async def _has(member: Member, others: set[str]) -> bool:

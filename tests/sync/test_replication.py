@@ -326,16 +326,21 @@ async def test_a_broadcast_does_not_wait_for_the_large_blocks_of_others(
     monkeypatch.setattr(merge_queue, "MAX_WAITING", 2)
     large = [node((), [(f"/large/{n}", bytes(merge_queue.LARGE))], (), 1) for n in range(3)]
     small = node((), [("/agents/a", b"1")], (), 1)
-    handle = announcer.replication.handle
+
+    async def bring() -> None:
+        for each in large:
+            await announcer.replication.on_block(ReceivedBlock(each.cid, each.data, "mallory"))
+
+    nursery.start_soon(bring)
+    await wait_all_tasks_blocked()
     with trio.fail_after(1):
-        for each in (*large, small):
-            await handle(ReceivedBroadcast("alice", "alice", (Head(each.cid, each.data),)))
-    assert announcer.replication.pending == 1, "the one without room is fetched later"
+        await announcer.replication.handle(ReceivedBroadcast("alice", "alice", (Head(small.cid, small.data),)))
     nursery.start_soon(announcer.replication.run_merges)
+    await wait_all_tasks_blocked()
+    assert announcer.writer.batches == [[small.cid]]
     nursery.start_soon(announcer.replication.run_large_merges)
     await wait_all_tasks_blocked()
-    merged = {name for batch in announcer.writer.batches for name in batch}
-    assert merged == {small.cid, *(each.cid for each in large[:2])}
+    assert announcer.writer.batches[1:] == [[each.cid] for each in large]
 
 
 async def test_new_writes_are_not_progress_of_a_stalled_sync(announcer: Announcer) -> None:
