@@ -13,7 +13,7 @@ from betar_tui.catalogue.catalogue import DEFAULT_LIMITS, Catalogue
 from betar_tui.catalogue.search_index import FACTS, WORDS
 from betar_tui.limits import Limits
 from betar_tui.market.marketplace import Change, Listing
-from betar_tui.replica import Applied, DagNode, Replica
+from betar_tui.replica import Applied, DagNode, Replica, keys
 from betar_tui.replica.facts import Winner
 from betar_tui.store.database import Store, open_store
 from tests.market.values import SIGNER, key, value
@@ -108,6 +108,12 @@ def many(names: Iterable[str], **fields: object) -> dict[str, bytes]:
     return {key(name): unsigned(name, **fields) for name in names}
 
 
+def stray(numbers: range) -> dict[str, bytes]:
+    """Unsigned values in nobody's name space."""
+    values = {f"stray/{n}": unsigned(f"stray-{n}", id=f"stray/{n}") for n in numbers}
+    return {keys.of_agent(listing_id): value for listing_id, value in values.items()}
+
+
 def contents(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
     """What the catalogue says, as far as a projection made afresh says the same: neither the order in which keys got their
     numbers nor when a listing first appeared follows from the replica's values."""
@@ -129,6 +135,12 @@ def contents(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
         found["index"] += db.execute("SELECT term, doc, offset, ? FROM temp.terms ORDER BY 1, 2, 3", (index,))
         db.execute("DROP TABLE temp.terms")
     return found
+
+
+def first_seen(book: Book) -> dict[str, int]:
+    with book.store.readers.reading() as (db, _):
+        rows = db.execute("SELECT id, first_seen FROM listings").fetchall()
+    return {listing_id.rpartition("/")[2]: at for listing_id, at in rows}
 
 
 def afresh(path: Path, limits: Limits = DEFAULT_LIMITS) -> dict[str, list[tuple[object, ...]]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from betar_tui.catalogue import backlog, interrupting, projection, queue, schema, search_index
+from betar_tui.catalogue import backlog, interrupting, projection, queue, schema
 from betar_tui.catalogue.catalogue import MAX_FOUND
 from betar_tui.catalogue.projecting import MAX_REASON
 from betar_tui.errors import FilterError, StoreError
@@ -14,8 +14,8 @@ from betar_tui.ipld import cid, unixfs
 from betar_tui.market.marketplace import Change, ChangeKind, Difference, ListingPage, Provenance
 from betar_tui.market.sorting import MAX_COMPARED
 from betar_tui.replica import keys
-from betar_tui.store.database import Store, open_store
-from tests.catalogue.books import Book, afresh, contents, forged, many, unsigned
+from betar_tui.store.database import open_store
+from tests.catalogue.books import Book, afresh, contents, first_seen, forged, many, unsigned
 from tests.market.values import NOW, SIGNER, key, value
 
 FILE, BLOCK = unixfs.encode_file(b'{"description":"reads scans","more":[1],"tier":"gold"}')
@@ -431,83 +431,6 @@ def test_another_version_and_another_peer_make_it_afresh(tmp_path):
     assert afresh(tmp_path / "db") == before
 
 
-def test_the_version_with_one_index_has_its_listings_at_once_and_its_words_soon(tmp_path):
-    path = tmp_path / "db"
-    book = Book(path)
-    book.put({key(name): value(name) for name in "ab"})
-    book.put({key("c"): unsigned("c", metadata={"tier": "gold", "description": "sings"})})
-    book.work_off()
-    seen = first_seen(book)
-    with_one_index(book.store)
-    book.close()
-
-    book = Book(path, opened=10.0)
-    assert first_seen(book) == seen
-    for _ in range(2):
-        for pattern, found in ("meta.tier:gold", ["c"]), ("sings", ["c"]), ("", ["a", "b", "c"]):
-            assert [each.name for each in book.catalogue.page(pattern, "name", 0, 10.0).listings] == found
-        assert book.work_off() == [], "no listing is new"
-    assert book.is_right()
-    assert contents(book.store._db) == afresh(path)
-    book.close()
-
-
-@pytest.mark.parametrize("peer_id", [SIGNER.peer_id, "another"])
-def test_what_the_version_with_one_index_had_left_to_do_is_done(tmp_path, monkeypatch, peer_id):
-    monkeypatch.setattr(projection, "SMALL", 2)
-    path = tmp_path / "db"
-    book = Book(path)
-    book.put({key(name): unsigned(name) for name in "ab"})
-    book.put({key("c"): unsigned("c")})
-    book.work_off()
-    book.put({key("a"): unsigned("a", metadata={"description": "sings"})})
-    book.delist(key("b"))
-    book.height = 1 << 63
-    book.put({key(name): unsigned(name) for name in "def"})
-    left = "SELECT (SELECT count(*) FROM unindexed), (SELECT count(*) FROM unprojected)"
-    assert book.store._db.execute(left).fetchone() == (2, 3)
-    with_one_index(book.store, peer_id)
-    book.close()
-
-    book = Book(path, opened=10.0)
-    assert book.store._db.execute("SELECT max(height) FROM unprojected").fetchone() == (schema.TOP,)
-    book.work_off()
-    assert book.is_right()
-    assert [each.name for each in book.catalogue.page("sings", "name", 0, 10.0).listings] == ["a"]
-    assert contents(book.store._db) == afresh(path)
-    book.close()
-
-
-def test_a_program_of_the_version_with_one_index_may_use_the_database_between(tmp_path):
-    path = tmp_path / "db"
-    book = Book(path)
-    book.put({key(): value()})
-    book.work_off()
-    before = contents(book.store._db)
-    with_one_index(book.store)
-    for sql in (*search_index.CREATE[1:], schema.VERIFIED_SELLERS):  # it knows of none of these
-        book.store._db.execute(sql)
-    book.close()
-    book = Book(path)
-    book.work_off()
-    assert contents(book.store._db) == before
-    book.close()
-
-
-def with_one_index(store: Store, peer_id: str = SIGNER.peer_id) -> None:
-    """Make the tables those of the version before the one that has two indexes."""
-    db = store._db
-    for index in search_index.INDEXES:
-        db.execute(f"DROP TABLE {index}")
-    db.execute("DROP INDEX listings_verified")
-    db.execute("UPDATE unprojected SET height = ? WHERE height > ?", (schema.MAX_HEIGHT, schema.TOP))
-    db.execute(
-        "CREATE VIRTUAL TABLE listing_search USING fts5(text, facts, content='', tokenize='trigram case_sensitive 1')"
-    )
-    db.execute("INSERT INTO listing_search (rowid, text, facts) SELECT k, text, facts FROM listing_texts")
-    store.put_setting(schema.SETTING, f"{schema.WITH_ONE_INDEX} {peer_id}")
-
-
 def test_a_store_without_a_catalogue_gets_one_by_the_rules_of_today(tmp_path):
     """As those of schema 4 and older, whose verdicts on signatures did not ask whose the id is."""
     path = tmp_path / "db"
@@ -540,12 +463,6 @@ def opened_again(book: Book, path: Path, opened: float) -> Book:
     store = open_store(path)
     store.put_setting(schema.SETTING, "of another version")
     return Book(path, store=store, opened=opened)
-
-
-def first_seen(book: Book) -> dict[str, int]:
-    with book.store.readers.reading() as (db, _):
-        rows = db.execute("SELECT id, first_seen FROM listings").fetchall()
-    return {listing_id.rpartition("/")[2]: at for listing_id, at in rows}
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "again before it was done"])
@@ -642,84 +559,6 @@ def test_a_removal_in_bulk_is_told_with_the_peer_that_sent_it(book, monkeypatch,
         pass
     (forgotten,) = [each for each in book.work_off() if each.id.endswith(names[0])]
     assert (forgotten.kind, forgotten.via, forgotten.height) == (ChangeKind.DELIST, "", 0), "better nothing than wrong"
-
-
-def test_every_key_has_its_turn_however_many_higher_ones_come(book, monkeypatch):
-    monkeypatch.setattr(backlog, "ROWS", 40)
-    monkeypatch.setattr(projection, "SMALL", 32)
-    names = [f"low-{n:03}" for n in range(100)]
-    book.put(many(names))
-    slices, left = 0, set(names)
-    while left:
-        slices += 1
-        assert slices <= 4 * backlog.ROUND
-        book.put(many([f"high-{slices}-{n}" for n in range(80)]))
-        for change in book.catalogue.backlog.write(book.catalogue.backlog.prepare(), 9.0):
-            left.discard(change.listing.name)
-    assert slices > backlog.ROUND, "the highest come first all the same"
-    book.work_off()
-    assert book.is_right()
-
-
-def test_a_seller_with_a_verified_listing_waits_for_no_flood(book, monkeypatch):
-    monkeypatch.setattr(backlog, "ROWS", 40)
-    monkeypatch.setattr(projection, "SMALL", 32)
-    book.put({key("known"): value("known")})
-    height = book.height = 1 << 63  # theirs is the highest, and higher than what goes first
-    book.put(stray(range(100)))
-    book.height = 1
-    book.put({key("new"): value("new"), **stray(range(100, 140))})
-    book.height = height
-    book.put(stray(range(140, 240)))
-    slice_ = book.catalogue.backlog.write(book.catalogue.backlog.prepare(), 9.0)
-    assert len(slice_) == 40
-    assert "new" in {each.listing.name for each in slice_}
-    book.work_off()
-    assert book.is_right()
-
-
-def test_a_flood_in_the_name_space_of_a_seller_goes_before_nobody_for_long(book, monkeypatch):
-    monkeypatch.setattr(backlog, "ROWS", 100)
-    monkeypatch.setattr(projection, "SMALL", 32)
-    book.put({key("known"): value("known")})
-    book.put({f"{key(f'flood-{n}')}": unsigned(f"flood-{n}") for n in range(200)})
-    book.put(stray(range(200)))
-    names = {each.listing.name for each in book.catalogue.backlog.write(book.catalogue.backlog.prepare(), 9.0)}
-    assert sum(name.startswith("flood") for name in names) == projection.FIRST_OF_EACH
-    assert sum(name.startswith("stray") for name in names) == 100 - projection.FIRST_OF_EACH
-
-
-def test_a_name_space_with_a_nul_is_nobodys(book, monkeypatch):
-    """SQLite ends texts at a NUL in places."""
-    monkeypatch.setattr(projection, "SMALL", 2)
-    book.put({key("known"): value("known")})
-    odd = f"{SIGNER.peer_id}\0/x"
-    book.put({keys.of_agent(odd): unsigned("x", id=odd), **stray(range(5))})
-    (height,) = book.store._db.execute("SELECT max(height) FROM unprojected").fetchone()
-    assert height < schema.FIRST
-    book.work_off()
-    assert book.is_right()
-
-
-def test_muting_a_seller_with_a_nul_mutes_nobody_else(book):
-    odd = f"{SIGNER.peer_id}\0"
-    book.put({key("known"): value("known"), keys.of_agent("odd"): unsigned("odd", id="odd", seller_id=odd)})
-    book.work_off()
-    for muted, left in (
-        ([odd], ["known"]),
-        ([SIGNER.peer_id], ["odd"]),
-        ([odd, SIGNER.peer_id], []),
-        ([], ["known", "odd"]),
-    ):
-        page = book.catalogue.page("", "name", 0, 10.0, muted=muted)
-        assert [each.name for each in page.listings] == left
-    assert book.catalogue.count("state:muted", 10.0, [odd]) == 1
-
-
-def stray(numbers: range) -> dict[str, bytes]:
-    """Unsigned values in nobody's name space."""
-    values = {f"stray/{n}": unsigned(f"stray-{n}", id=f"stray/{n}") for n in numbers}
-    return {keys.of_agent(listing_id): value for listing_id, value in values.items()}
 
 
 @pytest.mark.parametrize("via", ["peer", ""])
@@ -819,3 +658,18 @@ def contents_of_rows(db: sqlite3.Connection) -> list[object]:
         db.execute("SELECT reason FROM unlisted ORDER BY reason").fetchall(),
         json.dumps(db.execute("SELECT * FROM catalogue_counts ORDER BY name").fetchall()),
     ]
+
+
+def test_muting_a_seller_with_a_nul_mutes_nobody_else(book):
+    odd = f"{SIGNER.peer_id}\0"
+    book.put({key("known"): value("known"), keys.of_agent("odd"): unsigned("odd", id="odd", seller_id=odd)})
+    book.work_off()
+    for muted, left in (
+        ([odd], ["known"]),
+        ([SIGNER.peer_id], ["odd"]),
+        ([odd, SIGNER.peer_id], []),
+        ([], ["known", "odd"]),
+    ):
+        page = book.catalogue.page("", "name", 0, 10.0, muted=muted)
+        assert [each.name for each in page.listings] == left
+    assert book.catalogue.count("state:muted", 10.0, [odd]) == 1
