@@ -42,6 +42,7 @@ from betar_tui.p2p.reachability.reach import Reach
 from betar_tui.p2p.recovery import Recovery
 from betar_tui.p2p.streams import PeerStream, handle_stream
 from betar_tui.p2p.types import (
+    LARGE_BLOCK,
     BlockSource,
     NetworkConfig,
     PeerConnected,
@@ -58,7 +59,9 @@ from betar_tui.values import Connected, PeerInfo, Reachability, Search
 log = logging.getLogger(__name__)
 
 MAX_BLOCKS_QUEUED = 64
-"""Maximum received blocks that wait for the reader of `Network.blocks`; a block may have two megabytes."""
+"""Maximum received blocks that wait for the reader of `Network.blocks`."""
+MAX_LARGE_QUEUED = 4
+"""The same for `Network.large_blocks`, of which each may have two megabytes."""
 CLOSE_TIMEOUT = 0.4
 """Seconds for a connection to close politely."""
 
@@ -66,8 +69,9 @@ CLOSE_TIMEOUT = 0.4
 class Network:
     """One peer's network, while `open_network` is open. `address_book` has the peers that are dialled.
 
-    `events` and `blocks` are for one reader each. Events never hold up the network (see `event_queue`); blocks do: they
-    are not read from peers faster than they are taken from `blocks`."""
+    `events`, `blocks` and `large_blocks` are for one reader each. Events never hold up the network (see `event_queue`);
+    blocks do: they are not read from peers faster than they are taken from there. A peer whose large ones wait holds up
+    no other's small ones."""
 
     def __init__(
         self,
@@ -98,12 +102,13 @@ class Network:
         self.peer_id = str(self._host.get_id())
         self.events: EventReader = self._event_queue
         self._blocks, self.blocks = trio.open_memory_channel[ReceivedBlock](MAX_BLOCKS_QUEUED)
+        self._large_blocks, self.large_blocks = trio.open_memory_channel[ReceivedBlock](MAX_LARGE_QUEUED)
         self.address_book = AddressBook(self.peer_id, self._timing.redial_min, self._timing.redial_max)
         self._table = ConnectionTable(self._swarm, self._opened, self._ended, self._how_found, self._counts)
         self._blocked = Blocklist(config.blocked)
         self._gossip = Gossip(self._host, config, self._delivered, self._joined, self.penalize, self._shut_out, accept)
         self._gossip.pubsub.blocked = self._blocked.has_author
-        self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._blocks, self.penalize, self._failed)
+        self._bitswap = Bitswap(self._host, source, self._timing, tasks, self._received, self.penalize, self._failed)
         self._bitswap.banned = self._shut_out
         self._identify = IdentifyService(self._host, config.agent_version, self._learned)
         self._dialer = Dialer(self._swarm, self.peer_id, self.address_book, self._timing, tasks, self._shut_out)
@@ -346,6 +351,7 @@ class Network:
         await self._gossip.stop()
         self._event_queue.close()
         self._blocks.close()
+        self._large_blocks.close()
 
     async def _close_peer(self, peer: str) -> None:
         await self._close(self._table.connections(peer))
@@ -364,6 +370,9 @@ class Network:
         """Something other than a service failed here: for the log and the status line."""
         log_failure(task, error)
         self._supervisor.report(task, f"failed ({type(error).__name__}: {error})")
+
+    async def _received(self, block: ReceivedBlock) -> None:
+        await (self._large_blocks if len(block.data) >= LARGE_BLOCK else self._blocks).send(block)
 
     def _delivered(self, peer: str, author: str, payload: object, size: int, standing: bool) -> None:
         if (

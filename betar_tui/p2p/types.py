@@ -102,6 +102,10 @@ class BlockSource(Protocol):
         again: together they would be large."""
 
 
+LARGE_BLOCK = 64 << 10
+"""Number of bytes from which on a block is a large one: those wait apart from others, since merging one takes seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReceivedBlock:
     """A wanted block, verified against its binary CID; `peer` sent it."""

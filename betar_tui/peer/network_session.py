@@ -6,7 +6,7 @@ again (see `reopening`); the services in it are supervised one by one."""
 import importlib
 import logging
 import random
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import AsyncIterable, Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 import trio
@@ -43,6 +43,7 @@ from betar_tui.p2p.types import (
     PeerDisconnected,
     PeerJoined,
     PeerLeft,
+    ReceivedBlock,
 )
 from betar_tui.peer.ban_memory import BanMemory
 from betar_tui.peer.block_source import StoredBlocks
@@ -347,7 +348,8 @@ class NetworkSession:
         async with trio.open_nursery() as nursery:
             supervisor = self._supervisor = Supervisor(nursery)
             supervisor.start("events", lambda: self._events(network, replication))
-            supervisor.start("blocks", lambda: self._blocks(network, replication))
+            supervisor.start("blocks", lambda: self._blocks(network, network.blocks, replication))
+            supervisor.start("large blocks", lambda: self._blocks(network, network.large_blocks, replication))
             supervisor.start("merging", replication.run_merges)
             supervisor.start("merging large deltas", replication.run_large_merges)
             supervisor.start("fetching", replication.fetcher.run)
@@ -372,8 +374,10 @@ class NetworkSession:
             await replication.handle(event)
             await self._react(network, event)
 
-    async def _blocks(self, network: "Network", replication: "Replication") -> None:
-        async for block in network.blocks:
+    async def _blocks(
+        self, network: "Network", blocks: AsyncIterable[ReceivedBlock], replication: "Replication"
+    ) -> None:
+        async for block in blocks:
             if self.metadata_files.asked(block.cid):
                 await self.metadata_files.take(network, block)
                 # A listing may name a delta as its metadata: that must not keep the delta from the replica.

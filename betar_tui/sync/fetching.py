@@ -19,12 +19,12 @@ import trio
 
 from betar_tui.concurrency import Wakeup
 from betar_tui.errors import DecodeError, NetworkError
+from betar_tui.p2p.types import LARGE_BLOCK
 from betar_tui.plurals import plural
 from betar_tui.sync.dagsync.client import DagSyncClient
 from betar_tui.sync.dagsync.messages import MAX_WANTS, PROTOCOL
 from betar_tui.sync.dagsync.walk import Lookup, locator
 from betar_tui.sync.link_shares import LinkShares
-from betar_tui.sync.merge_queue import LARGE
 from betar_tui.sync.not_deltas import NotDeltas
 from betar_tui.sync.pending_heads import Sent
 from betar_tui.sync.writer import MergeOutcome, RawBlock, ReplicaWriter
@@ -311,8 +311,8 @@ class Fetcher:
             async for piece in pieces:
                 blocks += len(piece.nodes) + len(piece.others)
                 size += sum(len(node.data) for node in piece.nodes) + sum(len(other.data) for other in piece.others)
-                small = [node for node in piece.nodes if len(node.data) < LARGE]
-                late += [RawBlock(node.cid, node.data, peer) for node in piece.nodes if len(node.data) >= LARGE]
+                small = [node for node in piece.nodes if len(node.data) < LARGE_BLOCK]
+                late += [RawBlock(node.cid, node.data, peer) for node in piece.nodes if len(node.data) >= LARGE_BLOCK]
                 self.brought(peer, frozenset(wants).intersection(node.cid for node in piece.nodes))
                 if small:
                     await self._merged(await self._writer.merge_nodes(small, peer), [node.cid for node in small], peer)

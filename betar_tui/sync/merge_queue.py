@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import trio
 
 from betar_tui.concurrency import Crowd, Rounds, Wakeup
+from betar_tui.p2p.types import LARGE_BLOCK
 from betar_tui.sync.writer import RawBlock
 
 MAX_BATCH = 1024
@@ -18,9 +19,6 @@ MAX_WAITING = 1024
 """Number of waiting blocks of a kind at which `put` waits with further ones of that kind."""
 MAX_WAITING_BYTES = 8 << 20
 """The same in bytes; a block may have two megabytes."""
-LARGE = 64 << 10
-"""Number of bytes from which on a block is a large one."""
-
 MERGE_TIME = 0.06
 """Seconds for the merges of a crowd's single deltas: one takes as long as three or four deltas. Others do not wait for it,
 since a broadcast is relayed before it is merged."""
@@ -79,7 +77,7 @@ class MergeQueue:
         """Add blocks, the small ones all at once so that they are merged together; those that are here already are left
         out."""
         for kind, large in ((self._small, False), (self._large, True)):
-            if added := [block for block in blocks if (len(block.data) >= LARGE) is large]:
+            if added := [block for block in blocks if (len(block.data) >= LARGE_BLOCK) is large]:
                 await kind.wait_for_room()
                 self._add(kind, added)
 

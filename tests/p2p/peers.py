@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
@@ -17,7 +17,7 @@ from betar_tui.p2p.addresses import peer_id
 from betar_tui.p2p.host import open_stream
 from betar_tui.p2p.network import Network
 from betar_tui.p2p.opening import open_network
-from betar_tui.p2p.types import NetworkConfig, NetworkEvent, Timing
+from betar_tui.p2p.types import NetworkConfig, NetworkEvent, ReceivedBlock, Timing
 
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
 SECONDS = 10.0  # longest wait for a condition; none of them takes more than one when things are right
@@ -89,10 +89,17 @@ class Peer:
         """Want blocks and wait for all of them."""
         self.network.want(cids, ask)
         got: dict[bytes, bytes] = {}
-        with trio.fail_after(SECONDS):
-            while len(got) < len(set(cids)):
-                block = await self.network.blocks.receive()
+
+        async def take(blocks: AsyncIterable[ReceivedBlock]) -> None:
+            async for block in blocks:
                 got[block.cid] = block.data
+                if len(got) == len(set(cids)):
+                    taking.cancel_scope.cancel()
+
+        with trio.fail_after(SECONDS):
+            async with trio.open_nursery() as taking:
+                taking.start_soon(take, self.network.blocks)
+                taking.start_soon(take, self.network.large_blocks)
         return got
 
 

@@ -31,7 +31,8 @@ from betar_tui.p2p.bitswap.messages import (
     encode,
 )
 from betar_tui.p2p.frames import FrameReader, frame
-from betar_tui.p2p.types import Misbehaviour, ReceivedBlock, Timing
+from betar_tui.p2p.network import MAX_LARGE_QUEUED
+from betar_tui.p2p.types import LARGE_BLOCK, Misbehaviour, ReceivedBlock, Timing
 from tests.p2p.peers import PATIENT, QUICK, cid_for, lived, meet, pair, peer, raw_stream, until
 
 UNTOLD = replace(QUICK, nudges=())
@@ -64,6 +65,19 @@ async def test_large_blocks() -> None:
     async with pair(timing=PATIENT) as (alice, bob):
         cids = [alice.shelf.put(os.urandom(1 << 20)) for _ in range(6)]
         assert await bob.fetch(cids, alice.id) == alice.shelf.stored
+
+
+async def test_large_blocks_that_wait_hold_up_no_small_ones_of_others() -> None:
+    async with pair(timing=PATIENT) as (alice, bob), peer("carol", timing=PATIENT) as carol:
+        await meet(carol, bob)
+        large = [alice.shelf.put(os.urandom(LARGE_BLOCK)) for _ in range(MAX_LARGE_QUEUED + 3)]
+        bob.network.want(large, alice.id)
+        await until(lambda: bob.network.large_blocks.statistics().current_buffer_used == MAX_LARGE_QUEUED)
+        small = carol.shelf.put(os.urandom(LARGE_BLOCK - 1))
+        bob.network.want([small], carol.id)
+        with trio.fail_after(5):
+            assert (await bob.network.blocks.receive()).cid == small
+            assert {(await bob.network.large_blocks.receive()).cid for _ in large} == set(large)
 
 
 async def test_blocks_that_a_look_up_left_out_are_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,7 +352,7 @@ async def test_others_get_their_turn_while_large_messages_are_read() -> None:
         async with trio.open_nursery() as nursery:
             received = trio.open_memory_channel[ReceivedBlock](1)[0]
             note = lambda *penalty: penalties.append(penalty)  # noqa: E731
-            bitswap = Bitswap(host, None, Timing(), nursery, received, note, note)  # type: ignore[arg-type]
+            bitswap = Bitswap(host, None, Timing(), nursery, received.send, note, note)  # type: ignore[arg-type]
             nursery.start_soon(other)
             await bitswap.handle(stream)  # type: ignore[arg-type]
             nursery.cancel_scope.cancel()

@@ -85,7 +85,7 @@ async def test_put_waits_while_the_queue_is_full(
 
 async def test_small_blocks_do_not_wait_for_large_ones(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merge_queue, "MAX_WAITING_BYTES", 100)
-    monkeypatch.setattr(merge_queue, "LARGE", 50)
+    monkeypatch.setattr(merge_queue, "LARGE_BLOCK", 50)
     queue, brought = MergeQueue(), list[int]()
 
     async def bring(*numbers: int, size: int) -> None:
@@ -111,7 +111,7 @@ async def test_small_blocks_do_not_wait_for_large_ones(nursery: trio.Nursery, mo
 
 async def test_what_comes_together_is_sorted_by_its_kind() -> None:
     queue = MergeQueue()
-    await queue.put([block(0), block(1, merge_queue.LARGE), block(2), block(0)])
+    await queue.put([block(0), block(1, merge_queue.LARGE_BLOCK), block(2), block(0)])
     assert b"1" in queue
     assert [int(each.cid) for each in await queue.take()] == [0, 2]
     (large,) = await queue.take_large()

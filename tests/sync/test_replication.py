@@ -324,7 +324,7 @@ async def test_a_broadcast_does_not_wait_for_the_large_blocks_of_others(
     announcer: Announcer, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(merge_queue, "MAX_WAITING", 2)
-    large = [node((), [(f"/large/{n}", bytes(merge_queue.LARGE))], (), 1) for n in range(3)]
+    large = [node((), [(f"/large/{n}", bytes(merge_queue.LARGE_BLOCK))], (), 1) for n in range(3)]
     small = node((), [("/agents/a", b"1")], (), 1)
 
     async def bring() -> None:

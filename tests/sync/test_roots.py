@@ -2,8 +2,9 @@
 
 import pytest
 
+from betar_tui.p2p.types import LARGE_BLOCK
 from betar_tui.sync import roots
-from betar_tui.sync.merge_queue import LARGE, MergeQueue
+from betar_tui.sync.merge_queue import MergeQueue
 from betar_tui.sync.roots import RootAllowance, is_root
 from tests.simulation.lab import node
 from tests.sync.test_merge_queue import block as raw
@@ -33,7 +34,7 @@ def test_throwaway_authors_spend_what_their_neighbour_has() -> None:
 
 async def test_a_large_block_holds_up_no_small_one() -> None:
     queue = MergeQueue()
-    large, small = raw(1, LARGE), raw(2)
+    large, small = raw(1, LARGE_BLOCK), raw(2)
     await queue.put([large, small])
     assert await queue.take() == [small]
     assert await queue.take_large() == [large]

@@ -10,7 +10,7 @@ A block counts only if its recomputed CID is wanted. Sending a block that was no
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import trio
 from libp2p.abc import INetStream
@@ -51,7 +51,8 @@ CID_PREFIX = b"\x01\x55\x12\x20"
 
 
 class Bitswap:
-    """Fetches wanted blocks and serves those of `source`. `run_timers` must be running."""
+    """Fetches wanted blocks and serves those of `source`. `run_timers` must be running. A stream is read no further while
+    `received` waits with a block of it."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Bitswap:
         source: BlockSource,
         timing: Timing,
         nursery: trio.Nursery,
-        received: trio.MemorySendChannel[ReceivedBlock],
+        received: Callable[[ReceivedBlock], Awaitable[None]],
         penalize: Penalize,
         report: Report,
     ) -> None:
@@ -189,7 +190,7 @@ class Bitswap:
             self._wants.received(peer, block.cid, now)
         self._flush()
         for block in verified:
-            await self._received.send(block)
+            await self._received(block)
 
     def _note_answer(self, link: Link | None, cid: bytes, have: bool) -> bool:
         """Note an answer to a question. Returns whether the block was asked about lately."""
