@@ -1,7 +1,7 @@
-"""Peers that somebody on the network told of: each is dialled once, and remembered when it comes to the topic.
+"""Peers that somebody on the network told of: each is dialled, and remembered when it comes to the topic.
 
 Whoever invents peers fills no table with them: a peer that cannot be reached, or that is another libp2p program, is
-forgotten at once. It is tried again when it is heard of again."""
+forgotten soon. It is tried again when it is heard of again."""
 
 import logging
 from collections.abc import Callable, Collection
@@ -20,6 +20,9 @@ MAX_PARALLEL = 8
 """Maximum candidates that are dialled at the same time."""
 MAX_MET = 256
 """Maximum connected candidates of which it is remembered how they were found."""
+AGAIN = 2.0
+"""Seconds after which one that has just come is dialled once more if that failed: it may be busy starting, and programs
+announce themselves once or twice."""
 DEFERENCE = 0.3
 """Seconds by which one of two peers that find each other waits, so that they do not open two connections."""
 
@@ -46,7 +49,7 @@ class Candidates:
         self._dialer = dialer
         self._nursery = nursery
         self._members = members
-        self._dialling: set[str] = set()
+        self._dialling: dict[str, _Candidate] = {}  # as they were heard of last
         self._met: dict[str, _Candidate] = {}
         self._limit = trio.CapacityLimiter(MAX_PARALLEL)
 
@@ -55,14 +58,18 @@ class Candidates:
 
         `fresh` means that it may have moved or started again: a connection to it is probed then, and replaced if it is
         dead."""
-        if peer in self._dialling or len(self._dialling) >= MAX_CANDIDATES or self._banned(peer):
+        if (dialling := self._dialling.get(peer)) is not None:
+            if fresh and addrs != dialling.addrs:
+                self._dialling[peer] = _Candidate(addrs, found)
+            return
+        if len(self._dialling) >= MAX_CANDIDATES or self._banned(peer):
             return
         if self._dialer.address_book.is_dismissed(peer):
             return
         if not fresh and self._dialer.connected(peer):
             return
-        self._dialling.add(peer)
-        self._nursery.start_soon(self._dial, peer, _Candidate(addrs, found))
+        self._dialling[peer] = _Candidate(addrs, found)
+        self._nursery.start_soon(self._dial, peer, fresh)
 
     def found(self, peer: str) -> str:
         """How a candidate that is connected was found; "" for any other peer."""
@@ -76,22 +83,37 @@ class Candidates:
         if candidate is not None and not book.addrs(peer):
             book.add(peer, candidate.addrs, candidate.found)
 
-    async def _dial(self, peer: str, candidate: _Candidate) -> None:
+    async def _dial(self, peer: str, fresh: bool) -> None:
+        candidate = self._dialling[peer]
         try:
             if peer < self._own:
                 await trio.sleep(DEFERENCE)
+            while not await self._reached(peer, candidate):
+                if self._dialling[peer] is candidate:
+                    break
+                candidate = self._dialling[peer]
+            else:
+                return
+        finally:
+            del self._dialling[peer]
+        if fresh:
+            await trio.sleep(AGAIN)
+            self.add(candidate.found, peer, candidate.addrs, fresh=False)
+
+    async def _reached(self, peer: str, candidate: _Candidate) -> bool:
+        try:
             async with self._limit:
                 await self._dialer.dial(peer, candidate.addrs)
         except NetworkError as error:
             log.debug("a candidate: %s", error)
+            return False
         except Exception as error:
             log.warning("dialling the candidate %s: %r", peer, error)
-        else:
-            self._met.pop(peer, None)
-            self._met[peer] = candidate
-            if len(self._met) > MAX_MET:
-                del self._met[next(iter(self._met))]
-            if peer in self._members():
-                self.joined(peer)
-        finally:
-            self._dialling.discard(peer)
+            return False
+        self._met.pop(peer, None)
+        self._met[peer] = candidate
+        if len(self._met) > MAX_MET:
+            del self._met[next(iter(self._met))]
+        if peer in self._members():
+            self.joined(peer)
+        return True

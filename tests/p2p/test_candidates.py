@@ -1,4 +1,4 @@
-"""Peers that somebody told of: dialled once, remembered when they come to the topic."""
+"""Peers that somebody told of: dialled, and remembered when they come to the topic."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from betar_tui.errors import NetworkError
 from betar_tui.p2p.address_book import AddressBook
-from betar_tui.p2p.candidates import DEFERENCE, MAX_CANDIDATES, MAX_MET, MAX_PARALLEL, Candidates
+from betar_tui.p2p.candidates import AGAIN, DEFERENCE, MAX_CANDIDATES, MAX_MET, MAX_PARALLEL, Candidates
 from betar_tui.p2p.dialer import Dialer
 
 ALICE = "12D3KooWRkZhiRhsqmrQ28rt73K7V3aCBpqKrLGSXmZ99PTcTZby"
 BOB = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
 AT_BOB = (f"/ip4/10.1.0.2/tcp/4001/p2p/{BOB}",)
+MOVED = (f"/ip4/10.1.0.3/tcp/4001/p2p/{BOB}",)
 
 
 class FakeDialer:
@@ -24,6 +25,7 @@ class FakeDialer:
     def __init__(self) -> None:
         self.address_book = AddressBook(ALICE, 1.0, 60.0)
         self.dials: list[str] = []
+        self.where: list[tuple[str, ...]] = []
         self.refuses = False
         self.wait = 0.0
         self.listed: set[str] = set()
@@ -34,6 +36,7 @@ class FakeDialer:
 
     async def dial(self, peer: str, addrs: tuple[str, ...]) -> Any:
         self.dials.append(peer)
+        self.where.append(addrs)
         self.now += 1
         self.most = max(self.most, self.now)
         await trio.sleep(self.wait)
@@ -98,6 +101,43 @@ async def test_one_that_cannot_be_reached_is_forgotten_and_tried_again_when_hear
     assert some.found(BOB) == ""
     some.joined(BOB)
     assert dialer.address_book.addrs(BOB) == ()
+
+
+async def test_one_that_has_just_come_is_dialled_once_more(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    some, dialer = candidates(nursery)
+    dialer.refuses = True
+    some.add("mdns", BOB, AT_BOB, fresh=False)
+    await trio.sleep(10 * AGAIN)
+    assert dialer.dials == [BOB], "not one that has been there"
+    some.add("mdns", BOB, AT_BOB)
+    await trio.sleep(10 * AGAIN)
+    assert dialer.dials == [BOB] * 3
+    some.add("mdns", BOB, AT_BOB)
+    await trio.sleep(AGAIN)
+    dialer.refuses = False
+    await trio.sleep(10 * AGAIN)
+    assert dialer.dials == [BOB] * 5
+    assert some.found(BOB) == "mdns"
+    some.add("mdns", BOB, AT_BOB, fresh=False)
+    await trio.sleep(10 * AGAIN)
+    assert dialer.dials == [BOB] * 5
+
+
+async def test_one_that_moves_while_it_is_dialled_is_dialled_where_it_is(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    some, dialer = candidates(nursery)
+    dialer.refuses, dialer.wait = True, 5.0
+    some.add("mdns", BOB, AT_BOB)
+    await trio.sleep(1)
+    for _ in range(2):
+        some.add("mdns", BOB, MOVED)
+    await trio.sleep(6)
+    dialer.refuses = False
+    await trio.sleep(60)
+    assert dialer.where == [AT_BOB, MOVED]
+    some.joined(BOB)
+    assert dialer.address_book.addrs(BOB) == MOVED
 
 
 async def test_a_connected_one_is_probed_only_if_it_is_fresh_and_a_banned_one_never_dialled(
