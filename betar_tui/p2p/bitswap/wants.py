@@ -38,9 +38,14 @@ class _Want:
     patience: float = 0.0
     searching: bool = False
     rounds: int = 0
-    haves: dict[str, None] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)  # answered DONT_HAVE, or stalled, in this round
-    sent_to: set[str] = field(default_factory=set)  # peers to which a cancel is due
+    # Of most wants these are empty, which costs nothing: there may be thousands.
+    haves: tuple[str, ...] = ()
+    failed: frozenset[str] = frozenset()  # answered DONT_HAVE, or stalled, in this round
+    sent_to: frozenset[str] = frozenset()  # peers to which a cancel is due
+
+    def forget_have(self, peer: str) -> None:
+        if peer in self.haves:
+            self.haves = tuple(each for each in self.haves if each != peer)
 
 
 @dataclass(slots=True)
@@ -138,9 +143,9 @@ class Wants:
         if self._favourite == peer:
             self._favourite = None
         for want in self._wants.values():
-            want.sent_to.discard(peer)
-            want.failed.discard(peer)
-            want.haves.pop(peer, None)
+            want.sent_to -= {peer}
+            want.failed -= {peer}
+            want.forget_have(peer)
             if want.provider == peer:
                 self._search(want, now)
 
@@ -149,7 +154,8 @@ class Wants:
         want = self._answered(peer, cid, now)
         if want is None or want.provider == peer:
             return
-        want.haves[peer] = None
+        if peer not in want.haves:
+            want.haves += (peer,)
         if want.provider is None:
             self._assign(want, peer, now)
 
@@ -158,8 +164,8 @@ class Wants:
         want = self._answered(peer, cid, now)
         if want is None:
             return
-        want.failed.add(peer)
-        want.haves.pop(peer, None)
+        want.failed |= {peer}
+        want.forget_have(peer)
         if want.provider == peer:
             self._search(want, now)
 
@@ -199,8 +205,7 @@ class Wants:
             want = self._wants[cid]
             if want.provider is None:
                 want.rounds += 1
-                want.failed.clear()
-                want.haves.clear()
+                want.failed, want.haves = frozenset(), ()
                 want.searching = False
                 self._begin(want, now)
                 continue
@@ -208,7 +213,7 @@ class Wants:
             if progress + self._stall > now and now < want.patience:
                 self._set_deadline(want, progress + self._stall)
             else:
-                want.failed.add(want.provider)
+                want.failed |= {want.provider}
                 self._expect_no_more(want.provider, cid)
                 self._search(want, now)
 
@@ -241,7 +246,7 @@ class Wants:
             del waiting[cid]
             state.unanswered[cid] = guess
             want = self._wants[cid]
-            want.sent_to.add(peer)
+            want.sent_to |= {peer}
             have = state.presences and peer not in (want.provider, want.first)
             entries.append(WantlistEntry(cid, have=have, send_dont_have=True))
         return entries
@@ -257,7 +262,7 @@ class Wants:
     def _assign(self, want: _Want, peer: str, now: float) -> None:
         want.provider = peer
         guess = peer != want.first and peer not in want.haves
-        want.haves.pop(peer, None)
+        want.forget_have(peer)
         want.patience = now + STALLS_ALLOWED * self._stall
         self._ask(want, peer, guess)
         self._set_deadline(want, now + self._stall)
@@ -280,7 +285,7 @@ class Wants:
         state = self._peers[peer]
         if want.cid in state.cancels:  # wanted again before the cancel was sent: the peer still has the old entry
             del state.cancels[want.cid]
-            want.sent_to.add(peer)
+            want.sent_to |= {peer}
         state.put(want.cid, guess)
         self._dirty[peer] = None
 
