@@ -78,4 +78,8 @@ class FrameReader:
         if len(buffer) < end:
             return None
         self._at = end
-        return bytes(memoryview(buffer)[start:end])
+        message = bytes(memoryview(buffer)[start:end])
+        if end == len(buffer):  # it may be megabytes, and a while until there is more to read
+            buffer.clear()
+            self._at = 0
+        return message

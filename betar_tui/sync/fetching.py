@@ -314,18 +314,20 @@ class Fetcher:
                 small = [node for node in piece.nodes if len(node.data) < LARGE_BLOCK]
                 late += [RawBlock(node.cid, node.data, peer) for node in piece.nodes if len(node.data) >= LARGE_BLOCK]
                 self.brought(peer, frozenset(wants).intersection(node.cid for node in piece.nodes))
+                others, trailer = piece.others, piece.trailer
+                del piece  # the links of its large blocks take more memory than the blocks
                 if small:
                     await self._merged(await self._writer.merge_nodes(small, peer), [node.cid for node in small], peer)
-                if piece.trailer is not None or sum(len(block.data) for block in late) >= MAX_LATE_BYTES:
+                if trailer is not None or sum(len(block.data) for block in late) >= MAX_LATE_BYTES:
                     await self._merge_late(late, peer)
-                self.refuse([other.cid for other in piece.others if self._is_wanted(other.cid)])
+                self.refuse([other.cid for other in others if self._is_wanted(other.cid)])
                 waited = trio.current_time() - began
-                if piece.trailer is None:
+                if trailer is None:
                     if waited > SLOW_AFTER and size < MIN_RATE * waited:
                         raise NetworkError(
                             f"{peer} answers a dagsync with {plural(round(size / waited), 'byte')} a second"
                         )
-                elif piece.trailer.complete:
+                elif trailer.complete:
                     self._truncated.pop(peer, None)
                     missing = self._known_missing.get(peer, frozenset())  # without those it announced meanwhile
                     unasked = (self._dagsync_wants.keys() | self._bitswap.keys()) - missing.union(wants)

@@ -167,8 +167,10 @@ class Bitswap:
         frames = FrameReader(stream, MAX_MESSAGE)
         taken = 0
         while (raw := await frames.next()) is not None and not self.banned(peer):
-            await self._process(peer, decode(raw))
             taken += len(raw)
+            process = self._process(peer, decode(raw))
+            del raw  # the blocks, which may have to wait, have their own bytes
+            await process
             if taken >= BYTES_PER_TURN:  # a single read may bring several times as many
                 taken = 0
                 await trio.lowlevel.checkpoint()
@@ -189,8 +191,9 @@ class Bitswap:
         for block in verified:
             self._wants.received(peer, block.cid, now)
         self._flush()
-        for block in verified:
-            await self._received(block)
+        del message
+        while verified:
+            await self._received(verified.pop(0))
 
     def _note_answer(self, link: Link | None, cid: bytes, have: bool) -> bool:
         """Note an answer to a question. Returns whether the block was asked about lately."""
