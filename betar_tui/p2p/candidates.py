@@ -5,7 +5,7 @@ forgotten soon. It is tried again when it is heard of again."""
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -15,14 +15,14 @@ from betar_tui.p2p.dialer import Dialer
 log = logging.getLogger(__name__)
 
 MAX_CANDIDATES = 64
-"""Maximum candidates that are being dialled or wait for it."""
+"""Maximum candidates that are being dialled or wait for it, and as many that wait for a second dial."""
 MAX_PARALLEL = 8
 """Maximum candidates that are dialled at the same time."""
 MAX_MET = 256
 """Maximum connected candidates of which it is remembered how they were found."""
 AGAIN = 2.0
-"""Seconds after which one that has just come is dialled once more if that failed: it may be busy starting, and programs
-announce themselves once or twice."""
+"""Seconds after which one that has just come is dialled once more if the first dial failed: it may be busy starting, and
+programs announce themselves once or twice."""
 DEFERENCE = 0.3
 """Seconds by which one of two peers that find each other waits, so that they do not open two connections."""
 
@@ -31,6 +31,7 @@ DEFERENCE = 0.3
 class _Candidate:
     addrs: tuple[str, ...]
     found: str
+    fresh: bool
 
 
 class Candidates:
@@ -50,6 +51,7 @@ class Candidates:
         self._nursery = nursery
         self._members = members
         self._dialling: dict[str, _Candidate] = {}  # as they were heard of last
+        self._resting: dict[str, trio.Event] = {}  # those of them that wait for a second dial
         self._met: dict[str, _Candidate] = {}
         self._limit = trio.CapacityLimiter(MAX_PARALLEL)
 
@@ -58,18 +60,22 @@ class Candidates:
 
         `fresh` means that it may have moved or started again: a connection to it is probed then, and replaced if it is
         dead."""
-        if (dialling := self._dialling.get(peer)) is not None:
-            if fresh and addrs != dialling.addrs:
-                self._dialling[peer] = _Candidate(addrs, found)
+        if (resting := self._resting.get(peer)) is not None:
+            self._dialling[peer] = _Candidate(addrs, found, fresh)
+            resting.set()
             return
-        if len(self._dialling) >= MAX_CANDIDATES or self._banned(peer):
+        if (known := self._dialling.get(peer)) is not None:
+            if fresh and (addrs != known.addrs or not known.fresh):
+                self._dialling[peer] = _Candidate(addrs, found, fresh)
+            return
+        if len(self._dialling) - len(self._resting) >= MAX_CANDIDATES or self._banned(peer):
             return
         if self._dialer.address_book.is_dismissed(peer):
             return
         if not fresh and self._dialer.connected(peer):
             return
-        self._dialling[peer] = _Candidate(addrs, found)
-        self._nursery.start_soon(self._dial, peer, fresh)
+        self._dialling[peer] = _Candidate(addrs, found, fresh)
+        self._nursery.start_soon(self._dial, peer)
 
     def found(self, peer: str) -> str:
         """How a candidate that is connected was found; "" for any other peer."""
@@ -83,22 +89,31 @@ class Candidates:
         if candidate is not None and not book.addrs(peer):
             book.add(peer, candidate.addrs, candidate.found)
 
-    async def _dial(self, peer: str, fresh: bool) -> None:
-        candidate = self._dialling[peer]
+    async def _dial(self, peer: str) -> None:
         try:
             if peer < self._own:
                 await trio.sleep(DEFERENCE)
-            while not await self._reached(peer, candidate):
-                if self._dialling[peer] is candidate:
+            while not await self._reached(peer, candidate := self._dialling[peer]):
+                if self._dialling[peer] is not candidate:
+                    continue  # it has moved meanwhile
+                if not candidate.fresh or len(self._resting) >= MAX_CANDIDATES:
                     break
-                candidate = self._dialling[peer]
-            else:
-                return
+                await self._rest(peer)
+                if self._banned(peer) or self._dialer.address_book.is_dismissed(peer):
+                    break
+                if self._dialling[peer] is candidate:
+                    self._dialling[peer] = replace(candidate, fresh=False)
         finally:
             del self._dialling[peer]
-        if fresh:
-            await trio.sleep(AGAIN)
-            self.add(candidate.found, peer, candidate.addrs, fresh=False)
+
+    async def _rest(self, peer: str) -> None:
+        """Wait before a second dial, until the peer is heard of again at most."""
+        self._resting[peer] = trio.Event()
+        try:
+            with trio.move_on_after(AGAIN):
+                await self._resting[peer].wait()
+        finally:
+            del self._resting[peer]
 
     async def _reached(self, peer: str, candidate: _Candidate) -> bool:
         try:

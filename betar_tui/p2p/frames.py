@@ -79,7 +79,7 @@ class FrameReader:
             return None
         self._at = end
         message = bytes(memoryview(buffer)[start:end])
-        if end == len(buffer):  # it may be megabytes, and a while until there is more to read
-            buffer.clear()
+        if end >= READ_SIZE:  # it may be megabytes, and a while until the next one is asked for
+            del buffer[:end]
             self._at = 0
         return message

@@ -59,7 +59,7 @@ from betar_tui.values import Connected, PeerInfo, Reachability, Search
 log = logging.getLogger(__name__)
 
 MAX_BLOCKS_QUEUED = 64
-"""Maximum received blocks that wait for the reader of `Network.blocks`."""
+"""Maximum received blocks that wait for the reader of `Network.blocks`; each is smaller than LARGE_BLOCK."""
 MAX_LARGE_QUEUED = 4
 """The same for `Network.large_blocks`, of which each may have two megabytes."""
 CLOSE_TIMEOUT = 0.4
@@ -70,8 +70,8 @@ class Network:
     """One peer's network, while `open_network` is open. `address_book` has the peers that are dialled.
 
     `events`, `blocks` and `large_blocks` are for one reader each. Events never hold up the network (see `event_queue`);
-    blocks do: they are not read from peers faster than they are taken from there. A peer whose large ones wait holds up
-    no other's small ones."""
+    blocks do: they are not read from peers faster than they are taken from there. While large ones wait, only
+    the streams that bring some are read no further."""
 
     def __init__(
         self,
@@ -209,7 +209,7 @@ class Network:
         await self._gossip.flush()
 
     def want(self, cids: Iterable[bytes], ask: str | None = None) -> None:
-        """Want blocks by binary CID until they arrive through `blocks` or are cancelled.
+        """Want blocks by binary CID until they arrive through `blocks` or `large_blocks`, or are cancelled.
 
         `ask` is the peer to ask first. Raises DecodeError for a CID that is not sha2-256 of dag-pb or raw."""
         self._bitswap.want(cids, ask)

@@ -79,7 +79,7 @@ async def make(directory: Path, count: int) -> None:
 
         async def indexed() -> bool:
             status = await peer.status()
-            return status.listings >= count and status.indexing is None  # more where a run has left own ones
+            return status.listings >= count and status.indexing is None  # more if an earlier run left own listings
 
         await eventually(indexed, within=3600)
     print(f"{count} listings: the catalogue was complete after {time.perf_counter() - began:.0f} s", flush=True)

@@ -168,6 +168,45 @@ async def test_one_that_the_user_does_not_want_is_not_dialled_until_they_connect
     assert dialer.dials == [BOB]
 
 
+async def test_one_that_is_heard_of_again_is_dialled_where_it_was_heard_of(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    some, dialer = candidates(nursery)
+    dialer.refuses = True
+    some.add("mdns", BOB, AT_BOB)
+    await trio.sleep(DEFERENCE + AGAIN / 2)
+    some.add("mdns", BOB, MOVED)
+    await trio.sleep(AGAIN / 2)
+    assert dialer.where == [AT_BOB, MOVED]
+    await trio.sleep(10 * AGAIN)
+    assert dialer.where == [AT_BOB, MOVED, MOVED]
+
+
+async def test_one_that_comes_while_it_is_dialled_has_its_second_dial(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    some, dialer = candidates(nursery)
+    dialer.refuses, dialer.wait = True, 5.0
+    some.add("mdns", BOB, AT_BOB, fresh=False)
+    await trio.sleep(1)
+    some.add("mdns", BOB, AT_BOB)
+    await trio.sleep(100)
+    assert dialer.dials == [BOB] * 3
+
+
+async def test_those_that_wait_for_a_second_dial_are_bounded(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    some, dialer = candidates(nursery)
+    dialer.refuses = True
+    for number in range(10 * MAX_CANDIDATES):
+        some.add("mdns", f"peer{number}", ())
+        await trio.sleep(AGAIN / (9 * MAX_CANDIDATES))
+    await trio.sleep(DEFERENCE + 0.1)
+    assert len(nursery.child_tasks) <= 2 * MAX_CANDIDATES
+    await trio.sleep(10 * AGAIN)
+    assert not nursery.child_tasks
+    assert len(set(dialer.dials)) == 10 * MAX_CANDIDATES
+
+
 async def test_dials_and_what_is_kept_are_bounded(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     some, dialer = candidates(nursery)
     dialer.wait = 5.0

@@ -47,6 +47,19 @@ def test_the_announcer_alone_is_asked_for_the_block() -> None:
     assert planner.take(B) == []
 
 
+def test_what_is_empty_of_a_want_costs_nothing() -> None:
+    planner = wants(A, B)
+    planner.want([b"%d" % n for n in range(100)], None, 0.0)
+    planner.take(A)
+    planner.peer_down(A, 0.5)
+    for now in (5.0, 50.0, 500.0):
+        planner.tick(now)
+    planner.peer_down(B, 501.0)
+    assert len(planner) == 100
+    empty = {id(each) for want in planner._wants.values() for each in (want.failed, want.sent_to) if not each}
+    assert len(empty) == 1
+
+
 def test_when_it_has_not_got_it_the_others_are_asked_and_a_have_is_used_at_once() -> None:
     planner = wants(A, B, C)
     planner.want([X], B, 0.0)

@@ -192,7 +192,8 @@ async def test_a_listing_that_names_another_currency_says_so(ui):
 
 @ui(size=(120, 30), listings=three)
 async def test_the_stored_value_is_that_of_the_listing_where_it_was_asked_for(ui):
-    await ui.press("enter", "J")
+    await ui.press("enter")
+    await ui.press("J")
     await ui.sees("As stored")
     await ui.press("1", "down")
     await ui.misses("As stored")

@@ -192,6 +192,7 @@ class Bitswap:
             self._wants.received(peer, block.cid, now)
         self._flush()
         del message
+        verified.sort(key=lambda block: len(block.data))  # large ones may have to wait
         while verified:
             await self._received(verified.pop(0))
 
