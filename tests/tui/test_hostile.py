@@ -212,7 +212,7 @@ FEW = [nasty(HOSTILE.index(text), mine=True) for text in SOME]
 """No more than the table has at hand."""
 
 
-@ui(listings=FEW)
+@ui(size=(80, 50), listings=FEW)  # room for the title, and for long texts of what is wrong
 async def test_the_form_of_each_kind_and_its_question(ui):
     for item in FEW[::6]:
         ui.app.actions.edit(item.id)
