@@ -154,12 +154,12 @@ class Backlog:
         self.forget_verdicts()
 
     def index_all_but(self, most: int) -> None:
-        """Put texts into the search indexes until at most so many wait."""
+        """Index texts until at most `most` of them wait."""
         while self.progress.texts > most and self.index():
             pass
 
     def index(self) -> int:
-        """Put a slice of texts into the search index, and take old ones out; returns how many rows are done."""
+        """Put a slice of texts into the search indexes, and take old ones out; returns how many rows are done."""
         mark = self.progress.mark
         with self._store.transaction() as db:
             rows = self._next_texts(db)

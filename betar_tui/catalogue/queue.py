@@ -36,7 +36,7 @@ class LookedAt(NamedTuple):
     versions: int
 
 
-def add(db: sqlite3.Connection, rows: Iterable[tuple[int, int, int]], first: Collection[int] = ()) -> None:
+def add(db: sqlite3.Connection, rows: Iterable[tuple[int, int, int]], first: Collection[int]) -> None:
     """Queue keys: (number, height, number of the first block that was not looked at). Those whose numbers are in `first`
     go before the others, whatever their heights."""
     _add(db, [(k, min(height, TOP) + (FIRST if k in first else 0), since) for k, height, since in rows])

@@ -19,7 +19,7 @@ HELD = tuple(f"SELECT id FROM {index}_docsize" for index in INDEXES)
 
 Select = tuple[str, tuple[str, ...]]
 """A statement and its parameters."""
-Texts = tuple[int, str, str]
+Row = tuple[int, str, str]
 """A row's number, its search text and its facts."""
 
 
@@ -62,13 +62,13 @@ def _together(phrases: Sequence[Phrase]) -> Iterator[Phrase]:
         yield from (Phrase(each, indexes) for each in same)
 
 
-def put_in(db: sqlite3.Connection, rows: Sequence[Texts]) -> None:
+def put_in(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Put the texts of rows in."""
     for index, values in _by_index(rows):
         db.executemany(f"INSERT INTO {index} (rowid, {INDEXES[index]}) VALUES (?, ?)", values)
 
 
-def take_out(db: sqlite3.Connection, rows: Sequence[Texts]) -> None:
+def take_out(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Take rows out, which have these texts there."""
     for index, values in _by_index(rows):
         db.executemany(f"INSERT INTO {index} ({index}, rowid, {INDEXES[index]}) VALUES ('delete', ?, ?)", values)
@@ -84,5 +84,5 @@ def _matching(index: str) -> str:
     return f"SELECT rowid AS k FROM {index} WHERE {index} MATCH ?"
 
 
-def _by_index(rows: Sequence[Texts]) -> tuple[tuple[str, list[tuple[int, str]]], ...]:
+def _by_index(rows: Sequence[Row]) -> tuple[tuple[str, list[tuple[int, str]]], ...]:
     return (WORDS, [(k, text) for k, text, _ in rows]), (FACTS, [(k, facts) for k, _, facts in rows])

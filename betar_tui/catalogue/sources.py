@@ -40,7 +40,7 @@ ENOUGH = 1_000
 MAX_KEPT = 20_001
 """Maximum rows that the search index finds and that are kept until the page is made."""
 MANY = 100_000
-"""From so many rows on, the search indexes are asked together."""
+"""Minimum bound on the rows of a source for which both search indexes are asked together."""
 FEW = 5_000
 """Counting goes so far to compare sources where any number of rows is welcome."""
 

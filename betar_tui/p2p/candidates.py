@@ -15,7 +15,7 @@ from betar_tui.p2p.dialer import Dialer
 log = logging.getLogger(__name__)
 
 MAX_CANDIDATES = 64
-"""Maximum candidates that are being dialled or wait for it, and as many that wait for a second dial."""
+"""Maximum candidates that are being dialled or wait for it; also the maximum that wait for a second dial."""
 MAX_PARALLEL = 8
 """Maximum candidates that are dialled at the same time."""
 MAX_MET = 256

@@ -16,9 +16,9 @@ MAX_BATCH = 1024
 MAX_BATCH_BYTES = 4 << 20
 """Number of bytes at which a merge takes no further block."""
 MAX_WAITING = 1024
-"""Number of waiting blocks of a kind at which `put` waits with further ones of that kind."""
+"""Maximum waiting blocks of a kind, small or large, before `put` waits with further ones of that kind."""
 MAX_WAITING_BYTES = 8 << 20
-"""The same in bytes; a block may have two megabytes."""
+"""Maximum bytes of waiting blocks of a kind before `put` waits; a block may have two megabytes."""
 MERGE_TIME = 0.06
 """Seconds for the merges of a crowd's single deltas: one takes as long as three or four deltas. Others do not wait for it,
 since a broadcast is relayed before it is merged."""
@@ -47,7 +47,7 @@ class _Kind:
         self._added.set()
 
     def take(self, most: int, most_bytes: int) -> list[RawBlock]:
-        """At most so many blocks, and none once they have so many bytes."""
+        """Remove and return up to `most` blocks, the last of which may exceed `most_bytes` in all."""
         batch: list[RawBlock] = []
         size = 0
         while self.blocks and len(batch) < most and size < most_bytes:

@@ -13,6 +13,7 @@ import trio
 
 from betar_tui.ipld import cid
 from betar_tui.market.marketplace import ListingDraft, Provenance
+from betar_tui.p2p.types import LARGE_BLOCK
 from betar_tui.peer import Peer
 from betar_tui.replica import Head, encode_broadcast, keys
 from tests.interop.driver import GoPeer, open_gopeer
@@ -61,6 +62,13 @@ async def acquainted(ours: Peer, go: GoPeer) -> None:
 
 async def same_map(tmp_path: Path, go: GoPeer) -> bool:
     return values(tmp_path / "ours") == await go.list()
+
+
+async def test_a_large_block_of_go_comes_over_bitswap(tmp_path, gopeer_binary):
+    async with pair(tmp_path, gopeer_binary, "go") as (ours, go):
+        large = {**GO_LISTING, "metadata": "x" * LARGE_BLOCK}
+        await go.put(keys.of_agent(GO_LISTING["id"]), json.dumps(large).encode())
+        await eventually(partial(same_map, tmp_path, go), what="its block is here")
 
 
 @pytest.mark.parametrize("first", ["ours", "go"])

@@ -18,6 +18,9 @@ BOB = "12D3KooWMbbPVGsZYh3ChQjue712NHHGNybRRXwnuSpezYjGbCDS"
 AT_BOB = (f"/ip4/10.1.0.2/tcp/4001/p2p/{BOB}",)
 MOVED = (f"/ip4/10.1.0.3/tcp/4001/p2p/{BOB}",)
 
+LONG = 100 * AGAIN
+"""Seconds of the mock clock after which every dial is over."""
+
 
 class FakeDialer:
     """Dials as long as `wait` says; `refuses` is whether it fails then."""
@@ -107,19 +110,19 @@ async def test_one_that_has_just_come_is_dialled_once_more(autojump_clock: MockC
     some, dialer = candidates(nursery)
     dialer.refuses = True
     some.add("mdns", BOB, AT_BOB, fresh=False)
-    await trio.sleep(10 * AGAIN)
+    await trio.sleep(LONG)
     assert dialer.dials == [BOB], "not one that has been there"
     some.add("mdns", BOB, AT_BOB)
-    await trio.sleep(10 * AGAIN)
+    await trio.sleep(LONG)
     assert dialer.dials == [BOB] * 3
     some.add("mdns", BOB, AT_BOB)
     await trio.sleep(AGAIN)
     dialer.refuses = False
-    await trio.sleep(10 * AGAIN)
+    await trio.sleep(LONG)
     assert dialer.dials == [BOB] * 5
     assert some.found(BOB) == "mdns"
     some.add("mdns", BOB, AT_BOB, fresh=False)
-    await trio.sleep(10 * AGAIN)
+    await trio.sleep(LONG)
     assert dialer.dials == [BOB] * 5
 
 
@@ -127,14 +130,14 @@ async def test_one_that_moves_while_it_is_dialled_is_dialled_where_it_is(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     some, dialer = candidates(nursery)
-    dialer.refuses, dialer.wait = True, 5.0
+    dialer.refuses, dialer.wait = True, LONG
     some.add("mdns", BOB, AT_BOB)
-    await trio.sleep(1)
+    await trio.sleep(LONG / 2)
     for _ in range(2):
         some.add("mdns", BOB, MOVED)
-    await trio.sleep(6)
+    await trio.sleep(LONG)
     dialer.refuses = False
-    await trio.sleep(60)
+    await trio.sleep(LONG)
     assert dialer.where == [AT_BOB, MOVED]
     some.joined(BOB)
     assert dialer.address_book.addrs(BOB) == MOVED
@@ -178,7 +181,7 @@ async def test_one_that_is_heard_of_again_is_dialled_where_it_was_heard_of(
     some.add("mdns", BOB, MOVED)
     await trio.sleep(AGAIN / 2)
     assert dialer.where == [AT_BOB, MOVED]
-    await trio.sleep(10 * AGAIN)
+    await trio.sleep(LONG)
     assert dialer.where == [AT_BOB, MOVED, MOVED]
 
 
@@ -186,11 +189,12 @@ async def test_one_that_comes_while_it_is_dialled_has_its_second_dial(
     autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
     some, dialer = candidates(nursery)
-    dialer.refuses, dialer.wait = True, 5.0
+    dialer.refuses, dialer.wait = True, LONG
     some.add("mdns", BOB, AT_BOB, fresh=False)
-    await trio.sleep(1)
+    await trio.sleep(LONG / 2)
     some.add("mdns", BOB, AT_BOB)
-    await trio.sleep(100)
+    dialer.wait = 0.0
+    await trio.sleep(LONG)
     assert dialer.dials == [BOB] * 3
 
 
@@ -202,7 +206,7 @@ async def test_those_that_wait_for_a_second_dial_are_bounded(autojump_clock: Moc
         await trio.sleep(AGAIN / (9 * MAX_CANDIDATES))
     await trio.sleep(DEFERENCE + 0.1)
     assert len(nursery.child_tasks) <= 2 * MAX_CANDIDATES
-    await trio.sleep(10 * AGAIN)
+    await trio.sleep(LONG)
     assert not nursery.child_tasks
     assert len(set(dialer.dials)) == 10 * MAX_CANDIDATES
 
