@@ -137,7 +137,8 @@ async def test_what_it_hears_is_reported_and_questions_are_answered(
         await link.send_in.send((data, "10.1.0.2"))
     await trio.sleep(1)
     assert machine.found == [(BOB, AT_BOB, True)]
-    assert {decode(each).records[0].service for each in link.sent} == {MARKET, LIBP2P}
+    answers = [each for each in link.sent if each != question()]  # it may have been time to ask, too
+    assert {decode(each).records[0].service for each in answers} == {MARKET, LIBP2P}
 
 
 async def test_a_peer_that_lost_its_last_neighbour_asks_sooner(
