@@ -39,8 +39,9 @@ from betar_tui.tui.themes import THEMES
 from betar_tui.tui.widgets.panetabs import PaneTabs
 from betar_tui.tui.workers import runs, start
 
-STATUS_EVERY = 5.0
-"""Seconds between two requests for status and peers when no event asks for one."""
+STATUS_WAITS, STATUS_EVERY = 0.5, 5.0
+"""Seconds that the first request for status and peers waits for the first rows, and between two requests when no event asks
+for one."""
 HOLD = 2.0
 """Maximum seconds that keys are held back until the rows have come that they are meant for; then they are dropped, for the
 person cannot know any more what they would be done to."""
@@ -93,7 +94,7 @@ class BetarApp(ColouredApp):
         self.actions = ListingActions(self, self.model, bridge, self.open_screen, self._sync_screens, self.options)
         self.paging = Paging(self, self.model, bridge, lambda: self._main, self._take, self.actions.notify)
         self.context = ScreenContext(self.model, bridge, self.actions, self.options, self.open_screen, self.paging.ask)
-        self._status_due = False
+        self._status_due, self._rows_first = False, True
         self._typed_ahead: list[events.Event] | None = []
         self._held: list[events.Event] = []
         self._held_timer: Timer | None = None
@@ -217,7 +218,13 @@ class BetarApp(ColouredApp):
         stack = self.screen_stack
         return stack[0] if stack and isinstance(stack[0], MainScreen) and stack[0].is_mounted else None
 
+    def _rows_came(self) -> None:
+        if self._rows_first:
+            self._rows_first = False
+            self.ask_status()
+
     def _listed(self) -> None:
+        self._rows_came()
         self.options.painted()
         self._mount_panes()
 
@@ -243,6 +250,8 @@ class BetarApp(ColouredApp):
 
     def ask_status(self) -> None:
         """Ask for status and peers, or once more after a request that is under way."""
+        if self._rows_first:
+            return  # asked for when they are there
         if runs(self, "status"):
             self._status_due = True
         else:
@@ -297,6 +306,8 @@ class BetarApp(ColouredApp):
             return
         self._sync_screens(self.model.link_restored())
         self.load()
+        if self._rows_first:
+            self.set_timer(STATUS_WAITS, self._rows_came)
         self.ask_status()
 
     def on_events_arrived(self, message: EventsArrived) -> None:
@@ -317,6 +328,8 @@ class BetarApp(ColouredApp):
         first = not self.model.listings_ready
         if self.paging.take(message):
             if first:
+                # At once: else the pane is drawn without its rows first.
+                self.screen.refresh(layout=True)
                 # Twice: the rows are laid out after the first frame and drawn in the second.
                 self.call_after_refresh(self.call_after_refresh, self._listed)
             await self._release()

@@ -106,7 +106,7 @@ class Paging:
         if page is None:
             self._failed(request, message.error)
         elif screen is not None:
-            if request.cause is Cause.PERSON:
+            if request.cause is Cause.PERSON or not self._model.listings_ready:
                 # They are drawn before more is asked for: to read the next page meanwhile would keep both waiting.
                 self._drawing = screen.call_after_refresh(self._drawn)
             if request.cause is Cause.EVENTS and not screen.resting:

@@ -57,6 +57,21 @@ async def test_first_frame_does_not_wait_for_the_marketplace(ui):
     await ui.sees("amber-ocr", "brisk-chat")
 
 
+@ui(listings=three)
+async def test_the_rows_are_asked_for_before_status_and_peers(ui):
+    asked = [name for name, _ in ui.market.calls]
+    assert asked.index("listings") < asked.index("status") < asked.index("peers")
+    assert "peers 3" in ui.lines[0]
+
+
+@ui(listings=three, prepare=hold_listings, ready=False)
+async def test_status_comes_though_the_rows_are_slow(ui):
+    await ui.sees("● online", "peers 3", "Reading the stored listings")
+    assert "amber-ocr" not in ui.text
+    ui.market.gates.pop("listings").set()
+    await ui.sees("amber-ocr")
+
+
 @ui(listings=three, prepare=hold_listings, ready=False, mount_panes_after=60.0)
 async def test_leaving_while_panes_are_mounted(ui):
     main = ui.app.screen

@@ -1,9 +1,12 @@
 """Each pane and screen while it loads, is empty, has failed or is offline; and the parts that stay usable."""
 
+import asyncio
+
 import pytest
 import trio
 from textual import events
-from textual.widgets import Input
+from textual.app import App
+from textual.widgets import Button, Input
 
 from betar_tui.errors import ControlError, StoreError, StoreLockedError
 from betar_tui.market.marketplace import Connectivity, DagNodeInfo
@@ -13,7 +16,7 @@ from betar_tui.tui.screens.dialogues import ConnectScreen
 from betar_tui.tui.screens.main import MainScreen
 from betar_tui.tui.screens.publish import FormScreen
 from betar_tui.tui.widgets.detail import DetailView
-from betar_tui.tui.widgets.pane import Pane
+from betar_tui.tui.widgets.pane import Pane, PaneState, StateView
 from betar_tui.tui.widgets.peers import PeerTable
 from tests.tui.fake import Clock, FakeMarketplace, listing, peer_id, short
 from tests.tui.test_app import fill
@@ -287,3 +290,22 @@ async def test_the_stored_value_can_be_seen(ui):
     await ui.click_text("Page")
     await ui.sees("signed by its seller")
     assert "As stored" not in ui.text
+
+
+class OneState(App[None]):
+    def compose(self):
+        yield StateView()
+
+
+def test_the_button_of_a_state_is_as_wide_as_what_it_says():
+    async def widths():
+        async with (app := OneState()).run_test() as pilot:
+            for label in ("Add a peer (a)", "Publish a listing (n)", "Publish (n)"):
+                app.query_one(StateView).update(PaneState("empty", "No listings yet", action="publish", label=label))
+                await pilot.pause()
+                yield label, app.query_one(Button).region.width - len(label)
+
+    async def spare():
+        return {label: room async for label, room in widths()}
+
+    assert asyncio.run(spare()) == {"Add a peer (a)": 2, "Publish a listing (n)": 2, "Publish (n)": 5}

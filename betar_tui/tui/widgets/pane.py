@@ -61,6 +61,7 @@ class StateView(Vertical):
         if self._button is not None:
             self._button.display = bool(state.action)
             self._button.label = Content(state.label)
+            self._button.refresh(layout=True)  # the new label alone does not make it wider or narrower
 
     async def _mount_button(self, button: Button) -> None:
         await self.mount(Center(button))
