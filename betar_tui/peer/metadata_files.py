@@ -15,11 +15,11 @@ from betar_tui.errors import DecodeError, ListingError
 from betar_tui.ipld import cid as cids
 from betar_tui.ipld import unixfs
 from betar_tui.market.listing import parse_value
-from betar_tui.p2p.types import ReceivedBlock
 from betar_tui.store.database import Store
 
 if TYPE_CHECKING:
     from betar_tui.p2p.network import Network
+    from betar_tui.p2p.types import ReceivedBlock
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class MetadataFiles:
                 await self._changed.wait()
             await trio.sleep(BATCH_DELAY)
 
-    async def take(self, network: "Network", block: ReceivedBlock) -> None:
+    async def take(self, network: "Network", block: "ReceivedBlock") -> None:
         """Take a file that was asked for."""
         self._asked.pop(block.cid, None)
         network.cancel([block.cid])

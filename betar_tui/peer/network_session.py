@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from betar_tui import __version__
 from betar_tui.concurrency import Wakeup
 from betar_tui.config import Config
 from betar_tui.errors import NetworkError, NoRunningPeerError
@@ -33,18 +32,6 @@ from betar_tui.market.marketplace import (
 from betar_tui.market.peer_facts import disk_text
 from betar_tui.market.seller import Seller
 from betar_tui.multiaddrs import without_loopback
-from betar_tui.p2p.discovery.bootstrap import dht_seeds
-from betar_tui.p2p.types import (
-    KeyInUse,
-    Misbehaviour,
-    NetworkConfig,
-    NetworkEvent,
-    PeerConnected,
-    PeerDisconnected,
-    PeerJoined,
-    PeerLeft,
-    ReceivedBlock,
-)
 from betar_tui.peer.ban_memory import BanMemory
 from betar_tui.peer.block_source import StoredBlocks
 from betar_tui.peer.disk import LOOK_EVERY, DiskQuota
@@ -58,6 +45,8 @@ from betar_tui.sync.writer import ReplicaWriter
 
 if TYPE_CHECKING:
     from betar_tui.p2p.network import Network
+    from betar_tui.p2p.types import ReceivedBlock
+    from betar_tui.peer.reacting import Reactions
     from betar_tui.sync.replication import Replication
 
 log = logging.getLogger(__name__)
@@ -94,6 +83,7 @@ class NetworkSession:
         self._refused = 0
         self.network: Network | None = None
         self._replication: Replication | None = None
+        self._reactions: Reactions | None = None
         self._supervisor: Supervisor | None = None
         self._reopening = Reopening(self._run_network, self._set_state)
         self.metadata_files = metadata_files
@@ -266,9 +256,9 @@ class NetworkSession:
 
     async def rewrite(self) -> None:
         """Put own listings again where another dialect demands it, without waiting for the next round."""
-        if self.network is not None:
+        if self.network is not None and self._reactions is not None:
             for peer in self.network.topic_peers():
-                await self._look_for_betar(self.network, peer)
+                await self._reactions.look_for_betar(peer)
         self._round_due.set()
         self._emit([StatusChanged()])
 
@@ -295,6 +285,8 @@ class NetworkSession:
         # Importing libp2p takes a second, in which the interface shows the stored listings.
         await trio.to_thread.run_sync(_import_network)
         from betar_tui.p2p.opening import open_network
+        from betar_tui.peer.network_config import network_config
+        from betar_tui.peer.reacting import Reactions
         from betar_tui.sync.accepting import accept_broadcast
         from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
         from betar_tui.sync.dagsync.server import DagSyncServer
@@ -303,20 +295,8 @@ class NetworkSession:
         from betar_tui.sync.replication import Replication
 
         known, bans = await self._memory.load(), await self._bans.load()
-        config = NetworkConfig(
-            seed=self._seed,
-            listen=self._config.listen,
-            listen_explicit=self._config.listen_explicit and not self._reopening.free_port,
-            bootstrap=self._config.bootstrap,
-            known_peers=known,
-            bans=bans,
-            blocked=tuple(self._blocked()),
-            mdns=self._config.mdns,
-            dht=self._config.dht,
-            dht_server=self._config.dht_server,
-            dht_seeds=dht_seeds(self._config.dht, self._config.bootstrap),
-            upnp=bool(self._config.upnp),
-            agent_version=f"betar-tui/{__version__}",
+        config = network_config(
+            self._config, self._seed, self._blocked(), known, bans, free_port=self._reopening.free_port
         )
         async with open_network(config, StoredBlocks(self._store), accept_broadcast) as network:
             self.network = network
@@ -336,18 +316,27 @@ class NetworkSession:
             log.info("listening on %s", ", ".join(self.addrs))
             if network.listen_notice:
                 self._emit([Notice("warning", network.listen_notice, self._clock())])
+            self._reactions = Reactions(
+                network,
+                self._memory,
+                self._seller,
+                emit=self._emit,
+                rewrite=self._round_due.set,
+                set_state=self._set_state,
+                clock=self._clock,
+            )
             try:
-                await self._run_services(network, self._replication)
+                await self._run_services(network, self._replication, self._reactions)
             finally:
                 await self._replication.close()
                 stop_announcing()
                 self._refused += self._replication.refused
-                self.network = self._replication = self._supervisor = None
+                self.network = self._replication = self._reactions = self._supervisor = None
 
-    async def _run_services(self, network: "Network", replication: "Replication") -> None:
+    async def _run_services(self, network: "Network", replication: "Replication", reactions: "Reactions") -> None:
         async with trio.open_nursery() as nursery:
             supervisor = self._supervisor = Supervisor(nursery)
-            supervisor.start("events", lambda: self._events(network, replication))
+            supervisor.start("events", lambda: reactions.run(replication))
             supervisor.start("blocks", lambda: self._blocks(network, network.blocks, replication))
             supervisor.start("large blocks", lambda: self._blocks(network, network.large_blocks, replication))
             supervisor.start("merging", replication.run_merges)
@@ -369,13 +358,8 @@ class NetworkSession:
             self._set_state(Connectivity.ALONE)
             self.ready.set()
 
-    async def _events(self, network: "Network", replication: "Replication") -> None:
-        async for event in network.events:
-            await replication.handle(event)
-            await self._react(network, event)
-
     async def _blocks(
-        self, network: "Network", blocks: AsyncIterable[ReceivedBlock], replication: "Replication"
+        self, network: "Network", blocks: AsyncIterable["ReceivedBlock"], replication: "Replication"
     ) -> None:
         async for block in blocks:
             if self.metadata_files.asked(block.cid):
@@ -384,30 +368,6 @@ class NetworkSession:
                 if not self._writer.replica.is_wanted(block.cid) and not replication.fetcher.asked(block.cid):
                     continue
             await replication.on_block(block)
-
-    async def _react(self, network: "Network", event: NetworkEvent) -> None:
-        """Remember peers, report faults, adapt to Go betars and keep the state up to date."""
-        if isinstance(event, PeerConnected | PeerJoined) and event.peer in network.topic_peers():
-            await self._memory.note(network, event.peer)
-        if isinstance(event, Misbehaviour):
-            self._emit([Notice("warning", f"{event.peer}: {event.reason}", self._clock())])
-        if isinstance(event, KeyInUse):
-            self._emit([Notice("info" if event.over else "warning", event.text, self._clock()), StatusChanged()])
-        if isinstance(event, PeerConnected | PeerDisconnected):
-            log.info("%s %s", event.peer, "connected" if isinstance(event, PeerConnected) else "is gone")
-        if isinstance(event, PeerConnected | PeerJoined):
-            await self._look_for_betar(network, event.peer)
-        if isinstance(event, PeerConnected | PeerDisconnected | PeerJoined | PeerLeft):
-            self._set_state(Connectivity.ONLINE if network.topic_peers() else Connectivity.ALONE)
-
-    async def _look_for_betar(self, network: "Network", peer: str) -> None:
-        if peer not in network.topic_peers() or not network.supports(peer, BETAR_PROTOCOL):
-            return
-        if await self._seller.speak_betar_go():
-            text = f"a Go betar ({peer}) is on the topic: own listings are now written so that it can read them"
-            log.info("%s", text)
-            self._emit([Notice("info", text, self._clock())])
-            self._round_due.set()
 
     async def _own_rounds(self) -> None:
         """Keep own listings up: each interval, and at once when something asks for it."""
@@ -437,7 +397,7 @@ class NetworkSession:
 
 
 def _import_network() -> None:
-    for module in ("p2p.opening", "sync.replication", "sync.pending_heads_journal", "sync.dagsync.server"):
+    for module in ("p2p.opening", "peer.reacting", "sync.pending_heads_journal", "sync.dagsync.server"):
         importlib.import_module(f"betar_tui.{module}")
 
 

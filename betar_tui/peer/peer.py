@@ -51,7 +51,6 @@ from betar_tui.market.marketplace import (
 from betar_tui.market.personal import BLOCKED, MUTED, full_id
 from betar_tui.market.provenance import Signer
 from betar_tui.market.seller import Seller
-from betar_tui.peer import archive, importing
 from betar_tui.peer.disk import DiskQuota
 from betar_tui.peer.indexing import Indexing
 from betar_tui.peer.metadata_files import MetadataFiles
@@ -397,12 +396,16 @@ class Peer:
         if not chosen:
             tops = await self._writer.tops()
             chosen = sorted(tops, key=lambda cid: (-tops[cid], cid))
-        return await archive.export_car(self._store, chosen, Path(path), descriptor)
+        from betar_tui.peer.archive import export_car  # deferred: listings are on the screen sooner without it
+
+        return await export_car(self._store, chosen, Path(path), descriptor)
 
     async def import_car(self, path: str, descriptor: int | None = None) -> Imported:
-        before, source = self._writer.replica.heads, importing.Source(Path(path), descriptor)
+        from betar_tui.peer.importing import Source, import_car  # deferred: see `export_car`
+
+        before, source = self._writer.replica.heads, Source(Path(path), descriptor)
         try:
-            return await importing.import_car(self._writer, self._catalogue, self.indexing, source)
+            return await import_car(self._writer, self._catalogue, self.indexing, source)
         finally:  # also after a fault: what lies before it is merged
             self.session.announce([head for head in self._writer.replica.heads if head not in before])
             self.session.fetch_missing()
