@@ -58,7 +58,9 @@ class _Job:
 
 
 class Seller:
-    """Own listings of one peer. `default_addrs` are its dialable multiaddrs, asked for at each publish."""
+    """Own listings of one peer. `default_addrs` are its dialable multiaddrs, asked for at each publish.
+
+    `maintaining` says whether what is written now is written by `maintain`."""
 
     def __init__(
         self,
@@ -85,6 +87,7 @@ class Seller:
         self.dialect = self._dialect_of(dialect)
         # Every change reads a document and puts its value: one at a time.
         self._lock = FastLock()
+        self.maintaining = False
 
     async def publish(self, drafts: Sequence[ListingDraft]) -> tuple[Published, ...]:
         """Store new listings, in order. Raises ListingError and then stores nothing.
@@ -185,19 +188,26 @@ class Seller:
         A listing of which something waits to be looked at is left to a later round: its map may have been changed by a word
         of this seller from another device, which is not known yet."""
         async with self._lock:
-            await self._finish_removals()
-            await self._drop_withdrawals()
-            own = dict(self._own.listings)
-            if not own:
-                return ()
-            winners = await trio.to_thread.run_sync(self._store.winners, list(own))
-            # After the map was read: what has changed it by then either waits or is known.
-            for key in await trio.to_thread.run_sync(self._catalogue.waiting, list(own)):
-                del own[key]
-            said = await self._said(own)
-            values = {key: winner.value for key, winner in winners.items()}
-            due = self._policy.due(own, values, said, self.dialect, self._default_addrs(), self._clock())
-            return await self._repair(due, own, said)
+            self.maintaining = True
+            try:
+                return await self._maintain()
+            finally:
+                self.maintaining = False
+
+    async def _maintain(self) -> tuple[Repaired, ...]:
+        await self._finish_removals()
+        await self._drop_withdrawals()
+        own = dict(self._own.listings)
+        if not own:
+            return ()
+        winners = await trio.to_thread.run_sync(self._store.winners, list(own))
+        # After the map was read: what has changed it by then either waits or is known.
+        for key in await trio.to_thread.run_sync(self._catalogue.waiting, list(own)):
+            del own[key]
+        said = await self._said(own)
+        values = {key: winner.value for key, winner in winners.items()}
+        due = self._policy.due(own, values, said, self.dialect, self._default_addrs(), self._clock())
+        return await self._repair(due, own, said)
 
     async def _finish_removals(self) -> None:
         """Do what a crash left undone of removals."""

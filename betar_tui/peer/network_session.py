@@ -90,7 +90,7 @@ class NetworkSession:
         self._memory = PeerMemory(store, clock)
         self._bans = BanMemory(store)
         self._round_due = Wakeup()
-        self._maintaining = False
+        self._heads_due = False
         self.sync_held = False
         self.state = Connectivity.STOPPED
         self.ready = trio.Event()
@@ -271,7 +271,9 @@ class NetworkSession:
             self._replication.queue_announcement(heads)
 
     def _announce_written(self, cids: Collection[bytes]) -> None:
-        if not self._maintaining:  # a round may write thousands of deltas: it announces the heads at its end
+        if self._seller.maintaining:  # a round may write thousands of deltas: it announces the heads at its end
+            self._heads_due |= bool(cids)
+        else:
             self.announce(cids)
 
     def fetch_missing(self) -> None:
@@ -372,13 +374,12 @@ class NetworkSession:
     async def _own_rounds(self) -> None:
         """Keep own listings up: each interval, and at once when something asks for it."""
         while True:
-            self._maintaining = True
             try:
                 repairs = await self._seller.maintain()
-            finally:
-                self._maintaining = False
-            if repairs:
-                self.announce(self._writer.heads)
+            finally:  # also of what was written before a fault
+                if self._heads_due:
+                    self._heads_due = False
+                    self.announce(self._writer.heads)
             for repaired in repairs:
                 level = logging.getLevelNamesMapping()[repaired.level.upper()]
                 log.log(level, "%s: %s", repaired.name, repaired.text)

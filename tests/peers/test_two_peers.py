@@ -4,6 +4,7 @@ import threading
 
 import trio
 
+from betar_tui.ipld import cid
 from betar_tui.market.marketplace import (
     ChangeKind,
     ListingDraft,
@@ -12,6 +13,7 @@ from betar_tui.market.marketplace import (
     Repaired,
     RepublishReason,
 )
+from betar_tui.replica import keys
 from betar_tui.sync.fetching import Fetcher
 from tests.peers.harness import eventually, meet, peer, values
 
@@ -171,3 +173,44 @@ async def _next_change(events):
             if hasattr(event, "kind"):
                 return event
     raise AssertionError("the events ended")
+
+
+async def test_what_is_published_while_a_round_waits_for_its_turn_is_announced_at_once(tmp_path, monkeypatch):
+    async with peer(tmp_path / "a") as a, trio.open_nursery() as nursery:
+        announced = []
+        monkeypatch.setattr(a.session._replication, "queue_announcement", announced.extend)
+        seller, session = a._seller, a.session
+        rounds = []
+
+        async def maintain(real=seller.maintain):
+            rounds.append("begun")
+            repairs = await real()
+            rounds.append("ended")
+            return repairs
+
+        monkeypatch.setattr(seller, "maintain", maintain)
+        receipts = []
+
+        async def publish():
+            receipts.extend(await a.publish([ListingDraft("mine", 1)]))
+
+        async with seller._lock:
+            nursery.start_soon(publish)
+            await eventually(lambda: seller._jobs, what="the publish waits")
+            session._round_due.set()
+            await eventually(lambda: rounds == ["begun"], what="the round waits behind it")
+        await eventually(lambda: rounds[:2] == ["begun", "ended"] and receipts, what="both")
+        assert cid.from_str(receipts[0].cid) in announced
+
+
+async def test_what_a_round_writes_is_announced_with_the_heads_at_its_end(tmp_path, monkeypatch):
+    async with peer(tmp_path / "a") as a:
+        (receipt,) = await a.publish([ListingDraft("mine", 1)])
+        announced = []
+        monkeypatch.setattr(a.session._replication, "queue_announcement", announced.append)
+        await a._writer.write({}, [keys.of_agent(receipt.id)])  # as somebody who is not its seller removes it
+        announced.clear()
+        a.session._round_due.set()
+        await eventually(lambda: announced, what="the heads")
+        assert list(map(set, announced)) == [set(a._writer.heads)]
+        assert a._writer.replica.height == 3
