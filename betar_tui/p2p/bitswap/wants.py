@@ -17,6 +17,7 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count, islice
 
 from betar_tui.p2p.bitswap.messages import WantlistEntry
@@ -339,9 +340,11 @@ class Wants:
         heapq.heappush(self._timers, (when, next(self._serial), want.cid))
 
 
+@lru_cache(maxsize=1024)  # thousands of wants are sent to the same few peers: they share their sets
 def _with(peers: frozenset[str], peer: str) -> frozenset[str]:
     return peers if peer in peers else peers | {peer}
 
 
+@lru_cache(maxsize=1024)
 def _without(peers: frozenset[str], peer: str) -> frozenset[str]:
     return (peers - {peer} or _NOBODY) if peer in peers else peers
