@@ -346,6 +346,7 @@ class NetworkSession:
             supervisor.start("fetching", replication.fetcher.run)
             supervisor.start("requesting missing blocks again", replication.fetcher.run_rotation)
             supervisor.start("announced heads", replication.run_pending_heads)
+            supervisor.start("looking up announced heads", replication.lookups.run)
             supervisor.start("observing peers", replication.observation.run)
             supervisor.start("announcing own deltas", replication.flush_announcements)
             supervisor.start("announcing", replication.rebroadcast_periodically)

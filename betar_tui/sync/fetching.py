@@ -48,7 +48,7 @@ MAX_OVERDUE = 512
 """Maximum number of blocks requested over Bitswap at a time although a running dagsync may still bring them."""
 MAX_REFUSED = 4096
 """Maximum number of remembered blocks that cannot be decoded."""
-MAX_LATE_BYTES = 8 << 20
+MAX_LATE_BYTES = 4 << 20
 """Number of bytes of large blocks of an answer at which they are merged before the rest of it is read."""
 MIN_BLOCKS, MIN_BYTES = 1000, 1 << 20
 """A truncated answer with fewer blocks and bytes than these is a failure: repeating the request costs more than it."""

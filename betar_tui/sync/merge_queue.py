@@ -17,7 +17,7 @@ MAX_BATCH_BYTES = 4 << 20
 """Number of bytes at which a merge takes no further block."""
 MAX_WAITING = 1024
 """Maximum waiting blocks of a kind, small or large, before `put` waits with further ones of that kind."""
-MAX_WAITING_BYTES = 8 << 20
+MAX_WAITING_BYTES = 4 << 20
 """Maximum bytes of waiting blocks of a kind before `put` waits; a block may have two megabytes."""
 MERGE_TIME = 0.06
 """Seconds for the merges of a crowd's single deltas: one takes as long as three or four deltas. Others do not wait for it,

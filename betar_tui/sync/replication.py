@@ -29,6 +29,7 @@ from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
 from betar_tui.sync.dagsync.walk import Lookup
 from betar_tui.sync.delivery import OnDelivered
 from betar_tui.sync.fetching import Fetcher
+from betar_tui.sync.head_lookups import HeadLookups
 from betar_tui.sync.merge_queue import MergeQueue
 from betar_tui.sync.observation import Observation
 from betar_tui.sync.pending_heads import Sent
@@ -90,6 +91,7 @@ class Replication:
         self._pending_heads = journal.pending_heads
         self.fetcher = Fetcher(network, writer, lookup)
         self.full, self.refused = False, 0
+        self.lookups = HeadLookups(writer.missing, self._want_announced)
         self._announced: set[bytes] = set()
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
         self._joined, self._written = Wakeup(), Wakeup()
@@ -126,6 +128,9 @@ class Replication:
             except Exception:  # a failed network must not hide the error that ended it
                 log.exception("the last announcements failed")
         self._unlisten()
+        # They were forwarded to other peers: the next run checks which are missing.
+        for author, heads in self.lookups.left():
+            self._pending_heads.announced(heads, author)
         await self._journal.finish()
 
     async def on_block(self, block: ReceivedBlock) -> None:
@@ -323,7 +328,9 @@ class Replication:
         if blocks:
             # Together: each links to the next, which would be requested if it came by itself.
             await self._merge_queue.put(blocks)
-        if bare:
+        if bare and self._writer.busy:
+            self.lookups.add(bare, event.author, event.peer)
+        elif bare:
             try:
                 missing = await self._writer.missing(bare)
             except trio.Cancelled:

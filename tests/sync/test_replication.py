@@ -338,6 +338,24 @@ async def test_a_broadcast_does_not_wait_for_the_large_blocks_of_others(
     assert {cid for (cid,) in announcer.writer.batches[1:]} == {each.cid for each in large}
 
 
+async def test_a_broadcast_does_not_wait_for_the_heads_of_others_that_are_looked_up(
+    announcer: Announcer, nursery: trio.Nursery
+) -> None:
+    small, invented = node((), [("/agents/x", b"1")], (), 1), [cid.of(bytes([n])) for n in range(3)]
+    nursery.start_soon(announcer.replication.run_merges)
+    announcer.writer.busy = True  # a merge runs, which a lookup would wait for
+    with trio.fail_after(1):
+        await announcer.replication.handle(ReceivedBroadcast("relay", "mallory", tuple(map(Head, invented))))
+        await announcer.replication.handle(ReceivedBroadcast("alice", "alice", (Head(small.cid, small.data),)))
+    await wait_all_tasks_blocked()
+    assert announcer.writer.batches == [[small.cid]]
+    assert announcer.network.wanted == []
+    announcer.writer.busy = False
+    nursery.start_soon(announcer.replication.lookups.run)
+    await wait_all_tasks_blocked()
+    assert announcer.network.wanted == [(each, "relay") for each in invented]
+
+
 async def test_new_writes_are_not_progress_of_a_stalled_sync(announcer: Announcer) -> None:
     """A link to a block that nobody has must not look like a sync for ever, each delta of the market being its
     progress."""

@@ -30,7 +30,7 @@ from betar_tui.sync.dagsync.messages import (
 )
 
 READ_SIZE = 1 << 18
-MAX_EXPECTED = 1 << 16
+MAX_EXPECTED = 1 << 14
 """Maximum CIDs of blocks that may follow in an answer, as far as it is read: blocks of thousands of links would fill the
 memory with them."""
 STALL = 10.0
