@@ -17,7 +17,6 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import count, islice
 
 from betar_tui.p2p.bitswap.messages import WantlistEntry
@@ -28,6 +27,8 @@ STALLS_ALLOWED = 15
 """Seconds, in multiples of the stall time, that a provider may take for a block while it delivers others."""
 MAX_DONE = 8192
 """Maximum CIDs that are remembered after they were wanted."""
+MAX_SETS = 1024
+"""Maximum different sets of peers that wants share."""
 
 _NOBODY: frozenset[str] = frozenset()
 """The one empty set: each other takes 216 bytes."""
@@ -93,6 +94,7 @@ class Wants:
         self._serial = count()
         self._favourite: str | None = None  # the last peer that delivered a block
         self._done: OrderedDict[bytes, None] = OrderedDict()
+        self._sets: dict[frozenset[str], frozenset[str]] = {}  # thousands of wants are sent to the same few peers
 
     def __len__(self) -> int:
         return len(self._wants)
@@ -144,10 +146,11 @@ class Wants:
         if self._peers.pop(peer, None) is None:
             return
         self._dirty.pop(peer, None)
+        self._sets.clear()
         if self._favourite == peer:
             self._favourite = None
         for want in self._wants.values():
-            want.sent_to, want.failed = _without(want.sent_to, peer), _without(want.failed, peer)
+            want.sent_to, want.failed = self._without(want.sent_to, peer), self._without(want.failed, peer)
             want.forget_have(peer)
             if want.provider == peer:
                 self._search(want, now)
@@ -167,7 +170,7 @@ class Wants:
         want = self._answered(peer, cid, now)
         if want is None:
             return
-        want.failed = _with(want.failed, peer)
+        want.failed = self._with(want.failed, peer)
         want.forget_have(peer)
         if want.provider == peer:
             self._search(want, now)
@@ -216,7 +219,7 @@ class Wants:
             if progress + self._stall > now and now < want.patience:
                 self._set_deadline(want, progress + self._stall)
             else:
-                want.failed = _with(want.failed, want.provider)
+                want.failed = self._with(want.failed, want.provider)
                 self._expect_no_more(want.provider, cid)
                 self._search(want, now)
 
@@ -249,7 +252,7 @@ class Wants:
             del waiting[cid]
             state.unanswered[cid] = guess
             want = self._wants[cid]
-            want.sent_to = _with(want.sent_to, peer)
+            want.sent_to = self._with(want.sent_to, peer)
             have = state.presences and peer not in (want.provider, want.first)
             entries.append(WantlistEntry(cid, have=have, send_dont_have=True))
         return entries
@@ -288,7 +291,7 @@ class Wants:
         state = self._peers[peer]
         if want.cid in state.cancels:  # wanted again before the cancel was sent: the peer still has the old entry
             del state.cancels[want.cid]
-            want.sent_to = _with(want.sent_to, peer)
+            want.sent_to = self._with(want.sent_to, peer)
         state.put(want.cid, guess)
         self._dirty[peer] = None
 
@@ -327,6 +330,19 @@ class Wants:
                 self._dirty[peer] = None
         return True
 
+    def _with(self, peers: frozenset[str], peer: str) -> frozenset[str]:
+        return peers if peer in peers else self._shared(peers | {peer})
+
+    def _without(self, peers: frozenset[str], peer: str) -> frozenset[str]:
+        return self._shared(peers - {peer}) if peer in peers else peers
+
+    def _shared(self, peers: frozenset[str]) -> frozenset[str]:
+        if not peers:
+            return _NOBODY
+        if len(self._sets) >= MAX_SETS:
+            self._sets.clear()
+        return self._sets.setdefault(peers, peers)
+
     def _is_due(self, when: float, serial: int, cid: bytes) -> bool:
         want = self._wants.get(cid)
         return want is not None and want.deadline == when
@@ -338,13 +354,3 @@ class Wants:
             self._timers = [timer for timer in self._timers if self._is_due(*timer)]
             heapq.heapify(self._timers)
         heapq.heappush(self._timers, (when, next(self._serial), want.cid))
-
-
-@lru_cache(maxsize=1024)  # thousands of wants are sent to the same few peers: they share their sets
-def _with(peers: frozenset[str], peer: str) -> frozenset[str]:
-    return peers if peer in peers else peers | {peer}
-
-
-@lru_cache(maxsize=1024)
-def _without(peers: frozenset[str], peer: str) -> frozenset[str]:
-    return (peers - {peer} or _NOBODY) if peer in peers else peers
