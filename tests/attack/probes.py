@@ -12,7 +12,7 @@ from pathlib import Path
 import trio
 
 from betar_tui.errors import BetarError
-from betar_tui.market.marketplace import Change, ListingDraft, Notice, Provenance
+from betar_tui.market.marketplace import Change, ListingDraft, Missed, Notice, Provenance
 from tests.peers.harness import Served
 
 PUBLISH_EVERY, CALL_EVERY, LOOK_EVERY = 0.5, 0.05, 0.25
@@ -117,9 +117,16 @@ class Probes:
                     async for event in events:
                         if isinstance(event, Change) and (began := self._waiting.pop(event.id, None)) is not None:
                             self.latencies[event.id] = time.monotonic() - began
+                        elif isinstance(event, Missed):  # then it reads again, as an interface does
+                            await self._look_for_waiting()
             except _ENDED as error:
                 self.failures.append(f"events: {error!r}")
             await trio.sleep(RETRY)
+
+    async def _look_for_waiting(self) -> None:
+        for listing in await self.other.market.find(list(self._waiting)):
+            if (began := self._waiting.pop(listing.id, None)) is not None:
+                self.latencies[listing.id] = time.monotonic() - began
 
     async def _notice(self) -> None:
         while True:
