@@ -60,7 +60,7 @@ class _Job:
 class Seller:
     """Own listings of one peer. `default_addrs` are its dialable multiaddrs, asked for at each publish.
 
-    `maintaining` says whether what is written now is written by `maintain`."""
+    `maintaining` says whether `maintain` is at work: nothing else is written meanwhile."""
 
     def __init__(
         self,

@@ -399,7 +399,8 @@ class NetworkSession:
 
 
 def _import_network() -> None:
-    for module in ("p2p.opening", "peer.reacting", "sync.pending_heads_journal", "sync.dagsync.server"):
+    modules = "p2p.opening", "peer.network_config", "peer.reacting", "sync.pending_heads_journal", "sync.dagsync.server"
+    for module in modules:
         importlib.import_module(f"betar_tui.{module}")
 
 

@@ -67,7 +67,7 @@ class Reactions:
             self._set_state(Connectivity.ONLINE if self._network.topic_peers() else Connectivity.ALONE)
 
     async def look_for_betar(self, peer: str) -> None:
-        """Write own listings so that Go betar can read them, if this peer is one and on the topic."""
+        """Write own listings so that Go betar can read them, if `peer` is a Go betar on the topic."""
         if peer not in self._network.topic_peers() or not self._network.supports(peer, BETAR_PROTOCOL):
             return
         if await self._seller.speak_betar_go():

@@ -40,8 +40,8 @@ from betar_tui.tui.widgets.panetabs import PaneTabs
 from betar_tui.tui.workers import runs, start
 
 STATUS_WAITS, STATUS_EVERY = 0.5, 5.0
-"""Seconds that the first request for status and peers waits for the first rows, and between two requests when no event asks
-for one."""
+"""Maximum seconds that the first request for status and peers waits for the first rows, and seconds between two requests
+when no event asks for one."""
 HOLD = 2.0
 """Maximum seconds that keys are held back until the rows have come that they are meant for; then they are dropped, for the
 person cannot know any more what they would be done to."""
@@ -242,6 +242,7 @@ class BetarApp(ColouredApp):
     def start_session(self) -> None:
         """Follow the events, and load everything as soon as they run."""
         start(self, self._follow, group="follow")
+        self.set_timer(STATUS_WAITS, self._rows_came)
 
     def load(self) -> None:
         """Load the rows in sight again."""
@@ -251,7 +252,7 @@ class BetarApp(ColouredApp):
     def ask_status(self) -> None:
         """Ask for status and peers, or once more after a request that is under way."""
         if self._rows_first:
-            return  # asked for when they are there
+            return  # `_rows_came` asks
         if runs(self, "status"):
             self._status_due = True
         else:
@@ -306,8 +307,6 @@ class BetarApp(ColouredApp):
             return
         self._sync_screens(self.model.link_restored())
         self.load()
-        if self._rows_first:
-            self.set_timer(STATUS_WAITS, self._rows_came)
         self.ask_status()
 
     def on_events_arrived(self, message: EventsArrived) -> None:
@@ -328,8 +327,9 @@ class BetarApp(ColouredApp):
         first = not self.model.listings_ready
         if self.paging.take(message):
             if first:
-                # At once: else the pane is drawn without its rows first.
-                self.screen.refresh(layout=True)
+                # At once: else the pane is drawn without its rows before.
+                if self._main is not None:
+                    self._main.refresh(layout=True)
                 # Twice: the rows are laid out after the first frame and drawn in the second.
                 self.call_after_refresh(self.call_after_refresh, self._listed)
             await self._release()
