@@ -314,7 +314,7 @@ class Fetcher:
                 small = [node for node in piece.nodes if len(node.data) < LARGE_BLOCK]
                 late += [RawBlock(node.cid, node.data, peer) for node in piece.nodes if len(node.data) >= LARGE_BLOCK]
                 self.brought(peer, frozenset(wants).intersection(node.cid for node in piece.nodes))
-                others, trailer = piece.others, piece.trailer
+                others, trailer, cut = piece.others, piece.trailer, piece.cut
                 del piece  # the links of its large blocks take more memory than the blocks
                 if small:
                     await self._merged(await self._writer.merge_nodes(small, peer), [node.cid for node in small], peer)
@@ -332,7 +332,7 @@ class Fetcher:
                     missing = self._known_missing.get(peer, frozenset())  # without those it announced meanwhile
                     unasked = (self._dagsync_wants.keys() | self._bitswap.keys()) - missing.union(wants)
                     self._known_missing[peer] = (frozenset(self._dagsync_wants) | self._writer.replica.wants) - unasked
-                elif blocks < MIN_BLOCKS and size < MIN_BYTES:
+                elif not cut and blocks < MIN_BLOCKS and size < MIN_BYTES:
                     raise NetworkError(f"{peer} cut its dagsync answer short after {plural(blocks, 'block')}")
                 else:
                     self._truncated.pop(peer, None)

@@ -1,56 +1,72 @@
-"""Announced heads that are looked up while a merge runs.
+"""Announced heads that wait to be looked up.
 
 Whether a block is stored is only known between two merges. The broadcasts behind one that announces heads without their
 blocks must not wait for that: of invented heads there may be any number, and each would cost the next honest delta the
 time of a merge."""
 
 from collections.abc import Awaitable, Callable, Collection
-
-import trio
+from typing import NamedTuple
 
 from betar_tui.concurrency import Wakeup
 
-MAX_PER_AUTHOR, MAX_AUTHORS = 512, 16
-"""Maximum heads of one author that wait, the newest; and maximum authors, those that came last."""
+MAX_WAITING = 8192
+"""Maximum heads that wait. Beyond it, the last of who announced most are dropped: a broadcast begins with the highest."""
+
+
+class Announcement(NamedTuple):
+    """Who announced heads and which neighbour brought that; `below` says that they announced something above them."""
+
+    author: str
+    peer: str
+    below: bool = False
 
 
 class HeadLookups:
-    """`missing(CIDs)` returns those that are not stored; `found(CIDs, author, peer)` is called with them."""
+    """`missing(CIDs)` returns those that are not stored; `found(CIDs, announcement)` is called with them."""
 
     def __init__(
         self,
         missing: Callable[[Collection[bytes]], Awaitable[Collection[bytes]]],
-        found: Callable[[Collection[bytes], str, str], None],
+        found: Callable[[Collection[bytes], Announcement], None],
     ) -> None:
         self._missing = missing
         self._found = found
-        self._waiting: dict[tuple[str, str], dict[bytes, None]] = {}
+        self._waiting: dict[Announcement, dict[bytes, None]] = {}
+        self._count = 0
         self._added = Wakeup()
 
-    def add(self, heads: Collection[bytes], author: str, peer: str) -> None:
-        """Look these up as soon as possible, together with others that wait. `peer` forwarded them."""
-        mine = self._waiting.setdefault((author, peer), {})
-        mine.update(dict.fromkeys(heads))
-        for cid in list(mine)[: max(0, len(mine) - MAX_PER_AUTHOR)]:
-            del mine[cid]
-        if len(self._waiting) > MAX_AUTHORS:
-            del self._waiting[next(iter(self._waiting))]
+    def add(self, heads: Collection[bytes], announcement: Announcement) -> None:
+        """Look these up as soon as possible, together with others that wait."""
+        waiting = self._waiting.setdefault(announcement, {})
+        self._count -= len(waiting)
+        waiting.update(dict.fromkeys(heads))
+        self._count += len(waiting)
+        while self._count > MAX_WAITING:
+            most = max(self._waiting, key=lambda each: len(self._waiting[each]))
+            self._waiting[most].popitem()
+            self._count -= 1
         self._added.set()
 
     async def run(self) -> None:
-        """A service: looks up what waits."""
+        """A service: looks up what waits. Raises StoreError."""
         while True:
             await self._added.wait()
-            batch, self._waiting = self._waiting, {}
-            try:
-                missing = frozenset(await self._missing(list({cid for heads in batch.values() for cid in heads})))
-            except trio.Cancelled:
-                self._waiting = {**batch, **self._waiting}
-                raise
-            for (author, peer), heads in batch.items():
-                if wanted := [cid for cid in heads if cid in missing]:
-                    self._found(wanted, author, peer)
+            await self.look_up()
 
-    def left(self) -> list[tuple[str, list[bytes]]]:
-        """The heads that still wait, by author, once the service has ended."""
-        return [(author, list(heads)) for (author, _), heads in self._waiting.items()]
+    async def look_up(self) -> None:
+        """Look up what waits now; it goes on waiting if that fails or is cancelled. Raises StoreError."""
+        batch, self._waiting, self._count = self._waiting, {}, 0
+        heads = list({cid for waiting in batch.values() for cid in waiting})
+        try:
+            missing = frozenset(await self._missing(heads)) if heads else frozenset()
+        except BaseException:
+            for announcement, waiting in batch.items():
+                self.add(waiting, announcement)
+            raise
+        for announcement, waiting in batch.items():
+            if wanted := [cid for cid in waiting if cid in missing]:
+                self._found(wanted, announcement)
+
+    def left(self) -> dict[Announcement, list[bytes]]:
+        """The heads that still wait."""
+        return {announcement: list(heads) for announcement, heads in self._waiting.items() if heads}

@@ -17,24 +17,25 @@ MAX_BATCH_BYTES = 4 << 20
 """Number of bytes at which a merge takes no further block."""
 MAX_WAITING = 1024
 """Maximum waiting blocks of a kind, small or large, before `put` waits with further ones of that kind."""
-MAX_WAITING_BYTES = 4 << 20
-"""Maximum bytes of waiting blocks of a kind before `put` waits; a block may have two megabytes."""
+MAX_WAITING_BYTES, MAX_LARGE_BYTES = 8 << 20, 4 << 20
+"""Maximum bytes of waiting small blocks, and of large ones, before `put` waits; a block may have two megabytes."""
 MERGE_TIME = 0.06
 """Seconds for the merges of a crowd's single deltas: one takes as long as three or four deltas. Others do not wait for it,
 since a broadcast is relayed before it is merged."""
 
 
 class _Kind:
-    """The blocks of a kind that wait."""
+    """The blocks of a kind that wait, up to `max_bytes` of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self.blocks: deque[RawBlock] = deque()
+        self._max_bytes = max_bytes
         self._bytes = 0
         self._added = Wakeup()
         self._taken = trio.Event()
 
     async def wait_for_room(self) -> None:
-        while len(self.blocks) >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES:
+        while len(self.blocks) >= MAX_WAITING or self._bytes >= self._max_bytes:
             await self._taken.wait()
 
     async def wait_for_block(self) -> None:
@@ -64,7 +65,7 @@ class MergeQueue:
     of the kind that it brings: a broadcast, whose blocks are small, does not wait for large ones."""
 
     def __init__(self) -> None:
-        self._small, self._large = _Kind(), _Kind()
+        self._small, self._large = _Kind(MAX_WAITING_BYTES), _Kind(MAX_LARGE_BYTES)
         self._here: set[bytes] = set()
         self._crowd = Crowd()
         self._merges = Rounds(self._crowd, MERGE_TIME)

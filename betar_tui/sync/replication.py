@@ -29,7 +29,7 @@ from betar_tui.sync.dagsync.messages import PROTOCOL as DAGSYNC
 from betar_tui.sync.dagsync.walk import Lookup
 from betar_tui.sync.delivery import OnDelivered
 from betar_tui.sync.fetching import Fetcher
-from betar_tui.sync.head_lookups import HeadLookups
+from betar_tui.sync.head_lookups import Announcement, HeadLookups
 from betar_tui.sync.merge_queue import MergeQueue
 from betar_tui.sync.observation import Observation
 from betar_tui.sync.pending_heads import Sent
@@ -125,12 +125,13 @@ class Replication:
                     await self._network.flush()
                     if not self._due:
                         break
+                await self.lookups.look_up()
             except Exception:  # a failed network must not hide the error that ended it
                 log.exception("the last announcements failed")
         self._unlisten()
         # They were forwarded to other peers: the next run checks which are missing.
-        for author, heads in self.lookups.left():
-            self._pending_heads.announced(heads, author)
+        for announcement, heads in self.lookups.left().items():
+            self._pending_heads.announced(heads, announcement.author, below=announcement.below)
         await self._journal.finish()
 
     async def on_block(self, block: ReceivedBlock) -> None:
@@ -328,37 +329,30 @@ class Replication:
         if blocks:
             # Together: each links to the next, which would be requested if it came by itself.
             await self._merge_queue.put(blocks)
-        if bare and self._writer.busy:
-            self.lookups.add(bare, event.author, event.peer)
-        elif bare:
-            try:
-                missing = await self._writer.missing(bare)
-            except trio.Cancelled:
-                # The broadcast was forwarded to other peers: the next run checks which heads are missing.
-                self._pending_heads.announced(bare, event.author)
-                raise
-            self._want_announced(missing, event.author, event.peer)
+        announcement = Announcement(event.author, event.peer)
+        if bare:
+            self.lookups.add(bare, announcement)
         if refused:
-            await self._want_below(refused, event.author, event.peer)
+            self._want_below(refused, announcement)
 
-    def _want_announced(self, heads: Collection[bytes], author: str, peer: str, *, below: bool = False) -> None:
+    def _want_announced(self, heads: Collection[bytes], by: Announcement) -> None:
         """Want announced heads, a limited number for each author: anybody can announce blocks that nobody has."""
-        self._give_up(self._pending_heads.announced(heads, author, below=below))
+        self._give_up(self._pending_heads.announced(heads, by.author, below=by.below))
         self._journal.schedule_write()
-        self.fetcher.want([cid for cid in heads if cid in self._pending_heads], peer, announced=True)
+        self.fetcher.want([cid for cid in heads if cid in self._pending_heads], by.peer, announced=True)
 
-    async def _want_below(self, not_deltas: Iterable[bytes], author: str, peer: str) -> None:
+    def _want_below(self, not_deltas: Iterable[bytes], by: Announcement) -> None:
         """Want what stands for announced nodes that are not deltas, a level deeper with each announcement: nobody can
         have whole trees of files fetched by one."""
         if below := self.fetcher.below(not_deltas):
-            self._want_announced(await self._writer.missing(below), author, peer, below=True)
+            self.lookups.add(below, by._replace(below=True))
 
     async def _passed_over(self, came: Collection[Sent]) -> None:
         """These nodes came and are not deltas."""
         announced = self._pending_heads.by_announcer(came)
         self._journal.arrived([cid for cid, _, _ in came])
         for (author, peer), named in announced.items():
-            await self._want_below(named, author, peer)
+            self._want_below(named, Announcement(author, peer))
 
     def _want_pending(self, heads: Iterable[bytes]) -> None:
         """Want those of these heads that are still pending and may be deltas, from any peer."""

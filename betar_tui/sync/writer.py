@@ -154,11 +154,6 @@ class ReplicaWriter:
         it reports of the job comes in the right order. Raises what the job raises."""
         return await self._exclusively(lambda: _JobResult([], work()))
 
-    @property
-    def busy(self) -> bool:
-        """Whether a merge or another job runs, for which `missing` would wait."""
-        return self._lock.locked()
-
     async def missing(self, cids: Iterable[bytes]) -> tuple[bytes, ...]:
         """Those of the blocks that are not stored."""
         asked = tuple(cids)

@@ -139,8 +139,12 @@ class Answers:
     """A client whose peers answer with `answer(peer, wants, serial)`: CIDs with their links, and whether that is all;
     None is an answer that does not end."""
 
-    def __init__(self, answer: Callable[[str, list[bytes], int], tuple[dict[bytes, tuple[bytes, ...]], bool] | None]):
-        self._answer = answer
+    def __init__(
+        self,
+        answer: Callable[[str, list[bytes], int], tuple[dict[bytes, tuple[bytes, ...]], bool] | None],
+        cut: bool = False,
+    ):
+        self._answer, self._cut = answer, cut
         self.asked: list[tuple[str, list[bytes]]] = []
 
     async def fetch(self, peer: str, wants: list[bytes], haves: object) -> AsyncGenerator[Piece, None]:
@@ -151,7 +155,7 @@ class Answers:
             return
         nodes = tuple(SimpleNamespace(cid=name, links=links, data=b"x") for name, links in said[0].items())
         yield Piece(nodes, None)  # type: ignore[arg-type]
-        yield Piece((), Trailer(len(nodes), 0, said[1]))
+        yield Piece((), Trailer(len(nodes), 0, said[1]), cut=self._cut)
 
 
 @asynccontextmanager
@@ -408,3 +412,21 @@ async def test_what_nothing_waits_for_any_more_is_dropped_and_heads_and_wants_ar
     fetching._writer.replica.wants.add(C)  # type: ignore[attr-defined]
     fetching.want([C], "junk")
     assert fetching.asked(C), "the block that links to it was merged"
+
+
+async def test_a_peer_whose_answer_is_read_in_part_is_asked_for_the_rest() -> None:
+    """It has too many links, of which somebody else may be the author."""
+    done = trio.Event()
+
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool] | None:
+        if serial == 3:
+            done.set()
+            return None
+        return {wants[0]: (wants[0] + b"x",)}, False
+
+    answers = Answers(answer, cut=True)
+    async with running(answers, A) as (fetching, _, _):
+        fetching.want([A], "honest")
+        await done.wait()
+    assert [wants for _, wants in answers.asked] == [[A], [A + b"x"], [A + b"xx"]]
+    assert answers.asked[0][0] == "honest"

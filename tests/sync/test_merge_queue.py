@@ -84,7 +84,7 @@ async def test_put_waits_while_the_queue_is_full(
 
 
 async def test_small_blocks_do_not_wait_for_large_ones(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merge_queue, "MAX_WAITING_BYTES", 100)
+    monkeypatch.setattr(merge_queue, "MAX_LARGE_BYTES", 100)
     monkeypatch.setattr(merge_queue, "LARGE_BLOCK", 50)
     queue, brought = MergeQueue(), list[int]()
 

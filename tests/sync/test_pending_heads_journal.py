@@ -197,6 +197,7 @@ class Life:
         """Carol announced these, and bob forwarded it."""
         heads = tuple(Head(each) for each in names)
         await self.replication.handle(ReceivedBroadcast("bob", "carol", heads))
+        await self.replication.lookups.look_up()
 
 
 async def test_a_replication_wants_again_what_was_announced_and_is_missing(nursery: trio.Nursery) -> None:

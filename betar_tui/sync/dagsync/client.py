@@ -102,11 +102,13 @@ class DagSyncClient:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Verified nodes, newest first, and the trailer in the last piece; `others` are blocks that are not deltas."""
+    """Verified nodes, newest first, and the trailer in the last piece; `others` are blocks that are not deltas. `cut` says
+    that the peer would have sent more."""
 
     nodes: tuple[DagNode, ...]
     trailer: Trailer | None
     others: tuple[Section, ...] = ()
+    cut: bool = False
 
 
 class _Answer:
@@ -145,7 +147,7 @@ class _Answer:
         elif len(self._expected) > MAX_EXPECTED:
             self.cut = True
             self.trailer = Trailer(self._blocks, self._bytes, complete=False)
-        return Piece(tuple(nodes), self.trailer, tuple(others))
+        return Piece(tuple(nodes), self.trailer, tuple(others), self.cut)
 
     def _expect(self, received: bytes, links: tuple[bytes, ...]) -> None:
         """A block has arrived: the blocks that it links to may follow."""
