@@ -5,6 +5,7 @@ blocks must not wait for that: of invented heads there may be any number, and ea
 time of a merge."""
 
 from collections.abc import Awaitable, Callable, Collection
+from heapq import nlargest
 from typing import NamedTuple
 
 from betar_tui.concurrency import Wakeup
@@ -42,10 +43,20 @@ class HeadLookups:
         waiting.update(dict.fromkeys(heads))
         self._count += len(waiting)
         while self._count > MAX_WAITING:
-            most = max(self._waiting, key=lambda each: len(self._waiting[each]))
-            self._waiting[most].popitem()
-            self._count -= 1
+            self._drop(self._count - MAX_WAITING)
         self._added.set()
+
+    def _drop(self, excess: int) -> None:
+        """Drop heads of who announced most, down to the number of the next: many at a time, since there may be thousands
+        of authors to look through."""
+        most, *others = nlargest(2, self._waiting, key=lambda each: len(self._waiting[each]))
+        waiting = self._waiting[most]
+        more = len(waiting) - (len(self._waiting[others[0]]) if others else 0)
+        for _ in range(min(excess, max(1, more))):
+            waiting.popitem()
+            self._count -= 1
+        if not waiting:
+            del self._waiting[most]
 
     async def run(self) -> None:
         """A service: looks up what waits. Raises StoreError."""
@@ -69,4 +80,4 @@ class HeadLookups:
 
     def left(self) -> dict[Announcement, list[bytes]]:
         """The heads that still wait."""
-        return {announcement: list(heads) for announcement, heads in self._waiting.items() if heads}
+        return {announcement: list(heads) for announcement, heads in self._waiting.items()}

@@ -327,7 +327,7 @@ class BetarApp(ColouredApp):
         first = not self.model.listings_ready
         if self.paging.take(message):
             if first:
-                # At once: else the pane is drawn without its rows before.
+                # At once: otherwise the pane is drawn once without its rows.
                 if self._main is not None:
                     self._main.refresh(layout=True)
                 # Twice: the rows are laid out after the first frame and drawn in the second.

@@ -65,6 +65,15 @@ async def test_who_announces_most_loses_the_last_of_it(monkeypatch):
     assert lookups.left() == {MALLORY: [b"1", b"2"], ALICE: [b"a", b"b"], BOB: [b"c"]}
 
 
+async def test_authors_of_one_head_each_leave_nothing_when_it_is_dropped(monkeypatch):
+    monkeypatch.setattr(head_lookups, "MAX_WAITING", 5)
+    lookups = Store().lookups
+    for number in range(50):
+        lookups.add([b"x"], Announcement(f"author {number}", "mallory"))
+    assert len(lookups._waiting) == 5
+    assert sum(map(len, lookups.left().values())) == 5
+
+
 async def test_what_was_not_looked_up_before_the_end_is_left():
     store = Store()
     async with trio.open_nursery() as nursery:
