@@ -29,9 +29,13 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+# Before Textual, which it tells how often to draw, as in the program.
+import betar_tui.tui  # noqa: F401
+
+# isort: split
 import trio
 import trio_asyncio
-from textual import events
+from textual import constants, events
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -201,6 +205,7 @@ async def paging(app: Measured, title: str) -> None:
 
 async def measure(market: Marketplace, stirring: Marketplace, title: str) -> None:
     """All figures of one market; `stirring` is where its changes are made."""
+    assert int(os.environ["TEXTUAL_FPS"]) == constants.MAX_FPS, "Textual was imported first, and draws less often"
     async with trio_asyncio.open_loop(), trio.open_nursery() as nursery:
         app = Measured(Bridge(market))  # type: ignore[abstract]
 
