@@ -3,8 +3,7 @@
 The intention of a person is recorded in the transaction that carries it out, so that a crash ends in both or in
 neither. Reads the replica's values and writes through the writer; knows no network."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import trio
@@ -277,14 +276,11 @@ class Seller:
                 job.documents = self._new_documents(job.drafts, addrs)
             except Exception as error:  # the others are written all the same
                 job.error = error
-        new: Collection[str] = ()
-        with suppress(StoreError):  # to look the listings up will raise it as well
-            # Nearly every key is new, which the merge has to find out in any case.
-            new = self._store.new_keys({key for job in jobs for key in job.documents})
+        unheard_of = self._unheard_of({key for job in jobs for key in job.documents})
         for job in jobs:
             try:
-                said = await self._said_of_new(job.documents)
-                job.values = self._new_values(job.documents, values, new, said, addrs)
+                said = await self._said_of_new(job.documents.keys() - unheard_of)
+                job.values = self._new_values(job.documents, values, unheard_of, said, addrs)
                 values.update(job.values)
             except Exception as error:
                 job.error = error
@@ -315,13 +311,13 @@ class Seller:
         self,
         documents: Mapping[str, Document],
         taken: Collection[str],
-        new: Collection[str],
+        unheard_of: Collection[str],
         said: Mapping[str, Said],
         addrs: tuple[str, ...],
     ) -> dict[str, _RenderedDocument]:
-        """The values of new listings by key; those in `new` have none so far. Raises ListingError."""
+        """The values of new listings by key; those `unheard_of` never had one. Raises ListingError."""
         for key, document in documents.items():
-            shown = None if key in new else self._catalogue.get(str(document["id"]))
+            shown = None if key in unheard_of else self._catalogue.get(str(document["id"]))
             if key in taken or key in self._own.listings or (shown is not None and shown.mine):
                 raise _listed(document)
         return {key: self._rendered(document, self._timestamp(key, said), addrs) for key, document in documents.items()}
@@ -358,8 +354,20 @@ class Seller:
         """What the seller of these keys, on any device, has said last."""
         return await trio.to_thread.run_sync(self._catalogue.said, list(names))
 
+    def _unheard_of(self, names: Collection[str]) -> Set[str]:
+        """Those of these keys of listings of which nobody has ever said anything, as far as that is known without waiting:
+        nearly all new ones. The merge has to look them up in any case."""
+        withdrawals = {name: keys.of_withdrawal(keys.agent_id(name) or "") for name in names}
+        try:
+            found = self._store.unheard_of({*names, *withdrawals.values()})
+        except StoreError:  # to look the listings up will raise it as well
+            return frozenset()
+        return {name for name, withdrawal in withdrawals.items() if name in found and withdrawal in found}
+
     async def _said_of_new(self, names: Collection[str]) -> Mapping[str, Said]:
-        """The same of keys of new listings: mostly nothing, which is found sooner than a thread starts."""
+        """What is said of keys of new listings: mostly nothing, which is found sooner than a thread starts."""
+        if not names:
+            return {}
         return await self._said(names) if self._catalogue.waiting(names) else self._catalogue.said(names)
 
     def _timestamp(self, key: str, said: Mapping[str, Said]) -> int:

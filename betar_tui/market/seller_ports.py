@@ -22,8 +22,8 @@ class SellerStore(OwnStore, Protocol):
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         """The replica's values of these keys."""
 
-    def new_keys(self, keys: Collection[str]) -> Collection[str]:
-        """Those of these keys that certainly have no value, as far as that is known without waiting."""
+    def unheard_of(self, keys: Collection[str]) -> Collection[str]:
+        """Those of these keys that certainly stand in no delta so far, as far as that is known without waiting."""
 
 
 class Listings(Protocol):

@@ -135,22 +135,27 @@ class Store:
     def winners(self, keys: Collection[str]) -> Mapping[str, Winner]:
         """The values of those of the keys that have one."""
         with self._mutex:
-            known = {key: cached for key in keys if (cached := self._cache.get(key)) is not None}
-            others = [key for key in keys if key not in known and key not in self._cache.absent]
-            if others:
-                with self._reading() as db:
-                    known.update(self._look_up(db, others))
+            known = self._known(keys)
         return {key: cached.winner for key, cached in known.items() if cached.winner is not None}
 
-    def new_keys(self, keys: Collection[str]) -> Collection[str]:
-        """Those of the keys that certainly have no value. Never waits: none while another thread uses the store."""
+    def unheard_of(self, keys: Collection[str]) -> Collection[str]:
+        """Those of the keys that certainly stand in no delta so far. Never waits: none while another thread uses the store."""
         release = self.reserve()
         if release is None:
             return ()
         try:
-            return set(keys) - self.winners(keys).keys()
+            return set(keys) - self._known(keys).keys()
         finally:
             release()
+
+    def _known(self, keys: Collection[str]) -> dict[str, CachedKey]:
+        """Those of the keys that are stored. With the lock held."""
+        known = {key: cached for key in keys if (cached := self._cache.get(key)) is not None}
+        others = [key for key in keys if key not in known and key not in self._cache.absent]
+        if others:
+            with self._reading() as db:
+                known.update(self._look_up(db, others))
+        return known
 
     def _look_up(self, db: sqlite3.Connection, keys: Collection[str]) -> dict[str, CachedKey]:
         """Read keys that are not cached, and cache them."""

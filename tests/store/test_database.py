@@ -258,11 +258,13 @@ def test_a_store_that_another_thread_uses_is_not_reserved(store: Store) -> None:
     give_back()
 
 
-def test_new_keys_are_told_unless_another_thread_uses_the_store(store: Store) -> None:
-    Replica(store).merge([node((), [("/old", b"v")])], "peer", 0)
-    assert store.new_keys({"/old", "/new", "/newer"}) == {"/new", "/newer"}
+def test_keys_that_no_delta_has_are_told_unless_another_thread_uses_the_store(store: Store) -> None:
+    put = node((), [("/old", b"v"), ("/gone", b"v")])
+    removed = node([put], tombstones=[("/gone", put.cid), ("/removed", put.cid)], priority=2)
+    Replica(store).merge([put, removed], "peer", 0)
+    assert store.unheard_of({"/old", "/gone", "/removed", "/new", "/newer"}) == {"/new", "/newer"}
     told: list[object] = []
-    busy = threading.Thread(target=lambda: told.append(store.new_keys({"/new"})))
+    busy = threading.Thread(target=lambda: told.append(store.unheard_of({"/new"})))
     give_back = store.reserve()
     assert give_back is not None
     try:
