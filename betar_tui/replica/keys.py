@@ -5,7 +5,7 @@ import binascii
 
 AGENTS = "/agents"
 WITHDRAWN = "/withdrawn"
-_STANDARD = str.maketrans("-_", "+/")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 def clean(key: str) -> str:
@@ -53,7 +53,7 @@ def _id_below(wanted: str, key: str) -> str | None:
         return None
     try:
         # This is lenient; the comparison below rejects every encoding but the canonical one.
-        agent = binascii.a2b_base64(encoded.translate(_STANDARD) + "=" * (-len(encoded) % 4)).decode()
+        agent = binascii.a2b_base64(encoded.encode("ascii").translate(_STANDARD) + b"=" * (-len(encoded) % 4)).decode()
     except ValueError:
         return None
     return agent if f"{wanted}/{_encoded(agent)}" == key else None
