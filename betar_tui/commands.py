@@ -72,9 +72,10 @@ async def read_marketplace(config: Config) -> "AsyncIterator[Marketplace | Store
     if client.running():
         yield client
         return
+    from betar_tui.progress_line import progress_line
     from betar_tui.stored import open_stored
 
-    with open_stored(config) as stored:
+    with progress_line() as tell, open_stored(config, tell) as stored:
         yield stored
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 
 from betar_tui.catalogue import checking
+from betar_tui.catalogue.backlog import Backlog
 from betar_tui.catalogue.catalogue import Catalogue
 from betar_tui.config import Config, load_identity
 from betar_tui.control.client import ControlClient
@@ -31,6 +32,7 @@ from betar_tui.market.marketplace import PeerInfo, Status
 from betar_tui.market.peer_facts import is_waiting, looking_text, not_fetching_text
 from betar_tui.market.provenance import Signer
 from betar_tui.plurals import plural
+from betar_tui.progress_line import progress_line
 from betar_tui.replica import Replica
 from betar_tui.store.database import Store, open_store
 from betar_tui.store.lock import DirectoryLock
@@ -135,6 +137,18 @@ def _store(config: Config, rebuild: bool) -> list[Finding]:
     return [*found, *catalogue]
 
 
+def _take_in(backlog: Backlog) -> None:
+    """Make all rows and index all texts, which takes minutes in a large market."""
+    with progress_line() as tell:
+
+        def step() -> None:
+            if (progress := backlog.progress.now()) is not None:
+                tell(f"{progress.text}; Ctrl+C ends it, and the next start goes on with it")
+
+        backlog.work_off(time.time(), step)
+        backlog.index_all_but(0, step)
+
+
 def _catalogue(store: Store, config: Config, rebuild: bool) -> list[Finding]:
     """Compare the rows of the listings with the replica's values. Raises StoreError."""
     if not config.key_file.exists():  # whose listings are "mine" is not known, and no key is made here
@@ -145,10 +159,7 @@ def _catalogue(store: Store, config: Config, rebuild: bool) -> list[Finding]:
         return []  # another check says so
     if rebuild:
         checking.make_afresh(store, peer_id)
-        backlog = Catalogue(store, peer_id).backlog
-        backlog.work_off(time.time())
-        while backlog.index():
-            pass
+        _take_in(Catalogue(store, peer_id).backlog)
     found = checking.compare(store, peer_id)
     if found is None:
         return [Finding("catalogue", INFO, "it is not made yet", "the next start makes it")]

@@ -4,7 +4,7 @@ Reading waits for nothing, so it needs no event loop: importing trio would take 
 What a `Peer` answers from its store it answers by the functions of this module."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 from betar_tui.catalogue.catalogue import Catalogue
@@ -44,10 +44,13 @@ class StoredMarket:
 
     Everything that is stored is shown: what another process left to be taken into the catalogue is taken in first."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, interface: Mapping[str, object]) -> None:
+    def __init__(
+        self, store: Store, catalogue: Catalogue, interface: Mapping[str, object], tell: Callable[[str], object]
+    ) -> None:
         self._store = store
         self._catalogue = catalogue
         self._interface = interface
+        self._tell = tell
 
     async def listings(
         self,
@@ -58,16 +61,16 @@ class StoredMarket:
         *,
         muted: Sequence[str] = (),
     ) -> ListingPage:
-        self._catalogue.backlog.work_off(time.time())
+        self._take_in()
         if query:
-            self._catalogue.backlog.index_all_but(MAX_UNINDEXED)
+            self._catalogue.backlog.index_all_but(MAX_UNINDEXED, self._tell_progress)
         return self._catalogue.page(query, sort, limit, time.time(), after, muted=muted)
 
     async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
         return self._catalogue.count(query, time.time(), muted)
 
     async def find(self, ids: Sequence[str]) -> tuple[Listing, ...]:
-        self._catalogue.backlog.work_off(time.time())
+        self._take_in()
         return self._catalogue.find(ids)
 
     async def mutes(self) -> tuple[Listed, ...]:
@@ -79,7 +82,7 @@ class StoredMarket:
         return tuple(Listed(peer, at) for peer, at in read_list(self._store.setting(BLOCKED)).items())
 
     async def show(self, listing_id: str) -> ListingDetail:
-        self._catalogue.backlog.work_off(time.time())
+        self._take_in()
         return detail(self._store, self._catalogue, listing_id)
 
     async def heads(self) -> tuple[HeadInfo, ...]:
@@ -88,10 +91,19 @@ class StoredMarket:
     async def log(self, limit: int = 50) -> tuple[DeltaInfo, ...]:
         return deltas(self._store, limit)
 
+    def _take_in(self) -> None:
+        self._catalogue.backlog.work_off(time.time(), self._tell_progress)
+
+    def _tell_progress(self) -> None:
+        progress = self._catalogue.backlog.progress.now()
+        if progress is not None:
+            self._tell(f"{progress.text}; Ctrl+C ends it, and what is done stays")
+
 
 @contextmanager
-def open_stored(config: Config) -> Iterator[StoredMarket]:
-    """Open the store of a data directory, and lock the directory meanwhile.
+def open_stored(config: Config, tell: Callable[[str], object] = lambda text: None) -> Iterator[StoredMarket]:
+    """Open the store of a data directory, and lock the directory meanwhile. `tell` is told how far it is while a call takes
+    in what was left.
 
     Raises ConfigError, StoreError, StoreLockedError."""
     prepare_data_dir(config.data_dir)
@@ -102,7 +114,7 @@ def open_stored(config: Config) -> Iterator[StoredMarket]:
         with closing(open_store(config.database)) as store:
             own = signer.peer_id, signer.is_own_value
             catalogue = Catalogue(store, *own, opened=time.time(), limits=config.limits)
-            yield StoredMarket(store, catalogue, config.interface)
+            yield StoredMarket(store, catalogue, config.interface, tell)
     finally:
         lock.release()
 

@@ -127,7 +127,8 @@ class SyncProgress:
 
 @dataclass(frozen=True, slots=True)
 class Indexing:
-    """Listings that are being taken into the catalogue: `done` of `total` so far can be shown and searched."""
+    """Listings that are being taken into the catalogue: `done` of `total` so far. One that can be shown and not searched yet
+    counts half."""
 
     done: int
     total: int

@@ -147,16 +147,17 @@ class Backlog:
         listings = [keys.of_agent(each) for each in map(keys.withdrawn_id, names) if each is not None]
         return queue.add_again(db, [k for k, _ in key_numbers(db, listings).values()])
 
-    def work_off(self, now: float) -> None:
-        """Make all rows that wait, telling nobody. Not while a merge runs."""
+    def work_off(self, now: float, step: Callable[[], object] = lambda: None) -> None:
+        """Make all rows that wait, without events. Not while a merge runs. `step` is called after each slice."""
         while self.progress.rows and (prepared := self.prepare()):
             self.write(prepared, now)
+            step()
         self.forget_verdicts()
 
-    def index_all_but(self, most: int) -> None:
-        """Index texts until at most `most` of them wait."""
+    def index_all_but(self, most: int, step: Callable[[], object] = lambda: None) -> None:
+        """Index texts until at most `most` of them wait. `step` is called after each slice."""
         while self.progress.texts > most and self.index():
-            pass
+            step()
 
     def index(self) -> int:
         """Put a slice of texts into the search indexes, and take old ones out; returns how many rows are done."""

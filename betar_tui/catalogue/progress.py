@@ -65,11 +65,12 @@ class Progress:
                 self._settle()
 
     def now(self) -> Indexing | None:
-        """The progress, None where there is little to do."""
+        """The progress, None where there is little to do. A listing with its row that waits for the index is half done."""
         with self._mutex:
             left = self._rows + self._texts
             total = max(self._total, left)
-            return Indexing(total - left, total) if left and total >= MIN_SHOWN else None
+            done = total - self._rows - (self._texts + 1) // 2
+            return Indexing(done, total) if left and total >= MIN_SHOWN else None
 
     def _settle(self) -> None:
         if not self._rows and not self._texts:

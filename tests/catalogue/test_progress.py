@@ -6,11 +6,11 @@ from betar_tui.market.marketplace import Indexing
 
 def test_progress_counts_rows_and_texts_together():
     progress = Progress(MIN_SHOWN, 50)
-    assert progress.now() == Indexing(0, MIN_SHOWN + 50)
+    assert progress.now() == Indexing(25, MIN_SHOWN + 50), "rows that are to be indexed are half done"
     progress.made_rows(40, 30)
-    assert (progress.rows, progress.texts, progress.now()) == (60, 80, Indexing(10, 150))
+    assert (progress.rows, progress.texts, progress.now()) == (60, 80, Indexing(50, 150))
     progress.add(5, 0)
-    assert progress.now() == Indexing(10, 155)
+    assert progress.now() == Indexing(50, 155)
     progress.rows_found_empty(progress.mark)
     progress.made_texts(79)
     assert progress.now() == Indexing(154, 155)

@@ -55,9 +55,14 @@ async def test_what_another_process_left_to_the_catalogue_is_taken_in(
     async with open_peer(config(tmp_path), network=False) as peer:
         await peer._writer.merge_nodes(list(chain(900, 900)), "honest")
         assert (await peer.status()).listings == 0
-    with open_stored(config(tmp_path)) as market:
-        page = await market.listings(limit=2)
+    told: list[str] = []
+    with open_stored(config(tmp_path), told.append) as market:
+        page = await market.listings("agent", limit=2)
+        before = len(told)
+        await market.listings("agent")
     assert (page.total, len(page.listings)) == (900, 2)
+    assert told[0] == "200 of 900 indexed; Ctrl+C ends it, and what is done stays"
+    assert len(told) == before
 
 
 async def test_a_listing_that_waits_to_be_taken_in_is_shown(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""How far long work is, in one line on stderr that is taken away at its end. Imports little: short commands use it."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from betar_tui.stdout import legible
+
+AFTER, EVERY = 1.0, 0.25
+"""Seconds of work after which the line appears, and seconds between two of its states."""
+_WIDTH = 79
+"""Columns that a line may take: one that is wrapped could not be taken away."""
+
+Tell = Callable[[str], object]
+"""Takes how far the work is, in words."""
+
+
+@contextmanager
+def progress_line(clock: Callable[[], float] = time.monotonic) -> Iterator[Tell]:
+    """Show what is told meanwhile, if stderr is a terminal. `clock` is in seconds."""
+    line = _Line(clock)
+    try:
+        yield line.tell
+    finally:
+        line.take_away()
+
+
+class _Line:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._due = clock() + AFTER
+        self._columns = 0  # of what is shown
+
+    def tell(self, text: str) -> None:
+        if self._clock() < self._due or not _is_terminal():
+            return
+        self._due = self._clock() + EVERY
+        text = legible(text[:_WIDTH], sys.stderr.encoding)
+        self._write(f"\r{text:{self._columns}}")
+        self._columns = len(text)
+
+    def take_away(self) -> None:
+        if self._columns:
+            self._write(f"\r{'':{self._columns}}\r")
+
+    @staticmethod
+    def _write(text: str) -> None:
+        with suppress(OSError, ValueError):  # nobody reads it
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # stderr is missing or closed
+        return False
