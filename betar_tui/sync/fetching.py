@@ -11,7 +11,7 @@ links of each peer too (`link_shares`), and the oldest are dropped first: a bloc
 turn, an invented head does not."""
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ class Fetcher:
         self.source = ""
         self.is_announced: Callable[[bytes], bool] = lambda cid: False
         self.brought: Callable[[str, Iterable[bytes]], None] = lambda peer, cids: None
-        self.passed_over: Callable[[Collection[Sent]], Awaitable[None]] | None = None
+        self.passed_over: Callable[[Collection[Sent]], None] = lambda came: None
 
     def asked(self, cid: bytes) -> bool:
         """Whether a block is requested from some peer."""
@@ -317,7 +317,7 @@ class Fetcher:
                 others, trailer, cut = piece.others, piece.trailer, piece.cut
                 del piece  # the links of its large blocks take more memory than the blocks
                 if small:
-                    await self._merged(await self._writer.merge_nodes(small, peer), [node.cid for node in small], peer)
+                    self._merged(await self._writer.merge_nodes(small, peer), [node.cid for node in small], peer)
                 if trailer is not None or sum(len(block.data) for block in late) >= MAX_LATE_BYTES:
                     await self._merge_late(late, peer)
                 self.refuse([other.cid for other in others if self._is_wanted(other.cid)])
@@ -342,12 +342,11 @@ class Fetcher:
         """Merge the large blocks of an answer, after the small ones, which may be all that somebody waits for."""
         while late:
             block = late.pop(0)
-            await self._merged(await self._writer.merge([block]), [block.cid], peer)
+            self._merged(await self._writer.merge([block]), [block.cid], peer)
 
-    async def _merged(self, outcome: MergeOutcome, cids: list[bytes], peer: str) -> None:
+    def _merged(self, outcome: MergeOutcome, cids: list[bytes], peer: str) -> None:
         """Blocks of an answer are merged."""
         self.arrived(cids)
         if outcome.not_deltas:
             self.pass_over(outcome.not_deltas)
-            if self.passed_over is not None:
-                await self.passed_over([(cid, peer, "") for cid in outcome.not_deltas])
+            self.passed_over([(cid, peer, "") for cid in outcome.not_deltas])

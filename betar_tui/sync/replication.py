@@ -347,7 +347,7 @@ class Replication:
         if below := self.fetcher.below(not_deltas):
             self.lookups.add(below, by._replace(below=True))
 
-    async def _passed_over(self, came: Collection[Sent]) -> None:
+    def _passed_over(self, came: Collection[Sent]) -> None:
         """These nodes came and are not deltas."""
         announced = self._pending_heads.by_announcer(came)
         self._journal.arrived([cid for cid, _, _ in came])
@@ -373,7 +373,7 @@ class Replication:
             self._merge_queue.done(batch)
         others = [(block, NOT_A_DELTA) for block in batch if block.cid in outcome.not_deltas]
         self.fetcher.pass_over(outcome.not_deltas)
-        await self._passed_over([(block.cid, block.peer, block.author) for block, _ in others])
+        self._passed_over([(block.cid, block.peer, block.author) for block, _ in others])
         self._journal.arrived(arrived)
         for block, reason in (*outcome.bad, *others):
             if block.author:

@@ -158,7 +158,7 @@ async def lateness(late: list[float]) -> None:
 
 
 async def stir(market: Marketplace) -> None:
-    """So many deltas a second: own listings that change their prices, and that are gone in the end."""
+    """Write `RATE` deltas a second: own listings that change their prices, and that are delisted at the end."""
     drafts = [ListingDraft(f"bench-{n}", 1.0, description="scan") for n in range(OWN)]
     ids = [receipt.id for receipt in await market.publish(drafts)]
     begun = trio.current_time()

@@ -215,7 +215,7 @@ async def test_a_folder_that_comes_by_dagsync_is_handed_on_with_what_stands_for_
     came: list[tuple[bytes, str, str]] = []
     done = trio.Event()
 
-    async def passed_over(found: Collection[tuple[bytes, str, str]]) -> None:
+    def passed_over(found: Collection[tuple[bytes, str, str]]) -> None:
         came.extend(found)
         fetching.want(fetching.below([A]), "honest", announced=True)
         done.set()
