@@ -287,6 +287,9 @@ class Fetcher:
             self.source = ""
         if self._paused:
             return
+        for cid in wants:  # what did not come goes last: a request has room for some, and nobody may have these
+            if cid in self._dagsync_wants:
+                self._dagsync_wants[cid] = self._dagsync_wants.pop(cid)
         # Blocks found missing on the way are wanted now, from this peer first if it truncated its answer.
         first = peer if peer in self._truncated else ""
         for cid in self._writer.replica.wants.difference(self._bitswap, self._refused):

@@ -252,6 +252,24 @@ async def test_among_peers_that_truncate_answers_the_one_asked_longest_ago_is_ne
     assert "".join(peer for peer, _ in answers.asked) == "abcabcabc"
 
 
+async def test_blocks_that_nobody_has_leave_room_in_the_requests(short: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer is cut, so that it does not tell what its peer lacks."""
+    monkeypatch.setattr(module, "MAX_WANTS", 2)
+
+    def answer(peer: str, wants: list[bytes], serial: int) -> tuple[dict[bytes, tuple[bytes, ...]], bool] | None:
+        if serial == 3:
+            done.set()
+            return None
+        return {b"%d" % serial: ()}, False
+
+    done = trio.Event()
+    answers = Answers(answer)
+    async with running(answers) as (fetching, _, _):
+        fetching.want([b"x1", b"x2", b"x3", A], "peer")
+        await done.wait()
+    assert [wants for _, wants in answers.asked[:3]] == [[b"x1", b"x2"], [b"x3", A], [b"x1", b"x2"]]
+
+
 async def test_blocks_behind_an_endless_answer_are_requested_over_bitswap() -> None:
     """First blocks that other peers announced; a limited number at a time; none twice."""
     many = [b"%036d" % n for n in range(MAX_OVERDUE)]
