@@ -11,9 +11,11 @@ from betar_tui.plurals import plural
 
 VARINT, FIXED64, BYTES, START_GROUP, END_GROUP, FIXED32 = range(6)
 MAX_FIELD = (1 << 29) - 1  # the greatest field number
-MAX_GROUP_FIELD = (1 << 31) - 1
-"""Maximum field number inside a group, where protowire is laxer than outside."""
+MAX_GROUP_TAG = 1 << 34
+"""Greater than every tag inside a group: its field numbers reach 2^31-1, where protowire is laxer than outside."""
 MAX_GROUP_DEPTH = 10_001  # as protowire
+COUNTED = 256
+"""Fields in a group that are read before they are counted."""
 
 
 def read_varint(buf: bytes, pos: int, end: int) -> tuple[int, int]:
@@ -50,17 +52,18 @@ def write_bytes(field: int, value: bytes) -> bytes:
     return write_varint(field << 3 | BYTES) + write_varint(len(value)) + value
 
 
-def _count_nothing() -> None:
+def _count_nothing(count: int) -> None:
     return
 
 
 def fields(
-    buf: bytes, pos: int, end: int, grouped: Callable[[], None] = _count_nothing
+    buf: bytes, pos: int, end: int, grouped: Callable[[int], None] = _count_nothing
 ) -> Iterator[tuple[int, int, int, int]]:
     """Each field of a message in `buf[pos:end]`, in order, as (number, wire type, a, b).
 
-    For a varint `a` is the number and `b` is 0; for every other type `buf[a:b]` is the content. `grouped` is called for each
-    field in a group that is skipped. Raises DecodeError where the bytes are not a message, and what `grouped` raises."""
+    For a varint `a` is the number and `b` is 0; for every other type `buf[a:b]` is the content. `grouped` is called with
+    the number of fields in a group that is skipped, a part of them at a time. Raises DecodeError where the bytes are not a
+    message, and what `grouped` raises."""
     while pos < end:
         tag = buf[pos]
         if tag < 0x80:
@@ -87,7 +90,7 @@ def fields(
             value, pos = read_varint(buf, pos, end)
             yield number, kind, value, 0
         else:
-            start, pos = pos, _skip(buf, pos, end, number, kind, grouped)
+            start, pos = pos, _skip(buf, pos, end, tag, grouped)
             yield number, kind, start, pos
 
 
@@ -108,8 +111,8 @@ class Budget:
                 self._refuse()
             yield each
 
-    def _take(self) -> None:
-        self._taken += 1
+    def _take(self, count: int) -> None:
+        self._taken += count
         if self._taken > self._limit:
             self._refuse()
 
@@ -117,29 +120,52 @@ class Budget:
         raise DecodeError(f"{self._what} has more than {self._limit} fields")
 
 
-def _skip(buf: bytes, pos: int, end: int, number: int, kind: int, grouped: Callable[[], None]) -> int:
-    """The position behind a fixed-size field or a group that starts at `pos`."""
-    groups: list[int] = []
-    while True:
-        if kind == START_GROUP and len(groups) < MAX_GROUP_DEPTH:
-            groups.append(number)
-        elif kind == END_GROUP and groups and number == groups[-1]:
-            groups.pop()
-        elif kind == VARINT:
-            _, pos = read_varint(buf, pos, end)
-        elif kind == BYTES:
-            size, pos = read_varint(buf, pos, end)
-            pos += size
-        elif kind in (FIXED32, FIXED64):
-            pos += 4 if kind == FIXED32 else 8
-        else:
-            raise DecodeError(f"field {number} has wire type {kind}")
-        if pos > end:
-            raise DecodeError(f"the bytes end inside field {number}")
-        if not groups:
-            return pos
-        grouped()
-        tag, pos = read_varint(buf, pos, end)
-        number, kind = tag >> 3, tag & 7
-        if not 0 < number <= MAX_GROUP_FIELD:
-            raise DecodeError(f"field number {number} is out of range")
+def _skip(buf: bytes, pos: int, end: int, tag: int, grouped: Callable[[int], None]) -> int:
+    """The position behind a fixed-size field or a group that starts at `pos`, after its tag."""
+    number, kind = tag >> 3, tag & 7
+    if kind == START_GROUP:
+        if (
+            tag < 0x80 and pos < end and buf[pos] == tag + 1
+        ):  # nothing is in it; a block has room for a million of these
+            grouped(1)
+            return pos + 1
+        return _skip_group(buf, pos, end, tag, grouped)
+    if kind not in (FIXED32, FIXED64):
+        raise DecodeError(f"field {number} has wire type {kind}")
+    pos += 4 if kind == FIXED32 else 8
+    if pos > end:
+        raise DecodeError(f"the bytes end inside field {number}")
+    return pos
+
+
+def _skip_group(buf: bytes, pos: int, end: int, tag: int, grouped: Callable[[int], None]) -> int:
+    """The position behind a group whose content starts at `pos`.
+
+    A block has room for two million tags, so what most of them take is all in this loop."""
+    groups = [tag]
+    while groups:
+        for count in range(1, COUNTED + 1):  # noqa: B007 - it is used after the loop
+            if pos < end and buf[pos] < 0x80:
+                tag = buf[pos]
+                pos += 1
+            else:
+                tag, pos = read_varint(buf, pos, end)
+            if not 8 <= tag < MAX_GROUP_TAG:
+                raise DecodeError(f"field number {tag >> 3} is out of range")
+            kind = tag & 7
+            if kind == START_GROUP and len(groups) < MAX_GROUP_DEPTH:
+                groups.append(tag)
+            elif kind == END_GROUP and groups.pop() == tag - 1:
+                if not groups:
+                    break
+            elif kind == VARINT:
+                pos = pos + 1 if pos < end and buf[pos] < 0x80 else read_varint(buf, pos, end)[1]
+            elif kind in (BYTES, FIXED32, FIXED64):
+                size, pos = read_varint(buf, pos, end) if kind == BYTES else (4 if kind == FIXED32 else 8, pos)
+                pos += size
+                if pos > end:
+                    raise DecodeError(f"the bytes end inside field {tag >> 3}")
+            else:
+                raise DecodeError(f"field {tag >> 3} has wire type {kind}")
+        grouped(count)
+    return pos

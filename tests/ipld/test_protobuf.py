@@ -196,6 +196,9 @@ def test_mutated_deltas_are_judged_as_google_does(elements: list[dict], priority
         ("f8ffffff0f00", True),
         ("808080801000", False),
         ("0bf8ffffff3f000c", True),
+        ("83018401", True),
+        ("830183018401840183018401", True),
+        ("830184", False),
         ("0b80808080800100000c", False),
     ],
 )
