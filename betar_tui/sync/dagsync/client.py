@@ -102,8 +102,8 @@ class DagSyncClient:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Verified nodes, newest first, and the trailer in the last piece; `others` are blocks that are not deltas. `cut` says
-    that the peer would have sent more."""
+    """Verified nodes, each after one that links to it, and the trailer in the last piece; `others` are blocks that are not
+    deltas. `cut` says that the peer would have sent more."""
 
     nodes: tuple[DagNode, ...]
     trailer: Trailer | None

@@ -2,13 +2,18 @@
 
 Blocks are visited by falling height. Blocks at or below a *have* are known to the client; this mark spreads to links
 like a visit does, and the walk ends when all blocks left to visit have it. Heights only order the visits: if a hostile
-delta lies about its height, the client may get a block that it has."""
+delta lies about its height, the client may get a block that it has.
+
+A large block that the client may lack is put off until nothing else is left to send: to merge it takes the client as long
+as thousands of small ones, which would wait behind it. What only it links to comes after it."""
 
 import heapq
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from betar_tui.errors import DecodeError
+from betar_tui.p2p.types import LARGE_BLOCK
 from betar_tui.replica.node import outline
 
 Lookup = Callable[[Collection[bytes]], Mapping[bytes, bytes | None]]
@@ -24,6 +29,15 @@ MAX_LINKS_KEPT = 64
 """Maximum links of a block that are kept until its visit: one may have thousands, and thousands of such may be queued."""
 
 
+class _Visit(NamedTuple):
+    """A block to visit, in the order of the visits: its height, negated, its CID, and its links or None where they are not
+    kept."""
+
+    place: int
+    cid: bytes
+    links: tuple[bytes, ...] | None
+
+
 class Walk:
     """The answer to one request.
 
@@ -32,47 +46,64 @@ class Walk:
 
     def __init__(self, wants: Iterable[bytes], haves: Iterable[bytes], lookup: Lookup) -> None:
         self._lookup = lookup
-        self._queue: list[tuple[int, bytes, tuple[bytes, ...] | None]] = []  # by height; None for links not kept
+        self._queue: list[_Visit] = []
+        self._put_off: list[_Visit] = []
         self._kept: dict[bytes, bytes] = {}
         self._weight = 0
         self._queued: set[bytes] = set()
         self._known: set[bytes] = set(haves)
-        self._open = 0
+        # To send, unless the mark comes first: small ones in the queue, and those that are put off.
+        self._small: set[bytes] = set()
+        self._large: dict[bytes, _Visit] = {}
         self._start = [*self._known, *wants]
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes] | None]:
         self._add(self._start)
-        while self._open:
-            _, cid, links = heapq.heappop(self._queue)
-            block = self._kept.pop(cid, None)
+        while (visit := self._next()) is not None:
+            links, block = visit.links, self._kept.pop(visit.cid, None)
             self._weight -= len(block or b"")
-            known = cid in self._known
+            known = visit.cid in self._known
             if block is None and (links is None or not known):
-                block = self._lookup([cid]).get(cid)
+                block = self._lookup([visit.cid]).get(visit.cid)
             if links is None:
                 links = outline(block)[0] if block is not None else ()
             if known:
                 self._mark(links)
-            else:
-                self._open -= 1
             self._add(links)
             if known:
                 yield None
-                continue
-            if block is not None:
-                yield cid, block
+            elif block is not None:
+                yield visit.cid, block
+
+    def _next(self) -> _Visit | None:
+        """The next visit, None when nothing is left to send."""
+        if self._small:
+            return self._from_queue()
+        if not self._large:
+            return None
+        while self._put_off[0].cid not in self._large:
+            heapq.heappop(self._put_off)
+        # Its mark may come from any block that is higher.
+        if self._queue and self._queue[0] < self._put_off[0]:
+            return self._from_queue()
+        return self._large.pop(heapq.heappop(self._put_off).cid)
+
+    def _from_queue(self) -> _Visit:
+        visit = heapq.heappop(self._queue)
+        self._small.discard(visit.cid)
+        return visit
 
     def blocks(self) -> Iterator[tuple[bytes, bytes]]:
         """Only the blocks to send."""
         return (found for found in self if found is not None)
 
     def _mark(self, links: Iterable[bytes]) -> None:
-        """The client has these: those that are queued for a visit are not open any more."""
+        """The client has these: they are not to be sent."""
         for cid in links:
-            if cid not in self._known:
-                self._known.add(cid)
-                if cid in self._queued:
-                    self._open -= 1
+            self._known.add(cid)
+            self._small.discard(cid)
+            if (visit := self._large.pop(cid, None)) is not None:
+                heapq.heappush(self._queue, visit)  # to spread the mark
 
     def _add(self, cids: Iterable[bytes]) -> None:
         left = deque(cid for cid in dict.fromkeys(cids) if cid not in self._queued)
@@ -91,9 +122,14 @@ class Walk:
         except DecodeError:
             return  # a block of a file, not of the DAG
         self._queued.add(cid)
-        heapq.heappush(self._queue, (-height, cid, links if len(links) <= MAX_LINKS_KEPT else None))
+        visit = _Visit(-height, cid, links if len(links) <= MAX_LINKS_KEPT else None)
+        if cid not in self._known and len(block) >= LARGE_BLOCK:
+            heapq.heappush(self._put_off, visit)
+            self._large[cid] = visit
+            return
+        heapq.heappush(self._queue, visit)
         if cid not in self._known:
-            self._open += 1
+            self._small.add(cid)
             if len(self._kept) < MAX_KEPT and self._weight + len(block) <= KEPT_BYTES:
                 self._kept[cid] = block
                 self._weight += len(block)

@@ -79,14 +79,22 @@ def test_a_request_cannot_raise_the_limits():
     assert decode_request(raw).max_blocks == MAX_BLOCKS
 
 
-def random_dag(seed: int, size: int) -> dict[bytes, tuple[bytes, tuple[bytes, ...], int]]:
-    """Blocks by CID as (block, links, height), in the order in which they were made."""
+LARGE = 500
+
+
+def random_dag(
+    seed: int, size: int, large: float = 0.0, lies: bool = False
+) -> dict[bytes, tuple[bytes, tuple[bytes, ...], int]]:
+    """Blocks by CID as (block, links, height), in the order in which they were made. A part of them has `LARGE` bytes or
+    more; lying ones have any height."""
     chance = random.Random(seed)
     dag: dict[bytes, tuple[bytes, tuple[bytes, ...], int]] = {}
     for n in range(size):
         links = tuple(chance.sample(list(dag), min(len(dag), chance.choice((0, 1, 1, 1, 2, 3)))))
         height = max((dag[link][2] for link in links), default=0) + 1
-        block = encode_node(links, delta.encode([(f"/agents/{n}", b"v")], [], height))
+        height = chance.randint(1, size) if lies else height
+        value = b"v" * (LARGE if chance.random() < large else 1)
+        block = encode_node(links, delta.encode([(f"/agents/{n}", value)], [], height))
         dag[cid.of(block)] = (block, links, height)
     return dag
 
@@ -104,28 +112,52 @@ def below(dag, names) -> set[bytes]:
 
 @given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([0, 1, walking.MAX_LINKS_KEPT]), st.data())
 def test_a_walk_sends_what_is_below_the_wants_and_not_below_the_haves(seed, size, links_kept, data):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(walking, "MAX_LINKS_KEPT", links_kept)
-        sends_what_is_wanted(seed, size, data)
+    sent, dag, wants, haves = walked(random_dag(seed, size), links_kept, data)
+    assert set(sent) == below(dag, wants) - below(dag, haves)
+    heights = [dag[name][2] for name in sent]
+    assert heights == sorted(heights, reverse=True), "newest first"
 
 
-def sends_what_is_wanted(seed, size, data):
-    dag = random_dag(seed, size)
+@given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([0, walking.MAX_LINKS_KEPT]), st.data())
+def test_a_walk_sends_large_blocks_when_no_small_one_is_left_without_them(seed, size, links_kept, data):
+    sent, dag, wants, haves = walked(random_dag(seed, size, large=0.3), links_kept, data)
+    wanted = below(dag, wants) - below(dag, haves)
+    assert set(sent) == wanted
+    allowed = wanted.intersection(wants)
+    for name in sent:
+        small = [each for each in allowed if len(dag[each][0]) < LARGE]
+        highest = max(small or allowed, key=lambda each: dag[each][2])
+        assert dag[name][2] == dag[highest][2]
+        assert len(dag[name][0]) < LARGE or not small
+        allowed.remove(name)
+        allowed.update(wanted.intersection(dag[name][1]).difference(sent[: sent.index(name)]))
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.data())
+def test_a_walk_leaves_nothing_out_whatever_the_heights_are(seed, size, data):
+    sent, dag, wants, haves = walked(random_dag(seed, size, large=0.3, lies=True), 64, data)
+    assert set(sent) >= below(dag, wants) - below(dag, haves)
+    assert set(sent) <= below(dag, wants)
+
+
+def walked(dag, links_kept, data):
+    """What a walk over these blocks sends, with the blocks, and the wants and haves that were drawn."""
     some = st.lists(st.sampled_from(list(dag)), max_size=4, unique=True)
     wants, haves = data.draw(some), data.draw(some)
 
     def lookup(asked):
         return {name: dag[name][0] if name in dag else None for name in asked}
 
-    sent = [name for name, block in Walk(wants, haves, lookup).blocks() if dag[name][0] == block]
-    assert set(sent) == below(dag, wants) - below(dag, haves)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walking, "MAX_LINKS_KEPT", links_kept)
+        patch.setattr(walking, "LARGE_BLOCK", LARGE)
+        sent = [name for name, block in Walk(wants, haves, lookup).blocks() if dag[name][0] == block]
     assert len(sent) == len(set(sent))
-    heights = [dag[name][2] for name in sent]
-    assert heights == sorted(heights, reverse=True), "newest first"
     allowed = set(wants)
     for name in sent:
         assert name in allowed, "a block before the one that links to it"
         allowed.update(dag[name][1])
+    return sent, dag, wants, haves
 
 
 def test_a_walk_looks_no_further_than_the_haves():
@@ -171,6 +203,7 @@ def test_a_walk_over_large_blocks_keeps_few_bytes():
     assert sent == list(blocks)
     assert limit < max(looked) <= limit + size + 100, "what a look-up left out was looked up again"
     assert not walk._kept
+    assert sum(looked) < 2.2 * count * size, "each was looked up to be queued, and again to be sent"
 
 
 def test_the_links_of_wide_blocks_are_not_kept_until_their_visit():
