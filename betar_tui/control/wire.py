@@ -62,22 +62,23 @@ def _lost(left: T, why: str, strict: bool) -> T:
     return left
 
 
-def typed(hint: Any, value: Any) -> Any:
-    """The inverse of `plain`: the value as an instance of `hint`. Raises ControlError where it does not fit."""
+def typed(hint: Any, value: Any, *, nulls: bool = True) -> Any:
+    """The inverse of `plain`: the value as an instance of `hint`. With `nulls`, None passes for everything, as it stands for
+    an infinite number. Raises ControlError where it does not fit."""
     origin = get_origin(hint)
-    if hint in (Any, object) or value is None:
+    if hint in (Any, object) or (value is None and (nulls or _may_be_none(hint))):
         return value
     if origin in (Union, types.UnionType):
-        return _one_of(get_args(hint), value)
+        return _one_of(get_args(hint), value, nulls)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, Mapping) or value.keys() - _hints(hint).keys():
             raise ControlError(f"{value!r} is not a {hint.__name__}; do both sides run the same version?")
         try:
-            return hint(**{name: typed(_hints(hint)[name], each) for name, each in value.items()})
+            return hint(**{name: typed(_hints(hint)[name], each, nulls=nulls) for name, each in value.items()})
         except TypeError as error:
             raise ControlError(f"{hint.__name__}: {error}; do both sides run the same version?") from error
     if origin in (tuple, Sequence) and isinstance(value, list):
-        return tuple(typed(get_args(hint)[0], each) for each in value)
+        return tuple(typed(get_args(hint)[0], each, nulls=nulls) for each in value)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         try:
             return hint(value)
@@ -93,10 +94,14 @@ def typed(hint: Any, value: Any) -> Any:
 
 
 def argument(hint: Any, value: Any) -> Any:
-    """The same for an argument of a call, which is None only where its hint says so."""
-    if value is None and hint not in (Any, object) and types.NoneType not in get_args(hint):
+    """The same for an argument of a call, in which there is None only where a hint says so."""
+    if value is None and hint not in (Any, object) and not _may_be_none(hint):
         raise ControlError(f"an argument is null, not a {getattr(hint, '__name__', hint)}")
-    return typed(hint, value)
+    return typed(hint, value, nulls=False)
+
+
+def _may_be_none(hint: Any) -> bool:
+    return hint is types.NoneType or types.NoneType in get_args(hint)
 
 
 def error_to_plain(error: BetarError) -> dict[str, object]:
@@ -153,10 +158,10 @@ def message(raw: bytes) -> dict[str, Any]:
     return content
 
 
-def _one_of(hints: Sequence[Any], value: Any) -> Any:
+def _one_of(hints: Sequence[Any], value: Any, nulls: bool) -> Any:
     for hint in hints:
         try:
-            return typed(hint, value)
+            return typed(hint, value, nulls=nulls)
         except (ControlError, ValueError):
             continue
     raise ControlError(f"{value!r} has none of the expected types; do both sides run the same version?")

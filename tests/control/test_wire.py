@@ -14,7 +14,7 @@ import trio.testing
 
 from betar_tui import errors
 from betar_tui.control import wire
-from betar_tui.control.wire import EVENTS, MAX_DEPTH, error_to_plain, line, lines, plain, raise_plain, typed
+from betar_tui.control.wire import EVENTS, MAX_DEPTH, argument, error_to_plain, line, lines, plain, raise_plain, typed
 from betar_tui.errors import BetarError, ControlError, FilterError, ListingError, StoreLockedError
 
 SAME = "; do both sides run the same version?"
@@ -199,6 +199,38 @@ def test_values_get_their_types_back(hint: Any, value: object, expected: object)
 def test_the_reason_why_a_value_does_not_fit(hint: Any, value: object, reason: str) -> None:
     with pytest.raises(ControlError, match=f"^{re.escape(reason)}$"):
         typed(hint, value)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (int | None, None),
+        (object, None),
+        (Sequence[Dot | None], [None]),
+        (Line, {"dots": [], "label": None, "end": None}),
+    ],
+)
+def test_null_is_an_argument_where_the_type_says_so(hint: Any, value: object) -> None:
+    assert argument(hint, value) == typed(hint, value)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "reason"),
+    [
+        (int, None, "an argument is null, not a int"),
+        (Sequence[Dot], None, "an argument is null, not a Sequence"),
+        (Sequence[Dot], [{"x": 1}, None], "None is not a Dot" + SAME),
+        (Dot, {"x": None}, "None is not a int" + SAME),
+        (Line, {"dots": [{"x": None}]}, "None is not a int" + SAME),
+        (Line, {"dots": None}, "None is not a tuple" + SAME),
+        (int | tuple[Dot, ...], [None], "[None] has none of the expected types" + SAME),
+        (Colour, None, "an argument is null, not a Colour"),
+        (Sequence[Colour], [None], "None is not a valid Colour" + SAME),
+    ],
+)
+def test_null_is_no_argument_elsewhere(hint: Any, value: object, reason: str) -> None:
+    with pytest.raises(ControlError, match=f"^{re.escape(reason)}$"):
+        argument(hint, value)
 
 
 def test_events_have_their_names() -> None:
