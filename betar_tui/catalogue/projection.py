@@ -23,6 +23,7 @@ from betar_tui.limits import Limits
 from betar_tui.market.differences import differing_fields
 from betar_tui.market.listing import content_hash, decode_fields, parse_value
 from betar_tui.market.marketplace import Change, ChangeKind, Provenance
+from betar_tui.market.names import name_space
 from betar_tui.replica import Applied, DagNode, Effect, keys
 from betar_tui.replica.facts import BlockRow, Changes, Winner
 from betar_tui.store.merging import WrittenMerge
@@ -173,8 +174,8 @@ def _of_verified_sellers(db: sqlite3.Connection, touched: Mapping[str, int]) -> 
     that a flood there has no more of this than they."""
     spaces: dict[str, list[str]] = {}
     for key in touched:
-        listing_id = keys.agent_id(key) or keys.withdrawn_id(key) or ""
-        spaces.setdefault(listing_id.partition("/")[0], []).append(key)
+        if owner := name_space(keys.agent_id(key) or keys.withdrawn_id(key) or ""):
+            spaces.setdefault(owner, []).append(key)
     sql = "SELECT 1 FROM listings INDEXED BY listings_verified WHERE seller = ? AND state < 2 LIMIT 1"
     for seller, named in spaces.items():
         if db.execute(sql, (seller,)).fetchone() is not None:
