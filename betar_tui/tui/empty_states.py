@@ -70,7 +70,8 @@ def peers(model: MarketModel) -> PaneState | None:
         return offline
     connect = model.keys.name("connect")
     own = f"\n{model.keys.name('own_address')} copies your own address, for them to add you." if model.status else ""
-    reason = f"{_search(model)}Press {connect} to add one.{own}"
+    # The keys first: a small pane has no room for the rest.
+    reason = f"Press {connect} to add one.{own}\n{_search(model)}".rstrip()
     return PaneState("empty", "No peer is connected", reason, "connect", f"Add a peer ({connect})")
 
 

@@ -69,7 +69,8 @@ class ReplicaScreen(ListScreen):
         lines = [_spans(line, width, self._via.get(line.node.cid, "")) for line in self._graph]
         state = empty_states.replica(self._model, self._asked, self._error)
         cids = [line.node.cid for line in self._graph]
-        self.show_lines(_numbers(self._model, self._error), lines, state, keys=cids)
+        # Without any deltas the pane itself says what is wrong.
+        self.show_lines(_numbers(self._model, self._error if lines else ""), lines, state, keys=cids)
 
     def open(self, row: int) -> None:
         """Show a delta."""
