@@ -60,8 +60,12 @@ _TOKEN = re.compile(r'(?P<start>\S*?)"(?P<quoted>[^"]*)(?P<end>"?)|(?P<plain>\S+
 _PRICE = re.compile(r"price\s*(?P<op><=|>=|!=|==|<|>|=|:)(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
 _SEEN = re.compile(r"(?P<field>seen|age)(?P<op><=|>=|!=|==|<|>|=|:)(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
 _AGE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]*)?)(?P<unit>[smhdw])\Z", re.IGNORECASE)
+_NUMBER_OR_AGE = re.compile(r"[-+]?\.?[0-9][0-9_.,]*(?:e[-+]?[0-9]+)?[smhdw]?\Z", re.IGNORECASE)
 _META = re.compile(r"(?P<path>meta\.[^:]+):(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
 _FIELD = re.compile(r"(?P<field>[a-z_]+):(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
+_COMPARED = re.compile(
+    r"(?P<field>[a-z_]+[a-z_0-9.]*)(?P<op><=|>=|!=|==|<|>|=)(?P<value>.+)\Z", re.IGNORECASE | re.DOTALL
+)
 _PATH = "meta."
 _AWAITING = re.compile(r"(?<=\S)\s+or\s*\Z", re.IGNORECASE)
 
@@ -235,7 +239,7 @@ def _field_term(match: re.Match[str], position: int, negated: bool) -> Term:
         if field in ("http", "https", "did") or value.startswith("/"):
             # Ids and addresses have colons of their own: "did:key:z6Mk" is a word.
             return Term("word", match.group().lower(), negated)
-        raise FilterError(f"no field {field[:12]}: (there are {' '.join(_EXAMPLES)})", position)
+        raise FilterError(f"no field {field[:12]}; {_meant(field)}", position)
     at = position + match.start("value")
     if not value:
         raise FilterError(f"{field}: needs a value: {field}:{_EXAMPLES[f'{field}:']}", at)
@@ -246,5 +250,32 @@ def _field_term(match: re.Match[str], position: int, negated: bool) -> Term:
     return Term(field, value, negated)
 
 
-_MAKERS = ((_PRICE, _price_term), (_SEEN, _seen_term), (_META, _meta_term), (_FIELD, _field_term))
+def _compared_term(match: re.Match[str], position: int, negated: bool) -> Term:
+    """What looks like a comparison, of a field that is not compared: else it would be looked for as a word."""
+    field, op, value = match["field"].lower(), match["op"], match["value"]
+    if field in QUALIFIERS or field.startswith(_PATH):
+        raise FilterError(f"{field} is not compared, it is looked for: {field}:{value[:12]}", position + len(field))
+    if not _NUMBER_OR_AGE.match(value):
+        return Term("word", match.group().lower(), negated)
+    raise FilterError(f"no field {field[:12]}; {_meant(field, op, value)}", position)
+
+
+def _meant(field: str, op: str = ":", value: str = "") -> str:
+    """The field that was perhaps meant, or all there are."""
+    from difflib import get_close_matches  # deferred: for mistakes alone
+
+    stems = {stem.rstrip(":<."): stem for stem in _EXAMPLES if op == ":" or stem.endswith("<")}
+    if near := get_close_matches(field, stems, 1):
+        stem = stems[near[0]]
+        return f"did you mean {stem[:-1]}{op}{value[:12]}?" if stem[-1] == "<" else f"did you mean {stem}?"
+    return f"there are {' '.join(_EXAMPLES)}"
+
+
+_MAKERS = (
+    (_PRICE, _price_term),
+    (_SEEN, _seen_term),
+    (_META, _meta_term),
+    (_FIELD, _field_term),
+    (_COMPARED, _compared_term),
+)
 """The patterns of terms that are not words, and what makes a term of a match."""

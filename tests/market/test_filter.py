@@ -150,7 +150,16 @@ def test_a_refresh_does_not_make_a_listing_new():
         ("price<1_0", 6, "is not a number"),
         ("ocr state:fresh", 10, "no state 'fresh': verified"),
         ("seller:", 7, "seller: needs a value"),
-        ("colour:red", 0, "no field colour:"),
+        ("colour:red", 0, "no field colour; there are price<"),
+        ("ocr nmae:x", 4, r"no field nmae; did you mean name:\?"),
+        ("prize<0.5", 0, r"no field prize; did you mean price<0.5\?"),
+        ("!pice>=1", 1, r"no field pice; did you mean price>=1\?"),
+        ("aged<2h", 0, r"no field aged; there are price<"),
+        ("seeen<2h", 0, r"no field seeen; did you mean seen<2h\?"),
+        ("cost<=.5", 0, "no field cost; there are price<"),
+        ("tier=3", 0, "no field tier; there are price<"),
+        ("name=ocr", 4, "name is not compared, it is looked for: name:ocr"),
+        ("meta.pages>5", 10, "meta.pages is not compared, it is looked for: meta.pages:5"),
         ("ocr !", 4, "! needs a word"),
         ('ocr "two words', 4, "quotation mark"),
     ],
@@ -159,6 +168,11 @@ def test_what_is_wrong_and_where(text, position, message):
     with pytest.raises(FilterError, match=message) as caught:
         parse(text)
     assert caught.value.position == position
+
+
+@pytest.mark.parametrize("text", ["a<b", "tier=gold", "c++=17", "x<", "<3", "a=b=c", '"prize<0.5"'])
+def test_what_is_no_comparison_is_a_word(text):
+    assert parse(text).terms[0].kind == "word"
 
 
 def test_ids_with_colons_are_words():

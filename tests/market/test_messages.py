@@ -269,7 +269,7 @@ STATES = "verified unsigned mine new stale muted"
         ("price=1_0", "'1_0' is not a number: price=0.5", 6),
         (
             "a !colourfulness:red",
-            "no field colourfulnes: (there are price< seen< name: description: seller: id: proto: tag: meta. token: state:)",
+            "no field colourfulnes; there are price< seen< name: description: seller: id: proto: tag: meta. token: state:",
             3,
         ),
         ("a or", "or needs a term after it: ocr or price<1", 2),
