@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from betar_tui.config import Config
+    from betar_tui.errors import ConfigError
     from betar_tui.parsing import MainParser
 
     Work = Callable[[], Coroutine[Any, Any, int | None]]
@@ -142,7 +143,13 @@ def _command(config: Config, arguments: argparse.Namespace) -> int:
 
     gc.enable()  # `__main__` has switched it off; the interface switches it on later, see `startup`
     logs.configure("warning", config.log_format, config.log_file)
-    return _run(eventloop.run, lambda: commands.COMMANDS[arguments.command](config, arguments))
+    new = arguments.command in _READING and not os.path.lexists(config.key_file)
+    code = _run(eventloop.run, lambda: commands.COMMANDS[arguments.command](config, arguments))
+    if new and code == DONE:
+        from betar_tui.complaints import complain
+
+        complain(f"no peer was in {config.data_dir} before: there is a new one now; --data-dir names another")
+    return code
 
 
 def _serve(config: Config) -> int:
@@ -236,7 +243,6 @@ def _first(group: BaseException) -> BaseException:
 def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Config:
     """The settings: command line over environment over config.toml. Raises ConfigError."""
     from betar_tui.config import expand_home, load_config
-    from betar_tui.errors import ConfigError
 
     given: dict[str, object] = {}
     given_by: dict[str, str] = {}
@@ -252,15 +258,12 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
     if getattr(arguments, "data_dir", None) == "":
         raise UsageError("--data-dir: an empty text is not a path")
     data_dir = getattr(arguments, "data_dir", None) or environment.get(_PREFIX + "DATA_DIR") or _default_data_dir()
-    place = expand_home(data_dir)
-    try:
-        return load_config(place, given, given_by)
-    except ConfigError as error:
-        if arguments.command != "doctor":
-            raise
-        # Which says so, and goes on with the rest.
-        arguments.settings_trouble = str(error)
-        return load_config(place, given, given_by, read=False)
+    if arguments.command != "doctor":
+        return load_config(expand_home(data_dir), given, given_by)
+    # Which says what is wrong, and goes on with the rest.
+    troubles: list[ConfigError] = []
+    arguments.settings_troubles = troubles
+    return load_config(expand_home(data_dir), given, given_by, wrong=troubles.append)
 
 
 def _default_data_dir() -> str:
@@ -273,6 +276,21 @@ def _default_data_dir() -> str:
 
 
 _PATHS = ("data_dir", "log_file")
+_READING = (
+    "list",
+    "show",
+    "update",
+    "delist",
+    "unmute",
+    "muted",
+    "unblock",
+    "blocked",
+    "heads",
+    "log",
+    "export",
+    "status",
+)
+"""The commands that go with what is there: in an empty data directory, it may be the wrong one."""
 _ABOUT = ("help", "completion", "man")
 """The commands that are about the program alone, and need no settings."""
 _SETTINGS = (

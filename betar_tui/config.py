@@ -101,46 +101,66 @@ def parse_duration(text: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
+_Wrong = Callable[[ConfigError], object]
+"""Is given each mistake in the settings file, which is left out; or raises it."""
+
+
 def load_config(
-    data_dir: Path, given: Mapping[str, object], given_by: Mapping[str, str] | None = None, *, read: bool = True
+    data_dir: Path,
+    given: Mapping[str, object],
+    given_by: Mapping[str, str] | None = None,
+    *,
+    wrong: _Wrong | None = None,
 ) -> Config:
-    """The settings of a data directory: `given`, then its config.toml unless `read` is False, then the defaults.
+    """The settings of a data directory: `given`, then its config.toml, then the defaults.
 
     `given_by` tells where those that were given are set, but for options. Raises ConfigError, which names the option and
-    where it is set."""
-    file = data_dir / "config.toml"
-    kept = _with_limits(_read_settings(file), file) if read else {}
-    if unknown := sorted(kept.keys() - _PARSERS.keys()):
-        raise ConfigError(f"unknown setting {shown(unknown[0])} in {file}; remove it")
+    where it is set; a mistake in the file goes to `wrong` where that is given, and what is mistaken is left out."""
+    file, wrong = data_dir / "config.toml", wrong or _raise
+    try:
+        kept = _with_limits(_read_settings(file), file, wrong)
+    except ConfigError as error:
+        wrong(error)
+        kept = {}
+    for name in sorted(kept.keys() - _PARSERS.keys()):
+        wrong(ConfigError(f"unknown setting {shown(name)} in {file}; remove it"))
+        del kept[name]
     places = {**dict.fromkeys(kept, str(file)), **dict.fromkeys(given, ""), **(given_by or {})}
-    return _config(data_dir, {**kept, **given}, places)
+    return _config(data_dir, {**kept, **given}, places, lambda name: wrong if name in kept.keys() - given else _raise)
 
 
-def _config(data_dir: Path, values: Mapping[str, object], places: Mapping[str, str]) -> Config:
-    """The settings with these values. Raises ConfigError."""
+def _raise(error: ConfigError) -> None:
+    raise error
+
+
+def _config(
+    data_dir: Path, values: Mapping[str, object], places: Mapping[str, str], wrong: Callable[[str], _Wrong]
+) -> Config:
+    """The settings with these values. What is wrong goes to `wrong` of its name."""
     read = {}
     for name, value in values.items():
         try:
             read[name] = _PARSERS[name](value)
         except ConfigError as error:
             where = f"; it is set in {places[name]}" if places.get(name) else ""
-            raise ConfigError(f"--{name.replace('_', '-')}: {error}{where}") from error
+            wrong(name)(ConfigError(f"--{name.replace('_', '-')}: {error}{where}"))
     disk = {"disk": read.pop("max_disk")} if "max_disk" in read else {}
     limits = Limits(**{name: read.pop(name) for name in LIMITS if name in read}, **disk)
     found = {"mdns": True, "dht": True, **read}
     return Config(data_dir=data_dir, listen_explicit="listen" in read, limits=limits, **found)
 
 
-def _with_limits(settings: dict[str, object], file: Path) -> dict[str, object]:
-    """The settings of a file with those of its table [limits] among them. Raises ConfigError."""
+def _with_limits(settings: dict[str, object], file: Path, wrong: _Wrong) -> dict[str, object]:
+    """The settings of a file with those of its table [limits] among them."""
     table = settings.pop("limits", {})
     if not isinstance(table, Mapping):
-        raise ConfigError(f"limits in {file}: {shown(table)} is not a table; write [limits] above its settings")
+        wrong(ConfigError(f"limits in {file}: {shown(table)} is not a table; write [limits] above its settings"))
+        table = {}
     limits = {str(name).replace("-", "_"): value for name, value in table.items()}
-    if unknown := sorted(limits.keys() - set(LIMITS)):
-        raise ConfigError(
-            f"unknown setting {shown(unknown[0])} in [limits]; there are {', '.join(LIMITS)}; correct it in {file}"
-        )
+    for name in sorted(limits.keys() - set(LIMITS)):
+        there = f"there are {', '.join(LIMITS)}"
+        wrong(ConfigError(f"unknown setting {shown(name)} in [limits]; {there}; correct it in {file}"))
+        del limits[name]
     return {**settings, **limits}
 
 

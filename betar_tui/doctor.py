@@ -51,13 +51,12 @@ class Finding:
     advice: str = ""
 
 
-async def examine(config: Config, rebuild: bool = False, trouble: str = "") -> list[Finding]:
+async def examine(config: Config, rebuild: bool = False, troubles: Sequence[ConfigError] = ()) -> list[Finding]:
     """Run all checks. With `rebuild`, the catalogue is made afresh before it is checked.
 
-    `trouble` says why the settings file could not be read: the checks are those of the defaults then."""
+    `troubles` are the mistakes in the settings file: the checks are those without what is mistaken."""
     client = ControlClient(config.control_socket)  # type: ignore[abstract]
-    settings = [_wrong("settings", f"{trouble}; the checks below are those without it")] if trouble else []
-    found = [*settings, *_files(config), _clock()]
+    found = [*await trio.to_thread.run_sync(_settings, config, troubles), *_files(config), _clock()]
     try:
         status, peers = await client.status(), await client.peers()
     except NoRunningPeerError:
@@ -73,6 +72,20 @@ async def examine(config: Config, rebuild: bool = False, trouble: str = "") -> l
         found.append(Finding("catalogue", ERROR, "a peer that runs keeps it", "stop the peer to make it afresh"))
     ports = [Finding("port", OK, f"the running peer listens on {address}") for address in status.addrs]
     return [*found, Finding("store", OK, store), *ports, *_connectivity(config, status, peers)]
+
+
+def _settings(config: Config, troubles: Sequence[ConfigError]) -> list[Finding]:
+    """The mistakes in the settings file. Those of the interface are its own: it reads them, and goes on without them."""
+    found = [_wrong("settings", f"{each}; the checks below are those without it") for each in troubles]
+    if config.interface:
+        from betar_tui.tui.settings import InterfaceSettings  # deferred: it brings Textual
+
+        _, problems = InterfaceSettings.from_mapping(config.interface)
+        advice = f"correct it in {config.settings_file}"
+        found += [Finding("settings", ERROR, each, advice) for each in problems]
+    if not found and config.settings_file.exists():
+        found.append(Finding("settings", OK, str(config.settings_file)))
+    return found
 
 
 def _files(config: Config) -> Iterator[Finding]:
@@ -225,7 +238,7 @@ def _connectivity(config: Config, status: Status, peers: Sequence[PeerInfo]) -> 
     if not status.topic_peers:
         text += f". {looking_text(status, now)}"
     state = OK if status.topic_peers else ERROR if config.bootstrap else INFO
-    advice = "betar-tui connect MULTIADDR, or start with --bootstrap"
+    advice = "" if state == OK else "betar-tui connect MULTIADDR, or start with --bootstrap"
     return [*found, Finding("connectivity", state, text, advice), _reachability(status)]
 
 

@@ -15,7 +15,7 @@ async def doctor(config: Config, arguments: Arguments) -> int:
     await event_loop()
     from betar_tui.doctor import ERROR, OK, examine
 
-    findings = await examine(config, arguments.rebuild, getattr(arguments, "settings_trouble", ""))
+    findings = await examine(config, arguments.rebuild, arguments.settings_troubles)
     healthy = all(each.state != ERROR for each in findings)
     if arguments.json:
         checks = [  # with the keys that scripts rely on

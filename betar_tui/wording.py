@@ -245,7 +245,7 @@ def status_fields(status: Status, now: float) -> dict[str, object]:
         "port": s.listen_notice,
         "reachability": s.reachability.text if s.running else "",
         "peers": _connected(s) if s.running else "",
-        "searches": searches_text(s, now),
+        "finding peers": searches_text(s, now),
         "listings": f"{s.listings:,}{f', {unshown}' if unshown else ''}",
         "indexing": s.indexing.text if s.indexing else "",
         "replica": f"{plural(s.blocks, 'block')}, {s.packed:,} of them packed; {plural(s.tombstones, 'tombstone')}",

@@ -192,7 +192,7 @@ def test_another_currency_in_metadata_is_said(run):
         (["--listen", "/ip4/999.1.1.1/tcp/1", "status"], 2, "nothing to listen on"),
         (["--listen", "/ip4/127.0.0.1/tcp/65536", "status"], 2, "nothing to listen on"),
         (["--listen", "/dns4/localhost/tcp/1", "status"], 2, "nothing to listen on"),
-        (["list", "--limit", "-1"], 2, "invalid count"),
+        (["list", "--limit", "-1"], 2, "-1 is less than 0; 0 is no limit"),
         (["export", "x.car", "--heads", "bogus"], 1, "'bogus' names no block"),
         (["import", __file__], 1, "is not a CAR file"),
     ],
@@ -510,6 +510,46 @@ def test_the_doctor_finds_nothing_in_a_healthy_or_new_directory(run, tmp_path):
     code, out, _ = run("doctor")
     assert (code, out.count("\n")) == (0, 7)
     assert "catalogue: 1 listing, as the replica has them\n" in out
+
+
+def test_the_doctor_names_every_mistake_in_the_settings(run, tmp_path):
+    publish(run)
+    file = tmp_path / "data" / "config.toml"
+    file.write_text('theme = "x"\ndht_server = 3\ndht = true\n[limits]\nshoes = 1\nmax_disk = "1kb"\n'
+                    '[interface]\ntheme = "pink"\n[interface.keys]\npublish = "??"\nfly = "x"\n')  # fmt: skip
+    code, out, _ = run("doctor")
+    wrong = [line for line in out.splitlines() if line.startswith("wrong settings: ")]
+    assert code == 1
+    assert [words for words in ("'theme'", "--dht-server: 3", "'shoes'", "--max-disk: '1kb'", "theme: betar-dark is used",
+                                "'??'", "'fly'") if sum(words in line for line in wrong) != 1] == []  # fmt: skip
+    assert len(wrong) == 7 and all(str(file) in line for line in wrong)
+    assert run("list")[0] == 2  # while other commands begin with nothing that is mistaken
+    file.write_text('mdns = false\n[interface]\ntheme = "nord"\n')
+    code, found = findings(run)
+    assert (code, found["settings"]["state"], found["settings"]["says"]) == (0, "ok", str(file))
+    code, found = findings(run, "--log-level", "info")
+    assert code == 0
+    assert run("doctor", "--max-disk", "1kb")[0] == 2  # what is given here is wrong usage
+
+
+def test_a_new_peer_made_by_looking_is_said(run, tmp_path):
+    note = f"betar-tui: no peer was in {tmp_path / 'data'} before: there is a new one now; --data-dir names another\n"
+    assert run("list", "--json") == (0, "[]\n", note)
+    assert run("list", "--json") == (0, "[]\n", "")
+    code, _, err = run("status", "--data-dir", str(tmp_path / "typo"))
+    assert (code, err.count("before: there is a new one now")) == (0, 1)
+    code, _, err = run("show", "nothing", "--data-dir", str(tmp_path / "third"))
+    assert (code, err.count("\n")) == (1, 1)
+
+
+def test_a_filter_that_was_not_quoted(run):
+    code, _, err = run("list", "ocr", "price<1", "it's")
+    assert code == 2
+    assert (
+        """a filter of several words is one text: betar-tui list 'ocr price<1 it'"'"'s'; betar-tui list --help""" in err
+    )
+    assert "one text" not in run("list", "ocr", "--nothing")[2]
+    assert "one text" not in run("show", "ocr", "two")[2]
 
 
 def test_the_doctor_says_what_is_wrong_and_what_to_do(run, tmp_path):

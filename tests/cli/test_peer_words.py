@@ -68,7 +68,7 @@ async def test_peers_say_how_they_were_found_and_whether_they_hold_the_newest_he
 async def test_without_a_peer_the_search_is_told(market, run):
     alone(market, Search("searching the local network", time.time() + 20.4))
     assert await run(commands.peers) == ["no peer is connected; searching the local network, next try in 20 s"]
-    assert "searches: Searching the local network, next try in 20 s" in await run(commands.status)
+    assert "finding peers: Searching the local network, next try in 20 s" in await run(commands.status)
     shown = json.loads("".join(await run(commands.status, as_json=True)))
     assert shown["searches"][0]["what"] == "searching the local network"
     alone(market)
@@ -84,7 +84,7 @@ async def test_a_network_that_is_starting_is_not_one_without_anything_to_try(mar
     alone(market)
     market.go(Connectivity.STARTING)
     assert await run(commands.peers) == ["no peer is connected; the network is starting"]
-    assert "searches: The network is starting" in await run(commands.status)
+    assert "finding peers: The network is starting" in await run(commands.status)
     (found,) = (each for each in await doctor.examine(Config(data_dir=tmp_path, bootstrap=("x",)))
                 if each.check == "connectivity")  # fmt: skip
     assert (found.state, found.message) == (doctor.INFO, "The network is starting")
@@ -92,9 +92,9 @@ async def test_a_network_that_is_starting_is_not_one_without_anything_to_try(mar
 
 async def test_nothing_is_said_of_searches_once_all_known_peers_are_connected(market, run):
     market.searches = ()
-    assert not any(line.startswith("searches:") for line in await run(commands.status))
+    assert not any(line.startswith("finding peers:") for line in await run(commands.status))
     market.searches = (Search("dialling 1 remembered peer"),)
-    assert "searches: Dialling 1 remembered peer" in await run(commands.status)
+    assert "finding peers: Dialling 1 remembered peer" in await run(commands.status)
 
 
 async def test_an_offline_peer_says_why(market, run):
