@@ -107,7 +107,7 @@ _MOST = (1 << 63) - 1
 def _count(text: str) -> int:
     value = whole(text)
     if value < 0:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text} is less than 0; 0 is no limit")
     return min(value, _MOST)
 
 
@@ -183,7 +183,9 @@ def _update_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _watch_arguments(parser: argparse.ArgumentParser) -> None:
     _only_json(parser)
-    parser.add_argument("--all", action="store_true", help="refreshes too, which change only the timestamp")
+    parser.add_argument(
+        "--all", action="store_true", help="those of muted sellers too, and refreshes, which change only the timestamp"
+    )
 
 
 def _connect_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ They start without an event loop, and await `event_loop` before all that needs t
 need none."""
 
 import argparse
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from betar_tui.complaints import complain
 from betar_tui.config import Config, prepare_data_dir
 from betar_tui.control.command import CommandClient
 from betar_tui.drafts import drafts_of, entered, remarks
-from betar_tui.errors import ControlError, NetworkError, UsageError
+from betar_tui.errors import ControlError, NetworkError, UnknownListingError, UsageError
 from betar_tui.eventloop import event_loop
 from betar_tui.market.dialling import dialling_warning, own_addresses
 from betar_tui.market.marketplace import (
@@ -32,8 +33,8 @@ from betar_tui.market.marketplace import (
 from betar_tui.market.names import is_peer_id
 from betar_tui.market.prices import other_currency
 from betar_tui.multiaddrs import is_path, split_peer
-from betar_tui.naming import abbreviated, listing_id
-from betar_tui.output import print_entries, print_entry, print_fields, print_json, print_table, say
+from betar_tui.naming import abbreviated, listing_id, named_in_full
+from betar_tui.output import confirmed, print_entries, print_entry, print_fields, print_json, print_table, say
 from betar_tui.plurals import plural
 from betar_tui.stdout import width, write
 
@@ -45,6 +46,8 @@ Arguments = argparse.Namespace
 _ALL_DELTAS = 10_000
 """As many deltas as a peer tells at once."""
 _EMPTY = "the replica is empty: nothing was published here, and no peer has sent anything"
+_MUTED_FOR = 1.0
+"""Seconds for which the list of muted sellers is taken to stay as it is."""
 _RECEIPTS = 10
 """Maximum receipts that are shown in a terminal."""
 
@@ -158,9 +161,12 @@ async def update(config: Config, arguments: Arguments) -> None:
 
 
 async def delist(config: Config, arguments: Arguments) -> None:
-    """Remove an own listing."""
+    """Remove an own listing. At a terminal, one that was not named in full is asked about."""
     async with open_marketplace(config) as market:
-        receipt = await market.delist(await listing_id(market, arguments.id, own=True))
+        found = await listing_id(market, arguments.id, own=True)
+        if not (arguments.json or named_in_full(found, arguments.id) or confirmed(f"delist {found}?")):
+            raise UnknownListingError(f"nothing is delisted; give the whole name, or the id {found}")
+        receipt = await market.delist(found)
     _print_receipt(arguments, "delisted", receipt, market)
 
 
@@ -176,17 +182,34 @@ async def watch(config: Config, arguments: Arguments) -> None:
     """Print changes as they are applied, until interrupted."""
     await event_loop()
     async with open_marketplace(config, need_peer=True) as market, market.events() as events:
+        muted = _Muted(market)
         async for event in events:
             if isinstance(event, Missed):
                 left_out = plural(event.count, "event came too fast and was", "events came too fast and were")
                 complain(f"{left_out} left out; run betar-tui list for the state")
-            if not isinstance(event, Change) or (event.kind is ChangeKind.REFRESH and not arguments.all):
+            if not isinstance(event, Change):
+                continue
+            if not arguments.all and (event.kind is ChangeKind.REFRESH or await muted.has_seller(event)):
                 continue
             if arguments.json:
                 print_json(wording.change_json(event))
             else:
                 say(wording.change_text(event, whole=width() is None))
     raise ControlError("the peer has stopped; start it again with betar-tui --serve")
+
+
+class _Muted:
+    """The muted sellers while changes come, asked for again when they may be other ones, once a second."""
+
+    def __init__(self, market: Marketplace) -> None:
+        self._market, self._sellers, self._asked = market, frozenset[str](), -math.inf
+
+    async def has_seller(self, change: Change) -> bool:
+        """Whether the seller of a listing that changed is muted."""
+        if time.monotonic() - self._asked >= _MUTED_FOR:
+            self._sellers = frozenset(each.peer_id for each in await self._market.mutes())
+            self._asked = time.monotonic()
+        return (change.listing.seller_id if change.listing else change.seller_id) in self._sellers
 
 
 async def status(config: Config, arguments: Arguments) -> None:

@@ -116,6 +116,8 @@ def _content(path: Path, source: str) -> Any:
     """What a JSON file has in it. Raises UnreadableError."""
     if str(path) == STDIO and sys.stdin is None:
         raise UnreadableError("stdin is closed; name a file with --file")
+    if str(path) == STDIO and sys.stdin.isatty():
+        complain("type listings in JSON, and Ctrl+D at the end")
     try:
         raw = read(Path("/dev/stdin") if str(path) == STDIO else path, MAX_LINE)
         return json.loads(raw.decode("utf-8-sig" if raw.startswith(b"\xef\xbb\xbf") else json.detect_encoding(raw)))

@@ -22,9 +22,16 @@ async def listing_id(market: "Marketplace | StoredMarket", text: str, *, own: bo
 
     In this order: a whole id, the whole name of an own listing, that of another's, what one listing alone fits by its id or
     an own one by its name, and the beginning of the name of another's; where an `own` one has to be meant, the whole name
-    of another's comes after what fits. Raises UnknownListingError where several fit."""
-    if not text or name_space(text) or await market.find([text]):
+    of another's comes after what fits. Raises UnknownListingError where several fit.
+
+    Behind a whole seller's id, the beginning of a name is enough to look at a listing. Who changes an `own` one has to write
+    it in full there: a script that repeats itself must not change the next one that begins so."""
+    owner = name_space(text)
+    if not text or (owner and own) or await market.find([text]):
         return text
+    if owner:
+        begin_so = await _found(market, f"seller:{_quoted(owner)} id:{_quoted(text)}")
+        return _only(text, [each.id for each in begin_so if each.id.startswith(text)]) or text
     mine = await _found(market, f"state:mine name:{_quoted(text)}")
     if named := [each.id for each in mine if each.name == text]:
         return named[0]
@@ -69,6 +76,12 @@ def short_id(listing_id: str) -> str:
     """The id of a listing as tables show it, with its seller's in the short form."""
     owner = name_space(listing_id)
     return short_form(owner) + listing_id[len(owner) :] if owner else listing_id
+
+
+def named_in_full(listing_id: str, text: str) -> bool:
+    """Whether a text that means a listing is its id, the short form of that, or its whole name."""
+    name = listing_id[len(name_space(listing_id)) :].removeprefix("/")
+    return text in (listing_id, name) or abbreviated(text) == abbreviated(short_id(listing_id))
 
 
 def abbreviated(text: str) -> str:

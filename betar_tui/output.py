@@ -1,6 +1,7 @@
 """The output of commands: JSON documents, tables, and errors. Text from the network is neutralised first."""
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from betar_tui.control.wire import plain
@@ -45,6 +46,15 @@ def _shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_shown, value)) or "-"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+
+
+def confirmed(question: str) -> bool:
+    """Whether a person says yes to a question. Where nobody is asked, as in a script, that is what was said."""
+    if sys.stdin is None or sys.stderr is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    sys.stderr.write(legible(f"betar-tui: {neutralise(question)} [y/N] ", sys.stderr.encoding))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def duration(seconds: float) -> str:

@@ -155,7 +155,7 @@ class MainParser(Parser):
         found, rest = self.parse_known_args(args, namespace)
         if rest:
             of = self.commands.choices[found.command] if found.command else self
-            of.error(f"unrecognized arguments: {' '.join(rest)}{of.near(rest[0])}")
+            of.error(f"unrecognized arguments: {' '.join(rest)}{of.near(rest[0]) or _in_quotes(found, rest)}")
         return found
 
     def _add_sections(self, formatter: argparse.HelpFormatter, groups: Sequence[argparse._ArgumentGroup]) -> None:
@@ -213,6 +213,15 @@ def shell_lines(command: str, width: int) -> Iterator[str]:
 def examples_text(examples: Iterable[str]) -> str:
     """The examples as they stand in help."""
     return "\n".join(["examples:", *(f"  {each}" for each in examples)])
+
+
+def _in_quotes(found: argparse.Namespace, rest: Sequence[str]) -> str:
+    """How to give the words of a filter, for which a shell has to be told that they are one."""
+    if found.command != "list" or not found.filter or any(each.startswith("-") for each in rest):
+        return ""
+    import shlex  # deferred: for mistakes alone
+
+    return f"; a filter of several words is one text: betar-tui list {shlex.quote(' '.join([found.filter, *rest]))}"
 
 
 def file_and_heads(file: Path | None, heads: Sequence[str]) -> tuple[Path, list[str]]:

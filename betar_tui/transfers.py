@@ -75,7 +75,7 @@ def _for_stdout(directory: Path) -> Iterator[BinaryIO]:
 def imported_from(path: Path, directory: Path) -> Iterator[BinaryIO]:
     """The file that is imported; `directory` is where it is kept meanwhile that comes through a pipe.
 
-    Raises ArchiveError."""
+    Raises UsageError, ArchiveError."""
     given = 0 if str(path) == STDIO else given_stream(path)
     try:
         if given is None:
@@ -84,6 +84,10 @@ def imported_from(path: Path, directory: Path) -> Iterator[BinaryIO]:
             return
         if str(path) == STDIO and sys.stdin is None:
             raise ArchiveError("stdin is closed; name a file to import")
+        if os.isatty(given):
+            raise UsageError(
+                "a CAR file cannot be typed; name one, or send it in, as in betar-tui import - < market.car"
+            )
         with open_stream(given) as stream:
             if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 yield stream

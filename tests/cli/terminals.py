@@ -28,14 +28,15 @@ class Shown(NamedTuple):
         return self.text.replace("\r\n", "\n").split("\n")
 
 
-def in_terminal(*arguments: str, columns: int = 80, env: Mapping[str, str] | None = None) -> Shown:
-    """Run a command whose stdin, stdout and stderr are one terminal."""
+def in_terminal(*arguments: str, columns: int = 80, env: Mapping[str, str] | None = None, typed: bytes = b"") -> Shown:
+    """Run a command whose stdin, stdout and stderr are one terminal, at which something was `typed` before."""
     ours, theirs = pty.openpty()
     try:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         process = subprocess.Popen([*PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
     finally:
         os.close(theirs)
+    os.write(ours, typed)
     with os.fdopen(ours, "rb", buffering=0) as screen:
         shown = _read(screen.fileno())
     return Shown(process.wait(TIMEOUT), shown.decode(errors="replace"))

@@ -50,7 +50,7 @@ class Hostile(FakeMarketplace):
         send, receive = trio.open_memory_channel[Change](len(HOSTILE))
         with send:
             for text in HOSTILE:
-                send.send_nowait(Change(ChangeKind.PUT, text, text, 1, text, NOW))
+                send.send_nowait(Change(ChangeKind.PUT, text, text, 1, text, NOW, seller_id=text))
         yield receive
 
 
@@ -96,12 +96,14 @@ async def test_show(market, capsys, tmp_path):
     assert sum(line.startswith("seller_id: ") for line in out.splitlines()) == len(HOSTILE)
 
 
-async def test_watch(market, capsys, tmp_path):
+@pytest.mark.parametrize("everything", [True, False])
+async def test_watch(market, capsys, tmp_path, everything):
+    market.muted = (HOSTILE[3],)
     with pytest.raises(ControlError):
-        await commands.watch(Config(data_dir=tmp_path), arguments())
+        await commands.watch(Config(data_dir=tmp_path), Namespace(json=False, all=everything))
     out = capsys.readouterr().out
     assert not unsafe(out, "\n")
-    assert len(out.splitlines()) == len(HOSTILE)
+    assert len(out.splitlines()) == len(HOSTILE) - (not everything)
 
 
 def test_complaints(capsys):

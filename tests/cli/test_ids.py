@@ -9,7 +9,7 @@ import pytest
 from betar_tui import naming
 from betar_tui.cli import main
 from betar_tui.errors import UnknownListingError
-from betar_tui.naming import listing_id, short_id
+from betar_tui.naming import listing_id, named_in_full, short_id
 from tests.tui.fake import FakeMarketplace, listing, peer_id
 
 OWN, OTHER = peer_id(1), peer_id(2)
@@ -27,7 +27,8 @@ def market() -> FakeMarketplace:
         ("ocr", f"{OWN}/ocr"),  # an own name, although others have it and another begins so
         ("ocr-", f"{OWN}/ocr-2"),
         (f"{OTHER}/tts", f"{OTHER}/tts"),
-        (f"{OTHER}/t", f"{OTHER}/t"),  # a whole id, of which the market says that it is unknown
+        (f"{OTHER}/t", f"{OTHER}/tts"),  # the beginning of a name behind the whole id of its seller
+        (f"{OTHER}/x", f"{OTHER}/x"),  # a whole id, of which the market says that it is unknown
         (f"{short_id(f'{OTHER}/tts')}", f"{OTHER}/tts"),
         (f"{short_id(f'{OTHER}/tts')}".replace("…", "..."), f"{OTHER}/tts"),
         (f"{short_id(f'{OTHER}/tts')[:-1]}…", f"{OTHER}/tts"),
@@ -102,6 +103,21 @@ async def test_who_changes_a_listing_means_an_own_one_first():
     assert await listing_id(of_two(), "ocr") == f"{OTHER}/ocr"
     assert await listing_id(of_two(), "ocr", own=True) == f"{OWN}/ocr-2"
     assert await listing_id(market(), "tts", own=True) == f"{OTHER}/tts"  # the market says that only its seller can
+
+
+async def test_who_changes_a_listing_by_its_whole_id_means_that_alone():
+    for text in (f"{OWN}/oc", f"{OWN}/ocr-", f"{OWN}/t"):
+        assert await listing_id(market(), text, own=True) == text
+    with pytest.raises(UnknownListingError, match="fits more than one listing"):
+        await listing_id(market(), f"{OWN}/oc")
+
+
+@pytest.mark.parametrize(
+    ("text", "full"), [("tts", True), ("tt", False), (f"{OTHER}/tts", True), (OTHER, False), (f"{OTHER}/tt", False)]
+)
+def test_what_names_a_listing_in_full(text, full):
+    assert named_in_full(f"{OTHER}/tts", text) == full
+    assert named_in_full(f"{OTHER}/tts", short_id(text)) == full
 
 
 async def test_a_name_is_found_behind_many_that_have_it_in_them(monkeypatch):

@@ -217,6 +217,31 @@ def test_stdin_that_is_closed_is_said(market: Market, command: list[str]) -> Non
     assert done.stderr.startswith("betar-tui: stdin is closed; name a file")
 
 
+def test_a_terminal_is_no_archive(market: Market) -> None:
+    shown = in_terminal("import", "-", env=tty_environment(market))
+    assert (shown.code, "a CAR file cannot be typed" in shown.text) == (2, True)
+
+
+def test_listings_may_be_typed(market: Market) -> None:
+    shown = in_terminal("publish", "--file", "-", env=tty_environment(market), typed=b'{"name": "typed"}\n\x04')
+    assert "betar-tui: type listings in JSON, and Ctrl+D at the end" in shown.text
+    assert (shown.code, "has no price" in shown.text) == (2, True)
+
+
+@pytest.mark.parametrize(("typed", "gone"), [(b"y\n", True), (b"\n", False), (b"no\n", False), (b"\x04", False)])
+def test_at_a_terminal_a_delist_by_a_beginning_is_asked_about(market: Market, typed: bytes, gone: bool) -> None:
+    (made,) = json.loads(market.run("publish", "--file", "-", "--json", stdin=None,
+                                    input='[{"name": "asked-about", "price": 1}]').stdout)  # fmt: skip
+    shown = in_terminal("delist", "asked-a", env=tty_environment(market), typed=typed)
+    assert f"betar-tui: delist {made['id']}? [y/N] " in shown.text.replace("\r\n", "\n")
+    assert shown.code == (0 if gone else 1)
+    if not gone:
+        assert "nothing is delisted; give the whole name, or the id" in shown.text
+        shown = in_terminal("delist", "asked-about", env=tty_environment(market))
+        assert (shown.code, "[y/N]" in shown.text) == (0, False)
+    assert "no listing" in market.run("delist", made["id"]).stderr
+
+
 def test_nothing_hostile_reaches_the_terminal(market: Market) -> None:
     for call in (["list"], ["show", "swift-ocr"], ["log"], ["watch", "--help"]):
         shown = in_terminal(*call, env=tty_environment(market)).text.replace("\r\n", "\n")
