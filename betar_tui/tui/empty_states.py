@@ -37,12 +37,11 @@ def listings(model: MarketModel, rows: int, filter_error: str = "") -> PaneState
             "unfilter",
             f"Take it away ({keys.name('leave')})",
         )
-    if model.connectivity in (Connectivity.STOPPED, Connectivity.FAILED):
-        later = f"What you publish is stored and goes out later: press {publish}."
-        if offline := _offline(model, "Offline, and nothing is stored yet", later):
-            return offline
-        reason = f"No network runs here, so nothing can arrive.\n{later}"
-        return PaneState("offline", "Offline, and nothing is stored yet", reason, "publish", f"Publish ({publish})")
+    later = f"What you publish is stored and goes out later: press {publish}."
+    if offline := _offline(model, "Offline, and nothing is stored yet", later):
+        return offline
+    if model.connectivity is Connectivity.FAILED:
+        return PaneState("offline", "Nothing is stored yet", later, "publish", f"Publish ({publish})")
     if model.status and awaits_first_listings(model.status, model.peers, model.clock()):
         wait = FIRST_LISTINGS.replace(": ", ":\n")
         reason = f"{wait}.\nPress {publish} to publish your own meanwhile."
@@ -61,10 +60,7 @@ def peers(model: MarketModel) -> PaneState | None:
         return None
     if model.peers_load is Load.LOADING:
         return PaneState("loading", "Asking for peers…")
-    if model.connectivity is Connectivity.STOPPED:
-        reason = neutralise(model.peers_error, 300) or "No network runs here."
-        return PaneState("offline", "Offline", reason, "retry", f"Try again ({model.keys.name('retry')})")
-    if model.peers_load is Load.FAILED:
+    if model.peers_load is Load.FAILED and model.connectivity is not Connectivity.STOPPED:
         return _error(model, "The peers cannot be read", model.peers_error)
     if offline := _offline(model, "Offline"):
         return offline
@@ -86,11 +82,11 @@ def activity(model: MarketModel, shown: int, filtered: bool) -> PaneState | None
         return _error(model, "Nothing can be followed", model.link_error)
     if model.status is None:
         return PaneState("loading", "Waiting for the peer…")
-    if _without_network(model):
-        key = model.keys.name("publish")
-        reason = f"Only your own changes show up here: press {key} to publish."
-        return PaneState("offline", "Offline", reason, "publish", f"Publish ({key})")
-    return PaneState("empty", "Nothing has changed yet", "Each delta appears here as it is applied.")
+    publish = model.keys.name("publish")
+    if offline := _offline(model, "Offline", f"Only your own changes show up here: {publish} publishes."):
+        return offline
+    reason = f"Each change appears here as it is applied: {publish} publishes a listing."
+    return PaneState("empty", "Nothing has changed yet", reason)
 
 
 def detail(model: MarketModel, listing_id: str) -> PaneState | None:
@@ -116,11 +112,10 @@ def replica(model: MarketModel, asked: bool, error: str) -> PaneState:
         return _error(model, "The deltas cannot be read", error)
     if not asked:
         return PaneState("loading", "Reading the newest deltas…")
-    if _without_network(model):
-        reason = "No network runs here, so nothing can arrive.\nA delta appears with the first listing of yours."
-        return PaneState(
-            "offline", "Offline, and the replica is empty", reason, "retry", f"Look again ({model.keys.name('retry')})"
-        )
+    if offline := _offline(
+        model, "Offline, and the replica is empty", "A delta appears with the first listing of yours."
+    ):
+        return offline
     reason = "A delta appears with the first listing, of yours or of a peer."
     return PaneState("empty", "The replica is empty", reason, "retry", f"Look again ({model.keys.name('retry')})")
 
@@ -132,12 +127,12 @@ def mine(model: MarketModel) -> PaneState:
         return PaneState("loading", "Reading the stored listings…")
     if error := (model.link_error or model.own_error) if not model.own else "":
         return _error(model, "Your listings cannot be read", error)
-    if _without_network(model):
-        reason = f"No network runs here. What you publish is stored, and goes out as soon as one does: press {key}."
-        return PaneState("offline", "Offline, and you list nothing yet", reason, "publish", f"Publish ({key})")
-    reason = "A listing of yours is announced to every peer, again and again, as long as you run."
+    later = f"What you publish is stored and goes out later: press {key}."
+    if offline := _offline(model, "Offline, and you have no listings yet", later):
+        return offline
+    reason = "A listing of yours is announced to every peer, again and again, as long as the program runs."
     reason += f"\nPress {key} to publish one."
-    return PaneState("empty", "You list nothing yet", reason, "publish", f"Publish ({key})")
+    return PaneState("empty", "You have no listings yet", reason, "publish", f"Publish ({key})")
 
 
 def log(model: MarketModel, asked: bool, error: str) -> PaneState:
@@ -180,17 +175,14 @@ def _search(model: MarketModel) -> str:
     return f"{neutralise(text, 300)}.\n" if text else ""
 
 
-def _without_network(model: MarketModel) -> bool:
-    return model.connectivity is Connectivity.STOPPED or bool(model.status and model.status.offline)
-
-
 def _offline(model: MarketModel, title: str, more: str = "") -> PaneState | None:
-    """The state of a pane while the network cannot be opened; None if that is not so."""
-    if model.status is None or not model.status.offline:
+    """The state of a pane without a network; None if there is one."""
+    why = model.status.offline if model.status else ""
+    if not why and model.connectivity is not Connectivity.STOPPED:
         return None
     key = model.keys.name("go_online")
-    step = "takes a free port" if model.status.port_taken else "tries again"
-    text = neutralise(model.status.offline, 300)
+    step = "takes a free port" if model.status and model.status.port_taken else "tries again" if why else "opens one"
+    text = neutralise(why or model.peers_error, 300) or "no network is open"
     reason = "\n".join(filter(None, (f"{text[:1].upper()}{text[1:]}.", f"Press {key}: it {step}.", more)))
     return PaneState("offline", title, reason, "go_online", f"Go online ({key})")
 

@@ -105,7 +105,7 @@ def offline(fake: FakeMarketplace) -> None:
 async def test_offline_is_said_in_words(ui):
     await ui.sees("□ offline", "Offline, and nothing is stored yet")
     await ui.press("2")
-    await ui.sees("no peer runs on this data directory")
+    await ui.sees("No peer runs on this data directory")
 
 
 @ui(listings=three, prepare=offline)
@@ -457,16 +457,16 @@ async def test_errors_stand_at_their_fields_before_anything_is_sent(ui):
     await ui.press("enter")
     await ui.type("nonsense")
     await ui.press("f2")
-    await ui.sees("a listing needs a name", "'cheap' is not a number", "is not a multiaddr", "✗ 3 to correct")
+    await ui.sees("a listing needs a name", "'cheap' is not a number", "is not a multiaddr", "✗ 3 fields to correct")
     assert ui.focused.id == "field-name"
     assert "publish" not in dict(ui.market.calls)
     await ui.type("x")
     await ui.misses("a listing needs a name")
-    await ui.sees("✗ 2 to correct")
+    await ui.sees("✗ 2 fields to correct")
     ui.one("#field-price").value = "1"
-    await ui.sees("✗ 1 to correct")
+    await ui.sees("✗ 1 field to correct")
     ui.one("#field-name").value = ""
-    await ui.sees("✗ 2 to correct")
+    await ui.sees("✗ 2 fields to correct")
     await ui.click("#reset")
     await ui.misses("to correct")
     await fill(ui, price="cheap")
@@ -480,11 +480,11 @@ async def test_what_the_peer_objects_to_stands_at_its_field(ui):
     await ui.press("n")
     await fill(ui, name="taken", price="1")
     await ui.press("f2")
-    await ui.sees("you already list an agent called taken", "✗ 1 to correct")
+    await ui.sees("you already list an agent called taken", "✗ 1 field to correct")
     ui.one("#field-name").value, ui.one("#field-price").value = "free", ""
-    await ui.sees("a listing needs a price", "✗ 1 to correct")
+    await ui.sees("a listing needs a price", "✗ 1 field to correct")
     ui.one("#field-name").value = "taken"
-    await ui.sees("you already list an agent called taken", "✗ 2 to correct")
+    await ui.sees("you already list an agent called taken", "✗ 2 fields to correct")
     ui.one("#field-price").value = "1"
     assert isinstance(ui.app.screen, FormScreen)
     ui.market.fail["publish"] = ListingError("the listing is too large")

@@ -80,9 +80,10 @@ def test_all_states_after_a_lost_peer_are_errors_with_a_retry():
 @ui(size=(120, 36), listings=[], prepare=offline)
 async def test_panes_offline(ui):
     await ui.sees(
-        "Offline, and nothing is stored yet", "Only your own changes show up here", "no peer runs on this data"
+        "Offline, and nothing is stored yet", "Only your own changes show up here", "No peer runs on this data"
     )
-    for key, text in (("4", "Offline, and the replica is empty"), ("5", "Offline, and you list nothing yet")):
+    assert ui.text.count("Go online (o)") == 3
+    for key, text in (("4", "Offline, and the replica is empty"), ("5", "Offline, and you have no listings yet")):
         await ui.press(key)
         await ui.sees(text)
         await ui.press("escape")
@@ -99,7 +100,7 @@ async def test_panes_empty_say_why_and_the_next_key(ui):
     )
     for key, texts in (
         ("4", ("The replica is empty", "Look again (r)")),
-        ("5", ("You list nothing yet", "Publish (n)")),
+        ("5", ("You have no listings yet", "Publish (n)")),
     ):
         await ui.press(key)
         await ui.sees(*texts)

@@ -57,6 +57,7 @@ class ListScreen(ModelScreen[None]):
         self.query_one("#list-head", Static).update(Content.assemble((f" {self.TITLE} ", "bold $accent"), "  ", head))
         self.lines.set_lines(lines, at_end=at_end, keys=keys)
         self.query_one(Pane).show(None if lines else state)
+        self.refresh_keys()
 
     def show(self) -> None:
         """Draw the list from the data at hand."""
@@ -67,6 +68,10 @@ class ListScreen(ModelScreen[None]):
     def sync(self, news: News) -> None:
         super().sync(news)
         self.show()
+
+    def hint(self, action_id: str, label: str) -> str:
+        """The label of a key in the footer: nothing to look closer at where there are no lines."""
+        return "" if action_id == "open" and not self.lines.count else super().hint(action_id, label)
 
     def action_back(self) -> None:
         self.dismiss(None)

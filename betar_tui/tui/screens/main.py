@@ -48,6 +48,10 @@ NOT_WHILE_TYPING = {binding.action.split("(")[0] for binding in bindings("main")
 """The actions of this screen that are off while a person types a filter: all but Tab."""
 
 
+ON_A_CHOICE = ("open", "edit", "delist", "mute", "block", "copy_menu")
+"""The actions, by id, on what is under the cursor."""
+
+
 class MainScreen(SelectionActions, TableActions, PaneLayout):
     """Everything of the market at a glance, or a key away."""
 
@@ -226,7 +230,19 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
             return self._leaves
         if action_id == "quit" and self._pane == "detail":
             return ""  # the key before it says that it goes back
+        if action_id in ON_A_CHOICE and not self._has_choice:
+            return ""
         return super().hint(action_id, label)
+
+    @property
+    def _has_choice(self) -> bool:
+        """Whether there is something under the cursor of the focused pane that its keys are about."""
+        if self._pane == "peers":
+            return self._mounted and bool(self._peers.current)
+        if self._pane == "activity":
+            entry = self._activity.lines.current if self._mounted else None
+            return bool(entry and entry.listing_id)
+        return bool(self.current)
 
     @property
     def shows_raw(self) -> bool:
@@ -256,8 +272,10 @@ class MainScreen(SelectionActions, TableActions, PaneLayout):
             if event.by_person:
                 event.lines.touch()
             self._show_detail()
-        elif isinstance(event.lines, ActivityLines) and (entry := event.lines.current):
-            self._actions.look_up(entry.listing_id)
+        elif isinstance(event.lines, ActivityLines):
+            self.refresh_keys()
+            if entry := event.lines.current:
+                self._actions.look_up(entry.listing_id)
 
     def on_line_list_opened(self, event: LineList.Opened) -> None:
         """Open a listing, or go to the listing of a line of the activity."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.content import Content
 
+from betar_tui.choices import CURRENCY
 from betar_tui.errors import BetarError
 from betar_tui.market.filter import STALE_AFTER
 from betar_tui.market.marketplace import Listing, ListingPage
@@ -47,7 +48,7 @@ class MineScreen(ListScreen):
         """Draw the listings."""
         own = self._own()
         pending = sum(listing.id in self._model.receipts.pending for listing in own)
-        parts = [fmt.plural(len(own), "listing")]
+        parts = [fmt.plural(len(own), "listing") + (f", prices in {CURRENCY}" if own else "")]
         parts += [f"{pending} pending"] if pending else []
         parts += [f"{len(gone)} delisted in this run"] if (gone := self._delisted()) else []
         lines = [_spans(self._model, listing) for listing in own]
@@ -96,16 +97,14 @@ class MineScreen(ListScreen):
 
     def disabled_reason(self, action: str) -> str:
         """Why an action is not allowed now; empty if it is."""
-        if action not in ("edit", "delist", "renew") or self.current:
+        if action not in ("edit", "delist", "renew") or self.current or not self._gone:
             return ""
-        return (
-            f"it is delisted: {self._model.keys.name('undo')} publishes it again"
-            if self._gone
-            else "you list nothing yet"
-        )
+        return f"it is delisted: {self._model.keys.name('undo')} publishes it again"
 
     def hint(self, action_id: str, label: str) -> str:
         """The label of a key in the footer: Enter edits here, so that the other key for it is left out."""
+        if action_id in ("open", "delist", "renew") and not self.lines.count:
+            return ""
         now = {"open": "Publish again" if self._gone else "Edit", "edit": "", "undo": label if self._delisted() else ""}
         return now.get(action_id, label)
 

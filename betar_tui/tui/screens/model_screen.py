@@ -14,8 +14,10 @@ from betar_tui.tui.widgets.status import StatusBar
 
 Result = TypeVar("Result")
 
-CHANGING = ("mute", "block", "pause", "leave", "raw", "undo")
-"""The actions whose keys have other labels at other times."""
+CHANGING = ("mute", "block", "pause", "leave", "raw", "undo", "open", "edit", "delist", "copy_menu")
+"""The actions whose keys have other labels at other times, or none."""
+ALLOWED = ("edit", "disconnect")
+"""The actions that are not always allowed."""
 
 
 class ModelScreen(Screen[Result], Generic[Result]):
@@ -88,14 +90,16 @@ class ModelScreen(Screen[Result], Generic[Result]):
 
     def refresh_keys(self) -> None:
         """Draw the footer again if a key does something else now."""
-        allowed = getattr(self, "disabled_reason", lambda action: "")("edit")
-        labels = (allowed, *(self.hint(action_id, action_id) for action_id in CHANGING))
+        disabled = getattr(self, "disabled_reason", lambda action: "")
+        labels = (*map(disabled, ALLOWED), *(self.hint(action_id, action_id) for action_id in CHANGING))
         if labels != self._labels:
             self._labels = labels
             self.query(KeyLine).refresh()
 
     def on_screen_suspend(self) -> None:
-        self.query(KeyLine).refresh()
+        for line in self.query(KeyLine):
+            line.follow(self.app.screen)
+            line.refresh()
 
     def on_screen_resume(self) -> None:
         self.query(KeyLine).refresh()

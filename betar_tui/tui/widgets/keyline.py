@@ -6,6 +6,7 @@ open the footer only displays its keys: the dialogue has buttons. If not all key
 never a way out, and the palette only where there is no room for both."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from textual import events
 from textual.binding import Binding
@@ -32,9 +33,13 @@ class KeyLine(Widget):
         self._ranges: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
-        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+        self.follow(self.screen)
 
-    def _changed(self, screen: Screen[object]) -> None:
+    def follow(self, screen: Screen[Any]) -> None:
+        """Draw again when the keys of a screen change: that of this line, or one above it."""
+        screen.bindings_updated_signal.subscribe(self, self._changed)
+
+    def _changed(self, screen: Screen[Any]) -> None:
         self.refresh()
 
     def render(self) -> Content:
