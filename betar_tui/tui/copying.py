@@ -54,7 +54,7 @@ class Copying:
             MenuItem("a", "Address", neutralise(texts["a"], SHOWN)),
             MenuItem("o", "Our own", own),
         )
-        title = f"Copy of peer {fmt.short_id(peer.peer_id)}" if peer else "Copy: no peer is chosen"
+        title = f"Copy: peer {fmt.short_id(peer.peer_id)}" if peer else "Copy: no peer is chosen"
         self._ask(title, choices, lambda key: self.text(texts[key]))
 
     def text(self, text: str) -> None:

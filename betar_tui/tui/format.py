@@ -16,13 +16,13 @@ SHORT_ID = 13
 
 
 def short_id(peer_id: str, own: str = "") -> str:
-    """A peer id in thirteen characters, or "you". Anything else, which may look like any id, has "✗ " before it."""
+    """A peer id in thirteen characters, or "you". Anything else, which may look like these, is in quotes behind a "✗"."""
     if own and peer_id == own:
         return "you"
     if short := short_form(peer_id):
         return short
-    safe, room = neutralise(peer_id, 120), SHORT_ID - len("✗ ")
-    return f"✗ {safe if len(safe) <= room else safe[: room - 1] + '…'}" if safe else "✗ none"
+    safe, room = neutralise(peer_id, 120), SHORT_ID - len('✗ ""')
+    return f'✗ "{safe if len(safe) <= room else safe[: room - 1] + "…"}"' if safe else "✗ no seller"
 
 
 DECIMALS = 4

@@ -30,6 +30,8 @@ from betar_tui.tui.undo import Delisted
 from betar_tui.tui.workers import start
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from betar_tui.tui.widgets.detail import DetailView
 
 PENDING = "No peer is connected: it is pending and goes out when one is"
@@ -187,6 +189,11 @@ class ListingActions:
         """Ask the peer for a listing's history and hand it to the view."""
         start(self._app, partial(self._fetch, view, listing_id), group=f"show-{id(view)}")
 
+    def versions(self, listing_id: str) -> None:
+        """Ask the peer for a listing's versions and open them, unless the person has gone elsewhere meanwhile."""
+        if listing_id:
+            start(self._app, partial(self._versions, listing_id, self._app.screen), group="versions")
+
     def look_up(self, listing_id: str) -> None:
         """Have a listing at hand that is chosen outside of the table."""
         if listing_id and self._model.listing(listing_id) is None and self._model.table.is_listed(listing_id):
@@ -297,6 +304,15 @@ class ListingActions:
             view.post_message(view.Loaded(listing_id, None, neutralise(str(error), 200)))
         except BetarError as error:
             view.post_message(view.Loaded(listing_id, None, neutralise(str(error), 200)))
+
+    async def _versions(self, listing_id: str, screen: Screen[Any]) -> None:
+        try:
+            detail = await self._bridge.show(listing_id)
+        except BetarError as error:
+            self.notify(f"The versions cannot be had: {neutralise(str(error), 200)}", "error")
+            return
+        if self._app.screen is screen:
+            self._open_screen("versions", detail)
 
     async def _choose_dialect(self, dialect: str) -> None:
         try:

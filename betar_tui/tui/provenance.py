@@ -50,7 +50,7 @@ def state(listing: Listing, mixed: bool = True) -> tuple[str, str, str]:
     sign, word, style = _STATES[listing.provenance]
     word = word if mixed or listing.provenance is Provenance.INVALID else ""
     if difference := _IN_A_WORD[listing.difference]:
-        return sign, difference, "warn"
+        return "!", difference, "warn"
     return sign, "mine" if listing.mine and listing.provenance is not Provenance.INVALID else word, style
 
 

@@ -32,6 +32,7 @@ from betar_tui.market.marketplace import (
     DeltaInfo,
     Event,
     HeadInfo,
+    Listed,
     Listing,
     ListingDetail,
     ListingDraft,
@@ -303,6 +304,9 @@ class FakeMarketplace(ForwardedCalls):
         self.muted = tuple(each for each in self.muted if each != seller_id)
         self.emit(StatusChanged())
         return seller_id
+
+    async def mutes(self) -> tuple[Listed, ...]:
+        return tuple(Listed(each, NOW) for each in self.muted)
 
     async def go_online(self, free_port: bool = False) -> None:
         await self._enter("go_online", free_port)

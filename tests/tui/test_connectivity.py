@@ -164,7 +164,7 @@ async def test_peers_show_how_they_were_found_and_what_they_hold(ui):
     await ui.press("2")
     await ui.sees("FOUND", "bootstrap", "incoming", "remembered", "level", "4 behind", "off topic")
     await ui.press("end", "enter")
-    await ui.sees("Found      by --bootstrap", "✓ level: it holds the newest that you have")
+    await ui.sees("Found      by --bootstrap", "✓ yes: it has the newest that you have")
 
 
 @pytest.mark.parametrize(("names", "many"), [(1, "1 peer does"), (3, "3 peers do")])

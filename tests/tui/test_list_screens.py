@@ -213,7 +213,7 @@ async def test_mine_lists_own_listings_and_edits_them(ui):
     await ui.press("e")
     assert screen_name(ui) == "MineScreen"
     await ui.press("U")
-    await ui.sees("1 listing ", "calm-geo")
+    await ui.sees("1 listing, prices in USDC", "calm-geo")
     await ui.misses("delisted: U")
     again = ui.market.store[f"{OWN}/calm-geo"]
     before = next(item for item in items() if item.mine)

@@ -109,7 +109,7 @@ async def test_traffic_has_columns_where_there_is_room(ui):
 @ui(listings=items)
 async def test_copying_of_a_peer_and_of_ourselves(ui):
     await ui.press("2", "end", "y")
-    await ui.sees(f"Copy of peer {short(1)}", "Our own")
+    await ui.sees(f"Copy: peer {short(1)}", "Our own")
     await ui.press("i")
     assert ui.app.clipboard == ONE
     await ui.press("y", "a")

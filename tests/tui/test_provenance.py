@@ -37,8 +37,8 @@ def test_what_is_no_peer_id_cannot_look_like_one(text):
 def test_short_forms():
     assert (fmt.short_id(OWN, OWN), fmt.short_id(OWN)) == ("you", short(0))
     assert fmt.short_id(peer_id(1)) == f"12D3…{peer_id(1)[8:16]}"
-    assert fmt.short_id(LOOKALIKE) == f"✗ {LOOKALIKE[:10]}…"
-    assert (fmt.short_id("you", OWN), fmt.short_id("", OWN)) == ("✗ you", "✗ none")
+    assert fmt.short_id(LOOKALIKE) == f'✗ "{LOOKALIKE[:8]}…"'
+    assert (fmt.short_id("you", OWN), fmt.short_id("", OWN)) == ('✗ "you"', "✗ no seller")
 
 
 def state_cell(item, mark=None, width=79):
@@ -50,12 +50,12 @@ def test_the_state_says_how_the_map_differs():
     states = {each.name: state_cell(each) for each in disputed()}
     assert states == {
         "amber-undisputed": "✓",
-        "brisk-removed": "✓ removed",
-        "calm-replaced": "✓ replaced",
+        "brisk-removed": "! removed",
+        "calm-replaced": "! replaced",
         "deft-unsigned": "· unsigned",
         "eager-lookalike": "· unsigned",
         "fleet-you": "· unsigned",
-        "lucid-mine": "✓ removed",
+        "lucid-mine": "! removed",
         "mellow-nobody": "· unsigned",
     }
     assert state_cell(listing("a", provenance=Provenance.INVALID, mine=True)) == "✗ invalid"
@@ -104,15 +104,15 @@ async def test_the_table_marks_what_is_no_peer_id(ui):
     await ui.sees("NAME▲", "PRICE", "SELLER", "SEEN", "STATE")
     line = {item.name: next(each for each in ui.lines if item.name in each) for item in disputed()}
     assert all(each in line["amber-undisputed"] for each in ("0.02", short(1), "10m", "✓"))
-    assert f"✗ {LOOKALIKE[:10]}…" in line["eager-lookalike"]
+    assert f'✗ "{LOOKALIKE[:8]}…"' in line["eager-lookalike"]
     assert all(cell_len(each.rstrip()) <= 80 for each in ui.lines)
-    assert "✗ you " in line["fleet-you"] and "✗ none " in line["mellow-nobody"]
-    assert " you " in line["lucid-mine"] and "✗ you" not in line["lucid-mine"]
+    assert '✗ "you" ' in line["fleet-you"] and "✗ no seller " in line["mellow-nobody"]
+    assert " you " in line["lucid-mine"] and "✗" not in line["lucid-mine"]
 
 
 @ui(size=(120, 36), listings=disputed, prepare=contested)
 async def test_all_columns_have_room_beside_the_detail(ui):
-    await ui.sees("✓ removed", "✓ replaced", "NAME▲", "PRICE", "SELLER", "SEEN", "STATE")
+    await ui.sees("! removed", "! replaced", "NAME▲", "PRICE", "SELLER", "SEEN", "STATE")
     await ui.pilot.resize_terminal(140, 36)
     await ui.sees("DESCRIPTION", "Taken away by a stran…")
     assert "›" not in ui.text
@@ -153,7 +153,7 @@ async def test_a_difference_that_comes_flashes_in_its_cell_and_is_news(ui):
     mark = ui.app.model.mark(item.id)
     assert (mark.sign, mark.columns) == ("~", frozenset(("state",)))
     spans = cells(ui.app.model.listing(item.id), mark, NOW, OWN, 79, Layout())
-    assert [text.rstrip() for text, style in spans if "flash" in style] == ["✓ removed"]
+    assert [text.rstrip() for text, style in spans if "flash" in style] == ["! removed"]
     ui.market.put(replace(item, difference=Difference.NONE), kind=ChangeKind.UPDATE)
     await ui.until(lambda: ui.app.model.listing(item.id).difference is Difference.NONE)
     assert ui.app.model.mark(item.id).columns == {"state"}
@@ -163,4 +163,4 @@ async def test_a_difference_that_comes_flashes_in_its_cell_and_is_news(ui):
 async def test_the_activity_names_what_is_no_peer_id(ui):
     ui.market.put(replace(ui.market.store["you/fleet-you"], price=0.8))
     await ui.press("3")
-    await ui.sees("fleet-you  by ✗ you, no peer id  price 0.9 → 0.8")
+    await ui.sees('fleet-you  by ✗ "you", no peer id  price 0.9 → 0.8')

@@ -3,14 +3,17 @@
 from dataclasses import replace
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from betar_tui.errors import BetarError
 from betar_tui.market.history import version_changes
-from betar_tui.market.marketplace import DagNodeInfo, Listing, Provenance, Version
+from betar_tui.market.marketplace import DagNodeInfo, Listing, Notice, Provenance, Version
 from betar_tui.tui import form, labelled_text
 from betar_tui.tui import format as fmt
+from betar_tui.tui.activity import ActivityEntry
 from betar_tui.tui.labelled_text import folded
 from betar_tui.tui.screens.help import HelpScreen
 from betar_tui.tui.screens.main import MainScreen
@@ -18,6 +21,7 @@ from betar_tui.tui.screens.versions import VersionsScreen, version_text
 from betar_tui.tui.settings import InterfaceSettings
 from betar_tui.tui.side import MIN_SIDE, MIN_TABLE, WIDE, resized, side_width
 from betar_tui.tui.stored_value import folded_line, stored_value
+from betar_tui.tui.widgets.activitylog import entry_spans
 from betar_tui.tui.widgets.detail import DetailView
 from betar_tui.tui.widgets.lines import cut
 from betar_tui.tui.widgets.listings import ListingRows
@@ -472,6 +476,94 @@ async def test_an_old_version_is_opened_from_the_history(ui):
     assert isinstance(ui.app.screen, VersionsScreen)
     await ui.press("escape")
     await ui.sees("reads pages")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40)])
+def test_versions_are_opened_from_the_table(size):
+    @ui(size=size, listings=three)
+    async def run(ui: Ui) -> None:
+        ui.market.put(replace(ui.market.store[f"{peer_id(1)}/amber-ocr"], price=0.75))
+        await ui.sees("0.75")
+        await ui.press("v")
+        await ui.sees("Versions of amber-ocr", "0.75 USDC")
+        await ui.press("escape")
+        await ui.until(lambda: isinstance(ui.app.screen, MainScreen))
+        ui.market.fail["show"] = BetarError("the peer is busy")
+        await ui.press("v")
+        await ui.sees("The versions cannot be had: the peer is busy")
+
+    run()
+
+
+@ui(size=(80, 24), listings=three)
+async def test_versions_that_come_late_do_not_open_over_another_screen(ui):
+    ui.market.gates["show"] = trio.Event()
+    await ui.press("v", "4")
+    await ui.until(lambda: "show" in dict(ui.market.calls))
+    await ui.sees("Replica")
+    ui.market.gates.pop("show").set()
+    await ui.press("escape", "slash", *"zzz")
+    await ui.sees("No match among")
+    assert "Versions of" not in ui.text
+
+
+@ui(size=(80, 24), listings=three)
+async def test_a_stored_value_that_cannot_be_had_is_asked_for_again(ui):
+    ui.market.fail["show"] = BetarError("the peer is busy")
+    await ui.press("enter", "J")
+    await ui.sees("the peer is busy", "(r tries again)")
+    ui.market.fail.clear()
+    await ui.press("r")
+    await ui.sees("As stored")
+
+
+# Keys that would do nothing
+
+
+@ui(size=(120, 36), listings=[], peers=0)
+async def test_the_footer_has_no_key_for_what_is_not_there(ui):
+    await ui.sees("No listings yet")
+    assert not any(key in keys_shown(ui) for key in ("e Edit", "d Delist", "Open"))
+    await ui.press("2")
+    await ui.until(lambda: "a Add peer" in keys_shown(ui))
+    assert not any(key in keys_shown(ui) for key in ("m Mute", "X Block", "y Copy", "Open"))
+    for place in "456":
+        await ui.press(place)
+        await ui.until(lambda: "Esc Back" in keys_shown(ui))
+        assert not any(key in keys_shown(ui) for key in ("⏎", "Delist", "Renew")), place
+        await ui.press("escape")
+
+
+@ui(size=(120, 36), listings=three)
+async def test_the_footer_follows_the_line_of_the_activity(ui):
+    ui.market.put(replace(ui.market.store[f"{peer_id(1)}/amber-ocr"], price=0.75))
+    ui.market.emit(Notice("info", "something happened", NOW))
+    await ui.sees("something happened")
+    await ui.press("3")
+    await ui.until(lambda: "p Pause" in keys_shown(ui) and "⏎" not in keys_shown(ui))
+    await ui.press("k")
+    await ui.until(lambda: "⏎ Its listing" in keys_shown(ui))
+
+
+@ui(size=(120, 36), listings=three, prepare=lambda fake: fake.more_status.update(troubles=("the DHT has failed",)))
+async def test_a_trouble_is_told_where_the_status_line_says(ui):
+    await ui.sees("! 1 trouble (4 tells)")
+    await ui.press("4")
+    await ui.sees("! the DHT has failed")
+
+
+def entry(**more: object) -> ActivityEntry:
+    return ActivityEntry(NOW, "update", "amber-ocr", "id", via=peer_id(2), cid="bafy" + "x" * 50, height=7, **more)
+
+
+def test_a_line_of_the_activity_ends_with_whole_facts():
+    whole = "".join(text for text, _ in entry_spans(entry(bytes=612, took=0.0004), "", 400))
+    assert whole.endswith("height 7  612 B in 0.4 ms")
+    ends = {
+        "".join(text for text, _ in entry_spans(entry(bytes=612, took=0.0004), "", width)) for width in range(30, 200)
+    }
+    assert len(ends) == 5  # without any, and with one more each time
+    assert all(whole.startswith(each) for each in ends)
 
 
 def two_versions() -> list[Version]:

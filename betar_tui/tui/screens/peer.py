@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
@@ -14,6 +15,7 @@ from betar_tui.market.peer_facts import head_text, is_waiting
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.context import ScreenContext
+from betar_tui.tui.format import fit
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.labelled_text import LabelledText
 from betar_tui.tui.model import MarketModel, News
@@ -37,7 +39,7 @@ _FOUND = {
     "incoming": "it found this peer",
 }
 """`PeerInfo.found` in words."""
-_HEAD = {"–": "– nothing seen yet", "level": "✓ level: it holds the newest that you have"}
+_HEAD = {"–": "not known yet", "level": "✓ yes: it has the newest that you have"}
 
 
 class PeerScreen(ModelScreen[str | None]):
@@ -140,7 +142,7 @@ def facts(peer: PeerInfo, model: MarketModel, connected: bool, width: int, own: 
     rows.add("Agent", neutralise(peer.agent, 120) or "not told yet")
     rows.add("Topic", "✓ follows the market" if peer.on_topic else "· does not follow the market")
     head = head_text(peer, model.clock())
-    rows.add("Our newest", _HEAD.get(head, head), "$text-warning" if is_waiting(peer, model.clock()) else "")
+    rows.add("In sync", _HEAD.get(head, head), "$text-warning" if is_waiting(peer, model.clock()) else "")
     if peer.refused:
         rows.add("Refused", f"! {fmt.plural(peer.refused, 'message')} over a budget", "$text-warning")
     if peer.misbehaved:
@@ -155,6 +157,8 @@ def _listings(peer: PeerInfo, own: Sequence[Listing], muted: bool) -> list[tuple
     parts = [(f"\n{fmt.plural(count, 'listing')} from it", "bold $accent"), (", muted\n" if muted else "\n", "")]
     if not count:
         return parts
-    for listing in own[:SHOWN_NAMES]:
-        parts += [(f"  {neutralise(listing.name, 60)}", ""), (f"  {fmt.price(listing.price)}\n", "dim")]
+    names = [neutralise(listing.name, 40) for listing in own[:SHOWN_NAMES]]
+    width = max(map(cell_len, names), default=0)
+    for name, listing in zip(names, own, strict=False):
+        parts += [(f"  {fit(name, width)}", ""), (f"  {fmt.aligned_price(listing.price, '', 11).rstrip()}\n", "dim")]
     return [*parts, (f"  … and {count - len(own):,} more\n", "dim")] if own and count > len(own) else parts

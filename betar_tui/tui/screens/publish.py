@@ -16,6 +16,7 @@ from betar_tui.market.fields import ENTERED, Field
 from betar_tui.market.marketplace import Listing, Receipt
 from betar_tui.market.text import neutralise
 from betar_tui.tui import form
+from betar_tui.tui import format as fmt
 from betar_tui.tui.context import ScreenContext
 from betar_tui.tui.drafts import Drafts
 from betar_tui.tui.form import FormValues
@@ -174,7 +175,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         return problems
 
     def _show_count(self, problems: int) -> None:
-        self._show_verdict(f"✗ {problems} to correct" if problems else "", "$text-error")
+        self._show_verdict(f"✗ {fmt.plural(problems, 'field')} to correct" if problems else "", "$text-error")
 
     # Sending
 

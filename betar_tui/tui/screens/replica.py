@@ -17,8 +17,8 @@ from betar_tui.tui.screens.list_screen import ListScreen
 from betar_tui.tui.widgets.lines import Span
 from betar_tui.tui.workers import runs, start
 
-SHOWN_DELTAS = 500
-"""Maximum deltas shown."""
+SHOWN_DELTAS, SHOWN_TROUBLES = 500, 4
+"""Maximum deltas and troubles shown."""
 ASK_EVERY = 2.0
 """Seconds between two requests for a DAG that grows."""
 
@@ -98,7 +98,7 @@ def _numbers(model: MarketModel, error: str) -> Content:
 
 
 def _trouble(status: Status, error: str, retry: str) -> list[str]:
-    """The lines on a sync that goes on or is held, and on an error."""
+    """The lines on a sync that goes on or is held, on what fails in the background, and on an error."""
     lines = []
     wanted = f"{fmt.plural(status.pending, 'block')} wanted"
     if status.sync_held:
@@ -108,6 +108,7 @@ def _trouble(status: Status, error: str, retry: str) -> list[str]:
         lines.append(f"{wanted}, sent by {source} at {status.sync.rate:,.0f}/s")
     elif status.pending:
         lines.append(f"{wanted}: no peer here has sent them yet")
+    lines += [f"! {neutralise(each, 200)}" for each in status.troubles[:SHOWN_TROUBLES]]
     if error:
         lines.append(f"these are the deltas of before: {error} ({retry} tries again)")
     return lines

@@ -48,6 +48,9 @@ class SelectionActions:
     def on_detail_view_versions_wanted(self, event: DetailView.VersionsWanted) -> None:
         self.context.open_screen("versions", event.detail)
 
+    def action_versions(self) -> None:
+        self._actions.versions(self.current)
+
     def action_publish(self) -> None:
         self._actions.publish()
 

@@ -1,8 +1,9 @@
 """The activity as lines, the latest at the bottom and in sight unless the person scrolls back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
@@ -26,12 +27,9 @@ STYLES = {
     "error": "bad",
 }
 
-COSTS_FROM = 116
-"""Minimum width, in cells, of a line that also shows the size and the cost of its delta."""
-
 
 def entry_spans(entry: ActivityEntry, own: str, width: int = 0) -> list[Span]:
-    """The spans of one entry; without a width, its short form."""
+    """The spans of one entry; without a width, its short form. Of where it came from, what does not fit is left out."""
     dim = entry.kind == "refresh"
     head: list[Span] = [
         (f"{fmt.clock(entry.at)} ", "dim"),
@@ -48,12 +46,24 @@ def entry_spans(entry: ActivityEntry, own: str, width: int = 0) -> list[Span]:
         body.append((f"  {entry.note}", ""))
     if entry.delivery:
         body.append((f"  {entry.delivery}", "warn" if entry.delivery.startswith("pending") else "good"))
-    if width:
-        via = "" if entry.via in ("", "local") else f"  via {fmt.short_id(entry.via)}"
-        body.append((f"{via}  {fmt.short_cid(entry.cid)}  height {entry.height:,}", "dim"))
-    if width >= COSTS_FROM and entry.bytes:
-        body.append((f"  {fmt.size(entry.bytes)} in {fmt.took(entry.took)}", "dim"))
-    return head + body
+    spans = head + body
+    left = width - sum(cell_len(text) for text, _ in spans) - 1  # the cell of the cursor
+    for text in _origin(entry) if width else ():
+        left -= cell_len(text)
+        if left < 0:
+            break
+        spans.append((text, "dim"))
+    return spans
+
+
+def _origin(entry: ActivityEntry) -> Iterator[str]:
+    """Where a change came from and what it cost, what matters most first."""
+    if entry.via not in ("", "local"):
+        yield f"  via {fmt.short_id(entry.via)}"
+    yield f"  {fmt.short_cid(entry.cid)}"
+    yield f"  height {entry.height:,}"
+    if entry.bytes:
+        yield f"  {fmt.size(entry.bytes)} in {fmt.took(entry.took)}"
 
 
 def _seller(seller_id: str, own: str) -> list[Span]:

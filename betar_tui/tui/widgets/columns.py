@@ -23,7 +23,8 @@ MIN_TEXT = 16
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. A column that `grows` has at least `width` cells; `meaning` is its description in the settings."""
+    """A column. A column that `grows` has at least `width` cells; `meaning` is its description in the settings; the title
+    has `indent` cells before it, so that it stands above what is there."""
 
     key: str
     title: str
@@ -31,13 +32,14 @@ class Column:
     meaning: str
     right: bool = False
     grows: bool = False
+    indent: int = 0
 
 
 COLUMNS: dict[str, Column] = {
     column.key: column
     for column in (
         Column("name", "NAME", MIN_NAME, "always there", grows=True),
-        Column("price", "PRICE", 11, "what a use costs, in USDC"),
+        Column("price", "PRICE", 11, "what a use costs, in USDC", indent=3),
         Column("seller", "SELLER", 13, "the seller's peer id"),
         Column("seen", "SEEN", 5, "since when it was last heard of here", right=True),
         Column("state", "STATE", 11, "✓ signed, · unsigned; what else is true of it, in a word"),
@@ -142,7 +144,7 @@ def header(width: int, sort: str, descending: bool, layout: Layout) -> list[tupl
     result = [(" " * GUTTER, False)]
     for position, (column, cells) in enumerate(visible_columns(width, layout)):
         sorted_here = column.key == sort
-        title = column.title + ("▼" if descending else "▲") if sorted_here else column.title
+        title = " " * column.indent + column.title + ("▼" if descending else "▲") if sorted_here else column.title
         gap = ("‹" if layout.skip and not position else " ").ljust(layout.gap)
         result.append((fit(title, cells, column.right) + gap, sorted_here))
     if layout.skip < max_skip(width, layout):

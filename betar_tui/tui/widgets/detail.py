@@ -135,7 +135,7 @@ class DetailView(Page):
             return
         gone, width, keys = not self._model.table.is_listed(listing.id), self._width, self._model.keys
         if self.is_raw:
-            self._put("raw", _raw(self._detail, self._error, keys.name("copy_menu"), width))
+            self._put("raw", _raw(self._detail, self._error, keys.name("copy_menu"), keys.name("retry"), width))
         self._put("title", _title(listing, gone))
         self._draw_buttons(listing)
         self._put("facts", _facts(listing, self._detail, self._model, width))
@@ -318,8 +318,10 @@ def _version(change: VersionChange, width: int) -> list[tuple[str, str]]:
     return [*head, *((f"{NEXT_LINE}{line}", "") for line in change.lines), ("\n", "")]
 
 
-def _raw(detail: ListingDetail | None, error: str, copy: str, width: int) -> Content:
+def _raw(detail: ListingDetail | None, error: str, copy: str, retry: str, width: int) -> Content:
+    if detail is None and error:
+        return Content.assemble((f"✗ {error}", "$text-error"), (f"  ({retry} tries again)", "dim"))
     if detail is None:
-        return Content.assemble((f"✗ {error}" if error else "◌ asking the peer…", "$text-error" if error else "dim"))
+        return Content.assemble(("◌ asking the peer…", "dim"))
     head = f"As stored, {fmt.size(len(detail.raw.encode(errors='surrogatepass')))}; {copy} j copies it\n\n"
     return Content.assemble((head, "dim"), *stored_value(detail.raw, width))

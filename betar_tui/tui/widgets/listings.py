@@ -156,6 +156,10 @@ class ListingRows(LineList):
         most = columns.max_skip(self.size.width - 1, layout)
         return Layout(layout.chosen, layout.gap, min(self._skip, most))
 
+    async def action_versions(self) -> None:
+        """Let the screen show the versions of the listing under the cursor."""
+        await self.screen.run_action("versions")
+
     def action_columns(self, by: int) -> None:
         most = columns.max_skip(self.size.width - 1, self.current_layout)
         skip = max(0, min(self.current_layout.skip + by, most))

@@ -81,7 +81,8 @@ class StatusBar(Widget):
         elif model.connectivity is Connectivity.ONLINE:
             parts.append(("synced", "$text-success"))
         if status.troubles:
-            parts.append((f"! {fmt.plural(len(status.troubles), 'trouble')}", "$text-error"))
+            key = model.keys.name("place_replica")
+            parts.append((f"! {fmt.plural(len(status.troubles), 'trouble')} ({key} tells)", "$text-error"))
         if where := host_and_port(own_address(status)):
             # The last to be shown: for a friend who is to connect.
             parts.append((f"at {neutralise(where, 60)} ({model.keys.name('own_address')} copies)", "dim"))
