@@ -103,7 +103,8 @@ class BlockSource(Protocol):
 
 
 LARGE_BLOCK = 64 << 10
-"""Number of bytes from which on a block is a large one: those wait apart from others, since merging one takes seconds."""
+"""Number of bytes from which on a block is a large one: those wait apart from others, since merging one takes up to
+a second."""
 
 
 @dataclass(frozen=True, slots=True)

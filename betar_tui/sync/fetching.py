@@ -287,9 +287,6 @@ class Fetcher:
             self.source = ""
         if self._paused:
             return
-        for cid in wants:  # what did not come goes last: a request has room for some, and nobody may have these
-            if cid in self._dagsync_wants:
-                self._dagsync_wants[cid] = self._dagsync_wants.pop(cid)
         # Blocks found missing on the way are wanted now, from this peer first if it truncated its answer.
         first = peer if peer in self._truncated else ""
         for cid in self._writer.replica.wants.difference(self._bitswap, self._refused):
@@ -340,6 +337,9 @@ class Fetcher:
                 else:
                     self._truncated.pop(peer, None)
                     self._truncated[peer] = None
+                    # What did not come goes last: a request has room for some, and nobody may have these.
+                    for cid in self._dagsync_wants.keys() & wants:
+                        self._dagsync_wants[cid] = self._dagsync_wants.pop(cid)
 
     async def _merge_late(self, late: list[RawBlock], peer: str) -> None:
         """Merge the large blocks of an answer, after the small ones, which may be all that somebody waits for."""

@@ -12,6 +12,7 @@ from betar_tui.ipld import cid, unixfs
 from betar_tui.ipld.car import CarReader, encode_header
 from betar_tui.ipld.carfile import CarFileReader
 from betar_tui.market.marketplace import ListingDraft
+from betar_tui.p2p.types import LARGE_BLOCK
 from betar_tui.peer import archive, open_peer
 from betar_tui.replica import decode_node
 from betar_tui.replica.node import compose
@@ -41,6 +42,23 @@ async def test_an_import_merges_what_was_exported(tmp_path):
         again = await other.import_car(car)
         assert (again.new, again.known) == (0, 2)
     assert values(tmp_path / "one") == values(tmp_path / "other")
+
+
+async def test_large_deltas_are_exported_and_drawn_by_their_height(tmp_path):
+    """To a syncing peer they are sent last."""
+    async with open_peer(config(tmp_path), network=False) as peer:
+        await peer.publish([ListingDraft(f"agent-{n}", n) for n in range(3)])
+        (first,) = await peer.heads()
+        links = [cid.from_str(first.cid)]
+        large = node(links, [("/agents/large", b"x" * LARGE_BLOCK)], priority=first.height + 2)
+        small = node(links, [("/agents/small", b"x")], priority=first.height + 1)
+        await peer._writer.merge_nodes([large, small], "honest")
+        by_height = [cid.to_str(large.cid), cid.to_str(small.cid), first.cid]
+        assert [each.cid for each in await peer.dag(3)] == by_height
+        await peer.export_car(str(tmp_path / "market.car"))
+    reader = CarFileReader()
+    exported = [section.cid for section in reader.feed((tmp_path / "market.car").read_bytes())]
+    assert [cid.to_str(each) for each in exported] == by_height
 
 
 async def test_a_chosen_head_is_exported_alone(tmp_path):

@@ -79,7 +79,7 @@ class _Answer:
 
     def __init__(self, request: Request, lookup: Lookup) -> None:
         self._request = request
-        self._walk = iter(Walk(request.wants, request.haves, lookup))
+        self._walk = iter(Walk(request.wants, request.haves, lookup, large_last=True))
         self._head = encode_header(request.wants)
         self._size = FIRST_SLICE
         self._count = self._bytes = 0

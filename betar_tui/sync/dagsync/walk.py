@@ -1,13 +1,16 @@
-"""Finds the blocks that answer a request, newest first. Pure: blocks are looked up through a function.
+"""Finds the blocks that answer a request. Pure: blocks are looked up through a function.
 
 Blocks are visited by falling height. Blocks at or below a *have* are known to the client; this mark spreads to links
 like a visit does, and the walk ends when all blocks left to visit have it. Heights only order the visits: if a hostile
 delta lies about its height, the client may get a block that it has.
 
-A large block that the client may lack is put off until nothing else is left to send: to merge it takes the client as long
-as thousands of small ones, which would wait behind it. What only it links to comes after it."""
+With `large_last`, a large block that the client may lack is put off until nothing else is left to send: to merge it takes
+the client up to a second, and everything behind it would wait. What only it links to comes after it. A client that wants
+nothing but large blocks has been sent what is between them, and gets them first: below each of them the walk comes to blocks
+that it has and cannot say so, since a *have* stands for all below it."""
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -44,8 +47,11 @@ class Walk:
     Iterating gives (36-byte CID, block) for each block to send, and None for each visit to a block that the client has,
     so that the caller can limit the number of visits."""
 
-    def __init__(self, wants: Iterable[bytes], haves: Iterable[bytes], lookup: Lookup) -> None:
+    def __init__(
+        self, wants: Iterable[bytes], haves: Iterable[bytes], lookup: Lookup, *, large_last: bool = False
+    ) -> None:
         self._lookup = lookup
+        self._large_from = LARGE_BLOCK if large_last else math.inf
         self._queue: list[_Visit] = []
         self._put_off: list[_Visit] = []
         self._kept: dict[bytes, bytes] = {}
@@ -55,10 +61,16 @@ class Walk:
         # To send, unless the mark comes first: small ones in the queue, and those that are put off.
         self._small: set[bytes] = set()
         self._large: dict[bytes, _Visit] = {}
+        # Those that are sent first, the last of them before the others.
+        self._wanted: list[_Visit] = []
         self._start = [*self._known, *wants]
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes] | None]:
         self._add(self._start)
+        if not self._small:
+            self._wanted = sorted(self._large.values(), reverse=True)
+            self._large.clear()
+            self._put_off.clear()
         while (visit := self._next()) is not None:
             links, block = visit.links, self._kept.pop(visit.cid, None)
             self._weight -= len(block or b"")
@@ -77,6 +89,8 @@ class Walk:
 
     def _next(self) -> _Visit | None:
         """The next visit, None when nothing is left to send."""
+        if self._wanted:
+            return self._wanted.pop()
         if self._small:
             return self._from_queue()
         if not self._large:
@@ -123,7 +137,7 @@ class Walk:
             return  # a block of a file, not of the DAG
         self._queued.add(cid)
         visit = _Visit(-height, cid, links if len(links) <= MAX_LINKS_KEPT else None)
-        if cid not in self._known and len(block) >= LARGE_BLOCK:
+        if cid not in self._known and len(block) >= self._large_from:
             heapq.heappush(self._put_off, visit)
             self._large[cid] = visit
             return

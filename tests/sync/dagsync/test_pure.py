@@ -1,5 +1,6 @@
 """Requests, walks and archives, without a network."""
 
+import itertools
 import random
 
 import cbor2
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from betar_tui.errors import DecodeError
 from betar_tui.ipld import car, cid
 from betar_tui.ipld.protobuf import read_varint
-from betar_tui.replica import delta
+from betar_tui.p2p.types import LARGE_BLOCK
+from betar_tui.replica import decode_node, delta
 from betar_tui.replica.node import encode_node
 from betar_tui.sync.dagsync import walk as walking
 from betar_tui.sync.dagsync.client import _Answer
@@ -25,6 +27,7 @@ from betar_tui.sync.dagsync.messages import (
     encode_trailer,
 )
 from betar_tui.sync.dagsync.walk import KEPT_BYTES, Walk, locator
+from tests.simulation.lab import Bench
 
 names = st.binary(min_size=32, max_size=32).map(lambda digest: cid.DAG_PB + digest)
 
@@ -122,6 +125,11 @@ def test_a_walk_sends_what_is_below_the_wants_and_not_below_the_haves(seed, size
 def test_a_walk_sends_large_blocks_when_no_small_one_is_left_without_them(seed, size, links_kept, data):
     sent, dag, wants, haves = walked(random_dag(seed, size, large=0.3), links_kept, data)
     wanted = below(dag, wants) - below(dag, haves)
+    lacking = set(wants).difference(haves)
+    if lacking and all(len(dag[each][0]) >= LARGE for each in lacking):
+        assert set(sent[: len(lacking)]) == lacking, "alone, they come first"
+        assert wanted <= set(sent) <= below(dag, wants)
+        return
     assert set(sent) == wanted
     allowed = wanted.intersection(wants)
     for name in sent:
@@ -151,7 +159,7 @@ def walked(dag, links_kept, data):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walking, "MAX_LINKS_KEPT", links_kept)
         patch.setattr(walking, "LARGE_BLOCK", LARGE)
-        sent = [name for name, block in Walk(wants, haves, lookup).blocks() if dag[name][0] == block]
+        sent = [name for name, block in Walk(wants, haves, lookup, large_last=True).blocks() if dag[name][0] == block]
     assert len(sent) == len(set(sent))
     allowed = set(wants)
     for name in sent:
@@ -177,9 +185,11 @@ def test_a_walk_looks_no_further_than_the_haves():
     assert len(looked) < 10
 
 
-def test_a_walk_over_large_blocks_keeps_few_bytes():
+@pytest.mark.parametrize("size", [512 << 10, 60 << 10])
+@pytest.mark.parametrize("large_last", [False, True])
+def test_a_walk_over_large_blocks_keeps_few_bytes(size, large_last):
     """They are looked up in small numbers, and again when they are sent."""
-    count, size, limit = 100, 512 << 10, 4 << 20
+    count, limit = 300, 4 << 20
     value = bytes(size)
     made = [encode_node([], delta.encode([(f"/agents/{n}", value)], [], count - n)) for n in range(count)]
     blocks = {cid.of(block): block for block in made}
@@ -194,16 +204,63 @@ def test_a_walk_over_large_blocks_keeps_few_bytes():
         looked.append(sum(map(len, found.values())))
         return found
 
-    walk = Walk(list(blocks), [], lookup)
-    sent = []
+    walk = Walk(list(blocks), [], lookup, large_last=large_last)
+    sent, most = [], 0
     for name, _ in walk.blocks():
         sent.append(name)
         kept = sum(map(len, walk._kept.values()))
         assert kept == walk._weight <= KEPT_BYTES
+        most = max(most, kept)
     assert sent == list(blocks)
-    assert limit < max(looked) <= limit + size + 100, "what a look-up left out was looked up again"
+    assert most > KEPT_BYTES - 2 * size or (large_last and size > LARGE_BLOCK and not most)
+    assert max(looked) <= limit + size + 100, "what a look-up left out was looked up again"
     assert not walk._kept
     assert sum(looked) < 2.2 * count * size, "each was looked up to be queued, and again to be sent"
+
+
+def mixed_dag(small: int, large: int) -> tuple[dict[bytes, bytes], bytes]:
+    """A chain of small deltas with large ones beside it, which the next of the chain links to as well; and its head."""
+    dag: dict[bytes, bytes] = {}
+
+    def add(links, height, value):
+        block = encode_node(links, delta.encode([(f"/agents/{len(dag)}", value)], [], height))
+        dag[cid.of(block)] = block
+        return cid.of(block)
+
+    links, height = [add([], 1, b"v")], 1
+    for n in range(1, small):
+        height += 1
+        if n % (small // large) == 0:
+            links.append(add(links[:1], height, bytes(LARGE_BLOCK)))
+            height += 1
+        links = [add(links, height, b"v")]
+    return dag, links[0]
+
+
+def synced(dag: dict[bytes, bytes], head: bytes, most: int, **how: bool) -> tuple[int, int]:
+    """The answers of at most so many blocks that a new replica needs, and the blocks that came more than once."""
+    bench, wants, answers, twice = Bench(), [head], 0, 0
+    while wants:
+        ours = [each for each, _ in sorted(bench.replica.heads.items(), key=lambda known: -known[1])]
+        haves = locator(ours, lambda asked: {each: bench.storage.data.get(each) for each in asked}, 256)
+        walk = Walk(wants, haves, lambda asked: {each: dag.get(each) for each in asked}, **how)
+        nodes = [decode_node(name, block) for name, block in itertools.islice(walk.blocks(), most)]
+        new = [node for node in nodes if bench.storage.data.get(node.cid) is None]
+        assert new, "an answer without anything new"
+        bench.merge(*new)
+        answers, twice = answers + 1, twice + len(nodes) - len(new)
+        wants = sorted(bench.replica.wants)
+    assert len(bench.storage.data) == len(dag)
+    return answers, twice
+
+
+def test_a_sync_of_several_answers_sends_little_twice():
+    """Below a large block that comes last is what came before: it is not to be sent again for each of them."""
+    dag, head = mixed_dag(1000, 20)
+    fewest, _ = synced(dag, head, 200)
+    answers, twice = synced(dag, head, 200, large_last=True)
+    assert answers <= fewest + 2
+    assert twice <= 2 * 200
 
 
 def test_the_links_of_wide_blocks_are_not_kept_until_their_visit():
