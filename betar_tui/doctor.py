@@ -151,12 +151,14 @@ def _store(config: Config, rebuild: bool) -> list[Finding]:
 
 
 def _take_in(backlog: Backlog) -> None:
-    """Make all rows and index all texts, which takes minutes in a large market."""
+    """Make all rows and index all texts, which takes minutes in a large market. In a thread of trio; ends when that is
+    cancelled."""
     with progress_line() as tell:
 
         def step() -> None:
+            trio.from_thread.check_cancelled()
             if (progress := backlog.progress.now()) is not None:
-                tell(f"{progress.text}; Ctrl+C ends it, and the next start goes on with it")
+                tell(f"{progress.text}; Ctrl+C ends it, the next start goes on")
 
         backlog.work_off(time.time(), step)
         backlog.index_all_but(0, step)

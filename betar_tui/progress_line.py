@@ -1,5 +1,6 @@
 """How far long work is, in one line on stderr that is taken away at its end. Imports little: short commands use it."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,8 +10,6 @@ from betar_tui.stdout import legible
 
 AFTER, EVERY = 1.0, 0.25
 """Seconds of work after which the line appears, and seconds between two of its states."""
-_WIDTH = 79
-"""Columns that a line may take: one that is wrapped could not be taken away."""
 
 Tell = Callable[[str], object]
 """Takes how far the work is, in words."""
@@ -36,7 +35,7 @@ class _Line:
         if self._clock() < self._due or not _is_terminal():
             return
         self._due = self._clock() + EVERY
-        text = legible(text[:_WIDTH], sys.stderr.encoding)
+        text = legible(text, sys.stderr.encoding)[: _width()]
         self._write(f"\r{text:{self._columns}}")
         self._columns = len(text)
 
@@ -49,6 +48,14 @@ class _Line:
         with suppress(OSError, ValueError):  # nobody reads it
             sys.stderr.write(text)
             sys.stderr.flush()
+
+
+def _width() -> int:
+    """The columns that a line may take now: one that is wrapped could not be taken away."""
+    try:
+        return max(os.get_terminal_size(sys.stderr.fileno()).columns - 1, 1)
+    except (OSError, ValueError):  # not known
+        return 79
 
 
 def _is_terminal() -> bool:

@@ -63,7 +63,7 @@ class StoredMarket:
     ) -> ListingPage:
         self._take_in()
         if query:
-            self._catalogue.backlog.index_all_but(MAX_UNINDEXED, self._tell_progress)
+            self._index()
         return self._catalogue.page(query, sort, limit, time.time(), after, muted=muted)
 
     async def count(self, query: str = "", muted: Sequence[str] = ()) -> int:
@@ -92,12 +92,23 @@ class StoredMarket:
         return deltas(self._store, limit)
 
     def _take_in(self) -> None:
-        self._catalogue.backlog.work_off(time.time(), self._tell_progress)
+        progress = self._catalogue.backlog.progress
+        count = progress.rows
+        self._catalogue.backlog.work_off(
+            time.time(), lambda: self._tell_done(f"{count - progress.rows:,} of {count:,} listings read")
+        )
 
-    def _tell_progress(self) -> None:
-        progress = self._catalogue.backlog.progress.now()
-        if progress is not None:
-            self._tell(f"{progress.text}; Ctrl+C ends it, and what is done stays")
+    def _index(self) -> None:
+        progress = self._catalogue.backlog.progress
+        before = progress.texts
+        count = before - MAX_UNINDEXED
+        self._catalogue.backlog.index_all_but(
+            MAX_UNINDEXED,
+            lambda: self._tell_done(f"{min(before - progress.texts, count):,} of {count:,} listings indexed"),
+        )
+
+    def _tell_done(self, text: str) -> None:
+        self._tell(f"{text}; Ctrl+C ends it, and what is done stays")
 
 
 @contextmanager

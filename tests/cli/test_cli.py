@@ -20,6 +20,7 @@ import trio
 from betar_tui import cli, logs, serving, startup
 from betar_tui import config as config_module
 from betar_tui.arguments import COMMANDS as GRAMMAR
+from betar_tui.catalogue.backlog import Backlog
 from betar_tui.cli import build_parser, main, read_config
 from betar_tui.commands import COMMANDS
 from betar_tui.config import load_config, load_identity, parse_duration, parse_size, save_settings
@@ -27,8 +28,11 @@ from betar_tui.control.server import serve_control
 from betar_tui.doctor import examine
 from betar_tui.errors import ConfigError, UsageError
 from betar_tui.logs import configure
+from betar_tui.market.marketplace import ListingDraft
 from betar_tui.output import duration, print_fields, print_json
 from betar_tui.p2p.adaptations import libraries
+from betar_tui.peer import open_peer
+from betar_tui.stored import open_stored
 from tests.peers import harness
 from tests.tui.fake import peer_id
 
@@ -608,6 +612,26 @@ def test_the_doctor_compares_the_catalogue_and_makes_it_afresh(run, tmp_path):
     database.close()
     code, found = findings(run)
     assert (code, found["catalogue"]["says"]) == (0, "it is not made yet")
+
+
+async def test_the_doctor_can_be_interrupted_while_it_makes_the_catalogue_afresh(tmp_path, monkeypatch):
+    async with open_peer(harness.config(tmp_path), network=False) as peer:
+        await peer.publish([ListingDraft(f"agent-{n}", n) for n in range(1000)])
+    slices = []
+    write = Backlog.write
+
+    def counted(self, *arguments):
+        slices.append(1)
+        trio.from_thread.run_sync(scope.cancel)
+        return write(self, *arguments)
+
+    monkeypatch.setattr(Backlog, "write", counted)
+    with trio.CancelScope() as scope:
+        await examine(harness.config(tmp_path), rebuild=True)
+    assert scope.cancelled_caught and len(slices) == 1
+    monkeypatch.undo()
+    with open_stored(harness.config(tmp_path)) as market:
+        assert (await market.listings()).total == 1000
 
 
 def test_the_doctor_doubts_a_clock_that_went_back(run, monkeypatch):

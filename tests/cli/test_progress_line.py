@@ -1,6 +1,7 @@
 """How far long work is, in one line on stderr."""
 
 import io
+import os
 import sys
 
 import pytest
@@ -59,6 +60,17 @@ def test_a_line_is_taken_away_after_an_error(monkeypatch, clock):
         tell("x" * 200)
         raise KeyboardInterrupt
     assert screen.getvalue() == f"\r{'x' * 79}\r{' ' * 79}\r"
+
+
+@pytest.mark.parametrize("columns", [1, 20, 60, 200])
+def test_a_line_is_never_wrapped(monkeypatch, clock, columns):
+    monkeypatch.setattr(sys, "stderr", screen := Screen(terminal=True))
+    monkeypatch.setattr(screen, "fileno", lambda: 2, raising=False)
+    monkeypatch.setattr(os, "get_terminal_size", lambda number: os.terminal_size((columns, 24)))
+    with progress_line(clock) as tell:
+        clock.now += AFTER
+        tell("…" * 300)
+    assert [len(each) for each in screen.getvalue().split("\r")] == [0, *2 * [max(columns - 1, 1)], 0]
 
 
 @pytest.mark.parametrize("stderr", [None, Screen(terminal=False)])

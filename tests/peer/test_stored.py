@@ -55,13 +55,22 @@ async def test_what_another_process_left_to_the_catalogue_is_taken_in(
     async with open_peer(config(tmp_path), network=False) as peer:
         await peer._writer.merge_nodes(list(chain(900, 900)), "honest")
         assert (await peer.status()).listings == 0
+    monkeypatch.setattr(stored, "MAX_UNINDEXED", 0)
     told: list[str] = []
     with open_stored(config(tmp_path), told.append) as market:
         page = await market.listings("agent", limit=2)
         before = len(told)
         await market.listings("agent")
     assert (page.total, len(page.listings)) == (900, 2)
-    assert told[0] == "200 of 900 indexed; Ctrl+C ends it, and what is done stays"
+    assert all(each.endswith("; Ctrl+C ends it, and what is done stays") for each in told)
+    done = [each.partition(";")[0] for each in told]
+    rows = [each for each in done if each.endswith("of 900 listings read")]
+    texts = [each for each in done if each.endswith("of 900 listings indexed")]
+    assert done == rows + texts
+    for numbers in ([int(each.split()[0]) for each in rows], [int(each.split()[0]) for each in texts]):
+        assert numbers == sorted(set(numbers)) and numbers[-1] == 899, (
+            "the last one waits for a look that finds nothing"
+        )
     assert len(told) == before
 
 
