@@ -20,6 +20,11 @@ LENGTH = 36
 MAX_BLOCK = 2 << 20
 """Maximum size of a block that is accepted from the network or served to it, in bytes: as in boxo. No smaller one may be
 refused: the delta in which a Go peer deletes a listing names each of its versions, perhaps tens of thousands."""
+_BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_TO_DIGITS, _NOT_BASE32 = (
+    bytes.maketrans(_BASE32, b"0123456789ABCDEFGHIJKLMNOPQRSTUV"),
+    bytes({*range(256)} - {*_BASE32}),
+)
 
 
 def of(block: bytes) -> bytes:
@@ -103,12 +108,11 @@ def element_id(cid: bytes) -> str:
 def from_element_id(text: str) -> bytes | None:
     """The CID of the block that an element id belongs to, or None when no block can have that id."""
     encoded = text.strip("/")
-    if len(encoded) != 55:
+    if len(encoded) != 55 or not encoded.isascii():
         return None
-    try:
-        multihash = base64.b32decode(encoded + "=")
-    except ValueError:
+    # As a number in base 32, which takes a tenth of what base64.b32decode does.
+    digits = encoded.encode().translate(_TO_DIGITS, _NOT_BASE32)
+    if len(digits) != 55 or (number := int(digits, 32)) & 7:  # the last three bits say nothing
         return None
-    if not multihash.startswith(MULTIHASH) or base64.b32encode(multihash)[:55] != encoded.encode():
-        return None
-    return DAG_PB + multihash[2:]
+    multihash = (number >> 3).to_bytes(34)
+    return DAG_PB + multihash[2:] if multihash.startswith(MULTIHASH) else None

@@ -106,12 +106,14 @@ class _Reader:
     def _count(self) -> None:
         self._left -= 1
         if self._left < 0:
-            raise DecodeError(f"DAG-CBOR of more than {MAX_ITEMS} items")
+            raise _too_many()
 
     def _room(self, count: int) -> int:
-        """`count`, if enough bytes follow for that number of items: each takes at least one."""
+        """`count`, if that number of items may be read and enough bytes follow for them: each takes at least one."""
         if count > len(self._raw) - self.pos:
             raise DecodeError(f"DAG-CBOR ends before {plural(count, 'item')}")
+        if count > self._left:
+            raise _too_many()
         return count
 
     def _take(self, size: int) -> bytes:
@@ -119,3 +121,7 @@ class _Reader:
         if self.pos > len(self._raw):
             raise DecodeError(f"DAG-CBOR ends inside an item of {plural(size, 'byte')}")
         return self._raw[start : self.pos]
+
+
+def _too_many() -> DecodeError:
+    return DecodeError(f"DAG-CBOR of more than {MAX_ITEMS} items")

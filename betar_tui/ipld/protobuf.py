@@ -15,7 +15,7 @@ MAX_GROUP_TAG = 1 << 34
 """Greater than every tag inside a group: its field numbers reach 2^31-1, where protowire is laxer than outside."""
 MAX_GROUP_DEPTH = 10_001  # as protowire
 COUNTED = 256
-"""Fields in a group that are read before they are counted."""
+"""Fields inside groups that are read between two counts of them."""
 
 
 def read_varint(buf: bytes, pos: int, end: int) -> tuple[int, int]:
@@ -124,9 +124,8 @@ def _skip(buf: bytes, pos: int, end: int, tag: int, grouped: Callable[[int], Non
     """The position behind a fixed-size field or a group that starts at `pos`, after its tag."""
     number, kind = tag >> 3, tag & 7
     if kind == START_GROUP:
-        if (
-            tag < 0x80 and pos < end and buf[pos] == tag + 1
-        ):  # nothing is in it; a block has room for a million of these
+        # Often nothing is in it: a block has room for a million of these.
+        if tag < 0x80 and pos < end and buf[pos] == tag + 1:
             grouped(1)
             return pos + 1
         return _skip_group(buf, pos, end, tag, grouped)

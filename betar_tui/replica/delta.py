@@ -56,6 +56,8 @@ def decode(buf: bytes, start: int, end: int) -> Delta:
                 if before < (after := _value(buf, span)):
                     elements[key], best[key] = span, after
         elif number == 2 and kind == BYTES:
+            if a == b:  # it has no id; see above
+                continue
             key, element_id, _ = _element(buf, a, b)
             block = cids.from_element_id(element_id)
             if block is not None:

@@ -22,7 +22,7 @@ MAX_MESSAGE = 4 << 20
 MAX_ENTRIES = MAX_PRESENCES = MAX_BLOCKS = 8192
 """Maximum wantlist entries, presences and blocks of a message that are read."""
 MAX_CID = 64  # bytes
-MAX_FIELDS = 1 << 17
+MAX_FIELDS = 92_000
 """Maximum fields of a message to read, nested ones included: a Go peer's longest wantlist, of 2 MiB, has 50,000
 entries, of which 8,192 with five fields each are read."""
 V12 = "/ipfs/bitswap/1.2.0"
@@ -166,6 +166,8 @@ def _decode_entry(raw: bytes, pos: int, end: int, draft: _Draft) -> WantlistEntr
 
 
 def _decode_payload(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
+    if len(draft.blocks) >= MAX_BLOCKS:
+        return
     prefix = data = b""
     for number, kind, a, b in draft.budget.fields(raw, pos, end):
         if number > 2:
@@ -181,11 +183,13 @@ def _decode_payload(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
 def _add_block(draft: _Draft, prefix: bytes, data: bytes) -> None:
     if len(data) > MAX_BLOCK:
         raise DecodeError(f"a block of {len(data)} bytes")
-    if len(draft.blocks) < MAX_BLOCKS:
+    if len(draft.blocks) < MAX_BLOCKS:  # those of 1.0.0 too
         draft.blocks.append(Block(prefix, data))
 
 
 def _decode_presence(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
+    if len(draft.presences) >= MAX_PRESENCES:
+        return
     cid = b""
     have = True
     for number, kind, a, b in draft.budget.fields(raw, pos, end):
@@ -197,8 +201,7 @@ def _decode_presence(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
             have = a == 0
     if not cid:
         raise DecodeError("a block presence without a CID")
-    if len(draft.presences) < MAX_PRESENCES:
-        draft.presences.append(Presence(cid, have))
+    draft.presences.append(Presence(cid, have))
 
 
 def _encode_entry(entry: WantlistEntry, newest: bool) -> bytes:
