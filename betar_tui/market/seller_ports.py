@@ -23,7 +23,7 @@ class SellerStore(OwnStore, Protocol):
         """The replica's values of these keys."""
 
     def unheard_of(self, keys: Collection[str]) -> Collection[str]:
-        """Those of these keys that certainly stand in no delta so far, as far as that is known without waiting."""
+        """Those of these keys that certainly stand in no delta that is merged, as far as is known without waiting."""
 
 
 class Listings(Protocol):

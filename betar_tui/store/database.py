@@ -139,7 +139,7 @@ class Store:
         return {key: cached.winner for key, cached in known.items() if cached.winner is not None}
 
     def unheard_of(self, keys: Collection[str]) -> Collection[str]:
-        """Those of the keys that certainly stand in no delta so far. Never waits: none while another thread uses the
+        """Those of the keys that certainly stand in no delta that is merged. Never waits: none while another thread uses the
         store."""
         release = self.reserve()
         if release is None:

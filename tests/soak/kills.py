@@ -88,10 +88,12 @@ async def one_life(folder: Path, other: Served, ledger: Ledger, rng: random.Rand
 
         async def agree() -> bool:
             heads = await a.market.heads() == await other.market.heads()
-            return heads and (await a.market.status()).pending == (await other.market.status()).pending == 0
+            if not heads or (await a.market.status()).pending or (await other.market.status()).pending:
+                return False
+            # A peer does what it meant to do before it was killed: its store may be ahead of the heads that it told.
+            return await trio.to_thread.run_sync(lambda: values(a.directory) == values(other.directory))
 
-        await eventually(agree, within=60, what="both have the same heads")
-        assert values(a.directory) == values(other.directory)
+        await eventually(agree, within=60, what="both have the same heads and values")
         async with trio.open_nursery() as nursery:
             for n in range(PUBLISHERS):
                 nursery.start_soon(publish, a, ledger, rng, f"a{n}")
