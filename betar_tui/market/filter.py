@@ -64,7 +64,7 @@ _NUMBER_OR_AGE = re.compile(r"[-+]?\.?[0-9][0-9_.,]*(?:e[-+]?[0-9]+)?[smhdw]?\Z"
 _META = re.compile(r"(?P<path>meta\.[^:]+):(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
 _FIELD = re.compile(r"(?P<field>[a-z_]+):(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
 _COMPARED = re.compile(
-    r"(?P<field>[a-z_]+[a-z_0-9.]*)(?P<op><=|>=|!=|==|<|>|=)(?P<value>.+)\Z", re.IGNORECASE | re.DOTALL
+    r"(?P<field>[a-z_]+[a-z_0-9.]*)(?P<op><=|>=|!=|==|<|>|=)(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL
 )
 _PATH = "meta."
 _AWAITING = re.compile(r"(?<=\S)\s+or\s*\Z", re.IGNORECASE)
@@ -253,9 +253,10 @@ def _field_term(match: re.Match[str], position: int, negated: bool) -> Term:
 def _compared_term(match: re.Match[str], position: int, negated: bool) -> Term:
     """What looks like a comparison, of a field that is not compared: else it would be looked for as a word."""
     field, op, value = match["field"].lower(), match["op"], match["value"]
-    if field in QUALIFIERS or field.startswith(_PATH):
+    if value and (field in QUALIFIERS or field.startswith(_PATH)):
         raise FilterError(f"{field} is not compared, it is looked for: {field}:{value[:12]}", position + len(field))
-    if not _NUMBER_OR_AGE.match(value):
+    begun = not value and op in ("<", ">", "<=", ">=")  # the rest of it is being typed
+    if not begun and not _NUMBER_OR_AGE.match(value):
         return Term("word", match.group().lower(), negated)
     raise FilterError(f"no field {field[:12]}; {_meant(field, op, value)}", position)
 

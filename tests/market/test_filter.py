@@ -154,6 +154,7 @@ def test_a_refresh_does_not_make_a_listing_new():
         ("ocr nmae:x", 4, r"no field nmae; did you mean name:\?"),
         ("prize<0.5", 0, r"no field prize; did you mean price<0.5\?"),
         ("!pice>=1", 1, r"no field pice; did you mean price>=1\?"),
+        ("prize<", 0, r"no field prize; did you mean price<\?"),
         ("aged<2h", 0, r"no field aged; there are price<"),
         ("seeen<2h", 0, r"no field seeen; did you mean seen<2h\?"),
         ("cost<=.5", 0, "no field cost; there are price<"),
@@ -170,7 +171,7 @@ def test_what_is_wrong_and_where(text, position, message):
     assert caught.value.position == position
 
 
-@pytest.mark.parametrize("text", ["a<b", "tier=gold", "c++=17", "x<", "<3", "a=b=c", '"prize<0.5"'])
+@pytest.mark.parametrize("text", ["a<b", "tier=gold", "c++=17", "x=", "name=", "<3", "a=b=c", '"prize<0.5"'])
 def test_what_is_no_comparison_is_a_word(text):
     assert parse(text).terms[0].kind == "word"
 
