@@ -144,7 +144,8 @@ def header(width: int, sort: str, descending: bool, layout: Layout) -> list[tupl
     result = [(" " * GUTTER, False)]
     for position, (column, cells) in enumerate(visible_columns(width, layout)):
         sorted_here = column.key == sort
-        title = " " * column.indent + column.title + ("▼" if descending else "▲") if sorted_here else column.title
+        arrow = ("▼" if descending else "▲") if sorted_here else ""
+        title = f"{'':{column.indent}}{column.title}{arrow}"
         gap = ("‹" if layout.skip and not position else " ").ljust(layout.gap)
         result.append((fit(title, cells, column.right) + gap, sorted_here))
     if layout.skip < max_skip(width, layout):
