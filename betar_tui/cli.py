@@ -143,12 +143,13 @@ def _command(config: Config, arguments: argparse.Namespace) -> int:
 
     gc.enable()  # `__main__` has switched it off; the interface switches it on later, see `startup`
     logs.configure("warning", config.log_format, config.log_file)
-    new = arguments.command in _READING and not os.path.lexists(config.key_file)
+    named = getattr(arguments, "data_dir", None) or os.environ.get(_PREFIX + "DATA_DIR")
+    new = named and arguments.command in _READING and not os.path.lexists(config.key_file)
     code = _run(eventloop.run, lambda: commands.COMMANDS[arguments.command](config, arguments))
     if new and code == DONE:
         from betar_tui.complaints import complain
 
-        complain(f"no peer was in {config.data_dir} before: there is a new one now; --data-dir names another")
+        complain(f"no peer was in {config.data_dir} before, and there is a new one now: is the path right?")
     return code
 
 

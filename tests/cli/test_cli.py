@@ -536,14 +536,18 @@ def test_the_doctor_names_every_mistake_in_the_settings(run, tmp_path):
     assert run("doctor", "--max-disk", "1kb")[0] == 2  # what is given here is wrong usage
 
 
-def test_a_new_peer_made_by_looking_is_said(run, tmp_path):
-    note = f"betar-tui: no peer was in {tmp_path / 'data'} before: there is a new one now; --data-dir names another\n"
+def test_a_new_peer_made_by_looking_is_said(run, tmp_path, monkeypatch):
+    note = f"betar-tui: no peer was in {tmp_path / 'data'} before, and there is a new one now: is the path right?\n"
     assert run("list", "--json") == (0, "[]\n", note)
     assert run("list", "--json") == (0, "[]\n", "")
     code, _, err = run("status", "--data-dir", str(tmp_path / "typo"))
-    assert (code, err.count("before: there is a new one now")) == (0, 1)
+    assert (code, err.count("is the path right?")) == (0, 1)
     code, _, err = run("show", "nothing", "--data-dir", str(tmp_path / "third"))
     assert (code, err.count("\n")) == (1, 1)
+    monkeypatch.delenv("BETAR_TUI_DATA_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert run("list", "--json") == (0, "[]\n", ""), "the usual place is not mistyped"
 
 
 def test_a_filter_that_was_not_quoted(run):
