@@ -338,7 +338,7 @@ class Fetcher:
                     self._truncated.pop(peer, None)
                     self._truncated[peer] = None
                     # What did not come goes last: a request has room for some, and nobody may have these.
-                    for cid in self._dagsync_wants.keys() & wants:
+                    for cid in [each for each in wants if each in self._dagsync_wants]:
                         self._dagsync_wants[cid] = self._dagsync_wants.pop(cid)
 
     async def _merge_late(self, late: list[RawBlock], peer: str) -> None:
