@@ -2,7 +2,7 @@
 
 A frame counts once it is rendered to what a terminal would get. The market is one of `scale`, of `LISTINGS` listings; it is
 opened in the process of the interface (embedded), and by a peer that the interface is attached to. With
-`BETAR_BENCH_MARKETS`, markets are kept there and found again, and read once before, so that it is not the disk that is
+`BETAR_BENCH_MARKETS`, markets are kept there and found again, and read before, so that it is not the disk that is
 measured. With `BETAR_BENCH_FAKE=1` the market is a list in memory
 instead, which shows what the interface alone costs.
 
@@ -204,8 +204,18 @@ async def paging(app: Measured, title: str) -> None:
     await until(lambda: rows.cursor == 0, 0.05)
 
 
-async def measure(market: Marketplace, stirring: Marketplace, title: str) -> None:
-    """All figures of one market; `stirring` is where its changes are made."""
+def read_once(file: Path | None) -> None:
+    """Have the system hold a file in memory, which some take out of it again soon: a page from a disk takes 0.1 to 0.5 ms,
+    and a filter looks at hundreds."""
+    if file is None:
+        return
+    with file.open("rb") as stream:
+        while stream.read(1 << 24):
+            pass
+
+
+async def measure(market: Marketplace, stirring: Marketplace, title: str, file: Path | None = None) -> None:
+    """All figures of one market, which may be kept in a `file`; `stirring` is where its changes are made."""
     assert int(os.environ["TEXTUAL_FPS"]) == constants.MAX_FPS, "Textual was imported first, and draws less often"
     async with trio_asyncio.open_loop(), trio.open_nursery() as nursery:
         app = Measured(Bridge(market))  # type: ignore[abstract]
@@ -213,8 +223,10 @@ async def measure(market: Marketplace, stirring: Marketplace, title: str) -> Non
         async def body() -> None:
             async with app.run_test(size=(120, 40)):
                 await until(lambda: app.model.table.window.loaded and app._typed_ahead is None, 0.05)
+                await asyncio.to_thread(read_once, file)
                 await filters(app, title, 30)
                 await paging(app, title)
+                await asyncio.to_thread(read_once, file)
                 nursery.start_soon(stir, stirring)
                 await until(lambda: len(app.model.activity) > 20, 0.05)
                 late: list[float] = []
@@ -245,16 +257,9 @@ async def on_a_list() -> None:
 
 async def on_a_store(directory: Path) -> None:
     async with open_peer(config(directory), network=False) as peer:
-        await measure(peer, peer, f"{SIZE} listings, embedded")
+        await measure(peer, peer, f"{SIZE} listings, embedded", config(directory).database)
     async with attached(directory) as (market, stirring):
-        await measure(market, stirring, f"{SIZE} listings, attached")
-
-
-def read_once(file: Path) -> None:
-    """Have the system hold a file in memory: a page from a disk takes 0.1 to 0.5 ms, and a filter looks at hundreds."""
-    with file.open("rb") as stream:
-        while stream.read(1 << 24):
-            pass
+        await measure(market, stirring, f"{SIZE} listings, attached", config(directory).database)
 
 
 BARE = """
@@ -321,7 +326,6 @@ def main() -> None:
         directories = {size: folder / f"market-{size}" for size in (0, SIZE)}
         for size, directory in directories.items():
             trio.run(scale.make, directory, size or 1)
-        read_once(config(directories[SIZE]).database)
         trio.run(on_a_store, directories[SIZE])
         program = ["-m", "betar_tui", "--data-dir", str(directories[SIZE]), "--listen", "/ip4/127.0.0.1/tcp/0"]
         start_once(program)
