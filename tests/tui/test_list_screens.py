@@ -376,7 +376,7 @@ async def test_the_footer_of_a_dialogue_names_its_keys_and_no_others(ui):
     await ui.until(lambda: footer() == "y Yes  n No  Esc Back")
     await ui.press("n")
     await ui.until(lambda: footer().startswith("? Help"))
-    for key, shown in (("y", "Esc Back"), ("a", "Esc Back"), ("question_mark", "Esc Close")):
+    for key, shown in (("y", "Esc Back"), ("a", "Esc Back"), ("question_mark", "/ Search  w Words  Esc Close")):
         await ui.press(key)
         await ui.until(lambda shown=shown: footer() == shown)
         await ui.press("escape")
