@@ -34,7 +34,7 @@ async def listing_id(market: "Marketplace | StoredMarket", text: str, *, own: bo
         return _only(text, [each.id for each in begin_so if each.id.startswith(text)]) or text
     mine = await _found(market, f"state:mine name:{_quoted(text)}")
     if named := [each.id for each in mine if each.name == text]:
-        return named[0]
+        return _only(text, named)  # one may have been renamed to what another is called
     begin_so = await _beginning_so(market, text)
     whole_names = [each.id for each in begin_so if each.name == text]
     if not own and whole_names:

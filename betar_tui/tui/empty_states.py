@@ -100,6 +100,8 @@ def detail(model: MarketModel, listing_id: str) -> PaneState | None:
     if not model.table.total:
         reason = f"The one under the cursor is shown here. {model.keys.name('publish')} publishes one of yours."
         return PaneState("empty", "There is no listing to show", reason)
+    if not model.table.window.count and not model.table.window.view.query:
+        return PaneState("empty", "There is no listing to show", "All of them are from muted sellers.")
     if not model.table.window.count:
         return PaneState("empty", "No match", f"{model.keys.name('leave')} takes the filter away.")
     up, down = model.keys.name("up"), model.keys.name("down")

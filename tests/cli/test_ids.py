@@ -120,6 +120,14 @@ def test_what_names_a_listing_in_full(text, full):
     assert named_in_full(f"{OTHER}/tts", short_id(text)) == full
 
 
+async def test_a_name_that_several_own_listings_have_is_none_of_them():
+    two = [listing("same", id=f"{OWN}/{name}", seller_id=OWN, mine=True) for name in ("one", "two")]
+    for own in (False, True):
+        with pytest.raises(UnknownListingError, match="'same' fits more than one listing: .*; give one of these ids"):
+            await listing_id(FakeMarketplace(two), "same", own=own)
+    assert await listing_id(FakeMarketplace(two), f"{OWN}/two", own=True) == f"{OWN}/two"
+
+
 async def test_a_name_is_found_behind_many_that_have_it_in_them(monkeypatch):
     monkeypatch.setattr(naming, "MAX_LOOKED_AT", 3)
     many = [listing(f"a-tts-{n}", id=f"{OTHER}/a-tts-{n}", seller_id=OTHER) for n in range(9)]

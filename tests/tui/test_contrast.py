@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.color import Color
+from textual.screen import ModalScreen
 
+from betar_tui import tui
 from betar_tui.tui.contrast import DRAWN, TEXT, as_shown, contrast, raised
 from betar_tui.tui.themes import THEME_NAMES
 from tests.tui.faint import PALETTES, faint
@@ -160,3 +167,13 @@ def test_on_sixteen_colours_the_stored_theme_may_be_chosen_again():
         assert ui.app.settings.now.theme == "betar-light"
 
     choose()
+
+
+def test_every_dialogue_is_in_the_middle_and_lets_the_screen_behind_it_be_seen():
+    for module in pkgutil.walk_packages(tui.__path__, f"{tui.__name__}."):
+        importlib.import_module(module.name)
+    rules = (Path(tui.__file__).parent / "betar.tcss").read_text()
+    (named,) = re.findall(r"^(.*) \{ align: center middle; background: \$background 60%; \}$", rules, re.MULTILINE)
+    dialogues = {each.__name__ for each in ModalScreen.__subclasses__() if each.__module__.startswith(tui.__name__)}
+    assert len(dialogues) > 5
+    assert set(named.split(", ")) == dialogues

@@ -160,6 +160,14 @@ async def test_what_a_muted_seller_does_is_no_news(ui):
     await ui.sees("amber-new", "amber-newer", f"{short(1)} is heard again: 4 listings")
 
 
+@ui(size=(140, 36), listings=lambda: items()[:2])
+async def test_the_side_pane_of_a_market_of_muted_sellers_names_no_filter(ui):
+    await ui.until(lambda: ui.one(ListingRows).current, "a listing under the cursor")
+    await ui.press("m")
+    await ui.sees("All of them are from muted sellers.")
+    assert "takes the filter away" not in ui.text
+
+
 @ui(listings=lambda: items()[:2])
 async def test_a_market_of_muted_sellers_says_so(ui):
     await ui.until(lambda: ui.one(ListingRows).current, "a listing under the cursor")
