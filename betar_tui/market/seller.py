@@ -117,7 +117,8 @@ class Seller:
         return job.published
 
     async def update(self, listing_id: str, patch: ListingPatch) -> Written:
-        """Change an own listing. Raises UnknownListingError, NotOwnerError, ListingError."""
+        """Change an own listing, whose name no other one of them may have. Raises UnknownListingError, NotOwnerError,
+        ListingError."""
         async with self._lock:
             key = keys.of_agent(listing_id)
             said = await self._said([key])
@@ -126,6 +127,8 @@ class Seller:
                 listing = self._require_own(listing_id)
                 own_listing = adopted_listing(listing, self._catalogue.document(listing))
             document = patched(own_listing.document, patch)
+            if document["name"] != own_listing.document["name"]:
+                self._require_free(str(document["name"]))
             return (await self._put({key: self._rendered(document, self._timestamp(key, said))}))[key]
 
     async def _newest(self, key: str, said: Mapping[str, Said]) -> OwnListing | None:
@@ -383,6 +386,11 @@ class Seller:
 
     def _render_at(self, document: Document, dialect: str, at: int, addrs: tuple[str, ...]) -> bytes:
         return render(document, dialect, self._signer, at, addrs).value
+
+    def _require_free(self, name: str) -> None:
+        """Raises AlreadyListedError for a name that an own listing has."""
+        if any(each.document["name"] == name for each in self._own.listings.values()):
+            raise AlreadyListedError(f"you already list {name!r}; choose another name", "name")
 
     def _require_own(self, listing_id: str) -> Listing:
         listing = self._catalogue.get(listing_id)

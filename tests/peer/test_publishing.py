@@ -8,7 +8,7 @@ import trio
 from nacl.exceptions import CryptoError
 from trio.testing import wait_all_tasks_blocked
 
-from betar_tui.errors import ListingError, StoreError
+from betar_tui.errors import AlreadyListedError, ListingError, StoreError
 from betar_tui.market.compose import new_document
 from betar_tui.market.marketplace import ListingDraft, ListingPatch
 from betar_tui.market.provenance import Signer
@@ -51,6 +51,19 @@ async def test_a_draft_that_cannot_be_signed_is_refused_alone(tmp_path, metadata
         assert "cannot be signed" in str(error)
         assert await _names(peer) == GOOD
         assert (await peer.status()).blocks == 1, "not one batch"
+
+
+async def test_two_own_listings_cannot_come_to_have_one_name(tmp_path):
+    async with open_peer(config(tmp_path), network=False) as peer:
+        first, second = await peer.publish([ListingDraft("one", 1), ListingDraft("two", 1)])
+        with pytest.raises(AlreadyListedError, match="^you already list 'two'; choose another name$") as caught:
+            await peer.update(first.id, ListingPatch(name="two", price=5))
+        assert caught.value.field == "name"
+        assert {(each.name, each.price) for each in (await peer.listings()).listings} == {("one", 1), ("two", 1)}
+        await peer.update(second.id, ListingPatch(name="two", price=3))
+        await peer.update(second.id, ListingPatch(name="three"))
+        await peer.update(first.id, ListingPatch(name="two"))
+        assert await _names(peer) == {"two", "three"}
 
 
 async def test_a_mistake_of_the_caller_stays_with_the_caller(tmp_path):
