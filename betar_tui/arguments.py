@@ -107,7 +107,7 @@ _MOST = (1 << 63) - 1
 def _count(text: str) -> int:
     value = whole(text)
     if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is less than 0; 0 is no limit")
+        raise argparse.ArgumentTypeError(f"{text} is less than 0; 0 means all")
     return min(value, _MOST)
 
 

@@ -143,8 +143,8 @@ def _command(config: Config, arguments: argparse.Namespace) -> int:
 
     gc.enable()  # `__main__` has switched it off; the interface switches it on later, see `startup`
     logs.configure("warning", config.log_format, config.log_file)
-    named = getattr(arguments, "data_dir", None) or os.environ.get(_PREFIX + "DATA_DIR")
-    new = named and arguments.command in _READING and not os.path.lexists(config.key_file)
+    named = _named_data_dir(arguments, os.environ)
+    new = named and arguments.command in _EXPECTING_DATA and not os.path.lexists(config.key_file)
     code = _run(eventloop.run, lambda: commands.COMMANDS[arguments.command](config, arguments))
     if new and code == DONE:
         from betar_tui.complaints import complain
@@ -258,13 +258,18 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
             given[name] = value
     if getattr(arguments, "data_dir", None) == "":
         raise UsageError("--data-dir: an empty text is not a path")
-    data_dir = getattr(arguments, "data_dir", None) or environment.get(_PREFIX + "DATA_DIR") or _default_data_dir()
+    data_dir = _named_data_dir(arguments, environment) or _default_data_dir()
     if arguments.command != "doctor":
         return load_config(expand_home(data_dir), given, given_by)
     # Which says what is wrong, and goes on with the rest.
     troubles: list[ConfigError] = []
     arguments.settings_troubles = troubles
     return load_config(expand_home(data_dir), given, given_by, wrong=troubles.append)
+
+
+def _named_data_dir(arguments: argparse.Namespace, environment: Mapping[str, str]) -> str:
+    """The data directory that was given; "" for the usual one."""
+    return getattr(arguments, "data_dir", None) or environment.get(_PREFIX + "DATA_DIR") or ""
 
 
 def _default_data_dir() -> str:
@@ -277,7 +282,7 @@ def _default_data_dir() -> str:
 
 
 _PATHS = ("data_dir", "log_file")
-_READING = (
+_EXPECTING_DATA = (
     "list",
     "show",
     "update",
@@ -291,7 +296,7 @@ _READING = (
     "export",
     "status",
 )
-"""The commands that go with what is there: in an empty data directory, it may be the wrong one."""
+"""The commands that are about what a data directory has: an empty one may be a mistyped one."""
 _ABOUT = ("help", "completion", "man")
 """The commands that are about the program alone, and need no settings."""
 _SETTINGS = (

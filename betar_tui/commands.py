@@ -17,7 +17,7 @@ from betar_tui.complaints import complain
 from betar_tui.config import Config, prepare_data_dir
 from betar_tui.control.command import CommandClient
 from betar_tui.drafts import drafts_of, entered, remarks
-from betar_tui.errors import ControlError, NetworkError, UnknownListingError, UsageError
+from betar_tui.errors import ControlError, NetworkError, UsageError
 from betar_tui.eventloop import event_loop
 from betar_tui.market.dialling import dialling_warning, own_addresses
 from betar_tui.market.marketplace import (
@@ -160,14 +160,18 @@ async def update(config: Config, arguments: Arguments) -> None:
     _print_receipt(arguments, "updated", receipt, market)
 
 
-async def delist(config: Config, arguments: Arguments) -> None:
+async def delist(config: Config, arguments: Arguments) -> int:
     """Remove an own listing. At a terminal, one that was not named in full is asked about."""
     async with open_marketplace(config) as market:
         found = await listing_id(market, arguments.id, own=True)
-        if not (arguments.json or named_in_full(found, arguments.id) or confirmed(f"delist {found}?")):
-            raise UnknownListingError(f"nothing is delisted; give the whole name, or the id {found}")
+        for listing in await market.find([found]):
+            named = arguments.json or named_in_full(listing, arguments.id)
+            if not named and not confirmed(f"delist {listing.name}, {found}?"):
+                complain("nothing is delisted")
+                return 1
         receipt = await market.delist(found)
     _print_receipt(arguments, "delisted", receipt, market)
+    return 0
 
 
 def _print_receipt(arguments: Arguments, done: str, receipt: Receipt | DelistReceipt, market: Marketplace) -> None:

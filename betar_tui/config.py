@@ -125,29 +125,31 @@ def load_config(
     for name in sorted(kept.keys() - _PARSERS.keys()):
         wrong(ConfigError(f"unknown setting {shown(name)} in {file}; remove it"))
         del kept[name]
-    places = {**dict.fromkeys(kept, str(file)), **dict.fromkeys(given, ""), **(given_by or {})}
-    return _config(data_dir, {**kept, **given}, places, lambda name: wrong if name in kept.keys() - given else _raise)
+    used = {name: value for name, value in kept.items() if name not in given}
+    read = {
+        **_parsed(used, dict.fromkeys(used, str(file)), wrong),
+        **_parsed(given, given_by or {}, _raise),
+    }
+    disk = {"disk": read.pop("max_disk")} if "max_disk" in read else {}
+    limits = Limits(**{name: read.pop(name) for name in LIMITS if name in read}, **disk)
+    found = {"mdns": True, "dht": True, **read}
+    return Config(data_dir=data_dir, listen_explicit="listen" in read, limits=limits, **found)
 
 
 def _raise(error: ConfigError) -> None:
     raise error
 
 
-def _config(
-    data_dir: Path, values: Mapping[str, object], places: Mapping[str, str], wrong: Callable[[str], _Wrong]
-) -> Config:
-    """The settings with these values. What is wrong goes to `wrong` of its name."""
+def _parsed(values: Mapping[str, object], places: Mapping[str, str], wrong: _Wrong) -> dict[str, Any]:
+    """The values of settings, each without a mistake. `places` tells where they are set, but for options."""
     read = {}
     for name, value in values.items():
         try:
             read[name] = _PARSERS[name](value)
         except ConfigError as error:
-            where = f"; it is set in {places[name]}" if places.get(name) else ""
-            wrong(name)(ConfigError(f"--{name.replace('_', '-')}: {error}{where}"))
-    disk = {"disk": read.pop("max_disk")} if "max_disk" in read else {}
-    limits = Limits(**{name: read.pop(name) for name in LIMITS if name in read}, **disk)
-    found = {"mdns": True, "dht": True, **read}
-    return Config(data_dir=data_dir, listen_explicit="listen" in read, limits=limits, **found)
+            where = f"; it is set in {places[name]}" if name in places else ""
+            wrong(ConfigError(f"--{name.replace('_', '-')}: {error}{where}"))
+    return read
 
 
 def _with_limits(settings: dict[str, object], file: Path, wrong: _Wrong) -> dict[str, object]:

@@ -78,10 +78,9 @@ def short_id(listing_id: str) -> str:
     return short_form(owner) + listing_id[len(owner) :] if owner else listing_id
 
 
-def named_in_full(listing_id: str, text: str) -> bool:
+def named_in_full(listing: Listing, text: str) -> bool:
     """Whether a text that means a listing is its id, the short form of that, or its whole name."""
-    name = listing_id[len(name_space(listing_id)) :].removeprefix("/")
-    return text in (listing_id, name) or abbreviated(text) == abbreviated(short_id(listing_id))
+    return text in (listing.id, listing.name) or abbreviated(text) == abbreviated(short_id(listing.id))
 
 
 def abbreviated(text: str) -> str:

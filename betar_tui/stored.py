@@ -95,7 +95,7 @@ class StoredMarket:
         progress = self._catalogue.backlog.progress
         count = progress.rows
         self._catalogue.backlog.work_off(
-            time.time(), lambda: self._tell_done(f"{count - progress.rows:,} of {count:,} listings read")
+            time.time(), lambda: self._tell_done(f"{max(count - progress.rows, 0):,} of {count:,} listings read")
         )
 
     def _index(self) -> None:

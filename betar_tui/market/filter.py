@@ -253,9 +253,9 @@ def _field_term(match: re.Match[str], position: int, negated: bool) -> Term:
 def _compared_term(match: re.Match[str], position: int, negated: bool) -> Term:
     """What looks like a comparison, of a field that is not compared: else it would be looked for as a word."""
     field, op, value = match["field"].lower(), match["op"], match["value"]
-    if value and (field in QUALIFIERS or field.startswith(_PATH)):
-        raise FilterError(f"{field} is not compared, it is looked for: {field}:{value[:12]}", position + len(field))
     begun = not value and op in ("<", ">", "<=", ">=")  # the rest of it is being typed
+    if (value or begun) and (field in QUALIFIERS or field.startswith(_PATH)):
+        raise FilterError(f"{field} is not compared, it is looked for: {field}:{value[:12]}", position + len(field))
     if not begun and not _NUMBER_OR_AGE.match(value):
         return Term("word", match.group().lower(), negated)
     raise FilterError(f"no field {field[:12]}; {_meant(field, op, value)}", position)

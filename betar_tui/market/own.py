@@ -4,6 +4,7 @@ The record of a listing is its document and when it was last written, or no docu
 That of a withdrawal stands under the withdrawal's key and has its timestamp alone."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
@@ -33,11 +34,13 @@ class OwnStore(Protocol):
 
 class OwnListings:
     """The records of one seller: `listings` are kept published, by key; `removals` are the keys still to be removed;
-    `withdrawals` are those in the map, by their keys, with their timestamps in Unix seconds."""
+    `withdrawals` are those in the map, by their keys, with their timestamps in Unix seconds. `names` counts the listings
+    of each name, which may be another than the one in the id."""
 
     def __init__(self, store: OwnStore) -> None:
         self._store = store
         self.listings: dict[str, OwnListing] = {}
+        self.names: Counter[object] = Counter()
         self.removals: set[str] = set()
         self.withdrawals: dict[str, int] = {}
         for key, text in store.own().items():
@@ -47,7 +50,7 @@ class OwnListings:
             elif record["document"] is None:
                 self.removals.add(key)
             else:
-                self.listings[key] = OwnListing(record["document"], record["at"])
+                self._add(key, OwnListing(record["document"], record["at"]))
 
     async def keep(self, listings: Mapping[str, OwnListing]) -> None:
         """Record these listings."""
@@ -61,13 +64,15 @@ class OwnListings:
 
     def kept(self, listings: Mapping[str, OwnListing]) -> None:
         """Follow records that were written in the transaction of their deltas."""
-        self.listings.update(listings)
+        for key, each in listings.items():
+            self._drop(key)
+            self._add(key, each)
         self.removals.difference_update(listings)
 
     def removing(self, key: str, withdrawal: str, at: int) -> None:
         """Follow a removal that was written in the transaction of its delta, with the key of its withdrawal and the
         timestamp of that."""
-        self.listings.pop(key, None)
+        self._drop(key)
         self.removals.add(key)
         self.withdrawals[withdrawal] = at
 
@@ -75,9 +80,17 @@ class OwnListings:
         """Drop the records of these keys."""
         await trio.to_thread.run_sync(self._store.drop_own, list(keys))
         for key in keys:
-            self.listings.pop(key, None)
+            self._drop(key)
             self.withdrawals.pop(key, None)
         self.removals.difference_update(keys)
+
+    def _add(self, key: str, listing: OwnListing) -> None:
+        self.listings[key] = listing
+        self.names[listing.document.get("name")] += 1
+
+    def _drop(self, key: str) -> None:
+        if (listing := self.listings.pop(key, None)) is not None:
+            self.names[listing.document.get("name")] -= 1
 
 
 def adopted_listing(listing: Listing, metadata: Mapping[str, object] | None) -> OwnListing:

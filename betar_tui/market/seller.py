@@ -127,8 +127,8 @@ class Seller:
                 listing = self._require_own(listing_id)
                 own_listing = adopted_listing(listing, self._catalogue.document(listing))
             document = patched(own_listing.document, patch)
-            if document["name"] != own_listing.document["name"]:
-                self._require_free(str(document["name"]))
+            if document["name"] != own_listing.document["name"] and self._own.names[document["name"]]:
+                raise AlreadyListedError(f"you already list {document['name']!r}; choose another name", "name")
             return (await self._put({key: self._rendered(document, self._timestamp(key, said))}))[key]
 
     async def _newest(self, key: str, said: Mapping[str, Said]) -> OwnListing | None:
@@ -323,6 +323,8 @@ class Seller:
             shown = None if key in unheard_of else self._catalogue.get(str(document["id"]))
             if key in taken or key in self._own.listings or (shown is not None and shown.mine):
                 raise _listed(document)
+            if self._own.names[document["name"]]:  # that one was renamed
+                raise _listed(document)
         return {key: self._rendered(document, self._timestamp(key, said), addrs) for key, document in documents.items()}
 
     async def _put(self, values: Mapping[str, _RenderedDocument]) -> dict[str, Written]:
@@ -386,11 +388,6 @@ class Seller:
 
     def _render_at(self, document: Document, dialect: str, at: int, addrs: tuple[str, ...]) -> bytes:
         return render(document, dialect, self._signer, at, addrs).value
-
-    def _require_free(self, name: str) -> None:
-        """Raises AlreadyListedError for a name that an own listing has."""
-        if any(each.document["name"] == name for each in self._own.listings.values()):
-            raise AlreadyListedError(f"you already list {name!r}; choose another name", "name")
 
     def _require_own(self, listing_id: str) -> Listing:
         listing = self._catalogue.get(listing_id)

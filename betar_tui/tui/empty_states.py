@@ -37,7 +37,7 @@ def listings(model: MarketModel, rows: int, filter_error: str = "") -> PaneState
             "unfilter",
             f"Take it away ({keys.name('leave')})",
         )
-    later = f"What you publish is stored and goes out later: press {publish}."
+    later = _later(model)
     if offline := _offline(model, "Offline, and nothing is stored yet", later):
         return offline
     if model.connectivity is Connectivity.FAILED:
@@ -101,7 +101,7 @@ def detail(model: MarketModel, listing_id: str) -> PaneState | None:
         reason = f"The one under the cursor is shown here. {model.keys.name('publish')} publishes one of yours."
         return PaneState("empty", "There is no listing to show", reason)
     if not model.table.window.count and not model.table.window.view.query:
-        return PaneState("empty", "There is no listing to show", "All of them are from muted sellers.")
+        return PaneState("empty", "There is no listing to show", "Every listing here is from a muted seller.")
     if not model.table.window.count:
         return PaneState("empty", "No match", f"{model.keys.name('leave')} takes the filter away.")
     up, down = model.keys.name("up"), model.keys.name("down")
@@ -129,7 +129,7 @@ def mine(model: MarketModel) -> PaneState:
         return PaneState("loading", "Reading the stored listings…")
     if error := (model.link_error or model.own_error) if not model.own else "":
         return _error(model, "Your listings cannot be read", error)
-    later = f"What you publish is stored and goes out later: press {key}."
+    later = _later(model)
     if offline := _offline(model, "Offline, and you have no listings yet", later):
         return offline
     reason = "A listing of yours is announced to every peer, again and again, as long as the program runs."
@@ -175,6 +175,11 @@ def _search(model: MarketModel) -> str:
         return ""
     text = looking_text(model.status, model.clock())
     return f"{neutralise(text, 300)}.\n" if text else ""
+
+
+def _later(model: MarketModel) -> str:
+    """What becomes of a publish without a network."""
+    return f"What you publish is stored and goes out later: press {model.keys.name('publish')}."
 
 
 def _offline(model: MarketModel, title: str, more: str = "") -> PaneState | None:

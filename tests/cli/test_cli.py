@@ -196,7 +196,7 @@ def test_another_currency_in_metadata_is_said(run):
         (["--listen", "/ip4/999.1.1.1/tcp/1", "status"], 2, "nothing to listen on"),
         (["--listen", "/ip4/127.0.0.1/tcp/65536", "status"], 2, "nothing to listen on"),
         (["--listen", "/dns4/localhost/tcp/1", "status"], 2, "nothing to listen on"),
-        (["list", "--limit", "-1"], 2, "-1 is less than 0; 0 is no limit"),
+        (["list", "--limit", "-1"], 2, "-1 is less than 0; 0 means all"),
         (["export", "x.car", "--heads", "bogus"], 1, "'bogus' names no block"),
         (["import", __file__], 1, "is not a CAR file"),
     ],

@@ -113,11 +113,20 @@ async def test_who_changes_a_listing_by_its_whole_id_means_that_alone():
 
 
 @pytest.mark.parametrize(
-    ("text", "full"), [("tts", True), ("tt", False), (f"{OTHER}/tts", True), (OTHER, False), (f"{OTHER}/tt", False)]
+    ("text", "full"),
+    [
+        (f"{OTHER}/tts", True),
+        (short_id(f"{OTHER}/tts"), True),
+        (short_id(f"{OTHER}/tts").replace("…", "..."), True),
+        ("renamed", True),
+        ("tts", False),
+        ("rename", False),
+        (OTHER, False),
+        (f"{OTHER}/tt", False),
+    ],
 )
 def test_what_names_a_listing_in_full(text, full):
-    assert named_in_full(f"{OTHER}/tts", text) == full
-    assert named_in_full(f"{OTHER}/tts", short_id(text)) == full
+    assert named_in_full(listing("renamed", id=f"{OTHER}/tts"), text) == full
 
 
 async def test_a_name_that_several_own_listings_have_is_none_of_them():

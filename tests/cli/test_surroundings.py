@@ -233,10 +233,10 @@ def test_at_a_terminal_a_delist_by_a_beginning_is_asked_about(market: Market, ty
     (made,) = json.loads(market.run("publish", "--file", "-", "--json", stdin=None,
                                     input='[{"name": "asked-about", "price": 1}]').stdout)  # fmt: skip
     shown = in_terminal("delist", "asked-a", env=tty_environment(market), typed=typed)
-    assert f"betar-tui: delist {made['id']}? [y/N] " in shown.text.replace("\r\n", "\n")
+    assert f"betar-tui: delist asked-about, {made['id']}? [y/N] " in shown.text.replace("\r\n", "\n")
     assert shown.code == (0 if gone else 1)
     if not gone:
-        assert "nothing is delisted; give the whole name, or the id" in shown.text
+        assert "betar-tui: nothing is delisted\r\n" in shown.text
         shown = in_terminal("delist", "asked-about", env=tty_environment(market))
         assert (shown.code, "[y/N]" in shown.text) == (0, False)
     assert "no listing" in market.run("delist", made["id"]).stderr

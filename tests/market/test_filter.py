@@ -154,6 +154,7 @@ def test_a_refresh_does_not_make_a_listing_new():
         ("ocr nmae:x", 4, r"no field nmae; did you mean name:\?"),
         ("prize<0.5", 0, r"no field prize; did you mean price<0.5\?"),
         ("!pice>=1", 1, r"no field pice; did you mean price>=1\?"),
+        ("name<", 4, "name is not compared, it is looked for: name:"),
         ("prize<", 0, r"no field prize; did you mean price<\?"),
         ("aged<2h", 0, r"no field aged; there are price<"),
         ("seeen<2h", 0, r"no field seeen; did you mean seen<2h\?"),

@@ -39,12 +39,16 @@ async def test_records_come_back_and_follow_each_step():
     assert (own.listings, own.removals) == ({"a": A}, {"b", "c"})
     await own.keep({"b": B})
     assert (own.listings, own.removals) == ({"a": A, "b": B}, {"c"})
+    assert +own.names == {"a": 1, "b": 1}
+    await own.keep({"b": OwnListing({"name": "a"}, 6)})
+    assert +own.names == {"a": 2}
+    await own.keep({"b": B})
     assert store.records == records({"a": A, "b": B, "c": None})
     own.removing("a", "/withdrawn/YQ", 7)
     own.removing("d", "/withdrawn/ZA", 8)
     assert (own.listings, own.removals) == ({"b": B}, {"a", "c", "d"})
     await own.forget(["b", "c"])
-    assert (own.listings, own.removals) == ({}, {"a", "d"})
+    assert (own.listings, own.removals, +own.names) == ({}, {"a", "d"}, {})
     assert store.records == records({"a": A})
     assert own.withdrawals == {"/withdrawn/YQ": 7, "/withdrawn/ZA": 8}
     await own.keep_files({b"cid": b"block"})

@@ -121,6 +121,14 @@ def test_caps() -> None:
     entries = [WantlistEntry(b"%d" % number) for number in range(messages.MAX_ENTRIES + 10)]
     decoded = decode(encode(Message(entries)))
     assert len(decoded.entries) == messages.MAX_ENTRIES
+    many = [Presence(b"%d" % number, True) for number in range(messages.MAX_PRESENCES + 10)]
+    assert decode(encode(Message(presences=many))).presences == many[: messages.MAX_PRESENCES]
+    blocks = [Block(b"", b"%d" % number) for number in range(messages.MAX_BLOCKS + 10)]
+    assert decode(encode(Message(blocks=blocks))).blocks == blocks[: messages.MAX_BLOCKS]
+    longest = [*entries[:10], *[WantlistEntry(b"c" * 36)] * 50_000]
+    assert len(decode(encode(Message(longest))).entries) == messages.MAX_ENTRIES, "as long as those of Go peers"
+    with pytest.raises(DecodeError, match=f"more than {messages.MAX_FIELDS} fields"):
+        decode(b"\x1a\x00" * (messages.MAX_FIELDS + 1))
     with pytest.raises(DecodeError):
         decode(bytes(messages.MAX_MESSAGE + 1))
     with pytest.raises(DecodeError):

@@ -64,6 +64,10 @@ async def test_two_own_listings_cannot_come_to_have_one_name(tmp_path):
         await peer.update(second.id, ListingPatch(name="three"))
         await peer.update(first.id, ListingPatch(name="two"))
         assert await _names(peer) == {"two", "three"}
+        with pytest.raises(AlreadyListedError, match="^you already list 'three'; update it instead$"):
+            await peer.publish([ListingDraft("three", 1)])
+        await peer.delist(second.id)
+        await peer.publish([ListingDraft("three", 1)])
 
 
 async def test_a_mistake_of_the_caller_stays_with_the_caller(tmp_path):

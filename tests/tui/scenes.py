@@ -12,6 +12,7 @@ import trio
 from betar_tui.errors import ControlError, StoreLockedError
 from betar_tui.market.marketplace import ChangeKind, Connectivity, DagNodeInfo, Provenance
 from betar_tui.tui.screens.log import LogScreen
+from betar_tui.tui.settings import InterfaceSettings
 from betar_tui.tui.widgets.detail import DetailView
 from tests.tui.fake import NOW, FakeMarketplace, listing, peer_id
 from tests.tui.market import disputed, market
@@ -173,6 +174,10 @@ async def versions(ui: Ui) -> None:
     await ui.press("v")
 
 
+async def filter_to_save(ui: Ui) -> None:
+    await ui.press("slash", *"ocr", "enter", "B")
+
+
 async def detail_gone(ui: Ui) -> None:
     await ui.press("enter")
     ui.market.remove(ui.app.screen.listing_id)  # type: ignore[attr-defined]
@@ -268,6 +273,8 @@ SCENES = (
     scene("log", "loading", log_loading, "Reading the log"),
     scene("log", "empty", keys("6"), "Nothing was logged yet"),
     scene("log", "error", keys("6"), "The log cannot be read", log_tail=unreadable),
+    scene("filters", "saved", keys("b"), "⏎ chooses", settings=InterfaceSettings(filters={"cheap": "price<0.1"})),
+    scene("filters", "to-save", filter_to_save, "a name for it"),
     scene("versions", "ready", versions, "Versions of", listings=disputed, prepare=contested),
     scene("market", "modes", modes, "‖ paused"),
     scene("help", "words", keys("question_mark", "w"), "w Words"),

@@ -183,7 +183,7 @@ def _decode_payload(raw: bytes, pos: int, end: int, draft: _Draft) -> None:
 def _add_block(draft: _Draft, prefix: bytes, data: bytes) -> None:
     if len(data) > MAX_BLOCK:
         raise DecodeError(f"a block of {len(data)} bytes")
-    if len(draft.blocks) < MAX_BLOCKS:  # those of 1.0.0 too
+    if len(draft.blocks) < MAX_BLOCKS:
         draft.blocks.append(Block(prefix, data))
 
 

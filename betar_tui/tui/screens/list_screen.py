@@ -70,7 +70,7 @@ class ListScreen(ModelScreen[None]):
         self.show()
 
     def hint(self, action_id: str, label: str) -> str:
-        """The label of a key in the footer: nothing to look closer at where there are no lines."""
+        """The label of a key in the footer; "" for the key that opens a line of an empty list."""
         return "" if action_id == "open" and not self.lines.count else super().hint(action_id, label)
 
     def action_back(self) -> None:

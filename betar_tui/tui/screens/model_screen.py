@@ -16,8 +16,8 @@ Result = TypeVar("Result")
 
 CHANGING = ("mute", "block", "pause", "leave", "raw", "undo", "open", "edit", "delist", "copy_menu")
 """The actions whose keys have other labels at other times, or none."""
-ALLOWED = ("edit", "disconnect")
-"""The actions that are not always allowed."""
+SOMETIMES_REFUSED = ("edit", "disconnect")
+"""The actions that `disabled_reason` refuses now and then."""
 
 
 class ModelScreen(Screen[Result], Generic[Result]):
@@ -91,7 +91,7 @@ class ModelScreen(Screen[Result], Generic[Result]):
     def refresh_keys(self) -> None:
         """Draw the footer again if a key does something else now."""
         disabled = getattr(self, "disabled_reason", lambda action: "")
-        labels = (*map(disabled, ALLOWED), *(self.hint(action_id, action_id) for action_id in CHANGING))
+        labels = (*map(disabled, SOMETIMES_REFUSED), *(self.hint(action_id, action_id) for action_id in CHANGING))
         if labels != self._labels:
             self._labels = labels
             self.query(KeyLine).refresh()
