@@ -179,6 +179,9 @@ def _publish_arguments(parser: argparse.ArgumentParser) -> None:
 def _update_arguments(parser: argparse.ArgumentParser) -> None:
     _with_own_id(parser)
     _listing_fields(parser)
+    parser.add_argument(
+        "--no-meta", action="append", default=[], metavar="K", help="take this key out of the metadata; repeat"
+    )
 
 
 def _watch_arguments(parser: argparse.ArgumentParser) -> None:
@@ -240,8 +243,8 @@ def _help_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 _FILTER_LINES = "filter:\n" + "\n".join(f"  {term}\t{text}" for term, text in FILTERS) + "\n\nAll terms must be met."
-_IN_FILES = """A file has an object, or an array of objects, with the keys name, price, description, metadata, addrs,
-protocols and token_id, as betar-tui list --json prints them."""
+_IN_FILES = """A file has an object, or an array of objects, with the keys name, price, description, tags, metadata,
+addrs, protocols and token_id, as betar-tui list --json prints them."""
 _INSTALLED = """To have it in every shell, put it where the shell looks: for bash
 ~/.local/share/bash-completion/completions/betar-tui, for zsh a file _betar-tui in a directory of $fpath, for fish
 ~/.config/fish/completions/betar-tui.fish."""
@@ -262,7 +265,7 @@ COMMANDS: Mapping[str, Command] = {
         MARKET,
         "publish a listing",
         _publish_arguments,
-        "betar-tui publish --name swift-ocr --price 0.05 --meta tier=gold",
+        "betar-tui publish --name swift-ocr --price 0.05 --tag ocr --meta tier=gold",
         'echo \'[{"name": "a", "price": 1}]\' | betar-tui publish --file -',
         more=f"{PRICES}\n\n{_IN_FILES}",
     ),
@@ -271,7 +274,7 @@ COMMANDS: Mapping[str, Command] = {
         "change a listing of yours",
         _update_arguments,
         "betar-tui update swift-ocr --price 0.04 --meta tier=gold",
-        more=f"Fields that are not given stay as they are.\n\n{PRICES}",
+        more=f"Fields that are not given stay as they are; of tags, addresses and protocols all are replaced.\n\n{PRICES}",
     ),
     "delist": Command(MARKET, "remove a listing of yours", _with_own_id, "betar-tui delist swift-ocr"),
     "watch": Command(

@@ -151,6 +151,8 @@ async def publish(config: Config, arguments: Arguments) -> None:
 async def update(config: Config, arguments: Arguments) -> None:
     """Change an own listing."""
     given = entered(arguments)
+    if arguments.no_meta:
+        given["metadata"] = {**given.get("metadata", {}), **dict.fromkeys(arguments.no_meta)}
     if not given:
         raise UsageError("nothing to change is given; betar-tui update --help has the options")
     if currency := other_currency(given.get("metadata")):

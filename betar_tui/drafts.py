@@ -14,7 +14,7 @@ from betar_tui.control.wire import MAX_LINE
 from betar_tui.errors import ListingError, UnreadableError, UsageError
 from betar_tui.files.plain import read
 from betar_tui.files.rules import explain
-from betar_tui.market.fields import ENTERED, Field, InvalidValue, Kind
+from betar_tui.market.fields import ENTERED, IN_METADATA, Field, InvalidValue, Kind
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.market.names import name_space
 from betar_tui.market.prices import other_currency
@@ -46,13 +46,16 @@ def entered(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+_LISTS = frozenset(field.name for field in IN_METADATA if field.kind is Kind.TEXTS)
+
+
 def _metadata(pairs: list[str]) -> dict[str, object]:
     result: dict[str, object] = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
             raise UsageError(f"--meta {pair!r} is not of the form NAME=VALUE")
-        result[name] = value
+        result[name] = [value] if name in _LISTS else value
     return result
 
 
@@ -75,7 +78,9 @@ def drafts_in(path: Path, offered: Offered = lambda name, seller: None) -> tuple
             raise ListingError(f"{number} in {source} is not an object with a name and a price")
         name = entry["name"].strip()
         if unknown := sorted(entry.keys() - {field.name for field in ENTERED} - set(LISTING_FIELDS)):
-            left_out.append(f"left out of {entry['name']!r}, being no field of a listing: {', '.join(unknown)}")
+            left_out.append(
+                f"left out of {entry['name']!r}, being no field of a listing: {', '.join(unknown)}; metadata takes any key"
+            )
         if first := places.get(name):
             raise ListingError(
                 f"{source} has two listings with the name {name!r}, number {first} and number {i}; rename one", "name"

@@ -12,6 +12,7 @@ from betar_tui.market.dialling import (
     listens_everywhere,
     own_address,
 )
+from betar_tui.market.fields import are_texts
 from betar_tui.market.marketplace import (
     Change,
     ChangeKind,
@@ -129,7 +130,9 @@ def detail_lines(detail: ListingDetail, now: float) -> Iterator[str]:
     if it.seen_at:
         yield f"seen: {_ago(it.seen_at, now)}"
     if isinstance(metadata, Mapping):
-        yield from _block("metadata", (f"{key}: {value}" for key, value in metadata.items() if key != "description"))
+        yield from _block(
+            "metadata", (f"{key}: {_value(value)}" for key, value in metadata.items() if key != "description")
+        )
     elif metadata:
         yield f"metadata: {metadata}; the file is not here yet"
     yield from _block("addresses", it.addrs)
@@ -146,6 +149,10 @@ def detail_lines(detail: ListingDetail, now: float) -> Iterator[str]:
         place = f" at height {change.height}{voice}: {change.cid}" if change.cid else voice
         yield f"  {change.summary}{place}"
         yield from (f"    {line}" for line in change.lines)
+
+
+def _value(value: object) -> object:
+    return ", ".join(value) if are_texts(value) else value
 
 
 def _ago(then: float, now: float) -> str:

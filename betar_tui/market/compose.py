@@ -58,13 +58,14 @@ def new_document(draft: ListingDraft, seller_id: str, default_addrs: tuple[str, 
 def patched(document: Mapping[str, object], patch: ListingPatch) -> Document:
     """The document with a patch applied; unknown fields stay. Raises ListingError naming the field."""
     changed = dict(document)
-    metadata = {**_object(changed.get("metadata")), **(patch.metadata or {})}
+    told = patch.metadata or {}
+    metadata = {**_object(changed.get("metadata")), **told}
     for field in ENTERED:
         value = getattr(patch, field.name)
-        if value is not None and field.in_metadata:
-            metadata[field.name] = value
-        elif value is not None:
-            changed[field.name] = _valid(field, value)
+        if value is not None:
+            (metadata if field.in_metadata else changed)[field.name] = _valid(field, value)
+    for name in [name for name, value in told.items() if value is None]:
+        metadata.pop(name, None)
     changed["metadata"] = metadata
     return _checked(changed)
 
@@ -109,9 +110,12 @@ def _in_betar_go(fields: Mapping[str, object]) -> tuple[Document, tuple[bytes, b
 
 def _checked(document: Document) -> Document:
     metadata = _object(document["metadata"])
+    document["metadata"] = metadata = {**metadata}
     for field in IN_METADATA:
         if field.name in metadata:
-            _valid(field, metadata[field.name])
+            metadata[field.name] = _valid(field, metadata[field.name])
+            if metadata[field.name] == []:
+                del metadata[field.name]
     try:
         if len(encode(document)) > MAX_DOCUMENT:
             raise ListingError(f"the listing has more than {MAX_DOCUMENT} bytes; shorten its texts")

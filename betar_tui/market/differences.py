@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from betar_tui.market.fields import FIELDS, OWN_KEYS, STAMPS
+from betar_tui.market.fields import FIELDS, STAMPS, further_metadata
 from betar_tui.market.marketplace import Listing
 
 WITHOUT_NEWS = frozenset({"addrs"})
@@ -13,7 +13,7 @@ _FIXED = frozenset({"id", *STAMPS})
 def differing_fields(old: Listing, new: Listing) -> dict[str, object]:
     """The fields in which two versions of a listing differ, with the old values as JSON has them, None for one that is new.
 
-    The description is a field by itself, unless it is in a metadata file: then that is another one."""
+    The fields in the metadata are so by themselves, unless that is a file: then it is another one."""
     found: dict[str, object] = {}
     files = isinstance(old.metadata, str) or isinstance(new.metadata, str)
     for field in FIELDS:
@@ -30,4 +30,4 @@ def differing_fields(old: Listing, new: Listing) -> dict[str, object]:
 
 def _entered(value: object) -> object:
     """Metadata without what has a field of its own."""
-    return {name: each for name, each in value.items() if name not in OWN_KEYS} if isinstance(value, Mapping) else value
+    return further_metadata(value) if isinstance(value, Mapping) else value

@@ -7,10 +7,10 @@ entry here and an attribute of `Listing`, `ListingDraft` and `ListingPatch`.
 Pure and quick to import: the command line reads it before anything else is loaded."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from betar_tui.choices import CURRENCY
 from betar_tui.market.text import JOINERS, letters_of
@@ -22,6 +22,8 @@ MAX_DESCRIPTION = 16 << 10
 """Maximum characters of a description."""
 MAX_VALUE = 64 << 10
 """Maximum bytes of a value that is read as a listing."""
+MAX_TAG = 128
+"""Maximum characters of a tag."""
 MAX_DOCUMENT = 48 << 10
 """Maximum bytes of an own listing's document: leaves room for addresses, signature and Go betar's metadata file."""
 
@@ -153,6 +155,32 @@ def _description(text: object) -> str:
     raise InvalidValue(message, f"{len(str(text)):,} letters: {MAX_DESCRIPTION:,} are allowed")
 
 
+def _tags(values: Any) -> Any:
+    """Tags, of which several may stand in one text with commas between them. What is no list of texts stays as it is: a file
+    of listings may have anything in its metadata."""
+    if not are_texts(values):
+        return values
+    tags = [tag.strip() for value in values for tag in value.split(",")]
+    if long := next((tag for tag in tags if len(tag) > MAX_TAG), ""):
+        message = f"the tag {long[:20]}… has {len(long)} characters, at most {MAX_TAG} are allowed"
+        raise InvalidValue(message, f"a tag has {len(long)} letters: {MAX_TAG} are allowed")
+    return list(dict.fromkeys(filter(None, tags)))
+
+
+def are_texts(value: object) -> TypeGuard[Sequence[str]]:
+    """Whether a value of JSON is a list of texts."""
+    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+
+
+def is_of_kind(value: object, kind: Kind) -> bool:
+    """Whether a value of JSON has the type of a field."""
+    if kind is Kind.TEXTS:
+        return are_texts(value)
+    if kind in (Kind.NUMBER, Kind.INTEGER):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, str if kind is Kind.TEXT else dict)
+
+
 def _text(label: str) -> Callable[[Any], str]:
     def validate(value: object) -> str:
         if not isinstance(value, str):
@@ -216,6 +244,15 @@ FIELDS: tuple[Field, ...] = (
         option=Option("--description", "T", "what it does, as Markdown"),
     ),
     Field(
+        "tags",
+        Kind.TEXTS,
+        in_metadata=True,
+        validate=_tags,
+        label="Tags",
+        hint="what tag:nlp finds it by, with commas: nlp, ocr",
+        option=Option("--tag", "T", "what tag:T finds it by; repeat, or write several with commas"),
+    ),
+    Field(
         "metadata",
         Kind.OBJECT,
         label="Metadata",
@@ -263,5 +300,13 @@ IN_METADATA = tuple(field for field in FIELDS if field.in_metadata)
 """The fields that are keys of the metadata object."""
 OWN_KEYS = frozenset(field.name for field in IN_METADATA)
 """Their keys there, which a person cannot enter as metadata."""
+
+
+def further_metadata(metadata: Mapping[str, object]) -> dict[str, object]:
+    """The keys of a metadata object that are not fields of a listing; what has a field's name, but another type, is none."""
+    kinds = {field.name: field.kind for field in IN_METADATA}
+    return {name: value for name, value in metadata.items() if name not in kinds or not is_of_kind(value, kinds[name])}
+
+
 ENTERED = tuple(field for field in FIELDS if field.option)
 """The fields that a person enters, in the order of the form."""

@@ -44,11 +44,12 @@ if TYPE_CHECKING:
 class Listing:
     """One agent on offer, as the replica has it now. `market.fields` has the table of its fields.
 
-    `metadata` is an object in the documents' dialect and a CID string in Go betar's; `description` is taken from the
-    metadata where it is known. `timestamp` is the seller's, `seen_at` is when this peer applied the listing, both in Unix
-    seconds. `extra` holds the fields that this version does not know. `difference` says how the map of the CRDT differs
-    from what is shown, which is the newest version that the seller has signed. `cid` is the block that carries the value,
-    `height` its priority. Text fields are as received: neutralise them (`market.text.neutralise`) before they are shown."""
+    `metadata` is an object in the documents' dialect and a CID string in Go betar's; `description` and `tags` are taken
+    from the metadata where it is known. `timestamp` is the seller's, `seen_at` is when this peer applied the listing, both
+    in Unix seconds. `extra` holds the fields that this version does not know. `difference` says how the map of the CRDT
+    differs from what is shown, which is the newest version that the seller has signed. `cid` is the block that carries the
+    value, `height` its priority. Text fields are as received: neutralise them (`market.text.neutralise`) before they are
+    shown."""
 
     id: str
     name: str
@@ -64,6 +65,7 @@ class Listing:
     cid: str
     height: int
     description: str = ""
+    tags: tuple[str, ...] = ()
     seen_at: float = 0.0
     extra: Mapping[str, object] = field(default_factory=dict)
     difference: Difference = Difference.NONE
@@ -85,11 +87,13 @@ class ListingDraft:
     addrs: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
     token_id: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ListingPatch:
-    """The fields to change in an own listing; None leaves a field as it is. `metadata` is merged key by key."""
+    """The fields to change in an own listing; None leaves a field as it is. `metadata` is merged key by key, and a key with
+    the value None is taken out (RFC 7396)."""
 
     name: str | None = None
     price: float | None = None
@@ -98,6 +102,7 @@ class ListingPatch:
     addrs: tuple[str, ...] | None = None
     protocols: tuple[str, ...] | None = None
     token_id: str | None = None
+    tags: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

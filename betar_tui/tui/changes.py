@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from betar_tui.market.fields import ENTERED, FIELDS, OWN_KEYS
+from betar_tui.market.fields import ENTERED, FIELDS, further_metadata
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
 from betar_tui.tui.format import price
@@ -35,7 +35,8 @@ def _change(name: str, label: str, old: Listing, new: Listing) -> Iterator[str]:
     elif name in _SHORT and before and after:
         yield f"{word} {neutralise(before, 30)} → {neutralise(after, 30)}"
     elif isinstance(before, Mapping) and isinstance(after, Mapping):
-        if keys := [key for key in {**before, **after} if before.get(key) != after.get(key) and key not in OWN_KEYS]:
+        old_further, further = further_metadata(before), further_metadata(after)
+        if keys := [key for key in {**old_further, **further} if old_further.get(key) != further.get(key)]:
             more = f" and {len(keys) - MAX_KEYS} more" if len(keys) > MAX_KEYS else ""
             yield f"{word} changed ({', '.join(neutralise(key, 20) for key in keys[:MAX_KEYS])}{more})"
     elif name == "metadata":

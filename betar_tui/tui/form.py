@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from betar_tui.market.dialling import dialling_warning
-from betar_tui.market.fields import DEFAULT_PROTOCOLS, ENTERED, OWN_KEYS, Field, InvalidValue, Kind
+from betar_tui.market.fields import DEFAULT_PROTOCOLS, ENTERED, OWN_KEYS, Field, InvalidValue, Kind, further_metadata
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Status
 from betar_tui.market.text import letters_of, letters_of_lines
 from betar_tui.multiaddrs import without_loopback
@@ -78,18 +78,12 @@ def patch(values: FormValues, before: FormValues) -> ListingPatch | None:
     for field in ENTERED:
         old, new = _parsed(field, before), _parsed(field, values)
         if field.kind is Kind.OBJECT:
-            # A patch merges metadata: only the keys that differ go into it.
+            # A patch merges metadata: only the keys that differ go into it, and None takes one out.
             changed = {key: value for key, value in new.items() if old.get(key) != value}
-            new = changed or old
+            new = {**changed, **dict.fromkeys(key for key in old if key not in new)} or old
         if new not in (old, None):
             changes[field.name] = new
     return ListingPatch(**changes) if changes else None
-
-
-def removed_keys(values: FormValues, before: FormValues) -> list[str]:
-    """Metadata keys that the edit took out; a patch merges, so they cannot be removed."""
-    kept = pairs(values.get("metadata", ""))
-    return [key for key in pairs(before.get("metadata", "")) if key not in kept]
 
 
 def _shown(field: Field, value: Any) -> str:
@@ -101,9 +95,9 @@ def _shown(field: Field, value: Any) -> str:
     if field.kind in (Kind.NUMBER, Kind.INTEGER):
         return str(value) if field.kind is Kind.INTEGER else f"{value:.12g}"
     if field.kind is Kind.TEXTS:
-        return "\n".join(map(letters_of, value))
+        return ("\n" if field.lines > 1 else ", ").join(map(letters_of, value))
     if field.kind is Kind.OBJECT:
-        items = value.items() if isinstance(value, Mapping) else ()
+        items = further_metadata(value).items() if isinstance(value, Mapping) else ()
         texts = [f"{key} = {each}" for key, each in items if isinstance(each, str) and key not in OWN_KEYS]
         return "\n".join(map(letters_of, texts))
     return (letters_of_lines if field.lines > 1 else letters_of)(value)
@@ -147,7 +141,7 @@ def _pairs_problem(field: Field, text: str) -> str:
         if not equals or not key:
             return f"line {number}: write key = value"
         if key in OWN_KEYS:
-            return f"line {number}: the {key} has its own field"
+            return f"line {number}: {key} has a field of its own"
         if key in seen:
             return f"line {number}: {key} is there twice"
         seen.add(key)

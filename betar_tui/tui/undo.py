@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from betar_tui.market.fields import OWN_KEYS
+from betar_tui.market.fields import are_texts, further_metadata
 from betar_tui.market.marketplace import Listing, ListingDraft
 
 MAX_DELISTED = 50
@@ -24,15 +24,16 @@ class Delisted:
     @property
     def draft(self) -> ListingDraft:
         """The listing once more, under the same id."""
-        listing = self.listing
+        listing, tags = self.listing, self.metadata.get("tags")
         return ListingDraft(
             listing.name,
             listing.price,
             listing.description,
-            {key: value for key, value in self.metadata.items() if key not in OWN_KEYS},
+            further_metadata(self.metadata),
             listing.addrs,
             listing.protocols,
             listing.token_id,
+            tuple(tags) if are_texts(tags) else (),
         )
 
 

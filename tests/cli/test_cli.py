@@ -345,13 +345,43 @@ def test_a_file_that_contradicts_itself_is_refused(run, tmp_path, content, says)
     assert run("list", "--json")[1] == "[]\n"
 
 
+def test_tags_are_found_and_keys_of_metadata_are_taken_out(run):
+    publish(run, "a", "--tag", "nlp, ocr", "--tag", "pdf", "--meta", "tier=gold", "--meta", "lang=en")
+
+    def metadata() -> dict[str, object]:
+        return json.loads(run("show", "a", "--json")[1])["metadata"]
+
+    def found(tag: str) -> list[str]:
+        return [each["name"] for each in json.loads(run("list", f"tag:{tag}", "--json")[1])]
+
+    assert metadata() == {"description": "", "tags": ["nlp", "ocr", "pdf"], "tier": "gold", "lang": "en"}
+    assert [found(tag) for tag in ("nlp", "ocr", "pdf", "nl")] == [["a"], ["a"], ["a"], []]
+    assert "  tags: nlp, ocr, pdf\n" in run("show", "a")[1]
+    assert run("update", "a", "--no-meta", "tier", "--meta", "tags=speech,nlp")[0] == 0
+    assert metadata() == {"description": "", "tags": ["speech", "nlp"], "lang": "en"}
+    assert run("update", "a", "--tag", "")[0] == 0
+    assert run("update", "a", "--no-meta", "lang", "--no-meta", "absent")[0] == 0
+    assert metadata() == {"description": ""} and found("nlp") == []
+
+
+@pytest.mark.parametrize("entry", [{"tags": ["nlp"]}, {"metadata": {"tags": ["nlp"]}}])
+def test_tags_of_a_file_may_stand_in_the_metadata(run, tmp_path, entry):
+    file = tmp_path / "f.json"
+    file.write_text(json.dumps({"name": "a", "price": 1, **entry}))
+    assert run("publish", "--file", str(file))[::2] == (0, "")
+    assert json.loads(run("list", "tag:nlp", "--json")[1])[0]["metadata"]["tags"] == ["nlp"]
+
+
 def test_a_field_that_no_listing_has_is_named(run, tmp_path):
     publish(run)
     listed = json.loads(run("list", "--json")[1])[0]
     file = tmp_path / "f.json"
     file.write_text(json.dumps({**listed, "name": "other", "descripton": "oops"}))
     code, _, err = run("publish", "--file", str(file))
-    assert (code, err) == (0, "betar-tui: left out of 'other', being no field of a listing: descripton\n")
+    assert (code, err) == (
+        0,
+        "betar-tui: left out of 'other', being no field of a listing: descripton; metadata takes any key\n",
+    )
 
 
 def test_values_are_shown_as_people_write_them(run, capsys):

@@ -35,7 +35,7 @@ GOOD = FormValues(name="swift", price="0.5", metadata="a = b\n\nc=d=e", addrs="/
         ("price", "1,5", "not a number"),
         ("metadata", "just words", "line 1: write key = value"),
         ("metadata", "a=1\na=2", "line 2: a is there twice"),
-        ("metadata", "description = x", "its own field"),
+        ("metadata", "description = x", "description has a field of its own"),
         ("addrs", "1.2.3.4:4001", "not a multiaddr"),
         ("protocols", "x402", "not a protocol"),
         ("token_id", "two words", "without spaces"),
@@ -66,13 +66,37 @@ def test_patch_holds_only_what_changed():
     patch = form.patch({**before, "metadata": "a = c\nz = 1", "price": "0.50", "description": "e"}, before)
     assert patch is not None
     assert (patch.metadata, patch.price, patch.description, patch.name) == ({"a": "c", "z": "1"}, None, "e", None)
-    assert form.removed_keys({**before, "metadata": ""}, before) == ["a"]
+
+
+def test_a_line_of_metadata_that_is_gone_takes_the_key_out():
+    before = form.of_listing(listing("swift", 0.5, mine=True, metadata={"a": "b", "c": "d", "n": 3}))
+    patch = form.patch({**before, "metadata": "c = e"}, before)
+    assert patch is not None and patch.metadata == {"a": None, "c": "e"}
+
+
+def test_tags_are_a_line_with_commas():
+    item = listing("swift", 0.5, mine=True, metadata={"tags": ["nlp", "ocr"], "a": "b"}, tags=("nlp", "ocr"))
+    before = form.of_listing(item)
+    assert (before["tags"], before["metadata"]) == ("nlp, ocr", "a = b")
+    assert form.patch(before, before) is None
+    taken_out, changed = form.patch({**before, "tags": ""}, before), form.patch({**before, "tags": "ocr, pdf"}, before)
+    assert taken_out is not None and (taken_out.tags, taken_out.metadata) == ((), None)
+    assert changed is not None and changed.tags == ("ocr, pdf",)  # composing it makes two of it
+
+
+def test_what_only_has_the_name_of_tags_is_kept():
+    item = listing("swift", 0.5, mine=True, metadata={"tags": "nlp"})
+    before = form.of_listing(item)
+    assert (before["tags"], before["metadata"]) == ("", "")
+    patch = form.patch({**before, "price": "1"}, before)
+    assert patch is not None and (patch.tags, patch.metadata) == (None, None)
 
 
 FIELDS = {
     "name": st.sampled_from(["swift-ocr", "é", "", "x" * 5000]),
     "price": st.sampled_from(["0", "0.02", "1e3", "", "-1", "nan", "1e999", "a"]),
     "description": st.text(max_size=20),
+    "tags": st.sampled_from(["", "nlp, ocr", ",", "x" * 200]),
     "metadata": st.sampled_from(["", "a = b", "a = b\nc = 1", "no value", "a = 1\na = 2"]),
     "addrs": st.sampled_from(["", "/ip4/1.2.3.4/tcp/1", "nowhere"]),
     "protocols": st.sampled_from(["", "/x402/libp2p/1.0.0", "x402"]),

@@ -1,6 +1,5 @@
 """The form for a new listing, and for changing an own one."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -180,22 +179,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     # Sending
 
     def action_submit(self) -> None:
-        """Handle the keys typed ahead, check all fields, then send."""
-        self._when_typed(self._submit)
-
-    def _when_typed(self, then: Callable[[], None]) -> None:
-        # Keys wait in the queue of the field that had the focus: a call at the end of each queue comes after them.
-        waiting = {spec.name for spec in ENTERED}
-
-        def drained(name: str) -> None:
-            waiting.discard(name)
-            if not waiting:
-                self.call_later(then)
-
-        for name in list(waiting):
-            self.query_one(f"#field-{name}").call_later(drained, name)
-
-    def _submit(self) -> None:
+        """Check all fields, then send."""
         if self._sending or not self.is_active:
             return
         self._checked, self._counts = set(form.FIELD_NAMES), True
@@ -241,9 +225,6 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
 
     async def _update(self, values: FormValues, listing: Listing) -> Receipt | None:
         """Send what the edit changes; None where that is nothing, or the person goes back to it."""
-        if kept := form.removed_keys(values, self._prefilled):
-            self._problem("metadata", f"{kept[0]} cannot be taken out, only changed: keep the line")
-            return None
         rebased = await self._rebase(values, listing)
         if rebased is None:
             self._show_verdict("not saved yet", "$text-warning")
@@ -309,12 +290,7 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
     # Leaving
 
     def action_leave(self) -> None:
-        if self._sending:
-            # Leaving now would cancel the worker, and the outcome of storing the listing would be lost.
-            return
-        self._when_typed(self._leave)
-
-    def _leave(self) -> None:
+        # Leaving while it is sent would cancel the worker, and the outcome of storing the listing would be lost.
         if self._sending or not self.is_active:
             return
         self._keep_draft()

@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from betar_tui.choices import CURRENCY
-from betar_tui.market.fields import STORED
+from betar_tui.market.fields import STORED, are_texts
 from betar_tui.market.history import VersionChange, version_changes
 from betar_tui.market.marketplace import Listing, ListingDetail
 from betar_tui.market.prices import other_currency
@@ -281,7 +281,8 @@ def _metadata(listing: Listing, detail: ListingDetail | None, width: int) -> Con
     for key in ("description", "signature"):
         pairs.pop(key, None)
     for key, value in list(pairs.items())[:40]:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        text = ", ".join(value) if are_texts(value) else value
+        text = text if isinstance(text, str) else json.dumps(text, ensure_ascii=False, default=str)
         rows.add(neutralise(str(key), 24), neutralise(text, 300))
     return Content.assemble(("Metadata\n", "bold $accent"), *rows.parts) if rows.parts else Content("")
 
