@@ -36,6 +36,7 @@ from betar_tui.tui.screens.main import PANES, MainScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.settings import InterfaceSettings, Settings
 from betar_tui.tui.themes import THEMES
+from betar_tui.tui.typing_order import TYPED, TypingOrder
 from betar_tui.tui.widgets.panetabs import PaneTabs
 from betar_tui.tui.workers import runs, start
 
@@ -98,6 +99,7 @@ class BetarApp(ColouredApp):
         self._typed_ahead: list[events.Event] | None = []
         self._held: list[events.Event] = []
         self._held_timer: Timer | None = None
+        self._typing = TypingOrder(self, self._typed)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self.shown_theme(self.settings.now.theme)
@@ -177,24 +179,29 @@ class BetarApp(ColouredApp):
             if not isinstance(event, events.MouseMove):
                 self._mount_panes()
             return
+        if isinstance(event, TYPED) and not event.is_forwarded:
+            await self._typing.take(event)
+        else:
+            await super().on_event(event)
+
+    async def _typed(self, event: events.Event) -> None:
+        """Hand on what was typed, or hold it back while the rows that it is meant for have not come."""
         if self._held and self._ends_waiting(event):
             self._held.clear()
-        acts = isinstance(event, events.Key | events.MouseDown | events.MouseUp | events.Paste)
-        if acts and (self._held or self._is_for_other_rows(event)):
+        if self._held or self._is_for_other_rows(event):
             if not self._held:
                 self._held_timer = self.set_timer(HOLD, self._held.clear)
             self._held.append(event)
             return
-        await self._deal_with(event)
+        if isinstance(event, events.Paste):
+            event.text = letters_of_lines(event.text)
+        await super().on_event(event)
+        if isinstance(event, events.Key):
+            self._typing.handed_on()
 
     def _ends_waiting(self, event: events.Event) -> bool:
         keys = self.settings.now.keys
         return isinstance(event, events.Key) and any(event.key in keys.keys(action) for action in NEVER_HELD)
-
-    async def _deal_with(self, event: events.Event) -> None:
-        if isinstance(event, events.Paste):
-            event.text = letters_of_lines(event.text)
-        await super().on_event(event)
 
     def _is_for_other_rows(self, event: events.Event) -> bool:
         """Whether the person does something to rows that have not come yet: what is typed goes on."""
@@ -206,11 +213,9 @@ class BetarApp(ColouredApp):
         """Go on with the keys that were held back, until one of them asks for other rows again."""
         if self._held and self._held_timer is not None:
             self._held_timer.stop()
-        while self._held and not self._is_for_other_rows(self._held[0]):
-            await self._deal_with(self._held[0])
-            self._held.pop(0)
-        if self._held:
-            self._held_timer = self.set_timer(HOLD, self._held.clear)
+        held = list(self._held)
+        self._held.clear()
+        await self._typing.take_first(held)
 
     @property
     def _main(self) -> MainScreen | None:

@@ -643,7 +643,9 @@ async def test_keys_typed_ahead_reach_the_form(ui):
     # All at once, as a slow connection delivers them: the name begins with the key that quits.
     for key in ["n", *"qd", "tab", *"2", "f2"]:
         ui.app.simulate_key(key)
-    await ui.until(lambda: isinstance(ui.app.screen, FormScreen) or "publish" in dict(ui.market.calls))
+    await ui.until(lambda: "publish" in dict(ui.market.calls))
+    (draft,) = dict(ui.market.calls)["publish"]
+    assert (draft.name, draft.price) == ("qd", 2)
     assert ui.app.is_running
 
 
