@@ -99,8 +99,11 @@ async def list_(config: Config, arguments: Arguments) -> None:
     say(wording.page_text(page, matching, wanted, bool(muted)))
     if not page.total:
         say("nothing has come yet: betar-tui doctor says whether peers are there, betar-tui publish begins")
-    elif not page.listings and (hint := wording.nothing_found(wanted)):
-        say(hint)
+    elif not page.listings:
+        from betar_tui.market.advice import advice  # deferred: mostly something is found
+
+        if hint := advice(wanted):
+            say(hint)
 
 
 def _leaves_out_muted(arguments: Arguments) -> bool:

@@ -97,20 +97,6 @@ def page_text(page: ListingPage, matching: int, filter_text: str, muted: bool) -
     return text
 
 
-def nothing_found(filter_text: str) -> str:
-    """Where words were looked for that nothing has, and how to look elsewhere; "" for a filter without words."""
-    from betar_tui.market.filter import parse  # deferred: mostly something is found
-
-    words = [term.value for term in parse(filter_text).terms if term.kind == "word" and not term.negated]
-    if not words:
-        return ""
-    key, equals, value = words[0].partition("=")
-    advice = (
-        f"meta.{key}:{value}" if equals and key.isidentifier() and value else f"tag:{words[0]} or meta.KEY:{words[0]}"
-    )
-    return f"words are looked for in name, description and seller; for metadata write {advice}"
-
-
 def detail_lines(detail: ListingDetail, now: float) -> Iterator[str]:
     """One listing: what it does, what it costs, who offers it, how fresh it is; then the rest, and its history. Lines that
     begin with spaces belong to the one above."""

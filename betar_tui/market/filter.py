@@ -8,11 +8,11 @@ A filter is words and terms separated by spaces; a listing must meet all of them
     ocr or seller:you         meets what stands before `or`, or what stands after it; "or" in quotes is a word
     name:ocr                  the name contains it
     description:scan          the description contains it
-    price<0.5  price>=1       also <=, >, =, !=
+    price<0.5  price >= 1     also <=, >, =, !=
     seen<2h                   came or changed here less than two hours ago; also <=, >, >=, with s, m, h, d or w;
                               age<2h is the same
     seller:12D3               the seller's id contains it; a short form as 12D3…Evrft8nw is understood;
-                              seller:you are your own
+                              seller:you are your own, seller:me too
     id:swift                  the listing's id contains it
     proto:x402                one of the protocols contains it
     tag:nlp                   is one of the tags in its metadata
@@ -56,7 +56,12 @@ QUALIFIERS = tuple(stem[:-1] for stem in _EXAMPLES if stem.endswith(":"))
 MAX_TERMS = 64
 """Maximum terms of a filter: each is a check on every listing."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
-_TOKEN = re.compile(r'(?P<start>\S*?)"(?P<quoted>[^"]*)(?P<end>"?)|(?P<plain>\S+)')
+_TOKEN = re.compile(
+    r"(?P<spaced>!?(?:price|seen|age)\s*(?:[<>!=]=|[<>=])\s*[^\s\"<>=!]+(?=\s|\Z))"
+    r'|(?P<start>\S*?)"(?P<quoted>[^"]*)(?P<end>"?)|(?P<plain>\S+)',
+    re.IGNORECASE,
+)
+"""A comparison may have spaces around its sign: `price < 0.1`."""
 _PRICE = re.compile(r"price\s*(?P<op><=|>=|!=|==|<|>|=|:)(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
 _SEEN = re.compile(r"(?P<field>seen|age)(?P<op><=|>=|!=|==|<|>|=|:)(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
 _AGE = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]*)?)(?P<unit>[smhdw])\Z", re.IGNORECASE)
@@ -114,7 +119,7 @@ def parse(text: str) -> Filter:
     awaited = partial(FilterError, "or needs a term after it: ocr or price<1")
     position = terms = 0
     for match in _TOKEN.finditer(text):
-        plain = match["plain"]
+        plain = match["spaced"] or match["plain"]
         if plain is not None and plain.lower() == "or" and (alternatives[-1] or len(alternatives) > 1):
             if not alternatives[-1]:
                 raise awaited(position)
@@ -174,6 +179,8 @@ def _is_for_muted(term: Term) -> bool:
 
 
 def _parse_token(match: re.Match[str]) -> Term | None:
+    if spaced := match["spaced"]:
+        return _parse_term("".join(spaced.split()), match.start())
     if match["plain"] is not None:
         return _parse_term(match["plain"], match.start())
     if not match["end"]:
@@ -243,7 +250,7 @@ def _field_term(match: re.Match[str], position: int, negated: bool) -> Term:
     at = position + match.start("value")
     if not value:
         raise FilterError(f"{field}: needs a value: {field}:{_EXAMPLES[f'{field}:']}", at)
-    if (field, value) == ("seller", "you"):  # as the table calls it
+    if field == "seller" and value in ("you", "me"):  # as the table calls it, and as people call themselves
         return Term("state", "mine", negated)
     if field == "state" and value not in STATES:
         raise FilterError(f"no state {value[:10]!r}: {' '.join(STATES)}", at)

@@ -1,5 +1,6 @@
 """The states of panes that have nothing to show: the reason, and the next key to press. Pure."""
 
+from betar_tui.market.advice import advice
 from betar_tui.market.marketplace import Connectivity
 from betar_tui.market.peer_facts import FIRST_LISTINGS, awaits_first_listings, looking_text
 from betar_tui.market.text import neutralise
@@ -29,11 +30,11 @@ def listings(model: MarketModel, rows: int, filter_error: str = "") -> PaneState
     if model.table.total and filter_error:
         return _wrong_filter(model, filter_error)
     if model.table.total:
+        steps = f"{keys.name('filter')} changes the filter, {keys.name('leave')} takes it away."
         return PaneState(
             "empty",
             f"No match among {fmt.plural(model.table.total, 'listing')}",
-            f"{_elsewhere(model.table.window.view.query)}\n"
-            f"{keys.name('filter')} changes the filter, {keys.name('leave')} takes it away.",
+            "\n".join(filter(None, (_meant(model.table.window.view.query), steps))),
             "unfilter",
             f"Take it away ({keys.name('leave')})",
         )
@@ -160,13 +161,10 @@ def _wrong_filter(model: MarketModel, error: str) -> PaneState:
     )
 
 
-def _elsewhere(query: str) -> str:
-    """Where the words of a filter that finds nothing are looked for, and how to look in the metadata."""
-    pairs = (word.strip('!"').partition("=") for word in query.split() if ":" not in word)
-    written = (f"meta.{key}:{value}" for key, equals, value in pairs if equals and key.isidentifier() and value)
-    if pair := next(written, ""):
-        return f"For a key of the metadata write {neutralise(pair, 60)}."
-    return "Words are looked for in name, description and seller; meta.KEY:word looks in the metadata, tag:word in the tags."
+def _meant(query: str) -> str:
+    """What a filter that finds nothing was perhaps meant to say."""
+    text = neutralise(advice(query), 200)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _search(model: MarketModel) -> str:

@@ -184,6 +184,6 @@ def test_listings_that_match_are_counted(tmp_path, monkeypatch, capsys):
     assert last("gold").startswith(
         "words are looked for in name, description and seller; for metadata write tag:gold or"
     )
-    assert last("tier=gold").endswith("for metadata write meta.tier:gold")
+    assert last("tier=gold").endswith("for a key of the metadata write meta.tier:gold")
     assert last("meta.tier:gold", "--limit", "1") == "1 of 30 that match, of 30 listings"
     assert last("price>99") == "nothing matches, of 30 listings"
