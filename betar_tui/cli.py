@@ -256,6 +256,7 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
                 given_by[name] = f"the variable {variable}"
         if value is not None:
             given[name] = value
+    _doubt(environment)
     if getattr(arguments, "data_dir", None) == "":
         raise UsageError("--data-dir: an empty text is not a path")
     data_dir = _named_data_dir(arguments, environment) or _default_data_dir()
@@ -265,6 +266,18 @@ def read_config(arguments: argparse.Namespace, environment: Mapping[str, str]) -
     troubles: list[ConfigError] = []
     arguments.settings_troubles = troubles
     return load_config(expand_home(data_dir), given, given_by, wrong=troubles.append)
+
+
+def _doubt(environment: Mapping[str, str]) -> None:
+    """Name the variables that look like mistyped settings: nothing else would tell that they do nothing."""
+    known = [name.upper() for name in (*_SETTINGS, "data_dir")]
+    given = [name.removeprefix(_PREFIX) for name in environment if name.startswith(_PREFIX)]
+    for name in sorted(set(given).difference(known)):
+        from betar_tui.complaints import complain
+        from betar_tui.nearest import nearest
+
+        if meant := nearest(name, known, alike=0.8):
+            complain(f"the variable {_PREFIX}{name} is not read; did you mean {_PREFIX}{meant}?")
 
 
 def _named_data_dir(arguments: argparse.Namespace, environment: Mapping[str, str]) -> str:

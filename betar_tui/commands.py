@@ -86,7 +86,8 @@ async def list_(config: Config, arguments: Arguments) -> None:
     """Print the listings that match."""
     wanted, leaves_out = arguments.filter, _leaves_out_muted(arguments)
     async with read_marketplace(config) as market:
-        muted = [each.peer_id for each in await market.mutes()] if leaves_out else []
+        mutes = [each.peer_id for each in await market.mutes()]
+        muted = mutes if leaves_out else []
         page = await market.listings(wanted, arguments.sort, arguments.limit, muted=muted)
         matching = max(page.matching, len(page.listings))
         if not page.exact and not arguments.json:
@@ -95,7 +96,7 @@ async def list_(config: Config, arguments: Arguments) -> None:
         print_json([output.listing_json(each) for each in page.listings])
         return
     if page.listings:
-        print_table(wording.LISTINGS, wording.listing_rows(page.listings))
+        print_table(wording.LISTINGS, wording.listing_rows(page.listings, mutes))
     say(wording.page_text(page, matching, wanted, bool(muted)))
     if not page.total:
         say("nothing has come yet: betar-tui doctor says whether peers are there, betar-tui publish begins")

@@ -22,6 +22,7 @@ from betar_tui.files.replacing import create_secret, replace
 from betar_tui.files.rules import explain
 from betar_tui.limits import Limits
 from betar_tui.multiaddrs import split_peer
+from betar_tui.nearest import nearest
 
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
 MIN_ANNOUNCE_INTERVAL, _LOCK_TIMEOUT = 5.0, 10.0
@@ -123,7 +124,7 @@ def load_config(
         wrong(error)
         kept = {}
     for name in sorted(kept.keys() - _PARSERS.keys()):
-        wrong(ConfigError(f"unknown setting {shown(name)} in {file}; remove it"))
+        wrong(ConfigError(f"unknown setting {shown(name)} in {file}; {_instead_of(name)}"))
         del kept[name]
     used = {name: value for name, value in kept.items() if name not in given}
     read = {
@@ -134,6 +135,14 @@ def load_config(
     limits = Limits(**{name: read.pop(name) for name in LIMITS if name in read}, **disk)
     found = {"mdns": True, "dht": True, **read}
     return Config(data_dir=data_dir, listen_explicit="listen" in read, limits=limits, **found)
+
+
+def _instead_of(name: str) -> str:
+    """What to do about a setting that there is not."""
+    if name == "data_dir":
+        return "the file lies in the data directory, which --data-dir and BETAR_TUI_DATA_DIR name; remove it"
+    near = nearest(name, (*_PARSERS, "limits"))
+    return f"did you mean {near}?" if near else "remove it"
 
 
 def _raise(error: ConfigError) -> None:
@@ -313,7 +322,8 @@ def _texts(value: object) -> tuple[str, ...]:
 def _bootstrap(value: object) -> tuple[str, ...]:
     for address in _texts(value):
         if not split_peer(address)[1]:
-            raise ConfigError(f"{shown(address)} does not end in /p2p/<peer id>")
+            example = "/ip4/203.0.113.7/tcp/4001/p2p/12D3KooW…"
+            raise ConfigError(f"{shown(address)} does not end in /p2p/<peer id>; write it like {example}")
     return _texts(value)
 
 
@@ -325,12 +335,15 @@ def _is_ip(text: str, version: int) -> bool:
 
 
 def _listen(value: object) -> tuple[str, ...]:
+    advice = f"is nothing to listen on; write it like {DEFAULT_LISTEN}"
     if isinstance(value, str) and not value.strip():
-        raise ConfigError("an empty text is nothing to listen on; write it like /ip4/0.0.0.0/tcp/4001")
+        raise ConfigError(f"an empty text {advice}")
+    if not isinstance(value, str | Sequence):
+        raise ConfigError(f"{shown(value)} {advice}")
     for address in _texts(value):
         found = re.match(r"/ip([46])/([^/]+)/tcp/(\d{1,5})(/|$)", address)
         if not found or not _is_ip(found[2], int(found[1])) or int(found[3]) > 65_535:
-            raise ConfigError(f"{shown(address)} is nothing to listen on; write it like /ip4/0.0.0.0/tcp/4001")
+            raise ConfigError(f"{shown(address)} {advice}")
     return _texts(value)
 
 

@@ -69,7 +69,7 @@ async def examine(config: Config, rebuild: bool = False, troubles: Sequence[Conf
         return [*found, Finding("peer", ERROR, message, advice or "stop it and start it again; its log says more")]
     store = f"the running peer holds {plural(status.blocks, 'block')}; stop it to have the file checked"
     if rebuild:
-        found.append(Finding("catalogue", ERROR, "a peer that runs keeps it", "stop the peer to make it afresh"))
+        found.append(Finding("catalogue", ERROR, "not made afresh: the peer that runs uses it", "stop the peer first"))
     ports = [Finding("port", OK, f"the running peer listens on {address}") for address in status.addrs]
     return [*found, Finding("store", OK, store), *ports, *_connectivity(config, status, peers)]
 
@@ -178,7 +178,7 @@ def _catalogue(store: Store, config: Config, rebuild: bool) -> list[Finding]:
     found = checking.compare(store, peer_id)
     if found is None:
         return [Finding("catalogue", INFO, "it is not made yet", "the next start makes it")]
-    listings = plural(found.listings, "listing")
+    listings = f"{'made afresh: ' if rebuild else ''}{plural(found.listings, 'listing')}"
     if not found.right:
         wrong = found.trouble or f"{found.wrong:,} of them not as the replica has them"
         advice = "betar-tui doctor --rebuild makes it afresh; nothing is lost by that"

@@ -11,6 +11,7 @@ from betar_tui import stdout
 from betar_tui.arguments import COMMANDS, path_of
 from betar_tui.choices import DIALECTS, LOG_FORMATS, LOG_LEVELS
 from betar_tui.errors import UsageError
+from betar_tui.nearest import nearest
 
 TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
 if TYPE_CHECKING:
@@ -53,24 +54,19 @@ class Parser(argparse.ArgumentParser):
         if action.choices is None or value in action.choices:
             return
         choices = [str(each) for each in action.choices if each]
-        from difflib import get_close_matches  # deferred: for mistakes alone
-
-        near = get_close_matches(str(value), choices, 1)
+        near = nearest(str(value), choices)
         few = len(choices) < 6
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(choices)}" if few else ""
+        hint = f"did you mean {near}?" if near else f"there are {', '.join(choices)}" if few else ""
         raise argparse.ArgumentError(action, "; ".join(filter(None, (f"invalid choice: {value!r}", hint))))
 
     def near(self, option: str) -> str:
         """The option that was perhaps meant, as a question behind the mistake; nothing without one."""
-        from difflib import get_close_matches  # deferred: for mistakes alone
-
         given = option.partition("=")[0]
         known = (
             [each for each in self._option_string_actions if each.startswith("--")] if given.startswith("--") else []
         )
-        begun = [each for each in known if each.startswith(given)]
-        found = begun or get_close_matches(given, known, 1)
-        return f"; did you mean {found[0]}?" if found else ""
+        found = next((each for each in known if each.startswith(given)), "") or nearest(given, known)
+        return f"; did you mean {found}?" if found else ""
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:
         """No option for a beginning of its name: "--serv" must not start a peer, and may mean another one tomorrow."""

@@ -23,6 +23,7 @@ from betar_tui.market.marketplace import (
     Place,
 )
 from betar_tui.market.names import unknown_listing
+from betar_tui.market.origin import LOCAL
 from betar_tui.market.personal import BLOCKED, MUTED, old_mutes, read_list
 from betar_tui.market.provenance import Signer
 from betar_tui.replica import decode_node, keys
@@ -184,7 +185,7 @@ def _delta_info(row: LogRow) -> DeltaInfo:
         row.height,
         row.size,
         row.at,
-        row.via or "local",
+        row.via or LOCAL,
         len(delta.elements),
         len(delta.tombstones),
         touched(delta),

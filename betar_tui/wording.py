@@ -1,7 +1,7 @@
 """What people read of a market and of a peer: rows of tables, fields and sentences. `output` prints them."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from betar_tui.layout import Column, aligned_at_the_point, cut, cut_id, cut_middle, whole
 from betar_tui.market.dialling import (
@@ -25,6 +25,7 @@ from betar_tui.market.marketplace import (
     Receipt,
     Status,
 )
+from betar_tui.market.origin import origin_text
 from betar_tui.market.peer_facts import STARTING, disk_text, head_text, limits_text, looking_text, size_text
 from betar_tui.market.prices import other_currency, price_text
 from betar_tui.market.text import neutralise_lines
@@ -73,11 +74,12 @@ _NEXT_START = "stored here; it goes out when betar-tui or betar-tui --serve runs
 _STOPPED = "no; commands use the store itself, and betar-tui --serve starts a peer"
 
 
-def listing_rows(listings: Sequence[Listing]) -> Iterator[tuple[str, ...]]:
-    """The rows of a table of listings."""
+def listing_rows(listings: Sequence[Listing], muted: Collection[str] = ()) -> Iterator[tuple[str, ...]]:
+    """The rows of a table of listings; those of `muted` sellers are marked."""
     prices = aligned_at_the_point([price_text(each.price) for each in listings])
     for each, price in zip(listings, prices, strict=True):
-        yield each.name, price, state_of(each), "mine" if each.mine else "", seller_of(each), each.id
+        mark = "mine" if each.mine else "muted" if each.seller_id in muted else ""
+        yield each.name, price, state_of(each), mark, seller_of(each), each.id
 
 
 def page_text(page: ListingPage, matching: int, filter_text: str, muted: bool) -> str:
@@ -190,8 +192,8 @@ def change_text(change: Change, *, whole: bool) -> str:
         if others := [name for name in change.changed or () if name != "price"]:
             text += f", changed {', '.join(others)}"
     text += f", {listing_id}" if name else ""
-    via = change.via if whole else cut_id(change.via, _SHORT)
-    return f"{text}, via {via} at height {change.height}" if via else text
+    came = origin_text(change.via, lambda via: via if whole else cut_id(via, _SHORT))
+    return f"{text}, {came} at height {change.height}" if came else text
 
 
 def receipt_text(done: str, receipt: Receipt | DelistReceipt, *, whole: bool, running: bool) -> str:

@@ -37,6 +37,7 @@ from betar_tui.ipld import cid as cids
 from betar_tui.limits import Limits
 from betar_tui.market.kinds import ChangeKind
 from betar_tui.market.marketplace import Change, Provenance
+from betar_tui.market.origin import LOCAL
 from betar_tui.market.withdrawal import newest_withdrawal
 from betar_tui.market.words import Spoken
 from betar_tui.replica import keys
@@ -274,16 +275,16 @@ class Backlog:
 
     def _change(self, prepared: Prepared, outcome: Outcome, kind: ChangeKind, now: float) -> Change:
         if outcome.listing is not None:
-            listing, via, at = outcome.listing, prepared.via or "local", prepared.at / 1000
+            listing, via, at = outcome.listing, prepared.via or LOCAL, prepared.at / 1000
             about = outcome.name, outcome.seller, outcome.old_price
             return Change(kind, outcome.id, listing.cid, listing.height, via, at, listing, prepared.size, 0.0, *about)
         listing_id = outcome.id or keys.agent_id(prepared.key) or ""
         about = name_as_written(outcome.name, prepared.last), outcome.seller, outcome.old_price
         removal = self._removal_of(prepared.key)
         if removal is not None:
-            cid, height, via = cids.to_str(removal.cid), removal.height, removal.via or "local"
+            cid, height, via = cids.to_str(removal.cid), removal.height, removal.via or LOCAL
         else:  # removed before this peer was opened, or with too many others
-            cid, height, via = "", 0, "" if prepared.projected is None else prepared.via or "local"
+            cid, height, via = "", 0, "" if prepared.projected is None else prepared.via or LOCAL
         return Change(kind, listing_id, cid, height, via, now, None, 0, 0.0, *about)
 
 

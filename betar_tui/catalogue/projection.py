@@ -24,6 +24,7 @@ from betar_tui.market.differences import differing_fields
 from betar_tui.market.listing import content_hash, decode_fields, parse_value
 from betar_tui.market.marketplace import Change, ChangeKind, Provenance
 from betar_tui.market.names import name_space
+from betar_tui.market.origin import LOCAL
 from betar_tui.replica import Applied, DagNode, Effect, keys
 from betar_tui.replica.facts import BlockRow, Changes, Winner
 from betar_tui.store.merging import WrittenMerge
@@ -235,7 +236,7 @@ def _change(
         outcome.id,
         cid,
         height,
-        applied.via or "local",
+        applied.via or LOCAL,
         applied.at,
         outcome.listing,
         sizes.get(cid, 0),

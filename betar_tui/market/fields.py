@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Any, NamedTuple, TypeGuard
 
 from betar_tui.choices import CURRENCY
-from betar_tui.market.text import JOINERS, letters_of
+from betar_tui.market.text import JOINERS, beginning, letters_of
 from betar_tui.multiaddrs import is_path
 
 MAX_NAME = 128
@@ -162,7 +162,7 @@ def _tags(values: Any) -> Any:
         return values
     tags = [tag.strip() for value in values for tag in value.split(",")]
     if long := next((tag for tag in tags if len(tag) > MAX_TAG), ""):
-        message = f"the tag {long[:20]}… has {len(long)} characters, at most {MAX_TAG} are allowed"
+        message = f"the tag {beginning(long, 20)!r} has {len(long)} characters, at most {MAX_TAG} are allowed"
         raise InvalidValue(message, f"a tag has {len(long)} letters: {MAX_TAG} are allowed")
     return list(dict.fromkeys(filter(None, tags)))
 
@@ -194,17 +194,17 @@ def _paths(what: str, example: str) -> Callable[[Sequence[str]], list[str]]:
     def validate(values: Sequence[str]) -> list[str]:
         for value in values:
             if not is_path(value):
-                raise InvalidValue(f"{value!r} is not a {what}", f"{value[:40]!r} is not a {example}")
+                raise InvalidValue(f"{value!r} is not a {what}", f"{beginning(value, 40)!r} is not a {example}")
         return list(dict.fromkeys(values))
 
     return validate
 
 
-_MULTIADDR = "multiaddr: /ip4/203.0.113.7/tcp/4001"
+_MULTIADDR = "multiaddr, such as /ip4/203.0.113.7/tcp/4001"
 
 
 def _short_address(addrs: Sequence[str]) -> str:
-    return next((f"{addr[:40]!r} is not a {_MULTIADDR}" for addr in addrs if len(addr.split("/")) < 3), "")
+    return next((f"{beginning(addr, 40)!r} is not a {_MULTIADDR}" for addr in addrs if len(addr.split("/")) < 3), "")
 
 
 def _one_word(text: str) -> str:
@@ -274,7 +274,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "protocols",
         Kind.TEXTS,
-        validate=_paths("protocol id", f"protocol: {X402_PROTOCOL}"),
+        validate=_paths("protocol id", f"protocol, such as {X402_PROTOCOL}"),
         label="Protocols",
         hint=f"those that it serves, such as {X402_PROTOCOL}",
         lines=2,

@@ -38,6 +38,8 @@ from betar_tui.market.terms import STALE_AFTER as STALE_AFTER
 from betar_tui.market.terms import STATES as STATES
 from betar_tui.market.terms import Term as Term
 from betar_tui.market.terms import search_text as search_text
+from betar_tui.market.text import beginning
+from betar_tui.nearest import nearest
 
 _EXAMPLES = {
     "price<": "0.5",
@@ -215,7 +217,7 @@ def _price_term(match: re.Match[str], position: int, negated: bool) -> Term:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise FilterError(f"{value[:12]!r} is not a number: price{match['op']}0.5", at)
+        raise FilterError(f"{beginning(value, 12)!r} is not a number, as in price{match['op']}0.5", at)
     return Term("price", "", negated, op, number)
 
 
@@ -229,7 +231,7 @@ def _seen_term(match: re.Match[str], position: int, negated: bool) -> Term:
     age = _AGE.match(value)
     seconds = float(age["number"]) * _UNITS[age["unit"].lower()] if age else math.nan
     if not math.isfinite(seconds):
-        raise FilterError(f"{value[:12]!r} is not an age: {field}{op}30m, 2h, 7d", at)
+        raise FilterError(f"{beginning(value, 12)!r} is not an age, as in {field}{op}30m, 2h, 7d", at)
     return Term("seen", "", negated, op, seconds)
 
 
@@ -246,14 +248,14 @@ def _field_term(match: re.Match[str], position: int, negated: bool) -> Term:
         if field in ("http", "https", "did") or value.startswith("/"):
             # Ids and addresses have colons of their own: "did:key:z6Mk" is a word.
             return Term("word", match.group().lower(), negated)
-        raise FilterError(f"no field {field[:12]}; {_meant(field)}", position)
+        raise FilterError(f"no field {beginning(field, 12)}; {_meant(field)}", position)
     at = position + match.start("value")
     if not value:
         raise FilterError(f"{field}: needs a value: {field}:{_EXAMPLES[f'{field}:']}", at)
     if field == "seller" and value in ("you", "me"):  # as the table calls it, and as people call themselves
         return Term("state", "mine", negated)
     if field == "state" and value not in STATES:
-        raise FilterError(f"no state {value[:10]!r}: {' '.join(STATES)}", at)
+        raise FilterError(f"no state {beginning(value, 10)!r}; there are {' '.join(STATES)}", at)
     return Term(field, value, negated)
 
 
@@ -262,20 +264,20 @@ def _compared_term(match: re.Match[str], position: int, negated: bool) -> Term:
     field, op, value = match["field"].lower(), match["op"], match["value"]
     begun = not value and op in ("<", ">", "<=", ">=")  # the rest of it is being typed
     if (value or begun) and (field in QUALIFIERS or field.startswith(_PATH)):
-        raise FilterError(f"{field} is not compared, it is looked for: {field}:{value[:12]}", position + len(field))
+        raise FilterError(
+            f"{field} is not compared, it is looked for: {field}:{beginning(value, 12)}", position + len(field)
+        )
     if not begun and not _NUMBER_OR_AGE.match(value):
         return Term("word", match.group().lower(), negated)
-    raise FilterError(f"no field {field[:12]}; {_meant(field, op, value)}", position)
+    raise FilterError(f"no field {beginning(field, 12)}; {_meant(field, op, value)}", position)
 
 
 def _meant(field: str, op: str = ":", value: str = "") -> str:
     """The field that was perhaps meant, or all there are."""
-    from difflib import get_close_matches  # deferred: for mistakes alone
-
     stems = {stem.rstrip(":<."): stem for stem in _EXAMPLES if op == ":" or stem.endswith("<")}
-    if near := get_close_matches(field, stems, 1):
-        stem = stems[near[0]]
-        return f"did you mean {stem[:-1]}{op}{value[:12]}?" if stem[-1] == "<" else f"did you mean {stem}?"
+    if near := nearest(field, stems):
+        stem = stems[near]
+        return f"did you mean {stem[:-1]}{op}{beginning(value, 12)}?" if stem[-1] == "<" else f"did you mean {stem}?"
     return f"there are {' '.join(_EXAMPLES)}"
 
 

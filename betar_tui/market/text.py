@@ -61,6 +61,11 @@ _VARIATION_SELECTORS = frozenset("\ufe0e\ufe0f")
 _SKIN_TONES = frozenset("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
 
 
+def beginning(text: str, most: int) -> str:
+    """A text as it is quoted in a message: one of more than `most` characters ends with "…"."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def neutralise(text: str, limit: int = 0) -> str:
     """`text` as one line that is safe to show; more than `limit` characters end in "…" (0: no limit).
 

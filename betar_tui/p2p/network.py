@@ -135,14 +135,14 @@ class Network:
         return self._host.addr_texts()
 
     def connections(self) -> tuple[PeerInfo, ...]:
-        """Every connected peer but those that are needed for the DHT alone."""
+        """Every connected peer but those that are needed for the DHT alone, and those that are being shut out."""
         members = set(self._gossip.members())
-        return self._table.all(members.__contains__, self._finder.is_stranger)
+        return self._table.all(members.__contains__, self._is_left_out)
 
     @property
     def connected(self) -> int:
         """Number of them."""
-        return self._table.count(self._finder.is_stranger)
+        return self._table.count(self._is_left_out)
 
     def topic_peers(self) -> tuple[str, ...]:
         """Connected peers that are subscribed to the topic."""
@@ -261,6 +261,10 @@ class Network:
         """Let a peer in again; it is dialled again where it is known."""
         self._blocked.discard(peer)
         self._dialer.wake()
+
+    def _is_left_out(self, peer: str) -> bool:
+        # One that is blocked may dial again and again: each connection lives until its id is known.
+        return self._shut_out(peer) or self._finder.is_stranger(peer)
 
     def _shut_out(self, peer: str) -> bool:
         return peer in self._blocked or self._misbehaviour.banned(peer)

@@ -23,6 +23,7 @@ from betar_tui.ipld import cid as cids
 from betar_tui.ipld.car import Section
 from betar_tui.ipld.carfile import CarFileReader, Skipped, UnfinishedError, compression
 from betar_tui.market.marketplace import Imported, SkippedBlocks
+from betar_tui.market.origin import FROM_FILE
 from betar_tui.peer.archive import is_file
 from betar_tui.peer.indexing import Indexing
 from betar_tui.plurals import plural
@@ -35,8 +36,6 @@ READ_SIZE = 1 << 20
 """Bytes that are read at a time."""
 MAX_PASSES = 8
 """Maximum number of times that a file is read for its deltas."""
-VIA = "import"
-"""The `via` of imported deltas."""
 STDIN = Path("stdin")
 """The name of what a command has read from a pipe."""
 NO_DELTA = "neither delta nor metadata file of a listing"
@@ -152,7 +151,7 @@ async def _merge(writer: ReplicaWriter, source: Source, reader: CarFileReader, c
         counts.may_be_files = counts.may_be_files or bool(piece.files)
         for i in range(0, len(piece.nodes), SLICE):
             nodes = piece.nodes[i : i + SLICE]
-            outcome = await writer.merge_nodes(nodes, VIA)
+            outcome = await writer.merge_nodes(nodes, FROM_FILE)
             others = sum(1 for node in nodes if node.cid in outcome.not_deltas)
             counts.new += outcome.merged
             counts.known += len(nodes) - outcome.merged - others
@@ -189,7 +188,7 @@ async def _merge_wanted(writer: ReplicaWriter, source: Source, counts: _Counts) 
 
     async def merge(piece: _Piece) -> None:
         nodes = [node for node in piece.nodes if not node.is_delta and writer.replica.is_wanted(node.cid)]
-        merged = (await writer.merge_nodes(nodes, VIA)).merged if nodes else 0
+        merged = (await writer.merge_nodes(nodes, FROM_FILE)).merged if nodes else 0
         counts.new += merged
         counts.others -= merged
 

@@ -15,6 +15,7 @@ from betar_tui.errors import DecodeError, ListingError
 from betar_tui.ipld import cid as cids
 from betar_tui.ipld import unixfs
 from betar_tui.market.listing import parse_value
+from betar_tui.market.origin import LOCAL
 from betar_tui.store.database import Store
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class MetadataFiles:
         digests = {cid[-32:] for cid in self._store.stored(wanted)}
         deltas = {cid for cid in wanted if cid[-32:] in digests}
         here = self._store.blocks([cid for cid in wanted if cid not in deltas])
-        return deltas, {cid for cid, block in here.items() if self._is_document(cid, block, "local")}, here.keys()
+        return deltas, {cid for cid, block in here.items() if self._is_document(cid, block, LOCAL)}, here.keys()
 
     @staticmethod
     def _is_document(cid: bytes, block: bytes, via: str) -> bool:

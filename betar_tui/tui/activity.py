@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from betar_tui.market.marketplace import Change, ChangeKind
+from betar_tui.market.origin import LOCAL
 
 MAX_ENTRIES = 2000
 """Maximum entries kept; older ones are dropped."""
@@ -148,7 +149,7 @@ class ActivityLog:
             if self._refreshes.get(dropped.listing_id) is dropped:
                 del self._refreshes[dropped.listing_id]
             self._own.pop((dropped.cid, dropped.listing_id), None)
-        if entry.via == "local":
+        if entry.via == LOCAL:
             self._own[entry.cid, entry.listing_id] = entry
             entry.delivery = self._early_deliveries.pop((entry.cid, entry.listing_id), "")
         self.entries.append(entry)

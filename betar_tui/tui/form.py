@@ -10,7 +10,7 @@ from typing import Any
 from betar_tui.market.dialling import dialling_warning
 from betar_tui.market.fields import DEFAULT_PROTOCOLS, ENTERED, OWN_KEYS, Field, InvalidValue, Kind, further_metadata
 from betar_tui.market.marketplace import Listing, ListingDraft, ListingPatch, Status
-from betar_tui.market.text import letters_of, letters_of_lines
+from betar_tui.market.text import beginning, letters_of, letters_of_lines
 from betar_tui.multiaddrs import without_loopback
 
 FormValues = dict[str, str]
@@ -126,8 +126,8 @@ def _number_problem(field: Field, text: str) -> str:
     try:
         _PARSERS[field.kind](text)
     except ValueError:
-        example = "a number: write it like 0.05" if field.kind is Kind.NUMBER else "a whole number: write it like 5"
-        return f"{text.strip()[:20]!r} is not {example}"
+        example = "a number, such as 0.05" if field.kind is Kind.NUMBER else "a whole number, such as 5"
+        return f"{beginning(text.strip(), 20)!r} is not {example}"
     return ""
 
 

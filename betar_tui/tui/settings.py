@@ -143,6 +143,8 @@ def _columns(value: object) -> _Parsed:
         f"columns: there is no column {name!r}; there are {', '.join(names)}" for name in value if name not in names
     ]
     known = dict.fromkeys(name for name in value if name in names)
+    if not known:
+        return DEFAULT_COLUMNS, problems
     return ("name", *(name for name in known if name != "name")), problems
 
 

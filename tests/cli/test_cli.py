@@ -638,7 +638,7 @@ def test_the_doctor_compares_the_catalogue_and_makes_it_afresh(run, tmp_path):
     assert found["catalogue"]["says"] == "1 listing; 1 of them not as the replica has them"
     assert "doctor --rebuild" in found["catalogue"]["advice"]
     code, found = findings(run, "--rebuild")
-    assert (code, found["catalogue"]["says"]) == (0, "1 listing, as the replica has them")
+    assert (code, found["catalogue"]["says"]) == (0, "made afresh: 1 listing, as the replica has them")
     database = sqlite3.connect(tmp_path / "data" / "replica.db")
     assert database.execute("SELECT count(*) FROM listings WHERE price < 99").fetchone() == (1,)
     database.execute("DELETE FROM settings WHERE name = 'catalogue'")
@@ -837,6 +837,7 @@ def test_list_leaves_muted_sellers_out_unless_it_is_asked_for_them(run, tmp_path
     assert names() == ["own"]
     assert "1 of muted sellers left out (--all shows them)" in run("list")[1]
     assert names("--all") == ["mine", "own"]
+    assert [line.split()[3] for line in run("list", "--all")[1].splitlines()[1:3]] == ["muted", "mine"]
     assert names("state:muted") == names("--all", "state:muted") == ["mine"]
     assert json.loads(run("unmute", seller, "--json")[1]) == {"seller_id": seller}
     assert names() == ["mine", "own"]
@@ -882,6 +883,37 @@ def test_wrong_limits_are_said_in_one_line(run, tmp_path, text, says):
     assert code == 2
     assert says in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "meant"),
+    [
+        ("lisen = ['/ip4/0.0.0.0/tcp/4001']", "unknown setting 'lisen'", "did you mean listen?"),
+        ("max-disc = '1GiB'", "unknown setting 'max_disc'", "did you mean max_disk?"),
+        ("limit = 3", "unknown setting 'limit'", "did you mean limits?"),
+        ("data-dir = '/elsewhere'", "unknown setting 'data_dir'", "which --data-dir and BETAR_TUI_DATA_DIR name"),
+        ("listen = 4001", "4001 is nothing to listen on", "write it like /ip4/0.0.0.0/tcp/4001"),
+        ("bootstrap = '203.0.113.7'", "does not end in /p2p/<peer id>", "write it like /ip4/203.0.113.7/tcp/4001/p2p/"),
+    ],
+)
+def test_a_wrong_setting_is_said_with_the_right_one(run, tmp_path, text, says, meant):
+    publish(run)
+    (tmp_path / "data" / "config.toml").write_text(text)
+    code, _, err = run("list")
+    assert code == 2
+    assert says in err and meant in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("LISEN", "LISTEN"), ("DATADIR", "DATA_DIR"), ("REQUIRE_GO", ""), ("X", "")]
+)
+def test_a_mistyped_variable_is_named(run, monkeypatch, name, meant):
+    monkeypatch.setenv(f"BETAR_TUI_{name}", "1")
+    code, _, err = run("list", "--json")
+    assert code == 0
+    said = f"betar-tui: the variable BETAR_TUI_{name} is not read; did you mean BETAR_TUI_{meant}?\n" if meant else ""
+    assert err.startswith(said) and ("is not read" in err) == bool(said)
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ SETTINGS: dict[str, tuple[bytes, str]] = {
     "a name of many parts": (b"a." * 50_000 + b"a = 1\n", "too many parts"),
     "a header of many parts": (b"[" + b"a." * 50_000 + b"a]\n", "too many parts"),
     "a long number": (b"listen = " + b"9" * 100_000, "too many digits"),
-    "a long hexadecimal number": (b"listen = 0x" + b"f" * 100_000, "is not a list of texts"),
+    "a long hexadecimal number": (b"listen = 0x" + b"f" * 100_000, "is nothing to listen on"),
     "a long time": (b"refresh_interval = 0x" + b"f" * 100_000, "is too long a time"),
     "much text": (b'log_level = "' + b"a" * 100_000 + b'"', "is not one of"),
     "not text": (b"\xff\xfe", "is not UTF-8"),

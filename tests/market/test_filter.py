@@ -148,7 +148,7 @@ def test_a_refresh_does_not_make_a_listing_new():
         ("price<cheap", 6, "'cheap' is not a number"),
         ("price<nan", 6, "is not a number"),
         ("price<1_0", 6, "is not a number"),
-        ("ocr state:fresh", 10, "no state 'fresh': verified"),
+        ("ocr state:fresh", 10, "no state 'fresh'; there are verified"),
         ("seller:", 7, "seller: needs a value"),
         ("colour:red", 0, "no field colour; there are price<"),
         ("ocr nmae:x", 4, r"no field nmae; did you mean name:\?"),

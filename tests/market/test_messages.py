@@ -27,7 +27,7 @@ from tests.market.values import NOW, SIGNER, document, winner
 BY_NAME = {field.name: field for field in FIELDS}
 SLASHES = "the name may not contain slashes or control characters"
 PRICE = "the price must be a number that is not negative, such as 0.05"
-MULTIADDR = "multiaddr: /ip4/203.0.113.7/tcp/4001"
+MULTIADDR = "multiaddr, such as /ip4/203.0.113.7/tcp/4001"
 LONG = "x" * 60
 
 
@@ -61,8 +61,8 @@ LONG = "x" * 60
             "4 letters: 16,384 are allowed",
         ),
         ("token_id", 7, "the token id must be a text", "not a text"),
-        ("addrs", ["/a", LONG], f"'{LONG}' is not a multiaddr", f"'{LONG[:40]}' is not a {MULTIADDR}"),
-        ("protocols", ["x"], "'x' is not a protocol id", "'x' is not a protocol: /x402/libp2p/1.0.0"),
+        ("addrs", ["/a", LONG], f"'{LONG}' is not a multiaddr", f"'{LONG[:39]}…' is not a {MULTIADDR}"),
+        ("protocols", ["x"], "'x' is not a protocol id", "'x' is not a protocol, such as /x402/libp2p/1.0.0"),
     ],
 )
 def test_a_value_that_may_not_be_published(field, value, message, hint):
@@ -99,7 +99,7 @@ def test_a_value_as_it_is_written(field, value, written):
         ("name", "👨\u200d👩\u200d👧 helper", ""),
         ("addrs", ["/ip4/192.0.2.1"], ""),
         ("addrs", ["/dns4/x", "/ip4", f"/{LONG}"], f"'/ip4' is not a {MULTIADDR}"),
-        ("addrs", [f"/{LONG}"], f"'/{LONG[:39]}' is not a {MULTIADDR}"),
+        ("addrs", [f"/{LONG}"], f"'/{LONG[:38]}…' is not a {MULTIADDR}"),
         ("token_id", "", ""),
         ("token_id", "one", ""),
         ("token_id", "one two", "one word, without spaces"),
@@ -264,27 +264,27 @@ STATES = "verified unsigned mine new stale muted"
         ("ocr !", "! needs a word after it: !beta", 4),
         ("a price<", "price< needs a number: price<0.5", 8),
         ("!price:", "price: needs a number: price:0.5", 7),
-        ("price>=cheap-cheap-cheap", "'cheap-cheap-' is not a number: price>=0.5", 7),
-        ("price=inf", "'inf' is not a number: price=0.5", 6),
-        ("price=1_0", "'1_0' is not a number: price=0.5", 6),
+        ("price>=cheap-cheap-cheap", "'cheap-cheap…' is not a number, as in price>=0.5", 7),
+        ("price=inf", "'inf' is not a number, as in price=0.5", 6),
+        ("price=1_0", "'1_0' is not a number, as in price=0.5", 6),
         (
             "a !colourfulness:red",
-            "no field colourfulnes; there are price< seen< name: description: seller: id: proto: tag: meta. token: state:",
+            "no field colourfulne…; there are price< seen< name: description: seller: id: proto: tag: meta. token: state:",
             3,
         ),
         ("a or", "or needs a term after it: ocr or price<1", 2),
         ("a or or b", "or needs a term after it: ocr or price<1", 2),
         ("seen:2h", "seen needs < or >: seen<2h", 4),
         ("!age<", "age< needs an age: age<2h", 5),
-        ("seen>2", "'2' is not an age: seen>30m, 2h, 7d", 5),
-        (f"seen>{'9' * 400}w", "'999999999999' is not an age: seen>30m, 2h, 7d", 5),
+        ("seen>2", "'2' is not an age, as in seen>30m, 2h, 7d", 5),
+        (f"seen>{'9' * 400}w", "'99999999999…' is not an age, as in seen>30m, 2h, 7d", 5),
         ("a meta.Tier:", "meta.tier: needs a value: meta.tier:gold", 12),
         ("tag:", "tag: needs a value: tag:nlp", 4),
         (" ".join("a" * 65), "a filter has at most 64 words and terms", 128),
         ("seller:", "seller: needs a value: seller:12D3", 7),
         ("!proto:", "proto: needs a value: proto:x402", 7),
         ("state:", "state: needs a value: state:new", 6),
-        ("a state:abcdefghijklm", f"no state 'abcdefghij': {STATES}", 8),
+        ("a state:abcdefghijklm", f"no state 'abcdefghi…'; there are {STATES}", 8),
     ],
 )
 def test_a_filter_that_cannot_be_parsed(text, message, position):

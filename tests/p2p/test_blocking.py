@@ -46,6 +46,18 @@ async def test_a_blocked_peer_is_closed_kept_out_and_let_in_again() -> None:
         await until(lambda: any(each.payload == b"here again" for each in bob.of(ReceivedBroadcast)))
 
 
+async def test_one_that_is_being_shut_out_is_not_among_the_connected(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stalled(connections: object) -> None:
+        await trio.sleep_forever()
+
+    async with peer("alice") as alice, peer("bob", blocked=(alice.id,)) as bob:
+        with monkeypatch.context() as held:
+            held.setattr(bob.network, "_close", stalled)
+            await alice.network.connect(bob.network.addrs[0])
+            await until(lambda: bob.network._table.get(alice.id) is not None)
+            assert bob.network.connections() == () and bob.network.connected == 0
+
+
 async def test_peers_that_were_blocked_before_the_start_are_not_dialled() -> None:
     async with peer("alice") as alice:
         known = ((alice.id, alice.network.addrs),)

@@ -276,7 +276,7 @@ async def test_bad_filter_says_what_is_wrong_and_keeps_the_last_good_result(ui):
     await ui.type("ocr pric")
     await ui.sees("… price<0.5", "amber-ocr")
     await ui.type("e<x")
-    await ui.sees("! 'x' is not a number: price<0.5")
+    await ui.sees("! 'x' is not a number, as in price<0.5")
     assert [ui.market.store[row].name for row in shown_ids(ui.one(ListingRows))] == ["amber-ocr"]
     await ui.press("backspace")
     await ui.type("1")
@@ -291,7 +291,7 @@ async def test_a_wrong_filter_keeps_the_rows_of_before_though_the_last_answer_ha
         ui.one(FilterInput).value = text
         await ui.pilot.pause()
     ui.market.gates.pop("listings").set()
-    await ui.sees("! 'x' is not a number: price<0.5")
+    await ui.sees("! 'x' is not a number, as in price<0.5")
     await ui.until(lambda: [ui.market.store[row].name for row in shown_ids(ui.one(ListingRows))] == ["amber-ocr"])
 
 
@@ -301,7 +301,7 @@ async def test_a_wrong_filter_says_what_is_wrong_where_there_are_no_rows(ui):
     await ui.sees("No match among 3 listings")
     await ui.press("slash")
     await ui.type(" price<abc")
-    await ui.sees("The filter is not understood", "'abc' is not a number: price<0.5", "the last right one, zebra")
+    await ui.sees("The filter is not understood", "'abc' is not a number, as in price<0.5", "the last right one, zebra")
     await ui.misses("No match among")
     await ui.press("backspace", "backspace", "backspace")
     await ui.type("1")

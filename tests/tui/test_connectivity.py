@@ -116,7 +116,7 @@ async def test_peers_that_are_not_on_the_topic_are_not_the_market(ui):
     ui.market.go(Connectivity.ALONE)
     ui.market.connected = tuple(replace(ui.market._peer(number), on_topic=False) for number in (1, 2))
     ui.market.emit(StatusChanged())
-    await ui.sees("○ none on the topic, next try in 20 s", "peers 2")
+    await ui.sees("○ none in the market, next try in 20 s", "peers 2")
     await ui.press("2")
     await ui.sees("off topic")
 

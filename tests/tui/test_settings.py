@@ -72,6 +72,11 @@ def test_a_bad_setting_is_reported_and_has_its_default(table, name, message):
     assert f"[interface] {name}" in problems[0] and message in problems[0]
 
 
+def test_where_no_column_is_known_the_usual_ones_are_shown():
+    settings, problems = read(columns=["prise"])
+    assert settings.columns == InterfaceSettings().columns and len(problems) == 1
+
+
 def test_unknown_settings_and_columns_are_reported_and_the_others_are_taken():
     settings, problems = read(colour="red", columns=["name", "prise", "token"], density="comfortable")
     assert (settings.columns, settings.density) == (("name", "token"), "comfortable")

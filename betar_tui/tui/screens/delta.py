@@ -13,6 +13,7 @@ from textual.widgets import Button, Static
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import DagNodeInfo, Listing
+from betar_tui.market.origin import origin_text
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.context import ScreenContext
@@ -134,9 +135,7 @@ class DeltaScreen(ModalScreen[None]):
     def _facts(self) -> Content:
         node = self._delta
         via = self._via.get(node.cid, "")
-        source = (
-            "written here" if via == "local" else f"via {neutralise(via, 120)}" if via else "source not known any more"
-        )
+        source = origin_text(via, lambda peer: neutralise(peer, 120)) or "source not known any more"
         head = not any(neighbour.above for neighbour in self._neighbours)
         parts: list[tuple[str, str]] = [
             (f"Delta at height {node.height:,}", "bold"),

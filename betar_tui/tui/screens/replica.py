@@ -6,6 +6,7 @@ from textual.content import Content
 
 from betar_tui.errors import BetarError
 from betar_tui.market.marketplace import Status
+from betar_tui.market.origin import origin_text
 from betar_tui.market.peer_facts import limit_lines, size_text
 from betar_tui.market.text import neutralise
 from betar_tui.tui import empty_states
@@ -131,5 +132,5 @@ def _spans(line: GraphLine, width: int, via: str) -> list[Span]:
         (f"{name}{more}  ", "strong"),
         (f"{fmt.short_cid(node.cid)}  {fmt.size(node.bytes)}", "dim"),
         ("  head" if line.head else "", "good"),
-        ("  here" if via == "local" else f"  via {fmt.short_id(via)}" if via else "", "dim"),
+        (f"  {came}" if (came := origin_text(via, fmt.short_id)) else "", "dim"),
     ]

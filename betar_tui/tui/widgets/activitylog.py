@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from betar_tui.market.names import is_peer_id
+from betar_tui.market.origin import LOCAL, origin_text
 from betar_tui.market.text import neutralise
 from betar_tui.tui import format as fmt
 from betar_tui.tui.activity import ActivityEntry, ActivityFilter
@@ -58,8 +59,8 @@ def entry_spans(entry: ActivityEntry, own: str, width: int = 0) -> list[Span]:
 
 def _origin(entry: ActivityEntry) -> Iterator[str]:
     """Where a change came from and what it cost, what matters most first."""
-    if entry.via not in ("", "local"):
-        yield f"  via {fmt.short_id(entry.via)}"
+    if entry.via != LOCAL and (came := origin_text(entry.via, fmt.short_id)):
+        yield f"  {came}"
     yield f"  {fmt.short_cid(entry.cid)}"
     yield f"  height {entry.height:,}"
     if entry.bytes:

@@ -53,7 +53,7 @@ class StatusBar(Widget):
         elif status is not None and status.offline:
             word = "offline"
         elif status is not None and model.alone:
-            word = "none on the topic" if status.peers else word
+            word = "none in the market" if status.peers else word
             longer = f"{word}, {next_try(status.searches, model.clock())}"
             word = longer if cell_len(longer) + 4 <= room else word
         return f"{sign} {word}", colour
