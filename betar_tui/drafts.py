@@ -18,6 +18,7 @@ from betar_tui.market.fields import ENTERED, IN_METADATA, Field, InvalidValue, K
 from betar_tui.market.marketplace import ListingDraft
 from betar_tui.market.names import name_space
 from betar_tui.market.prices import other_currency
+from betar_tui.market.text import beginning
 from betar_tui.output import LISTING_FIELDS
 
 Offered = Callable[[str, str], object]
@@ -159,6 +160,8 @@ def _in_file(field: Field, entry: Mapping[str, Any], listing: str) -> Any:
 def _mistyped(kind: Kind, value: object) -> str | None:
     """Why a value does not have a type, None if it does."""
     if kind is Kind.NUMBER and (isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value)):
+        if isinstance(value, str):
+            return f"is a text, {beginning(value, 20)!r}; write a number without quotation marks"
         return "is not a number, or too large"
     if kind is Kind.INTEGER and (isinstance(value, bool) or not isinstance(value, int)):
         return "is not a whole number"

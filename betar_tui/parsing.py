@@ -11,7 +11,6 @@ from betar_tui import stdout
 from betar_tui.arguments import COMMANDS, path_of
 from betar_tui.choices import DIALECTS, LOG_FORMATS, LOG_LEVELS
 from betar_tui.errors import UsageError
-from betar_tui.nearest import nearest
 
 TYPE_CHECKING = False  # true to type checkers; `typing` is slow to import
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ class Parser(argparse.ArgumentParser):
         if action.choices is None or value in action.choices:
             return
         choices = [str(each) for each in action.choices if each]
+        from betar_tui.nearest import nearest  # deferred: for mistakes alone
+
         near = nearest(str(value), choices)
         few = len(choices) < 6
         hint = f"did you mean {near}?" if near else f"there are {', '.join(choices)}" if few else ""
@@ -61,6 +62,8 @@ class Parser(argparse.ArgumentParser):
 
     def near(self, option: str) -> str:
         """The option that was perhaps meant, as a question behind the mistake; nothing without one."""
+        from betar_tui.nearest import nearest  # deferred: for mistakes alone
+
         given = option.partition("=")[0]
         known = (
             [each for each in self._option_string_actions if each.startswith("--")] if given.startswith("--") else []
@@ -148,10 +151,10 @@ class MainParser(Parser):
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The arguments. Raises UsageError; what nothing takes is a mistake of the command that was given."""
-        found, rest = self.parse_known_args(args, namespace)
+        found, rest = self.parse_known_args(_with_descending_column(args), namespace)
         if rest:
             of = self.commands.choices[found.command] if found.command else self
-            of.error(f"unrecognized arguments: {' '.join(rest)}{of.near(rest[0]) or _in_quotes(found, rest)}")
+            of.error(f"unrecognized arguments: {' '.join(rest)}{of.near(rest[0]) or _instead(found, rest)}")
         return found
 
     def _add_sections(self, formatter: argparse.HelpFormatter, groups: Sequence[argparse._ArgumentGroup]) -> None:
@@ -211,9 +214,23 @@ def examples_text(examples: Iterable[str]) -> str:
     return "\n".join(["examples:", *(f"  {each}" for each in examples)])
 
 
-def _in_quotes(found: argparse.Namespace, rest: Sequence[str]) -> str:
-    """How to give the words of a filter, for which a shell has to be told that they are one."""
-    if found.command != "list" or not found.filter or any(each.startswith("-") for each in rest):
+def _with_descending_column(args: Sequence[str] | None) -> Sequence[str] | None:
+    """Arguments in which `--sort -price` is one, which argparse would take for two options."""
+    if args is None or "--sort" not in args[:-1]:
+        return args
+    at = list(args).index("--sort")
+    column = args[at + 1]
+    return [*args[:at], f"--sort={column}", *args[at + 2 :]] if column[:1] == "-" != column[1:2] else args
+
+
+def _instead(found: argparse.Namespace, rest: Sequence[str]) -> str:
+    """How to give what a command does not take like this: a name, or the words of a filter, of which a shell has to be told
+    that they are one."""
+    if any(each.startswith("-") for each in rest):
+        return ""
+    if found.command == "publish":
+        return f"; a name stands behind --name: betar-tui publish --name {rest[0]} --price 0.05"
+    if found.command != "list" or not found.filter:
         return ""
     import shlex  # deferred: for mistakes alone
 

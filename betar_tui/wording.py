@@ -181,7 +181,7 @@ def change_json(change: Change) -> dict[str, object]:
 
 
 def change_text(change: Change, *, whole: bool) -> str:
-    """One change as it is applied, in a line; unless all is `whole`, ids are in their short form."""
+    """One change as it is applied, in a line that begins with the time; unless all is `whole`, ids are short."""
     name = change.listing.name if change.listing else change.name
     listing_id = change.id if whole else cut_id(change.id, _SHORT)
     text = f"{change.kind:7} {name or listing_id}"
@@ -193,7 +193,8 @@ def change_text(change: Change, *, whole: bool) -> str:
             text += f", changed {', '.join(others)}"
     text += f", {listing_id}" if name else ""
     came = origin_text(change.via, lambda via: via if whole else cut_id(via, _SHORT))
-    return f"{text}, {came} at height {change.height}" if came else text
+    at = time.strftime("%H:%M:%S", time.localtime(change.at))
+    return f"{at} {text}, {came} at height {change.height}" if came else f"{at} {text}"
 
 
 def receipt_text(done: str, receipt: Receipt | DelistReceipt, *, whole: bool, running: bool) -> str:
@@ -233,7 +234,7 @@ def status_fields(status: Status, now: float) -> dict[str, object]:
         "version": s.version,
         "running": f"yes; {s.connectivity}" if s.running else _STOPPED,
         "offline": s.offline,
-        "uptime": duration(s.uptime),
+        "uptime": duration(s.uptime) if s.running else "",
         "peer id": s.peer_id,
         "own address": own_address(s) if s.running else "",
         "listens on": s.addrs if s.running and s.addrs != (own_address(s),) else "",

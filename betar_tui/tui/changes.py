@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from betar_tui.market.fields import ENTERED, FIELDS, further_metadata
+from betar_tui.market.fields import ENTERED, FIELDS, IN_METADATA, further_metadata
 from betar_tui.market.marketplace import Listing
 from betar_tui.market.text import neutralise
 from betar_tui.tui.format import price
@@ -40,8 +40,8 @@ def _change(name: str, label: str, old: Listing, new: Listing) -> Iterator[str]:
             more = f" and {len(keys) - MAX_KEYS} more" if len(keys) > MAX_KEYS else ""
             yield f"{word} changed ({', '.join(neutralise(key, 20) for key in keys[:MAX_KEYS])}{more})"
     elif name == "metadata":
-        # Go betar names a file instead: what changed in it is the description, or cannot be said.
-        if old.description == new.description:
+        # Go betar names a file instead: what changed in it is a field of its own, or cannot be said.
+        if all(getattr(old, field.name) == getattr(new, field.name) for field in IN_METADATA):
             yield f"{word} changed"
     else:
         done = "added" if not before else "taken out" if not after else "changed"

@@ -121,7 +121,7 @@ class PeerActions:
         question = ConfirmScreen(
             f"Block {fmt.short_id(peer_id)}?",
             f"{neutralise(peer_id, 120)}\nIt is disconnected, not dialled and not let in, and what it announces is dropped. "
-            f"Its listings stay. {key} once more, or the settings, let it in again.",
+            f"Its listings stay. To let it in again, press {key} once more or go to the settings.",
             "Block it",
         )
 

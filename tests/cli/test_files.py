@@ -511,7 +511,8 @@ def test_one_bad_listing_of_many_is_named(data: Path, tmp_path: Path) -> None:
     listings: list[dict[str, Any]] = [{"name": f"n{n}", "price": n} for n in range(305)]
     for field, value, says in (
         ("price", -1, "the price must be a number that is not negative"),
-        ("price", "cheap", "its price is not a number"),
+        ("price", "0.05", "its price is a text, '0.05'; write a number without quotation marks"),
+        ("price", [1], "its price is not a number"),
         ("name", "a/b", "the name may not contain slashes"),
         ("name", "", "a listing needs a name"),
         ("description", "x" * 20_000, "the description must be a text of at most"),

@@ -468,6 +468,7 @@ async def test_errors_stand_at_their_fields_before_anything_is_sent(ui):
     ui.one("#field-name").value = ""
     await ui.sees("✗ 2 fields to correct")
     await ui.click("#reset")
+    await ui.press("y")
     await ui.misses("to correct")
     await fill(ui, price="cheap")
     ui.one("#field-addrs").focus()
@@ -500,6 +501,10 @@ async def test_draft_survives_escape_and_can_be_thrown_away(ui):
     await ui.press("n")
     await ui.sees("your draft is back", "half-done", "a = b")
     await ui.click("#reset")
+    await ui.press("n")
+    await ui.sees("half-done")
+    await ui.click("#reset")
+    await ui.press("y")
     await ui.misses("half-done")
     await ui.press("escape", "n")
     assert "your draft is back" not in ui.text

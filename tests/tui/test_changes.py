@@ -7,7 +7,7 @@ import pytest
 from betar_tui.tui.changes import changes_of
 from tests.tui.fake import listing
 
-OLD = listing("calm-geo", 0.05, 1, description="Places", metadata={"tier": "gold", "tags": ["geo"]})
+OLD = listing("calm-geo", 0.05, 1, description="Places", metadata={"tier": "gold", "lang": "en"})
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,13 @@ OLD = listing("calm-geo", 0.05, 1, description="Places", metadata={"tier": "gold
         ({"description": "Better"}, ["description changed"]),
         ({"description": ""}, ["description taken out"]),
         ({"name": "calmer\u202e"}, ["name calm-geo → calmer\\u202e"]),
-        ({"metadata": {"tier": "silver", "tags": ["geo"], "description": "x"}}, ["metadata changed (tier)"]),
-        ({"metadata": {}}, ["metadata changed (tier, tags)"]),
-        ({"metadata": {str(n): n for n in range(4)}}, ["metadata changed (tier, tags, 0 and 3 more)"]),
+        ({"metadata": {"tier": "silver", "lang": "en", "description": "x"}}, ["metadata changed (tier)"]),
+        ({"metadata": {}}, ["metadata changed (tier, lang)"]),
+        ({"metadata": {str(n): n for n in range(4)}}, ["metadata changed (tier, lang, 0 and 3 more)"]),
+        ({"metadata": {"tier": "gold", "lang": "en", "tags": ["geo"]}, "tags": ("geo",)}, ["tags added"]),
+        ({"metadata": {"tier": "gold", "lang": "en", "tags": "geo"}}, ["metadata changed (tags)"]),
         ({"metadata": "bafy"}, ["metadata changed"]),
+        ({"metadata": "bafy", "tags": ("geo",)}, ["tags added"]),
         ({"metadata": "bafy", "description": "x"}, ["description changed"]),
         ({"addrs": ()}, ["addresses taken out"]),
         ({"token_id": "7"}, ["token id added"]),

@@ -117,7 +117,7 @@ async def placeholders_buttons_and_focus(ui: Ui) -> None:
     await ui.type("mine")
     assert styles_of(ui, "mine") == {""}
     seen = []
-    for label in ("Name", "Price", "Description", "Metadata", "Addresses"):
+    for label in ("Name", "Price", "Description", "Tags", "Metadata", "Addresses"):
         seen.append(reversed_text(ui))
         assert label in seen[-1]
         await ui.press("tab")

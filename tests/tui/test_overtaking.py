@@ -183,6 +183,7 @@ async def test_a_draft_from_before_the_change_asks_too(ui):
 async def test_a_draft_from_before_the_change_can_be_thrown_away(ui):
     await ui.press("e")
     await ui.click_text("Start over")
+    await ui.press("y")
     assert ui.one("#field-description").text == "Theirs"
     await ui.misses("your draft is back")
     await ui.misses("changed on another device")

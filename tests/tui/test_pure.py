@@ -74,6 +74,20 @@ def test_a_line_of_metadata_that_is_gone_takes_the_key_out():
     assert patch is not None and patch.metadata == {"a": None, "c": "e"}
 
 
+@pytest.mark.parametrize(
+    ("markdown", "cell"),
+    [
+        ("# Reads *scans*\n\n- and **photos**", "Reads scans and photos"),
+        ("see [the docs](https://x.test/a_b) or `run`", "see the docs or run"),
+        ("> quoted _text_ of snake_case, 5 * 3 and 2*", "quoted text of snake_case, 5 * 3 and 2"),
+        ("![](x) [open", "[open"),
+    ],
+)
+def test_a_cell_shows_a_description_without_its_marks(markdown, cell):
+    spans = cells(listing("a", description=markdown), None, NOW, OWN, 80, Layout(("name", "description")))
+    assert "".join(text for text, _ in spans).split("a", 1)[1].strip() == cell
+
+
 def test_tags_are_a_line_with_commas():
     item = listing("swift", 0.5, mine=True, metadata={"tags": ["nlp", "ocr"], "a": "b"}, tags=("nlp", "ocr"))
     before = form.of_listing(item)

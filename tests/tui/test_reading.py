@@ -598,7 +598,9 @@ def test_what_is_nested_deeper_than_a_listing_is_unreadable():
 # Filters
 
 
-@pytest.mark.parametrize(("query", "words"), [("tier=gold", "meta.tier:gold"), ("zebra", "meta.KEY:word")])
+@pytest.mark.parametrize(
+    ("query", "words"), [("tier=gold", "meta.tier:gold"), ("zebra", "meta.KEY:zebra"), ("not zebra", "write !zebra")]
+)
 def test_a_filter_that_finds_nothing_says_where_it_looked(query, words):
     @ui(listings=three)
     async def run(ui: Ui) -> None:

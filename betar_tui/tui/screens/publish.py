@@ -22,7 +22,7 @@ from betar_tui.tui.form import FormValues
 from betar_tui.tui.keybindings import bindings
 from betar_tui.tui.model import News
 from betar_tui.tui.overtaking import merge
-from betar_tui.tui.screens.dialogues import ConflictScreen
+from betar_tui.tui.screens.dialogues import ConfirmScreen, ConflictScreen
 from betar_tui.tui.screens.model_screen import ModelScreen
 from betar_tui.tui.widgets.keyline import KeyLine
 from betar_tui.tui.widgets.status import StatusBar
@@ -302,19 +302,33 @@ class FormScreen(ModelScreen[tuple[str, Receipt] | None]):
         elif event.button.id == "leave":
             self.action_leave()
         else:
-            self._drafts.keep(self._key, {})
-            self._checked.clear()
-            self._objections.clear()
-            self._counts = False
+            self._ask_to_start_over()
+
+    def _ask_to_start_over(self) -> None:
+        """Ask once, unless nothing would be lost."""
+        if self.values() == self._prefilled:
             self._start_over()
-            self.query_one("#field-name").focus()
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes and not self._sending:
+                self._start_over()
+
+        consequence = "What you have typed here is thrown away."
+        self.app.push_screen(ConfirmScreen("Start over?", consequence, "Start over", "Keep it"), answered)
 
     def _start_over(self) -> None:
+        self._drafts.keep(self._key, {})
+        self._checked.clear()
+        self._objections.clear()
+        self._counts = False
         if self._listing:
             self._listing = self._model.own.get(self._key) or self._listing
             self._prefilled, self._overtaken = form.of_listing(self._listing), False
         self._fill(self._prefilled)
+        self._show_problems()
         self.query_one("#form-title", Static).update(self._headline(False))
+        self.query_one("#field-name").focus()
 
     @on(Input.Submitted)
     def _next_field(self) -> None:

@@ -1,5 +1,6 @@
 """The cells of a listing in the table. Pure; every text of a peer is neutralised here."""
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -55,10 +56,17 @@ def _cell(column: Column, width: int, listing: Listing, mark: Mark | None, now: 
     return _TEXTS[key](listing), "dim"
 
 
+_LINKS = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
+_MARKS = re.compile(
+    r"^ {0,3}(?:#{1,6} +|> ?|[-+*] +)|(?<!\s)[*`]+|[*`]+(?!\s)|(?<!\w)_+(?=[^\W_])|(?<=[^\W_])_+(?!\w)", re.MULTILINE
+)
+"""Links and marks of Markdown, which a cell does not show."""
+
+
 @lru_cache(1024)
 def _first_words(text: str) -> str:
     # Cached: it takes as long as all other cells of a row.
-    return neutralise(" ".join(text.split()), MAX_CELL_TEXT)
+    return neutralise(" ".join(_MARKS.sub("", _LINKS.sub(r"\1", text)).split()), MAX_CELL_TEXT)
 
 
 _TEXTS: dict[str, Callable[[Listing], str]] = {
