@@ -71,7 +71,7 @@ _NUMBER_OR_AGE = re.compile(r"[-+]?\.?[0-9][0-9_.,]*(?:e[-+]?[0-9]+)?[smhdw]?\Z"
 _META = re.compile(r"(?P<path>meta\.[^:]+):(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
 _FIELD = re.compile(r"(?P<field>[a-z_]+):(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL)
 _COMPARED = re.compile(
-    r"(?P<field>[a-z_]+[a-z_0-9.]*)(?P<op><=|>=|!=|==|<|>|=)(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL
+    r"(?P<field>[a-z_][a-z_0-9.]*)(?P<op><=|>=|!=|==|<|>|=)(?P<value>.*)\Z", re.IGNORECASE | re.DOTALL
 )
 _PATH = "meta."
 _AWAITING = re.compile(r"(?<=\S)\s+or\s*\Z", re.IGNORECASE)
