@@ -143,6 +143,9 @@ class CommandParser(Parser):
         fill(self)
         return getattr(self, name)
 
+    def _check_help(self, action: argparse.Action) -> None:
+        """Python 3.14 formats the help of every command when it is added, which would make all their parsers."""
+
 
 class MainParser(Parser):
     """The parser of the whole command line; its help has the commands in their groups."""

@@ -85,7 +85,6 @@ class Poorer:
         return None if name.partition(".")[0] in {missing} else PathFinder.find_spec(name, path, target)
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = Poorer
-import trio_asyncio
 import betar_tui.p2p.network
 import betar_tui.__main__, betar_tui.demo, betar_tui.peer.peer, betar_tui.serving, betar_tui.tui.app
 print(*(name for name in sys.modules if "." not in name))
