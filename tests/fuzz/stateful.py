@@ -158,7 +158,7 @@ async def _over_a_connection(said: Said, count: int, protocol: str, make: Callab
                 try:
                     await _one_stream(said, count, stranger, honest, protocol, make)
                 except (NetworkError, trio.TooSlowError):
-                    continue
+                    await _connected(stranger, honest)
             await _still_served(honest)
             for trouble in honest.network.troubles():
                 said.failures[f"trouble: {trouble[:200]}"] += 1
@@ -178,6 +178,15 @@ async def _one_stream(
     finally:
         with trio.CancelScope(shield=True), trio.move_on_after(1), suppress(NetworkError):
             await stream.reset()
+
+
+async def _connected(stranger: Peer, honest: Peer) -> None:
+    """Connect them again: on a machine that is busy with other things they may take each other for gone."""
+    with trio.fail_after(SECONDS):
+        while all(each.peer_id != honest.id for each in stranger.network.connections()):
+            with suppress(NetworkError):
+                await stranger.network.connect(honest.network.addrs[0])
+            await trio.sleep(0.05)
 
 
 async def _drained(honest: Peer) -> None:
